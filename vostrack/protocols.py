@@ -1,0 +1,174 @@
+"""The contracts between the tracker and the parts that can be swapped.
+
+Axes, everywhere in the project: N objects, K proposals, C channels, H rows, W columns, T frames.
+A *frame* is an array (H, W, 3) uint8 RGB; an *image* is a tensor (3, h, w) float in [0, 1] at the
+tracker's working resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vostrack.errors import InputError
+
+__all__ = [
+    "InstanceProposals",
+    "InstanceProposer",
+    "ObjectAdapter",
+    "Refiner",
+    "TemporalFilter",
+]
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+UInt8Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class InstanceProposals:
+    """The instances that a proposer sees in one frame, best first.
+
+    Attributes:
+        masks: (K, H, W) bool, at the resolution of the frame that was given.
+        scores: (K,) float32 in [0, 1], descending.
+        labels: (K,) int64 class of each instance; 0 where the proposer knows no classes.
+        boxes: (K, 4) float32, x0, y0, x1, y1 in pixels, the end exclusive.
+    """
+
+    masks: BoolArray
+    scores: FloatArray
+    labels: IntArray
+    boxes: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check the shapes against one another.
+
+        Raises:
+            InputError: a shape does not fit the number of masks.
+        """
+        if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
+            raise InputError(
+                "InstanceProposals.masks: expected a bool array of shape (K, H, W), "
+                f"got {self.masks.dtype} of shape {self.masks.shape}"
+            )
+        count = len(self.masks)
+        expected = {"scores": (count,), "labels": (count,), "boxes": (count, 4)}
+        for name, shape in expected.items():
+            actual = getattr(self, name).shape
+            if actual != shape:
+                raise InputError(
+                    f"InstanceProposals.{name}: expected shape {shape} for {count} masks, "
+                    f"got {actual}"
+                )
+
+    def __len__(self) -> int:
+        """Return K, the number of proposals."""
+        return len(self.masks)
+
+
+class InstanceProposer(Protocol):
+    """Finds instances in a single frame, with no memory of other frames."""
+
+    def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
+        """Propose instances.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            foreground: (H, W) in [0, 1], the tracker's foreground probability of this frame, or
+                None when there is no tracker.
+        """
+        ...
+
+
+class ObjectAdapter(Protocol):
+    """Learns the objects of one video from their first masks, then scores every later frame."""
+
+    def start(self, image: Tensor, labels: Tensor) -> None:
+        """Learn from the first frame.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+            labels: (h, w) int64; 0 background, 1..N the object slots, 255 void.
+        """
+        ...
+
+    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Score a frame.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+
+        Returns:
+            The object scores (N, h, w) in [0, 1], and the foreground probability (h, w) or None
+            when this adapter has no foreground model.
+        """
+        ...
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return what was learnt, as plain tensors and numbers that ``torch.save`` can write."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` returned, in place of ``start``."""
+        ...
+
+
+class Refiner(Protocol):
+    """Sharpens the score maps of one frame along its image edges."""
+
+    def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
+        """Refine.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+            scores: (N, h, w) in [0, 1].
+
+        Returns:
+            (N, h, w) in [0, 1].
+        """
+        ...
+
+
+class TemporalFilter(Protocol):
+    """Keeps the score maps of one frame consistent with the frames before it."""
+
+    def start(self, labels: UInt8Array) -> None:
+        """Take the label map (h, w) of the first frame, slots 1..N."""
+        ...
+
+    def __call__(
+        self,
+        scores: FloatArray,
+        foreground: BoolArray | None,
+        candidates: BoolArray | None,
+    ) -> FloatArray:
+        """Filter the scores of the next frame.
+
+        Args:
+            scores: (N, h, w) in [0, 1].
+            foreground: (h, w), where an object may be at all; None for everywhere.
+            candidates: (K, h, w), further regions that a lost object may be found in, or None.
+
+        Returns:
+            The scores (N, h, w), zero outside the region chosen for each object.
+        """
+        ...
+
+    def commit(self, labels: UInt8Array) -> None:
+        """Take the final label map (h, w) of the frame as the reference of the next one."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state between frames, as arrays and numbers."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` returned."""
+        ...

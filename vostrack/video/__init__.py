@@ -1,0 +1,1 @@
+"""Frames in from any source, overlays and mattes out."""
