@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test env env-test env-dev lint types layers wheel clean
+
+demo: env
+	$(BIN)/vostrack track --video examples/crossing.mp4 --first-mask examples/crossing_first_mask.png \
+	  --output out/demo --overwrite
+	@echo "Open out/demo/overlay.mp4; the masks are in out/demo/masks"
+
+test: env-test
+	$(BIN)/python -m pytest -q
+
+env: $(VENV)/.installed
+env-test: $(VENV)/.installed-test
+env-dev: $(VENV)/.installed-dev
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+lint: env-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env-dev
+	$(BIN)/mypy
+
+layers: env-dev
+	$(BIN)/lint-imports
+
+wheel: env-dev
+	$(BIN)/python scripts/check_wheel.py
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache
