@@ -1,1 +1,21 @@
-"""Frames in from any source, overlays and mattes out."""
+"""Frames in from any source, overlays out.
+
+`open_source` reads video files, folders of images, cameras, streams and arrays; `write_overlay`
+and `VideoWriter` write mp4 files. Libraries that decode and encode are loaded on first use.
+"""
+
+from vostrack.video.frames import NOMINAL_RATE, Frame, FrameSource
+from vostrack.video.opening import Reader, open_source
+from vostrack.video.overlay import draw_overlay, write_overlay
+from vostrack.video.writer import VideoWriter
+
+__all__ = [
+    "NOMINAL_RATE",
+    "Frame",
+    "FrameSource",
+    "Reader",
+    "VideoWriter",
+    "draw_overlay",
+    "open_source",
+    "write_overlay",
+]

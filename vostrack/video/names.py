@@ -1,0 +1,24 @@
+"""What the name of a source says about its kind."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["IMAGE_SUFFIXES", "is_pattern", "is_url"]
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""Suffixes, in lower case, by which a file is taken for an image."""
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+def is_url(name: str) -> bool:
+    """Whether this is an address such as ``rtsp://host/stream`` and not a path."""
+    return _SCHEME.match(name) is not None
+
+
+def is_pattern(name: str) -> bool:
+    """Whether this holds a wildcard of glob."""
+    return any(sign in name for sign in "*?[")

@@ -1,0 +1,134 @@
+"""Frames of cameras, and of video files where it is asked for by name, by OpenCV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vostrack.errors import InputError
+from vostrack.video.frames import Frame, SeekableSource, Selection, StreamedSource, UInt8Array
+from vostrack.video.live import OPEN_TIMEOUT
+from vostrack.video.video_index import open_video
+
+__all__ = ["CaptureSource", "OpenCVFileSource"]
+
+
+def _rgb(image: cv2.typing.MatLike | None) -> UInt8Array:
+    if image is None:
+        raise InputError("OpenCV gave a frame without an image; use the reader pyav")
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
+    return np.ascontiguousarray(image[..., 2::-1], dtype=np.uint8)
+
+
+class OpenCVFileSource(SeekableSource):
+    """Frames of a video file as OpenCV gives them, which turns them itself.
+
+    OpenCV's own count and its seeking are wrong on some files, so frames are counted by going
+    through the file once, and reading starts from the beginning every time.
+    """
+
+    def __init__(self, path: Path, selection: Selection) -> None:
+        """Count the frames.
+
+        Raises:
+            InputError: the file cannot be opened, or OpenCV gets no frame out of it.
+        """
+        self._path = path
+        with open_video(path):
+            pass
+        with self._open() as capture:
+            stamps = []
+            while capture.grab():
+                stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            nominal = capture.get(cv2.CAP_PROP_FPS)
+        if not stamps:
+            raise InputError(
+                f"OpenCV gets no frame out of {path} (it cannot decode AV1, for one); use the "
+                "reader pyav"
+            )
+        self._times = [stamp - stamps[0] for stamp in stamps]
+        super().__init__(str(path), len(stamps), selection)
+        self.frame_rate = (len(stamps) - 1) / self._times[-1] if self._times[-1] > 0 else nominal
+        with self._open() as capture:
+            self.size = _rgb(capture.read()[1]).shape[:2]
+
+    @contextmanager
+    def _open(self) -> Iterator[cv2.VideoCapture]:
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        try:
+            yield capture
+        finally:
+            capture.release()
+
+    def _frames(self, numbers: range) -> Iterator[Frame]:
+        with self._open() as capture:
+            for number in range(numbers.stop):
+                if not capture.grab():
+                    self._end_at(number)
+                    return
+                if number in numbers:
+                    image = _rgb(capture.retrieve()[1])
+                    self._check_size(image.shape[0], image.shape[1], number)
+                    yield Frame(number, self._times[number], image)
+
+
+class CaptureSource(StreamedSource):
+    """Frames of a camera, or of an address that OpenCV opens, as they come."""
+
+    live = True
+
+    def __init__(self, device: int | str, selection: Selection) -> None:
+        """Open the camera and wait for its first frame.
+
+        Raises:
+            InputError: it cannot be opened, or gives no frame.
+        """
+        super().__init__(f"camera {device}" if isinstance(device, int) else device, selection)
+        self._capture: cv2.VideoCapture | None = _open_capture(device)
+        ok, image = self._capture.read()
+        if not ok:
+            self.close()
+            raise InputError(
+                f"{self.name} cannot be opened or gives no frame; expected the index of a "
+                "connected camera (0 is the first) or the address of a running stream that no "
+                "other program holds"
+            )
+        self._began = time.monotonic()
+        self._first: UInt8Array | None = _rgb(image)
+        self.size = self._first.shape[:2]
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.frame_rate = rate if 0 < rate < 1000 else None
+
+    def _arrivals(self) -> Iterator[tuple[float, Callable[[], UInt8Array]]]:
+        first, self._first = self._first, None
+        if first is None or self._capture is None:
+            raise InputError(
+                f"{self.name} is closed or was gone through before; open it again for new frames"
+            )
+        yield 0.0, lambda: first
+        capture = self._capture
+        while self._capture is not None and capture.grab():
+            yield time.monotonic() - self._began, lambda: _rgb(capture.retrieve()[1])
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        if self._capture is not None:
+            self._capture.release()
+        self._capture = None
+
+
+def _open_capture(device: int | str) -> cv2.VideoCapture:
+    if isinstance(device, int):
+        return cv2.VideoCapture(device)
+    limit = round(OPEN_TIMEOUT * 1000)
+    return cv2.VideoCapture(
+        device,
+        cv2.CAP_FFMPEG,
+        [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit],
+    )

@@ -1,0 +1,161 @@
+"""One door to every kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from vostrack.errors import InputError
+from vostrack.video.frames import FrameSource, Selection
+from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
+
+__all__ = ["Reader", "open_source"]
+
+Reader = Literal["auto", "pyav", "decord", "opencv"]
+_READERS = ("auto", "pyav", "decord", "opencv")
+
+
+def open_source(
+    source: str | Path | int | Iterable[Any],
+    *,
+    reader: Reader = "auto",
+    start: int = 0,
+    end: int | None = None,
+    stride: int = 1,
+) -> FrameSource:
+    """Open frames for reading, whatever they come from.
+
+    Frames keep the number that they have in the source, whatever is selected. Images and arrays
+    have no clock: their times go at 25 frames per second and ``frame_rate`` is None. Gray becomes
+    RGB and alpha is dropped.
+
+    Args:
+        source: a video file; an image or a folder of images; a pattern such as ``"frames/*.png"``;
+            a list of image files; the index of a camera (``0`` or ``"0"``); an address
+            (``"rtsp://..."``); or an iterable of uint8 arrays (H, W, 3), (H, W), (H, W, 1) or
+            (H, W, 4), RGB. A list or array of frames can be read in any order, a generator once.
+        reader: what reads a video file, an address or a camera; "auto" is PyAV, for cameras
+            OpenCV. Other sources take "auto" only.
+        start: number of the first frame wanted.
+        end: number after the last frame wanted; None, or beyond the end, for all there are.
+        stride: take every so many frames.
+
+    Returns:
+        The source, which has read as much as it needs to know its size.
+
+    Raises:
+        InputError: there is no such source, it holds no frames, it cannot be read, or the
+            selection does not fit it. Where the number of frames is not known beforehand, a start
+            beyond the end is found while going through it.
+    """
+    if reader not in _READERS:
+        raise InputError(f"reader: expected one of {', '.join(_READERS)}, got {reader!r}")
+    selection = Selection(start, end, stride)
+    if isinstance(source, bool):
+        raise InputError(f"source: expected a path, address, camera index or frames, got {source}")
+    if isinstance(source, int):
+        return _open_camera(source, reader, selection)
+    if isinstance(source, str | Path):
+        return _open_named(source, reader, selection)
+    _only_auto(reader, "arrays and lists")
+    return _open_iterable(source, selection)
+
+
+def _only_auto(reader: Reader, kind: str) -> None:
+    if reader != "auto":
+        raise InputError(
+            f"reader: {reader} reads video files, not {kind}; leave the reader at auto"
+        )
+
+
+def _open_named(source: str | Path, reader: Reader, selection: Selection) -> FrameSource:
+    name = str(source)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        _only_auto(reader, "folders of images")
+        from vostrack.video.images import ImageSource, images_in_folder
+
+        return ImageSource(images_in_folder(path), str(path), selection)
+    if path.exists():
+        return _open_file(path, reader, selection)
+    if is_url(name):
+        return _open_address(name, reader, selection)
+    if name.isdecimal():
+        return _open_camera(int(name), reader, selection)
+    if is_pattern(name):
+        _only_auto(reader, "images")
+        from vostrack.video.images import ImageSource, images_matching
+
+        return ImageSource(images_matching(name), name, selection)
+    raise InputError(
+        f"{name!r} does not exist; expected a video file, a folder of images, a pattern such as "
+        "'frames/*.png', a camera index or an address, so check the path"
+    )
+
+
+def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
+    if path.stat().st_size == 0 and path.is_file():
+        raise InputError(f"{path} is empty (0 bytes); expected a video or an image, copy it again")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        _only_auto(reader, "images")
+        from vostrack.video.images import ImageSource
+
+        return ImageSource([path], str(path), selection)
+    if reader == "decord":
+        from vostrack.video.decord_file import DecordSource
+
+        return DecordSource(path, selection)
+    if reader == "opencv":
+        from vostrack.video.opencv_capture import OpenCVFileSource
+
+        return OpenCVFileSource(path, selection)
+    from vostrack.video.video_file import VideoFileSource
+
+    return VideoFileSource(path, selection)
+
+
+def _open_address(address: str, reader: Reader, selection: Selection) -> FrameSource:
+    if reader == "decord":
+        raise InputError(f"reader: decord reads video files, not {address}; use auto or opencv")
+    if reader == "opencv":
+        from vostrack.video.opencv_capture import CaptureSource
+
+        return CaptureSource(address, selection)
+    from vostrack.video.live import StreamSource
+
+    return StreamSource(address, selection)
+
+
+def _open_camera(index: int, reader: Reader, selection: Selection) -> FrameSource:
+    if reader not in ("auto", "opencv"):
+        raise InputError(f"reader: cameras are read by opencv, not {reader}; use auto")
+    if index < 0:
+        raise InputError(f"source: expected a camera index of 0 or more, got {index}")
+    from vostrack.video.opencv_capture import CaptureSource
+
+    return CaptureSource(index, selection)
+
+
+def _open_iterable(source: Iterable[Any], selection: Selection) -> FrameSource:
+    from vostrack.video.arrays import IterableSource, SequenceSource
+
+    if isinstance(source, Mapping | bytes) or not hasattr(source, "__iter__"):
+        raise InputError(
+            "source: expected a path, address, camera index or an iterable of arrays (H, W, 3), "
+            f"got {type(source).__name__}"
+        )
+    if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+        return IterableSource(source, selection)
+    items = cast(Sequence[Any], source)
+    if len(items) and isinstance(items[0], str | Path):
+        from vostrack.video.images import ImageSource
+
+        strange = next((item for item in items if not isinstance(item, str | Path)), None)
+        if strange is not None:
+            raise InputError(
+                "source: expected an image file at every place of the list, got "
+                f"{type(strange).__name__}"
+            )
+        return ImageSource([Path(item) for item in items], "the image list", selection)
+    return SequenceSource(items, selection)

@@ -1,0 +1,192 @@
+"""H.264 video files that play in a browser."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vostrack.errors import InputError
+from vostrack.video.frames import NOMINAL_RATE, UInt8Array, logger
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+    from vostrack.video.audio import AudioCopy
+
+__all__ = ["VideoWriter"]
+
+_TICK = Fraction(1, 90000)
+_SUFFIXES = (".mp4", ".m4v")
+_BT709 = 1  # the same number for matrix, primaries and transfer in ISO/IEC 23001-8
+_LIMITED = 1
+
+
+class VideoWriter:
+    """Write frames with their own times to an mp4 file.
+
+    H.264, yuv420p, BT.709, the table of contents in front. An odd width or height gains one
+    column or row, a copy of the last. The first frame is shown at time zero. The file appears under
+    its name when the ``with`` block ends well; after an error, or Ctrl-C, there is none.
+
+    Example:
+        >>> with VideoWriter("out.mp4", 25.0) as writer:  # doctest: +SKIP
+        ...     for frame in frames:
+        ...         writer.add(frame.image, frame.time)
+    """
+
+    def __init__(
+        self, path: str | Path, frame_rate: float | None, *, audio_from: str | Path | None = None
+    ) -> None:
+        """Check the target; nothing is written yet.
+
+        Args:
+            path: target file, ``.mp4`` or ``.m4v``; one that exists is replaced at the end.
+            frame_rate: mean frames per second, a hint for the encoder and the duration of the last
+                frame; None where it is unknown.
+            audio_from: file whose sound is copied without encoding it again, from the first
+                frame's time to the last's. The times given to `add` are then those of the source.
+                A sound that cannot be copied is left out with a warning.
+
+        Raises:
+            InputError: another suffix, no such folder, or a rate that is no rate.
+        """
+        self._target = Path(path)
+        if self._target.suffix.lower() not in _SUFFIXES:
+            raise InputError(
+                f"video file: expected a name ending in .mp4, got {self._target.name!r}"
+            )
+        if not self._target.parent.is_dir():
+            raise InputError(
+                f"video file: the folder {self._target.parent} does not exist; make it first"
+            )
+        if self._target.is_dir():
+            raise InputError(f"video file: {self._target} is a folder; name a file in it")
+        if frame_rate is not None and not 0 < frame_rate <= 100_000:
+            raise InputError(f"frame_rate: expected frames per second above 0, got {frame_rate}")
+        self._rate = frame_rate or NOMINAL_RATE
+        self._audio_from = None if audio_from is None else Path(audio_from)
+        self._temporary = self._target.with_name(f".{self._target.stem}.{os.getpid()}.tmp.mp4")
+        self._container: OutputContainer | None = None
+        self._audio: AudioCopy | None = None
+        self._shape: tuple[int, ...] = ()
+        self._began, self._last = 0.0, -1
+
+    def __enter__(self) -> VideoWriter:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the file, or remove it after an error.
+
+        Raises:
+            InputError: no frame was added.
+        """
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def add(self, image: UInt8Array, time: float) -> None:
+        """Append a frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, as large as the first.
+            time: seconds at which it is shown, on any clock; a time that does not come after the
+                one before is moved just behind it.
+
+        Raises:
+            InputError: another shape or dtype than expected.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(
+                f"frame: expected uint8 of shape (H, W, 3), got {image.dtype} of {image.shape}"
+            )
+        if self._container is None:
+            self._start(image.shape, time)
+        if image.shape != self._shape:
+            raise InputError(
+                f"frame: expected {self._shape[1]} x {self._shape[0]} pixels as the first frame, "
+                f"got {image.shape[1]} x {image.shape[0]}; all frames must be of one size"
+            )
+        self._last = max(self._last + 1, round((time - self._began) / _TICK))
+        self._encode(image)
+        if self._audio is not None:
+            self._audio.copy_until(float(self._last * _TICK))
+
+    def _start(self, shape: tuple[int, ...], time: float) -> None:
+        import av
+
+        self._shape, self._began = shape, time
+        try:
+            container = av.open(
+                str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{self._target} cannot be written ({error})") from error
+        self._container = container
+        # A rate of whole numbers, such as 30000/1001, however it was rounded on the way here.
+        rate = Fraction(self._rate).limit_denominator(1001)
+        # B-frames would be stored in another order than shown, and a duration summed over stored
+        # frames is wrong where the rate varies.
+        options = {"preset": "veryfast", "crf": "19", "bf": "0"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = _TICK
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        self._stream: VideoStream = stream
+        if self._audio_from is not None:
+            from vostrack.video.audio import AudioCopy
+
+            self._audio = AudioCopy.begin(self._audio_from, container, time)
+
+    def _encode(self, image: UInt8Array) -> None:
+        import av
+
+        assert self._container is not None
+        height, width = self._shape[:2]
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = frame.reformat(
+            format="yuv420p",
+            dst_colorspace=_BT709,
+            dst_color_range=_LIMITED,
+        )
+        frame.pts, frame.time_base = self._last, _TICK
+        self._container.mux(self._stream.encode(frame))
+
+    def _finish(self) -> None:
+        if self._container is None:
+            raise InputError(f"{self._target}: no frame was added, so there is no video to write")
+        self._container.mux(self._stream.encode(None))
+        if self._audio is not None:
+            self._audio.copy_until(float(self._last * _TICK) + 1 / self._rate)
+        self._container.close()
+        self._container = None
+        self._temporary.replace(self._target)
+        logger.debug("wrote %s", self._target)
+
+    def _discard(self) -> None:
+        container, self._container = self._container, None
+        try:
+            if self._audio is not None:
+                self._audio.close()
+            if container is not None:
+                container.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
