@@ -1,1 +1,46 @@
 """Label maps: reading a first mask in any form, and writing palette PNG and run-length JSON."""
+
+from vostrack.masks.atomic import atomic_path
+from vostrack.masks.first_mask import read_first_mask
+from vostrack.masks.masks_json import (
+    MasksJson,
+    MasksJsonWriter,
+    RleTrack,
+    read_masks_json,
+    write_masks_json,
+)
+from vostrack.masks.palette import (
+    VOID,
+    davis_palette,
+    read_label_map,
+    write_label_map,
+    write_matte,
+)
+from vostrack.masks.rle import decode_rle, encode_rle
+from vostrack.masks.validation import (
+    MAX_OBJECTS,
+    MIN_PIXELS,
+    FirstMask,
+    check_first_mask,
+)
+
+__all__ = [
+    "MAX_OBJECTS",
+    "MIN_PIXELS",
+    "VOID",
+    "FirstMask",
+    "MasksJson",
+    "MasksJsonWriter",
+    "RleTrack",
+    "atomic_path",
+    "check_first_mask",
+    "davis_palette",
+    "decode_rle",
+    "encode_rle",
+    "read_first_mask",
+    "read_label_map",
+    "read_masks_json",
+    "write_label_map",
+    "write_masks_json",
+    "write_matte",
+]

@@ -1,0 +1,184 @@
+"""The first mask, in whatever form the user has it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vostrack.errors import InputError
+from vostrack.masks.coco_json import read_coco_json
+from vostrack.masks.image_forms import (
+    open_image,
+    read_color,
+    read_gray,
+    read_lossy,
+    read_palette,
+)
+from vostrack.masks.palette import VOID
+from vostrack.masks.stack import stack_masks
+from vostrack.masks.validation import (
+    MAX_OBJECTS,
+    MIN_PIXELS,
+    FirstMask,
+    check_limits,
+    finish,
+)
+from vostrack.masks.values import ParsedMask
+
+__all__ = ["read_first_mask"]
+
+ImageForm = Literal["palette", "gray", "color", "lossy"]
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+_LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
+_GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+_IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
+    | {".tif", ".tiff", ".webp"}
+)
+_IMAGE_READERS: dict[ImageForm, Callable[[Image.Image, str, int], ParsedMask]] = {
+    "palette": read_palette,
+    "gray": read_gray,
+    "color": read_color,
+    "lossy": read_lossy,
+}
+
+
+def read_first_mask(
+    source: Source,
+    *,
+    size: tuple[int, int] | None = None,
+    max_objects: int = MAX_OBJECTS,
+    min_pixels: int = MIN_PIXELS,
+) -> FirstMask:
+    """Read the first mask from a file, a folder or several files.
+
+    ========================================  =====================================================
+    source                                    objects
+    ========================================  =====================================================
+    indexed (palette) PNG                     the indices; 255 is void
+    gray PNG, 8 or 16 bits                    the values, 255 (65535) is void; 0/1 and 0/255 (65535)
+                                              hold one object
+    RGB or RGBA                               one a colour on black or transparent
+    JPEG                                      one, if clearly black and white
+    ``.json``                                 ``masks.json`` (its first frame), COCO annotations, or
+                                              a list of COCO RLE; polygons too
+    folder, or several files                  one a file, in natural order of the names (a list
+                                              keeps its own); where they overlap the later one wins
+    ========================================  =====================================================
+
+    Args:
+        source: the path, or the paths.
+        size: H and W of the video, when known.
+        max_objects: the most objects to accept, 1..254.
+        min_pixels: warn of an object with fewer pixels.
+
+    Raises:
+        InputError: it cannot be used; the message names the trouble and the remedy.
+    """
+    check_limits(max_objects, min_pixels)
+    origin, parsed = _read(source, size, max_objects)
+    return finish(parsed, origin, size, min_pixels)
+
+
+def detect_form(image: Image.Image, origin: str) -> ImageForm:
+    """Tell what kind of mask an image file is, by its format and pixel mode.
+
+    Raises:
+        InputError: a mode that no mask has, such as CMYK.
+    """
+    if image.format in _LOSSY:
+        return "lossy"
+    if image.mode == "P":
+        return "palette"
+    if image.mode in _GRAY:
+        return "gray"
+    if image.mode in ("RGB", "RGBA", "RGBa", "RGBX", "PA"):
+        return "color"
+    raise InputError(
+        f"{origin}: an image of mode {image.mode}, expected palette, gray, RGB or RGBA; "
+        "save the mask as PNG"
+    )
+
+
+def _read(source: Source, size: tuple[int, int] | None, limit: int) -> tuple[str, ParsedMask]:
+    if not isinstance(source, (str, os.PathLike)):
+        paths = [Path(path) for path in source]
+        if len(paths) == 1:
+            return _read(paths[0], size, limit)
+        if not paths:
+            raise InputError("first mask: no file was given, expected one or more; name a PNG")
+        return "first mask", _read_files(paths, "first mask", limit)
+    path = Path(source)
+    if path.is_dir():
+        paths = _images_in(path)
+        if len(paths) == 1:
+            return _read(paths[0], size, limit)
+        return str(path), _read_files(paths, str(path), limit)
+    if path.suffix.lower() == ".json":
+        return str(path), read_coco_json(path, size, limit)
+    return str(path), _read_image(path, limit)
+
+
+def _read_image(path: Path, max_objects: int) -> ParsedMask:
+    image = open_image(path)
+    return _IMAGE_READERS[detect_form(image, str(path))](image, str(path), max_objects)
+
+
+def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedMask:
+    """Read one binary mask a file."""
+    if len(paths) > max_objects:
+        raise InputError(
+            f"{origin}: {len(paths)} mask files, one object each, are more than the {max_objects} "
+            "objects accepted; give fewer, raise the limit with --max-objects (at most 254), or, "
+            f"if they are the masks of successive frames, give the first one alone: {paths[0]}"
+        )
+    masks: list[NDArray[np.bool_]] = []
+    warnings: list[str] = []
+    for path in paths:
+        parsed = _read_image(path, 254)
+        ids = np.setdiff1d(parsed.labels, (0, VOID))
+        if len(ids) > 1:
+            raise InputError(
+                f"{path}: holds {len(ids)} objects ({', '.join(map(str, ids[:8]))}), expected one "
+                "in each of several files; give this file alone, or one binary mask an object"
+            )
+        if masks and parsed.labels.shape != masks[0].shape:
+            (h0, w0), (h, w) = masks[0].shape, parsed.labels.shape
+            raise InputError(
+                f"{path}: the mask is {w}x{h} pixels (width x height), expected {w0}x{h0} as "
+                f"{paths[0]} is; make all masks on the same frame"
+            )
+        masks.append(parsed.labels == ids[0])
+        warnings += parsed.warnings
+    stacked = stack_masks(
+        masks, range(1, len(paths) + 1), [path.stem for path in paths], origin, max_objects
+    )
+    return ParsedMask(stacked.labels, stacked.names, (*warnings, *stacked.warnings))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not found:
+        raise InputError(
+            f"{folder}: the folder holds no image, expected one binary mask (PNG) an object; "
+            "check the path"
+        )
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Order 2 before 10."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]

@@ -1,0 +1,133 @@
+"""Label maps as PNG files with the DAVIS palette, and single-object mattes as gray PNG files.
+
+Pillow reads and writes them: OpenCV turns a palette PNG into colours and loses the ids.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vostrack.errors import InputError
+from vostrack.masks.atomic import atomic_path
+
+__all__ = ["VOID", "davis_palette", "read_label_map", "write_label_map", "write_matte"]
+
+UInt8Array = NDArray[np.uint8]
+
+VOID = 255
+"""The label of pixels that belong to nothing: neither learnt from nor scored."""
+
+
+@lru_cache(maxsize=1)
+def _palette_bytes() -> bytes:
+    return davis_palette().tobytes()
+
+
+def davis_palette() -> UInt8Array:
+    """Compute the colours of the PASCAL VOC palette, which DAVIS uses too.
+
+    The bits of an id are dealt to red, green and blue in turn, from their highest bit down.
+
+    Returns:
+        (256, 3) uint8 RGB; row k is the colour of id k.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for level in range(8):
+        for channel in range(3):
+            bit = ids >> (3 * level + channel) & 1
+            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
+    return palette
+
+
+def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
+    """Read a palette or gray PNG whose pixel values are ids.
+
+    Nothing is interpreted; ``vostrack.masks.read_first_mask`` does that.
+
+    Returns:
+        (H, W) uint8, the values of the file.
+
+    Raises:
+        InputError: the file is missing, damaged, no image, or an image of colours.
+    """
+    try:
+        with Image.open(path) as image:
+            mode, values = image.mode, np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{Path(path)}: cannot be read as a label map ({error}); "
+            "expected a palette or gray PNG that exists and is whole"
+        ) from error
+    if values.ndim != 2 or mode == "F":
+        raise InputError(
+            f"{Path(path)}: expected a palette or gray PNG whose pixel values are ids, "
+            f"got an image of mode {mode}; save the label map as an indexed PNG"
+        )
+    if values.dtype != np.bool_ and int(values.max(initial=0)) > VOID:
+        raise InputError(
+            f"{Path(path)}: expected ids of 0..255, got {int(values.max())}; renumber the objects"
+        )
+    return values.astype(np.uint8)
+
+
+def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.integer]) -> None:
+    """Write a label map as an indexed PNG with the DAVIS palette, atomically.
+
+    Args:
+        path: the file to write; missing parent folders are created.
+        labels: (H, W) integers in 0..255.
+
+    Raises:
+        InputError: ``labels`` is not such an array.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"labels: expected integers of shape (H, W), got {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.size and (int(labels.min()) < 0 or int(labels.max()) > VOID):
+        raise InputError(
+            f"labels: expected ids in 0..255, got {int(labels.min())}..{int(labels.max())}; "
+            "renumber the objects"
+        )
+    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint8))
+    image.putpalette(_palette_bytes())
+    _save_png(path, image)
+
+
+def write_matte(path: str | os.PathLike[str], alpha: NDArray[np.floating | np.bool_]) -> None:
+    """Write one object's coverage as an 8-bit gray PNG, white on black, atomically.
+
+    Args:
+        path: the file to write; missing parent folders are created.
+        alpha: (H, W) bool, or float in [0, 1].
+
+    Raises:
+        InputError: ``alpha`` is not such an array.
+    """
+    alpha = np.asarray(alpha)
+    if alpha.ndim != 2 or alpha.dtype.kind not in "bf":
+        raise InputError(
+            "alpha: expected bool or float in [0, 1] of shape (H, W), "
+            f"got {alpha.dtype} of shape {alpha.shape}"
+        )
+    # Written so that NaN fails too.
+    if alpha.size and not (float(alpha.min()) >= 0 and float(alpha.max()) <= 1):
+        raise InputError(
+            f"alpha: expected values in [0, 1], got {float(alpha.min())}..{float(alpha.max())}; "
+            "divide an 8-bit matte by 255"
+        )
+    gray = np.rint(alpha.astype(np.float32) * 255).astype(np.uint8)
+    _save_png(path, Image.fromarray(gray))
+
+
+def _save_png(path: str | os.PathLike[str], image: Image.Image) -> None:
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")

@@ -1,0 +1,145 @@
+"""COCO run-length encoding of binary masks.
+
+Decoding is ours, because a foreign file may hold run lengths that do not fit its size and must
+be refused; encoding and polygons go through pycocotools, which is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+
+__all__ = ["decode_rle", "encode_rle", "fill_polygons"]
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+# A damaged size must not exhaust the memory.
+_MOST_PIXELS = 1 << 28
+
+
+def encode_rle(mask: BoolArray) -> dict[str, Any]:
+    """Encode a mask as compressed COCO RLE that ``json`` can write.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        ``{"size": [H, W], "counts": str}``, which ``pycocotools.mask.decode`` reads.
+
+    Raises:
+        InputError: ``mask`` is not a bool array of two axes.
+    """
+    from pycocotools import mask as coco_mask
+
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        raise InputError(
+            f"mask: expected bool of shape (H, W), got {mask.dtype} of shape {mask.shape}"
+        )
+    rle = coco_mask.encode(np.asfortranarray(mask.view(np.uint8)))
+    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def decode_rle(rle: Mapping[str, Any]) -> BoolArray:
+    """Decode COCO RLE, compressed (``counts`` a string) or not (a list of run lengths).
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        InputError: ``rle`` is not RLE, or its run lengths do not add up to H x W.
+    """
+    height, width = _size(rle)
+    counts = rle.get("counts")
+    text = isinstance(counts, (str, bytes))
+    runs = _run_lengths(counts) if text else _plain_run_lengths(counts)
+    if int(runs.min(initial=0)) < 0 or int(runs.sum()) != height * width:
+        raise InputError(
+            f"RLE: the run lengths cover {int(runs.sum())} pixels, expected "
+            f"{height} x {width} = {height * width}; export the mask again"
+        )
+    inside = np.arange(len(runs)) % 2 == 1
+    # COCO runs go down the columns.
+    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+
+
+def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
+    """Fill COCO polygons, all of one object.
+
+    Args:
+        polygons: lists of x0, y0, x1, y1, ... in pixels, each of three points or more.
+        size: H and W.
+
+    Returns:
+        (H, W) bool, the union.
+
+    Raises:
+        InputError: a polygon is not such a list.
+    """
+    from pycocotools import mask as coco_mask
+
+    for polygon in polygons:
+        # The bound keeps NaN and coordinates that would exhaust the memory out.
+        numbers = isinstance(polygon, list) and all(
+            isinstance(v, (int, float)) and abs(v) < 1 << 16 for v in polygon
+        )
+        if not numbers or len(polygon) < 6 or len(polygon) % 2:
+            raise InputError(
+                "polygon: expected a list x0, y0, x1, y1, ... of three or more points, "
+                f"got {str(polygon)[:60]}; export the polygons again or give RLE"
+            )
+    return decode_rle(coco_mask.merge(coco_mask.frPyObjects(polygons, *size)))
+
+
+def _size(rle: Mapping[str, Any]) -> tuple[int, int]:
+    size = rle.get("size")
+    if not (
+        isinstance(size, (list, tuple))
+        and len(size) == 2
+        and all(isinstance(n, int) and n > 0 for n in size)
+        and size[0] * size[1] <= _MOST_PIXELS
+    ):
+        raise InputError(f"RLE: expected a size [H, W], got {size!r}; export the mask again")
+    return int(size[0]), int(size[1])
+
+
+def _plain_run_lengths(counts: Any) -> IntArray:
+    # The upper bound keeps the sum in int64, whatever the file says.
+    if isinstance(counts, list) and all(type(n) is int and 0 <= n < 1 << 32 for n in counts):
+        return np.array(counts, dtype=np.int64)
+    raise InputError(
+        "RLE: expected counts as a compressed string or a list of whole run lengths, "
+        f"got {str(counts)[:40]!r}; export the mask again"
+    )
+
+
+def _run_lengths(counts: Any) -> IntArray:
+    """Undo the text form of run lengths.
+
+    Five bits a character, the little end first; from the fourth run on, what is written is the
+    difference to the run two before it.
+    """
+    text = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((codes & 0x20) == 0)
+    if codes.size and (codes.min() < 0 or codes.max() > 63 or last.size == 0):
+        raise InputError("RLE: the counts string is damaged; export the mask again")
+    if codes.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    first = np.concatenate(([0], last[:-1] + 1))
+    lengths = last - first + 1
+    if last[-1] != codes.size - 1 or lengths.max() > 7:
+        raise InputError("RLE: the counts string is damaged or cut short; export the mask again")
+    place = np.arange(codes.size) - np.repeat(first, lengths)
+    values = np.add.reduceat((codes & 0x1F) << (5 * place), first)
+    negative = (codes[last] & 0x10) != 0
+    values = np.where(negative, values - (np.int64(1) << (5 * lengths)), values)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return np.asarray(values, dtype=np.int64)
