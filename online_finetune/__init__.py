@@ -1,0 +1,1 @@
+"""Learning the objects of one video from their first masks."""

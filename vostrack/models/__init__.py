@@ -1,0 +1,1 @@
+"""Networks without state between frames, and their weights."""

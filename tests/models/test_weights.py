@@ -1,0 +1,138 @@
+"""Weights from files, from torchvision and from the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from vostrack.errors import InputError
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
+from vostrack.models.weights import initialise, load_network, save_network, shipped_weights
+
+CONFIG = NetworkConfig("resnet18", (4, 8), "topdown", 8)
+FOLDED = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
+
+
+def logits(network: SegmentationNet) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    with torch.inference_mode():
+        result: torch.Tensor = network.eval()(torch.rand(1, 3, 40, 56, generator=generator))
+    return result
+
+
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_a_saved_network_comes_back(tmp_path: Path, outputs: int) -> None:
+    network = build_network(CONFIG, outputs)
+    save_network(network, tmp_path / "a" / "net.safetensors")
+    again = load_network(tmp_path / "a" / "net.safetensors")
+    assert again.config == CONFIG
+    assert torch.equal(logits(again), logits(network))
+
+
+def test_half_storage_is_close(tmp_path: Path) -> None:
+    network = build_network(CONFIG)
+    save_network(network, tmp_path / "half.safetensors", half=True)
+    save_network(network, tmp_path / "full.safetensors")
+    ratio = (tmp_path / "half.safetensors").stat().st_size / (
+        tmp_path / "full.safetensors"
+    ).stat().st_size
+    assert ratio < 0.55
+    torch.testing.assert_close(
+        logits(load_network(tmp_path / "half.safetensors")), logits(network), atol=1e-2, rtol=1e-2
+    )
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+@pytest.mark.parametrize("config", [CONFIG, FOLDED])
+def test_a_backbone_file_fills_the_backbone(
+    tmp_path: Path, suffix: str, config: NetworkConfig
+) -> None:
+    whole = torchvision.models.resnet18(weights=None)
+    path = tmp_path / f"resnet18{suffix}"
+    if suffix == ".safetensors":
+        save_file(whole.state_dict(), path)
+    else:
+        torch.save(whole.state_dict(), path)
+    network = initialise(config, str(path))
+    image = torch.rand(1, 3, 33, 41)
+    with torch.inference_mode():
+        x = whole.eval().maxpool(whole.relu(whole.bn1(whole.conv1(image))))
+        expected = whole.layer2(whole.layer1(x))
+        actual = network.eval().backbone(image)[-1]
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.shared_data
+def test_the_folded_resnet_fits_and_is_taken_folded(shared_dir: Path) -> None:
+    path = shared_dir / "weights" / "resnet18_imagenet_conv1_layer3_bnfolded.pt"
+    network = initialise(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8), str(path))
+    assert network.config.norm == "folded"
+    stored = torch.load(path, weights_only=True)["layer3.1.conv2.bias"]
+    assert torch.equal(network.backbone.trunk.layer3[1].conv2.bias, stored)  # type: ignore[index, union-attr]
+
+
+def test_imagenet_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = torchvision.models.resnet18(weights=None).state_dict()
+    enum = torchvision.models.ResNet18_Weights
+    monkeypatch.setattr(enum, "get_state_dict", lambda self, **_: dict(reference))
+    network = initialise(CONFIG, "imagenet")
+    actual = network.backbone.trunk.state_dict()
+    assert torch.equal(actual["layer2.1.conv2.weight"], reference["layer2.1.conv2.weight"])
+
+
+def test_offline_the_message_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", offline)
+    with pytest.raises(InputError, match=r"no route.*https://.*resnet18.*\.pth.*--weights"):
+        initialise(CONFIG, "imagenet")
+
+
+def test_random_weights_follow_the_seed_and_leave_the_global_state() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one = initialise(CONFIG, "none", seed=1)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(logits(one), logits(initialise(CONFIG, "none", seed=1)))
+    assert not torch.equal(logits(one), logits(initialise(CONFIG, "none", seed=2)))
+
+
+def test_the_shipped_network_loads() -> None:
+    network = initialise(CONFIG, "shipped")
+    assert network.outputs == 2
+    assert shipped_weights().stat().st_size < 25 * 2**20
+
+
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("ran",))
+
+    text = tmp_path / "text.pt"
+    text.write_text("no weights")
+    evil = tmp_path / "evil.pt"
+    torch.save({"x": Code()}, evil)
+    a_list = tmp_path / "list.pt"
+    torch.save([1, 2], a_list)
+    fake = tmp_path / "fake.safetensors"
+    fake.write_bytes(b"0" * 64)
+    other = tmp_path / "other.pt"
+    torch.save(torchvision.models.mobilenet_v2(weights=None).state_dict(), other)
+    cases = {
+        tmp_path / "missing.pt": "no file",
+        text: "cannot be read",
+        evil: "cannot be read",
+        a_list: "holds a list",
+        fake: "not a safetensors",
+        other: "does not fit",
+    }
+    for path, words in cases.items():
+        with pytest.raises(InputError, match=words):
+            initialise(CONFIG, str(path))

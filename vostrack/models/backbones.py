@@ -1,0 +1,140 @@
+"""Image classification networks as feature extractors at strides 2 to 32."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.normalization import FrozenBatchNorm2d, fold_batch_norm
+
+__all__ = ["Backbone", "BackboneName", "NormKind", "build_backbone"]
+
+BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"]
+NormKind = Literal["frozen", "folded"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# The layers of MobileNetV2's `features` that end at each stride; the last 1x1 expansion to 1280
+# channels serves classification only and is left out.
+_MOBILENET_SLICES = {2: (0, 2), 4: (2, 4), 8: (4, 7), 16: (7, 14), 32: (14, 18)}
+_RESNET_LAYERS = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
+
+
+class Backbone(nn.Module, ABC):
+    """A network that gives one feature map per stride.
+
+    Attributes:
+        strides: ascending strides of the feature maps given by ``forward``.
+        channels: channels of each of these maps.
+    """
+
+    def __init__(self, trunk: nn.Module, strides: Sequence[int], channels: Sequence[int]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.strides = tuple(strides)
+        self.channels = tuple(channels)
+
+    @abstractmethod
+    def stage(self, x: Tensor, stride: int) -> Tensor:
+        """Compute the feature map of ``stride`` from that of half the stride."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Compute the features.
+
+        Args:
+            image: (B, 3, H, W), ImageNet-normalised.
+
+        Returns:
+            One (B, channels[i], ceil(H / strides[i]), ceil(W / strides[i])) map per stride.
+        """
+        features = []
+        x, stride = image, 1
+        while stride < self.strides[-1]:
+            stride *= 2
+            x = self.stage(x, stride)
+            if stride in self.strides:
+                features.append(x)
+        return features
+
+
+class ResNetBackbone(Backbone):
+    """torchvision's ResNet up to the deepest stride that is asked for."""
+
+    def stage(self, x: Tensor, stride: int) -> Tensor:
+        """Compute the feature map of ``stride`` from that of half the stride."""
+        trunk = self.trunk
+        if stride == 2:
+            return trunk.relu(trunk.bn1(trunk.conv1(x)))  # type: ignore[operator, no-any-return]
+        if stride == 4:
+            x = trunk.maxpool(x)  # type: ignore[operator]
+        return getattr(trunk, _RESNET_LAYERS[stride])(x)  # type: ignore[no-any-return]
+
+
+class MobileNetBackbone(Backbone):
+    """torchvision's MobileNetV2 up to the deepest stride that is asked for."""
+
+    def stage(self, x: Tensor, stride: int) -> Tensor:
+        """Compute the feature map of ``stride`` from that of half the stride."""
+        first, last = _MOBILENET_SLICES[stride]
+        for layer in self.trunk.features[first:last]:  # type: ignore[index]
+            x = layer(x)
+        return x
+
+
+def build_backbone(
+    name: BackboneName, strides: Sequence[int] = (8, 16, 32), norm: NormKind = "frozen"
+) -> Backbone:
+    """Build a backbone with random weights; ``vostrack.models.weights`` fills them.
+
+    Args:
+        name: torchvision's name of the network.
+        strides: ascending strides out of 2, 4, 8, 16, 32; layers beyond the last are left out.
+        norm: ``frozen`` keeps batch normalisation with fixed statistics and a trainable affine
+            part; ``folded`` merges it into the convolutions.
+
+    Raises:
+        InputError: unknown name, strides or norm.
+    """
+    if name not in get_args(BackboneName):
+        raise InputError(
+            f"backbone: expected one of {', '.join(get_args(BackboneName))}, got {name!r}"
+        )
+    if not strides or list(strides) != sorted(set(strides)) or set(strides) - {2, 4, 8, 16, 32}:
+        raise InputError(
+            f"strides: expected ascending values out of 2, 4, 8, 16, 32, got {tuple(strides)}"
+        )
+    if norm not in get_args(NormKind):
+        raise InputError(f"norm: expected one of {', '.join(get_args(NormKind))}, got {norm!r}")
+    build = _build_mobilenet if name == "mobilenet_v2" else _build_resnet
+    backbone = build(name, strides)
+    if norm == "folded":
+        fold_batch_norm(backbone.trunk)
+    return backbone
+
+
+def _build_resnet(name: str, strides: Sequence[int]) -> Backbone:
+    import torchvision
+
+    trunk = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
+    expansion = trunk.layer1[0].expansion
+    width = {2: 64} | {s: 64 * 2**i * expansion for i, s in enumerate((4, 8, 16, 32))}
+    for stride, layer in _RESNET_LAYERS.items():
+        if stride > strides[-1]:
+            delattr(trunk, layer)
+    del trunk.fc, trunk.avgpool
+    return ResNetBackbone(trunk, strides, [width[s] for s in strides])
+
+
+def _build_mobilenet(name: str, strides: Sequence[int]) -> Backbone:
+    import torchvision
+
+    trunk = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
+    trunk.features = trunk.features[: _MOBILENET_SLICES[strides[-1]][1]]
+    del trunk.classifier
+    width = {2: 16, 4: 24, 8: 32, 16: 96, 32: 320}
+    return MobileNetBackbone(trunk, strides, [width[s] for s in strides])

@@ -1,0 +1,173 @@
+"""The segmentation network of Cheng et al. (2017): a backbone and a head that fuses its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.backbones import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Backbone,
+    BackboneName,
+    NormKind,
+    build_backbone,
+)
+
+__all__ = ["FusionHead", "NetworkConfig", "SegmentationNet", "TopDownHead", "build_network"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a segmentation network is made of; the defaults are those of Cheng et al. (2017).
+
+    Attributes:
+        backbone: name of the feature extractor.
+        strides: the backbone levels that the head sees.
+        head: ``fusion`` is the paper's: one linear map of the concatenated levels; ``topdown``
+            adds a 3x3 convolution with ReLU after each fusion step, from the deepest level up, and
+            a dilated context stage: better edges for a small backbone.
+        width: channels of the fused map (the paper: 128).
+        norm: what becomes of batch normalisation.
+    """
+
+    backbone: BackboneName = "resnet101"
+    strides: tuple[int, ...] = (8, 16, 32)
+    head: Literal["fusion", "topdown"] = "fusion"
+    width: int = 128
+    norm: NormKind = "frozen"
+
+    def __post_init__(self) -> None:
+        """Check the values that ``build_backbone`` does not.
+
+        Raises:
+            InputError: unknown head, or a width under 1.
+        """
+        if self.head not in ("fusion", "topdown"):
+            raise InputError(f"head: expected fusion or topdown, got {self.head!r}")
+        if self.width < 1:
+            raise InputError(f"width: expected at least 1 channel, got {self.width}")
+
+
+def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
+    return F.interpolate(x, size=other.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class FusionHead(nn.Module):
+    """Fuse the levels linearly: concatenate, 1x1 to ``width``, 1x1 to the outputs.
+
+    Upsampling, concatenation and a 1x1 convolution are linear and commute, so each level is
+    reduced to ``width`` channels *before* it is upsampled and the levels are summed: the same
+    function as the paper's figure 2 with an eighth of the memory.
+    """
+
+    # Shallower levels enter the concatenation scaled by this constant (the paper's released
+    # network), which lets the deepest level lead at the start of training.
+    SHALLOW_SCALE = 0.2
+
+    def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(c, width, 1, bias=i == 0) for i, c in enumerate(channels)
+        )
+        self.classify = nn.Conv2d(width, outputs, 1)
+        for conv in [*self.reduce, self.classify]:
+            nn.init.normal_(conv.weight, std=0.01)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Map features (B, C_i, h_i, w_i), shallow to deep, to logits (B, outputs, h_0, w_0)."""
+        fused = self.reduce[-1](features[-1])
+        for reduce, feature in zip(
+            reversed(self.reduce[:-1]), reversed(features[:-1]), strict=True
+        ):
+            fused = _upsample_like(fused, feature) + reduce(self.SHALLOW_SCALE * feature)
+        return self.classify(fused)  # type: ignore[no-any-return]
+
+
+class TopDownHead(nn.Module):
+    """Fuse the levels from deep to shallow with a 3x3 convolution and ReLU at each step."""
+
+    def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        # Dilations 2 and 4 give the deepest level a view of the whole object.
+        self.context = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in (2, 4)
+        )
+        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels[:-1])
+        self.classify = nn.Conv2d(width, outputs, 3, padding=1)
+        for conv in self.modules():
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                if conv.bias is not None:
+                    nn.init.zeros_(conv.bias)
+        nn.init.normal_(self.classify.weight, std=0.01)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Map features (B, C_i, h_i, w_i), shallow to deep, to logits (B, outputs, h_0, w_0)."""
+        x = F.relu(self.lateral[-1](features[-1]))
+        for context in self.context:
+            x = x + F.relu(context(x))
+        for level in reversed(range(len(features) - 1)):
+            skip = self.lateral[level](features[level])
+            x = F.relu(self.smooth[level](_upsample_like(x, skip) + skip))
+        return self.classify(x)  # type: ignore[no-any-return]
+
+
+class SegmentationNet(nn.Module):
+    """Backbone and head: an image in, class logits of the same size out.
+
+    Attributes:
+        config: what it was built from.
+        outputs: number of classes, background first.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig, backbone: Backbone, outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.outputs = outputs
+        self.backbone = backbone
+        head = FusionHead if config.head == "fusion" else TopDownHead
+        self.head = head(backbone.channels, config.width, outputs)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+
+        Returns:
+            Logits (B, outputs, H, W), float32.
+        """
+        features = self.backbone((image - self.mean) / self.std)
+        logits = self.head(features).float()
+        return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def build_network(config: NetworkConfig, outputs: int = 2) -> SegmentationNet:
+    """Build a segmentation network with random weights.
+
+    Args:
+        config: what it is made of.
+        outputs: number of classes, background first; 2 for one object or the foreground,
+            N + 1 for a model of all objects of a video.
+
+    Raises:
+        InputError: the configuration names an unknown part.
+    """
+    backbone = build_backbone(config.backbone, config.strides, config.norm)
+    network = SegmentationNet(config, backbone, outputs)
+    return network.to(memory_format=torch.channels_last)

@@ -1,0 +1,210 @@
+"""Where the weights of a network come from, and how they are kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
+
+__all__ = ["initialise", "load_network", "read_state_dict", "save_network", "shipped_weights"]
+
+_log = logging.getLogger("vostrack.models")
+_CONFIG_KEY = "vostrack.network"
+_SHIPPED = Path(__file__).parent / "weights"
+
+
+def shipped_weights(name: str = "foreground") -> Path:
+    """Return the path of a trained network that comes with the package.
+
+    Raises:
+        InputError: no network of that name is shipped.
+    """
+    path = _SHIPPED / f"{name}.safetensors"
+    if not path.is_file():
+        known = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+        raise InputError(f"no shipped weights named {name!r}; there are: {', '.join(known)}")
+    return path
+
+
+def save_network(network: SegmentationNet, path: Path, *, half: bool = False) -> None:
+    """Write a network with its configuration as safetensors.
+
+    Args:
+        network: what to save.
+        path: file to write; replaced whole or not at all.
+        half: store float16: half the size, a relative rounding error of at most 2**-11.
+    """
+    from safetensors.torch import save_file
+
+    state = {
+        k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype)
+        for k, v in network.state_dict().items()
+    }
+    state = {k: v.contiguous() for k, v in state.items()}
+    description = {"config": asdict(network.config), "outputs": network.outputs}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file(state, partial, metadata={_CONFIG_KEY: json.dumps(description)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_network(path: Path) -> SegmentationNet:
+    """Read a network written by ``save_network``.
+
+    Raises:
+        InputError: no such file, or not a network of this project.
+    """
+    description = _description(path)
+    if description is None:
+        raise InputError(
+            f"{path} holds no vostrack network (no configuration in its header); "
+            "a bare backbone state dict goes with a preset: --preset NAME --weights FILE"
+        )
+    config = description["config"]
+    config["strides"] = tuple(config["strides"])
+    network = build_network(NetworkConfig(**config), description["outputs"])
+    state = {k: v.float() if v.is_floating_point() else v for k, v in read_state_dict(path).items()}
+    network.load_state_dict(state)
+    return network
+
+
+def initialise(config: NetworkConfig, weights: str, *, seed: int = 0) -> SegmentationNet:
+    """Build a network with two outputs and fill it.
+
+    Args:
+        config: the network to build. A file of a whole network brings its own configuration,
+            which then takes the place of this one.
+        weights: ``imagenet`` (torchvision's weights, downloaded once and cached), ``none``
+            (random), ``shipped`` (the trained network of the package), or the path of a file: a
+            network written by ``save_network``, or a state dict of the backbone
+            (``.safetensors``, ``.pt``, ``.pth``).
+        seed: of what stays random: the head above a bare backbone, or everything. The global
+            random state is left as it was.
+
+    Raises:
+        InputError: the weights cannot be had, or do not fit the network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _initialise(config, weights)
+
+
+def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
+    if weights == "shipped":
+        return load_network(shipped_weights())
+    if weights == "none":
+        return build_network(config)
+    if weights == "imagenet":
+        state = _imagenet_state_dict(config.backbone)
+        origin = f"torchvision's {config.backbone}"
+    else:
+        path = Path(weights)
+        if _description(path) is not None:
+            return load_network(path)
+        state = read_state_dict(path)
+        origin = str(path)
+    return _with_backbone(config, state, origin)
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
+
+    Raises:
+        InputError: no such file, or nothing that holds tensors by name.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"weights: no file {path}; expected imagenet, none, shipped or the path of a "
+            ".safetensors, .pt or .pth file"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(
+            f"weights: {path} cannot be read as a state dict ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}); expected tensors "
+            "by name in .safetensors, or a .pt/.pth file that torch.load(weights_only=True) accepts"
+        ) from None
+    if not isinstance(state, Mapping):
+        raise InputError(f"weights: {path} holds a {type(state).__name__}, expected a state dict")
+    inner = state.get("state_dict", state)
+    return {k: v for k, v in inner.items() if isinstance(v, Tensor)}
+
+
+def _description(path: Path) -> dict[str, Any] | None:
+    """Return the configuration in a safetensors header, None where there is none."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_CONFIG_KEY)
+    except SafetensorError as error:
+        raise InputError(f"weights: {path} is not a safetensors file ({error})") from None
+    return json.loads(text) if text is not None else None
+
+
+def _imagenet_state_dict(backbone: str) -> dict[str, Tensor]:
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"the ImageNet weights of {backbone} could not be downloaded ({error}). On a machine "
+            f"with a network, fetch {weights.url} and put it at {cache}; or give --weights FILE, "
+            "or --weights shipped for the network that comes with the package"
+        ) from None
+
+
+def _with_backbone(
+    config: NetworkConfig, state: Mapping[str, Tensor], origin: str
+) -> SegmentationNet:
+    """Fill the backbone; batch normalisation is folded where the weights have it folded."""
+    folded = not any(k.endswith("running_mean") for k in state)
+    if folded and config.norm != "folded":
+        config = NetworkConfig(**{**asdict(config), "norm": "folded"})
+        network = build_network(config)
+    elif not folded and config.norm == "folded":
+        from vostrack.models.normalization import fold_batch_norm
+
+        unfolded = NetworkConfig(**{**asdict(config), "norm": "frozen"})
+        network = _with_backbone(unfolded, state, origin)
+        fold_batch_norm(network.backbone.trunk)
+        network.config = config
+        return network
+    else:
+        network = build_network(config)
+    trunk = network.backbone.trunk
+    wanted = trunk.state_dict()
+    missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
+    if missing or wrong:
+        trouble = (missing or wrong)[0]
+        raise InputError(
+            f"weights: {origin} does not fit the backbone {config.backbone} with strides "
+            f"{config.strides}: {len(missing)} tensors missing, {len(wrong)} of another shape "
+            f"(first: {trouble}); choose the preset or --backbone that the file was made for"
+        )
+    trunk.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+    _log.debug("backbone %s filled from %s", config.backbone, origin)
+    return network
