@@ -1,0 +1,1 @@
+"""Sharpening score maps in space, and keeping them consistent in time."""

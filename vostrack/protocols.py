@@ -7,7 +7,7 @@ tracker's working resolution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -146,15 +146,14 @@ class TemporalFilter(Protocol):
     def __call__(
         self,
         scores: FloatArray,
-        foreground: BoolArray | None,
-        candidates: BoolArray | None,
+        candidates: Callable[[], FloatArray] | None = None,
     ) -> FloatArray:
         """Filter the scores of the next frame.
 
         Args:
             scores: (N, h, w) in [0, 1].
-            foreground: (h, w), where an object may be at all; None for everywhere.
-            candidates: (K, h, w), further regions that a lost object may be found in, or None.
+            candidates: gives (K, h, w) score maps in [0, 1] of further regions that a lost object
+                may be found in; called only when an object is lost or shrank.
 
         Returns:
             The scores (N, h, w), zero outside the region chosen for each object.

@@ -1,0 +1,288 @@
+"""CRAF, the connected region-aware filter of Cheng et al. (2017), section 4.2.
+
+The paper leaves open what happens when the best region is too small, when two regions cover each
+other, and how an object that was lost for a frame can come back. Each choice below says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.protocols import BoolArray, FloatArray, UInt8Array
+
+__all__ = ["Craf", "CrafConfig"]
+
+
+@dataclass(frozen=True)
+class CrafConfig:
+    """The filter's thresholds; alpha to delta are the paper's.
+
+    Attributes:
+        binarize: a pixel belongs to a connected region where its score is above this (the released
+            filter: 30 of 255).
+        connectivity: 4 or 8 neighbours.
+        min_overlap: a region must have a Jaccard index with the object's previous region above
+            this to be chosen at all.
+        alpha: and an area above this share of the object's largest region.
+        beta: an object loses the region of another that it covers by more than this share.
+        gamma: an object is searched anew when its region is smaller than this share of its area in
+            the previous frame. (The paper gives no unit; a share of the previous area is what its
+            released filter uses.)
+        delta: Jaccard index that a region must exceed to be taken in that search.
+        min_previous: no search for an object whose previous area was under so many pixels.
+        max_age: an object lost for more frames than this is no longer looked for where it was
+            last seen; its strongest region is taken instead. (As written, the paper's filter can
+            never find a lost object again: its overlap with nothing is 0.)
+        keep_fragments: regions that overlap better than the chosen one but are too small are kept
+            with full score (the released filter does so; the paper does not say it).
+    """
+
+    binarize: float = 30 / 255
+    connectivity: Literal[4, 8] = 8
+    min_overlap: float = 0.01
+    alpha: float = 0.2
+    beta: float = 0.9
+    gamma: float = 0.1
+    delta: float = 0.4
+    min_previous: int = 100
+    max_age: int = 5
+    keep_fragments: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: a share outside [0, 1], or another connectivity than 4 or 8.
+        """
+        for name in ("binarize", "min_overlap", "alpha", "beta", "gamma", "delta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+        if self.connectivity not in (4, 8):
+            raise InputError(f"connectivity: expected 4 or 8, got {self.connectivity}")
+
+
+@dataclass
+class _Regions:
+    """The connected regions of one score map; region 0 is the rest."""
+
+    numbered: NDArray[np.int32]
+    areas: NDArray[np.int64]
+    chosen: set[int]
+
+    def overlaps(self, reference: BoolArray) -> NDArray[np.float64]:
+        """Return the Jaccard index of each region with ``reference``; 0 for region 0."""
+        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
+        union = self.areas + reference.sum() - inside
+        jaccard: NDArray[np.float64] = np.zeros(len(self.areas))
+        np.divide(inside, union, out=jaccard, where=union > 0)
+        jaccard[0] = 0
+        return jaccard
+
+
+class Craf:
+    """The filter with its memory of the previous frame. Implements ``TemporalFilter``."""
+
+    def __init__(self, config: CrafConfig | None = None) -> None:
+        self.config = config or CrafConfig()
+        self._references: list[BoolArray] = []
+        self._ages: list[int] = []
+
+    def start(self, labels: UInt8Array) -> None:
+        """Take the label map (h, w) of the first frame, slots 1..N; 255 counts as background."""
+        slots = labels[labels != 255]
+        count = int(slots.max()) if slots.size else 0
+        self._references = [labels == slot for slot in range(1, count + 1)]
+        self._ages = [0] * count
+
+    def commit(self, labels: UInt8Array) -> None:
+        """Take the final label map (h, w) of the frame as the reference of the next one."""
+        for index in range(len(self._references)):
+            region = labels == index + 1
+            if region.any():
+                self._references[index] = region
+                self._ages[index] = 0
+            else:
+                self._ages[index] += 1
+
+    def __call__(
+        self, scores: FloatArray, candidates: Callable[[], FloatArray] | None = None
+    ) -> FloatArray:
+        """Keep one region per object.
+
+        Args:
+            scores: (N, h, w) in [0, 1].
+            candidates: gives (K, h, w) score maps of further regions for step 3.
+
+        Returns:
+            (N, h, w): the scores inside each object's region, zero elsewhere.
+
+        Raises:
+            InputError: another number of objects than ``start`` was given.
+        """
+        if len(scores) != len(self._references):
+            raise InputError(
+                f"CRAF: expected scores of {len(self._references)} objects, as in the first "
+                f"frame, got {len(scores)}"
+            )
+        scores = scores.copy()
+        regions = [self._regions(score) for score in scores]
+        selected = [self._best_region(i, scores, regions[i]) for i in range(len(scores))]
+        selected = self._remove_covered(selected)
+        if self._find_lost(scores, regions, selected, candidates):
+            selected = self._remove_covered(selected)
+        filtered: FloatArray = np.where(np.stack(selected), scores, np.float32(0))
+        return filtered
+
+    def _regions(self, score: FloatArray) -> _Regions:
+        binary = (score > self.config.binarize).astype(np.uint8)
+        count, numbered = cv2.connectedComponents(binary, connectivity=self.config.connectivity)
+        areas = np.bincount(numbered.ravel(), minlength=count)
+        areas[0] = 0
+        return _Regions(numbered.astype(np.int32, copy=False), areas, set())
+
+    def _best_region(self, index: int, scores: FloatArray, regions: _Regions) -> BoolArray:
+        """Step 1: the region of highest overlap with the previous one that is large enough."""
+        config = self.config
+        empty = np.zeros(regions.numbered.shape, dtype=np.bool_)
+        if len(regions.areas) < 2:
+            return empty
+        if self._ages[index] > config.max_age:
+            # Mean score times area: the most of the object that there is, wherever it is.
+            rank: NDArray[np.float64] = np.bincount(
+                regions.numbered.ravel(), scores[index].ravel(), minlength=len(regions.areas)
+            ).astype(np.float64)
+            rank[0] = 0
+            eligible = regions.areas > 0
+        else:
+            rank = regions.overlaps(self._references[index])
+            eligible = rank > config.min_overlap
+        large = regions.areas > config.alpha * regions.areas.max()
+        for number in np.lexsort((-regions.areas, -rank)):
+            if not eligible[number]:
+                break
+            regions.chosen.add(int(number))
+            if large[number]:
+                region: BoolArray = np.isin(regions.numbered, list(regions.chosen))
+                fragments = region & (regions.numbered != number)
+                scores[index][fragments] = 1.0
+                return region
+            if not config.keep_fragments:
+                regions.chosen.discard(int(number))
+        regions.chosen.clear()
+        return empty
+
+    def _remove_covered(self, selected: list[BoolArray]) -> list[BoolArray]:
+        """Step 2: an object gives up the region of another that it covers.
+
+        All decisions are taken on the same snapshot, so the order of the objects has no effect.
+        Of two near-duplicates, which cover each other, the one that fits its own previous region
+        better keeps the pixels; of equals the lower slot.
+        """
+        areas = [int(region.sum()) for region in selected]
+        result = [region.copy() for region in selected]
+        for i in range(len(selected)):
+            for j in range(len(selected)):
+                if i == j or not areas[i] or not areas[j]:
+                    continue
+                shared = int((selected[i] & selected[j]).sum())
+                if shared <= self.config.beta * areas[j]:
+                    continue
+                mutual = shared > self.config.beta * areas[i]
+                if mutual and self._fits_better(i, j, selected):
+                    continue
+                result[i] &= ~selected[j]
+        return result
+
+    def _fits_better(self, i: int, j: int, selected: list[BoolArray]) -> bool:
+        fit_i = _jaccard(selected[i], self._references[i])
+        fit_j = _jaccard(selected[j], self._references[j])
+        return fit_i > fit_j or (fit_i == fit_j and i < j)
+
+    def _find_lost(
+        self,
+        scores: FloatArray,
+        regions: list[_Regions],
+        selected: list[BoolArray],
+        candidates: Callable[[], FloatArray] | None,
+    ) -> bool:
+        """Step 3: search an object that is lost or shrank among the regions that nobody took.
+
+        Each object is replaced at most once, in ascending order of slots, so the step ends.
+        """
+        lost = [i for i in range(len(selected)) if self._is_lost(i, selected[i])]
+        if not lost:
+            return False
+        maps = [(scores[m].copy(), r) for m, r in enumerate(regions)]
+        if candidates is not None:
+            maps += [(extra, self._regions(extra)) for extra in candidates()]
+        changed = False
+        for index in lost:
+            taken = np.zeros(scores.shape[1:], dtype=np.bool_)
+            for other, region in enumerate(selected):
+                if other != index:
+                    taken |= region
+            found = self._best_candidate(self._references[index], maps, taken)
+            if found is None:
+                continue
+            region, source = found
+            selected[index] = region
+            scores[index][region] = np.maximum(scores[index], source)[region]
+            changed = True
+        return changed
+
+    def _is_lost(self, index: int, region: BoolArray) -> bool:
+        previous = int(self._references[index].sum())
+        return previous >= self.config.min_previous and bool(
+            region.sum() < self.config.gamma * previous
+        )
+
+    def _best_candidate(
+        self,
+        reference: BoolArray,
+        maps: list[tuple[FloatArray, _Regions]],
+        taken: BoolArray,
+    ) -> tuple[BoolArray, FloatArray] | None:
+        best, result = self.config.delta, None
+        for source, regions in maps:
+            free = np.where(taken, 0, regions.numbered)
+            areas = np.bincount(free.ravel(), minlength=len(regions.areas))
+            areas[0] = 0
+            overlaps = _Regions(free, areas, set()).overlaps(reference)
+            overlaps[list(regions.chosen)] = 0
+            number = int(overlaps.argmax())
+            if overlaps[number] > best:
+                best, result = overlaps[number], (free == number, source)
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the reference regions, one bit per pixel, and their ages."""
+        shape = self._references[0].shape if self._references else (0, 0)
+        return {
+            "references": [torch.from_numpy(np.packbits(region)) for region in self._references],
+            "shape": tuple(shape),
+            "ages": list(self._ages),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` returned."""
+        height, width = state["shape"]
+        self._references = [
+            np.unpackbits(bits.numpy(), count=height * width)
+            .reshape(height, width)
+            .astype(np.bool_)
+            for bits in state["references"]
+        ]
+        self._ages = list(state["ages"])
+
+
+def _jaccard(a: BoolArray, b: BoolArray) -> float:
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 0.0

@@ -1,0 +1,56 @@
+"""A clip of two coloured boxes, and an adapter that knows objects by their colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+UInt8Array = NDArray[np.uint8]
+COLOURS = {3: (250, 20, 20), 7: (20, 250, 20)}
+
+
+class ColourAdapter:
+    """Scores a pixel by its likeness to the mean colour of each object in the first frame."""
+
+    def __init__(self) -> None:
+        self.colours = torch.zeros(0, 3)
+        self.starts = 0
+
+    def start(self, image: Tensor, labels: Tensor) -> None:
+        self.starts += 1
+        count = int(labels[labels != 255].max())
+        self.colours = torch.stack([image[:, labels == k].mean(1) for k in range(1, count + 1)])
+
+    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        distance = (image[None] - self.colours[:, :, None, None]).abs().sum(1)
+        scores = (1 - distance).clamp(0, 1)
+        return scores, scores.amax(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"colours": self.colours}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.colours = state["colours"]
+
+
+@pytest.fixture
+def adapter() -> ColourAdapter:
+    return ColourAdapter()
+
+
+@pytest.fixture
+def clip() -> tuple[UInt8Array, UInt8Array]:
+    """Frames (T, H, W, 3) and labels (T, H, W), ids 3 and 7; 3 moves right, 7 left below it."""
+    frames = np.full((12, 60, 90, 3), 90, np.uint8)
+    labels = np.zeros((12, 60, 90), np.uint8)
+    for t in range(12):
+        for number, (y, x) in {3: (5, 4 + 5 * t), 7: (35, 70 - 5 * t)}.items():
+            frames[t, y : y + 18, x : x + 15] = COLOURS[number]
+            labels[t, y : y + 18, x : x + 15] = number
+    return frames, labels

@@ -1,0 +1,354 @@
+"""The tracker: first masks in, then one frame at a time. All state between frames lives here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.fusion import gate, label_map
+from vostrack.objects import ObjectTable
+from vostrack.protocols import (
+    FloatArray,
+    InstanceProposer,
+    ObjectAdapter,
+    Refiner,
+    TemporalFilter,
+    UInt8Array,
+)
+
+__all__ = ["FrameResult", "Tracker", "TrackerConfig"]
+
+VOID = 255
+_Array = TypeVar("_Array", UInt8Array, FloatArray)
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """What happens to a frame between the object models and the label map.
+
+    Attributes:
+        max_size: frames with a longer side are worked on scaled down to it, pixels; the masks
+            come out at the frame's own size. 0 for no limit.
+        threshold: a pixel whose best score is below it is background.
+        gate: ``before`` the refiner, scores are made zero outside the foreground (the paper's
+            text); ``after`` does so at the end (its released demo); ``none`` leaves it out.
+        gate_threshold: probability from which a pixel is foreground.
+        gate_dilation: the foreground is grown by so many pixels before it gates.
+    """
+
+    max_size: int = 854
+    threshold: float = 0.5
+    gate: Literal["before", "after", "none"] = "before"
+    gate_threshold: float = 0.5
+    gate_dilation: int = 5
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        if self.max_size < 0 or 0 < self.max_size < 32:
+            raise InputError(f"max_size: expected 0 (no limit) or at least 32, got {self.max_size}")
+        if self.gate not in ("before", "after", "none"):
+            raise InputError(f"gate: expected before, after or none, got {self.gate!r}")
+        for name in ("threshold", "gate_threshold"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"{name}: expected a value in (0, 1), got {getattr(self, name)}")
+        if self.gate_dilation < 0:
+            raise InputError(f"gate_dilation: expected 0 or more, got {self.gate_dilation}")
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What is known of one frame.
+
+    Attributes:
+        labels: (H, W) uint8 at the frame's size; 0 background, else the object's id.
+        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
+        ids: the N object ids, as in the first mask.
+        presence: per object, the mean score over its pixels; 0 where it has none.
+        timings: seconds spent per stage.
+    """
+
+    labels: UInt8Array
+    scores: FloatArray
+    ids: tuple[int, ...]
+    presence: tuple[float, ...]
+    timings: Mapping[str, float]
+
+
+class _Stopwatch:
+    """Collects the seconds between one stage and the next."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = {}
+        self._device = device
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+class Tracker:
+    """Follows the objects of one video.
+
+    Every part but the adapter may be None, and is then left out; the rows of the paper's ablation
+    are such trackers. ``vostrack.build_tracker`` makes one from a preset.
+
+    Example:
+        >>> tracker = build_tracker("fast")                    # doctest: +SKIP
+        >>> tracker.start(first_frame, first_mask)             # doctest: +SKIP
+        >>> labels = tracker.step(next_frame).labels           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        adapter: ObjectAdapter,
+        *,
+        refiner: Refiner | None = None,
+        temporal_filter: TemporalFilter | None = None,
+        proposer: InstanceProposer | None = None,
+        config: TrackerConfig | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.adapter = adapter
+        self.refiner = refiner
+        self.temporal_filter = temporal_filter
+        self.proposer = proposer
+        self.config = config or TrackerConfig()
+        self.device = device or torch.device("cpu")
+        self._objects: ObjectTable | None = None
+        self._size: tuple[int, int] = (0, 0)
+        self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The object ids, ascending; empty before ``start``."""
+        return self._objects.ids if self._objects is not None else ()
+
+    def start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+        """Learn the objects from the first frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void.
+
+        Returns:
+            The result of the first frame: the mask that was given, its void as background.
+
+        Raises:
+            InputError: frame or mask has another form, they differ in size, the mask holds no
+                object, or an object vanishes at the working size.
+        """
+        _check_frame(frame)
+        labels = _check_mask(mask, frame)
+        height, width = labels.shape
+        ids = np.unique(labels[(labels > 0) & (labels != VOID)])
+        objects = ObjectTable(tuple(int(i) for i in ids))
+        watch = _Stopwatch(self.device)
+        image = self._to_image(frame)
+        slots = objects.to_slots(labels)
+        small = _resized(slots, image.shape[1:], cv2.INTER_NEAREST)
+        lost = [
+            objects.ids[k - 1] for k in range(1, len(objects.ids) + 1) if not (small == k).any()
+        ]
+        if lost:
+            raise InputError(
+                f"mask: object {lost[0]} has no pixel left at the working size of "
+                f"{image.shape[2]} x {image.shape[1]}; raise max_size or leave the object out"
+            )
+        self._objects, self._size, self._first_slots = objects, (height, width), small
+        self.adapter.start(image, torch.from_numpy(small).long().to(self.device))
+        watch.lap("fine-tuning")
+        self.rewind()
+        output = np.where(labels == VOID, 0, labels).astype(np.uint8)
+        scores = np.stack([(output == i).astype(np.float32) for i in objects.ids])
+        return FrameResult(output, scores, objects.ids, (1.0,) * len(objects.ids), watch.seconds)
+
+    def rewind(self) -> None:
+        """Go back to the first frame, as after ``start``; what was learnt is kept."""
+        if self.temporal_filter is not None:
+            self.temporal_filter.start(self._first_slots)
+
+    @torch.inference_mode()
+    def step(self, frame: UInt8Array) -> FrameResult:
+        """Find the objects in the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, of the same size as the first.
+
+        Raises:
+            InputError: the frame has another form or size.
+            RuntimeError: ``start`` has not been called.
+        """
+        if self._objects is None:
+            raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
+        _check_frame(frame)
+        if frame.shape[:2] != self._size:
+            raise InputError(
+                f"frame: expected {self._size[1]} x {self._size[0]} pixels as in the first "
+                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it, or start anew"
+            )
+        watch = _Stopwatch(self.device)
+        image = self._to_image(frame)
+        watch.lap("input")
+        scores, foreground = self.adapter.scores(image)
+        watch.lap("networks")
+        if foreground is not None and self.config.gate == "before":
+            scores = self._gate(scores, foreground)
+        if self.refiner is not None:
+            scores = self.refiner(image, scores)
+            watch.lap("refiner")
+        scores = self._filter(frame, scores.float(), foreground)
+        if foreground is not None and self.config.gate == "after":
+            scores = self._gate(scores, foreground)
+        watch.lap("filter")
+        result = self._result(scores, watch)
+        return result
+
+    def _gate(self, scores: Tensor, foreground: Tensor) -> Tensor:
+        return gate(
+            scores,
+            foreground,
+            threshold=self.config.gate_threshold,
+            dilation=self.config.gate_dilation,
+        )
+
+    def _filter(self, frame: UInt8Array, scores: Tensor, foreground: Tensor | None) -> Tensor:
+        if self.temporal_filter is None:
+            return scores
+        candidates = None
+        if self.proposer is not None:
+            size = scores.shape[1:]
+
+            def candidates() -> FloatArray:
+                return self._propose(frame, foreground, size)
+
+        filtered = self.temporal_filter(scores.cpu().numpy(), candidates)
+        return torch.from_numpy(filtered).to(self.device)
+
+    def _propose(
+        self, frame: UInt8Array, foreground: Tensor | None, size: tuple[int, ...]
+    ) -> FloatArray:
+        """Return the proposals of this frame as score maps (K, h, w) at the working size."""
+        assert self.proposer is not None
+        full: FloatArray | None = None
+        if foreground is not None:
+            small: FloatArray = foreground.float().cpu().numpy()
+            full = _resized(small, self._size, cv2.INTER_LINEAR)
+        proposals = self.proposer.propose(frame, full)
+        maps = np.zeros((len(proposals), *size), np.float32)
+        for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
+            maps[index] = _resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
+        return maps
+
+    def _result(self, scores: Tensor, watch: _Stopwatch) -> FrameResult:
+        assert self._objects is not None
+        if self.temporal_filter is not None:
+            small = label_map(scores, threshold=self.config.threshold)
+            self.temporal_filter.commit(small.cpu().numpy())
+        if tuple(scores.shape[1:]) != self._size:
+            scores = F.interpolate(
+                scores[None], size=self._size, mode="bilinear", align_corners=False
+            )[0]
+        slots = label_map(scores, threshold=self.config.threshold)
+        presence = tuple(
+            float(score[slots == k + 1].mean()) if (slots == k + 1).any() else 0.0
+            for k, score in enumerate(scores)
+        )
+        labels = self._objects.to_ids(slots.cpu().numpy())
+        full = scores.cpu().numpy()
+        watch.lap("output")
+        return FrameResult(labels, full, self._objects.ids, presence, watch.seconds)
+
+    def _to_image(self, frame: UInt8Array) -> Tensor:
+        """Scale the frame down to the working size: (3, h, w) float32 in [0, 1]."""
+        height, width = frame.shape[:2]
+        limit = self.config.max_size
+        if limit and max(height, width) > limit:
+            ratio = limit / max(height, width)
+            size = max(1, round(height * ratio)), max(1, round(width * ratio))
+            frame = _resized(frame, size, cv2.INTER_AREA)
+        tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
+        return tensor.permute(2, 0, 1).float() / 255
+
+    def learnt(self) -> dict[str, Any]:
+        """Return what ``start`` computed, for ``restore``: plain tensors, numbers and strings."""
+        assert self._objects is not None
+        return {
+            "ids": list(self._objects.ids),
+            "size": self._size,
+            "first_slots": torch.from_numpy(self._first_slots),
+            "adapter": dict(self.adapter.state_dict()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what changes from frame to frame, for ``restore``; small."""
+        if self.temporal_filter is None:
+            return {}
+        return dict(self.temporal_filter.state_dict())
+
+    def restore(self, learnt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        """Continue where another tracker of the same configuration stood.
+
+        Args:
+            learnt: from its ``learnt``.
+            state: from its ``state``, or None to stand at the first frame.
+        """
+        self._objects = ObjectTable(tuple(learnt["ids"]))
+        self._size = (int(learnt["size"][0]), int(learnt["size"][1]))
+        self._first_slots = learnt["first_slots"].numpy()
+        self.adapter.load_state_dict(learnt["adapter"])
+        self.rewind()
+        if state and self.temporal_filter is not None:
+            self.temporal_filter.load_state_dict(state)
+
+
+def _resized(array: _Array, size: Sequence[int], interpolation: int) -> _Array:
+    """Resize an array (H, W) or (H, W, C) to ``size`` (h, w), keeping its type."""
+    return cast(_Array, cv2.resize(array, (size[1], size[0]), interpolation=interpolation))
+
+
+def _check_frame(frame: UInt8Array) -> None:
+    shape = getattr(frame, "shape", None)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or frame.dtype != np.uint8:
+        came = f"{frame.dtype} of shape {shape}" if shape is not None else type(frame).__name__
+        raise InputError(
+            f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; convert grayscale "
+            "with numpy.stack([gray] * 3, axis=-1), floats in [0, 1] with (x * 255).astype('uint8')"
+        )
+
+
+def _check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
+    if getattr(mask, "shape", None) != frame.shape[:2]:
+        raise InputError(
+            f"mask: expected (H, W) = {frame.shape[:2]} as the frame, "
+            f"got {getattr(mask, 'shape', type(mask).__name__)}"
+        )
+    if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
+        raise InputError(f"mask: expected integer object ids, got {mask.dtype}")
+    if mask.min() < 0 or mask.max() > VOID:
+        raise InputError(
+            f"mask: expected ids in 1..254, 0 for background and 255 for void, got values "
+            f"{int(mask.min())}..{int(mask.max())}"
+        )
+    labels = mask.astype(np.uint8)
+    if not ((labels > 0) & (labels != VOID)).any():
+        raise InputError(
+            "mask: expected at least one object, got only background (0) or void (255)"
+        )
+    return labels
