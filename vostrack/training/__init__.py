@@ -1,0 +1,1 @@
+"""Training the networks that are shipped or brought along."""
