@@ -1,0 +1,85 @@
+"""A clip, its mask, and a command that tracks it in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vostrack.cli.track import TrackCommand
+from vostrack.datasets.synthetic import render_clip
+from vostrack.datasets.synthetic_scene import SyntheticScene
+from vostrack.masks import write_label_map
+from vostrack.models.foreground import NetworkConfig
+from vostrack.models.weights import initialise, save_network
+
+Run = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """On maps this small, threads cost more than they bring."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network with random weights that fits in milliseconds."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_network(
+        initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded"), "none"), path
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """frames/00000.png ... 00005.png (72 x 48) and mask.png, two objects."""
+    folder = tmp_path_factory.mktemp("clip")
+    frames, labels = render_clip(SyntheticScene(size=(48, 72), frames=6, objects=2, seed=3))
+    (folder / "frames").mkdir()
+    for index, image in enumerate(frames):
+        Image.fromarray(image).save(folder / "frames" / f"{index:05d}.png")
+    for index, label_map in enumerate(labels):
+        write_label_map(folder / "truth" / f"{index:05d}.png", label_map)
+    write_label_map(folder / "mask.png", labels[0])
+    assert set(np.unique(labels[0])) == {0, 1, 2}
+    return folder
+
+
+@pytest.fixture
+def settings(clip_folder: Path, tiny_network: str) -> dict[str, Any]:
+    """A command that needs no download and little time; quiet."""
+    return {
+        "video": str(clip_folder / "frames"),
+        "first_mask": (str(clip_folder / "mask.png"),),
+        "weights": tiny_network,
+        "foreground_steps": 1,
+        "object_steps": 2,
+        "overlay": False,
+        "quiet": True,
+    }
+
+
+@pytest.fixture
+def run(settings: dict[str, Any], tmp_path: Path) -> Run:
+    """Run the command with changed settings and return its output folder."""
+    count = 0
+
+    def run(**changes: Any) -> Path:
+        nonlocal count
+        count += 1
+        output = tmp_path / f"run{count}"
+        command = TrackCommand(**{**settings, "output": output, **changes})
+        assert command.run() == 0
+        return command.output
+
+    return run

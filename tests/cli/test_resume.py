@@ -1,0 +1,176 @@
+"""Stopping and going on: Ctrl-C, a kill, and what must not be mixed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vostrack import clip as clip_module
+from vostrack.cli import main
+from vostrack.cli.track import TrackCommand
+from vostrack.masks import read_label_map
+from vostrack.tracker import Tracker
+
+
+def all_masks(output: Path) -> list[Any]:
+    return [read_label_map(p) for p in sorted((output / "masks").iterdir())]
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    """Make the tracker behave as if Ctrl-C was pressed in frame number ``frames`` + 1."""
+    original, count = Tracker.step, 0
+
+    def step(self: Tracker, frame: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > frames:
+            raise KeyboardInterrupt
+        return original(self, frame)
+
+    monkeypatch.setattr(Tracker, "step", step)
+
+
+@pytest.mark.parametrize("middle", [False, True])
+@pytest.mark.parametrize("stop", [0, 1, 3])
+def test_ctrl_c_then_resume_gives_the_same(
+    settings: dict[str, Any],
+    clip_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+    middle: bool,
+) -> None:
+    if middle:
+        truth = str(clip_folder / "truth" / "00002.png")
+        settings = {**settings, "first_mask": (truth,), "first_mask_frame": 2}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert TrackCommand(**settings, output=whole).run() == 0
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, stop)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            TrackCommand(**settings, output=cut).run()
+    assert len(all_masks(cut)) == stop + 1
+    assert json.loads((cut / "run.json").read_text())["status"] == "interrupted"
+    assert not (cut / "masks.json").exists()
+    assert TrackCommand(**settings, output=cut, resume=True).run() == 0
+    for one, other in zip(all_masks(whole), all_masks(cut), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (whole / "masks.json").read_text() == (cut / "masks.json").read_text()
+    assert sorted(p.name for p in whole.iterdir()) == sorted(p.name for p in cut.iterdir())
+
+
+def test_resume_does_not_fine_tune_again(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 1)
+        with pytest.raises(KeyboardInterrupt):
+            TrackCommand(**settings, output=tmp_path / "o").run()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("fine-tuned again")
+
+    monkeypatch.setattr(Tracker, "start", refuse)
+    assert TrackCommand(**settings, output=tmp_path / "o", resume=True).run() == 0
+
+
+def test_resume_refuses_other_settings(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 1)
+        with pytest.raises(KeyboardInterrupt):
+            TrackCommand(**settings, output=tmp_path / "o").run()
+    changed = {**settings, "stride": 2, "output": tmp_path / "o", "resume": True}
+    with pytest.raises(ValueError, match=r"stride was 1.*is 2"):
+        TrackCommand(**changed).run()
+
+
+def test_resume_needs_something_to_resume(settings: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no interrupted run"):
+        TrackCommand(**settings, output=tmp_path / "new", resume=True).run()
+    assert not (tmp_path / "new").exists()
+    assert TrackCommand(**settings, output=tmp_path / "done").run() == 0
+    with pytest.raises(ValueError, match="complete"):
+        TrackCommand(**settings, output=tmp_path / "done", resume=True).run()
+
+
+def test_ctrl_c_while_fine_tuning_leaves_nothing(
+    settings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tracker, "start", stop)
+    argv = ["track", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
+    argv += ["--weights", settings["weights"], "--quiet", "--output", str(tmp_path / "o")]
+    assert main(argv) == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_ctrl_c_while_writing_the_overlay_can_be_resumed(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**settings, "overlay": True}
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clip_module, "write_overlay", stop)
+        with pytest.raises(KeyboardInterrupt, match="6 of 6"):
+            TrackCommand(**settings, output=tmp_path / "o").run()
+    assert TrackCommand(**settings, output=tmp_path / "o", resume=True).run() == 0
+    assert (tmp_path / "o" / "overlay.mp4").is_file()
+    assert not (tmp_path / "o" / ".state").exists()
+
+
+def test_a_killed_process_can_be_resumed(settings: dict[str, Any], tmp_path: Path) -> None:
+    """SIGKILL leaves no time to tidy up."""
+    argv = ["--video", settings["video"], "--first-mask", *settings["first_mask"]]
+    argv += [
+        "--weights",
+        settings["weights"],
+        "--foreground-steps",
+        "1",
+        "--object-steps",
+        "2",
+        "--no-overlay",
+    ]
+    code = (
+        "import sys, time\n"
+        "from vostrack.tracker import Tracker\n"
+        "original = Tracker.step\n"
+        "def slow(self, frame):\n"
+        "    time.sleep(0.5)\n"
+        "    return original(self, frame)\n"
+        "Tracker.step = slow\n"
+        "from vostrack.cli import main\n"
+        f"sys.exit(main(['track', *{argv!r}, '--quiet', '--output', {str(tmp_path / 'cut')!r}]))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.time() + 120
+    while not (tmp_path / "cut" / "masks" / "00002.png").is_file():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.time() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    whole = {**settings, "output": tmp_path / "whole"}
+    assert TrackCommand(**whole).run() == 0
+    assert len(all_masks(tmp_path / "cut")) < 6
+    assert TrackCommand(**{**settings, "output": tmp_path / "cut", "resume": True}).run() == 0
+    for one, other in zip(all_masks(tmp_path / "whole"), all_masks(tmp_path / "cut"), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,340 @@
+"""Every flag of ``vostrack track`` has an effect, and says so in its help."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vostrack.cli import main
+from vostrack.cli.track import TrackCommand
+from vostrack.masks import read_label_map, read_masks_json, write_label_map
+
+Run = Callable[..., Path]
+
+
+def masks(output: Path) -> dict[str, Any]:
+    return {p.name: read_label_map(p) for p in sorted((output / "masks").iterdir())}
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = masks(one), masks(other)
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def record(output: Path) -> Any:
+    return json.loads((output / "run.json").read_text())
+
+
+def test_the_output_folder(run: Run, clip_folder: Path) -> None:
+    output = run(overlay=True)
+    assert sorted(p.name for p in output.iterdir()) == [
+        "masks",
+        "masks.json",
+        "overlay.mp4",
+        "run.json",
+    ]
+    found = masks(output)
+    assert list(found) == [f"{k:05d}.png" for k in range(6)]
+    np.testing.assert_array_equal(found["00000.png"], read_label_map(clip_folder / "mask.png"))
+    with Image.open(output / "masks" / "00003.png") as image:
+        assert image.mode == "P"
+        assert image.getpalette()[:6] == [0, 0, 0, 128, 0, 0]  # type: ignore[index]
+    coded = read_masks_json(output / "masks.json")
+    for position, index in enumerate(coded.frames):
+        np.testing.assert_array_equal(coded.labels(position), found[f"{index:05d}.png"])
+    with av.open(str(output / "overlay.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(stream)) == 6
+    run_json = record(output)
+    assert run_json["status"] == "complete"
+    assert run_json["frames"] == 6
+    assert {"fine-tuning", "networks", "filter"} <= set(run_json["seconds"])
+    assert [o["id"] for o in run_json["objects"]] == [1, 2]
+    assert len(run_json["objects"][0]["presence"]) == 6
+    assert run_json["versions"]["torch"].startswith("2")
+
+
+def test_the_same_seed_gives_the_same_masks(run: Run) -> None:
+    # Random weights, so that a seed shows after a few steps.
+    one = run(object_steps=6, gate="none", craf="off", save_scores=True)
+    two = run(object_steps=6, gate="none", craf="off", save_scores=True)
+    other = run(object_steps=6, gate="none", craf="off", save_scores=True, seed=1)
+    scores = [[p.read_bytes() for p in sorted(o.glob("scores/*/*.png"))] for o in (one, two, other)]
+    assert scores[0] == scores[1]
+    assert scores[0] != scores[2]
+    assert same(one, two)
+
+
+def test_start_end_stride_keep_the_sources_numbers(run: Run, clip_folder: Path) -> None:
+    truth = str(clip_folder / "truth" / "00001.png")
+    output = run(start=1, end=6, stride=2, first_mask=(truth,))
+    assert list(masks(output)) == ["00001.png", "00003.png", "00005.png"]
+
+
+def test_first_mask_frame_tracks_both_ways(run: Run, clip_folder: Path) -> None:
+    truth = clip_folder / "truth" / "00003.png"
+    output = run(first_mask=(str(truth),), first_mask_frame=3)
+    found = masks(output)
+    assert len(found) == 6
+    np.testing.assert_array_equal(found["00003.png"], read_label_map(truth))
+
+
+@pytest.mark.parametrize("reader", ["pyav", "opencv", "decord"])
+def test_reader(run: Run, reader: str, tmp_path: Path, clip_folder: Path) -> None:
+    if reader == "decord":
+        pytest.importorskip("decord")
+    video = tmp_path / "clip.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 72, 48, "yuv420p"
+        for path in sorted((clip_folder / "frames").iterdir()):
+            frame = av.VideoFrame.from_ndarray(np.array(Image.open(path)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert len(masks(run(video=str(video), reader=reader))) == 6
+    # A folder of images has no reader to choose: the flag is not ignored.
+    with pytest.raises(ValueError, match="reader"):
+        run(reader=reader)
+
+
+def test_several_first_masks(run: Run, clip_folder: Path, tmp_path: Path) -> None:
+    labels = read_label_map(clip_folder / "mask.png")
+    paths = []
+    for number in (2, 1):
+        path = tmp_path / f"object{number}.png"
+        Image.fromarray(((labels == number) * 255).astype(np.uint8)).save(path)
+        paths.append(str(path))
+    first = masks(run(first_mask=tuple(paths)))["00000.png"]
+    np.testing.assert_array_equal(first == 1, labels == 2)
+
+
+def test_steps_and_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vostrack.online_finetune import full_network
+
+    fitted: list[int] = []
+    original: Any = vars(full_network)["finetune"]
+
+    def counting(network: Any, image: Any, target: Any, config: Any, *args: Any, **kw: Any) -> None:
+        fitted.append(config.steps)
+        original(network, image, target, config, *args, **kw)
+
+    monkeypatch.setattr(full_network, "finetune", counting)
+    run(foreground_steps=2, object_steps=3)
+    assert fitted == [2, 3, 3]
+    fitted.clear()
+    run(per_video="on")
+    assert fitted == [1, 2]
+    fitted.clear()
+    run(preset="fast-per-video", per_video="off")
+    assert fitted == [1, 2, 2]
+
+
+def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
+    def config(**changes: Any) -> Any:
+        return record(run(**changes))["config"]
+
+    assert config()["craf"] is not None
+    assert config(craf="off")["craf"] is None
+    assert config(preset="fast-no-craf")["craf"] is None
+    assert config(preset="fast-no-craf", craf="on")["craf"] is not None
+    row = config(preset="fast-no-craf-no-ft", foreground_steps=None)
+    assert row["adapter"]["foreground"]["steps"] == 0
+    assert config(preset="fast-per-video")["adapter"]["per_video"] is True
+    assert config(gate="after")["tracker"]["gate"] == "after"
+    assert config(max_size=64)["tracker"]["max_size"] == 64
+    assert config(precision="bf16")["adapter"]["precision"] == "bf16"
+
+
+def test_craf_and_gate_change_the_masks(run: Run) -> None:
+    base = run(craf="off", gate="none")
+    assert not same(base, run(craf="on", gate="none"))
+
+
+def test_max_size_changes_the_masks(run: Run) -> None:
+    changes = {"craf": "off", "gate": "none", "object_steps": 6}
+    assert not same(run(**changes), run(**changes, max_size=48))
+
+
+def test_precision_changes_the_scores(run: Run) -> None:
+    changes = {"save_scores": True, "gate": "none", "craf": "off"}
+    files = [
+        b"".join(p.read_bytes() for p in sorted(run(**changes, precision=p).glob("scores/1/*")))
+        for p in ("fp32", "bf16")
+    ]
+    assert files[0] != files[1]
+
+
+def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vostrack.online_finetune.full_network import FullNetworkAdapter
+    from vostrack.proposers.components import ForegroundComponents
+
+    asked = []
+    propose, scores = ForegroundComponents.propose, FullNetworkAdapter.scores
+
+    def recording(self: ForegroundComponents, *args: Any) -> Any:
+        asked.append(1)
+        return propose(self, *args)
+
+    monkeypatch.setattr(ForegroundComponents, "propose", recording)
+
+    def lost(self: Any, image: Any) -> Any:
+        found, foreground = scores(self, image)
+        return found * 0, foreground
+
+    # A proposer is asked only when an object is lost.
+    monkeypatch.setattr(FullNetworkAdapter, "scores", lost)
+    run()
+    assert not asked
+    run(proposer="components")
+    assert len(asked) == 5
+    with pytest.raises(ValueError, match="filter"):
+        run(proposer="components", craf="off")
+
+
+def test_weights_file(run: Run, tmp_path: Path) -> None:
+    from vostrack.models.foreground import NetworkConfig, build_network
+    from vostrack.models.weights import save_network
+
+    path = tmp_path / "net.safetensors"
+    save_network(build_network(NetworkConfig("resnet18", (4, 8), "topdown", 4)), path)
+    changes = {"object_steps": 0, "foreground_steps": 0, "save_scores": True, "gate": "none"}
+    outputs = [run(**changes, weights=w) for w in ("auto", str(path))]
+    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
+    assert files[0] != files[1]
+
+
+def test_device_is_taken(run: Run) -> None:
+    assert record(run(device="cpu"))["device"] == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="0 CUDA"):
+            run(device="cuda")
+
+
+def test_threads(run: Run) -> None:
+    before = torch.get_num_threads()
+    try:
+        run(threads=1, end=2)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(ValueError, match="threads"):
+        run(threads=0)
+
+
+def test_scores_and_mattes(run: Run) -> None:
+    output = run(save_scores=True, save_mattes=True)
+    for kind in ("scores", "mattes"):
+        assert sorted(p.name for p in (output / kind).iterdir()) == ["1", "2"]
+        assert len(list((output / kind / "2").iterdir())) == 6
+    labels = read_label_map(output / "masks" / "00000.png")
+    with Image.open(output / "mattes" / "1" / "00000.png") as image:
+        assert image.mode == "L"
+        alpha = np.array(image)
+    assert (alpha[labels == 1] == 255).all()
+    assert (alpha[labels == 2] == 0).all()
+
+
+def test_limits_of_the_mask(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="max"):
+        run(max_objects=1)
+    with caplog.at_level("WARNING", logger="vostrack"):
+        run(min_pixels=5000)
+    assert "pixels" in caplog.text
+
+
+def test_overwrite(run: Run, settings: dict[str, Any], tmp_path: Path) -> None:
+    output = run()
+    (output / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="--overwrite"):
+        TrackCommand(**{**settings, "output": output}).run()
+    again = {**settings, "output": output, "overwrite": True, "end": 3}
+    assert TrackCommand(**again).run() == 0
+    assert len(masks(output)) == 3
+    assert (output / "notes.txt").read_text() == "mine"
+
+
+def test_quiet_and_verbose(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*flags: str) -> tuple[str, str]:
+        number = len(list(tmp_path.iterdir()))
+        argv = ["track", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
+        argv += [
+            "--output",
+            str(tmp_path / f"q{number}"),
+            "--weights",
+            settings["weights"],
+            "--end",
+            "2",
+        ]
+        argv += ["--object-steps", "1", "--foreground-steps", "0", "--overlay", *flags]
+        assert main(argv) == 0
+        captured = capsys.readouterr()
+        return captured.out, captured.err
+
+    out, _ = said()
+    assert "2 frames, 2 objects" in out
+    assert "overlay.mp4" in out
+    assert said("--quiet") == ("", "")
+    assert len(said("--verbose")[1]) > len(said()[1])
+
+
+def test_every_flag_is_exercised_here() -> None:
+    """A flag that no test names is a flag that may do nothing."""
+    source = Path(__file__).read_text() + Path(__file__).with_name("test_resume.py").read_text()
+    for field in fields(TrackCommand):
+        assert re.search(rf"\b{field.name}\b|--{field.name.replace('_', '-')}", source), field.name
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["track", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for field in fields(TrackCommand):
+        assert "--" + field.name.replace("_", "-") in text
+    assert "Example" in text
+
+
+def test_the_script_is_the_same_function(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runpy
+    import sys
+
+    script = Path(__file__).parents[2] / "scripts" / "track.py"
+    argv = ["track.py", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
+    argv += [
+        "--output",
+        str(tmp_path / "o"),
+        "--weights",
+        settings["weights"],
+        "--end",
+        "2",
+        "--quiet",
+    ]
+    argv += ["--object-steps", "1", "--foreground-steps", "0"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(script), run_name="__main__")
+    assert stop.value.code == 0
+    assert len(masks(tmp_path / "o")) == 2
+
+
+def test_ids_and_names_survive(run: Run, clip_folder: Path, tmp_path: Path) -> None:
+    labels = read_label_map(clip_folder / "mask.png")
+    write_label_map(tmp_path / "ids.png", np.array([0, 9, 200], np.uint8)[labels])
+    output = run(first_mask=(str(tmp_path / "ids.png"),))
+    assert [o["id"] for o in record(output)["objects"]] == [9, 200]
+    assert set(np.unique(masks(output)["00000.png"])) == {0, 9, 200}
