@@ -1,0 +1,135 @@
+"""The YouTube-VOS layout, releases 2018 and 2019.
+
+Xu et al. 2018, "YouTube-VOS: Sequence-to-Sequence Video Object Segmentation".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vostrack.datasets.sequence import (
+    FRAME_SUFFIXES,
+    MASK_SUFFIXES,
+    Sequence,
+    SequenceObject,
+    natural_key,
+    scan_folder,
+)
+from vostrack.errors import InputError
+
+__all__ = ["open_youtube_vos"]
+
+_SUBSETS = ("train", "valid", "test")
+
+
+def open_youtube_vos(
+    root: str | Path,
+    *,
+    subset: str = "valid",
+    all_frames: bool = False,
+    sequences: Iterable[str] | None = None,
+) -> tuple[Sequence, ...]:
+    """Find the videos of a YouTube-VOS subset.
+
+    Args:
+        root: the folder that holds ``train``, ``valid`` or ``test``, each with ``meta.json``,
+            ``JPEGImages`` and ``Annotations``.
+        subset: train, valid or test.
+        all_frames: take the frames from ``<subset>_all_frames/JPEGImages`` (30 per second) in
+            place of the subset's own (every fifth of them).
+        sequences: only these, in this order; by default all of ``meta.json``, sorted by name.
+
+    Returns:
+        The videos. Their prompts are the frames in which an object first appears according to
+        ``meta.json``; ``objects`` say for which frames each object is to be predicted.
+
+    Raises:
+        InputError: something is missing or inconsistent; the message says where it was looked for.
+    """
+    if subset not in _SUBSETS:
+        raise InputError(f"YouTube-VOS subset: expected {', '.join(_SUBSETS)}, got {subset!r}")
+    base = Path(root) / subset
+    videos = _read_meta(base / "meta.json")
+    frames_folder = Path(root) / (f"{subset}_all_frames" if all_frames else subset) / "JPEGImages"
+    names = sorted(videos, key=natural_key) if sequences is None else list(dict.fromkeys(sequences))
+    unknown = [name for name in names if name not in videos]
+    if unknown:
+        raise InputError(
+            f"YouTube-VOS {subset}: {base / 'meta.json'} does not list {', '.join(unknown[:5])} "
+            f"({len(unknown)} unknown)"
+        )
+    source = f"YouTube-VOS {subset}{' all frames' if all_frames else ''}"
+    return tuple(
+        _open_video(name, frames_folder / name, base / "Annotations" / name, videos[name], source)
+        for name in names
+    )
+
+
+def _read_meta(path: Path) -> dict[str, tuple[SequenceObject, ...]]:
+    if not path.is_file():
+        raise InputError(
+            f"YouTube-VOS: no {path}; expected the folder that holds train, valid or test, each "
+            "with meta.json, JPEGImages and Annotations"
+        )
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        return {name: _read_objects(video["objects"]) for name, video in videos.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected JSON with videos, their objects and the frames of each; "
+            f"reading it failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _read_objects(objects: Mapping[str, Any]) -> tuple[SequenceObject, ...]:
+    read = [
+        SequenceObject(
+            id=int(key),
+            category=str(entry.get("category", "")),
+            frames=tuple(sorted((str(f) for f in entry["frames"]), key=natural_key)),
+        )
+        for key, entry in objects.items()
+    ]
+    return tuple(sorted(read, key=lambda item: item.id))
+
+
+def _open_video(
+    name: str,
+    frames_folder: Path,
+    masks_folder: Path,
+    objects: tuple[SequenceObject, ...],
+    source: str,
+) -> Sequence:
+    frames = scan_folder(frames_folder, FRAME_SUFFIXES)
+    masks = scan_folder(masks_folder, MASK_SUFFIXES)
+    if not frames:
+        raise InputError(f"{source}: no frame of {name}; looked in {frames_folder}")
+    starts = sorted({obj.frames[0] for obj in objects if obj.frames}, key=natural_key)
+    if not starts:
+        raise InputError(f"{source}: meta.json gives no frame to the objects of {name}")
+    bare = [stem for stem in starts if stem not in masks]
+    if bare:
+        raise InputError(
+            f"{source}: {name} has no annotation of frame {bare[0]}, in which an object first "
+            f"appears; looked in {masks_folder}"
+        )
+    named = set(masks).union(*(obj.frames for obj in objects))
+    lost = sorted(named - set(frames), key=natural_key)
+    if lost:
+        raise InputError(
+            f"{source}: {name} lacks {len(lost)} frames that meta.json or the annotations name, "
+            f"the first being {lost[0]}; looked in {frames_folder}"
+        )
+    index = {stem: position for position, stem in enumerate(frames)}
+    return Sequence(
+        name=name,
+        frames=tuple(frames.values()),
+        annotations=tuple(masks.get(stem) for stem in frames),
+        prompts=tuple((index[stem], masks[stem]) for stem in starts),
+        semantics="ids",
+        source=source,
+        objects=objects,
+    )
