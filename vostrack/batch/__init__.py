@@ -1,0 +1,19 @@
+"""Running a whole dataset: resumable, over processes or a cluster, one video at a time in each."""
+
+from vostrack.batch.job import Job, JobResult, Option, Worker, davis_jobs
+from vostrack.batch.progress import progress_bar
+from vostrack.batch.report import RunReport
+from vostrack.batch.run import RunConfig, RunEvent, run_jobs
+
+__all__ = [
+    "Job",
+    "JobResult",
+    "Option",
+    "RunConfig",
+    "RunEvent",
+    "RunReport",
+    "Worker",
+    "davis_jobs",
+    "progress_bar",
+    "run_jobs",
+]

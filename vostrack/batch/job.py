@@ -1,0 +1,175 @@
+"""The unit of work of a batch: one video to track, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from vostrack.datasets.sequence import Semantics, Sequence
+from vostrack.errors import InputError
+
+__all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
+
+Option = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to track. It holds paths and settings only, so it travels between processes.
+
+    Paths are absolute where the processes run in other folders, as on a cluster.
+
+    Attributes:
+        name: the sequence's name, and the name of its result folder.
+        frames: T image files.
+        first_mask: the mask of ``frames[0]``, None where the worker has to find the objects.
+        output: where the result goes, a folder or a URL that fsspec knows. In the hands of the
+            worker it is always an empty local folder to write into.
+        options: the settings that the result depends on; a result made with others is never
+            taken for this job's.
+        semantics: "binary" where every non-zero pixel of the masks is one object, or "ids".
+        later_masks: (index into ``frames``, mask file) where further objects first appear.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    first_mask: Path | None
+    output: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    semantics: Semantics = "ids"
+    later_masks: tuple[tuple[int, Path], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what every part of a batch relies on.
+
+        Raises:
+            InputError: the name is no plain folder name, there is no frame, two frames share a
+                name, or an option is not plain.
+        """
+        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
+            raise InputError(
+                f"job name {self.name!r}: expected a plain folder name without '/' or leading '.'"
+            )
+        names = self.frame_names
+        if not names or len(set(names)) != len(names):
+            raise InputError(
+                f"job {self.name}: expected frames of different names, got {len(names)} frames "
+                f"of {len(set(names))} names"
+            )
+        for key, value in self.options.items():
+            if not isinstance(value, str | int | float | bool | None):
+                raise InputError(
+                    f"job {self.name}: option {key} is a {type(value).__name__}; expected text, "
+                    "a number, a truth value or None"
+                )
+
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """The T frame names without their suffix."""
+        return tuple(path.stem for path in self.frames)
+
+    @property
+    def folder(self) -> Path:
+        """``output`` as a path, for the worker."""
+        return Path(self.output)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash (hexadecimal SHA-256) of all that the result depends on.
+
+        That is the options, the names of the frames and the bytes of the masks; not the frames'
+        bytes, which would have to be read in full.
+
+        Raises:
+            InputError: a mask cannot be read.
+        """
+        masks = [] if self.first_mask is None else [(0, self.first_mask)]
+        content = {
+            "options": dict(self.options),
+            "frames": self.frame_names,
+            "semantics": self.semantics,
+            "masks": [(index, _digest(path)) for index, path in (*masks, *self.later_masks)],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What came of one job.
+
+    Attributes:
+        name: the job's.
+        frames: number of frames tracked.
+        seconds: time that the worker took, without waiting.
+        error: None, or why there is no result, on one line.
+        details: the traceback of an unexpected error, or "".
+        attempts: how often the job was started in this run; 0 for a result kept from before.
+        status: "done", "kept" or "failed".
+        passing: whether trying again may help (memory or files were short).
+    """
+
+    name: str
+    frames: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    details: str = ""
+    attempts: int = 1
+    status: Literal["done", "kept", "failed"] = "done"
+    passing: bool = False
+
+
+Worker = Callable[[Job], JobResult]
+"""Tracks one video: writes a file ``<frame name>.*`` for every frame into ``job.folder``.
+
+It is found again by name in other processes, so it is a function at the top of a module.
+"""
+
+
+def davis_jobs(
+    sequences: Iterable[Sequence],
+    output: str | Path,
+    options: Mapping[str, Option] | None = None,
+) -> list[Job]:
+    """Make one job for each sequence of a dataset.
+
+    Frames before the first annotated one are left out: no object is known there.
+
+    Args:
+        sequences: as ``open_davis`` or ``open_youtube_vos`` returns them.
+        output: results folder or fsspec URL; each sequence gets a folder of its name in it.
+        options: the tracker's settings.
+
+    Raises:
+        InputError: a sequence's name is no folder name.
+    """
+    # Absolute, because the processes of a cluster run in folders of their own.
+    root = str(output).rstrip("/") if "://" in str(output) else str(Path(output).absolute())
+    jobs = []
+    for seq in sequences:
+        start = seq.prompts[0][0] if seq.prompts else 0
+        jobs.append(
+            Job(
+                name=seq.name,
+                frames=tuple(path.absolute() for path in seq.frames[start:]),
+                first_mask=seq.first_mask and seq.first_mask.absolute(),
+                output=f"{root}/{seq.name}",
+                options=dict(options or {}),
+                semantics=seq.semantics,
+                later_masks=tuple(
+                    (index - start, path.absolute()) for index, path in seq.prompts[1:]
+                ),
+            )
+        )
+    return jobs
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"mask {path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,44 @@
+"""A progress bar over the frames of a batch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from vostrack.batch.job import Job
+from vostrack.batch.run import RunEvent
+
+__all__ = ["progress_bar"]
+
+
+@contextmanager
+def progress_bar(
+    jobs: Sequence[Job], *, quiet: bool = False
+) -> Iterator[Callable[[RunEvent], None]]:
+    """Show a bar on standard error, with a line for every failure and retry.
+
+    The bar counts frames and moves when a sequence ends. It appears on a terminal only; the lines
+    appear anywhere.
+
+    Args:
+        jobs: all that will be run.
+        quiet: show neither.
+
+    Yields:
+        What ``run_jobs`` takes as ``progress``.
+    """
+    from tqdm import tqdm
+
+    total = sum(len(job.frames) for job in jobs)
+    hidden = True if quiet else None
+    with tqdm(total=total, unit="frame", disable=hidden, file=sys.stderr) as bar:
+
+        def show(event: RunEvent) -> None:
+            if event.kind != "retry":
+                bar.update(event.frames)
+                bar.set_postfix_str(event.name)
+            if event.detail and not quiet:
+                bar.write(f"{event.kind} {event.name}: {event.detail}", file=sys.stderr)
+
+        yield show
