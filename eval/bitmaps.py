@@ -1,0 +1,226 @@
+"""Binary masks packed 64 pixels to a word, for exact set arithmetic on whole frames.
+
+A stack of masks is an array (K, h, words) of little-endian uint64; pixel x of a row is bit
+``x % 64`` of word ``x // 64``. Each row ends in words of zeros and each mask in rows of zeros, so
+that the whole stack, read as one stream of bits, can be shifted at once: what leaves a row or a
+mask falls into the zeros and reaches no neighbour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Bits", "Window", "count", "dilate", "outline", "pack_labels", "window"]
+
+Bits = NDArray[np.uint64]
+
+_WORD = 64
+_STRIP = 128  # rows taken at a time, so that the copy stays in the cache
+_BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], dtype=np.uint8)
+
+
+def pack_labels(maps: Sequence[NDArray[np.uint8]], objects: int) -> Iterator[tuple[int, Bits]]:
+    """Split label maps into one packed mask per object.
+
+    Args:
+        maps: M label maps (H, W) uint8; no id may be above ``objects``, but with a single object
+            every id above 0 is that object.
+        objects: N, at least 1.
+
+    Yields:
+        Each id 1..N, in no order, with the masks of that object in the M maps:
+        (M, H, ceil(W / 64)).
+    """
+    if objects == 1:
+        yield 1, _pack(maps, None)
+        return
+    # One packed plane per binary digit of the ids: log2(N) passes over the pixels instead of N.
+    digits = [_pack(maps, digit) for digit in range(objects.bit_length())]
+    yield from _split(digits[:-1], digits[-1], 1, objects)
+    yield from _split(digits[:-1], ~digits[-1], 0, objects)
+
+
+def _split(
+    digits: Sequence[Bits], mask: Bits, prefix: int, objects: int
+) -> Iterator[tuple[int, Bits]]:
+    """Divide the pixels whose ids begin with the digits of ``prefix`` by the digits that follow."""
+    if prefix << len(digits) > objects:
+        return
+    if not digits:
+        if prefix:
+            yield prefix, mask
+        return
+    ones = mask & digits[-1]
+    yield from _split(digits[:-1], ones, 2 * prefix + 1, objects)
+    yield from _split(digits[:-1], mask ^ ones, 2 * prefix, objects)
+
+
+def _pack(maps: Sequence[NDArray[np.uint8]], digit: int | None) -> Bits:
+    """Pack where a map has this binary digit, or any, set: (M, H, words)."""
+    height, width = maps[0].shape
+    plane = np.zeros((len(maps), height, -(-width // _WORD) * 8), dtype=np.uint8)
+    used = -(-width // 8)
+    for index, labels in enumerate(maps):
+        for top in range(0, height, _STRIP):
+            strip = labels[top : top + _STRIP]
+            if digit is not None:
+                strip = strip & np.uint8(1 << digit)
+            plane[index, top : top + _STRIP, :used] = np.packbits(strip, axis=1, bitorder="little")
+    return plane.view("<u8")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a frame that holds some masks and their outlines, with zeros around it.
+
+    Attributes:
+        masks: (K, h, words), a copy, with zeros at the row ends and below for ``dilate``.
+        rows: how many of the h rows belong to the frame.
+        columns: (words,), marks the pixels of a row that belong to the frame.
+        last_column: (words,), marks the last column of the frame; zeros where the window ends
+            before it.
+        at_bottom: the window's last row is the last row of the frame.
+    """
+
+    masks: Bits
+    rows: int
+    columns: Bits
+    last_column: Bits
+    at_bottom: bool
+
+
+def window(masks: Bits, width: int, radius: int) -> Window:
+    """Cut out the part of the frame that holds all of a stack.
+
+    Args:
+        masks: (K, H, words) without zeros at the ends, as from ``pack_labels``.
+        width: W of the frame in pixels.
+        radius: how far ``dilate`` will reach, in pixels.
+    """
+    union = np.bitwise_or.reduce(masks, axis=0)
+    used = np.flatnonzero(union.any(axis=1))
+    # An outline reaches one pixel above and to the left of its mask.
+    top = max(int(used[0]) - 1, 0) if len(used) else 0
+    bottom = int(used[-1]) + 1 if len(used) else 1
+    across = np.bitwise_or.reduce(union[top:bottom], axis=0)
+    used = np.flatnonzero(across)
+    left = int(used[0]) if len(used) else 0
+    right = int(used[-1]) + 1 if len(used) else 1
+    left -= bool(left and int(across[left]) & 1)
+    shape = (len(masks), bottom - top + radius, right - left + 1 + radius // _WORD)
+    small = np.zeros(shape, dtype="<u8")
+    small[:, : bottom - top, : right - left] = masks[:, top:bottom, left:right]
+    columns, last_column = _columns(width - left * _WORD, right - left, shape[2])
+    return Window(small, bottom - top, columns, last_column, bottom == masks.shape[1])
+
+
+def _columns(width: int, used: int, words: int) -> tuple[Bits, Bits]:
+    """Mark the first ``width`` pixels of a row within its ``used`` words, and the last of all."""
+    columns = np.zeros(words, dtype="<u8")
+    columns[:used] = np.uint64(2**_WORD - 1)
+    last = np.zeros(words, dtype="<u8")
+    word, bit = divmod(width - 1, _WORD)
+    if word < used:
+        columns[word] = np.uint64(2 ** (bit + 1) - 1)
+        last[word] = np.uint64(2**bit)
+    return columns, last
+
+
+def outline(part: Window) -> Bits:
+    """Find the outline of each mask, by the rule of the DAVIS benchmark.
+
+    A pixel belongs to the outline when it, its right, its lower and its lower right neighbour are
+    not all alike; the last row and the last column are taken to go on beyond the frame.
+
+    Returns:
+        (K, h, words), zero outside the frame.
+    """
+    masks, words = part.masks, part.masks.shape[2]
+    stream = masks.reshape(-1)
+    east = stream >> np.uint64(1)
+    east[:-1] |= stream[1:] << np.uint64(_WORD - 1)
+    if part.last_column.any():
+        east |= (masks & part.last_column).reshape(-1)
+    sideways = stream ^ east
+    mixed = sideways.copy()
+    mixed[:-words] |= stream[words:] ^ stream[:-words]
+    mixed[:-words] |= east[words:] ^ stream[:-words]
+    lines = mixed.reshape(masks.shape)
+    if part.at_bottom:
+        lines[:, part.rows - 1] = sideways.reshape(masks.shape)[:, part.rows - 1]
+    lines[:, part.rows :] = 0
+    lines &= part.columns
+    return lines
+
+
+def dilate(masks: Bits, radius: int) -> Bits:
+    """Dilate by the disk of all pixels at distance ``radius`` or less, exactly.
+
+    The disk is a pile of rows: each distinct row width is made once, by shifting the stream of
+    bits, and then laid at its heights.
+
+    Args:
+        masks: (K, h, words) in a window made for this radius or a larger one.
+        radius: in pixels, at least 0.
+
+    Returns:
+        (K, h, words). What lies outside the frame has no meaning.
+    """
+    heights: dict[int, list[int]] = {}
+    for height in range(radius + 1):
+        heights.setdefault(math.isqrt(radius**2 - height**2), []).append(height)
+    words = masks.shape[2]
+    wide, reach = masks.reshape(-1), 0
+    result = np.zeros_like(wide)
+    for width in sorted(heights):
+        while reach < width:
+            step = min(width - reach, 2 * reach + 1, _WORD - 1)
+            wide = _widen(wide, step)
+            reach += step
+        for height in heights[width]:
+            _lay(result, wide, height * words)
+    return result.reshape(masks.shape)
+
+
+def _widen(stream: Bits, step: int) -> Bits:
+    """Return the union of a stream with itself moved by ``step`` bits either way."""
+    rest = np.uint64(_WORD - step)
+    up = stream << np.uint64(step)
+    down = stream >> np.uint64(step)
+    up |= down
+    up |= stream
+    low, high = up[:-1], up[1:]
+    high |= stream[:-1] >> rest
+    low |= stream[1:] << rest
+    return up
+
+
+def _lay(result: Bits, stream: Bits, offset: int) -> None:
+    """Add to ``result`` the stream moved by ``offset`` words either way."""
+    if not offset:
+        result |= stream
+        return
+    later, earlier = result[offset:], result[:-offset]
+    later |= stream[:-offset]
+    earlier |= stream[offset:]
+
+
+def count(masks: Bits) -> NDArray[np.int64]:
+    """Count the pixels of each mask: (K, h, words) gives (K,) int64."""
+    flat = np.ascontiguousarray(masks).reshape(len(masks), math.prod(masks.shape[1:]))
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        ones: NDArray[np.uint8] = np.bitwise_count(flat)
+    else:
+        ones = _count_by_table(flat)
+    totals: NDArray[np.int64] = ones.sum(axis=1, dtype=np.int64)
+    return totals
+
+
+def _count_by_table(words: Bits) -> NDArray[np.uint8]:
+    """Count the ones of each byte, for numpy before 2.0."""
+    return _BYTE_COUNTS[words.view(np.uint8)]

@@ -1,0 +1,111 @@
+"""Comparison with the official DAVIS evaluation code, where it is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vostrack.errors import InputError
+from vostrack.eval.report import DavisReport
+from vostrack.eval.report_text import GLOBAL_COLUMNS, global_row
+
+__all__ = ["OfficialComparison", "check_official"]
+
+Task = Literal["semi-supervised", "unsupervised"]
+
+
+@dataclass(frozen=True)
+class OfficialComparison:
+    """Two sets of global scores, in the order of ``GLOBAL_COLUMNS``.
+
+    Attributes:
+        ours: our scores.
+        official: those of the official code.
+    """
+
+    ours: tuple[float, ...]
+    official: tuple[float, ...]
+
+    @property
+    def difference(self) -> float:
+        """The largest difference of a score; scores that are NaN in both are equal."""
+        pairs = zip(self.ours, self.official, strict=True)
+        gaps = [abs(a - b) for a, b in pairs if not (math.isnan(a) and math.isnan(b))]
+        return max(gaps, default=0.0)
+
+    def agrees(self, tolerance: float = 1e-6) -> bool:
+        """Tell whether no score differs by more than ``tolerance``."""
+        return self.difference <= tolerance
+
+    def __str__(self) -> str:
+        """Return one line per score."""
+        rows = zip(GLOBAL_COLUMNS, self.ours, self.official, strict=True)
+        return "\n".join(
+            f"{name:9} {ours:.6f} here, {official:.6f} by the official code"
+            for name, ours, official in rows
+        )
+
+
+def check_official(
+    report: DavisReport,
+    *,
+    root: str | os.PathLike[str],
+    results: str | os.PathLike[str],
+    subset: str = "val",
+    task: Task = "semi-supervised",
+) -> OfficialComparison:
+    """Score the same results with the official code (davis2017-evaluation) and compare.
+
+    Its evaluation class is called directly. Its command line, which takes CSV files left in the
+    results folder for the answer and ends with status 0 on a missing frame, is not used, and
+    nothing is written.
+
+    Args:
+        report: our scores of these results.
+        root: the DAVIS 2017 folder.
+        results: the folder of results, one folder of PNG files per sequence.
+        subset: ``train``, ``val``, ...
+        task: what the report scored.
+
+    Raises:
+        InputError: the package is not installed, or it gave up, with what it said.
+    """
+    try:
+        from davis2017.evaluation import DAVISEvaluation
+    except ImportError as error:
+        raise InputError(
+            "check-official needs the package davis2017, which is on no registry; install it with "
+            "pip install git+https://github.com/davisvideochallenge/davis2017-evaluation@ac7c43f "
+            f"({error})"
+        ) from error
+    said = io.StringIO()
+    names = [sequence.name for sequence in report.sequences]
+    try:
+        with contextlib.redirect_stdout(said):
+            judge = DAVISEvaluation(
+                davis_root=os.fspath(root), task=task, gt_set=subset, sequences=names
+            )
+            scores = judge.evaluate(os.fspath(results))
+    except SystemExit as error:
+        raise InputError(
+            f"the official code gave up on {results}: {said.getvalue().strip() or error}"
+        ) from error
+    except (OSError, ValueError, AssertionError, AttributeError) as error:
+        raise InputError(
+            f"the official code failed on {results} with {type(error).__name__}: {error}"
+        ) from error
+    return OfficialComparison(global_row(report), _official_row(scores))
+
+
+def _official_row(scores: dict[str, dict[str, Any]]) -> tuple[float, ...]:
+    """Return the means over the objects, in the order of ``GLOBAL_COLUMNS``."""
+    row = [
+        sum(scores[which][statistic]) / len(scores[which][statistic])
+        for which in "JF"
+        for statistic in "MRD"
+    ]
+    return (float(row[0] + row[3]) / 2, *(float(value) for value in row))

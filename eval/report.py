@@ -1,0 +1,174 @@
+"""The scores of a whole run: global, per sequence and per object, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from vostrack.errors import InputError
+from vostrack.eval.davis import Measure, SequenceScores
+from vostrack.eval.frame_measures import FloatArray
+from vostrack.masks.atomic import atomic_path
+
+__all__ = ["DavisReport", "read_report", "versions"]
+
+MeasureName = Literal["J", "F"]
+_MEASURES: tuple[MeasureName, MeasureName] = ("J", "F")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that may matter to a score."""
+    found = {"python": platform.python_version()}
+    for package in ("vostrack", "numpy", "scipy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass(frozen=True)
+class DavisReport:
+    """The DAVIS scores of one run over a set of sequences.
+
+    Attributes:
+        sequences: at least one, in the order of the set.
+        name: what to call the run beside others.
+        info: what was scored (year, set, task, results folder, versions), as JSON can hold it.
+    """
+
+    sequences: Sequence[SequenceScores]
+    name: str = "results"
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that there is something to report.
+
+        Raises:
+            InputError: no sequence, or two of one name.
+        """
+        names = [sequence.name for sequence in self.sequences]
+        if not names:
+            raise InputError(f"report {self.name}: expected at least one sequence, got none")
+        if len(set(names)) < len(names):
+            raise InputError(f"report {self.name}: a sequence occurs twice in {names}")
+
+    def objects(self) -> list[tuple[SequenceScores, int]]:
+        """Return every (sequence, object 1..N), in order."""
+        return [
+            (sequence, number)
+            for sequence in self.sequences
+            for number in range(1, sequence.objects + 1)
+        ]
+
+    def measure(self, which: MeasureName) -> Measure:
+        """Return the mean of one measure over all objects of all sequences.
+
+        As the official code does, each object counts once, however many share its sequence.
+        """
+        return _mean([sequence.measure(which, number) for sequence, number in self.objects()])
+
+    @property
+    def j_and_f(self) -> float:
+        """The mean of the two global means."""
+        return (self.measure("J").mean + self.measure("F").mean) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values; null for a frame that is not scored and for NaN."""
+        return {
+            "global": {
+                "J&F": _number(self.j_and_f),
+                **{which: _measure_json(self.measure(which)) for which in _MEASURES},
+            },
+            "sequences": {sequence.name: _sequence_json(sequence) for sequence in self.sequences},
+            "info": {"name": self.name, **self.info},
+        }
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write ``to_json`` to a file."""
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_report(path: str | os.PathLike[str]) -> DavisReport:
+    """Read a report that ``write_json`` wrote.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        info = dict(data["info"])
+        name = str(info.pop("name"))
+        sequences = [_read_sequence(*item) for item in data["sequences"].items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a DAVIS report in JSON as vostrack eval --json writes it, got "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return DavisReport(sequences, name, info)
+
+
+def _read_sequence(name: str, data: Mapping[str, Any]) -> SequenceScores:
+    """Read one sequence of the JSON."""
+    tables: list[FloatArray] = []
+    for which in _MEASURES:
+        columns = [
+            data["objects"][str(number)][which]["per_frame"]
+            for number in range(1, len(data["objects"]) + 1)
+        ]
+        tables.append(np.array(columns, dtype=np.float64).T)
+    return SequenceScores(name, tuple(data["frames"]), *tables)
+
+
+def _sequence_json(sequence: SequenceScores) -> dict[str, Any]:
+    """Return one sequence as JSON values."""
+    numbers = range(1, sequence.objects + 1)
+    tables = {"J": sequence.j, "F": sequence.f}
+    return {
+        **{
+            which: _measure_json(_mean([sequence.measure(which, number) for number in numbers]))
+            for which in _MEASURES
+        },
+        "frames": list(sequence.frames),
+        "objects": {
+            str(number): {
+                which: {
+                    **_measure_json(sequence.measure(which, number)),
+                    "per_frame": [_number(value) for value in tables[which][:, number - 1]],
+                }
+                for which in _MEASURES
+            }
+            for number in numbers
+        },
+    }
+
+
+def _measure_json(measure: Measure) -> dict[str, float | None]:
+    """Return one measure as JSON values."""
+    return {
+        "mean": _number(measure.mean),
+        "recall": _number(measure.recall),
+        "decay": _number(measure.decay),
+    }
+
+
+def _number(value: float) -> float | None:
+    """Return a JSON number, or None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else float(value)
+
+
+def _mean(measures: Sequence[Measure]) -> Measure:
+    """Return the mean of each statistic."""
+    rows = np.array([(measure.mean, measure.recall, measure.decay) for measure in measures])
+    return Measure(*(float(value) for value in rows.mean(axis=0)))

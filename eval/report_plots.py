@@ -1,0 +1,76 @@
+"""J or F over time as inline SVG."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vostrack.eval.frame_measures import FloatArray
+from vostrack.eval.report_assets import COLOURS
+
+__all__ = ["Line", "plot_svg"]
+
+_WIDTH, _HEIGHT = 520, 128
+_LEFT, _RIGHT, _TOP, _BOTTOM = 26, 512, 16, 112
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run's values of one measure of one object.
+
+    Attributes:
+        run: the run's position, which decides its colour.
+        values: (T,) in [0, 1]; NaN where a frame is not scored.
+    """
+
+    run: int
+    values: FloatArray
+
+
+def plot_svg(title: str, frames: Sequence[str], lines: Sequence[Line]) -> str:
+    """Draw the lines of all runs over the frames; an unscored frame is a gap.
+
+    Args:
+        title: short, shown in the corner and read to those who do not see the plot.
+        frames: T names.
+        lines: one for each run that has this object.
+    """
+    parts = [
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" data-left="{_LEFT}" data-right="{_RIGHT}" '
+        f'role="img" aria-label="{html.escape(title)} over time">'
+    ]
+    for value, style in ((0.0, "grid"), (0.5, "grid half"), (1.0, "grid")):
+        y = _y(value)
+        parts.append(f'<line class="{style}" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{value:g}</text>')
+    parts.append(f'<text x="{_LEFT}" y="10">{html.escape(title)}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 4}">{html.escape(frames[0])}</text>')
+    parts.append(
+        f'<text x="{_RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">{html.escape(frames[-1])}</text>'
+    )
+    for line in lines:
+        colour = COLOURS[line.run % len(COLOURS)]
+        parts += [
+            f'<polyline stroke="{colour}" points="{points}"/>' for points in _pieces(line.values)
+        ]
+    parts.append(f'<line class="cursor" y1="{_TOP}" y2="{_BOTTOM}"/></svg>')
+    return "".join(parts)
+
+
+def _y(value: float) -> float:
+    """Return the height of a score."""
+    return round(_BOTTOM - (_BOTTOM - _TOP) * value, 1)
+
+
+def _pieces(values: FloatArray) -> list[str]:
+    """Return the points of each run of scored frames; a lone frame becomes a short dash."""
+    step = (_RIGHT - _LEFT) / max(len(values) - 1, 1)
+    pieces: list[list[str]] = [[]]
+    for index, value in enumerate(values.tolist()):
+        if math.isnan(value):
+            pieces.append([])
+        else:
+            pieces[-1].append(f"{_LEFT + step * index:.1f},{_y(value)}")
+    return [" ".join(piece if len(piece) > 1 else piece * 2) for piece in pieces if piece]

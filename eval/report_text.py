@@ -1,0 +1,99 @@
+"""A report for the terminal, and as the CSV files that the official DAVIS tool writes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vostrack.eval.report import DavisReport
+from vostrack.masks.atomic import atomic_path
+
+__all__ = ["GLOBAL_COLUMNS", "format_table", "global_row", "write_csv"]
+
+GLOBAL_COLUMNS = (
+    "J&F-Mean",
+    "J-Mean",
+    "J-Recall",
+    "J-Decay",
+    "F-Mean",
+    "F-Recall",
+    "F-Decay",
+)
+
+
+def global_row(report: DavisReport) -> tuple[float, ...]:
+    """Return the global scores in the order of ``GLOBAL_COLUMNS``."""
+    row = [report.j_and_f]
+    for measure in (report.measure("J"), report.measure("F")):
+        row += [measure.mean, measure.recall, measure.decay]
+    return tuple(row)
+
+
+def write_csv(
+    report: DavisReport, folder: str | os.PathLike[str], subset: str
+) -> tuple[Path, Path]:
+    """Write the two CSV files of the official tool, which replace older ones.
+
+    Args:
+        report: the scores.
+        folder: where to; made if it is not there.
+        subset: the set's name, which is part of the file names.
+
+    Returns:
+        ``global_results-SUBSET.csv`` and ``per-sequence_results-SUBSET.csv``; three decimals, and
+        a row per object in the second, called after the sequence with its number added.
+    """
+    rows = [
+        (
+            f"{sequence.name}_{number}",
+            sequence.measure("J", number).mean,
+            sequence.measure("F", number).mean,
+        )
+        for sequence, number in report.objects()
+    ]
+    paths = (
+        Path(folder) / f"global_results-{subset}.csv",
+        Path(folder) / f"per-sequence_results-{subset}.csv",
+    )
+    _write(paths[0], GLOBAL_COLUMNS, [global_row(report)])
+    _write(paths[1], ("Sequence", "J-Mean", "F-Mean"), rows)
+    return paths
+
+
+def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float | str]]) -> None:
+    """Write one CSV file."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([[_cell(value) for value in row] for row in rows])
+
+
+def _cell(value: float | str) -> str:
+    """Return a value with three decimals, NaN as an empty cell."""
+    if isinstance(value, str):
+        return value
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def format_table(report: DavisReport) -> str:
+    """Lay out the scores for a terminal: one line per object, then the global means."""
+    header = ("sequence", *(name.removesuffix("-Mean") for name in GLOBAL_COLUMNS))
+    rows: list[tuple[str, ...]] = [header]
+    for sequence, number in report.objects():
+        j, f = sequence.measure("J", number), sequence.measure("F", number)
+        values = ((j.mean + f.mean) / 2, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
+        rows.append((f"{sequence.name}_{number}", *(_cell(value) for value in values)))
+    rows.append(("global", *(_cell(value) for value in global_row(report))))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * max(len(line) for line in lines)
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
