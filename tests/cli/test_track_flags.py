@@ -202,6 +202,21 @@ def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         run(proposer="components", craf="off")
 
 
+def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
+    from vostrack.refine.spn import SpatialPropagationNetwork
+
+    torch.manual_seed(0)
+    path = tmp_path / "spn.pt"
+    torch.save(SpatialPropagationNetwork().state_dict(), path)
+    changes = {"end": 2, "save_scores": True, "gate": "none", "craf": "off"}
+    outputs = [run(**changes), run(**changes, spn=str(path))]
+    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
+    assert files[0] != files[1]
+    assert "refiner" in record(outputs[1])["seconds"]
+    with pytest.raises(ValueError, match="does not fit"):
+        run(spn=str(Path(record(outputs[0])["settings"]["weights"])))
+
+
 def test_weights_file(run: Run, tmp_path: Path) -> None:
     from vostrack.models.foreground import NetworkConfig, build_network
     from vostrack.models.weights import save_network

@@ -86,6 +86,9 @@ class TrackCommand:
     gate: Literal["preset", "before", "after", "none"] = "preset"
     """Where scores outside the foreground are made zero."""
 
+    spn: str | None = None
+    """Weights of a spatial propagation network to sharpen the scores with; none are shipped."""
+
     proposer: str | None = None
     """Instance proposer that helps to find lost objects: components."""
 
@@ -174,6 +177,7 @@ class TrackCommand:
             per_video=switch[self.per_video],
             craf=switch[self.craf],
             gate=None if self.gate == "preset" else self.gate,
+            spn=self.spn,
             proposer=self.proposer,
             seed=self.seed,
             precision=self.precision,

@@ -55,6 +55,10 @@ class AudioCopy:
                 logger.warning("%s is no file, so the video has no sound", path)
                 return None
             container = av.open(str(path))
+            if not container.streams.audio:
+                # A silent source is no loss to warn of.
+                container.close()
+                return None
             reason = _obstacle(container)
             if reason is None:
                 origin = VideoFileSource(path, Selection()).origin
@@ -104,8 +108,6 @@ class AudioCopy:
 
 def _obstacle(container: InputContainer) -> str | None:
     """Why the first audio stream cannot be copied to mp4, or None if it can."""
-    if not container.streams.audio:
-        return "there is none"
     stream = container.streams.audio[0]
     if stream.codec_context.name not in _CODECS:
         return f"browsers do not play {stream.codec_context.name} in an mp4 file"

@@ -1,0 +1,204 @@
+"""Whole subsets: run, resume, score, submit and check, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vostrack.cli import main
+from vostrack.masks import read_label_map, write_label_map
+
+
+@pytest.fixture(scope="module")
+def davis(clip_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DAVIS 2017 root of three sequences of six frames: the clip and two mirror images."""
+    root = tmp_path_factory.mktemp("DAVIS")
+    flips: dict[str, Any] = {
+        "clip": lambda a: a,
+        "mirror": lambda a: a[:, ::-1],
+        "upside": lambda a: a[::-1],
+    }
+    for name, flip in flips.items():
+        images, masks = (root / kind / "480p" / name for kind in ("JPEGImages", "Annotations"))
+        images.mkdir(parents=True)
+        for path in sorted((clip_folder / "frames").iterdir()):
+            picture = np.ascontiguousarray(flip(np.array(Image.open(path))))
+            Image.fromarray(picture).save(images / f"{path.stem}.jpg", quality=95)
+        for path in sorted((clip_folder / "truth").iterdir()):
+            write_label_map(masks / path.name, np.ascontiguousarray(flip(read_label_map(path))))
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    for subset in ("val", "test-dev"):
+        (root / "ImageSets" / "2017" / f"{subset}.txt").write_text("clip\nmirror\nupside\n")
+    return root
+
+
+@pytest.fixture
+def flags(davis: Path, tiny_network: str) -> list[str]:
+    return [
+        *("--root", str(davis), "--weights", tiny_network),
+        *("--foreground-steps", "1", "--object-steps", "2"),
+    ]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
+
+
+def test_run_score_submit_check(
+    davis: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, report = tmp_path / "results", tmp_path / "report.html"
+    assert main(["davis", "run", *flags, "--output", str(results)]) == 0
+    assert len(content(results)) == 18
+    assert "3 sequences done" in capsys.readouterr().out
+    argv = ["eval", str(results), "--root", str(davis), "--json", str(tmp_path / "s.json")]
+    argv += ["--csv", str(tmp_path / "csv"), "--html", str(report), "--name", "ours"]
+    assert main(argv) == 0
+    table = capsys.readouterr().out
+    assert "clip_1" in table
+    assert "global" in table
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert set(scores["sequences"]) == {"clip", "mirror", "upside"}
+    per_frame = scores["sequences"]["clip"]["objects"]["2"]["J"]["per_frame"]
+    assert per_frame[0] is None
+    assert per_frame[-1] is None
+    assert all(0 <= value <= 1 for value in per_frame[1:-1])
+    assert (tmp_path / "csv" / "global_results-val.csv").is_file()
+    assert "ours" in report.read_text()
+    packed = tmp_path / "s.zip"
+    argv = ["--root", str(davis), "--set", "test-dev", "--zip", str(packed)]
+    assert main(["davis", "submit", *argv, "--results", str(results)]) == 0
+    with zipfile.ZipFile(packed) as archive:
+        assert sorted(archive.namelist()) == sorted(content(results))
+    assert main(["davis", "check", *argv]) == 0
+    assert main(["davis", "submit", *argv, "--results", str(results)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
+    argv = ["eval", str(davis / "Annotations" / "480p"), "--root", str(davis), "--quiet"]
+    assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["global"]["J&F"] == 1.0
+
+
+def test_several_runs_side_by_side(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = davis / "Annotations" / "480p"
+    worse = tmp_path / "worse"
+    for path in sorted(truth.rglob("*.png")):
+        labels = read_label_map(path)
+        labels[:, ::2] = 0
+        write_label_map(worse / path.relative_to(truth), labels)
+    page = tmp_path / "r.html"
+    argv = ["eval", str(truth), "--root", str(davis), "--compare", str(worse), "--html", str(page)]
+    assert main([*argv, "--worst", "2"]) == 0
+    assert "worse" in page.read_text()
+    out = capsys.readouterr().out
+    assert out.count("global") == 2
+
+
+def test_what_cannot_be_scored_is_named(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(davis / "Annotations" / "480p", results)
+    base = ["eval", str(results), "--root", str(davis), "--quiet"]
+
+    def answer(*more: str) -> str:
+        assert main([*base, *more]) == 2
+        return capsys.readouterr().err
+
+    (results / "clip" / "00002.png").unlink()
+    assert "clip/00002" in answer()
+    shutil.rmtree(results / "clip")
+    assert "no folder clip" in answer()
+    assert main([*base, "--sequences", "mirror"]) == 0
+    assert "test-dev" in answer("--set", "tst-dev")
+    assert "davis2017" in answer("--sequences", "mirror", "--check-official")
+    assert main(["eval", str(tmp_path / "no"), "--root", str(davis), "--quiet"]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_a_failing_sequence_does_not_cost_the_others(
+    davis: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(davis, broken)
+    (broken / "JPEGImages" / "480p" / "mirror" / "00003.jpg").write_bytes(b"no image")
+    flags[1] = str(broken)
+    assert main(["davis", "run", *flags, "--output", str(tmp_path / "r")]) == 1
+    out = capsys.readouterr().out
+    assert "1 failed" in out
+    assert "mirror" in out
+    assert sorted(p.name for p in (tmp_path / "r").iterdir() if not p.name.startswith(".")) == [
+        "clip",
+        "upside",
+    ]
+
+
+def test_other_options_are_not_mixed(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["davis", "run", *flags, "--sequences", "clip", "--output", str(tmp_path / "r")]
+    assert main([*base, "--quiet"]) == 0
+    assert main([*base, "--quiet"]) == 0
+    assert main([*base, "--seed", "3", "--quiet"]) == 2
+    assert "overwrite" in capsys.readouterr().err
+    assert main([*base, "--seed", "3", "--overwrite", "--quiet"]) == 0
+
+
+def test_workers_give_the_same_bytes(flags: list[str], tmp_path: Path) -> None:
+    for workers in ("1", "2"):
+        output = str(tmp_path / workers)
+        argv = ["davis", "run", *flags, "--workers", workers, "--threads", "1", "--quiet"]
+        argv += ["--output", output]
+        assert main(argv) == 0
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+
+
+def test_a_killed_run_goes_on_and_computes_nothing_twice(flags: list[str], tmp_path: Path) -> None:
+    assert main(["davis", "run", *flags, "--output", str(tmp_path / "whole"), "--quiet"]) == 0
+    cut, log = tmp_path / "cut", tmp_path / "log"
+    code = (
+        "import sys, time\n"
+        "from vostrack import sequence_worker\n"
+        "from vostrack.tracker import Tracker\n"
+        "step, start = Tracker.step, Tracker.start\n"
+        "def noted(self, frame, mask):\n"
+        f"    open({str(log)!r}, 'a').write('start\\n')\n"
+        "    return start(self, frame, mask)\n"
+        "def slow(self, frame):\n"
+        "    time.sleep(float(sys.argv[1]))\n"
+        "    return step(self, frame)\n"
+        "Tracker.start, Tracker.step = noted, slow\n"
+        "from vostrack.cli import main\n"
+        f"sys.exit(main(['davis', 'run', *{flags!r}, '--output', {str(cut)!r}, '--quiet']))\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", code, "0.4"], env=environment)
+    deadline = time.time() + 120
+    while not list(cut.glob(".partial-mirror*/00002.png")):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.time() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (cut / "clip" / "done.json").is_file()
+    again = subprocess.run([sys.executable, "-c", code, "0"], env=environment, check=False)
+    assert again.returncode == 0
+    assert content(cut) == content(tmp_path / "whole")
+    # clip once, mirror twice because it was cut, upside once.
+    assert log.read_text().count("start") == 4

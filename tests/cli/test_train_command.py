@@ -1,0 +1,93 @@
+"""Training the generic model from the command line, on a clip of our own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vostrack.cli import main
+from vostrack.errors import InputError
+from vostrack.masks import read_label_map, write_label_map
+from vostrack.models.foreground import NetworkConfig
+from vostrack.models.weights import initialise, load_network
+from vostrack.training.foreground import ForegroundRecipe, foreground_loss, train_foreground
+
+
+@pytest.fixture
+def davis(clip_folder: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "DAVIS"
+    for path in sorted((clip_folder / "frames").iterdir()):
+        target = root / "JPEGImages" / "480p" / "clip" / f"{path.stem}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).save(target, quality=95)
+    for path in sorted((clip_folder / "truth").iterdir()):
+        write_label_map(root / "Annotations" / "480p" / "clip" / path.name, read_label_map(path))
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "train.txt").write_text("clip\n")
+    return root
+
+
+def test_it_trains_and_the_result_can_be_tracked_with(
+    davis: Path, settings: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    argv = ["train", "foreground", "--root", str(davis), "--output", str(runs), "--weights", "none"]
+    argv += [
+        "--strides",
+        "2",
+        "4",
+        "--width",
+        "4",
+        "--steps",
+        "150",
+        "--batch",
+        "2",
+        "--crop",
+        "48",
+    ]
+    assert main(argv) == 0
+    assert "6 frames" in capsys.readouterr().out
+    losses = [json.loads(line)["loss"] for line in (runs / "log.jsonl").read_text().splitlines()]
+    assert len(losses) == 150
+    assert np.mean(losses[-30:]) < 0.95 * np.mean(losses[:30])
+    network = load_network(runs / "foreground.safetensors")
+    assert network.config.strides == (2, 4)
+    assert main([*argv, "--leave-out", "clip"]) == 2
+    assert "annotated" in capsys.readouterr().err
+
+
+def samples() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    pairs = []
+    for _ in range(3):
+        image = torch.randint(0, 256, (3, 40, 50), generator=generator, dtype=torch.uint8)
+        labels = torch.zeros(40, 50, dtype=torch.long)
+        labels[10:30, 15:35] = 1
+        pairs.append((image, labels))
+    return pairs
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    recipe = ForegroundRecipe(steps=6, batch=1, crop=32, checkpoint_every=2)
+    config = NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded")
+    whole, cut, other = (initialise(config, "none") for _ in range(3))
+    assert train_foreground(whole, samples(), recipe, tmp_path / "a") == 6
+    assert train_foreground(cut, samples(), recipe, tmp_path / "b", stop_after=3) == 3
+    assert train_foreground(other, samples(), recipe, tmp_path / "b") == 6
+    pairs = zip(whole.state_dict().values(), other.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    with pytest.raises(InputError, match="another recipe"):
+        train_foreground(other, samples(), ForegroundRecipe(steps=9), tmp_path / "b")
+
+
+def test_the_loss_by_hand() -> None:
+    # Probability 1/2 everywhere, 3 labelled pixels of which 1 is foreground.
+    target = torch.tensor([[[1, 0], [0, 255]]])
+    dice = 1 - (2 * 0.5 + 1) / (1.5 + 1 + 1)
+    expected = np.log(2) + dice
+    assert foreground_loss(torch.zeros(1, 2, 2, 2), target).item() == pytest.approx(expected)
