@@ -66,10 +66,11 @@ def _pack(maps: Sequence[NDArray[np.uint8]], digit: int | None) -> Bits:
     plane = np.zeros((len(maps), height, -(-width // _WORD) * 8), dtype=np.uint8)
     used = -(-width // 8)
     for index, labels in enumerate(maps):
+        if digit is None:
+            plane[index, :, :used] = np.packbits(labels, axis=1, bitorder="little")
+            continue
         for top in range(0, height, _STRIP):
-            strip = labels[top : top + _STRIP]
-            if digit is not None:
-                strip = strip & np.uint8(1 << digit)
+            strip = labels[top : top + _STRIP] & np.uint8(1 << digit)
             plane[index, top : top + _STRIP, :used] = np.packbits(strip, axis=1, bitorder="little")
     return plane.view("<u8")
 

@@ -43,6 +43,9 @@ class CrafConfig:
             never find a lost object again: its overlap with nothing is 0.)
         keep_fragments: regions that overlap better than the chosen one but are too small are kept
             with full score (the released filter does so; the paper does not say it).
+        companions: besides the chosen region, others are kept that lie on the object's previous
+            region with more than this share of their own area: an object behind a post is several
+            regions. 1 keeps none, as in the paper.
     """
 
     binarize: float = 30 / 255
@@ -55,6 +58,7 @@ class CrafConfig:
     min_previous: int = 100
     max_age: int = 5
     keep_fragments: bool = False
+    companions: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -62,7 +66,8 @@ class CrafConfig:
         Raises:
             InputError: a share outside [0, 1], or another connectivity than 4 or 8.
         """
-        for name in ("binarize", "min_overlap", "alpha", "beta", "gamma", "delta"):
+        shares = ("binarize", "min_overlap", "alpha", "beta", "gamma", "delta", "companions")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
         if self.connectivity not in (4, 8):
@@ -85,6 +90,12 @@ class _Regions:
         np.divide(inside, union, out=jaccard, where=union > 0)
         jaccard[0] = 0
         return jaccard
+
+    def lying_on(self, reference: BoolArray, share: float) -> set[int]:
+        """Return the regions with more than ``share`` of their area inside ``reference``."""
+        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
+        inside[0] = 0
+        return {int(number) for number in np.nonzero(inside > share * self.areas)[0]}
 
 
 class Craf:
@@ -170,9 +181,10 @@ class Craf:
                 break
             regions.chosen.add(int(number))
             if large[number]:
-                region: BoolArray = np.isin(regions.numbered, list(regions.chosen))
-                fragments = region & (regions.numbered != number)
+                fragments = np.isin(regions.numbered, list(regions.chosen - {int(number)}))
                 scores[index][fragments] = 1.0
+                regions.chosen |= regions.lying_on(self._references[index], config.companions)
+                region: BoolArray = np.isin(regions.numbered, list(regions.chosen))
                 return region
             if not config.keep_fragments:
                 regions.chosen.discard(int(number))

@@ -69,7 +69,8 @@ _FAST = Preset(
         foreground=replace(_FAST_FINETUNE, steps=40), objects=_FAST_FINETUNE, share_single=True
     ),
     tracker=TrackerConfig(max_size=854, gate="before"),
-    craf=CrafConfig(),
+    # Posts and limbs split objects; the paper's single region then loses the other parts for good.
+    craf=CrafConfig(companions=0.5),
 )
 _PAPER = Preset(
     network=NetworkConfig(),

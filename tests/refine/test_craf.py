@@ -79,6 +79,21 @@ def test_kept_fragments_get_full_score() -> None:
     assert filtered[0, 30, 30] == np.float32(0.9)
 
 
+def test_companions_of_the_chosen_region() -> None:
+    """An object behind a post: both parts lie where it was; a third region hardly does."""
+    whole = (5, 5, 25, 45)
+    left, right, beside = (5, 5, 25, 22), (5, 26, 25, 48), (24, 60, 40, 70)
+    astride = (23, 30, 45, 40)
+    scores = np.stack([paint(left, right, beside)])
+    assert regions(started(whole)(scores)) == [pixels(right)]
+    kept = started(whole, companions=0.5)(scores)
+    assert regions(kept) == [pixels(left) | pixels(right)]
+    assert kept.max() == np.float32(0.9)
+    scores = np.stack([paint(left, astride)])
+    assert regions(started(whole, companions=0.5)(scores)) == [pixels(left)]
+    assert regions(started(whole, companions=0.05)(scores)) == [pixels(left) | pixels(astride)]
+
+
 def test_binarisation_threshold() -> None:
     weak = paint(A, value=0.1)
     assert regions(started(A)(np.stack([weak]))) == [set()]
