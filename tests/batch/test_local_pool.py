@@ -137,7 +137,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_the_finished(
     make_jobs: MakeJobs, worker: str, tmp_path: Path, calls: Calls
 ) -> None:
     out = tmp_path / "out"
-    process = _started_run(make_jobs(out, "abc", pause=0.25), tmp_path)
+    process = _started_run(make_jobs(out, "abc", pause=0.7), tmp_path)
     # One process tracks the last sequence while the other waits for work.
     _wait(lambda: len(list(out.glob("*/done.json"))) == 2 and len(calls()) == 3)
     os.killpg(process.pid, signal.SIGINT)

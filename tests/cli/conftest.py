@@ -42,9 +42,9 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """frames/00000.png ... 00005.png (72 x 48) and mask.png, two objects."""
+    """frames/00000.png ... 00005.png (96 x 48) and mask.png, two objects."""
     folder = tmp_path_factory.mktemp("clip")
-    frames, labels = render_clip(SyntheticScene(size=(48, 72), frames=6, objects=2, seed=3))
+    frames, labels = render_clip(SyntheticScene(size=(48, 96), frames=6, objects=2, seed=3))
     (folder / "frames").mkdir()
     for index, image in enumerate(frames):
         Image.fromarray(image).save(folder / "frames" / f"{index:05d}.png")

@@ -51,7 +51,7 @@ def audio_only(path: Path) -> str:
 def smoothed(clip: Path, path: Path) -> str:
     labels = read_label_map(clip / "mask.png")
     big = Image.fromarray(((labels > 0) * 255).astype(np.uint8)).resize((1440, 960), 3)
-    return image(path, np.array(big.resize((72, 48), 1)))
+    return image(path, np.array(big.resize((96, 48), 1)))
 
 
 def jpeg_ids(clip: Path, path: Path) -> str:
@@ -62,7 +62,7 @@ def jpeg_ids(clip: Path, path: Path) -> str:
 
 def mixed_sizes(path: Path) -> str:
     path.mkdir()
-    for index, width in enumerate((72, 72, 60)):
+    for index, width in enumerate((96, 96, 60)):
         image(path / f"{index}.png", np.zeros((48, width, 3), np.uint8))
     return str(path)
 
@@ -82,7 +82,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "pattern without match": (lambda c, t: ["--video", str(t / "*.png"), *mask(c)], ("*.png",)),
     "frames of two sizes": (
         lambda c, t: ["--video", mixed_sizes(t / "m"), *mask(c)],
-        ("60", "72"),
+        ("60", "96"),
     ),
     "start beyond the end": (lambda c, t: [*video(c, "--start", "9"), *mask(c)], ("9", "6 frames")),
     "negative start": (lambda c, t: [*video(c, "--start", "-1"), *mask(c)], ("0 or more",)),
@@ -103,15 +103,15 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
             "--first-mask",
             labelled(t / "m.png", np.eye(50, 80, dtype=np.uint8)),
         ],
-        ("80", "50", "72", "48"),
+        ("80", "50", "96", "48"),
     ),
     "mask is empty": (
         lambda c, t: [
             *video(c),
             "--first-mask",
-            labelled(t / "m.png", np.zeros((48, 72), np.uint8)),
+            labelled(t / "m.png", np.zeros((48, 96), np.uint8)),
         ],
-        ("no object",),
+        ("empty", "at least one object"),
     ),
     "smoothed edges": (
         lambda c, t: [*video(c), "--first-mask", smoothed(c, t / "m.png")],

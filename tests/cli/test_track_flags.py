@@ -97,7 +97,7 @@ def test_reader(run: Run, reader: str, tmp_path: Path, clip_folder: Path) -> Non
     video = tmp_path / "clip.mp4"
     with av.open(str(video), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 72, 48, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 96, 48, "yuv420p"
         for path in sorted((clip_folder / "frames").iterdir()):
             frame = av.VideoFrame.from_ndarray(np.array(Image.open(path)), format="rgb24")
             container.mux(stream.encode(frame))

@@ -261,7 +261,9 @@ def test_sound_that_cannot_be_copied_does_no_harm(
         with av.open(str(out)) as container:
             assert not container.streams.audio
         out.unlink()
-    assert len(caplog.records) == len(sources)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == len(sources) - 1
+    assert not any("silent.mp4" in message for message in warned)
 
 
 def test_sound_that_breaks_off_does_no_harm(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCommand
@@ -61,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         command = _parse(argv)
-        _log_to_stderr(verbose=command.verbose, quiet=command.quiet)
-        return command.run()
+        with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
+            return command.run()
     except InputError as error:
         return _fail(f"error: {error}", 2)
     except BrokenPipeError:
@@ -108,15 +109,20 @@ def _overview(prog: str, commands: Commands) -> str:
     return "\n".join([*lines, "", f"{prog} COMMAND --help tells the options of each."])
 
 
-def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
-    """Send the package's own log, and no other, to standard error."""
+@contextmanager
+def _log_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
+    """Send the package's own log, and no other, to standard error while a command runs."""
     logger = logging.getLogger("vostrack")
-    logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
-    logger.handlers.clear()
+    level = logger.level
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     logger.addHandler(handler)
-    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _fail(message: str, status: int) -> int:

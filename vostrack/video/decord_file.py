@@ -58,7 +58,14 @@ class DecordSource(SeekableSource):
             )
 
     def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        return np.ascontiguousarray(self._video[number].asnumpy())
+        image = np.ascontiguousarray(self._video[number].asnumpy())
+        if image.ndim != 3 or image.shape[2] != 3:
+            # Seen at a width of 72 pixels: rows padded by its FFmpeg are taken for a channel.
+            raise InputError(
+                f"decord gives frames of shape {image.shape} for {self.name} where (H, W, 3) was "
+                "expected; use the reader pyav"
+            )
+        return image
 
     def _stamp(self, number: int) -> float:
         return float(self._video.get_frame_timestamp(number)[0])
