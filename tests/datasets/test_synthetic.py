@@ -154,6 +154,14 @@ def test_every_scene_begins_with_all_its_objects(
         assert np.count_nonzero(label == slot) >= 0.5 * whole > 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crowd_starts_nearly_unhidden(seed: int) -> None:
+    drawn = draw_scene(SyntheticScene(size=(48, 48), frames=3, objects=8, seed=seed, noise=0))
+    label = SceneRenderer(drawn).render(0)[1]
+    for slot in range(1, 9):
+        assert np.count_nonzero(label == slot) >= 0.75 * np.count_nonzero(_alone(drawn, slot)[0])
+
+
 @pytest.mark.parametrize("setting", ["deformation", "illumination", "noise", "object_size"])
 def test_every_setting_has_its_effect(setting: str) -> None:
     low, high = (

@@ -29,7 +29,7 @@ def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
 def test_a_reader_of_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     target.write_bytes(b"old and long")
-    with target.open("rb") as reader:
+    with target.open("rb", buffering=0) as reader:
         first = reader.read(3)
         with atomic_path(target) as temporary:
             temporary.write_bytes(b"new")

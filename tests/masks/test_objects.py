@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vostrack.errors import InputError
@@ -12,6 +12,7 @@ from vostrack.objects import ObjectTable
 id_lists = st.lists(st.integers(1, 254), min_size=1, max_size=20, unique=True)
 
 
+@settings(deadline=None)
 @given(ids=id_lists, data=st.data())
 def test_translation_is_its_own_inverse(ids: list[int], data: st.DataObject) -> None:
     table = ObjectTable(tuple(ids))
@@ -25,6 +26,7 @@ def test_translation_is_its_own_inverse(ids: list[int], data: st.DataObject) -> 
         assert slot == (number if number in (0, VOID) else ids.index(number) + 1)
 
 
+@settings(deadline=None)
 @given(ids=id_lists, data=st.data())
 def test_adding_moves_nobody(ids: list[int], data: st.DataObject) -> None:
     split = data.draw(st.integers(0, len(ids)))
@@ -35,6 +37,7 @@ def test_adding_moves_nobody(ids: list[int], data: st.DataObject) -> None:
     assert len(table) == split
 
 
+@settings(deadline=None)
 @given(ids=id_lists, data=st.data())
 def test_removing_keeps_the_others(ids: list[int], data: st.DataObject) -> None:
     gone = data.draw(st.sets(st.sampled_from(ids)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -34,6 +34,7 @@ def test_palette_is_pascals() -> None:
     assert len(np.unique(palette, axis=0)) == 256
 
 
+@settings(deadline=None)
 @given(labels=label_maps)
 def test_label_maps_round_trip(labels: NDArray[np.uint8], tmp_path_factory: object) -> None:
     assert isinstance(tmp_path_factory, pytest.TempPathFactory)
@@ -127,6 +128,7 @@ def test_mattes_out_of_range_are_refused(tmp_path: Path, value: float) -> None:
         write_matte(tmp_path / "a.png", np.array([[0.5, value]]))
 
 
+@settings(deadline=None)
 @given(alpha=npst.arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32)))
 def test_mattes_are_within_half_a_level(
     alpha: NDArray[np.float32], tmp_path_factory: object

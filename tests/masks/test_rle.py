@@ -6,7 +6,7 @@ from typing import Any
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
@@ -29,6 +29,7 @@ def _plain_counts(mask: NDArray[np.bool_]) -> list[int]:
     return counts
 
 
+@settings(deadline=None)
 @given(mask=masks)
 def test_round_trip_with_pycocotools_as_oracle(mask: NDArray[np.bool_]) -> None:
     rle = json.loads(json.dumps(encode_rle(mask)))
@@ -38,6 +39,7 @@ def test_round_trip_with_pycocotools_as_oracle(mask: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(decoded, mask)
 
 
+@settings(deadline=None)
 @given(mask=masks)
 def test_plain_run_lengths(mask: NDArray[np.bool_]) -> None:
     rle = {"size": list(mask.shape), "counts": _plain_counts(mask)}
@@ -46,6 +48,7 @@ def test_plain_run_lengths(mask: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(decode_rle(packed), mask)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), period=st.integers(1, 4000))
 def test_long_runs(seed: int, period: int) -> None:
     # Runs and differences of up to three characters, of both signs.
@@ -90,6 +93,7 @@ def test_damaged_rle_is_refused(rle: dict[str, Any]) -> None:
         decode_rle(rle)
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(min_codepoint=40, max_codepoint=125), max_size=30))
 def test_no_string_decodes_to_another_size(text: str) -> None:
     try:
