@@ -6,12 +6,12 @@ It is written here in numpy and OpenCV, without the official code's float64 stac
 of all frames, which would make it slower. Both run on the same maps, turn by turn, in one process;
 OpenCV may use all cores, ours uses one. The two must agree before anything is timed.
 
-    python benchmarks/davis_metrics.py [OUT.json]
+    python benchmarks/davis_metrics.py [--json FILE]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 import cv2
@@ -124,6 +124,9 @@ def measure(objects: int, wobble: float) -> dict[str, Any]:
 
 def main() -> None:
     """Run every case and write one record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", default="benchmarks/results/davis_metrics.json")
+    arguments = parser.parse_args()
     cases = [measure(objects, wobble) for objects in (1, 3, 10) for wobble in (2.0, 12.0)]
     record = {
         "benchmark": "davis_metrics: J and F of one frame, all objects",
@@ -133,7 +136,7 @@ def main() -> None:
         "environment": environment(("numpy", "opencv-python")),
         "cases": cases,
     }
-    write_record(sys.argv[1] if len(sys.argv) > 1 else "davis_metrics.json", record)
+    write_record(arguments.json, record)
 
 
 if __name__ == "__main__":

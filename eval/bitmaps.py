@@ -1,9 +1,9 @@
 """Binary masks packed 64 pixels to a word, for exact set arithmetic on whole frames.
 
 A stack of masks is an array (K, h, words) of little-endian uint64; pixel x of a row is bit
-``x % 64`` of word ``x // 64``. Each row ends in words of zeros and each mask in rows of zeros, so
-that the whole stack, read as one stream of bits, can be shifted at once: what leaves a row or a
-mask falls into the zeros and reaches no neighbour.
+``x % 64`` of word ``x // 64``. In a ``Window`` there are enough zeros between rows, and rows of
+zeros between masks, that the whole stack, read as one stream of bits, can be shifted at once: what
+leaves a row or a mask falls into the zeros and reaches no neighbour.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class Window:
     """The part of a frame that holds some masks and their outlines, with zeros around it.
 
     Attributes:
-        masks: (K, h, words), a copy, with zeros at the row ends and below for ``dilate``.
+        masks: (K, h, words), a copy, with zeros between rows and below for ``dilate``.
         rows: how many of the h rows belong to the frame.
         columns: (words,), marks the pixels of a row that belong to the frame.
         last_column: (words,), marks the last column of the frame; zeros where the window ends
@@ -104,22 +105,36 @@ def window(masks: Bits, width: int, radius: int) -> Window:
         radius: how far ``dilate`` will reach, in pixels.
     """
     union = np.bitwise_or.reduce(masks, axis=0)
-    used = np.flatnonzero(union.any(axis=1))
+    used = union.reshape(-1) != 0
+    first, last = int(used.argmax()), len(used) - 1 - int(used[::-1].argmax())
+    if not used[first]:
+        first = last = 0
     # An outline reaches one pixel above and to the left of its mask.
-    top = max(int(used[0]) - 1, 0) if len(used) else 0
-    bottom = int(used[-1]) + 1 if len(used) else 1
-    across = np.bitwise_or.reduce(union[top:bottom], axis=0)
-    used = np.flatnonzero(across)
-    left = int(used[0]) if len(used) else 0
-    right = int(used[-1]) + 1 if len(used) else 1
-    left -= bool(left and int(across[left]) & 1)
-    shape = (len(masks), bottom - top + radius, right - left + 1 + radius // _WORD)
-    small = np.zeros(shape, dtype="<u8")
+    top, bottom = max(first // masks.shape[2] - 1, 0), last // masks.shape[2] + 1
+    across: list[int] = np.bitwise_or.reduce(union[top:bottom], axis=0).tolist()
+    filled = [index for index, word in enumerate(across) if word] or [0]
+    left, right = filled[0], filled[-1] + 1
+    left -= bool(left and across[left] & 1)
+    stride = right - left + _pad(across[left], across[right - 1], radius)
+    small = np.zeros((len(masks), bottom - top + radius, stride), dtype="<u8")
     small[:, : bottom - top, : right - left] = masks[:, top:bottom, left:right]
-    columns, last_column = _columns(width - left * _WORD, right - left, shape[2])
+    columns, last_column = _columns(width - left * _WORD, right - left, stride)
     return Window(small, bottom - top, columns, last_column, bottom == masks.shape[1])
 
 
+def _pad(first: int, last: int, radius: int) -> int:
+    """Return how many words of zeros keep the rows apart, given the outermost words of all rows.
+
+    Outlines of neighbouring rows are as many bits apart as the words leave free at both ends. The
+    first bit must be free in any case: it is what the last pixel of the row before sees.
+    """
+    free = (first & -first).bit_length() - 1 if first else _WORD
+    if free and free + _WORD - last.bit_length() > radius:
+        return 0
+    return 1 + radius // _WORD
+
+
+@lru_cache(maxsize=64)
 def _columns(width: int, used: int, words: int) -> tuple[Bits, Bits]:
     """Mark the first ``width`` pixels of a row within its ``used`` words, and the last of all."""
     columns = np.zeros(words, dtype="<u8")
@@ -129,6 +144,8 @@ def _columns(width: int, used: int, words: int) -> tuple[Bits, Bits]:
     if word < used:
         columns[word] = np.uint64(2 ** (bit + 1) - 1)
         last[word] = np.uint64(2**bit)
+    for marks in (columns, last):
+        marks.setflags(write=False)  # they are shared by every call
     return columns, last
 
 
@@ -147,10 +164,13 @@ def outline(part: Window) -> Bits:
     east[:-1] |= stream[1:] << np.uint64(_WORD - 1)
     if part.last_column.any():
         east |= (masks & part.last_column).reshape(-1)
-    sideways = stream ^ east
-    mixed = sideways.copy()
-    mixed[:-words] |= stream[words:] ^ stream[:-words]
-    mixed[:-words] |= east[words:] ^ stream[:-words]
+    # Not all four alike: one of them is set, and not all are.
+    either, both = stream | east, stream & east
+    mixed = either ^ both
+    sideways = mixed.copy() if part.at_bottom else mixed
+    either[:-words] |= either[words:]
+    both[:-words] &= both[words:]
+    np.bitwise_xor(either[:-words], both[:-words], out=mixed[:-words])
     lines = mixed.reshape(masks.shape)
     if part.at_bottom:
         lines[:, part.rows - 1] = sideways.reshape(masks.shape)[:, part.rows - 1]
@@ -172,20 +192,26 @@ def dilate(masks: Bits, radius: int) -> Bits:
     Returns:
         (K, h, words). What lies outside the frame has no meaning.
     """
-    heights: dict[int, list[int]] = {}
-    for height in range(radius + 1):
-        heights.setdefault(math.isqrt(radius**2 - height**2), []).append(height)
     words = masks.shape[2]
     wide, reach = masks.reshape(-1), 0
     result = np.zeros_like(wide)
-    for width in sorted(heights):
+    for width, heights in _disk_rows(radius):
         while reach < width:
             step = min(width - reach, 2 * reach + 1, _WORD - 1)
             wide = _widen(wide, step)
             reach += step
-        for height in heights[width]:
+        for height in heights:
             _lay(result, wide, height * words)
     return result.reshape(masks.shape)
+
+
+@lru_cache(maxsize=16)
+def _disk_rows(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Return the distinct half widths of a disk's rows, ascending, each with its heights."""
+    heights: dict[int, list[int]] = {}
+    for height in range(radius + 1):
+        heights.setdefault(math.isqrt(radius**2 - height**2), []).append(height)
+    return tuple((width, tuple(heights[width])) for width in sorted(heights))
 
 
 def _widen(stream: Bits, step: int) -> Bits:

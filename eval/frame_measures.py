@@ -8,7 +8,6 @@ sets of pixels; nothing is resized or approximated.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-CountArray = NDArray[np.int64]
 LabelMap = NDArray[np.uint8]
 
 
@@ -53,18 +51,12 @@ def contour_tolerance(height: int, width: int) -> int:
     return math.ceil(0.008 * float(np.linalg.norm((height, width))))
 
 
-def region_j(intersection: CountArray, union: CountArray) -> FloatArray:
+def region_j(intersection: int, union: int) -> float:
     """Return the Jaccard index from pixel counts; 1 where both masks are empty."""
-    score: FloatArray = (intersection + (union == 0)) / np.maximum(union, 1)
-    return score
+    return intersection / union if union else 1.0
 
 
-def boundary_f(
-    matched_prediction: CountArray,
-    prediction: CountArray,
-    matched_truth: CountArray,
-    truth: CountArray,
-) -> FloatArray:
+def boundary_f(matched_prediction: int, prediction: int, matched_truth: int, truth: int) -> float:
     """Return the F-measure of contours from pixel counts.
 
     An empty contour has precision (or recall) 1 of nothing, so F is 1 where both are empty and 0
@@ -76,11 +68,10 @@ def boundary_f(
         matched_truth: true contour pixels within the tolerance of the predicted contour.
         truth: all true contour pixels.
     """
-    precision = (matched_prediction + (prediction == 0)) / np.maximum(prediction, 1)
-    recall = (matched_truth + (truth == 0)) / np.maximum(truth, 1)
+    precision = matched_prediction / prediction if prediction else 1.0
+    recall = matched_truth / truth if truth else 1.0
     total = precision + recall
-    score: FloatArray = 2 * precision * recall / np.where(total == 0, 1.0, total)
-    return score
+    return 2 * precision * recall / total if total else 0.0
 
 
 def frame_scores(
@@ -136,14 +127,15 @@ def matched_scores(prediction: LabelMap, truth: LabelMap, objects: int) -> Frame
         (N,) scores.
     """
     radius = contour_tolerance(*truth.shape)
-    counts = np.empty((6, objects), dtype=np.int64)
+    scores = FrameScores(np.empty(objects), np.empty(objects))
     for number, masks in pack_labels((prediction, truth), objects):
-        part = window(masks, truth.shape[1], radius)
-        counts[:, number - 1] = _matched_counts(part, radius)
-    return FrameScores(region_j(counts[0], counts[1]), boundary_f(*counts[2:]))
+        counts = _matched_counts(window(masks, truth.shape[1], radius), radius)
+        scores.j[number - 1] = region_j(*counts[:2])
+        scores.f[number - 1] = boundary_f(*counts[2:])
+    return scores
 
 
-def _matched_counts(part: Window, radius: int) -> CountArray:
+def _matched_counts(part: Window, radius: int) -> list[int]:
     """Count one object: intersection, union, and the four arguments of ``boundary_f``."""
     lines = outline(part)
     near = dilate(lines, radius)
@@ -154,7 +146,8 @@ def _matched_counts(part: Window, radius: int) -> CountArray:
     sets[3] = lines[0]
     np.bitwise_and(lines[1], near[0], out=sets[4])
     sets[5] = lines[1]
-    return count(sets)
+    counts: list[int] = count(sets).tolist()
+    return counts
 
 
 def pair_scores(
@@ -198,17 +191,24 @@ def pair_scores(
     lines = outline(part)
     near = dilate(lines, radius)
     mine, theirs = slice(0, present), slice(present, None)
-    areas, lengths = count(part.masks), count(lines)
     shared = _pair_counts(part.masks[mine], part.masks[theirs], proposals)
     matched_mine = _pair_counts(lines[mine], near[theirs], proposals)
     matched_theirs = _pair_counts(near[mine], lines[theirs], proposals)
-    area, length = np.zeros((2, proposals, 1), dtype=np.int64)
-    area[mine, 0], length[mine, 0] = areas[mine], lengths[mine]
-    union = area + areas[theirs] - shared
-    return FrameScores(
-        region_j(shared, union),
-        boundary_f(matched_mine, length, matched_theirs, lengths[theirs]),
-    )
+    areas, lengths = count(part.masks).tolist(), count(lines).tolist()
+    empty = [0] * (proposals - present)
+    scores = FrameScores(np.empty((proposals, objects)), np.empty((proposals, objects)))
+    for row, (area, length) in enumerate(
+        zip(areas[mine] + empty, lengths[mine] + empty, strict=True)
+    ):
+        for column, (true_area, true_length) in enumerate(
+            zip(areas[theirs], lengths[theirs], strict=True)
+        ):
+            both = shared[row][column]
+            scores.j[row, column] = region_j(both, area + true_area - both)
+            scores.f[row, column] = boundary_f(
+                matched_mine[row][column], length, matched_theirs[row][column], true_length
+            )
+    return scores
 
 
 def _stack(labels: LabelMap, objects: int) -> Bits:
@@ -220,9 +220,10 @@ def _stack(labels: LabelMap, objects: int) -> Bits:
     return masks
 
 
-def _pair_counts(rows: Bits, columns: Sequence[Bits] | Bits, height: int) -> CountArray:
+def _pair_counts(rows: Bits, columns: Bits, height: int) -> list[list[int]]:
     """Count the pixels that each row shares with each column, with empty rows up to ``height``."""
     table = np.zeros((height, len(columns)), dtype=np.int64)
     for index, column in enumerate(columns):
         table[: len(rows), index] = count(rows & column)
-    return table
+    counts: list[list[int]] = table.tolist()
+    return counts

@@ -110,6 +110,22 @@ def test_several_runs_side_by_side(
     assert out.count("global") == 2
 
 
+def test_compared_runs_of_one_folder_name_are_told_apart(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = davis / "Annotations" / "480p"
+    folders = [tmp_path / run / "results" for run in ("first", "second")]
+    for folder in folders:
+        shutil.copytree(truth, folder)
+    argv = ["eval", str(folders[0]), "--root", str(davis), "--compare", str(folders[1])]
+    assert main([*argv, "--html", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    printed = capsys.readouterr().out
+    for name in ("first/results", "second/results"):
+        assert name in printed
+        assert name in page
+
+
 def test_what_cannot_be_scored_is_named(
     davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,15 @@ def test_nothing_reaches_around_the_end_of_a_row() -> None:
     assert frame_scores(truth, prediction, 1).f.tolist() == [0.0]
 
 
+def test_rows_with_too_few_free_bits_between_them_are_kept_apart() -> None:
+    # Within one word: a contour ends at its last bit, the other's begins at the first bit below.
+    prediction, truth = np.zeros((2, 5, 70), np.uint8)
+    truth[0, 63] = prediction[2, 1] = 1
+    assert contour_tolerance(5, 70) == 1
+    assert frame_scores(prediction, truth, 1).f.tolist() == [0.0]
+    assert frame_scores(truth, prediction, 1).f.tolist() == [0.0]
+
+
 def test_tolerance_of_the_benchmark_size_is_eight_pixels() -> None:
     assert contour_tolerance(480, 854) == 8
     truth, near, far = np.zeros((3, 480, 854), np.uint8)

@@ -100,10 +100,10 @@ class EvalCommand:
                     folder,
                     sequences,
                     task=self.task,
-                    name=self.name if folder is self.results else None,
+                    name=name,
                     on_sequence=lambda _: bar.update(),
                 )
-                for folder in folders
+                for folder, name in zip(folders, self._names(folders), strict=True)
             ]
         if self.json is not None:
             reports[0].write_json(self.json)
@@ -115,6 +115,15 @@ class EvalCommand:
             for report in reports:
                 print(f"{report.name}\n{format_table(report)}\n")
         return self._compare_official(reports[0]) if self.check_official else 0
+
+    def _names(self, folders: list[Path]) -> list[str]:
+        """Name each run by as much of its folder's path as tells it from the others."""
+        paths = [folder.resolve().parts for folder in folders]
+        length = 1
+        while length < max(map(len, paths)) and len({p[-length:] for p in paths}) < len(set(paths)):
+            length += 1
+        names = [str(Path(*parts[-length:])) for parts in paths]
+        return [self.name or names[0], *names[1:]]
 
     def _compare_official(self, report: DavisReport) -> int:
         from vostrack.eval import check_official
