@@ -18,7 +18,9 @@ class TrainForegroundCommand:
     Example: vostrack train foreground --root DAVIS --output runs/foreground
 
     Ctrl-C is safe: the same command goes on from the last checkpoint. The result,
-    foreground.safetensors, goes to vostrack track --weights.
+    foreground.safetensors, goes to vostrack track --weights. Several GPUs:
+    torchrun --nproc-per-node 4 --no-python vostrack train foreground ...; --batch is that of each
+    process.
     """
 
     root: Path
@@ -68,6 +70,12 @@ class TrainForegroundCommand:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the forward pass. auto: bf16 where the hardware has it."""
+
+    tensorboard: bool = False
+    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
+
     verbose: bool = False
     """Log more."""
 
@@ -80,27 +88,37 @@ class TrainForegroundCommand:
 
         from vostrack.datasets import open_davis
         from vostrack.models.foreground import NetworkConfig
-        from vostrack.models.precision import resolve_device
         from vostrack.models.weights import initialise, save_network
         from vostrack.training.foreground import ForegroundRecipe, train_foreground
+        from vostrack.training.processes import is_first_process, training_device
         from vostrack.training.samples import ForegroundSamples
 
         sequences = open_davis(self.root, year=self.year, subset=self.subset)
         samples = ForegroundSamples(s for s in sequences if s.name not in self.leave_out)
         config = NetworkConfig(self.backbone, self.strides, self.head, self.width)
-        network = initialise(config, self.weights, seed=self.seed).to(resolve_device(self.device))
+        network = initialise(config, self.weights, seed=self.seed).to(training_device(self.device))
         recipe = ForegroundRecipe(
             steps=self.steps, batch=self.batch, crop=self.crop, seed=self.seed
         )
-        with tqdm(total=self.steps, unit="step", disable=self.quiet or None) as bar:
+        silent = self.quiet or not is_first_process()
+        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
 
             def show(step: int, loss: float) -> None:
                 bar.update(step - bar.n)
                 bar.set_postfix_str(f"loss {loss:.3f}")
 
-            train_foreground(network, samples, recipe, self.output, on_step=show)
-        path = self.output / "foreground.safetensors"
-        save_network(network, path)
-        if not self.quiet:
-            print(f"trained on {len(samples)} frames: {path}")
+            train_foreground(
+                network,
+                samples,
+                recipe,
+                self.output,
+                precision=self.precision,
+                tensorboard=self.tensorboard,
+                on_step=show,
+            )
+        if is_first_process():
+            path = self.output / "foreground.safetensors"
+            save_network(network, path)
+            if not self.quiet:
+                print(f"trained on {len(samples)} frames: {path}")
         return 0

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,15 +19,13 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
-from vostrack.models.precision import Precision, autocast
+from vostrack.models.precision import Precision
+from vostrack.training.loop import LoopConfig, OnStep, train
 
 __all__ = ["ForegroundRecipe", "Sample", "foreground_loss", "train_foreground"]
 
-_log = logging.getLogger("vostrack.training")
-
 # One training picture: image (3, H, W) uint8, labels (H, W) int64 with 0, 1 and 255.
 Sample = tuple[Tensor, Tensor]
-OnStep = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -103,6 +98,7 @@ def train_foreground(
     *,
     stop_after: int | None = None,
     precision: Precision = "auto",
+    tensorboard: bool = False,
     on_step: OnStep | None = None,
 ) -> int:
     """Train ``network`` in place; continue from ``folder`` where a checkpoint lies there.
@@ -111,9 +107,10 @@ def train_foreground(
         network: two outputs, on its device.
         samples: the pictures.
         recipe: how.
-        folder: keeps ``checkpoint.pt`` and ``log.jsonl``.
+        folder: keeps ``checkpoint.pt`` and ``log.jsonl``; see ``vostrack.training.loop.train``.
         stop_after: stop, with a checkpoint, after so many steps of this call.
         precision: see ``vostrack.models.precision``.
+        tensorboard: write curves for TensorBoard, too.
         on_step: called after every step with the steps done and the loss.
 
     Returns:
@@ -124,62 +121,60 @@ def train_foreground(
     """
     if not samples:
         raise InputError("training: expected at least one picture, got none")
-    folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": network.backbone.parameters(), "initial_lr": recipe.learning_rate},
-            {"params": network.head.parameters(), "initial_lr": recipe.head_learning_rate},
-        ],
+    config = LoopConfig(
+        steps=recipe.steps,
         weight_decay=recipe.weight_decay,
+        warmup=recipe.warmup,
+        seed=recipe.seed,
+        checkpoint_every=recipe.checkpoint_every,
+        precision=precision,
+        tensorboard=tensorboard,
     )
-    first = _resume(network, optimizer, recipe, folder)
-    last = recipe.steps if stop_after is None else min(recipe.steps, first + stop_after)
-    device = next(network.parameters()).device
-    network.train()
-    for step in range(first, last):
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * _rate_factor(recipe, step)
-        images, targets = _draw_batch(samples, recipe, step)
-        with autocast(device, precision):
-            logits = network(images.to(device).contiguous(memory_format=torch.channels_last))
-        loss = foreground_loss(logits, targets.to(device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        with (folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({"step": step + 1, "loss": round(loss.item(), 5)}) + "\n")
-        if on_step is not None:
-            on_step(step + 1, loss.item())
-        if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == last:
-            _checkpoint(network, optimizer, recipe, folder, step + 1)
-    network.eval()
-    return max(first, last)
+    options = asdict(recipe)
+    del options["checkpoint_every"]
+    return train(
+        network,
+        _ForegroundTraining(network, samples, recipe),
+        config,
+        folder,
+        settings=options,
+        stop_after=stop_after,
+        on_step=on_step,
+    )
 
 
-def _rate_factor(recipe: ForegroundRecipe, step: int) -> float:
-    warm = min(1.0, (step + 1) / max(recipe.warmup, 1))
-    return warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+@dataclass(frozen=True)
+class _ForegroundTraining:
+    """The recipe as the loop wants it."""
 
+    network: SegmentationNet
+    samples: Sequence[Sample]
+    recipe: ForegroundRecipe
 
-def _draw_batch(
-    samples: Sequence[Sample], recipe: ForegroundRecipe, step: int
-) -> tuple[Tensor, Tensor]:
-    # Seeded by the step, so that a resumed training sees what an uninterrupted one would have.
-    generator = Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    crops = []
-    for _ in range(recipe.batch):
-        index = int(torch.randint(len(samples), (1,), generator=generator))
-        image, labels = samples[index]
-        params = draw_augmentation(recipe.augmentation, generator)
-        center = _draw_center(labels, recipe, generator)
-        crops.append(
-            apply_augmentation(
-                image.float() / 255, labels, params, center=center, size=(recipe.crop, recipe.crop)
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [
+            {"params": self.network.backbone.parameters(), "lr": self.recipe.learning_rate},
+            {"params": self.network.head.parameters(), "lr": self.recipe.head_learning_rate},
+        ]
+
+    def draw(self, generator: Generator, step: int) -> tuple[Tensor, Tensor]:
+        size = (self.recipe.crop, self.recipe.crop)
+        crops = []
+        for _ in range(self.recipe.batch):
+            index = int(torch.randint(len(self.samples), (1,), generator=generator))
+            image, labels = self.samples[index]
+            params = draw_augmentation(self.recipe.augmentation, generator)
+            center = _draw_center(labels, self.recipe, generator)
+            crops.append(
+                apply_augmentation(image.float() / 255, labels, params, center=center, size=size)
             )
-        )
-    images, targets = zip(*crops, strict=True)
-    return torch.stack(images), torch.stack(targets)
+        images, targets = zip(*crops, strict=True)
+        return torch.stack(images), torch.stack(targets)
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        images, targets = batch
+        logits = self.network(images.contiguous(memory_format=torch.channels_last))
+        return {"segmentation": foreground_loss(logits, targets)}
 
 
 def _draw_center(
@@ -192,43 +187,3 @@ def _draw_center(
         y, x = inside[int(u[1] * len(inside))].tolist()
         return x + 0.5, y + 0.5
     return u[1] * width, u[2] * height
-
-
-def _checkpoint(
-    network: SegmentationNet,
-    optimizer: torch.optim.Optimizer,
-    recipe: ForegroundRecipe,
-    folder: Path,
-    step: int,
-) -> None:
-    state: dict[str, Any] = {
-        "step": step,
-        "recipe": asdict(recipe),
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    partial = folder / ".checkpoint.pt.partial"
-    torch.save(state, partial)
-    partial.replace(folder / "checkpoint.pt")
-
-
-def _resume(
-    network: SegmentationNet,
-    optimizer: torch.optim.Optimizer,
-    recipe: ForegroundRecipe,
-    folder: Path,
-) -> int:
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
-        return 0
-    device = next(network.parameters()).device
-    state = torch.load(path, map_location=device, weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise InputError(
-            f"training: {path} was written by another recipe; train into another folder, or "
-            "delete it to start again"
-        )
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    _log.info("training goes on from step %d of %s", state["step"], path)
-    return int(state["step"])

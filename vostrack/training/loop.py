@@ -1,0 +1,307 @@
+"""The training loop, which knows no network: a recipe brings the batches and the losses."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.precision import Precision, autocast
+from vostrack.training.checkpoint import Checkpoint
+from vostrack.training.processes import Processes, join_processes
+from vostrack.training.record import Record
+
+__all__ = ["LoopConfig", "OnStep", "Recipe", "step_generator", "train"]
+
+# Any nesting of dicts, lists and tuples with tensors in it.
+Batch = Any
+# Called with the steps done and the loss.
+OnStep = Callable[[int, float], None]
+OptimizerName = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "poly"]
+
+
+class Recipe(Protocol):
+    """What a network's own training consists of. It holds the network that it trains."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what is trained: ``params``, the peak ``lr``, other options of the optimizer."""
+        ...
+
+    def draw(self, generator: Generator, step: int) -> Batch:
+        """Draw one process's batch, on the CPU.
+
+        The same generator state gives the same batch: ``generator`` is the only source of chance.
+        Called from other threads where ``LoopConfig.ahead`` asks for them.
+        """
+        ...
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return scalars, of which the sum is minimised, for a batch on the network's device.
+
+        Means over the batch, so that n processes with b items are one with n * b.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a recipe is followed.
+
+    Attributes:
+        steps: optimisation steps.
+        optimizer: ``adamw``, or ``sgd`` with momentum.
+        momentum: of SGD.
+        weight_decay: of either.
+        schedule: factor of each group's peak rate at step k of n: ``cosine``
+            (1 + cos(pi k / n)) / 2, ``poly`` (1 - k / n) ** power.
+        power: of ``poly``; 0 keeps the rate constant.
+        warmup: first steps, over which the rate rises linearly.
+        clip_norm: largest L2 norm of the whole gradient; None does not clip.
+        seed: of every random choice, together with the step and the process. At least 0.
+        checkpoint_every: steps between checkpoints.
+        precision: of the forward pass; see ``vostrack.models.precision``.
+        tensorboard: write curves for TensorBoard into the folder, too.
+        ahead: batches that are drawn ahead, each in its own thread; 0 draws when needed.
+    """
+
+    steps: int
+    optimizer: OptimizerName = "adamw"
+    momentum: float = 0.9
+    weight_decay: float = 1e-2
+    schedule: Schedule = "cosine"
+    power: float = 0.9
+    warmup: int = 0
+    clip_norm: float | None = 1.0
+    seed: int = 0
+    checkpoint_every: int = 200
+    precision: Precision = "auto"
+    tensorboard: bool = False
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: an unknown name, or a number out of its range.
+        """
+        for name, kinds in (("optimizer", OptimizerName), ("schedule", Schedule)):
+            if getattr(self, name) not in get_args(kinds):
+                expected = " or ".join(get_args(kinds))
+                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+        least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InputError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
+
+    def rate_factor(self, step: int) -> float:
+        """Return the factor of the peak learning rate at ``step``, from 0, in [0, 1]."""
+        warm = min(1.0, (step + 1) / max(self.warmup, 1))
+        if self.schedule == "cosine":
+            return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return warm * float((1 - step / self.steps) ** self.power)
+
+
+# What may differ between the parts of one training without changing its result.
+_FREE = ("checkpoint_every", "tensorboard", "ahead")
+
+
+def step_generator(seed: int, step: int, rank: int) -> Generator:
+    """Return the generator of one step of one process; another for each of the three numbers.
+
+    A training that is resumed thereby sees what an uninterrupted one would have.
+    """
+    return Generator().manual_seed(_mix(seed, step, rank, 0))
+
+
+def train(
+    network: nn.Module,
+    recipe: Recipe,
+    config: LoopConfig,
+    folder: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    stop_after: int | None = None,
+    on_step: OnStep | None = None,
+) -> int:
+    """Train ``network`` in place; continue from ``folder`` where a checkpoint lies there.
+
+    Under ``torchrun`` every process calls this with a network on its own device (see
+    ``vostrack.training.processes.training_device``) and the same folder: gradients are averaged,
+    the first process writes. Continuing gives the weights of an uninterrupted training bit for
+    bit, where the device's kernels are deterministic. The global random state is left as it was.
+
+    Args:
+        network: on its device; in evaluation mode afterwards.
+        recipe: its batches and losses.
+        config: how they are followed.
+        folder: keeps ``checkpoint.pt``, ``log.jsonl`` (one line per step) and, where asked for,
+            ``tensorboard/``.
+        settings: plain data that a checkpoint has to agree with, besides ``config``, to be
+            continued: the options of the recipe.
+        stop_after: stop, with a checkpoint, after so many steps of this call.
+        on_step: called in the first process after every step.
+
+    Returns:
+        The steps done in all; ``config.steps`` when the training is complete.
+
+    Raises:
+        InputError: the checkpoint is of another recipe or cannot be read, a loss or its gradient
+            is not finite, or TensorBoard is asked for and not installed.
+    """
+    device = next(network.parameters()).device
+    processes = join_processes(device)
+    with _own_random_state(device):
+        return _Loop(network, recipe, config, device, processes).run(
+            folder, dict(settings or {}), stop_after, on_step
+        )
+
+
+class _Loop:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        config: LoopConfig,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self._network = network
+        self._recipe = recipe
+        self._config = config
+        self._device = device
+        self._processes = processes
+        groups = [{**group, "params": list(group["params"])} for group in recipe.parameter_groups()]
+        self._parameters = [p for group in groups for p in group["params"]]
+        self._optimizer = _build_optimizer(groups, config)
+
+    def run(
+        self, folder: Path, settings: dict[str, Any], stop_after: int | None, on_step: OnStep | None
+    ) -> int:
+        config = self._config
+        agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
+        agreed |= {f"recipe.{k}": v for k, v in settings.items()}
+        checkpoint = Checkpoint(folder, {**agreed, "processes": self._processes.count})
+        first = checkpoint.load(self._network, self._optimizer)
+        last = config.steps if stop_after is None else min(config.steps, first + stop_after)
+        objective = self._processes.wrap(_Objective(self._network, self._recipe), self._device)
+        self._network.train()
+        writes = self._processes.rank == 0
+        with Record(folder, first, tensorboard=config.tensorboard, enabled=writes) as record:
+            for step, batch in self._batches(first, last):
+                begin = time.perf_counter()
+                values = self._step(objective, batch, step)
+                record.add(step + 1, {**values, "seconds": time.perf_counter() - begin})
+                if writes and on_step is not None:
+                    on_step(step + 1, values["loss"])
+                if writes and ((step + 1) % config.checkpoint_every == 0 or step + 1 == last):
+                    checkpoint.save(self._network, self._optimizer, step + 1)
+        self._processes.wait()
+        self._network.eval()
+        return max(first, last)
+
+    def _step(self, objective: nn.Module, batch: Batch, step: int) -> dict[str, float]:
+        """Take one step; return what the log says of it, the same in every process."""
+        config = self._config
+        torch.manual_seed(_mix(config.seed, step, self._processes.rank, 1))
+        factor = config.rate_factor(step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        with autocast(self._device, config.precision):
+            losses = objective(_to_device(batch, self._device))
+        total = torch.stack([loss.float() for loss in losses.values()]).sum()
+        named = {**losses, "loss": total}
+        means = self._processes.mean(torch.stack([v.detach().float() for v in named.values()]))
+        values = dict(zip(named, means.tolist(), strict=True))
+        _demand_finite(values, step)
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        limit = math.inf if config.clip_norm is None else config.clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit).item()
+        _demand_finite({"gradient": norm}, step)
+        self._optimizer.step()
+        return {**values, "gradient": norm, "rate": factor}
+
+    def _batches(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
+        def draw(step: int) -> Batch:
+            generator = step_generator(self._config.seed, step, self._processes.rank)
+            return self._recipe.draw(generator, step)
+
+        if self._config.ahead == 0:
+            for step in range(first, last):
+                yield step, draw(step)
+            return
+        with ThreadPoolExecutor(self._config.ahead) as pool:
+            waiting: deque[Future[Batch]] = deque()
+            try:
+                for step in range(first, last):
+                    wanted = min(last - step, self._config.ahead + 1)
+                    waiting.extend(pool.submit(draw, step + k) for k in range(len(waiting), wanted))
+                    yield step, waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+class _Objective(nn.Module):
+    """The losses as a module: what DistributedDataParallel can wrap."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self._losses = recipe.losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self._losses(batch)
+
+
+def _build_optimizer(groups: list[dict[str, Any]], config: LoopConfig) -> torch.optim.Optimizer:
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def _mix(*numbers: int) -> int:
+    # Torch's CPU generator takes in 32 bits only: mix the numbers, do not add them.
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _demand_finite(values: Mapping[str, float], step: int) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"training: {name} is {value} at step {step + 1}; the last checkpoint is kept: "
+                "lower the learning rate, train with --precision fp32, or look for images or "
+                "labels that are not finite"
+            )
+
+
+def _to_device(batch: Batch, device: torch.device) -> Batch:
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {k: _to_device(v, device) for k, v in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(_to_device(v, device) for v in batch)
+    return batch
+
+
+@contextmanager
+def _own_random_state(device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield

@@ -1,0 +1,95 @@
+"""What a training writes down of every step: JSON lines and, where asked for, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["Record"]
+
+
+class Record:
+    """``log.jsonl`` and ``tensorboard/`` in a folder, as a context that closes them."""
+
+    def __init__(self, folder: Path, first: int, *, tensorboard: bool, enabled: bool) -> None:
+        """Open both for what follows step ``first``; later lines of an interrupted run are dropped.
+
+        Args:
+            folder: made where absent.
+            first: steps done.
+            tensorboard: write event files too.
+            enabled: False writes nothing, in the processes that only compute.
+
+        Raises:
+            InputError: TensorBoard is not installed.
+        """
+        self._log: TextIO | None = None
+        self._curves: SummaryWriter | None = None
+        if tensorboard:
+            self._curves = _open_curves(folder / "tensorboard", first, enabled)
+        if enabled:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "log.jsonl"
+            _cut(path, first)
+            self._log = path.open("a")
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the numbers of the step."""
+        if self._log is not None:
+            rounded = {k: float(f"{v:.6g}") for k, v in values.items()}
+            self._log.write(json.dumps({"step": step, **rounded}) + "\n")
+            self._log.flush()
+        if self._curves is not None:
+            for name, value in values.items():
+                self._curves.add_scalar(name, value, step)
+
+    def __enter__(self) -> Record:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        if self._log is not None:
+            self._log.close()
+        if self._curves is not None:
+            self._curves.close()
+
+
+def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            "tensorboard: asked for, but not installed; pip install 'vostrack[train]', or leave "
+            "out --tensorboard (log.jsonl has the same numbers)"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=first + 1) if enabled else None
+
+
+def _cut(path: Path, first: int) -> None:
+    """Keep the lines up to step ``first``; a last line that was cut off is dropped, too."""
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= first:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text("".join(kept))
+    partial.replace(path)
