@@ -3,9 +3,10 @@
 The baseline is ``vostrack.refine.spn.reference``: one step per line, vectorised over everything
 else, its backward by autograd. Both run on the same tensors, turn by turn, in one process, with the
 same number of threads, and must agree before anything is timed. Where a CUDA device is present
-the Triton kernel is timed there against the same loop, in bytes per second too.
+the Triton kernel is timed there against the same loop, and forward against ``spn_per_line``, the
+published way of one launch per line; bytes per second stand beside those of a copy.
 
-    python benchmarks/spn.py [--json FILE]
+    python benchmarks/spn.py [--json FILE] [--quick]
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 from vostrack.refine.spn import Impl, normalize_gates, propagate, reference
 
 REPEATS = 11
+PER_LINE = "one launch per line"
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,22 @@ CASES = (
     Case("3 objects, shared gates", (3, 1, 480, 854), 1),
     Case("10 objects, shared gates", (10, 1, 480, 854), 1),
 )
-GPU_CASES = (*CASES, Case("32 channels at 1080p", (1, 32, 1080, 1920), 32))
+GPU_CASES = (
+    *CASES,
+    Case("32 channels at 480p", (1, 32, 480, 854), 32),
+    Case("1 object at 1080p, shared gates", (1, 1, 1080, 1920), 1),
+    Case("10 objects at 1080p, shared gates", (10, 1, 1080, 1920), 1),
+    Case("32 channels at 1080p", (1, 32, 1080, 1920), 32),
+)
 
 
-def measure(case: Case, impl: Impl, device: torch.device) -> dict[str, Any]:
+def smaller(case: Case) -> Case:
+    """Return the case at an eighth of its height and width."""
+    objects, channels, height, width = case.shape
+    return replace(case, shape=(objects, channels, height // 8, width // 8))
+
+
+def measure(case: Case, impl: Impl, device: torch.device, repeats: int) -> dict[str, Any]:
     """Time one case, forward without gradients and backward alone."""
     torch.manual_seed(0)
     height, width = case.shape[-2:]
@@ -60,15 +74,19 @@ def measure(case: Case, impl: Impl, device: torch.device) -> dict[str, Any]:
     grad = torch.randn_like(x)
     compare_gradients(x, gates, grad, impl)
     # The graph of the loop takes gigabytes, and is gone with the frame of this call.
-    backward = measure_backward(x, gates, grad, impl)
+    backward = measure_backward(x, gates, grad, impl, repeats)
     with torch.no_grad():
-        forward = timed(
-            {
-                "reference": lambda: propagate(x, gates, "reference"),
-                impl: lambda: propagate(x, gates, impl),
-            },
-            device,
-        )
+        candidates: dict[str, Callable[[], Tensor]] = {
+            "reference": lambda: propagate(x, gates, "reference"),
+            impl: lambda: propagate(x, gates, impl),
+        }
+        if impl == "triton":
+            from spn_per_line import propagate_per_line
+
+            candidates[PER_LINE] = lambda: propagate_per_line(x.detach(), gates.detach())
+            expected = propagate(x, gates, "reference")
+            torch.testing.assert_close(candidates[PER_LINE](), expected, rtol=1e-3, atol=1e-4)
+        forward = timed(candidates, device, repeats)
     result: dict[str, Any] = {
         "case": case.name,
         "shape": case.shape,
@@ -76,9 +94,16 @@ def measure(case: Case, impl: Impl, device: torch.device) -> dict[str, Any]:
         "forward": compare(forward, impl),
         "backward": compare(backward, impl),
     }
-    if device.type == "cuda":
-        moved = 4 * (gates.numel() + 2 * x.numel())
-        result["forward"]["gigabytes_per_second"] = moved / statistics.median(forward[impl]) / 1e9
+    if impl == "triton":
+        # What has to be read and written at least once, in float32; backward also reads the
+        # gradient and the states of the four directions, and writes the gradients.
+        least = {
+            "forward": 4 * (gates.numel() + 2 * x.numel()),
+            "backward": 4 * (2 * gates.numel() + (3 + 4) * x.numel()),
+        }
+        for name, times in (("forward", forward), ("backward", backward)):
+            seconds = statistics.median(times[impl])
+            result[name]["gigabytes_per_second"] = round(least[name] / seconds / 1e9, 1)
     return result
 
 
@@ -96,7 +121,9 @@ def compare_gradients(x: Tensor, gates: Tensor, grad: Tensor, impl: Impl) -> Non
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-8)
 
 
-def measure_backward(x: Tensor, gates: Tensor, grad: Tensor, impl: Impl) -> dict[str, list[float]]:
+def measure_backward(
+    x: Tensor, gates: Tensor, grad: Tensor, impl: Impl, repeats: int
+) -> dict[str, list[float]]:
     """Compare values with the loop, then time both backward passes."""
     loop, _ = reference.forward(x, gates, range(4), keep_states=False)
     fast = propagate(x, gates, impl)
@@ -105,11 +132,11 @@ def measure_backward(x: Tensor, gates: Tensor, grad: Tensor, impl: Impl) -> dict
     def back(y: Tensor) -> tuple[Tensor, ...]:
         return torch.autograd.grad(y, (x, gates), grad, retain_graph=True)
 
-    return timed({"reference": lambda: back(loop), impl: lambda: back(fast)}, x.device)
+    return timed({"reference": lambda: back(loop), impl: lambda: back(fast)}, x.device, repeats)
 
 
 def timed(
-    candidates: dict[str, Callable[[], object]], device: torch.device
+    candidates: Mapping[str, Callable[[], object]], device: torch.device, repeats: int
 ) -> dict[str, list[float]]:
     """Time the candidates, on a GPU until it is done."""
 
@@ -120,20 +147,26 @@ def timed(
 
         return finished if device.type == "cuda" else call
 
-    return time_alternately({n: wait(c) for n, c in candidates.items()}, repeats=REPEATS)
+    return time_alternately({n: wait(c) for n, c in candidates.items()}, repeats=repeats)
 
 
 def compare(times: dict[str, list[float]], impl: str) -> dict[str, Any]:
-    """Summarize both, and the ratio of their medians."""
-    ratio = statistics.median(times["reference"]) / statistics.median(times[impl])
-    return {name: spread(values) for name, values in times.items()} | {"ratio": round(ratio, 2)}
+    """Summarize all, and how many times the median of ``impl`` goes into that of each other."""
+    own = statistics.median(times[impl])
+    summary: dict[str, Any] = {name: spread(values) for name, values in times.items()}
+    summary["ratio"] = {
+        name: round(statistics.median(values) / own, 2)
+        for name, values in times.items()
+        if name != impl
+    }
+    return summary
 
 
-def copy_bandwidth(device: torch.device) -> float:
-    """Return gigabytes per second, read and written, of a large copy."""
-    source = torch.empty(2**28, device=device)
+def copy_bandwidth(device: torch.device, repeats: int, size: int = 2**28) -> float:
+    """Return gigabytes per second, read and written, of a large copy of float32 numbers."""
+    source = torch.zeros(size, device=device)
     target = torch.empty_like(source)
-    times = timed({"copy": lambda: target.copy_(source)}, device)["copy"]
+    times = timed({"copy": lambda: target.copy_(source)}, device, repeats)["copy"]
     return 8 * source.numel() / statistics.median(times) / 1e9
 
 
@@ -141,19 +174,30 @@ def main() -> None:
     """Run every case and write the record."""
     parser = argparse.ArgumentParser(description="Time spatial propagation.")
     parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="an eighth of each side, 2 repeats: to see that every part runs, not for figures",
+    )
     arguments = parser.parse_args()
+    repeats = 2 if arguments.quick else REPEATS
+    cases, gpu_cases = (
+        [smaller(case) if arguments.quick else case for case in cases]
+        for cases in (CASES, GPU_CASES)
+    )
     record: dict[str, Any] = {
         "benchmark": "spatial propagation, four directions, float32",
+        "quick": arguments.quick,
         "environment": environment(("torch", "numba", "numpy", "triton")),
         "threads": torch.get_num_threads(),
-        "cpu": [measure(case, "numba", torch.device("cpu")) for case in CASES],
+        "cpu": [measure(case, "numba", torch.device("cpu"), repeats) for case in cases],
     }
     if torch.cuda.is_available():
         device = torch.device("cuda")
         record["gpu"] = {
             "device": torch.cuda.get_device_name(device),
-            "copy_gigabytes_per_second": copy_bandwidth(device),
-            "cases": [measure(case, "triton", device) for case in GPU_CASES],
+            "copy_gigabytes_per_second": copy_bandwidth(device, repeats),
+            "cases": [measure(case, "triton", device, repeats) for case in gpu_cases],
         }
     if arguments.json:
         write_record(arguments.json, record)

@@ -6,7 +6,7 @@ from vostrack.refine.spn.gates import GateMode, normalize_gates
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig, refine_scores
 from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
 from vostrack.refine.spn.propagation import propagate, scan
-from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner
+from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner, frozen_features
 
 __all__ = [
     "DIRECTIONS",
@@ -19,6 +19,7 @@ __all__ = [
     "SpatialPropagationNetwork",
     "SpnConfig",
     "SpnRefiner",
+    "frozen_features",
     "normalize_gates",
     "propagate",
     "refine_scores",

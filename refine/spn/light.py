@@ -2,6 +2,12 @@
 
 Where Cheng et al. 2017 run a VGG-16 per frame for 32 channels of gates, this head turns the feature
 maps of a backbone into a single channel of convex gates, and propagates the scores themselves.
+
+What 32 channels and convolutions do there about scores that are wrong, confidence does here, as in
+normalised convolution (Knutsson and Westin 1993): scores near the border of the coarse mask count
+little, so that what is sure inside flows up to the closed gates at the edge of the image. The
+maximum over directions of the paper would keep a wrong score, which the directions along and out
+of its own strip confirm.
 """
 
 from __future__ import annotations
@@ -15,14 +21,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vostrack.errors import InputError
+from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
 from vostrack.refine.spn.gates import normalize_gates
-from vostrack.refine.spn.propagation import propagate
+from vostrack.refine.spn.propagation import scan
 
 __all__ = ["LightGuidanceHead", "LightSpnConfig", "refine_scores"]
 
-# softplus(-5) = 0.007: a head without training keeps 98 % of every score where it is.
-_CLOSED = -5.0
+# softplus(-8) = 0.0003: a head without training leaves even unsure scores as they are.
+_CLOSED = -8.0
+# What the least sure score still counts: divisions stay defined.
+_LEAST_CONFIDENCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,17 @@ class LightSpnConfig:
         feature_channels: channels of each feature map it is given.
         stride: pixels of the image per gate along an axis, 2 or 4.
         width: channels inside the head.
+        n_rounds: propagations with the same gates; see ``refine_scores`` for this and the next.
+        reach: how far confidence looks, pixels of the image.
+        power: how steeply it rises with agreement.
     """
 
     feature_channels: tuple[int, ...]
     stride: Literal[2, 4] = 2
     width: int = 32
+    n_rounds: int = 2
+    reach: int = 10
+    power: float = 4.0
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -54,6 +69,11 @@ class LightSpnConfig:
             raise InputError(f"LightSpnConfig.stride: expected 2 or 4, got {self.stride}")
         if self.width < 1:
             raise InputError(f"LightSpnConfig.width: expected at least 1, got {self.width}")
+        for name, low in (("n_rounds", 1), ("reach", 0), ("power", 0)):
+            if getattr(self, name) < low:
+                raise InputError(
+                    f"LightSpnConfig.{name}: expected at least {low}, got {getattr(self, name)}"
+                )
 
 
 class LightGuidanceHead(nn.Module):
@@ -76,6 +96,14 @@ class LightGuidanceHead(nn.Module):
         self.gates = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(_bias(self.gates), _CLOSED)
+
+    def open_gates(self, raw: float = 0.0) -> None:
+        """Set where training starts: nearly closed gates take thousands of steps to open.
+
+        Args:
+            raw: the raw gate of a head that knows nothing; 0 takes two thirds from the neighbours.
+        """
+        nn.init.constant_(_bias(self.gates), raw)
 
     def forward(self, image: Tensor, features: Sequence[Tensor]) -> Tensor:
         """Compute the gates.
@@ -106,18 +134,43 @@ class LightGuidanceHead(nn.Module):
         batch, _, height, width = raw.shape
         return normalize_gates(raw.reshape(batch, 1, 4, 3, height, width), "convex")
 
+    def refine(self, gates: Tensor, scores: Tensor, impl: Impl = "auto") -> Tensor:
+        """Refine scores with gates of this head; see ``refine_scores``."""
+        config = self.config
+        return refine_scores(
+            gates,
+            scores,
+            impl,
+            n_rounds=config.n_rounds,
+            reach=config.reach,
+            power=config.power,
+        )
 
-def refine_scores(gates: Tensor, scores: Tensor, impl: Impl = "auto") -> Tensor:
-    """Propagate scores, and what speaks against them, along convex gates.
 
-    Object and background are propagated alike and weighed against one another, so that the maximum
-    over directions favours neither: refining 1 - s gives one minus the refined s. Only the change
-    goes back to full resolution, so that detail finer than the gates survives.
+def refine_scores(
+    gates: Tensor,
+    scores: Tensor,
+    impl: Impl = "auto",
+    *,
+    n_rounds: int = 2,
+    reach: int = 10,
+    power: float = 4.0,
+) -> Tensor:
+    """Replace scores by what is sure in reach along the gates.
+
+    In each round c s and c, with the confidence c, are propagated along the four directions; the
+    sums over the directions, divided, are the new scores. c is |2 m - 1| ** power for the mean m of
+    the scores around, so that object and background are refined alike: refining 1 - s gives one
+    minus the refined s. Only the change goes back to full resolution, so that detail finer than
+    the gates survives.
 
     Args:
         gates: (1 or N, 1, 4, 3, h', w'), convex, at any resolution.
         scores: (N, h, w) in [0, 1].
         impl: implementation of the propagation.
+        n_rounds: how often; the second sees the confidence after the first.
+        reach: half the side of the square over which the mean is taken, twice over; pixels.
+        power: 0 trusts all scores alike.
 
     Returns:
         (N, h, w) in [0, 1].
@@ -132,12 +185,30 @@ def refine_scores(gates: Tensor, scores: Tensor, impl: Impl = "auto") -> Tensor:
         )
     if len(scores) == 0:
         return scores
+    per_direction = gates.float().unbind(2)
+    radius = round(reach * gates.shape[-1] / scores.shape[-1])
     full = scores.float()[:, None]
-    coarse = functional.interpolate(full, gates.shape[-2:], mode="area")
-    both = propagate(torch.cat([1 - coarse, coarse], dim=1), gates.float(), impl)
-    refined = both[:, 1:] / both.sum(dim=1, keepdim=True)
-    change = functional.interpolate(refined - coarse, scores.shape[-2:], mode="bilinear")
-    return (full + change)[:, 0].clamp(0, 1).to(scores.dtype)
+    for _ in range(n_rounds):
+        coarse = functional.interpolate(full, gates.shape[-2:], mode="area")
+        mean = _box(_box(coarse, radius), radius)
+        confidence = (2 * mean - 1).abs() ** power + _LEAST_CONFIDENCE
+        evidence = torch.cat([confidence * coarse, confidence], dim=1)
+        total = torch.zeros_like(evidence)
+        for direction, own in zip(DIRECTIONS, per_direction, strict=True):
+            total = total + scan(evidence, own, direction, impl)
+        change = functional.interpolate(
+            total[:, :1] / total[:, 1:] - coarse, scores.shape[-2:], mode="bilinear"
+        )
+        full = (full + change).clamp(0, 1)
+    return full[:, 0].to(scores.dtype)
+
+
+def _box(x: Tensor, radius: int) -> Tensor:
+    """Average over squares; what is outside repeats the border."""
+    padded = functional.pad(x, (radius,) * 4, mode="replicate")
+    # Rows, then columns: a third of the time of a square window.
+    rows = functional.avg_pool2d(padded, (1, 2 * radius + 1), stride=1)
+    return functional.avg_pool2d(rows, (2 * radius + 1, 1), stride=1)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

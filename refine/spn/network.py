@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +118,7 @@ class VggGuidance(nn.Module):
             name: one of torchvision's names, such as ``IMAGENET1K_V1``.
 
         Raises:
-            InputError: torchvision knows no such weights.
+            InputError: torchvision knows no such weights, or cannot fetch them.
         """
         from torchvision.models import VGG16_Weights
 
@@ -125,7 +126,15 @@ class VggGuidance(nn.Module):
             raise InputError(
                 f"vgg_weights: expected one of {', '.join(VGG16_Weights.__members__)}, got {name!r}"
             )
-        state = VGG16_Weights[name].get_state_dict(progress=False)
+        weights = VGG16_Weights[name]
+        try:
+            state = weights.get_state_dict(progress=False, check_hash=True)
+        except (OSError, RuntimeError) as error:
+            cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+            raise InputError(
+                f"vgg_weights: {name} could not be downloaded ({error}); on a machine with a "
+                f"network, fetch {weights.url} and put it at {cache}, or start from random weights"
+            ) from None
         convs = [m for stage in self.stages for m in stage.modules() if isinstance(m, nn.Conv2d)]
         for index, conv in zip(_TORCHVISION_CONVS, convs, strict=True):
             conv.load_state_dict(

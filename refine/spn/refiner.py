@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.models.foreground import SegmentationNet
 from vostrack.refine.spn.dispatch import Impl
-from vostrack.refine.spn.light import LightGuidanceHead, refine_scores
+from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
 
-__all__ = ["LightSpnRefiner", "SpnRefiner"]
+__all__ = ["Features", "LightSpnRefiner", "SpnRefiner", "frozen_features"]
+
+# From images (B, 3, h, w) in [0, 1] to feature maps.
+Features = Callable[[Tensor], Sequence[Tensor]]
 
 
 class SpnRefiner:
@@ -52,7 +56,7 @@ class LightSpnRefiner:
     def __init__(
         self,
         head: LightGuidanceHead,
-        features: Callable[[Tensor], Sequence[Tensor]],
+        features: Features,
         impl: Impl = "auto",
     ) -> None:
         self.head = head
@@ -75,7 +79,21 @@ class LightSpnRefiner:
         """
         _check_frame(image, scores)
         batch = image[None]
-        return refine_scores(self.head(batch, self.features(batch)), scores, self.impl)
+        return self.head.refine(self.head(batch, self.features(batch)), scores, self.impl)
+
+
+def frozen_features(network: SegmentationNet) -> Features:
+    """Return the feature maps of a network's backbone as a function; the network is frozen."""
+    network.eval().requires_grad_(False)
+
+    def features(image: Tensor) -> Sequence[Tensor]:
+        # As the weights lie in memory.
+        normal = ((image - network.mean) / network.std).contiguous(
+            memory_format=torch.channels_last
+        )
+        return network.backbone(normal)  # type: ignore[no-any-return]
+
+    return features
 
 
 def _check_frame(image: Tensor, scores: Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.protocols import Refiner
 from vostrack.refine.spn import (
+    DIRECTIONS,
     LightGuidanceHead,
     LightSpnConfig,
     LightSpnRefiner,
@@ -20,6 +22,7 @@ from vostrack.refine.spn import (
     network,
     propagate,
     refine_scores,
+    scan,
 )
 
 Sample = Callable[..., Tensor]
@@ -184,6 +187,8 @@ def test_networks_refuse(spn: SpatialPropagationNetwork, image: Tensor, scores: 
         LightSpnConfig(())
     with pytest.raises(InputError, match="width: expected at least 1"):
         LightSpnConfig(CHANNELS, width=0)
+    with pytest.raises(InputError, match="n_rounds: expected at least 1, got 0"):
+        LightSpnConfig(CHANNELS, n_rounds=0)
     with pytest.raises(InputError, match="refine_scores: expected gates"):
         refine_scores(torch.zeros(1, 4, 3, 5, 5), scores)
 
@@ -248,6 +253,72 @@ def test_propagation_fills_a_region_up_to_its_edge() -> None:
     refined = refine_scores(gates, scores)
     assert (refined[0, 1:-1, 10:19] > 0.5).all()
     torch.testing.assert_close(refined[..., 21:], scores[..., 21:])
+
+
+def test_one_round_by_hand() -> None:
+    """One row of gates 1/2 from the left: confidence decides who is believed."""
+    gates = torch.zeros(1, 1, 4, 3, 1, 4)
+    gates[0, 0, 0, 1] = 0.5
+    scores = torch.tensor([[[1.0, 1.0, 0.4, 0.0]]])
+    refined = refine_scores(gates, scores, n_rounds=1, reach=0, power=2)
+    c = (2 * scores[0, 0] - 1) ** 2 + 1e-3
+    evidence, weight = (c * scores[0, 0]).tolist(), c.tolist()
+    sums = [list(v) for v in (evidence, weight)]
+    for row in sums:
+        for k in range(1, 4):
+            row[k] = (row[k] + row[k - 1]) / 2
+    # From the left as computed; along the other three directions, what lies there itself.
+    expected = [
+        (s + 3 * e) / (t + 3 * w)
+        for s, e, t, w in zip(sums[0], evidence, sums[1], weight, strict=True)
+    ]
+    torch.testing.assert_close(refined[0, 0], torch.tensor(expected))
+    blind = refine_scores(gates, scores, n_rounds=1, reach=0, power=0)
+    torch.testing.assert_close(blind[0, 0, 1:3], torch.tensor([1.0, (0.7 + 3 * 0.4) / 4]))
+    twice = refine_scores(gates, refined, n_rounds=1, reach=0, power=2)
+    torch.testing.assert_close(refine_scores(gates, scores, n_rounds=2, reach=0, power=2), twice)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_confidence_is_the_agreement_within_reach(stride: int) -> None:
+    """A far wider square than the object leaves nobody sure, a small one both sides."""
+    scores = torch.zeros(1, 64, 64)
+    scores[:, 24:40, 24:40] = 1
+    gates = torch.full((1, 1, 4, 3, 64 // stride, 64 // stride), 0.3)
+    cells = torch.nn.functional.avg_pool2d(scores, stride)
+    radius = 8 // stride
+    window = torch.nn.functional.pad(cells[None], (2 * radius,) * 4, mode="replicate")
+    kernel = torch.ones(2 * radius + 1).div(2 * radius + 1)
+    tent = np.convolve(kernel, kernel)
+    rows = torch.tensor(np.outer(tent, tent), dtype=torch.float32)[None, None]
+    confidence = (2 * torch.nn.functional.conv2d(window, rows) - 1).abs() ** 3 + 1e-3
+    evidence = torch.cat([confidence * cells[None], confidence], dim=1)
+    sums = sum(scan(evidence, gates[:, :, k], d) for k, d in enumerate(DIRECTIONS))
+    assert isinstance(sums, Tensor)
+    change = torch.nn.functional.interpolate(
+        sums[:, :1] / sums[:, 1:] - cells[None], (64, 64), mode="bilinear"
+    )
+    refined = refine_scores(gates, scores, n_rounds=1, reach=8, power=3)
+    torch.testing.assert_close(refined, (scores + change[0]).clamp(0, 1))
+
+
+def test_a_wrong_rim_gives_way_to_the_sure_inside_and_outside() -> None:
+    """With gates closed at the true edge, a mask five pixels too wide shrinks to the edge."""
+    truth = torch.zeros(1, 60, 80)
+    truth[:, 20:40, 25:55] = 1
+    coarse = torch.zeros(1, 60, 80)
+    coarse[:, 15:45, 20:60] = 0.95
+    inside = torch.nn.functional.avg_pool2d(truth, 2)[0]
+    gates = torch.full((4, 3, 30, 40), 0.32)
+    for k, (down, right) in enumerate(((0, -1), (0, 1), (-1, 0), (1, 0))):
+        for j, side in enumerate((-1, 0, 1)):
+            step = (side, right) if right else (down, side)
+            source = inside.roll((-step[0], -step[1]), (0, 1))
+            gates[k, j][source != inside] = 0
+    refined = refine_scores(gates[None, None], coarse)
+    wrong = [((s > 0.5) != (truth > 0.5)).sum().item() for s in (coarse, refined)]
+    assert wrong[0] == 600
+    assert wrong[1] < 60, wrong
 
 
 def test_the_light_head_learns(image: Tensor, square: Tensor) -> None:

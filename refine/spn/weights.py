@@ -1,0 +1,115 @@
+"""Trained propagation networks as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vostrack.errors import InputError
+from vostrack.models.foreground import SegmentationNet
+from vostrack.models.weights import read_state_dict
+from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
+from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
+from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner, frozen_features
+
+__all__ = ["load_refiner", "load_spn", "save_spn"]
+
+_KEY = "vostrack.spn"
+
+
+def save_spn(
+    network: SpatialPropagationNetwork | LightGuidanceHead, path: Path, *, half: bool = False
+) -> None:
+    """Write a network with its configuration as safetensors.
+
+    Args:
+        network: what to save.
+        path: file to write; replaced whole or not at all.
+        half: store float16: half the size, a relative rounding error of at most 2**-11.
+    """
+    from safetensors.torch import save_file
+
+    kind = "light" if isinstance(network, LightGuidanceHead) else "whole"
+    state = {
+        name: value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    header = json.dumps({"kind": kind, "config": asdict(network.config)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file(state, partial, metadata={_KEY: header})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
+    """Read a network written by ``save_spn``, or the bare state dict of a whole one.
+
+    Returns:
+        The network, float32, on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: no such file, or it does not hold a propagation network.
+    """
+    state = read_state_dict(path)
+    description = _description(path) or {"kind": "whole", "config": {}}
+    network: SpatialPropagationNetwork | LightGuidanceHead
+    try:
+        config = description["config"]
+        if description["kind"] == "light":
+            config["feature_channels"] = tuple(config["feature_channels"])
+            network = LightGuidanceHead(LightSpnConfig(**config))
+        else:
+            # The encoder's weights are in the file: nothing is fetched.
+            network = SpatialPropagationNetwork(SpnConfig(**{**config, "vgg_weights": None}))
+        network.load_state_dict({k: v.float() for k, v in state.items()})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"spn: {path} does not hold a propagation network "
+            f"({' '.join(str(error).split())[:200]}); expected a file of vostrack train spn"
+        ) from None
+    return network.eval()
+
+
+def load_refiner(
+    path: Path, *, base: SegmentationNet | None = None, device: torch.device | None = None
+) -> SpnRefiner | LightSpnRefiner:
+    """Read a network written by ``save_spn``, ready to refine the scores of a tracker.
+
+    Args:
+        path: the file.
+        base: the network whose backbone a light head was trained on; it is frozen.
+        device: where to; that of ``base``, or the CPU, by default.
+
+    Raises:
+        InputError: as ``load_spn``, or a light head without the backbone it was built for.
+    """
+    network = load_spn(path)
+    if device is None:
+        device = torch.device("cpu") if base is None else base.mean.device
+    if isinstance(network, SpatialPropagationNetwork):
+        return SpnRefiner(network.to(device))
+    channels = None if base is None else base.backbone.channels
+    if base is None or channels != network.config.feature_channels:
+        raise InputError(
+            f"spn: {path} was trained on a backbone with feature channels "
+            f"{network.config.feature_channels}, got {channels or 'none'}; give the network of "
+            "vostrack train foreground that it was trained with"
+        )
+    return LightSpnRefiner(network.to(device), frozen_features(base))
+
+
+def _description(path: Path) -> dict[str, Any] | None:
+    if path.suffix != ".safetensors":
+        return None
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(_KEY)
+    return json.loads(text) if text is not None else None
