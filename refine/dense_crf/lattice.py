@@ -1,0 +1,218 @@
+"""The permutohedral lattice of a set of feature vectors (Adams et al. 2010), in tensor operations.
+
+Every point lies in one simplex of the lattice; its d + 1 vertices and the barycentric weights are
+all that Gaussian filtering needs, together with the two neighbours of each vertex along each of the
+d + 1 lattice directions. Nothing here loops over points, so the same code builds on any device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vostrack.errors import InputError
+
+__all__ = ["PermutohedralLattice", "build_lattice"]
+
+_CODE_LIMIT = 2**62
+_HASH_SEEDS = (11, 23, 47, 95)
+
+
+@dataclass(frozen=True)
+class PermutohedralLattice:
+    """A built lattice of N points in d dimensions with M occupied vertices.
+
+    Attributes:
+        vertices: (d + 1, N) int64 in [0, M), the vertices of the simplex around each point.
+        weights: (d + 1, N), the barycentric weights, in [0, 1], each column sums to one.
+        neighbours: (d + 1, 2, M) int64 in [0, M], the vertices before and behind along each
+            direction; M stands for an unoccupied one.
+    """
+
+    vertices: Tensor
+    weights: Tensor
+    neighbours: Tensor
+
+    @property
+    def dimension(self) -> int:
+        """d, the length of a feature vector."""
+        return self.vertices.shape[0] - 1
+
+    @property
+    def points(self) -> int:
+        """N, the number of points."""
+        return self.vertices.shape[1]
+
+    @property
+    def size(self) -> int:
+        """M, the number of occupied vertices."""
+        return self.neighbours.shape[2]
+
+
+def build_lattice(features: Tensor) -> PermutohedralLattice:
+    """Embed feature vectors in the lattice and connect its occupied vertices.
+
+    Args:
+        features: (d, N) float32 or float64, in units of the kernel's standard deviation; d >= 1,
+            N >= 1.
+
+    Returns:
+        The lattice, on the device and in the dtype of the features. No gradient reaches them.
+
+    Raises:
+        InputError: the shape is not (d, N), a value is not finite, or values are so large
+            (a standard deviation so small) that lattice coordinates cannot be told apart.
+    """
+    if features.ndim != 2 or min(features.shape) < 1 or not features.is_floating_point():
+        raise InputError(
+            "build_lattice: expected floating-point features of shape (d, N) with d, N >= 1, "
+            f"got {features.dtype} of shape {tuple(features.shape)}"
+        )
+    features = features.detach()
+    limit = 0.01 / torch.finfo(features.dtype).eps
+    largest = float(features.abs().max())
+    if not largest < limit:  # also true of NaN
+        raise InputError(
+            f"build_lattice: features must be finite and below {limit:.0f} standard deviations, "
+            f"got {largest}; check the image for NaN or take larger standard deviations"
+        )
+    origin, rank, weights = _enclosing_simplex(features)
+    vertices, neighbours = _connect(origin, rank)
+    return PermutohedralLattice(vertices, weights, neighbours)
+
+
+def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the remainder-0 vertex (d + 1, N), the rank (d + 1, N) and the weights (d + 1, N)."""
+    d, count = features.shape
+    elevated = _elevate(features)
+    # Nearest point of the coarse lattice, ties to the lower; its coordinates need not sum to zero.
+    origin = torch.ceil(elevated / (d + 1) - 0.5)
+    excess = origin.sum(0).to(torch.int64)
+    origin = origin * (d + 1)
+    delta = elevated - origin
+    rank = excess.repeat(d + 1, 1)
+    for i in range(d + 1):
+        for j in range(i + 1, d + 1):
+            below = delta[i] < delta[j]
+            rank[i] += below
+            rank[j] += ~below
+    # Bring the point onto the plane: the coordinates that rounded furthest move by d + 1.
+    wrap = (rank < 0).to(torch.int64) - (rank > d).to(torch.int64)
+    wrap *= d + 1
+    rank += wrap
+    origin = origin + wrap.to(origin.dtype)
+
+    step = (elevated - origin) / (d + 1)
+    weights = step.new_zeros(d + 2, count)
+    weights.scatter_add_(0, d - rank, step)
+    weights.scatter_add_(0, d + 1 - rank, -step)
+    weights[0] += 1 + weights[d + 1]
+    return origin.to(torch.int64), rank, weights[: d + 1].contiguous()
+
+
+def _elevate(features: Tensor) -> Tensor:
+    """Map (d, N) features isometrically onto the plane of zero sum in d + 1 coordinates.
+
+    The factor makes one blur pass over the lattice a Gaussian of unit standard deviation.
+    """
+    d, count = features.shape
+    elevated = features.new_empty(d + 1, count)
+    tail = features.new_zeros(count)
+    for j in range(d, 0, -1):
+        scale = (2 / 3) ** 0.5 * (d + 1) / (j * (j + 1)) ** 0.5
+        scaled = features[j - 1] * scale
+        elevated[j] = tail - j * scaled
+        tail = tail + scaled
+    elevated[0] = tail
+    return elevated
+
+
+def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
+    """Number the occupied vertices and find their neighbours.
+
+    A vertex is known by the first d of its coordinates (they sum to zero), packed into one integer
+    by a *linear* code, so that a step along a direction adds a constant to the code.
+    """
+    d = origin.shape[0] - 1
+    coordinates = origin[:d]
+    for factors, exact in _code_factors(coordinates):
+        codes = _vertex_codes(coordinates, rank[:d], factors)
+        occupied, vertices = torch.unique(codes, return_inverse=True)
+        if exact or _codes_are_unique(coordinates, rank[:d], vertices, len(occupied)):
+            return vertices, _neighbours(occupied, factors)
+    raise AssertionError("four random linear codes of the same vertices collided")
+
+
+def _code_factors(coordinates: Tensor) -> list[tuple[Tensor, bool]]:
+    """Return candidate factors (d,) of the linear code, and whether each is free of collisions.
+
+    Mixed radix where it fits into 62 bits; else random odd factors modulo 2**64, whose collisions
+    (probability about M**2 / 2**64) are checked for.
+    """
+    d = coordinates.shape[0]
+    low, high = torch.aminmax(coordinates, dim=1)
+    radix = [int(r) + 1 + 2 * (d + 1) for r in (high - low).tolist()]
+    factors, total = [], 1
+    for r in radix:
+        factors.append(total)
+        total *= r
+    if total < _CODE_LIMIT:
+        return [(torch.tensor(factors, device=coordinates.device), True)]
+    candidates = []
+    for seed in _HASH_SEEDS:
+        generator = torch.Generator().manual_seed(seed)
+        odd = torch.randint(-(2**61), 2**61, (d,), generator=generator) * 2 + 1
+        candidates.append((odd.to(coordinates.device), False))
+    return candidates
+
+
+def _vertex_coordinate(coordinate: Tensor, rank: Tensor, remainder: int, d: int) -> Tensor:
+    """One coordinate (N,) of each simplex's vertex of the given remainder."""
+    return coordinate + remainder - (d + 1) * (rank > d - remainder).to(torch.int64)
+
+
+def _vertex_codes(coordinates: Tensor, rank: Tensor, factors: Tensor) -> Tensor:
+    """The codes (d + 1, N) of all vertices of all simplices."""
+    d, count = coordinates.shape
+    codes = coordinates.new_zeros(d + 1, count)
+    for remainder in range(d + 1):
+        for i in range(d):
+            codes[remainder] += factors[i] * _vertex_coordinate(
+                coordinates[i], rank[i], remainder, d
+            )
+    return codes
+
+
+def _codes_are_unique(coordinates: Tensor, rank: Tensor, vertices: Tensor, size: int) -> bool:
+    """Whether all simplices that share a vertex number also agree on its coordinates."""
+    d = coordinates.shape[0]
+    for i in range(d):
+        values = torch.stack(
+            [_vertex_coordinate(coordinates[i], rank[i], r, d) for r in range(d + 1)]
+        )
+        representative = values.new_zeros(size)
+        representative[vertices.reshape(-1)] = values.reshape(-1)
+        if not torch.equal(representative[vertices], values):
+            return False
+    return True
+
+
+def _neighbours(occupied: Tensor, factors: Tensor) -> Tensor:
+    """The neighbours (d + 1, 2, M) of the sorted vertex codes (M,); M where unoccupied."""
+    d, size = len(factors), len(occupied)
+    neighbours = occupied.new_full((d + 1, 2, size + 1), size)
+    indices = torch.arange(size, device=occupied.device)
+    for direction in range(d + 1):
+        # One step: -1 on every coordinate, +d on that of the direction (not stored for the last).
+        step = -factors.sum()
+        if direction < d:
+            step = step + (d + 1) * factors[direction]
+        wanted = occupied + step
+        found = torch.searchsorted(occupied, wanted).clamp_(max=size - 1)
+        found = torch.where(occupied[found] == wanted, found, size)
+        neighbours[direction, 0, :size] = found
+        # The opposite neighbour is the inverse map; slot M collects the unoccupied ones.
+        neighbours[direction, 1].scatter_(0, found, indices)
+    return neighbours[:, :, :size].contiguous()

@@ -1,0 +1,80 @@
+"""VOC and SBD folders: what is found, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from vostrack.datasets.voc import VocSample, open_voc
+from vostrack.errors import InputError
+from vostrack.masks import write_label_map
+
+CLASSES = np.array([[0, 5, 5], [0, 5, 255]], np.uint8)
+INSTANCES = np.array([[0, 1, 2], [0, 1, 255]], np.uint8)
+
+
+@pytest.fixture(params=["voc", "sbd", "sbd below dataset"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder of one image, ``a``."""
+    if request.param == "voc":
+        base, images = tmp_path, tmp_path / "JPEGImages"
+        write_label_map(base / "SegmentationClass" / "a.png", CLASSES)
+        write_label_map(base / "SegmentationObject" / "a.png", INSTANCES)
+        listing = base / "ImageSets" / "Segmentation" / "train.txt"
+        listing.parent.mkdir(parents=True)
+    else:
+        base = tmp_path / "dataset" if "below" in request.param else tmp_path
+        images = base / "img"
+        for folder, field, mask in (("cls", "GTcls", CLASSES), ("inst", "GTinst", INSTANCES)):
+            (base / folder).mkdir(parents=True)
+            savemat(base / folder / "a.mat", {field: {"Segmentation": mask}})
+        listing = base / "train.txt"
+    images.mkdir()
+    Image.fromarray(np.full((2, 3, 3), 77, np.uint8)).save(images / "a.jpg")
+    listing.write_text("a\n")
+    return tmp_path
+
+
+def test_image_and_masks_are_read(root: Path) -> None:
+    (image,) = open_voc(root)
+    sample = image.read()
+    assert image.name == "a"
+    assert sample.frame.shape == (2, 3, 3)
+    np.testing.assert_array_equal(sample.classes, CLASSES)
+    np.testing.assert_array_equal(sample.instances, INSTANCES)
+    assert sample.labels().tolist() == [5, 5]
+
+
+def test_an_instance_has_the_class_of_most_of_its_pixels() -> None:
+    classes = np.array([[3, 3, 8, 255, 0]], np.uint8)
+    instances = np.array([[1, 1, 1, 3, 255]], np.uint8)
+    sample = VocSample(np.zeros((1, 5, 3), np.uint8), classes, instances)
+    assert sample.labels().tolist() == [3, 0, 0]
+
+
+def test_missing_parts_are_named(root: Path) -> None:
+    with pytest.raises(InputError, match=r"no .*val.txt; expected"):
+        open_voc(root, "val")
+    listing = next(root.rglob("train.txt"))
+    listing.write_text("a\nb\n")
+    with pytest.raises(InputError, match=r"lists b, but there is no .*b.jpg"):
+        open_voc(root)
+    listing.write_text("")
+    with pytest.raises(InputError, match="lists no image"):
+        open_voc(root)
+    with pytest.raises(InputError, match="no JPEGImages, SegmentationClass"):
+        open_voc(root / "nowhere")
+
+
+def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None:
+    (image,) = open_voc(root)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
+    with pytest.raises(InputError, match="one size"):
+        image.read()
+    image.instances.write_bytes(b"MATLAB, no")
+    with pytest.raises(InputError, match="cannot be read"):
+        image.read()

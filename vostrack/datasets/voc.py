@@ -1,0 +1,140 @@
+"""PASCAL VOC and SBD: images with class masks and instance masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.masks.palette import VOID, read_label_map
+from vostrack.video.images import read_image
+
+__all__ = ["VocImage", "VocSample", "open_voc"]
+
+UInt8Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class VocSample:
+    """One image with its truth.
+
+    Attributes:
+        frame: (H, W, 3) uint8 RGB.
+        classes: (H, W) uint8, 0 background, 1..20 the classes, 255 void.
+        instances: (H, W) uint8, 0 background, 1..N the instances, 255 void.
+    """
+
+    frame: UInt8Array
+    classes: UInt8Array
+    instances: UInt8Array
+
+    def labels(self) -> NDArray[np.int64]:
+        """The class (N,) of each instance 1..N; 0 where it has no pixel."""
+        known = self.instances[self.instances != VOID]
+        count = int(known.max(initial=0))
+        return np.array([self._label(k) for k in range(1, count + 1)], dtype=np.int64)
+
+    def _label(self, instance: int) -> int:
+        values = self.classes[(self.instances == instance) & (self.classes != VOID)]
+        return int(np.bincount(values).argmax()) if len(values) else 0
+
+
+@dataclass(frozen=True)
+class VocImage:
+    """Where one image and its truth lie.
+
+    Attributes:
+        name: file name without its suffix.
+        image: the JPEG.
+        classes: class mask, PNG or (SBD) MAT.
+        instances: instance mask, PNG or (SBD) MAT.
+    """
+
+    name: str
+    image: Path
+    classes: Path
+    instances: Path
+
+    def read(self) -> VocSample:
+        """Read the image and its masks.
+
+        Raises:
+            InputError: a file is missing or cannot be read, or the sizes differ.
+        """
+        frame = read_image(self.image)
+        classes, instances = (
+            _read_mask(path, field)
+            for path, field in ((self.classes, "GTcls"), (self.instances, "GTinst"))
+        )
+        if not classes.shape == instances.shape == frame.shape[:2]:
+            raise InputError(
+                f"{self.name}: image {frame.shape[:2]}, class mask {classes.shape} and instance "
+                f"mask {instances.shape} must be of one size"
+            )
+        return VocSample(frame, classes, instances)
+
+
+def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
+    """Find the images of a subset that have instance masks.
+
+    Args:
+        root: a VOC folder (JPEGImages, SegmentationClass, SegmentationObject,
+            ImageSets/Segmentation/SUBSET.txt), or SBD's (img, cls, inst and SUBSET.txt, in the
+            folder itself or in ``dataset`` below it).
+        subset: name of the list.
+
+    Raises:
+        InputError: a folder or the list is missing, the list is empty, or names a missing file.
+    """
+    root = Path(root)
+    if (root / "dataset" / "inst").is_dir():
+        root = root / "dataset"
+    if (root / "inst").is_dir():
+        folders, suffix, listing = ("img", "cls", "inst"), ".mat", root / f"{subset}.txt"
+    else:
+        folders, suffix = ("JPEGImages", "SegmentationClass", "SegmentationObject"), ".png"
+        listing = root / "ImageSets" / "Segmentation" / f"{subset}.txt"
+    missing = [folder for folder in folders if not (root / folder).is_dir()]
+    if missing or not listing.is_file():
+        absent = ", ".join([*missing, *([] if listing.is_file() else [str(listing)])])
+        raise InputError(
+            f"VOC root {root}: no {absent}; expected JPEGImages, SegmentationClass, "
+            "SegmentationObject and ImageSets/Segmentation/SUBSET.txt, or SBD's img, cls, inst and "
+            "SUBSET.txt"
+        )
+    names = listing.read_text(encoding="utf-8").split()
+    images = tuple(
+        VocImage(
+            name,
+            root / folders[0] / f"{name}.jpg",
+            root / folders[1] / f"{name}{suffix}",
+            root / folders[2] / f"{name}{suffix}",
+        )
+        for name in names
+    )
+    if not images:
+        raise InputError(f"{listing} lists no image; choose another subset")
+    for image in images:
+        for path in (image.image, image.classes, image.instances):
+            if not path.is_file():
+                raise InputError(f"{listing} lists {image.name}, but there is no {path}")
+    return images
+
+
+def _read_mask(path: Path, field: str) -> UInt8Array:
+    """Read a PNG, or ``field.Segmentation`` of a MAT file of SBD."""
+    if path.suffix != ".mat":
+        return read_label_map(path)
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(str(path), squeeze_me=True, struct_as_record=False)
+        return np.asarray(content[field].Segmentation, dtype=np.uint8)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, MatReadError) as error:
+        raise InputError(
+            f"{path} cannot be read as a mask of SBD ({error}); expected {field}.Segmentation"
+        ) from None

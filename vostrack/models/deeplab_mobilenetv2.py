@@ -1,0 +1,158 @@
+"""DeepLabv3 on MobileNetV2 (Chen et al. 2017; Sandler et al. 2018), without BatchNorm layers.
+
+The public weights have BatchNorm folded into each convolution, so every layer here is a plain
+convolution with a bias. The network keeps TensorFlow's conventions, which the weights were trained
+with: inputs in [-1, 1], SAME padding, a 513 x 513 canvas, corner-aligned upsampling.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vostrack.errors import InputError
+from vostrack.models.weights import read_state_dict
+
+__all__ = ["DeepLabMobileNetV2", "load_deeplab_mobilenetv2"]
+
+_CANVAS = 513
+# Expansion, output channels, first stride, dilation of each block's depthwise convolution.
+_STAGES = (
+    (1, 16, 1, (1,)),
+    (6, 24, 2, (1, 1)),
+    (6, 32, 2, (1, 1, 1)),
+    (6, 64, 2, (1, 1, 1, 1)),
+    (6, 96, 1, (1, 1, 1)),
+    # The stage that classifies at stride 32 keeps stride 16; what follows it dilates instead.
+    (6, 160, 1, (1, 2, 2)),
+    (6, 320, 1, (2,)),
+)
+
+
+class _SameConv(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: what is odd goes to the right and bottom."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for axis in (-1, -2):
+            size = x.shape[axis]
+            extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            reach = (-(-size // self.stride[axis]) - 1) * self.stride[axis] + extent
+            total = max(reach - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(functional.pad(x, pads) if any(pads) else x)
+
+
+def _conv(
+    channels: int, width: int, size: int = 1, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
+    layer = _SameConv(channels, width, size, stride, dilation=dilation, groups=groups)
+    return nn.Sequential(layer, nn.ReLU6())
+
+
+class _InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; the input is added where the shape allows."""
+
+    def __init__(
+        self, channels: int, width: int, stride: int, expansion: int, dilation: int
+    ) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        layers: list[nn.Module] = [] if expansion == 1 else [_conv(channels, hidden)]
+        layers.append(_conv(hidden, hidden, 3, stride, dilation, groups=hidden))
+        layers.append(nn.Conv2d(hidden, width, 1))
+        self.conv = nn.Sequential(*layers)
+        self.residual = stride == 1 and channels == width
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return x + y if self.residual else y
+
+
+class DeepLabMobileNetV2(nn.Module):
+    """Class scores of an image: 21 VOC classes, background first.
+
+    Args:
+        classes: number of classes L.
+    """
+
+    def __init__(self, classes: int = 21) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_conv(3, 32, 3, 2)]
+        channels = 32
+        for expansion, width, first_stride, dilations in _STAGES:
+            for block, dilation in enumerate(dilations):
+                stride = first_stride if block == 0 else 1
+                layers.append(_InvertedResidual(channels, width, stride, expansion, dilation))
+                channels = width
+        self.classes = classes
+        self.features = nn.Sequential(*layers)
+        self.aspp = nn.ModuleDict({"pool": nn.Conv2d(320, 256, 1), "conv": nn.Conv2d(320, 256, 1)})
+        self.project = nn.Conv2d(512, 256, 1)
+        self.classifier = nn.Conv2d(256, classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Score every pixel.
+
+        The image is scaled to the square canvas whatever its shape.
+
+        Args:
+            image: (B, 3, H, W) float RGB in [0, 1].
+
+        Returns:
+            (B, L, H, W) logits.
+
+        Raises:
+            InputError: the image is not (B, 3, H, W).
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape) < 1:
+            raise InputError(
+                f"DeepLabMobileNetV2: expected images (B, 3, H, W), got {tuple(image.shape)}"
+            )
+        height, width = image.shape[-2:]
+        canvas = functional.interpolate(
+            image,
+            (_CANVAS, _CANVAS),
+            mode="bilinear",
+            align_corners=False,
+            antialias=max(height, width) > _CANVAS,
+        )
+        scores = self._canvas_scores(canvas * 2 - 1)
+        return functional.interpolate(scores, (height, width), mode="bilinear", align_corners=False)
+
+    def _canvas_scores(self, canvas: Tensor) -> Tensor:
+        """Logits (B, L, 513, 513) of canvases (B, 3, 513, 513) in [-1, 1]."""
+        x = self.features(canvas)
+        pooled = functional.relu(self.aspp["pool"](x.mean((2, 3), keepdim=True)))
+        local = functional.relu(self.aspp["conv"](x))
+        joined = torch.cat([pooled.expand_as(local), local], dim=1)
+        scores = self.classifier(functional.relu(self.project(joined)))
+        return functional.interpolate(
+            scores, canvas.shape[-2:], mode="bilinear", align_corners=True
+        )
+
+
+def load_deeplab_mobilenetv2(path: str | Path) -> DeepLabMobileNetV2:
+    """Load weights with BatchNorm folded in, ready for inference.
+
+    Args:
+        path: a state dict, ``.pt``, ``.pth`` or ``.safetensors``.
+
+    Raises:
+        InputError: there is no such file, or it does not hold this network.
+    """
+    path = Path(path)
+    state = read_state_dict(path)
+    try:
+        network = DeepLabMobileNetV2(classes=len(state["classifier.bias"]))
+        network.load_state_dict(state)
+    except (RuntimeError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"semantic weights: {path} is not a state dict of DeepLabv3-MobileNetV2 with folded "
+            f"BatchNorm ({reason})"
+        ) from None
+    return network.eval()

@@ -1,0 +1,86 @@
+"""What every proposer writes: a palette PNG an image, and all proposals as COCO RLE in one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.masks.atomic import atomic_path
+from vostrack.masks.palette import VOID, write_label_map
+from vostrack.masks.rle import encode_rle
+from vostrack.protocols import InstanceProposals
+
+__all__ = ["proposal_label_map", "write_proposals"]
+
+
+def write_proposals(
+    output: str | Path, results: Iterable[tuple[str, InstanceProposals]]
+) -> tuple[int, int]:
+    """Write ``NAME.png`` for each image, and ``proposals.json`` at the end.
+
+    The JSON is a list of ``{"image", "category_id", "score", "bbox", "segmentation"}``: ``bbox`` is
+    x, y, width, height in pixels, ``segmentation`` compressed COCO RLE; images in the order given,
+    proposals best first.
+
+    Args:
+        output: folder; created where missing.
+        results: image names without suffix, each with its proposals; consumed one at a time.
+
+    Returns:
+        The number of images and of proposals.
+
+    Raises:
+        InputError: two images have the same name.
+    """
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for name, proposals in results:
+        if name in names:
+            raise InputError(
+                f"proposals: two images are called {name}, expected names that differ without "
+                "their suffix; rename one"
+            )
+        names.add(name)
+        write_label_map(folder / f"{name}.png", proposal_label_map(proposals))
+        entries.extend(_entries(name, proposals))
+    with atomic_path(folder / "proposals.json") as temporary:
+        temporary.write_text(json.dumps(entries) + "\n", encoding="utf-8")
+    return len(names), len(entries)
+
+
+def proposal_label_map(proposals: InstanceProposals) -> NDArray[np.uint8]:
+    """Paint proposals 1..K over one another, the best on top; at most the best 254 of them.
+
+    Returns:
+        (H, W) uint8, 0 where there is no proposal.
+    """
+    labels = np.zeros(proposals.masks.shape[1:], dtype=np.uint8)
+    for index in range(min(len(proposals), VOID - 1) - 1, -1, -1):
+        labels[proposals.masks[index]] = index + 1
+    return labels
+
+
+def _entries(name: str, proposals: InstanceProposals) -> list[dict[str, Any]]:
+    return [
+        {
+            "image": name,
+            "category_id": int(proposals.labels[index]),
+            "score": float(proposals.scores[index]),
+            "bbox": _coco_box(proposals.boxes[index]),
+            "segmentation": encode_rle(proposals.masks[index]),
+        }
+        for index in range(len(proposals))
+    ]
+
+
+def _coco_box(box: NDArray[np.float32]) -> list[float]:
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return [x0, y0, x1 - x0, y1 - y0]

@@ -1,0 +1,57 @@
+"""What a proposer may draw on besides the frame itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from vostrack.proposers.detections import Detections
+from vostrack.protocols import InstanceProposals, InstanceProposer, UInt8Array
+
+__all__ = ["ImageProposer", "ProposerSources"]
+
+
+@dataclass(frozen=True)
+class ProposerSources:
+    """What the user gave to propose with. In the tracker all of it is None: class-agnostic mode.
+
+    Attributes:
+        semantic: network from images (B, 3, H, W) in [0, 1] to logits (B, 21, H, W), background
+            first; in evaluation mode, on ``device``.
+        detections: the boxes of a file, by the name of the image without its suffix; see
+            ``vostrack.proposers.detections.read_detections``.
+        semantic_masks: folder with a class mask NAME.png for each image; see
+            ``vostrack.proposers.semantic.read_semantic_mask``.
+        device: where networks run.
+    """
+
+    semantic: nn.Module | None = None
+    detections: Mapping[str, Detections] | None = None
+    semantic_masks: Path | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@runtime_checkable
+class ImageProposer(InstanceProposer, Protocol):
+    """A proposer that looks up what a file or folder says of each image.
+
+    ``vostrack propose`` calls ``propose_image`` where a proposer has it, else ``propose`` without
+    a foreground.
+    """
+
+    def propose_image(self, name: str, frame: UInt8Array) -> InstanceProposals:
+        """Propose instances of a named image.
+
+        Args:
+            name: file name without its suffix; of a video's frame its number, five digits.
+            frame: (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: there is no entry of that name.
+        """
+        ...
