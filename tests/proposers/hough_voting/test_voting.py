@@ -1,0 +1,162 @@
+"""Votes to instances: what the masks hold, perfect input, confidence, the accumulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.eval import InstanceAP, Instances, instances_from_voc
+from vostrack.masks.palette import read_label_map
+from vostrack.proposers.hough_voting.fullsize import instance_proposals
+from vostrack.proposers.hough_voting.targets import instance_boxes
+from vostrack.proposers.hough_voting.voting import (
+    VotingConfig,
+    accumulate,
+    cast_votes,
+    find_instances,
+    top_masks,
+)
+
+FloatArray = NDArray[np.float32]
+
+
+def perfect_input(classes: NDArray[np.uint8], ids: NDArray[np.uint8]) -> tuple[FloatArray, ...]:
+    """One-hot probabilities (21, H, W) and the true boxes (1, 4, H, W) of the pixels."""
+    valid = (ids > 0) & (ids < 255)
+    labels = np.where(valid, classes, 0)
+    probabilities = np.eye(21, dtype=np.float32)[labels].transpose(2, 0, 1)
+    boxes = instance_boxes(torch.from_numpy(ids.astype(np.int64)))[ids.astype(np.int64)]
+    return np.ascontiguousarray(probabilities), boxes.permute(2, 0, 1)[None].numpy()
+
+
+def boxes_differ(truth: Instances, limit: float) -> bool:
+    """Whether no two instances of a class have boxes that overlap by more than ``limit``."""
+    from torchvision.ops import box_iou, masks_to_boxes
+
+    boxes = masks_to_boxes(torch.from_numpy(truth.masks)) + torch.tensor([0, 0, 1, 1])
+    same = truth.labels[:, None] == truth.labels[None]
+    overlap = box_iou(boxes, boxes).numpy() * same
+    np.fill_diagonal(overlap, 0)
+    return bool((overlap <= limit).all())
+
+
+@pytest.mark.shared_data
+def test_perfect_scores_and_boxes_recover_every_instance(shared_dir: Path) -> None:
+    stills = shared_dir / "data" / "stills" / "VOC2007"
+    config = VotingConfig(min_cells=1)
+    seen = 0
+    for path in sorted((stills / "SegmentationObject").glob("*.png"))[::3]:
+        ids = read_label_map(path)
+        classes = read_label_map(stills / "SegmentationClass" / path.name)
+        truth, void = instances_from_voc(classes, ids)
+        if not boxes_differ(truth, config.overlap):
+            continue
+        seen += 1
+        probabilities, boxes = perfect_input(classes, ids)
+        shape = (ids.shape[0], ids.shape[1])
+        _, found = find_instances(probabilities, boxes, config)
+        proposals = instance_proposals(found, probabilities, shape, 1, config, with_labels=True)
+        ap = InstanceAP([0.5, 0.9])
+        ap.update(
+            Instances(proposals.masks, proposals.labels, proposals.scores.astype(float)),
+            truth,
+            void,
+        )
+        assert len(proposals) == len(truth)
+        assert ap.compute().mean_ap(0.5) == 1
+        assert ap.compute().mean_ap(0.9) == 1
+    assert seen >= 10
+
+
+def two_squares() -> tuple[FloatArray, FloatArray]:
+    """Two touching squares of one class on a grid of 20 x 30 cells, 8 pixels each."""
+    scores = np.zeros((20, 30), np.float32)
+    boxes = np.zeros((1, 4, 20, 30), np.float32)
+    for x0, x1, score in ((5, 12, 0.9), (12, 25, 0.6)):
+        scores[4:14, x0:x1] = score
+        boxes[0, :, 4:14, x0:x1] = np.array([x0, 4, x1, 14])[:, None, None] * 8
+    return np.stack([1 - scores, scores]), boxes
+
+
+def test_touching_objects_come_apart_and_confidence_is_the_mean_score() -> None:
+    probabilities, boxes = two_squares()
+    cast, found = find_instances(probabilities, boxes, VotingConfig(top=1))
+    assert len(cast) == 1
+    assert [votes.cells(k, (20, 30)).sum() for votes, k in found] == [70, 130]
+    np.testing.assert_allclose([votes.confidences[k] for votes, k in found], [0.9, 0.6], rtol=1e-6)
+    owners = np.full((20, 30), -1)
+    owners[cast[0].rows, cast[0].columns] = cast[0].owners
+    np.testing.assert_array_equal(owners >= 0, probabilities[1] > 0)
+
+
+def test_flips_commute() -> None:
+    rng = np.random.default_rng(0)
+    probabilities, boxes = two_squares()
+    boxes = boxes + np.rint(rng.normal(0, 6, boxes.shape)).astype(np.float32)
+    probabilities[1] *= rng.uniform(0.8, 1, probabilities[1].shape).astype(np.float32)
+    mirrored = boxes[:, [2, 1, 0, 3], :, ::-1].copy()
+    mirrored[:, [0, 2]] = 30 * 8 - mirrored[:, [0, 2]]
+    _, plain = find_instances(probabilities, boxes)
+    _, other = find_instances(probabilities[:, :, ::-1].copy(), mirrored)
+    assert len(plain) == len(other) > 1
+    for (votes, k), (mirror, m) in zip(plain, other, strict=True):
+        np.testing.assert_array_equal(votes.cells(k, (20, 30)), mirror.cells(m, (20, 30))[:, ::-1])
+
+
+def test_top_masks_hold_the_cells_where_the_class_is_among_the_best() -> None:
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.full(4, 0.3), (5, 6)).transpose(2, 0, 1).astype(np.float32)
+    masks = top_masks(probabilities, 2, 2, 0.05)
+    for row in range(5):
+        for column in range(6):
+            ranking = sorted(range(4), key=lambda c: -probabilities[c, row, column])
+            enough = probabilities[2, row, column] >= 0.05
+            for n in (1, 2):
+                assert masks[n - 1, row, column] == (2 in ranking[:n] and enough)
+    assert len(top_masks(probabilities[:2], 1, 2, 0.05)) == 1
+
+
+def test_a_second_best_class_is_found_by_the_second_mask_only() -> None:
+    probabilities, boxes = two_squares()
+    other = np.where(probabilities[1:] > 0.5, 0.3, 0).astype(np.float32)
+    both = np.concatenate([probabilities * 0.7, other])
+    both[0] = np.where(probabilities[1] > 0, 0, 1)
+    assert {v.label for v, _ in find_instances(both, boxes, VotingConfig(top=1))[1]} == {1}
+    found = find_instances(both, boxes, VotingConfig(top=2))[1]
+    assert [(v.label, v.rank) for v, _ in found] == [(1, 1), (1, 1), (2, 2), (2, 2)]
+
+
+def test_strays_are_adopted_or_dropped() -> None:
+    probabilities, boxes = two_squares()
+    # Three cells of the left square vote for a box of half its width, one for a box elsewhere.
+    boxes[0, 2, 5:8, 6] = (boxes[0, 0, 5:8, 6] + boxes[0, 2, 5:8, 6]) / 2 - 4
+    boxes[0, :, 10, 6] = [0, 0, 8, 8]
+    mask = probabilities[1] > 0
+    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, VotingConfig())
+    assert votes.cells(0, (20, 30)).sum() == 69
+    assert (votes.owners < 0).sum() == 1
+    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, VotingConfig(adopt=1.0))
+    assert votes.cells(0, (20, 30)).sum() == 66
+
+
+def test_the_accumulator_gathers_the_scores_at_the_voted_centres() -> None:
+    probabilities, boxes = two_squares()
+    mask = probabilities[1] > 0
+    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, VotingConfig())
+    heap = accumulate(votes, (20, 30), 8)
+    assert heap[9, 8] == pytest.approx(70 * 0.9, rel=1e-5)
+    assert heap[9, 18] == pytest.approx(130 * 0.6, rel=1e-5)
+    assert heap.sum() == pytest.approx(votes.scores.sum(), rel=1e-5)
+
+
+def test_boxes_of_another_number_of_classes_are_refused() -> None:
+    probabilities, boxes = two_squares()
+    with pytest.raises(InputError, match="expected boxes"):
+        find_instances(np.concatenate([probabilities] * 2), np.concatenate([boxes] * 2))
+    with pytest.raises(InputError, match="floor"):
+        VotingConfig(floor=2)

@@ -1,0 +1,219 @@
+"""``vostrack train fcrn``: the paper's two dilated ResNets, for classes and for boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    import torch
+
+    from vostrack.models.fcrn import Fcrn
+    from vostrack.proposers.hough_voting.pictures import Pictures
+    from vostrack.proposers.hough_voting.recipe import FcrnOptions
+
+__all__ = ["TrainFcrnCommand"]
+
+
+@dataclass(frozen=True)
+class TrainFcrnCommand:
+    """Train a fully convolutional residual network: class scores, or boxes for the voting.
+
+    Example: vostrack train fcrn --layout voc --root VOC2012 --output runs/fcrn
+
+    Ctrl-C is safe: the same command goes on from the last checkpoint. Several GPUs: torchrun
+    --nproc-per-node 4 --no-python vostrack train fcrn ... The result is OUTPUT/fcrn.safetensors;
+    that of --task localization goes to vostrack propose --method hough --hough-localizer.
+    """
+
+    root: Path
+    """Folder of the data set."""
+
+    output: Path
+    """Folder for the checkpoint, the log and the network."""
+
+    layout: Literal["voc", "sbd", "cityscapes", "context", "davis"] = "voc"
+    """How the data set is laid out; context has no instances."""
+
+    task: Literal["semantic", "localization"] = "semantic"
+    """What the network learns."""
+
+    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
+    """Which subset."""
+
+    validate: str | None = None
+    """Subset to score the classes on afterwards, such as val: pixel and mean accuracy, mean IoU."""
+
+    depth: Literal[50, 101, 152] = 101
+    """Layers of the ResNet."""
+
+    output_stride: Literal[8, 16] = 8
+    """Pixels per cell of the prediction."""
+
+    kernel: int = 5
+    """Side of the classifier's kernel (the paper: 3, 5, 7)."""
+
+    dilation: int = 12
+    """Of the classifier (the paper: 6, 12, 18)."""
+
+    hidden: int = 0
+    """Channels of a second classifier layer; 0 for a linear classifier."""
+
+    dropout: tuple[float, float] = (0.0, 0.0)
+    """In the residual branches of the last two stages."""
+
+    weights: str = "imagenet"
+    """Initial weights of the trunk: imagenet, none, or a file."""
+
+    steps: int = 20000
+    """Optimisation steps."""
+
+    batch: int = 16
+    """Crops per step and process."""
+
+    crop: int = 500
+    """Side of the square crops, pixels."""
+
+    learning_rate: float = 1.6e-3
+    """Of SGD at the start; it falls to 0 by the poly schedule."""
+
+    power: float = 1.0
+    """Of the poly schedule."""
+
+    keep: int = 512
+    """Bootstrapping: hardest pixels of a crop that are learnt from at least."""
+
+    threshold: float = 0.0
+    """Bootstrapping: pixels under this probability (overlap of boxes) are always learnt from."""
+
+    size_exponent: float = 0.5
+    """Localization: a pixel weighs (mean area / area of its box) to this power; 0: all the same."""
+
+    seed: int = 0
+    """Seed of every random choice."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the forward pass. auto: bf16 where the hardware has it."""
+
+    tensorboard: bool = False
+    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
+
+    workers: int = 2
+    """Batches that are drawn ahead, each in its own thread."""
+
+    verbose: bool = False
+    """Log more."""
+
+    quiet: bool = False
+    """No progress bar."""
+
+    def run(self) -> int:
+        """Train to the end, and return 0."""
+        from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
+        from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
+        from vostrack.proposers.hough_voting.pictures import open_pictures
+        from vostrack.proposers.hough_voting.recipe import FcrnOptions
+        from vostrack.training.processes import is_first_process, training_device
+
+        pictures = open_pictures(self.layout, self.root, self.subset)
+        judged = open_pictures(self.layout, self.root, self.validate) if self.validate else None
+        semantic = self.task == "semantic"
+        config = FcrnConfig(
+            self.depth, self.output_stride, self.kernel, self.dilation, self.hidden, self.dropout
+        )
+        outputs = pictures.classes if semantic else 4 * pictures.instance_classes
+        options = FcrnOptions(
+            self.batch,
+            self.crop,
+            self.learning_rate,
+            Bootstrapping(self.keep, self.threshold),
+            self.size_exponent,
+        )
+        network = build_fcrn(config, outputs, self.weights, seed=self.seed)
+        network = network.to(training_device(self.device))
+        self._train(network, pictures, options)
+        if is_first_process():
+            path = self.output / "fcrn.safetensors"
+            save_fcrn(network, path)
+            if not self.quiet:
+                print(f"trained on {len(pictures)} pictures: {path}")
+            if judged is not None and semantic:
+                print(_score(network, judged))
+        return 0
+
+    def _train(self, network: Fcrn, pictures: Pictures, options: FcrnOptions) -> None:
+        from tqdm import tqdm
+
+        from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
+        from vostrack.training.loop import LoopConfig, train
+        from vostrack.training.processes import is_first_process
+
+        recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
+        loop = LoopConfig(
+            self.steps,
+            optimizer="sgd",
+            weight_decay=5e-4,
+            schedule="poly",
+            power=self.power,
+            clip_norm=None,
+            seed=self.seed,
+            precision=self.precision,
+            tensorboard=self.tensorboard,
+            ahead=self.workers,
+        )
+        settings = {
+            "task": self.task,
+            "layout": self.layout,
+            "pictures": len(pictures),
+            "batch": options.batch,
+            "crop": options.crop,
+            "learning_rate": options.learning_rate,
+            "keep": self.keep,
+            "threshold": self.threshold,
+            "size_exponent": options.size_exponent,
+        }
+        silent = self.quiet or not is_first_process()
+        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
+
+            def show(step: int, loss: float) -> None:
+                bar.update(step - bar.n)
+                bar.set_postfix_str(f"loss {loss:.3f}")
+
+            train(
+                network,
+                recipe(network, pictures, options),
+                loop,
+                self.output,
+                settings=settings,
+                on_step=show,
+            )
+
+
+def _score(network: Fcrn, pictures: Pictures) -> str:
+    """Return the semantic scores on the pictures as a line of text."""
+    import torch
+
+    from vostrack.eval import ConfusionMatrix
+
+    device = network.mean.device
+    matrix = ConfusionMatrix(pictures.classes)
+    with torch.inference_mode():
+        for name in pictures.names:
+            picture = pictures.load(name)
+            labels = _segment(network, picture.image.to(device))
+            matrix.update(labels.cpu().numpy(), picture.classes.numpy(), name=name)
+    scores = matrix.compute()
+    return (
+        f"pixel accuracy {scores.pixel_accuracy:.4f}, mean accuracy {scores.mean_accuracy:.4f}, "
+        f"mean IoU {scores.mean_iou:.4f} on {len(pictures)} pictures"
+    )
+
+
+def _segment(network: Fcrn, image: torch.Tensor) -> torch.Tensor:
+    return network.segment(image[None].float() / 255)[0].argmax(dim=0)

@@ -1,0 +1,174 @@
+"""``vostrack train localizer``: the boxes that pixels vote for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from vostrack.models.foreground import SegmentationNet
+    from vostrack.proposers.hough_voting.feature_pool import FeaturePool
+
+__all__ = ["TrainLocalizerCommand"]
+
+
+@dataclass(frozen=True)
+class TrainLocalizerCommand:
+    """Train the light localisation head of the proposer hough, on the trunk of a network.
+
+    Objects of a DAVIS training set are pasted beside one another, and mixed with made scenes; the
+    trunk stays as it is, its features are computed once.
+
+    Example: vostrack train localizer --root DAVIS --output runs/localizer
+
+    Ctrl-C is safe: the same command goes on from the last checkpoint. The result,
+    localizer.safetensors, goes to vostrack propose --method hough --hough-localizer.
+    """
+
+    root: Path
+    """Folder with ImageSets, JPEGImages and Annotations."""
+
+    output: Path
+    """Folder for the checkpoint, the log and the head."""
+
+    year: int = 2017
+    """Which DAVIS list and annotations: 2016 or 2017."""
+
+    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
+    """Which subset."""
+
+    leave_out: tuple[str, ...] = ()
+    """Sequences that are kept back, to judge the result on."""
+
+    weights: str = "shipped"
+    """The network whose trunk is used: shipped, or a file that train foreground wrote."""
+
+    pool: int = 300
+    """Pictures whose features are computed."""
+
+    pool_folder: Path | None = None
+    """Keeps the features, for several trainings on the same pictures; OUTPUT/pool by default."""
+
+    synthetic: float = 0.25
+    """Share of made scenes among the pictures, in [0, 1]."""
+
+    size: int = 320
+    """Side of the pictures, pixels; a multiple of 16."""
+
+    steps: int = 350
+    """Optimisation steps."""
+
+    batch: int = 8
+    """Pictures per step."""
+
+    learning_rate: float = 2e-3
+    """Peak rate of AdamW."""
+
+    keep: int = 256
+    """Bootstrapping: hardest cells of a picture that are learnt from at least."""
+
+    threshold: float = 0.0
+    """Bootstrapping: all cells whose box overlaps the true one by less are learnt from; 1: all."""
+
+    size_exponent: float = 0.5
+    """Weight of a cell: (mean area / area of its instance's box) to this power; 0: no weights."""
+
+    seed: int = 0
+    """Seed of every random choice."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    tensorboard: bool = False
+    """Also write curves for TensorBoard."""
+
+    verbose: bool = False
+    """Log more."""
+
+    quiet: bool = False
+    """No progress bar."""
+
+    def run(self) -> int:
+        """Train to the end, and return 0."""
+        import torch
+
+        from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
+        from vostrack.models.weights import load_network, shipped_weights
+        from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
+        from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
+        from vostrack.training.loop import LoopConfig, train
+        from vostrack.training.processes import is_first_process, training_device
+
+        device = training_device(self.device)
+        weights = shipped_weights() if self.weights == "shipped" else Path(self.weights)
+        network = load_network(weights).to(device).eval()
+        options = HeadOptions(
+            self.batch,
+            self.learning_rate,
+            Bootstrapping(self.keep, self.threshold),
+            self.size_exponent,
+        )
+        pool = self._pool(network, weights)
+        channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            head = LocalizerHead(LocalizerConfig((channels[8], channels[16]))).to(device)
+        loop = LoopConfig(
+            self.steps, weight_decay=1e-4, warmup=50, seed=self.seed, tensorboard=self.tensorboard
+        )
+        settings = {
+            "pool": len(pool),
+            **vars(options),
+            "bootstrapping": vars(options.bootstrapping),
+        }
+        with self._bar(self.steps, "step") as bar:
+
+            def show(step: int, loss: float) -> None:
+                bar.update(step - bar.n)
+                bar.set_postfix_str(f"loss {loss:.4f}")
+
+            recipe = HeadRecipe(head, pool, options)
+            train(head, recipe, loop, self.output, settings=settings, on_step=show)
+        if is_first_process():
+            path = self.output / "localizer.safetensors"
+            save_localizer(head, path, half=True)
+            if not self.quiet:
+                print(f"trained on {len(pool)} pictures: {path}")
+        return 0
+
+    def _pool(self, network: SegmentationNet, weights: Path) -> FeaturePool:
+        from vostrack.datasets import open_davis
+        from vostrack.proposers.hough_voting.feature_pool import build_pool
+        from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
+
+        sequences = [
+            s
+            for s in open_davis(self.root, year=self.year, subset=self.subset)
+            if s.name not in self.leave_out
+        ]
+        source = Mixture(
+            (PastedScenes(sequences, self.size), SyntheticScenes(self.size)),
+            (1 - self.synthetic, self.synthetic),
+        )
+        key = f"{weights.resolve()} {[s.name for s in sequences]} {self.synthetic} {self.size}"
+        with self._bar(self.pool, "picture") as bar:
+            return build_pool(
+                network,
+                source,
+                self.pool,
+                self.pool_folder or self.output / "pool",
+                key=key,
+                seed=self.seed,
+                on_picture=lambda done: bar.update(done - bar.n),
+            )
+
+    def _bar(self, total: int, unit: str) -> Any:
+        from tqdm import tqdm
+
+        from vostrack.training.processes import is_first_process
+
+        silent = self.quiet or not is_first_process()
+        return tqdm(total=total, unit=unit, disable=silent or None)

@@ -1,0 +1,259 @@
+"""The fully convolutional residual network of Wu et al. (2016), section 2.3.
+
+A ResNet without its pooling and classification layers, dilated so that its last feature map has a
+resolution of 1/8 or 1/16, under one convolution with a large field of view. The same network
+scores classes, and regresses boxes (four numbers per class).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneName
+from vostrack.models.foreground import NetworkConfig
+from vostrack.models.normalization import FrozenBatchNorm2d
+from vostrack.models.weights import initialise, read_state_dict
+
+__all__ = ["Fcrn", "FcrnConfig", "build_classifier", "build_fcrn", "load_fcrn", "save_fcrn"]
+
+_CONFIG_KEY = "vostrack.fcrn"
+_FEATURES = 2048
+
+
+@dataclass(frozen=True)
+class FcrnConfig:
+    """What an FCRN is made of. The defaults are the paper's best on PASCAL VOC.
+
+    Attributes:
+        depth: 50, 101 or 152 layers.
+        output_stride: pixels per cell of the last feature map, 8 or 16.
+        kernel: side of the classifier's kernel, odd.
+        dilation: of the classifier.
+        hidden: channels of the classifier's hidden layer; 0 for a linear one. The paper's best
+            model has a non-linear classifier of several layers, without saying which; this is two
+            convolutions of the same kernel and dilation with a ReLU between.
+        dropout: probability in the residual branches of the last two stages (1024 and 2048
+            channels); the first author's later networks have 0.3 and 0.5.
+    """
+
+    depth: Literal[50, 101, 152] = 101
+    output_stride: Literal[8, 16] = 8
+    kernel: int = 5
+    dilation: int = 12
+    hidden: int = 0
+    dropout: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        if self.depth not in (50, 101, 152):
+            raise InputError(f"FCRN depth: expected 50, 101 or 152, got {self.depth}")
+        if self.output_stride not in (8, 16):
+            raise InputError(f"FCRN output_stride: expected 8 or 16, got {self.output_stride}")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise InputError(f"FCRN kernel: expected an odd number, got {self.kernel}")
+        if self.dilation < 1 or self.hidden < 0:
+            raise InputError(
+                "FCRN: expected a dilation of at least 1 and hidden channels of at least 0, got "
+                f"{self.dilation} and {self.hidden}"
+            )
+        if not all(0 <= p < 1 for p in self.dropout):
+            raise InputError(f"FCRN dropout: expected values in [0, 1), got {self.dropout}")
+
+    @property
+    def field_of_view(self) -> int:
+        """Side in pixels of the square that the classifier sees (tables 1 and 3 of the paper)."""
+        layers = 2 if self.hidden else 1
+        return self.output_stride * (layers * (self.kernel - 1) * self.dilation + 1)
+
+    @property
+    def backbone(self) -> BackboneName:
+        """Name of the trunk in torchvision."""
+        names: dict[int, BackboneName] = {50: "resnet50", 101: "resnet101", 152: "resnet152"}
+        return names[self.depth]
+
+
+class _DropoutConv2d(nn.Conv2d):
+    """A convolution that drops some of its input while training, under the names of a plain one."""
+
+    def __init__(self, plain: nn.Conv2d, probability: float) -> None:
+        # On no device: the weights are those of the plain one, and no random number is used up.
+        super().__init__(plain.in_channels, plain.out_channels, 1, bias=False, device="meta")
+        self.weight = plain.weight
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.dropout(x, self.probability, self.training))
+
+
+class Fcrn(nn.Module):
+    """An image in, one prediction per cell out.
+
+    Attributes:
+        config: what it was built from.
+        outputs: channels of the prediction.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: FcrnConfig, outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.outputs = outputs
+        self.trunk = _dilated_trunk(config)
+        self.classifier = build_classifier(config, outputs)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Predict at the resolution of the features.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+
+        Returns:
+            (B, outputs, ceil(H / s), ceil(W / s)) float32, s the output stride. Cell k is taken to
+            stand for the pixels s * k to s * k + s - 1, here and in training.
+        """
+        prediction: Tensor = self.classifier(self.trunk((image - self.mean) / self.std))
+        return prediction.float()
+
+    def segment(self, image: Tensor) -> Tensor:
+        """Predict at the resolution of the image, bilinearly: (B, outputs, H, W) float32."""
+        size = image.shape[-2:]
+        return F.interpolate(self(image), size=size, mode="bilinear", align_corners=False)
+
+
+def build_fcrn(
+    config: FcrnConfig, outputs: int, weights: str = "imagenet", *, seed: int = 0
+) -> Fcrn:
+    """Build the network and fill its trunk.
+
+    Args:
+        config: what it is made of.
+        outputs: number of classes, background first; four times the number of classes without the
+            background for a localisation network.
+        weights: ``imagenet``, ``none``, or a file with the trunk; see
+            ``vostrack.models.weights.initialise``.
+        seed: of the classifier, and of the trunk where there are no weights.
+
+    Raises:
+        InputError: the weights cannot be had, or do not fit.
+    """
+    source = initialise(NetworkConfig(config.backbone, (4, 8, 16, 32)), weights, seed=seed)
+    if source.config.norm == "folded":
+        raise InputError(
+            f"FCRN: {weights} has its batch normalisation folded in; give weights with it, as "
+            "torchvision's are"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Fcrn(config, outputs)
+    network.trunk.load_state_dict(source.backbone.trunk.state_dict())
+    return network.to(memory_format=torch.channels_last)
+
+
+def _dilated_trunk(config: FcrnConfig) -> nn.Sequential:
+    """Build torchvision's ResNet with the strides of its last stages turned into dilation.
+
+    torchvision strides in the 3x3 convolution of a stage's first block, so that this one keeps the
+    dilation of the stage before, and only the blocks after it are dilated more: the weights then
+    see what they were trained on. (Where the stride sits in the 1x1 convolution, as in the Caffe
+    networks that the paper begins from, the first block's 3x3 is dilated too.)
+    """
+    import torchvision
+
+    resnet = torchvision.models.get_model(
+        config.backbone,
+        weights=None,
+        norm_layer=FrozenBatchNorm2d,
+        replace_stride_with_dilation=[False, config.output_stride == 8, True],
+    )
+    for stage, probability in zip((resnet.layer3, resnet.layer4), config.dropout, strict=True):
+        if probability:
+            for block in stage:
+                block.conv3 = _DropoutConv2d(block.conv3, probability)
+    names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+    trunk = nn.Sequential()
+    for name in names:
+        trunk.add_module(name, getattr(resnet, name))
+    return trunk
+
+
+def build_classifier(config: FcrnConfig, outputs: int) -> nn.Sequential:
+    """Build the top of the network: (B, 2048, h, w) features to (B, outputs, h, w)."""
+    padding = (config.kernel - 1) * config.dilation // 2
+
+    def conv(channels: int, width: int) -> nn.Conv2d:
+        layer = nn.Conv2d(channels, width, config.kernel, padding=padding, dilation=config.dilation)
+        nn.init.normal_(layer.weight, std=0.01)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        return layer
+
+    if not config.hidden:
+        return nn.Sequential(conv(_FEATURES, outputs))
+    first, last = conv(_FEATURES, config.hidden), conv(config.hidden, outputs)
+    return nn.Sequential(first, nn.ReLU(inplace=True), last)
+
+
+def save_fcrn(network: Fcrn, path: Path, *, half: bool = False) -> None:
+    """Write a network with its configuration as safetensors; replaced whole or not at all.
+
+    Args:
+        network: what to save.
+        path: file to write.
+        half: store float16.
+    """
+    from safetensors.torch import save_file
+
+    state = {
+        k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype)
+        for k, v in network.state_dict().items()
+    }
+    state = {k: v.contiguous() for k, v in state.items()}
+    description = {"config": asdict(network.config), "outputs": network.outputs}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file(state, partial, metadata={_CONFIG_KEY: json.dumps(description)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_fcrn(path: Path) -> Fcrn:
+    """Read a network written by ``save_fcrn``, ready for inference.
+
+    Raises:
+        InputError: no such file, or no FCRN.
+    """
+    state = read_state_dict(path)
+    text = None
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_CONFIG_KEY)
+    if text is None:
+        raise InputError(f"{path} holds no FCRN; expected a file that vostrack train fcrn wrote")
+    description = json.loads(text)
+    values = description["config"]
+    values["dropout"] = tuple(values["dropout"])
+    network = Fcrn(FcrnConfig(**values), description["outputs"])
+    network.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    )
+    return network.eval()

@@ -1,0 +1,161 @@
+"""Losses over the pixels that are still hard: online bootstrapping (Wu et al. 2016, section 2.2).
+
+A pixel is easy when the network is already good at it: by the probability of the true class, or by
+the overlap of the predicted with the true box. Easy pixels are left out, but never so many that
+fewer than ``keep`` of a crop remain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.proposers.hough_voting.boxes import box_overlap, decode_boxes, encode_boxes
+from vostrack.proposers.hough_voting.targets import VOID
+
+__all__ = [
+    "Bootstrapping",
+    "bootstrapped_cross_entropy",
+    "hard_pixels",
+    "localization_loss",
+    "size_weights",
+]
+
+# A size weight outside this range would let a handful of pixels lead the gradient.
+_WEIGHT_LIMITS = (0.1, 10.0)
+
+
+@dataclass(frozen=True)
+class Bootstrapping:
+    """Which pixels of a crop are learnt from.
+
+    The paper raises the threshold where the network does well on a crop and lowers it where it
+    does badly, without a formula: here the threshold is the larger of ``threshold`` and the
+    goodness of the ``keep``-th hardest pixel. 512 with threshold 0, the hardest 512, was the best
+    of the paper's table 7.
+
+    Attributes:
+        keep: pixels of a crop that are kept at least, the hardest; 0 for none (equation 1 with a
+            fixed threshold).
+        threshold: goodness, in [0, 1], under which every pixel is kept; 1 keeps all that are not
+            perfect.
+    """
+
+    keep: int = 512
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: a value is out of its range, or nothing would ever be kept.
+        """
+        if self.keep < 0:
+            raise InputError(f"bootstrapping: expected keep >= 0, got {self.keep}")
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"bootstrapping: expected a threshold in [0, 1], got {self.threshold}")
+        if self.keep == 0 and self.threshold == 0:
+            raise InputError("bootstrapping: keep 0 with threshold 0 leaves no pixel; raise one")
+
+
+def hard_pixels(goodness: Tensor, valid: Tensor, rule: Bootstrapping | None) -> Tensor:
+    """Choose the pixels that are learnt from, crop by crop.
+
+    Args:
+        goodness: (B, h, w), higher is easier.
+        valid: (B, h, w) bool, the pixels that may be chosen.
+        rule: which; None for all valid ones.
+
+    Returns:
+        (B, h, w) bool. Ties at the last place are all kept.
+    """
+    if rule is None:
+        return valid
+    chosen = torch.zeros_like(valid)
+    for item, (good, allowed) in enumerate(zip(goodness.detach(), valid, strict=True)):
+        values = good[allowed]
+        if len(values) <= rule.keep:
+            chosen[item] = allowed
+            continue
+        hard = good < rule.threshold
+        if rule.keep:
+            hard |= good <= values.kthvalue(rule.keep).values
+        chosen[item] = allowed & hard
+    return chosen
+
+
+def bootstrapped_cross_entropy(
+    logits: Tensor, target: Tensor, rule: Bootstrapping | None = Bootstrapping()
+) -> Tensor:
+    """Cross-entropy, the mean over the hard pixels (equation 1).
+
+    Args:
+        logits: (B, L, h, w).
+        target: (B, h, w) int64 in 0..L-1, 255 where a pixel does not count.
+        rule: which pixels are hard; None for all.
+
+    Returns:
+        A scalar; 0 where no pixel is left.
+    """
+    valid = target != VOID
+    losses = F.cross_entropy(logits.float(), target, ignore_index=VOID, reduction="none")
+    chosen = hard_pixels((-losses).exp(), valid, rule)
+    return (losses * chosen).sum() / chosen.sum().clamp(min=1)
+
+
+def size_weights(boxes: Tensor, valid: Tensor, exponent: float) -> Tensor:
+    """Weigh pixels so that large instances do not drown small ones.
+
+    All pixels of an instance have the same weight, (mean area / area of its box) ** exponent,
+    between 0.1 and 10 (Wu et al. 2016, section 2.1, asks for weights by height and width and
+    leaves the form open).
+
+    Args:
+        boxes: (B, 4, h, w) x0, y0, x1, y1 in pixels.
+        valid: (B, h, w) bool, the pixels with a box.
+        exponent: 0 for no weights, 1 to give all instances about the same mass.
+
+    Returns:
+        (B, h, w); 0 where not valid.
+    """
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp(min=1)
+    mean = (area * valid).sum() / valid.sum().clamp(min=1)
+    return ((mean / area) ** exponent).clamp(*_WEIGHT_LIMITS) * valid
+
+
+def localization_loss(
+    transforms: Tensor,
+    boxes: Tensor,
+    valid: Tensor,
+    centres: Tensor,
+    *,
+    rule: Bootstrapping | None = Bootstrapping(),
+    size_exponent: float = 0.5,
+) -> Tensor:
+    """Smooth L1 of the transforms, the mean over the pixels whose boxes are still wrong.
+
+    What is easy is judged by the intersection over union of the boxes, since that is what the
+    voting compares; a predicted box that ends before it begins counts as 0.
+
+    Args:
+        transforms: (B, 4, h, w), predicted, as ``encode_boxes`` gives them.
+        boxes: (B, 4, h, w), true, x0, y0, x1, y1 in pixels.
+        valid: (B, h, w) bool, the pixels of an instance.
+        centres: (2, h, w) x, y in pixels.
+        rule: which pixels are hard; None for all.
+        size_exponent: see ``size_weights``.
+
+    Returns:
+        A scalar; 0 where no pixel is left.
+    """
+    transforms = transforms.float()
+    predicted = decode_boxes(transforms.detach(), centres, min_size=None)
+    chosen = hard_pixels(box_overlap(predicted, boxes), valid, rule)
+    target = encode_boxes(boxes, centres)
+    distance = F.smooth_l1_loss(transforms, target, reduction="none").sum(dim=1)
+    weights = size_weights(boxes, valid, size_exponent) * chosen
+    return (distance * weights).sum() / weights.sum().clamp(min=1e-6)

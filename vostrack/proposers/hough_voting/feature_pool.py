@@ -1,0 +1,121 @@
+"""Training pictures whose features are computed once, for a head on a trunk that stays as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vostrack.models.foreground import SegmentationNet
+from vostrack.models.localizer import LocalizerHead
+from vostrack.proposers.hough_voting.scenes import PictureSource
+from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_boxes
+
+__all__ = ["FeaturePool", "build_pool", "trunk_features"]
+
+_INSTANCES = 32
+_PART = 50
+
+
+@dataclass(frozen=True)
+class FeaturePool:
+    """P pictures, as the head sees them.
+
+    Attributes:
+        fine: (P, C, h, w) float16 features at stride 8.
+        coarse: (P, C', h / 2, w / 2) float16 features at stride 16.
+        ids: (P, h, w) uint8 instance under each cell's centre; 0 none, 255 void.
+        boxes: (P, 32, 4) float32, x0, y0, x1, y1 in pixels of instance k; row 0 is unused.
+    """
+
+    fine: Tensor
+    coarse: Tensor
+    ids: Tensor
+    boxes: Tensor
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.ids)
+
+
+@torch.inference_mode()
+def trunk_features(network: SegmentationNet, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the features that the head needs.
+
+    Args:
+        network: with a backbone that gives strides 8 and 16.
+        image: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B, C, h, w) at stride 8 and (B, C', h', w') at stride 16.
+    """
+    features = network.backbone((image - network.mean) / network.std)
+    at = dict(zip(network.backbone.strides, features, strict=True))
+    return at[8], at[16]
+
+
+def build_pool(
+    network: SegmentationNet,
+    source: PictureSource,
+    count: int,
+    folder: Path,
+    *,
+    key: str,
+    seed: int = 0,
+    on_picture: Callable[[int], None] | None = None,
+) -> FeaturePool:
+    """Draw pictures and compute their features, or read what an earlier call with ``key`` left.
+
+    Args:
+        network: the trunk.
+        source: of the pictures.
+        count: P.
+        folder: keeps the pool in parts of 50 pictures; an interrupted call goes on behind the last.
+        key: describes trunk and source.
+        seed: of what is drawn.
+        on_picture: called with the number of pictures done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for first in range(0, count, _PART):
+        path = folder / f"{first:06d}.pt"
+        label = json.dumps([key, seed, first, min(first + _PART, count)])
+        part = torch.load(path, weights_only=True) if path.is_file() else {}
+        if part.pop("label", None) != label:
+            pictures = []
+            for index in range(first, min(first + _PART, count)):
+                image, ids = source.draw(np.random.default_rng([seed, index]))
+                pictures.append(_picture(network, torch.from_numpy(image), torch.from_numpy(ids)))
+                if on_picture is not None:
+                    on_picture(index + 1)
+            part = vars(FeaturePool(*(torch.stack(p) for p in zip(*pictures, strict=True))))
+            _save({**part, "label": label}, path)
+        parts.append(part)
+    return FeaturePool(**{name: torch.cat([p[name] for p in parts]) for name in parts[0]})
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    # Several processes of one training may write the same part.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    torch.save(content, partial)
+    partial.replace(path)
+
+
+def _picture(network: SegmentationNet, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+    device = network.mean.device
+    pixels = image.permute(2, 0, 1)[None].to(device).float() / 255
+    fine, coarse = trunk_features(network, pixels.contiguous(memory_format=torch.channels_last))
+    ids = torch.where((ids >= _INSTANCES) & (ids != VOID), VOID, ids)
+    return (
+        fine[0].half().cpu().contiguous(),
+        coarse[0].half().cpu().contiguous(),
+        cell_labels(ids, LocalizerHead.stride),
+        instance_boxes(ids)[:_INSTANCES],
+    )

@@ -1,0 +1,227 @@
+"""The proposer ``hough``: pixels vote for the boxes of their instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.weights import read_state_dict
+from vostrack.proposers.hough_voting.drawing import draw_votes
+from vostrack.proposers.hough_voting.fullsize import instance_proposals
+from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
+from vostrack.proposers.hough_voting.views import ViewConfig, average_views
+from vostrack.proposers.hough_voting.voting import VotingConfig, find_instances
+from vostrack.proposers.semantic import read_semantic_mask
+from vostrack.proposers.sources import ProposerSources
+from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+
+__all__ = ["HoughOptions", "HoughProposer", "build_hough"]
+
+_CLASSES = 21
+_DEFAULT = VotingConfig()
+
+
+@dataclass(frozen=True)
+class HoughOptions:
+    """Settings of hough that the command line offers.
+
+    Attributes:
+        localizer: file of what predicts the boxes: a light head (train localizer) or a
+            localisation FCRN (train fcrn --task localization). Where None, pixels vote for the
+            connected component that they lie in, and objects of a class that touch stay one.
+        top: n of the top-n masks; the k-th mask of a class holds the pixels where the class is
+            among the k most probable.
+        floor: pixels with a lower probability of a class do not vote for it, in [0, 1].
+        overlap: boxes with a higher intersection over union are votes for the same instance.
+        min_cells: instances with fewer votes, of 8 x 8 pixels each, are dropped.
+        region_overlap: of two instances of a class, the lesser goes when the better holds more than
+            this share of it.
+        multi_view: average the semantic network, and a localisation FCRN, over three scales and
+            their mirror images.
+        save_votes: folder for drawings of the votes, the accumulator and the instances of each
+            image.
+    """
+
+    localizer: Path | None = None
+    top: int = _DEFAULT.top
+    floor: float = _DEFAULT.floor
+    overlap: float = _DEFAULT.overlap
+    min_cells: int = _DEFAULT.min_cells
+    region_overlap: float = _DEFAULT.region_overlap
+    multi_view: bool = False
+    save_votes: Path | None = None
+
+
+@dataclass
+class HoughProposer:
+    """Finds the instances in the masks of a semantic network, or in the foreground.
+
+    Implements ``ImageProposer``.
+
+    Attributes:
+        localizer: predicts the boxes.
+        voting: how votes become instances.
+        semantic: network from images (B, 3, H, W) in [0, 1] to logits (B, 21, H, W); without one
+            the proposer is class-agnostic.
+        semantic_masks: folder of class masks that take the network's place, by image name.
+        views: what the semantic network is averaged over; None sees the image once.
+        save_votes: folder for drawings.
+        device: where the networks are.
+    """
+
+    localizer: Localizer
+    voting: VotingConfig = field(default_factory=VotingConfig)
+    semantic: nn.Module | None = None
+    semantic_masks: Path | None = None
+    views: ViewConfig | None = None
+    save_votes: Path | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    _drawn: int = 0
+
+    def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
+        """Propose instances.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            foreground: (H, W) in [0, 1]; used where there is no semantic network. Where it is None
+                too, the localizer's own foreground takes its place.
+
+        Raises:
+            InputError: there is neither a semantic network nor any foreground.
+        """
+        image = self._image(frame)
+        if self.semantic is not None:
+            probabilities = self._classes(image)
+        else:
+            probabilities = self._two_classes(image, foreground)
+        self._drawn += 1
+        return self._propose(image, frame, probabilities, f"{self._drawn - 1:05d}")
+
+    def propose_image(self, name: str, frame: UInt8Array) -> InstanceProposals:
+        """Propose instances of a named image; see ``ImageProposer``."""
+        image = self._image(frame)
+        if self.semantic_masks is not None:
+            mask = read_semantic_mask(
+                self.semantic_masks, name, (frame.shape[0], frame.shape[1])
+            ).astype(np.int64)
+            probabilities = np.eye(_CLASSES, dtype=np.float32)[np.where(mask < _CLASSES, mask, 0)]
+            probabilities = np.ascontiguousarray(probabilities.transpose(2, 0, 1))
+        elif self.semantic is not None:
+            probabilities = self._classes(image)
+        else:
+            probabilities = self._two_classes(image, None)
+        return self._propose(image, frame, probabilities, name)
+
+    def _propose(
+        self, image: Tensor, frame: UInt8Array, probabilities: FloatArray, name: str
+    ) -> InstanceProposals:
+        stride = self.localizer.stride
+        cells = _by_cells(probabilities, stride)
+        # Classes that no cell votes for cost nothing.
+        present = [k for k in range(1, len(cells)) if (cells[k] >= self.voting.floor).any()]
+        boxes = np.zeros((len(cells) - 1, 4, *cells.shape[1:]), np.float32)
+        if present:
+            predicted = self.localizer.boxes(image, np.ascontiguousarray(cells[present]))
+            if len(predicted) == len(present):
+                boxes[np.array(present) - 1] = predicted
+            elif len(predicted) in (1, len(boxes)):
+                boxes[:] = predicted
+            else:
+                raise InputError(
+                    f"hough: the localizer gives boxes of {len(predicted)} classes, the semantic "
+                    f"network knows {len(boxes)}; give networks of the same classes"
+                )
+        votes, found = find_instances(cells, boxes, self.voting)
+        proposals = instance_proposals(
+            found,
+            probabilities,
+            (cells.shape[1], cells.shape[2]),
+            stride,
+            self.voting,
+            with_labels=len(probabilities) > 2,
+        )
+        if self.save_votes is not None:
+            draw_votes(self.save_votes / f"{name}.png", frame, votes, proposals, stride)
+        return proposals
+
+    def _image(self, frame: UInt8Array) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
+        return tensor.permute(2, 0, 1)[None].float() / 255
+
+    @torch.inference_mode()
+    def _classes(self, image: Tensor) -> FloatArray:
+        """Return class probabilities (21, H, W)."""
+        semantic = self.semantic
+        assert semantic is not None
+
+        def predict(seen: Tensor) -> Tensor:
+            logits: Tensor = semantic(seen)
+            return logits.float().softmax(1)
+
+        if self.views is None:
+            scores = predict(image)
+        else:
+            scores = average_views(predict, image, self.views, transforms=False)
+        probabilities: NDArray[np.float32] = scores[0].cpu().numpy()
+        return probabilities
+
+    def _two_classes(self, image: Tensor, foreground: FloatArray | None) -> FloatArray:
+        if foreground is None:
+            if not isinstance(self.localizer, HeadLocalizer):
+                raise InputError(
+                    "hough: a localisation network alone does not tell which pixels are an "
+                    "object's; give a semantic network with --semantic NAME"
+                )
+            foreground = self.localizer.foreground(image)
+        return np.stack([1 - foreground, foreground]).astype(np.float32)
+
+
+def _by_cells(probabilities: FloatArray, stride: int) -> FloatArray:
+    """Average (L, H, W) over cells: (L, ceil(H / stride), ceil(W / stride))."""
+    height, width = probabilities.shape[1:]
+    tensor = torch.from_numpy(np.ascontiguousarray(probabilities))[None]
+    missing = (0, -width % stride, 0, -height % stride)
+    padded = F.pad(tensor, missing, mode="replicate")
+    cells: FloatArray = F.avg_pool2d(padded, stride)[0].numpy()
+    return cells
+
+
+def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughProposer:
+    """Wire the proposer.
+
+    Without a semantic network or class masks it is class-agnostic.
+
+    Raises:
+        InputError: an option is out of its range, or a file does not hold what it should.
+    """
+    views = ViewConfig() if options.multi_view else None
+    return HoughProposer(
+        localizer=_localizer(options, sources.device, views),
+        voting=VotingConfig(
+            top=options.top,
+            floor=options.floor,
+            overlap=options.overlap,
+            min_cells=options.min_cells,
+            region_overlap=options.region_overlap,
+        ),
+        semantic=sources.semantic,
+        semantic_masks=sources.semantic_masks,
+        views=views,
+        save_votes=options.save_votes,
+        device=sources.device,
+    )
+
+
+def _localizer(options: HoughOptions, device: torch.device, views: ViewConfig | None) -> Localizer:
+    if options.localizer is not None and any(
+        key.startswith("trunk.") for key in read_state_dict(options.localizer)
+    ):
+        return FcrnLocalizer.load(options.localizer, device, views)
+    return HeadLocalizer.load(device, options.localizer)

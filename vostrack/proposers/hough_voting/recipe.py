@@ -1,0 +1,197 @@
+"""How the two FCRNs are trained, for ``vostrack.training.loop``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from vostrack.datasets.augmentation import (
+    AugmentationConfig,
+    apply_augmentation,
+    draw_augmentation,
+)
+from vostrack.errors import InputError
+from vostrack.models.fcrn import Fcrn
+from vostrack.proposers.hough_voting.bootstrapping import (
+    Bootstrapping,
+    bootstrapped_cross_entropy,
+    localization_loss,
+)
+from vostrack.proposers.hough_voting.boxes import cell_centres
+from vostrack.proposers.hough_voting.pictures import Pictures
+from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_targets
+
+__all__ = ["FcrnOptions", "LocalizationRecipe", "SemanticRecipe", "class_transforms"]
+
+
+@dataclass(frozen=True)
+class FcrnOptions:
+    """How. The defaults are those of the first author's later networks.
+
+    Attributes:
+        batch: crops per step.
+        crop: side of the square crops, pixels.
+        learning_rate: of SGD at the start; twice that for biases.
+        bootstrapping: which pixels of a crop are learnt from; None for all.
+        size_exponent: of the weights by size (localisation only), 0 for none.
+        augmentation: what a crop may go through.
+    """
+
+    batch: int = 16
+    crop: int = 500
+    learning_rate: float = 1.6e-3
+    bootstrapping: Bootstrapping | None = field(default_factory=Bootstrapping)
+    size_exponent: float = 0.5
+    augmentation: AugmentationConfig = field(
+        default_factory=lambda: AugmentationConfig(
+            scale=(0.7, 1.3), rotation=0, shift=0, flip=0.5, identity=0
+        )
+    )
+
+
+class _FcrnRecipe:
+    def __init__(
+        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+    ) -> None:
+        self.network = network
+        self.pictures = pictures
+        self.options = options or FcrnOptions()
+        self.stride = int(network.config.output_stride)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the weights, and the biases with twice the rate and without decay."""
+        rate = self.options.learning_rate
+        named = list(self.network.named_parameters())
+        return [
+            {"params": [p for n, p in named if not n.endswith("bias")], "lr": rate},
+            {
+                "params": [p for n, p in named if n.endswith("bias")],
+                "lr": 2 * rate,
+                "weight_decay": 0.0,
+            },
+        ]
+
+    def _crop(self, image: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        height, width = labels.shape
+        u = torch.rand(2, generator=generator).tolist()
+        side = self.options.crop
+        params = draw_augmentation(self.options.augmentation, generator)
+        # Centres are drawn such that no more of the crop than need be lies outside the picture.
+        center = tuple(
+            size / 2 + (share - 0.5) * max(0.0, size - side / params.scale)
+            for size, share in ((width, u[0]), (height, u[1]))
+        )
+        return apply_augmentation(
+            image.float() / 255,
+            labels,
+            params,
+            center=(center[0], center[1]),
+            size=(side, side),
+        )
+
+    def _index(self, generator: Generator) -> int:
+        return int(torch.randint(len(self.pictures), (1,), generator=generator))
+
+
+class SemanticRecipe(_FcrnRecipe):
+    """Cross-entropy over the hard pixels, at the resolution of the prediction.
+
+    Implements ``vostrack.training.loop.Recipe``.
+
+    Args:
+        network: with one output for each class.
+        pictures: what it learns from.
+        options: how.
+    """
+
+    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
+        """Draw a batch of crops."""
+        images, targets = [], []
+        for _ in range(self.options.batch):
+            picture = self.pictures[self._index(generator)]
+            image, classes = self._crop(picture.image, picture.classes, generator)
+            images.append(image)
+            targets.append(cell_labels(classes, self.stride))
+        return {"image": torch.stack(images), "target": torch.stack(targets)}
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the semantic loss."""
+        logits = self.network(batch["image"].contiguous(memory_format=torch.channels_last))
+        rule = self.options.bootstrapping
+        return {"semantic": bootstrapped_cross_entropy(logits, batch["target"], rule)}
+
+
+class LocalizationRecipe(_FcrnRecipe):
+    """Smooth L1 of the boxes of the pixels' own instances, in the channels of their class.
+
+    Implements ``vostrack.training.loop.Recipe``.
+
+    Args:
+        network: with four outputs for each class but the background.
+        pictures: what it learns from.
+        options: how.
+
+    Raises:
+        InputError: the pictures know no instances.
+    """
+
+    def __init__(
+        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+    ) -> None:
+        super().__init__(network, pictures, options)
+        if not pictures.instance_classes:
+            raise InputError(
+                "localisation needs instances, and this layout has none; take voc, sbd, cityscapes "
+                "or davis"
+            )
+
+    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
+        """Draw a batch of crops."""
+        images, boxes, labels = [], [], []
+        for _ in range(self.options.batch):
+            picture = self.pictures[self._index(generator)]
+            assert picture.ids is not None
+            image, ids = self._crop(picture.image, picture.ids, generator)
+            targets = instance_targets(ids, self.stride)
+            images.append(image)
+            boxes.append(targets.boxes)
+            labels.append(picture.labels[targets.ids] * (targets.ids != VOID))
+        height, width = labels[0].shape
+        return {
+            "image": torch.stack(images),
+            "boxes": torch.stack(boxes),
+            "labels": torch.stack(labels),
+            "centres": cell_centres(height, width, self.stride),
+        }
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the localisation loss."""
+        prediction = self.network(batch["image"].contiguous(memory_format=torch.channels_last))
+        loss = localization_loss(
+            class_transforms(prediction, batch["labels"]),
+            batch["boxes"],
+            batch["labels"] > 0,
+            batch["centres"],
+            rule=self.options.bootstrapping,
+            size_exponent=self.options.size_exponent,
+        )
+        return {"localization": loss}
+
+
+def class_transforms(prediction: Tensor, labels: Tensor) -> Tensor:
+    """Pick the four channels of each pixel's class.
+
+    Args:
+        prediction: (B, 4 K, h, w).
+        labels: (B, h, w) int64 in 0..K; the channels of class 1 where it is 0.
+
+    Returns:
+        (B, 4, h, w).
+    """
+    batch, _, height, width = prediction.shape
+    by_class = prediction.reshape(batch, -1, 4, height, width)
+    index = (labels - 1).clamp(min=0)[:, None, None].expand(-1, 1, 4, -1, -1)
+    return by_class.gather(1, index)[:, 0]

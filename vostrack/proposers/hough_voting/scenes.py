@@ -1,0 +1,213 @@
+"""Training pictures with several instances: objects cut out and pasted beside one another.
+
+Videos with one annotated object each hold no example of what is hard, two objects of a kind that
+touch. Pasting makes them: from the same video as often as from another one, in front or behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vostrack.datasets import Sequence as VideoSequence
+from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
+from vostrack.errors import InputError
+from vostrack.proposers.hough_voting.targets import VOID
+
+__all__ = ["Mixture", "PastedScenes", "PictureSource", "SyntheticScenes"]
+
+UInt8Array = NDArray[np.uint8]
+Picture = tuple[UInt8Array, UInt8Array]
+
+_MIN_PIXELS = 150
+
+
+class PictureSource(Protocol):
+    """Draws pictures: image (S, S, 3) uint8 RGB and instance ids (S, S) uint8, 255 void."""
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """Draw one picture; the generator is the only source of chance."""
+        ...
+
+
+@dataclass(frozen=True)
+class SyntheticScenes:
+    """Single frames of made clips with two to five objects.
+
+    Attributes:
+        size: side of the pictures, pixels.
+        first_seed: of the scenes; those that judge must have seeds that training never draws.
+        seeds: how many different scenes there are.
+    """
+
+    size: int = 320
+    first_seed: int = 0
+    seeds: int = 100_000
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """Draw one picture."""
+        scene = SyntheticScene(
+            size=(self.size, self.size),
+            frames=21,
+            objects=int(rng.integers(2, 6)),
+            seed=self.first_seed + int(rng.integers(self.seeds)),
+            object_size=float(rng.uniform(0.1, 0.28)),
+        )
+        return SceneRenderer(draw_scene(scene)).render(int(rng.integers(4, 17)))
+
+
+class PastedScenes:
+    """Frames of annotated videos, with up to three more of their objects pasted in.
+
+    Args:
+        sequences: the videos.
+        size: side of the pictures, pixels.
+
+    Raises:
+        InputError: no frame is annotated.
+    """
+
+    def __init__(self, sequences: Iterable[VideoSequence], size: int = 320) -> None:
+        self.size = size
+        self._videos: list[list[tuple[Path, Path, bool]]] = []
+        for sequence in sequences:
+            items = [
+                (frame, annotation, sequence.semantics == "ids")
+                for frame, annotation in zip(sequence.frames, sequence.annotations, strict=True)
+                if annotation is not None
+            ]
+            if items:
+                self._videos.append(items)
+        if not self._videos:
+            raise InputError("localizer training: none of the sequences has an annotated frame")
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """Draw one picture."""
+        video = self._videos[rng.integers(len(self._videos))]
+        frame, ids = _read(*video[rng.integers(len(video))])
+        extent = _extent((ids > 0) & (ids != VOID))
+        reach = float(rng.uniform(0.15, 0.9)) * self.size
+        place = rng.uniform(0.25, 0.75, 2) * self.size
+        image, ids = _lay(frame, ids, extent, reach, place, self.size, bool(rng.random() < 0.5))
+        image, ids = image.copy(), ids.copy()
+        for _ in range(int(rng.choice(4, p=[0.15, 0.35, 0.3, 0.2]))):
+            source = video if rng.random() < 0.5 else self._videos[rng.integers(len(self._videos))]
+            self._paste(image, ids, source, rng)
+        return image, _renumber(ids)
+
+    def _paste(
+        self,
+        image: UInt8Array,
+        ids: UInt8Array,
+        video: Sequence[tuple[Path, Path, bool]],
+        rng: np.random.Generator,
+    ) -> None:
+        """Paste one more object, usually so that it touches one that is there."""
+        frame, theirs = _read(*video[int(rng.integers(len(video)))])
+        present = np.setdiff1d(np.unique(theirs), [0, VOID])
+        if not len(present):
+            return
+        mask = (theirs == rng.choice(present)).astype(np.uint8)
+        inside = (ids > 0) & (ids != VOID)
+        x0, y0, x1, y1 = _extent(inside)
+        reach = max(x1 - x0, y1 - y0) * float(rng.uniform(0.4, 1.2))
+        reach = float(np.clip(reach, 40, self.size))
+        middle = np.array([x0 + x1, y0 + y1]) / 2
+        angle = rng.uniform(0, 2 * np.pi)
+        away = rng.uniform(0.15, 0.5) * (np.array([x1 - x0, y1 - y0]) + reach)
+        place = middle + away * [np.cos(angle), np.sin(angle)]
+        if rng.random() < 0.2:
+            place = rng.uniform(0, self.size, 2)
+        flip = bool(rng.random() < 0.5)
+        pasted, shape = _lay(frame, mask, _extent(mask > 0), reach, place, self.size, flip)
+        shape = (shape == 1).astype(np.uint8)
+        if rng.random() < 0.4:
+            shape[inside] = 0
+        share = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), 0.8)[..., None]
+        image[:] = np.rint(share * pasted + (1 - share) * image).astype(np.uint8)
+        ids[shape > 0] = ids[ids != VOID].max() + 1
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Draws from one source or another.
+
+    Attributes:
+        sources: where from.
+        shares: how often each, positive.
+    """
+
+    sources: tuple[PictureSource, ...]
+    shares: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """Draw one picture."""
+        shares = np.array(self.shares) / sum(self.shares)
+        return self.sources[int(rng.choice(len(shares), p=shares))].draw(rng)
+
+
+def _read(frame: Path, annotation: Path, with_ids: bool) -> Picture:
+    with Image.open(frame) as image:
+        pixels = np.array(image.convert("RGB"))
+    with Image.open(annotation) as image:
+        values = np.array(image)
+    return pixels, values.astype(np.uint8) if with_ids else (values > 0).astype(np.uint8)
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Return x0, y0, x1, y1 of the mask; the whole picture where it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0, 0.0, float(mask.shape[1]), float(mask.shape[0])
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def _lay(
+    image: UInt8Array,
+    ids: UInt8Array,
+    extent: tuple[float, float, float, float],
+    reach: float,
+    place: NDArray[np.float64],
+    size: int,
+    flip: bool,
+) -> Picture:
+    """Scale the extent's longer side to ``reach`` and lay its middle on ``place`` (x, y)."""
+    x0, y0, x1, y1 = extent
+    scale = reach / max(x1 - x0, y1 - y0, 1.0)
+    across = -scale if flip else scale
+    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+    matrix = np.array(
+        [
+            [across, 0, place[0] - across * middle_x],
+            [0, scale, place[1] - scale * middle_y],
+        ]
+    )
+    if scale < 0.5:
+        # Bilinear sampling of a much larger picture would skip pixels.
+        image = np.asarray(cv2.blur(image, (round(1 / scale),) * 2), np.uint8)
+    warped = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    numbers = cv2.warpAffine(
+        ids, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+    )
+    return np.asarray(warped, np.uint8), np.asarray(numbers, np.uint8)
+
+
+def _renumber(ids: UInt8Array) -> UInt8Array:
+    """Number what is large enough 1, 2, ...; the rest is void."""
+    table = np.zeros(256, np.uint8)
+    counts = np.bincount(ids.ravel(), minlength=256)
+    present = [k for k in range(1, VOID) if counts[k]]
+    table[present] = VOID
+    large = [k for k in present if counts[k] >= _MIN_PIXELS]
+    table[large] = np.arange(1, len(large) + 1)
+    table[VOID] = VOID
+    return np.asarray(table[ids], np.uint8)

@@ -1,0 +1,92 @@
+"""Mode search among the boxes that pixels vote for, with trace-back of who voted for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+
+__all__ = ["Clusters", "suppress", "suppress_sorted_numpy"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """P votes in K clusters.
+
+    Attributes:
+        kept: (K,) the vote that each cluster grew from, best first.
+        owners: (P,) the cluster of each vote, in 0..K-1.
+    """
+
+    kept: IntArray
+    owners: IntArray
+
+    def __len__(self) -> int:
+        """Return K."""
+        return len(self.kept)
+
+
+def suppress(boxes: NDArray[np.floating], scores: NDArray[np.floating], overlap: float) -> Clusters:
+    """Do greedy non-maximum suppression and tell for each box which one suppressed it.
+
+    The best box is kept and takes all boxes whose intersection over union with it exceeds
+    ``overlap``; then the best of the rest, until none is left (Wu et al. 2016, section 2.1, steps
+    4 and 5). Equal scores: the first in order. Uses numba where it is installed.
+
+    Args:
+        boxes: (P, 4) x0, y0, x1, y1, no side negative.
+        scores: (P,).
+        overlap: in [0, 1).
+
+    Raises:
+        InputError: the shapes do not fit, a value is not finite, a box ends before it begins, or
+            the overlap is out of range.
+    """
+    boxes64 = np.ascontiguousarray(boxes, dtype=np.float64)
+    if boxes64.shape != (len(scores), 4):
+        raise InputError(
+            f"votes: expected boxes (P, 4) for {len(scores)} scores, got {boxes64.shape}"
+        )
+    if not 0 <= overlap < 1:
+        raise InputError(f"overlap: expected a value in [0, 1), got {overlap}")
+    if not (np.isfinite(boxes64).all() and np.isfinite(scores).all()):
+        raise InputError("votes: expected finite boxes and scores, got NaN or infinity")
+    if (boxes64[:, 2:] < boxes64[:, :2]).any():
+        raise InputError("votes: expected boxes x0, y0, x1, y1, got one that ends before it begins")
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    if find_spec("numba") is None:
+        picked, sorted_owners = suppress_sorted_numpy(boxes64[order], overlap)
+    else:
+        from vostrack.proposers.hough_voting.numba_loops import suppress_sorted
+
+        picked, sorted_owners = suppress_sorted(boxes64[order], overlap)
+    owners = np.empty_like(sorted_owners)
+    owners[order] = sorted_owners
+    return Clusters(order[picked], owners)
+
+
+def suppress_sorted_numpy(boxes: FloatArray, overlap: float) -> tuple[IntArray, IntArray]:
+    """Suppress boxes (P, 4) that come best first: one vectorised step for each that is kept."""
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    owners = np.empty(len(boxes), dtype=np.int64)
+    kept: list[int] = []
+    waiting = np.arange(len(boxes))
+    while len(waiting):
+        best, others = waiting[0], boxes[waiting]
+        size = np.minimum(others[:, 2:], boxes[best, 2:]) - np.maximum(
+            others[:, :2], boxes[best, :2]
+        )
+        common = size.clip(min=0).prod(axis=1)
+        taken = common > overlap * (areas[waiting] + areas[best] - common)
+        taken[0] = True
+        owners[waiting[taken]] = len(kept)
+        kept.append(int(best))
+        waiting = waiting[~taken]
+    return np.array(kept, dtype=np.int64), owners

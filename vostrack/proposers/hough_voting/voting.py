@@ -1,0 +1,256 @@
+"""From class scores and the boxes that pixels vote for to instances (Wu et al. 2016, section 2.1).
+
+Everything here happens on the grid of cells that the networks give; ``fullsize`` brings the result
+to the pixels of the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.proposers.hough_voting.suppression import suppress
+
+__all__ = ["ClassVotes", "VotingConfig", "accumulate", "cast_votes", "find_instances", "top_masks"]
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class VotingConfig:
+    """How votes become instances. The paper gives neither n nor the overlaps.
+
+    Attributes:
+        top: n of the top-n masks: the k-th mask of a class holds the cells where the class is
+            among the k best. At most the number of classes without the background.
+        floor: a cell with a lower probability of the class is in none of its masks.
+        overlap: boxes belong together from an intersection over union of more than this.
+        adopt: a cell whose own cluster is dropped goes to the cluster whose box overlaps its own
+            most, if by more than this; 1 drops such cells.
+        min_cells: smaller clusters are dropped.
+        region_overlap: an instance is dropped when a better one of its class holds more than this
+            share of its cells.
+        max_instances: of an image, the most probable ones.
+    """
+
+    top: int = 2
+    floor: float = 0.05
+    overlap: float = 0.5
+    adopt: float = 0.2
+    min_cells: int = 6
+    region_overlap: float = 0.3
+    max_instances: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        for name in ("floor", "adopt", "region_overlap"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+        if not 0 <= self.overlap < 1:
+            raise InputError(f"overlap: expected a value in [0, 1), got {self.overlap}")
+        for name in ("top", "min_cells", "max_instances"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ClassVotes:
+    """The votes of one top-n mask of one class, and what became of them.
+
+    Attributes:
+        label: the class.
+        rank: the mask holds the cells where the class is among the ``rank`` best.
+        rows: (P,) of the voting cells.
+        columns: (P,).
+        boxes: (P, 4) float32, x0, y0, x1, y1 in pixels: the votes.
+        scores: (P,) float32, probability of the class.
+        owners: (P,) the cluster of each vote, 0..K-1; -1 where it was dropped.
+        confidences: (K,) float32, the mean score of each cluster.
+        modes: (K,) the vote that each cluster grew from.
+    """
+
+    label: int
+    rank: int
+    rows: IntArray
+    columns: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    owners: IntArray
+    confidences: FloatArray
+    modes: IntArray
+
+    def cells(self, cluster: int, shape: tuple[int, int]) -> BoolArray:
+        """Return the cells of a cluster as a mask of that shape (h, w)."""
+        mask = np.zeros(shape, dtype=np.bool_)
+        chosen = self.owners == cluster
+        mask[self.rows[chosen], self.columns[chosen]] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class _Hypothesis:
+    """One cluster as an instance: where its votes are, and which cells are its own."""
+
+    votes: ClassVotes
+    cluster: int
+    mask: BoolArray
+
+    @property
+    def confidence(self) -> float:
+        return float(self.votes.confidences[self.cluster])
+
+
+def top_masks(probabilities: FloatArray, label: int, top: int, floor: float) -> BoolArray:
+    """Return the masks of a class by rank.
+
+    Args:
+        probabilities: (L, h, w), background first.
+        label: in 1..L-1.
+        top: n.
+        floor: lowest probability.
+
+    Returns:
+        (min(n, L - 1), h, w): cells where at most 0, 1, ... classes are better.
+    """
+    own = probabilities[label]
+    better = (probabilities > own).sum(axis=0)
+    ranks = np.arange(min(top, len(probabilities) - 1))
+    return np.asarray((better <= ranks[:, None, None]) & (own >= floor))
+
+
+def cast_votes(
+    scores: FloatArray,
+    boxes: FloatArray,
+    mask: BoolArray,
+    label: int,
+    rank: int,
+    config: VotingConfig,
+) -> ClassVotes:
+    """Let the cells of one mask vote, and gather the votes into clusters.
+
+    Args:
+        scores: (h, w) probability of the class.
+        boxes: (4, h, w) x0, y0, x1, y1 in pixels.
+        mask: (h, w) the cells that vote.
+        label: the class, for the result.
+        rank: of the mask, for the result.
+        config: overlaps and sizes.
+    """
+    rows, columns = np.nonzero(mask)
+    own = np.ascontiguousarray(boxes[:, rows, columns].T, dtype=np.float32)
+    weights = scores[rows, columns].astype(np.float32)
+    clusters = suppress(own, weights, config.overlap)
+    sizes = np.bincount(clusters.owners, minlength=len(clusters))
+    large = np.flatnonzero(sizes >= config.min_cells)
+    place = np.full(len(clusters) + 1, -1, dtype=np.int64)
+    place[large] = np.arange(len(large))
+    owners = place[clusters.owners]
+    modes = clusters.kept[large]
+    owners = _adopt(own, owners, own[modes], config.adopt)
+    sums = np.bincount(owners[owners >= 0], weights[owners >= 0], minlength=len(large))
+    counts = np.bincount(owners[owners >= 0], minlength=len(large))
+    means = (sums / np.maximum(counts, 1)).astype(np.float32)
+    return ClassVotes(label, rank, rows, columns, own, weights, owners, means, modes)
+
+
+def _adopt(boxes: FloatArray, owners: IntArray, modes: FloatArray, least: float) -> IntArray:
+    """Give votes without an owner to the mode (K, 4) that overlaps them most."""
+    stray = np.flatnonzero(owners < 0)
+    if not len(stray) or not len(modes):
+        return owners
+    low = np.maximum(boxes[stray, None, :2], modes[None, :, :2])
+    high = np.minimum(boxes[stray, None, 2:], modes[None, :, 2:])
+    common = (high - low).clip(min=0).prod(axis=2)
+    area, other = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes[stray], modes))
+    overlap = common / np.maximum(area[:, None] + other - common, 1e-9)
+    best = overlap.argmax(axis=1)
+    adopted = owners.copy()
+    adopted[stray] = np.where(overlap.max(axis=1) > least, best, -1)
+    return adopted
+
+
+def find_instances(
+    probabilities: FloatArray, boxes: FloatArray, config: VotingConfig | None = None
+) -> tuple[list[ClassVotes], list[tuple[ClassVotes, int]]]:
+    """Find the instances of all classes.
+
+    Args:
+        probabilities: (L, h, w) in [0, 1], background first.
+        boxes: (L - 1, 4, h, w), the votes of every cell for each class, or (1, 4, h, w), the same
+            for all; x0, y0, x1, y1 in pixels.
+        config: how.
+
+    Returns:
+        All votes that were cast, and the instances that are left: the votes and the cluster among
+        them, best first.
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+    config = config or VotingConfig()
+    shape = probabilities.shape[1:]
+    if boxes.shape not in ((len(probabilities) - 1, 4, *shape), (1, 4, *shape)):
+        raise InputError(
+            f"voting: expected boxes ({len(probabilities) - 1} or 1, 4, {shape[0]}, {shape[1]}) "
+            f"for probabilities {probabilities.shape}, got {boxes.shape}"
+        )
+    cast: list[ClassVotes] = []
+    kept: list[_Hypothesis] = []
+    for label in range(1, len(probabilities)):
+        votes = [
+            cast_votes(
+                probabilities[label], boxes[min(label, len(boxes)) - 1], mask, label, k, config
+            )
+            for k, mask in enumerate(top_masks(probabilities, label, config.top, config.floor), 1)
+            if mask.any()
+        ]
+        cast += votes
+        kept += _suppress_regions(votes, (shape[0], shape[1]), config.region_overlap)
+    kept.sort(key=lambda h: -h.confidence)
+    return cast, [(h.votes, h.cluster) for h in kept[: config.max_instances]]
+
+
+def _suppress_regions(
+    cast: list[ClassVotes], shape: tuple[int, int], limit: float
+) -> list[_Hypothesis]:
+    """Keep the best of each set of instances of one class that lie on one another."""
+    found = [
+        _Hypothesis(votes, cluster, votes.cells(cluster, shape))
+        for votes in cast
+        for cluster in range(len(votes.modes))
+    ]
+    found.sort(key=lambda h: -h.confidence)
+    kept: list[_Hypothesis] = []
+    for one in found:
+        area = int(one.mask.sum())
+        if all(int((one.mask & other.mask).sum()) <= limit * area for other in kept):
+            kept.append(one)
+    return kept
+
+
+def accumulate(votes: ClassVotes, shape: tuple[int, int], stride: float) -> FloatArray:
+    """Draw the Hough-like map: every vote adds its score where it sees the centre of its instance.
+
+    Args:
+        votes: of one mask.
+        shape: (h, w) of the map, in cells.
+        stride: pixels per cell.
+
+    Returns:
+        (h, w) float32. Centres outside the grid are left out.
+    """
+    middle = (votes.boxes[:, :2] + votes.boxes[:, 2:]) / (2 * stride)
+    columns, rows = np.floor(middle).astype(np.int64).T
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    votes_map = np.zeros(shape, dtype=np.float32)
+    np.add.at(votes_map, (rows[inside], columns[inside]), votes.scores[inside])
+    return votes_map
