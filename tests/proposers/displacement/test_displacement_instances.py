@@ -1,0 +1,236 @@
+"""Following fields, centres, assignment, spreading and selection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.proposers.displacement.centres import (
+    CellInstances,
+    CentreConfig,
+    find_instances,
+    follow_field,
+)
+from vostrack.proposers.displacement.selection import (
+    SelectionConfig,
+    score_maps,
+    select_instances,
+    spread_scores,
+)
+
+HEIGHT, WIDTH = 40, 56
+
+
+def discs(*circles: tuple[int, int, int], class_ids: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+    """Label map and the field that points to the centre of each disc (y, x, radius)."""
+    rows, columns = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    labels = torch.zeros(HEIGHT, WIDTH, dtype=torch.int64)
+    field = torch.zeros(2, HEIGHT, WIDTH)
+    for index, (y, x, radius) in enumerate(circles):
+        inside = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+        labels[inside] = class_ids[index] if class_ids else 1
+        field[0][inside] = (y - rows[inside]).float()
+        field[1][inside] = (x - columns[inside]).float()
+    return field, labels
+
+
+TOUCHING = ((20, 16, 12), (20, 41, 12))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.25])
+def test_a_radial_field_gives_back_its_centres(strength: float) -> None:
+    """Also where the network points only part of the way: that is what moving again is for."""
+    field, labels = discs(*TOUCHING)
+    instances = find_instances(field * strength, labels)
+    assert instances.classes.tolist() == [1, 1]
+    rests = follow_field(field * strength, labels > 0, 100)
+    numbers = torch.from_numpy(instances.numbers)[labels > 0]
+    for number in (1, 2):
+        y, x, _ = TOUCHING[number - 1]
+        mean = rests[numbers == number].mean(0)
+        torch.testing.assert_close(mean, torch.tensor([float(y), float(x)]), atol=0.2, rtol=0)
+
+
+def test_touching_discs_are_split_where_they_touch() -> None:
+    field, labels = discs(*TOUCHING)
+    instances = find_instances(field, labels)
+    left = instances.numbers[:, : WIDTH // 2]
+    right = instances.numbers[:, WIDTH // 2 + 2 :]
+    assert set(np.unique(left)) == {0, 1}
+    assert set(np.unique(right)) == {0, 2}
+    np.testing.assert_array_equal(instances.numbers > 0, labels.numpy() > 0)
+
+
+def test_one_field_of_two_classes_gives_an_instance_of_each() -> None:
+    field, labels = discs((20, 28, 15))
+    labels[:, 28:] *= 7
+    instances = find_instances(field, labels)
+    assert instances.classes.tolist() == [1, 7]
+    np.testing.assert_array_equal(instances.numbers == 2, labels.numpy() == 7)
+
+
+def test_background_and_void_are_no_instances() -> None:
+    field, labels = discs((20, 28, 10))
+    labels[:, :4] = 255
+    instances = find_instances(field, labels)
+    assert instances.classes.tolist() == [1]
+    np.testing.assert_array_equal(instances.numbers > 0, labels.numpy() == 1)
+
+
+def test_an_object_without_a_centre_of_its_own_is_found_where_its_cells_rest() -> None:
+    """A ring points into its hole, where no cell is near a centre; a far disc must not take it."""
+    field, labels = discs((20, 16, 14), (20, 46, 6))
+    rows, columns = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    labels[(rows - 20) ** 2 + (columns - 16) ** 2 < 81] = 0
+    instances = find_instances(field, labels)
+    assert sorted(np.bincount(instances.numbers.ravel())[1:].tolist()) == sorted(
+        [int((labels[:, :33] > 0).sum()), int((labels[:, 33:] > 0).sum())]
+    )
+
+
+def test_moving_follows_equation_11_step_by_step() -> None:
+    generator = torch.Generator().manual_seed(0)
+    field = torch.randn(2, 9, 11, generator=generator)
+    inside = torch.ones(9, 11, dtype=torch.bool)
+    rests = follow_field(field, inside, 3).reshape(9, 11, 2)
+    for y, x in ((0, 0), (4, 5), (8, 10), (2, 9)):
+        point = np.array([y, x], dtype=np.float64)
+        for _ in range(3):
+            low = np.floor(point).astype(int)
+            high = np.minimum(low + 1, [8, 10])
+            part = point - low
+            step = np.zeros(2)
+            for axis in range(2):
+                values = field[axis].double().numpy()
+                top = values[low[0], low[1]] * (1 - part[1]) + values[low[0], high[1]] * part[1]
+                end = values[high[0], low[1]] * (1 - part[1]) + values[high[0], high[1]] * part[1]
+                step[axis] = top * (1 - part[0]) + end * part[0]
+            point = np.clip(point + step, 0, [8, 10])
+        np.testing.assert_allclose(rests[y, x].numpy(), point, atol=1e-4)
+
+
+def test_weak_centres_give_their_cells_to_a_strong_one() -> None:
+    field, labels = discs((20, 20, 12))
+    field[:, 20, 31] = torch.tensor([0.0, 0.0])
+    field[:, 20, 30] = torch.tensor([0.0, 1.0])
+    alone = find_instances(field, labels, CentreConfig(min_cells=0))
+    merged = find_instances(field, labels, CentreConfig(min_cells=8))
+    assert len(alone.classes) > 1
+    assert merged.classes.tolist() == [1]
+
+
+def cell_instances(field: Tensor, labels: Tensor) -> CellInstances:
+    return find_instances(field, labels)
+
+
+def enlarged(labels: Tensor) -> tuple[Tensor, Tensor]:
+    full = labels.repeat_interleave(4, 0).repeat_interleave(4, 1)
+    probabilities = torch.stack([(full == k).float() for k in range(8)])
+    return full, probabilities
+
+
+def test_score_maps_are_class_probabilities_inside_the_instance() -> None:
+    field, labels = discs(*TOUCHING, class_ids=(2, 5))
+    instances = cell_instances(field, labels)
+    probabilities = torch.rand(8, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    maps = score_maps(instances, probabilities)
+    for index, class_id in enumerate(instances.classes.tolist()):
+        own = torch.from_numpy(instances.numbers == index + 1)
+        torch.testing.assert_close(maps[index], torch.where(own, probabilities[class_id], 0.0))
+
+
+def test_every_pixel_of_the_mask_goes_to_one_instance() -> None:
+    field, labels = discs(*TOUCHING)
+    instances = cell_instances(field, labels)
+    full, probabilities = enlarged(labels)
+    maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
+    result = select_instances(maps, instances.classes, full, probabilities, SelectionConfig())
+    assert len(result) == 2
+    assert int(result.masks.sum(0).max()) == 1
+    np.testing.assert_array_equal(result.masks.any(0), full.numpy() > 0)
+    left = next(k for k in range(2) if result.masks[k, 80, 64])
+    x0, y0, x1, y1 = result.boxes[left].tolist()
+    assert (y0, y1) == (32, 132)
+    assert x0 == 16
+    assert 112 <= x1 <= 118
+
+
+def test_the_walk_carries_scores_over_unassigned_cells_but_not_over_a_boundary() -> None:
+    boundary = torch.zeros(HEIGHT, WIDTH)
+    boundary[:, 28] = 1
+    maps = torch.zeros(2, HEIGHT, WIDTH)
+    maps[0, 10:30, 8:20] = 1
+    maps[1, 10:30, 32:48] = 1
+    spread = spread_scores(maps, boundary, SelectionConfig(margin=12))
+    assert float(spread[0, 20, 24]) > 0.01
+    assert float(spread[0, :, 29:].max()) < 1e-6
+    assert float(spread[1, :, :28].max()) < 1e-6
+    assert float(spread.min()) >= -1e-6
+    assert float(spread.max()) <= 1 + 1e-5
+
+
+def test_boundary_cells_score_nothing_at_the_start() -> None:
+    from vostrack.refine.random_walk import RandomWalkConfig
+
+    maps = torch.ones(1, 12, 12)
+    boundary = torch.rand(12, 12, generator=torch.Generator().manual_seed(0))
+    still = SelectionConfig(walk=RandomWalkConfig(steps=0))
+    torch.testing.assert_close(spread_scores(maps, boundary, still)[0], 1 - boundary)
+
+
+@pytest.mark.parametrize("edges", ["mask", "walk"])
+def test_scores_rank_by_probability_and_size(edges: str) -> None:
+    field, labels = discs((20, 14, 12), (20, 45, 6), class_ids=(2, 3))
+    instances = cell_instances(field, labels)
+    full, probabilities = enlarged(labels)
+    probabilities *= 0.8
+    maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
+    config = SelectionConfig(edges=edges, half_score=0.02)  # type: ignore[arg-type]  # its values
+    result = select_instances(maps, instances.classes, full, probabilities, config)
+    assert result.labels.tolist() == [2, 3]
+    share = result.masks[0].mean()
+    mean = float(probabilities[2].numpy()[result.masks[0]].mean())
+    assert float(result.scores[0]) == pytest.approx(mean * share / (share + 0.02), rel=1e-4)
+
+
+def test_walk_edges_leave_out_what_scores_below_the_background() -> None:
+    maps = torch.zeros(1, 10, 10)
+    maps[0, :, :5], maps[0, :, 5:8] = 1.0, 0.2
+    labels = torch.ones(10, 10, dtype=torch.int64)
+    config = SelectionConfig(edges="walk", min_pixels=1)
+    result = select_instances(maps, np.array([1]), labels, torch.ones(2, 10, 10), config)
+    np.testing.assert_array_equal(result.masks[0], (maps[0] > 0.25).numpy())
+
+
+def test_split_makes_an_instance_of_every_connected_piece() -> None:
+    maps = torch.zeros(1, 20, 20)
+    labels = torch.zeros(20, 20, dtype=torch.int64)
+    labels[2:8, 2:18] = 1
+    labels[12:18, 2:10] = 1
+    maps[0][labels > 0] = 1
+    one_hot = torch.stack([(labels == k).float() for k in range(2)])
+    whole = SelectionConfig(min_pixels=10)
+    assert len(select_instances(maps, np.array([1]), labels, one_hot, whole)) == 1
+    split = SelectionConfig(min_pixels=10, split=True)
+    assert len(select_instances(maps, np.array([1]), labels, one_hot, split)) == 2
+    large = SelectionConfig(min_pixels=60, split=True)
+    assert len(select_instances(maps, np.array([1]), labels, one_hot, large)) == 1
+    first = SelectionConfig(min_pixels=10, split=True, max_proposals=1)
+    result = select_instances(maps, np.array([1]), labels, one_hot, first)
+    assert int(result.masks.sum()) == 6 * 16
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(InputError, match="field"):
+        find_instances(torch.zeros(2, 4, 4), torch.zeros(4, 5, dtype=torch.int64))
+    with pytest.raises(InputError, match="centre"):
+        CentreConfig(centre=0)
+    with pytest.raises(InputError, match="edges"):
+        SelectionConfig(edges="round")  # type: ignore[arg-type]  # what a user may type
+    with pytest.raises(InputError, match="min_pixels"):
+        SelectionConfig(min_pixels=0)
+    with pytest.raises(InputError, match="background"):
+        SelectionConfig(background=2)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
+from vostrack.proposers.displacement.networks import (
+    DisplacementNet,
+    FieldAndBoundary,
+    save_displacement_net,
+)
+from vostrack.proposers.displacement.proposer import (
+    DisplacementConfig,
+    DisplacementOptions,
+    DisplacementProposer,
+    build_displacement,
+)
+from vostrack.proposers.sources import ImageProposer, ProposerSources
+
+HEIGHT, WIDTH = 120, 200
+CENTRES = ((60, 60), (60, 140))
+FRAME = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+
+class PointsHome(DisplacementNet):
+    """Points to the nearer of two centres, as a trained network would; no boundaries."""
+
+    def field_and_boundary(self, labels: Tensor) -> FieldAndBoundary:
+        height, width = labels.shape[1] // 4, labels.shape[2] // 4
+        rows, columns = torch.meshgrid(
+            torch.arange(float(height)), torch.arange(float(width)), indexing="ij"
+        )
+        fields = torch.stack(
+            [
+                torch.stack([y / HEIGHT * height - rows, x / WIDTH * width - columns])
+                for y, x in CENTRES
+            ]
+        )
+        nearer = fields.norm(dim=1).argmin(0)
+        field = torch.where(nearer == 0, fields[0], fields[1])
+        return FieldAndBoundary(field[None], torch.zeros(1, 1, height, width))
+
+
+class PaintsClass(nn.Module):
+    """Gives the touching discs one class, surely."""
+
+    def __init__(self, class_id: int) -> None:
+        super().__init__()
+        self.class_id = class_id
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits = torch.zeros(1, 21, *image.shape[-2:])
+        inside = torch.from_numpy(touching())
+        logits[0, 0] = 20 * (~inside).float()
+        logits[0, self.class_id] = 20 * inside.float()
+        return logits
+
+
+def touching() -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    inside = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
+    for y, x in CENTRES:
+        inside |= (rows - y) ** 2 + (columns - x) ** 2 <= 41**2
+    return inside
+
+
+@pytest.mark.parametrize("boundaries", [False, True])
+def test_touching_objects_of_a_foreground_come_apart(boundaries: bool) -> None:
+    proposer = DisplacementProposer(
+        PointsHome(), config=DisplacementConfig(longest=200, boundaries=boundaries)
+    )
+    result = proposer.propose(FRAME, touching().astype(np.float32))
+    assert len(result) == 2
+    assert result.labels.tolist() == [0, 0]
+    np.testing.assert_array_equal(result.masks.any(0), touching())
+    for mask in result.masks:
+        columns = np.nonzero(mask)[1]
+        assert columns.max() <= 104 or columns.min() >= 96
+
+
+def test_a_semantic_network_gives_the_classes() -> None:
+    proposer = DisplacementProposer(PointsHome(), PaintsClass(7))
+    result = proposer.propose(FRAME, None)
+    assert result.labels.tolist() == [7, 7]
+    named = proposer.propose_image("any", FRAME)
+    np.testing.assert_array_equal(named.masks, result.masks)
+
+
+def test_given_masks_are_looked_up_by_name_and_void_belongs_to_nobody(tmp_path: Path) -> None:
+    labels = np.where(touching(), 12, 0).astype(np.uint8)
+    labels[:40] = 255
+    write_label_map(tmp_path / "dog.png", labels)
+    proposer = DisplacementProposer(PointsHome(), masks=tmp_path)
+    assert isinstance(proposer, ImageProposer)
+    result = proposer.propose_image("dog", FRAME)
+    assert result.labels.tolist() == [12, 12]
+    np.testing.assert_array_equal(result.masks.any(0), labels == 12)
+    with pytest.raises(InputError, match="cat"):
+        proposer.propose_image("cat", FRAME)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 500), (480, 20)])
+def test_empty_and_odd_frames_give_no_proposals(size: tuple[int, int]) -> None:
+    proposer = DisplacementProposer(DisplacementNet())
+    frame = np.zeros((*size, 3), np.uint8)
+    result = proposer.propose(frame, np.zeros(size, np.float32))
+    assert result.masks.shape == (0, *size)
+    assert result.boxes.shape == (0, 4)
+
+
+def test_a_mirrored_mask_gives_mirrored_instances() -> None:
+    """With a field that mirrors along, every later step must."""
+    proposer = DisplacementProposer(PointsHome(), config=DisplacementConfig(longest=400))
+    foreground = touching().astype(np.float32)
+    foreground[:, :60] = 0
+    result = proposer.propose(FRAME, foreground)
+    mirrored = proposer.propose(FRAME, foreground[:, ::-1].copy())
+    areas = sorted(int(mask.sum()) for mask in result.masks)
+    assert areas == pytest.approx(sorted(int(mask.sum()) for mask in mirrored.masks), rel=0.05)
+
+
+def test_pictures_are_written_for_every_image(tmp_path: Path) -> None:
+    proposer = DisplacementProposer(PointsHome(), save_fields=tmp_path / "pictures")
+    for _ in range(2):
+        proposer.propose(FRAME, touching().astype(np.float32))
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["00000.png", "00001.png"]
+    with Image.open(tmp_path / "pictures" / "00000.png") as picture:
+        assert picture.size == (3 * WIDTH, 2 * HEIGHT)
+        pixels = np.asarray(picture)
+    instances = pixels[HEIGHT:, 2 * WIDTH :]
+    assert len(np.unique(instances.reshape(-1, 3), axis=0)) == 3
+    centres = pixels[HEIGHT:, :WIDTH]
+    assert (centres[60, 60] == 255).all()
+    assert not (centres[30, 60] == 255).all()
+
+
+def test_options_are_wired(tmp_path: Path) -> None:
+    save_displacement_net(DisplacementNet(), tmp_path / "net.safetensors")
+    options = DisplacementOptions(
+        weights=tmp_path / "net.safetensors",
+        longest=160,
+        boundaries=False,
+        edges="walk",
+        split=True,
+        min_pixels=7,
+        max_proposals=3,
+        save_fields=tmp_path / "fields",
+    )
+    proposer = build_displacement(options, ProposerSources(semantic_masks=tmp_path))
+    assert proposer.config.longest == 160
+    assert not proposer.config.boundaries
+    selection = proposer.config.selection
+    assert (selection.edges, selection.split) == ("walk", True)
+    assert (selection.min_pixels, selection.max_proposals) == (7, 3)
+    assert proposer.masks == tmp_path
+    assert proposer.save_fields == tmp_path / "fields"
+
+
+def test_bad_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--semantic NAME or --semantic-masks"):
+        DisplacementProposer(DisplacementNet()).propose(FRAME, None)
+    with pytest.raises(InputError, match="one of --semantic and"):
+        DisplacementProposer(DisplacementNet(), PaintsClass(1), tmp_path)
+    with pytest.raises(InputError, match="leave out --detections"):
+        build_displacement(DisplacementOptions(), ProposerSources(detections={}))
+    with pytest.raises(InputError, match="longest"):
+        DisplacementConfig(longest=4)
+    with pytest.raises(InputError, match="threshold"):
+        DisplacementConfig(threshold=0)

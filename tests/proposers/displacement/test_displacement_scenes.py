@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
+from vostrack.proposers.displacement.label_maps import (
+    DrawnMaps,
+    LabelMapFolder,
+    LabelMapZip,
+)
+from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
+
+PLAIN = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=0, permute=False, flip=0)
+
+
+class Fixed(Sequence[NDArray[np.uint8]]):
+    """One label map, again and again."""
+
+    def __init__(self, labels: NDArray[np.uint8]) -> None:
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:  # type: ignore[override]  # no slices
+        return self.labels
+
+
+def two_squares() -> NDArray[np.uint8]:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[8:32, 8:32] = 3
+    labels[40:60, 36:60] = 5
+    labels[0:4, 40:50] = 255
+    return labels
+
+
+def test_a_plain_scene_is_the_label_map_itself() -> None:
+    scene = draw_scene([Fixed(two_squares())], PLAIN, np.random.default_rng(0))
+    np.testing.assert_array_equal(scene.labels, two_squares())
+    assert scene.regions.shape == (16, 16)
+    expected = two_squares()[2::4, 2::4].astype(int)
+    np.testing.assert_array_equal(scene.regions, np.where(expected == 255, -1, expected))
+
+
+def test_a_small_map_is_surrounded_by_void() -> None:
+    small = SceneConfig(crop=64, longest=(32, 32), pieces=0, merge=0, permute=False)
+    scene = draw_scene([Fixed(np.ones((64, 64), np.uint8))], small, np.random.default_rng(3))
+    assert int((scene.labels == 1).sum()) == 32 * 32
+    assert int((scene.labels == 255).sum()) == 64 * 64 - 32 * 32
+
+
+def test_pieces_of_one_class_are_regions_of_their_own() -> None:
+    config = SceneConfig(crop=64, longest=(64, 64), pieces=3, same_class=1, merge=0, permute=False)
+    chance = np.random.default_rng(0)
+    several = 0
+    for _ in range(20):
+        scene = draw_scene([Fixed(two_squares())], config, chance)
+        seen = scene.labels[2::4, 2::4]
+        known = scene.regions >= 0
+        np.testing.assert_array_equal(scene.regions[known] % 256, seen[known])
+        np.testing.assert_array_equal(scene.regions[seen == 0], 0)
+        np.testing.assert_array_equal(scene.regions[seen == 255], -1)
+        ids = np.unique(scene.regions[scene.regions > 0])
+        several += len(set(ids.tolist())) > len(set((ids % 256).tolist()))
+    assert several >= 10
+
+
+def test_merged_scenes_show_one_class_and_keep_the_regions_apart() -> None:
+    config = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=1)
+    scene = draw_scene([Fixed(two_squares())], config, np.random.default_rng(0))
+    assert set(np.unique(scene.labels)) <= {0, 1, 255}
+    assert len(np.unique(scene.regions[scene.regions > 0])) == 2
+
+
+def test_permuted_ids_are_distinct_and_do_not_reach_the_losses() -> None:
+    config = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=0, flip=0)
+    scene = draw_scene([Fixed(two_squares())], config, np.random.default_rng(1))
+    assert set(np.unique(scene.regions)) == {-1, 0, 3, 5}
+    for class_id in (3, 5):
+        ids = np.unique(scene.labels[two_squares() == class_id])
+        assert len(ids) == 1
+        assert ids[0] not in (0, 255, class_id)
+
+
+def test_the_same_chance_gives_the_same_scene() -> None:
+    first, second = (
+        draw_scene([DrawnMaps(20, 96)], SceneConfig(crop=64), np.random.default_rng(7))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_array_equal(first.regions, second.regions)
+
+
+def test_maps_come_from_zip_and_folder(tmp_path: Path) -> None:
+    write_label_map(tmp_path / "masks" / "a.png", two_squares())
+    with zipfile.ZipFile(tmp_path / "masks.zip", "w") as archive:
+        archive.write(tmp_path / "masks" / "a.png", "deep/a.png")
+        archive.writestr("note.txt", "no mask")
+    packed = LabelMapZip(tmp_path / "masks.zip")
+    assert len(packed) == 1
+    np.testing.assert_array_equal(packed[0], two_squares())
+    folder = LabelMapFolder(tmp_path / "masks", background=[5])
+    assert len(folder) == 1
+    np.testing.assert_array_equal(folder[0], np.where(two_squares() == 5, 0, two_squares()))
+
+
+def test_sbd_files_are_read(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(tmp_path / "x.mat", {"GTcls": {"Segmentation": two_squares()}})
+    np.testing.assert_array_equal(LabelMapFolder(tmp_path)[0], two_squares())
+
+
+def test_drawn_maps_do_not_depend_on_the_order() -> None:
+    maps = DrawnMaps(10, 64, seed=3)
+    last = maps[9]
+    np.testing.assert_array_equal(maps[9], last)
+    assert not np.array_equal(maps[8], last)
+    assert set(np.unique(last)) <= {0, 1, 2, 3}
+
+
+def test_bad_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read as a zip"):
+        LabelMapZip(tmp_path / "absent.zip")
+    with zipfile.ZipFile(tmp_path / "colour.zip", "w") as archive:
+        buffer = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(buffer, "PNG")
+        archive.writestr("a.png", buffer.getvalue())
+    with pytest.raises(InputError, match="has colours"):
+        LabelMapZip(tmp_path / "colour.zip")[0]
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
+        archive.writestr("a.txt", "")
+    with pytest.raises(InputError, match="no PNG"):
+        LabelMapZip(tmp_path / "empty.zip")
+    with pytest.raises(InputError, match="no PNG or MAT"):
+        LabelMapFolder(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="crop"):
+        SceneConfig(crop=100)
+    with pytest.raises(InputError, match="same_class"):
+        SceneConfig(same_class=2)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from vostrack.cli.train_siseg import TrainSisegCommand
+from vostrack.errors import InputError
+from vostrack.proposers.displacement.label_maps import DrawnMaps
+from vostrack.proposers.displacement.networks import (
+    DisplacementNet,
+    NetworkConfig,
+    load_displacement_net,
+)
+from vostrack.proposers.displacement.recipe import (
+    SisegConfig,
+    SisegRecipe,
+    estimate_mean_shift,
+    loop_for,
+)
+from vostrack.proposers.displacement.scenes import SceneConfig
+from vostrack.training.loop import step_generator, train
+
+SMALL = SisegConfig(batch=4, offsets=6, radius=6, scenes=SceneConfig(crop=64, longest=(48, 80)))
+
+
+def build_recipe(seed: int = 0, config: SisegConfig = SMALL) -> SisegRecipe:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = DisplacementNet()
+    return SisegRecipe(network, [DrawnMaps(64, 80)], config)
+
+
+def test_a_batch_depends_on_the_generator_alone() -> None:
+    recipe = build_recipe()
+    first, second, other = (recipe.draw(step_generator(0, s, 0), s) for s in (3, 3, 4))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["labels"], other["labels"])
+    assert first["labels"].shape == (4, 64, 64)
+    assert first["regions"].shape == (4, 16, 16)
+    assert len(first["offsets"]) == 6
+
+
+def test_all_offsets_are_taken_unless_a_number_is_asked_for() -> None:
+    recipe = build_recipe(config=SisegConfig(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
+    batch = recipe.draw(step_generator(0, 0, 0), 0)
+    assert batch["offsets"].tolist() == list(range(34))
+
+
+def test_training_lowers_every_loss(tmp_path: Path) -> None:
+    """The field learns to point to common centres from label maps: no instance is ever named."""
+    recipe = build_recipe()
+    loop = loop_for(recipe.network, 40, checkpoint_every=40, precision="fp32")
+    train(recipe.network, recipe, loop, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 40
+    for name in ("foreground", "boundary"):
+        values = [line[name] for line in lines]
+        assert sum(values[-8:]) < 0.85 * sum(values[:8]), name
+
+
+def test_the_mean_shift_is_the_mean_over_objects() -> None:
+    recipe = build_recipe()
+    shift = estimate_mean_shift(recipe, batches=2, seed=5)
+    torch.testing.assert_close(shift, recipe.network.mean_shift)
+    total, count = torch.zeros(2), 0
+    for index in range(2):
+        batch = recipe.draw(step_generator(5, index, 0), index)
+        with torch.no_grad():
+            field = recipe.network.field_and_boundary(batch["labels"]).field
+        objects = batch["regions"] > 0
+        total += torch.stack([field[:, axis][objects].sum() for axis in range(2)])
+        count += int(objects.sum())
+    assert count > 0
+    torch.testing.assert_close(total / count, torch.zeros(2), atol=1e-4, rtol=0)
+
+
+def test_rates_and_loop_follow_the_trunk() -> None:
+    light = build_recipe()
+    rates = [group["lr"] for group in light.parameter_groups()]
+    assert rates == [2e-3, 2e-3, 2e-3]
+    assert loop_for(light.network, 100).optimizer == "adamw"
+    paper = SisegRecipe(DisplacementNet(NetworkConfig.paper()), [DrawnMaps(4)])
+    groups = paper.parameter_groups()
+    assert [group["lr"] for group in groups] == [0.05, 0.5]
+    trained = {id(p) for group in groups for p in group["params"]}
+    assert trained.isdisjoint(id(p) for p in paper.network.trunk.parameters())
+    loop = loop_for(paper.network, 100)
+    assert (loop.optimizer, loop.schedule, loop.weight_decay) == ("sgd", "poly", 1e-4)
+
+
+def test_the_command_trains_resumes_and_saves(tmp_path: Path) -> None:
+    command = TrainSisegCommand(
+        output=tmp_path / "run",
+        drawn=16,
+        steps=2,
+        batch=2,
+        crop=64,
+        longest=(48, 80),
+        offsets=4,
+        precision="fp32",
+        device="cpu",
+        quiet=True,
+    )
+    assert command.run() == 0
+    path = tmp_path / "run" / "displacement.safetensors"
+    network = load_displacement_net(path)
+    assert float(network.mean_shift.abs().max()) > 0
+    before = path.read_bytes()
+    assert command.run() == 0
+    assert path.read_bytes() == before
+
+
+def test_training_on_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no label maps"):
+        TrainSisegCommand(output=tmp_path, quiet=True).run()
+    with pytest.raises(InputError, match="at least one collection"):
+        SisegRecipe(DisplacementNet(), [])
+    with pytest.raises(InputError, match="batch"):
+        SisegConfig(batch=0)

@@ -1,0 +1,190 @@
+"""``vostrack train siseg``: displacement fields and class boundaries from semantic masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from vostrack.proposers.displacement.label_maps import LabelMapSource
+    from vostrack.proposers.displacement.recipe import SisegConfig
+
+__all__ = ["TrainSisegCommand"]
+
+
+@dataclass(frozen=True)
+class TrainSisegCommand:
+    """Train the displacement proposer on semantic masks; no instance label is read.
+
+    Example: vostrack train siseg --masks VOC2012/SegmentationClassAug --output runs/siseg
+
+    Ctrl-C is safe: the same command goes on from the last checkpoint. The result,
+    displacement.safetensors, goes to vostrack propose --method displacement
+    --displacement-weights. Start it with torchrun to use several GPUs.
+    """
+
+    output: Path
+    """Folder for the checkpoint, the log and the network."""
+
+    masks: tuple[Path, ...] = ()
+    """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks: VOC, SBD, ADE20K."""
+
+    background_ids: tuple[int, ...] = ()
+    """Class ids in folders that have no instances and count as background (sky, floor)."""
+
+    davis: Path | None = None
+    """DAVIS folder, whose training set gives foreground masks."""
+
+    davis_year: Literal[2016, 2017] = 2017
+    """Which DAVIS list and annotations."""
+
+    drawn: int = 0
+    """So many label maps of random shapes, too."""
+
+    trunk: Literal["light", "resnet50", "resnet101"] = "light"
+    """light learns from scratch; a ResNet is frozen, as in the paper."""
+
+    weights: str | None = None
+    """Of a ResNet trunk: imagenet, none, or a file (default: imagenet)."""
+
+    steps: int = 1800
+    """Optimisation steps."""
+
+    batch: int | None = None
+    """Scenes per step and process (default: 8, ResNet: 14)."""
+
+    crop: int | None = None
+    """Side of the square scenes, pixels (default: 256, ResNet: 512)."""
+
+    longest: tuple[int, int] | None = None
+    """The longer side of masks is scaled to between these (default: 192 448, ResNet: 256 768)."""
+
+    pieces: int = 3
+    """At most so many pieces of other masks are pasted into a scene; 0 for the paper's scenes."""
+
+    offsets: int | None = None
+    """Draw so many of the 152 pair offsets for each step (default: 50, ResNet: all)."""
+
+    rate: float | None = None
+    """Peak learning rate (default: 2e-3, ResNet: 0.05)."""
+
+    seed: int = 0
+    """Seed of every random choice."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the forward pass. auto: bf16 where the hardware has it."""
+
+    tensorboard: bool = False
+    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
+
+    verbose: bool = False
+    """Log more."""
+
+    quiet: bool = False
+    """No progress bar."""
+
+    def run(self) -> int:
+        """Train to the end, and return 0."""
+        import torch
+        from tqdm import tqdm
+
+        from vostrack.proposers.displacement.networks import (
+            DisplacementNet,
+            NetworkConfig,
+            save_displacement_net,
+        )
+        from vostrack.proposers.displacement.recipe import (
+            SisegRecipe,
+            estimate_mean_shift,
+            loop_for,
+        )
+        from vostrack.proposers.displacement.trunks import fill_trunk
+        from vostrack.training.loop import train
+        from vostrack.training.processes import is_first_process, training_device
+
+        light = self.trunk == "light"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = DisplacementNet(None if light else NetworkConfig.paper(self.trunk))
+        fill_trunk(network.trunk, self.trunk, self.weights or ("none" if light else "imagenet"))
+        network.to(training_device(self.device))
+        recipe = SisegRecipe(network, self._sources(), self._config())
+        loop = loop_for(
+            network,
+            self.steps,
+            seed=self.seed,
+            checkpoint_every=min(20, self.steps),
+            precision=self.precision,
+            tensorboard=self.tensorboard,
+        )
+        silent = self.quiet or not is_first_process()
+        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
+
+            def show(step: int, loss: float) -> None:
+                bar.update(step - bar.n)
+                bar.set_postfix_str(f"loss {loss:.3f}")
+
+            settings = {"network": vars(network.config), "recipe": repr(recipe.config)}
+            train(network, recipe, loop, self.output, settings=settings, on_step=show)
+        if is_first_process():
+            shift = estimate_mean_shift(recipe, seed=self.seed).tolist()
+            path = self.output / "displacement.safetensors"
+            save_displacement_net(network, path, half=light)
+            if not self.quiet:
+                count = sum(len(source) for source in recipe.sources)
+                print(
+                    f"trained on {count} label maps, mean shift {shift[0]:.2f} {shift[1]:.2f} "
+                    f"cells: {path}"
+                )
+        return 0
+
+    def _sources(self) -> list[LabelMapSource]:
+        from vostrack.datasets import open_davis
+        from vostrack.errors import InputError
+        from vostrack.proposers.displacement.label_maps import (
+            DrawnMaps,
+            ForegroundMaps,
+            LabelMapFolder,
+            LabelMapZip,
+        )
+
+        sources: list[LabelMapSource] = []
+        for path in self.masks:
+            if path.is_dir():
+                sources.append(LabelMapFolder(path, background=self.background_ids))
+            else:
+                sources.append(LabelMapZip(path))
+        if self.davis is not None:
+            sequences = open_davis(self.davis, year=self.davis_year, subset="train")
+            sources.append(ForegroundMaps(sequences))
+        if self.drawn:
+            sources.append(DrawnMaps(self.drawn, seed=self.seed))
+        if not sources:
+            raise InputError(
+                "training: no label maps; give --masks with a folder or zip file of semantic "
+                "masks, --davis, or --drawn with a number"
+            )
+        return sources
+
+    def _config(self) -> SisegConfig:
+        from vostrack.proposers.displacement.recipe import SisegConfig
+        from vostrack.proposers.displacement.scenes import SceneConfig
+
+        light = self.trunk == "light"
+        batch, crop, longest = (8, 256, (192, 448)) if light else (14, 512, (256, 768))
+        return SisegConfig(
+            batch=batch if self.batch is None else self.batch,
+            rate=self.rate,
+            offsets=50 if light and self.offsets is None else self.offsets,
+            scenes=SceneConfig(
+                crop=crop if self.crop is None else self.crop,
+                longest=longest if self.longest is None else self.longest,
+                pieces=self.pieces,
+                permute=light,
+                merge=0.2 if light else 0.0,
+            ),
+        )

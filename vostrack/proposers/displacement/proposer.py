@@ -1,0 +1,303 @@
+"""The proposer: a semantic mask in, instances out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
+from vostrack.models.weights import shipped_weights
+from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
+from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
+from vostrack.proposers.displacement.selection import (
+    SelectionConfig,
+    score_maps,
+    select_instances,
+    spread_scores,
+)
+from vostrack.proposers.semantic import read_semantic_mask
+from vostrack.proposers.sources import ProposerSources
+from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+
+__all__ = [
+    "DisplacementConfig",
+    "DisplacementOptions",
+    "DisplacementProposer",
+    "Segmentation",
+    "build_displacement",
+]
+
+
+@dataclass(frozen=True)
+class DisplacementConfig:
+    """Settings of ``DisplacementProposer``.
+
+    Attributes:
+        longest: label maps are scaled to this length of their longer side, pixels.
+        boundaries: whether the random walk with the boundary map refines the instances; without,
+            the displacement field decides alone.
+        centres: how instances are found in the field.
+        selection: how masks are made of them.
+        threshold: a pixel is foreground from this probability on, where there are no classes.
+    """
+
+    longest: int = 320
+    boundaries: bool = True
+    centres: CentreConfig = field(default_factory=CentreConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        if self.longest < 16:
+            raise InputError(f"longest: expected at least 16 pixels, got {self.longest}")
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"threshold: expected a value in (0, 1], got {self.threshold}")
+
+
+class Segmentation(NamedTuple):
+    """The classes of an image's pixels.
+
+    Attributes:
+        labels: (H, W) int64: 0 background, 255 void.
+        probabilities: (L, H, W) in [0, 1].
+    """
+
+    labels: Tensor
+    probabilities: Tensor
+
+
+class DisplacementTrace(NamedTuple):
+    """What was found on the way, on (h, w) cells.
+
+    Attributes:
+        field: (2, h, w) displacement, in cells.
+        boundary: (h, w) in [0, 1].
+        instances: the instances before the walk.
+    """
+
+    field: Tensor
+    boundary: Tensor
+    instances: CellInstances
+
+
+class DisplacementProposer:
+    """Instances from a semantic or foreground mask; an ``ImageProposer``.
+
+    Class-aware with a semantic network or given masks. Class-agnostic (label 0) without: the mask
+    is the foreground that the caller gives.
+
+    Args:
+        network: field and boundary; put into evaluation mode.
+        semantic: images (1, 3, H, W) in [0, 1] to class logits (1, L, H, W), background first.
+        masks: folder with a class mask NAME.png of each image, for ``propose_image``.
+        config: settings.
+        device: where the network runs; a semantic network must be there already.
+        save_fields: folder for a picture of field, centres, boundary and instances of each image.
+
+    Raises:
+        InputError: both a semantic network and masks were given.
+    """
+
+    def __init__(
+        self,
+        network: DisplacementNet,
+        semantic: nn.Module | None = None,
+        masks: Path | None = None,
+        config: DisplacementConfig | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        save_fields: Path | None = None,
+    ) -> None:
+        if semantic is not None and masks is not None:
+            raise InputError(
+                "displacement: got a semantic network and given masks; give one of --semantic and "
+                "--semantic-masks"
+            )
+        self.device = torch.device(device)
+        self.network = network.eval().to(self.device)
+        self.semantic = semantic
+        self.masks = masks
+        self.config = config or DisplacementConfig()
+        self.save_fields = save_fields
+        self._unnamed = 0
+
+    def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
+        """Segment the classes of the frame, or take its foreground, and find the instances.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            foreground: (H, W) in [0, 1]; needed without a semantic network, else unused.
+
+        Raises:
+            InputError: there is neither.
+        """
+        if self.semantic is not None:
+            segmentation = self.segment(frame)
+        elif foreground is not None:
+            segmentation = from_foreground(foreground, self.config.threshold, self.device)
+        else:
+            raise InputError(
+                "displacement: expected a semantic mask to find instances in; give --semantic NAME "
+                "or --semantic-masks DIR, or use it in a tracker that has a foreground model"
+            )
+        self._unnamed += 1
+        return self._propose(f"{self._unnamed - 1:05d}", frame, segmentation)
+
+    def propose_image(self, name: str, frame: UInt8Array) -> InstanceProposals:
+        """Find the instances of a named image, in its given mask where there are such.
+
+        Args:
+            name: file name without its suffix.
+            frame: (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: there is no mask of that name or size, or as ``propose``.
+        """
+        if self.masks is not None:
+            size = (frame.shape[0], frame.shape[1])
+            labels = read_semantic_mask(self.masks, name, size)
+            return self._propose(name, frame, from_labels(labels, self.device))
+        if self.semantic is not None:
+            return self._propose(name, frame, self.segment(frame))
+        return self.propose(frame, None)
+
+    @torch.no_grad()
+    def segment(self, frame: UInt8Array) -> Segmentation:
+        """Classify every pixel of (H, W, 3) uint8 RGB with the semantic network."""
+        assert self.semantic is not None
+        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
+        logits = self.semantic(image.permute(2, 0, 1)[None].float() / 255)[0]
+        probabilities = logits.float().softmax(0)
+        return Segmentation(probabilities.argmax(0), probabilities)
+
+    def find(self, segmentation: Segmentation) -> tuple[InstanceProposals, DisplacementTrace]:
+        """Find the instances of a segmentation. Labels 1 without classes stay 1.
+
+        Returns:
+            The proposals, and what led to them.
+        """
+        labels, probabilities = segmentation
+        height, width = labels.shape
+        factor = self.config.longest / max(height, width)
+        size = [max(16, round(side * factor / 16) * 16) for side in (height, width)]
+        small = F.interpolate(labels[None, None].float(), size, mode="nearest-exact").long()[0]
+        predicted, boundaries = self.network.field_and_boundary(small)
+        displacement, boundary = predicted[0], boundaries[0, 0]
+        cells = small[0, 2::4, 2::4]
+        instances = find_instances(displacement, cells, self.config.centres)
+        sure = F.adaptive_avg_pool2d(probabilities[None], (cells.shape[0], cells.shape[1]))[0]
+        maps = score_maps(instances, sure)
+        selection = self.config.selection
+        if self.config.boundaries and len(instances.classes):
+            maps = spread_scores(maps, boundary, selection)
+        proposals = select_instances(maps, instances.classes, labels, probabilities, selection)
+        return proposals, DisplacementTrace(displacement, boundary, instances)
+
+    def _propose(
+        self, name: str, frame: UInt8Array, segmentation: Segmentation
+    ) -> InstanceProposals:
+        proposals, trace = self.find(segmentation)
+        if self.semantic is None and self.masks is None:
+            proposals = InstanceProposals(
+                proposals.masks, proposals.scores, np.zeros_like(proposals.labels), proposals.boxes
+            )
+        if self.save_fields is not None:
+            from vostrack.proposers.displacement.pictures import write_picture
+
+            write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
+        return proposals
+
+
+def from_labels(labels: NDArray[np.uint8], device: torch.device) -> Segmentation:
+    """Take a class mask (H, W) for sure; 255 is void."""
+    values = torch.from_numpy(labels.astype(np.int64)).to(device)
+    known = torch.where(values == VOID, 0, values)
+    return Segmentation(values, F.one_hot(known).permute(2, 0, 1).float())
+
+
+def from_foreground(foreground: FloatArray, threshold: float, device: torch.device) -> Segmentation:
+    """Take a foreground probability (H, W) as the one class there is."""
+    probability = torch.from_numpy(np.ascontiguousarray(foreground, dtype=np.float32)).to(device)
+    labels = (probability >= threshold).long()
+    return Segmentation(labels, torch.stack([1 - probability, probability]))
+
+
+@dataclass(frozen=True)
+class DisplacementOptions:
+    """Settings of displacement that the command line offers.
+
+    Attributes:
+        weights: network that vostrack train siseg wrote; the shipped one by default.
+        longest: label maps are scaled to this length of their longer side, pixels.
+        boundaries: whether class boundaries and a random walk refine the instances.
+        edges: mask keeps the edges of the semantic mask; walk draws them by the random walk.
+        split: whether each connected piece of a result is an instance of its own.
+        min_pixels: smaller instances are left out.
+        max_proposals: at most so many for an image, the best first.
+        save_fields: folder for a picture of displacement field, centres, boundaries and instances
+            of every image.
+    """
+
+    weights: Path | None = None
+    longest: int = DisplacementConfig().longest
+    boundaries: bool = True
+    edges: Literal["mask", "walk"] = SelectionConfig().edges
+    split: bool = SelectionConfig().split
+    min_pixels: int = SelectionConfig().min_pixels
+    max_proposals: int = SelectionConfig().max_proposals
+    save_fields: Path | None = None
+
+
+def _shipped() -> Path:
+    try:
+        return shipped_weights("displacement")
+    except InputError:
+        raise InputError(
+            "displacement: no network comes with the package; train one with vostrack train siseg "
+            "and give it with --displacement-weights FILE"
+        ) from None
+
+
+def build_displacement(
+    options: DisplacementOptions, sources: ProposerSources
+) -> DisplacementProposer:
+    """Wire the proposer.
+
+    Raises:
+        InputError: an option is out of its range, the weights cannot be read, or the sources hold
+            detections, which this method does not use.
+    """
+    if sources.detections is not None:
+        raise InputError("displacement: uses no detections; leave out --detections")
+    config = DisplacementConfig(
+        longest=options.longest,
+        boundaries=options.boundaries,
+        selection=SelectionConfig(
+            edges=options.edges,
+            split=options.split,
+            min_pixels=options.min_pixels,
+            max_proposals=options.max_proposals,
+        ),
+    )
+    network = load_displacement_net(options.weights or _shipped())
+    return DisplacementProposer(
+        network,
+        sources.semantic,
+        sources.semantic_masks,
+        config,
+        device=sources.device,
+        save_fields=options.save_fields,
+    )

@@ -1,0 +1,165 @@
+"""How the network is trained: batches, losses and rates; and the mean shift afterwards (eq. 19)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from vostrack.errors import InputError
+from vostrack.proposers.displacement.label_maps import LabelMapSource
+from vostrack.proposers.displacement.losses import boundary_loss, displacement_losses
+from vostrack.proposers.displacement.networks import DisplacementNet
+from vostrack.proposers.displacement.pairs import half_disc_offsets
+from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
+from vostrack.training.loop import LoopConfig, step_generator
+
+__all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
+
+
+@dataclass(frozen=True)
+class SisegConfig:
+    """What a training consists of, besides the loop.
+
+    Attributes:
+        batch: scenes per step and process.
+        rate: peak learning rate; None for the trunk's own: 2e-3 for the light trunk under AdamW,
+            the paper's 0.05 for a ResNet under SGD, tenfold for the displacement head.
+        radius: pairs are closer than this, in cells (the paper: 10).
+        offsets: so many of the pairs' offsets are drawn for each step; None takes all, as the
+            paper does. The expected loss is the same.
+        scenes: how label maps become scenes.
+    """
+
+    batch: int = 8
+    rate: float | None = None
+    radius: float = 10.0
+    offsets: int | None = 50
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        if self.batch < 1:
+            raise InputError(f"batch: expected at least 1, got {self.batch}")
+        if self.offsets is not None and self.offsets < 1:
+            raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
+        if self.rate is not None and not self.rate > 0:
+            raise InputError(f"rate: expected over 0, got {self.rate}")
+        half_disc_offsets(self.radius)
+
+
+class SisegRecipe:
+    """The training of one network; implements ``vostrack.training.loop.Recipe``.
+
+    Args:
+        network: what is trained.
+        sources: collections of label maps, drawn from equally often; name one twice to draw from
+            it more often.
+        config: how.
+
+    Raises:
+        InputError: there are no label maps.
+    """
+
+    def __init__(
+        self,
+        network: DisplacementNet,
+        sources: Sequence[LabelMapSource],
+        config: SisegConfig | None = None,
+    ) -> None:
+        if not sources:
+            raise InputError("training: expected at least one collection of label maps, got none")
+        self.network = network
+        self.sources = tuple(sources)
+        self.config = config or SisegConfig()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the heads, and the trunk where it learns, with their peak rates."""
+        network = self.network
+        rate = self.config.rate or (0.05 if network.frozen else 2e-3)
+        heads = rate * 10 if network.frozen else rate
+        groups: list[dict[str, Any]] = [
+            {"params": list(network.boundary.parameters()), "lr": rate},
+            {"params": list(network.displacement.parameters()), "lr": heads},
+        ]
+        if not network.frozen:
+            groups.append({"params": list(network.trunk.parameters()), "lr": rate})
+        return groups
+
+    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
+        """Draw a batch: label maps, regions, and which offsets to look at."""
+        seed = int(torch.randint(2**62, (), generator=generator))
+        chance = np.random.default_rng(seed)
+        config = self.config
+        scenes = [draw_scene(self.sources, config.scenes, chance) for _ in range(config.batch)]
+        known = len(half_disc_offsets(config.radius))
+        chosen = np.sort(chance.permutation(known)[: config.offsets])
+        return {
+            "labels": torch.from_numpy(np.stack([scene.labels for scene in scenes])),
+            "regions": torch.from_numpy(np.stack([scene.regions for scene in scenes])),
+            "offsets": torch.from_numpy(chosen),
+        }
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the three terms of eq. 19."""
+        known = half_disc_offsets(self.config.radius)
+        offsets = [known[index] for index in batch["offsets"].tolist()]
+        field, boundary = self.network(batch["labels"])
+        foreground, background = displacement_losses(field, batch["regions"], offsets)
+        return {
+            "foreground": foreground,
+            "background": background,
+            "boundary": boundary_loss(boundary, batch["regions"], offsets),
+        }
+
+
+def loop_for(network: DisplacementNet, steps: int, **changes: Any) -> LoopConfig:
+    """Return the loop that suits the trunk.
+
+    Args:
+        network: a frozen ResNet gets SGD with momentum 0.9 and polynomial rates, as in the paper,
+            the light trunk AdamW and cosine rates.
+        steps: optimisation steps.
+        changes: other fields of ``LoopConfig``.
+    """
+    if network.frozen:
+        changes = {"optimizer": "sgd", "schedule": "poly", "weight_decay": 1e-4, **changes}
+    return LoopConfig(steps=steps, warmup=min(100, steps // 10), **changes)
+
+
+@torch.no_grad()
+def estimate_mean_shift(recipe: SisegRecipe, *, batches: int = 20, seed: int = 0) -> Tensor:
+    """Measure the mean displacement of objects, and store it in the network.
+
+    The losses see differences of displacements, so the field has a free constant. Displacements to
+    the centre of an object sum to zero over it; so their mean over many objects is that constant.
+
+    Args:
+        recipe: of the trained network.
+        batches: how much to look at.
+        seed: of the scenes.
+
+    Returns:
+        (2,) as dy, dx, in cells.
+    """
+    network = recipe.network
+    network.eval()
+    device = network.mean_shift.device
+    total = torch.zeros(2, device=device)
+    count = torch.zeros((), device=device)
+    for index in range(batches):
+        batch = recipe.draw(step_generator(seed, index, 0), index)
+        displacement = network(batch["labels"].to(device)).field
+        objects = (batch["regions"] > 0).to(device, displacement.dtype)
+        total += (displacement * objects[:, None]).sum((0, 2, 3))
+        count += objects.sum()
+    network.mean_shift.copy_(total / count.clamp(min=1))
+    return network.mean_shift

@@ -1,0 +1,202 @@
+"""Training scenes: a cropped label map, into which pieces of others may be pasted.
+
+A semantic mask does not say where one object ends and the next of its class begins. A scene does:
+a connected piece of another mask is pasted beside or over an object and given its class, so the
+network sees two touching objects of one class and the losses know them apart. No instance label is
+read. Without pasting this is the plain training of the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
+from vostrack.proposers.displacement.label_maps import LabelMapSource
+from vostrack.proposers.displacement.losses import VOID_REGION
+from vostrack.proposers.displacement.networks import CELL
+
+__all__ = ["Scene", "SceneConfig", "draw_scene", "pick_source"]
+
+UInt8Array = NDArray[np.uint8]
+IntArray = NDArray[np.int64]
+Chance = np.random.Generator
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """How scenes are made.
+
+    Attributes:
+        crop: side of the square scenes, pixels; a multiple of 16.
+        longest: the longer side of a label map is scaled to between these, pixels.
+        flip: probability of mirroring a label map, and each piece.
+        pieces: at most so many pasted pieces; 0 pastes nothing.
+        same_class: probability that a piece takes the class of the object it is pasted on.
+        outline: probability that a piece is pasted with a void outline, as VOC draws them.
+        merge: probability that the input shows all classes as one; the losses keep them apart.
+        permute: give every scene other class ids, so that no class is known by its id.
+    """
+
+    crop: int = 256
+    longest: tuple[int, int] = (192, 448)
+    flip: float = 0.5
+    pieces: int = 3
+    same_class: float = 0.8
+    outline: float = 0.3
+    merge: float = 0.2
+    permute: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        if self.crop < 16 or self.crop % 16:
+            raise InputError(f"crop: expected a multiple of 16, got {self.crop}")
+        if not 1 <= self.longest[0] <= self.longest[1]:
+            raise InputError(f"longest: expected 1 <= lowest <= highest, got {self.longest}")
+        if self.pieces < 0:
+            raise InputError(f"pieces: expected at least 0, got {self.pieces}")
+        for name in ("flip", "same_class", "outline", "merge"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One training example.
+
+    Attributes:
+        labels: (crop, crop) uint8, what the network sees.
+        regions: (crop / 4, crop / 4) int64, what the losses compare: 0 background, -1 void.
+    """
+
+    labels: UInt8Array
+    regions: IntArray
+
+
+def pick_source(sources: Sequence[LabelMapSource], chance: Chance) -> LabelMapSource:
+    """Choose a collection of label maps, all equally often."""
+    return sources[int(chance.integers(len(sources)))]
+
+
+def draw_scene(sources: Sequence[LabelMapSource], config: SceneConfig, chance: Chance) -> Scene:
+    """Draw one scene.
+
+    Args:
+        sources: collections of label maps, chosen equally often.
+        config: how.
+        chance: the only source of chance.
+    """
+    labels = _crop(_draw_map(sources, config, chance), config.crop, chance)
+    # Which pasted piece a pixel belongs to; 0 for the label map itself.
+    pieces = np.zeros(labels.shape, dtype=np.int64)
+    for number in range(1, int(chance.integers(config.pieces + 1)) + 1):
+        _paste(labels, pieces, number, _draw_map(sources, config, chance), config, chance)
+    regions = labels.astype(np.int64) + 256 * pieces
+    regions[labels == 0] = 0
+    regions[labels == VOID] = VOID_REGION
+    middle = CELL // 2
+    shown = _permuted(labels, chance) if config.permute else labels
+    if chance.random() < config.merge:
+        shown = np.where((shown > 0) & (shown < VOID), 1, shown).astype(np.uint8)
+    return Scene(shown, np.ascontiguousarray(regions[middle::CELL, middle::CELL]))
+
+
+def _draw_map(sources: Sequence[LabelMapSource], config: SceneConfig, chance: Chance) -> UInt8Array:
+    """Draw a label map at a random scale, mirrored or not."""
+    source = pick_source(sources, chance)
+    labels = source[int(chance.integers(len(source)))]
+    factor = int(chance.integers(config.longest[0], config.longest[1] + 1)) / max(labels.shape)
+    size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
+    labels = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    return labels[:, ::-1] if chance.random() < config.flip else labels
+
+
+def _crop(labels: UInt8Array, side: int, chance: Chance) -> UInt8Array:
+    """Cut a random square; void where the label map ends."""
+    result = np.full((side, side), VOID, dtype=np.uint8)
+    spans = []
+    for length in labels.shape:
+        spare = length - side
+        start = int(chance.integers(min(spare, 0), max(spare, 0) + 1))
+        spans.append((max(start, 0), max(-start, 0), min(length, side)))
+    (y, to_y, height), (x, to_x, width) = spans
+    result[to_y : to_y + height, to_x : to_x + width] = labels[y : y + height, x : x + width]
+    return result
+
+
+def _paste(
+    labels: UInt8Array,
+    pieces: IntArray,
+    number: int,
+    other: UInt8Array,
+    config: SceneConfig,
+    chance: Chance,
+) -> None:
+    """Paste one connected piece of another label map, in place."""
+    found = _draw_piece(other, chance)
+    ys, xs = np.nonzero((labels > 0) & (labels < VOID))
+    if found is None or not len(ys):
+        return
+    piece, class_id = found
+    anchor = int(chance.integers(len(ys)))
+    if chance.random() < config.same_class:
+        class_id = int(labels[ys[anchor], xs[anchor]])
+    height, width = piece.shape
+    # Beside the anchor rather than over it: a piece within an object of its class is invisible.
+    shift = chance.uniform(-0.7, 0.7, 2)
+    shift[int(chance.integers(2))] = chance.choice((-1, 1)) * chance.uniform(0.35, 0.7)
+    top = int(ys[anchor] + (shift[0] - 0.5) * height)
+    left = int(xs[anchor] + (shift[1] - 0.5) * width)
+    target = _placed(piece, (top, left), labels.shape)
+    if chance.random() < 0.3:  # behind what is there already
+        target &= labels == 0
+    if chance.random() < config.outline:
+        around = cv2.dilate(target.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        labels[around & ~target & (labels > 0)] = VOID
+    labels[target] = class_id
+    pieces[target] = number
+
+
+def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[NDArray[np.bool_], int] | None:
+    """Draw one connected piece of some class, cut to its box; None where all are tiny."""
+    classes = [int(c) for c in np.unique(labels) if c not in (0, VOID)]
+    if not classes:
+        return None
+    class_id = classes[int(chance.integers(len(classes)))]
+    binary = (labels == class_id).astype(np.uint8)
+    count, numbered, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    large = np.flatnonzero(stats[1:count, cv2.CC_STAT_AREA] >= 0.002 * labels.size) + 1
+    if not len(large):
+        return None
+    chosen = int(large[int(chance.integers(len(large)))])
+    x, y, width, height = (int(v) for v in stats[chosen, :4])
+    return numbered[y : y + height, x : x + width] == chosen, class_id
+
+
+def _placed(
+    piece: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Put a piece into an empty mask; what lies outside is cut off."""
+    result = np.zeros(shape, dtype=np.bool_)
+    (top, left), (height, width) = corner, piece.shape
+    y0, y1 = max(top, 0), min(top + height, shape[0])
+    x0, x1 = max(left, 0), min(left + width, shape[1])
+    if y0 < y1 and x0 < x1:
+        result[y0:y1, x0:x1] = piece[y0 - top : y1 - top, x0 - left : x1 - left]
+    return result
+
+
+def _permuted(labels: UInt8Array, chance: Chance) -> UInt8Array:
+    """Give every class another id; background and void keep theirs."""
+    table = np.arange(256, dtype=np.uint8)
+    table[1:VOID] = chance.permutation(np.arange(1, VOID, dtype=np.uint8))
+    return table[labels]

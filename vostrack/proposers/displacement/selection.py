@@ -1,0 +1,229 @@
+"""From instances on the grid of cells to masks at full size (eq. 13, 17 and 18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.proposers.displacement.centres import CellInstances
+from vostrack.proposers.displacement.losses import affinity
+from vostrack.proposers.displacement.pairs import half_disc_offsets
+from vostrack.protocols import InstanceProposals
+from vostrack.refine.random_walk import RandomWalkConfig, random_walk
+
+__all__ = ["Edges", "SelectionConfig", "score_maps", "select_instances", "spread_scores"]
+
+Edges = Literal["mask", "walk"]
+
+# The random walk is exact to about this, relative to the highest score.
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """How masks are made of score maps.
+
+    Attributes:
+        radius: of the links of the random walk, in cells (the paper: 5).
+        walk: how far the walk goes.
+        margin: the walk may leave the objects by so many cells.
+        edges: ``mask``: an instance consists of pixels of its class in the semantic mask, each of
+            which goes to the instance of that class with the highest score. ``walk``: pixels go to
+            the instance with the highest score of all, or to the background where that is below
+            ``background`` (Ahn et al. 2019).
+        background: score of the background with ``walk``, relative to the highest of all.
+        split: whether each connected component of a result is an instance of its own.
+        min_pixels: smaller instances are left out.
+        half_score: an instance that covers this share of the image gets half its score; larger
+            ones more, smaller ones less.
+        max_proposals: at most so many, the best first.
+    """
+
+    radius: float = 5.0
+    walk: RandomWalkConfig = field(default_factory=RandomWalkConfig)
+    margin: int = 2
+    edges: Edges = "mask"
+    background: float = 0.25
+    split: bool = False
+    min_pixels: int = 100
+    half_score: float = 0.005
+    max_proposals: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        if self.edges not in get_args(Edges):
+            raise InputError(f"edges: expected mask or walk, got {self.edges!r}")
+        if not 0 <= self.background <= 1:
+            raise InputError(f"background: expected a value in [0, 1], got {self.background}")
+        if self.half_score < 0 or self.margin < 0:
+            raise InputError(
+                "half_score and margin: expected at least 0, got "
+                f"{self.half_score} and {self.margin}"
+            )
+        for name in ("min_pixels", "max_proposals"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        half_disc_offsets(self.radius)
+
+
+def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
+    """Compute M_c,k(x) = I_k(x) p_c(x) (eq. 13).
+
+    Args:
+        instances: K of them, on (h, w) cells.
+        probabilities: (L, h, w) of the classes, in [0, 1].
+
+    Returns:
+        (K, h, w) in [0, 1].
+    """
+    device = probabilities.device
+    numbers = torch.from_numpy(instances.numbers).to(device)
+    classes = torch.from_numpy(instances.classes).to(device)
+    own = torch.arange(1, len(classes) + 1, device=device).view(-1, 1, 1) == numbers
+    return own * probabilities[classes]
+
+
+@torch.no_grad()
+def spread_scores(maps: Tensor, boundary: Tensor, config: SelectionConfig) -> Tensor:
+    """Walk the score maps along the affinities, boundaries damped (eq. 15, 17 and 18).
+
+    Args:
+        maps: (K, h, w) in [0, 1].
+        boundary: (h, w) in [0, 1].
+        config: how.
+
+    Returns:
+        (K, h, w), zero further than the margin from every object.
+    """
+    size = boundary.shape
+    offsets = [
+        o for o in half_disc_offsets(config.radius) if o[0] < size[0] and abs(o[1]) < size[1]
+    ]
+    affinities = [affinity(boundary, offset) for offset in offsets]
+    active = maps.amax(0) > 0
+    if config.margin:
+        side = 2 * config.margin + 1
+        grown = F.max_pool2d(active[None, None].to(maps.dtype), side, 1, config.margin)
+        active = grown[0, 0] > 0
+    damped = maps * (1 - boundary)
+    return random_walk(damped, affinities, offsets, config.walk, active=active)
+
+
+@torch.no_grad()
+def select_instances(
+    maps: Tensor,
+    classes: NDArray[np.int64],
+    labels: Tensor,
+    probabilities: Tensor,
+    config: SelectionConfig,
+) -> InstanceProposals:
+    """Give every pixel at full size to the instance with the highest score.
+
+    Args:
+        maps: (K, h, w) score maps, at least 0.
+        classes: (K,) class of each.
+        labels: (H, W) semantic mask: 0 background, 255 void.
+        probabilities: (L, H, W) of the classes, in [0, 1].
+        config: how.
+
+    Returns:
+        Masks that do not overlap. A score is the mean probability of the class over the mask, times
+        a / (a + half_score) where a is the share of the image that the mask covers.
+    """
+    if len(classes) == 0:
+        return _proposals([], config, tuple(labels.shape))
+    owner = _owner_by_mask(maps, classes, labels)
+    if config.edges == "walk":
+        owner = _owner_by_score(maps, labels.shape, config.background)
+    numbers = owner.to(torch.int16).cpu().numpy()
+    found = []
+    for index, class_id in enumerate(classes.tolist()):
+        for mask in _pieces(numbers == index + 1, config):
+            on_device = torch.from_numpy(mask).to(labels.device)
+            mean = float(probabilities[class_id][on_device].mean())
+            share = float(mask.mean())
+            weight = share / (share + config.half_score)
+            found.append((mask, mean * weight, class_id))
+    return _proposals(found, config, tuple(labels.shape))
+
+
+def _enlarge(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def _owner_by_mask(maps: Tensor, classes: NDArray[np.int64], labels: Tensor) -> Tensor:
+    """Number of the best instance of the pixel's own class, (H, W), 0 for none."""
+    owner = torch.zeros_like(labels, dtype=torch.int64)
+    for class_id in np.unique(classes).tolist():
+        members = np.flatnonzero(classes == class_id)
+        inside = labels == class_id
+        if len(members) == 1:
+            owner[inside] = int(members[0]) + 1
+            continue
+        index = torch.from_numpy(members).to(labels.device)
+        best, winner = _enlarge(maps[index], labels.shape).max(0)
+        nearest = _nearest_owner(maps[index], labels.shape)
+        owner[inside] = index[torch.where(best > _NOTHING, winner, nearest)[inside]] + 1
+    return owner
+
+
+def _nearest_owner(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Index of the instance nearest to every pixel: for thin parts that the cells have missed."""
+    best, winner = maps.max(0)
+    empty = (best <= _NOTHING).cpu().numpy()
+    if empty.any() and not empty.all():
+        rows, columns = ndimage.distance_transform_edt(
+            empty, return_distances=False, return_indices=True
+        )
+        at = torch.from_numpy(np.stack([rows, columns])).to(maps.device)
+        winner = winner[at[0], at[1]]
+    return F.interpolate(winner[None, None].float(), size, mode="nearest-exact")[0, 0].long()
+
+
+def _owner_by_score(maps: Tensor, size: tuple[int, ...], background: float) -> Tensor:
+    """Number of the best instance of all, (H, W), 0 where the background is better."""
+    best, owner = _enlarge(maps / maps.amax().clamp(min=1e-12), size).max(0)
+    return torch.where(best > background, owner + 1, 0)
+
+
+def _pieces(mask: NDArray[np.bool_], config: SelectionConfig) -> list[NDArray[np.bool_]]:
+    if not config.split:
+        return [mask] if int(mask.sum()) >= config.min_pixels else []
+    count, numbered, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=4
+    )
+    areas = stats[:, cv2.CC_STAT_AREA]
+    return [numbered == k for k in range(1, count) if areas[k] >= config.min_pixels]
+
+
+def _proposals(
+    found: list[tuple[NDArray[np.bool_], float, int]],
+    config: SelectionConfig,
+    size: tuple[int, ...],
+) -> InstanceProposals:
+    kept = sorted(found, key=lambda item: -item[1])[: config.max_proposals]
+    masks = [mask for mask, _, _ in kept]
+    return InstanceProposals(
+        masks=np.stack(masks) if masks else np.zeros((0, *size), dtype=np.bool_),
+        scores=np.array([score for _, score, _ in kept], dtype=np.float32),
+        labels=np.array([class_id for _, _, class_id in kept], dtype=np.int64),
+        boxes=np.array([_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4),
+    )
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return x, y, x + width, y + height
