@@ -165,8 +165,9 @@ def outline(part: Window) -> Bits:
     if part.last_column.any():
         east |= (masks & part.last_column).reshape(-1)
     # Not all four alike: one of them is set, and not all are.
-    either, both = stream | east, stream & east
-    mixed = either ^ both
+    either: Bits = stream | east
+    both: Bits = stream & east
+    mixed: Bits = either ^ both
     sideways = mixed.copy() if part.at_bottom else mixed
     either[:-words] |= either[words:]
     both[:-words] &= both[words:]

@@ -130,6 +130,22 @@ class FullNetworkAdapter:
         scores = [self._probabilities(network, image)[1] for network in self._objects]
         return torch.stack(scores), foreground[1]
 
+    def presence(self) -> None:
+        """Return None: the scores are all these models say."""
+
+    def commit(self, scores: Tensor, labels: Tensor) -> None:
+        """Do nothing: the paper's models learn from the first frame only."""
+
+    def rewind(self) -> None:
+        """Do nothing: nothing changes after the first frame."""
+
+    def running_state(self) -> dict[str, Any]:
+        """Return nothing: nothing changes after the first frame."""
+        return {}
+
+    def load_running_state(self, state: Mapping[str, Any]) -> None:
+        """Take up nothing."""
+
     @torch.inference_mode()
     def _probabilities(self, network: SegmentationNet, image: Tensor) -> Tensor:
         with autocast(image.device, self.config.precision):

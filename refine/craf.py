@@ -6,7 +6,7 @@ other, and how an object that was lost for a frame can come back. Each choice be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -124,13 +124,18 @@ class Craf:
                 self._ages[index] += 1
 
     def __call__(
-        self, scores: FloatArray, candidates: Callable[[], FloatArray] | None = None
+        self,
+        scores: FloatArray,
+        candidates: Callable[[], FloatArray] | None = None,
+        presence: Sequence[float] | None = None,
     ) -> FloatArray:
         """Keep one region per object.
 
         Args:
             scores: (N, h, w) in [0, 1].
             candidates: gives (K, h, w) score maps of further regions for step 3.
+            presence: probability of each object's being in the frame; step 3 does not look for
+                one that is probably gone.
 
         Returns:
             (N, h, w): the scores inside each object's region, zero elsewhere.
@@ -147,7 +152,12 @@ class Craf:
         regions = [self._regions(score) for score in scores]
         selected = [self._best_region(i, scores, regions[i]) for i in range(len(scores))]
         selected = self._remove_covered(selected)
-        if self._find_lost(scores, regions, selected, candidates):
+        lost = [
+            index
+            for index, region in enumerate(selected)
+            if self._is_lost(index, region) and (presence is None or presence[index] >= 0.5)
+        ]
+        if lost and self._find_lost(lost, scores, regions, selected, candidates):
             selected = self._remove_covered(selected)
         filtered: FloatArray = np.where(np.stack(selected), scores, np.float32(0))
         return filtered
@@ -220,18 +230,16 @@ class Craf:
 
     def _find_lost(
         self,
+        lost: list[int],
         scores: FloatArray,
         regions: list[_Regions],
         selected: list[BoolArray],
         candidates: Callable[[], FloatArray] | None,
     ) -> bool:
-        """Step 3: search an object that is lost or shrank among the regions that nobody took.
+        """Step 3: search objects that are lost or shrank among the regions that nobody took.
 
         Each object is replaced at most once, in ascending order of slots, so the step ends.
         """
-        lost = [i for i in range(len(selected)) if self._is_lost(i, selected[i])]
-        if not lost:
-            return False
         maps = [(scores[m].copy(), r) for m, r in enumerate(regions)]
         if candidates is not None:
             maps += [(extra, self._regions(extra)) for extra in candidates()]

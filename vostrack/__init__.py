@@ -2,7 +2,7 @@
 
     from vostrack import build_tracker
 
-    tracker = build_tracker("fast")
+    tracker = build_tracker("balanced")
     tracker.start(first_frame, first_mask)      # (H, W, 3) uint8 RGB, (H, W) object ids
     labels = tracker.step(next_frame).labels    # (H, W) object ids
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vostrack.build import TrackerOptions, build_tracker, resolve_preset
+from vostrack.build import TrackerOptions, build_tracker, effective_preset, resolve_preset
 from vostrack.clip_folder import ClipFolder, Extras
 from vostrack.errors import InputError
 from vostrack.masks import (
@@ -72,7 +72,7 @@ class ClipRequest:
     video: str
     first_mask: tuple[str, ...]
     output: Path
-    preset: str = "fast"
+    preset: str = "balanced"
     device: str = "auto"
     weights: str = "auto"
     options: TrackerOptions = field(default_factory=TrackerOptions)
@@ -300,6 +300,11 @@ class _Run:
         if self.observer is not None:
             self.observer.writing(what)
 
+    def _config(self) -> dict[str, Any]:
+        """Return every setting of the preset that was used."""
+        preset = effective_preset(self.request.preset, self.request.weights)
+        return {"preset": preset, **asdict(resolve_preset(preset, self.request.options))}
+
     def _write_run(self, status: str, frames: list[dict[str, Any]]) -> dict[str, float]:
         """Write ``run.json`` and return the mean seconds per stage."""
         timings = _mean_timings(frames)
@@ -307,7 +312,7 @@ class _Run:
             {
                 "status": status,
                 "settings": self.settings,
-                "config": asdict(resolve_preset(self.request.preset, self.request.options)),
+                "config": self._config(),
                 "versions": _versions(),
                 "device": str(self.tracker.device),
                 "frames": len(frames),

@@ -7,7 +7,7 @@ tracker's working resolution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,12 +111,40 @@ class ObjectAdapter(Protocol):
         """
         ...
 
+    def presence(self) -> Tensor | None:
+        """Return (N,) the probability of each object's being in the frame that was scored last.
+
+        None where this adapter has no estimate of its own.
+        """
+        ...
+
+    def commit(self, scores: Tensor, labels: Tensor) -> None:
+        """Take the final result of the frame that was scored last, to learn from it.
+
+        Args:
+            scores: (N, h, w) in [0, 1], after all filters.
+            labels: (h, w) uint8, the label map made of them, slots 1..N.
+        """
+        ...
+
+    def rewind(self) -> None:
+        """Go back to the first frame: forget what ``commit`` taught."""
+        ...
+
     def state_dict(self) -> Mapping[str, Any]:
         """Return what was learnt, as plain tensors and numbers that ``torch.save`` can write."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` returned, in place of ``start``."""
+        ...
+
+    def running_state(self) -> Mapping[str, Any]:
+        """Return what ``commit`` taught since the first frame, as ``state_dict`` does."""
+        ...
+
+    def load_running_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``running_state`` returned, after ``load_state_dict``."""
         ...
 
 
@@ -147,6 +175,7 @@ class TemporalFilter(Protocol):
         self,
         scores: FloatArray,
         candidates: Callable[[], FloatArray] | None = None,
+        presence: Sequence[float] | None = None,
     ) -> FloatArray:
         """Filter the scores of the next frame.
 
@@ -154,6 +183,7 @@ class TemporalFilter(Protocol):
             scores: (N, h, w) in [0, 1].
             candidates: gives (K, h, w) score maps in [0, 1] of further regions that a lost object
                 may be found in; called only when an object is lost or shrank.
+            presence: probability of each object's being in the frame, where that is known.
 
         Returns:
             The scores (N, h, w), zero outside the region chosen for each object.

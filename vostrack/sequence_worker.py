@@ -49,7 +49,7 @@ def track_sequence(job: Job) -> JobResult:
     with open_source(job.frames) as source:
         mask = _first_mask(job, source.size)
         tracker = build_tracker(
-            named.get("preset", "fast"),
+            named.get("preset", "balanced"),
             device=named.get("device", "auto"),
             weights=named.get("weights", "auto"),
             options=TrackerOptions(**options),  # type: ignore[arg-type]

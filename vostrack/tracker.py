@@ -76,7 +76,8 @@ class FrameResult:
         labels: (H, W) uint8 at the frame's size; 0 background, else the object's id.
         scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
         ids: the N object ids, as in the first mask.
-        presence: per object, the mean score over its pixels; 0 where it has none.
+        presence: per object, the probability that it is in the frame. An adapter without an
+            estimate of it gives the mean score over the object's pixels; 0 where it has none.
         timings: seconds spent per stage.
     """
 
@@ -110,7 +111,7 @@ class Tracker:
     are such trackers. ``vostrack.build_tracker`` makes one from a preset.
 
     Example:
-        >>> tracker = build_tracker("fast")                    # doctest: +SKIP
+        >>> tracker = build_tracker("balanced")                # doctest: +SKIP
         >>> tracker.start(first_frame, first_mask)             # doctest: +SKIP
         >>> labels = tracker.step(next_frame).labels           # doctest: +SKIP
     """
@@ -180,7 +181,8 @@ class Tracker:
         return FrameResult(output, scores, objects.ids, (1.0,) * len(objects.ids), watch.seconds)
 
     def rewind(self) -> None:
-        """Go back to the first frame, as after ``start``; what was learnt is kept."""
+        """Go back to the first frame, as after ``start``; what was learnt from it is kept."""
+        self.adapter.rewind()
         if self.temporal_filter is not None:
             self.temporal_filter.start(self._first_slots)
 
@@ -238,7 +240,9 @@ class Tracker:
             def candidates() -> FloatArray:
                 return self._propose(frame, foreground, size)
 
-        filtered = self.temporal_filter(scores.cpu().numpy(), candidates)
+        known = self.adapter.presence()
+        presence = known.tolist() if known is not None else None
+        filtered = self.temporal_filter(scores.cpu().numpy(), candidates, presence)
         return torch.from_numpy(filtered).to(self.device)
 
     def _propose(
@@ -258,22 +262,32 @@ class Tracker:
 
     def _result(self, scores: Tensor, watch: _Stopwatch) -> FrameResult:
         assert self._objects is not None
+        small = label_map(scores, threshold=self.config.threshold)
+        self.adapter.commit(scores, small)
         if self.temporal_filter is not None:
-            small = label_map(scores, threshold=self.config.threshold)
             self.temporal_filter.commit(small.cpu().numpy())
+        watch.lap("memory")
         if tuple(scores.shape[1:]) != self._size:
             scores = F.interpolate(
                 scores[None], size=self._size, mode="bilinear", align_corners=False
             )[0]
-        slots = label_map(scores, threshold=self.config.threshold)
-        presence = tuple(
-            float(score[slots == k + 1].mean()) if (slots == k + 1).any() else 0.0
-            for k, score in enumerate(scores)
-        )
+            small = label_map(scores, threshold=self.config.threshold)
+        slots = small
         labels = self._objects.to_ids(slots.cpu().numpy())
         full = scores.cpu().numpy()
         watch.lap("output")
+        presence = self._presence(scores, slots)
         return FrameResult(labels, full, self._objects.ids, presence, watch.seconds)
+
+    def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
+        known = self.adapter.presence()
+        if known is not None:
+            return tuple(float(value) for value in known)
+        regions = [slots == k + 1 for k in range(len(scores))]
+        return tuple(
+            float(score[region].mean()) if region.any() else 0.0
+            for score, region in zip(scores, regions, strict=True)
+        )
 
     def _to_image(self, frame: UInt8Array) -> Tensor:
         """Scale the frame down to the working size: (3, h, w) float32 in [0, 1]."""
@@ -297,10 +311,12 @@ class Tracker:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what changes from frame to frame, for ``restore``; small."""
-        if self.temporal_filter is None:
-            return {}
-        return dict(self.temporal_filter.state_dict())
+        """Return what changes from frame to frame, for ``restore``; bounded in size."""
+        craf = self.temporal_filter
+        return {
+            "adapter": dict(self.adapter.running_state()),
+            "filter": dict(craf.state_dict()) if craf is not None else {},
+        }
 
     def restore(self, learnt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
         """Continue where another tracker of the same configuration stood.
@@ -314,8 +330,12 @@ class Tracker:
         self._first_slots = learnt["first_slots"].numpy()
         self.adapter.load_state_dict(learnt["adapter"])
         self.rewind()
-        if state and self.temporal_filter is not None:
-            self.temporal_filter.load_state_dict(state)
+        if not state:
+            return
+        if state["adapter"]:
+            self.adapter.load_running_state(state["adapter"])
+        if self.temporal_filter is not None:
+            self.temporal_filter.load_state_dict(state["filter"])
 
 
 def _resized(array: _Array, size: Sequence[int], interpolation: int) -> _Array:

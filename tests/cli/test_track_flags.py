@@ -136,7 +136,7 @@ def test_steps_and_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(per_video="on")
     assert fitted == [1, 2]
     fitted.clear()
-    run(preset="fast-per-video", per_video="off")
+    run(preset="finetune-per-video", per_video="off")
     assert fitted == [1, 2, 2]
 
 
@@ -146,11 +146,11 @@ def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
 
     assert config()["craf"] is not None
     assert config(craf="off")["craf"] is None
-    assert config(preset="fast-no-craf")["craf"] is None
-    assert config(preset="fast-no-craf", craf="on")["craf"] is not None
-    row = config(preset="fast-no-craf-no-ft", foreground_steps=None)
+    assert config(preset="finetune-no-craf")["craf"] is None
+    assert config(preset="finetune-no-craf", craf="on")["craf"] is not None
+    row = config(preset="finetune-no-craf-no-ft", foreground_steps=None)
     assert row["adapter"]["foreground"]["steps"] == 0
-    assert config(preset="fast-per-video")["adapter"]["per_video"] is True
+    assert config(preset="finetune-per-video")["adapter"]["per_video"] is True
     assert config(gate="after")["tracker"]["gate"] == "after"
     assert config(max_size=64)["tracker"]["max_size"] == 64
     assert config(precision="bf16")["adapter"]["precision"] == "bf16"
@@ -213,8 +213,23 @@ def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="does not hold a propagation"):
         run(spn=str(Path(record(outputs[0])["settings"]["weights"])))
+
+
+def test_a_dense_crf_refines_the_scores(run: Run) -> None:
+    outputs = [run(save_scores=True, dense_crf=flag) for flag in (False, True)]
+    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
+    assert files[0] != files[1]
+    assert "refiner" in record(outputs[1])["seconds"]
+
+
+def test_adaptation_reaches_the_target_models(run: Run) -> None:
+    changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
+    for flag, expected in (("preset", "confident"), ("off", "off")):
+        config = record(run(**changes, adapt=flag))["config"]
+        assert config["preset"] == "fast"
+        assert config["target"]["adapt"] == expected
 
 
 def test_weights_file(run: Run, tmp_path: Path) -> None:
@@ -224,7 +239,7 @@ def test_weights_file(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     save_network(build_network(NetworkConfig("resnet18", (4, 8), "topdown", 4)), path)
     changes = {"object_steps": 0, "foreground_steps": 0, "save_scores": True, "gate": "none"}
-    outputs = [run(**changes, weights=w) for w in ("auto", str(path))]
+    outputs = [run(**changes, preset="finetune", weights=w) for w in ("auto", str(path))]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
 

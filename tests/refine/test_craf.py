@@ -139,6 +139,12 @@ def test_step_3_finds_a_lost_object_in_anothers_map() -> None:
     assert filtered[0, 10, 10] == np.float32(0.9)
 
 
+@pytest.mark.parametrize(("presence", "found"), [(0.4, False), (0.6, True)])
+def test_an_object_that_is_probably_gone_is_not_searched(presence: float, found: bool) -> None:
+    filtered = started(A, B)(np.stack([paint(), paint(A, B)]), None, [presence, 0.0])
+    assert regions(filtered) == [pixels(A) if found else set(), pixels(B)]
+
+
 @pytest.mark.parametrize(("gamma", "found"), [(0.1, False), (0.3, True)])
 def test_gamma_is_a_share_of_the_previous_area(gamma: float, found: bool) -> None:
     rest = (5, 5, 9, 25)  # 80 of 400 pixels are left: more than 10 %, less than 30 %

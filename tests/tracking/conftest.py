@@ -21,6 +21,7 @@ class ColourAdapter:
     def __init__(self) -> None:
         self.colours = torch.zeros(0, 3)
         self.starts = 0
+        self.commits: list[tuple[Tensor, Tensor]] = []
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         self.starts += 1
@@ -31,6 +32,21 @@ class ColourAdapter:
         distance = (image[None] - self.colours[:, :, None, None]).abs().sum(1)
         scores = (1 - distance).clamp(0, 1)
         return scores, scores.amax(0)
+
+    def presence(self) -> Tensor | None:
+        return None
+
+    def commit(self, scores: Tensor, labels: Tensor) -> None:
+        self.commits.append((scores.clone(), labels.clone()))
+
+    def rewind(self) -> None:
+        self.commits = []
+
+    def running_state(self) -> dict[str, Any]:
+        return {"commits": len(self.commits)}
+
+    def load_running_state(self, state: Mapping[str, Any]) -> None:
+        self.commits = [(torch.zeros(0), torch.zeros(0))] * state["commits"]
 
     def state_dict(self) -> dict[str, Any]:
         return {"colours": self.colours}

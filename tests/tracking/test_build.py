@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vostrack.build import PRESETS, TrackerOptions, build_tracker, resolve_preset
+from vostrack.build import (
+    PRESETS,
+    TrackerOptions,
+    build_tracker,
+    effective_preset,
+    resolve_preset,
+)
 from vostrack.errors import InputError
+from vostrack.models.target_net import build_target_net
+from vostrack.models.weights import save_target_net
 from vostrack.online_finetune.full_network import FullNetworkAdapter
+from vostrack.online_finetune.target_model import TargetModelAdapter
 from vostrack.refine.craf import Craf
+from vostrack.refine.dense_crf import DenseCrfRefiner
 
 
 def test_the_papers_numbers() -> None:
@@ -33,7 +44,7 @@ def test_the_papers_numbers() -> None:
     )
 
 
-@pytest.mark.parametrize("base", ["fast", "paper"])
+@pytest.mark.parametrize("base", ["finetune", "paper"])
 def test_the_rows_of_the_ablation(base: str) -> None:
     full = PRESETS[base]
     assert PRESETS[f"{base}-no-craf"].craf is None
@@ -47,15 +58,15 @@ def test_the_rows_of_the_ablation(base: str) -> None:
 
 
 def test_options_change_what_they_name_and_nothing_else() -> None:
-    assert resolve_preset("fast") == PRESETS["fast"]
-    changed = resolve_preset("fast", TrackerOptions(object_steps=7, max_size=320))
+    assert resolve_preset("finetune") == PRESETS["finetune"]
+    changed = resolve_preset("finetune", TrackerOptions(object_steps=7, max_size=320))
     assert changed.adapter.objects.steps == 7
-    assert changed.adapter.foreground == PRESETS["fast"].adapter.foreground
+    assert changed.adapter.foreground == PRESETS["finetune"].adapter.foreground
     assert changed.tracker.max_size == 320
-    assert changed.craf == PRESETS["fast"].craf
+    assert changed.craf == PRESETS["finetune"].craf
 
 
-@pytest.mark.parametrize("preset", ["paper", "fast"])
+@pytest.mark.parametrize("preset", ["paper", "finetune", "balanced"])
 def test_a_preset_runs(preset: str) -> None:
     """The whole of it, on frames of a few pixels and for a step each."""
     frames = np.full((2, 64, 80, 3), 80, np.uint8)
@@ -86,4 +97,72 @@ def test_unknown_names() -> None:
     with pytest.raises(InputError, match="paper"):
         build_tracker("slow")
     with pytest.raises(InputError, match="components"):
-        build_tracker("fast", options=TrackerOptions(proposer="none"))
+        build_tracker("finetune", options=TrackerOptions(proposer="none"))
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "best"])
+def test_target_models_run_from_the_shipped_network(preset: str) -> None:
+    frames = np.full((2, 64, 80, 3), 80, np.uint8)
+    frames[:, 20:50, 20:60] = 200
+    mask = np.zeros((64, 80), np.uint8)
+    mask[20:50, 20:60] = 5
+    tracker = build_tracker(preset, device="cpu", options=TrackerOptions(object_steps=1))
+    assert isinstance(tracker.adapter, TargetModelAdapter)
+    assert tracker.adapter.config.finetune.steps == 1
+    tracker.start(frames[0], mask)
+    labels = tracker.step(frames[1]).labels
+    overlap = ((labels == 5) & (mask == 5)).sum() / ((labels == 5) | (mask == 5)).sum()
+    assert overlap > 0.9
+
+
+def test_target_models_need_a_target_network(tmp_path: Path) -> None:
+    assert effective_preset("balanced", "auto") == "balanced"
+    assert effective_preset("balanced", "none") == "finetune"
+    assert effective_preset("paper", "none") == "paper"
+    path = tmp_path / "t.safetensors"
+    save_target_net(build_target_net(), path)
+    assert effective_preset("balanced", str(path)) == "balanced"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        TrackerOptions(foreground_steps=3),
+        TrackerOptions(per_video=True),
+        TrackerOptions(gate="none"),
+    ],
+)
+def test_options_without_effect_are_refused(options: TrackerOptions) -> None:
+    with pytest.raises(InputError, match="no effect"):
+        build_tracker("balanced", device="cpu", options=options)
+
+
+def test_a_proposer_and_the_filter_can_be_added_to_target_models() -> None:
+    frames = np.full((3, 64, 80, 3), 80, np.uint8)
+    frames[:2, 20:50, 20:60] = 200
+    mask = np.zeros((64, 80), np.uint8)
+    mask[20:50, 20:60] = 5
+    options = TrackerOptions(object_steps=0, craf=True, proposer="components")
+    tracker = build_tracker("balanced", device="cpu", options=options)
+    tracker.start(frames[0], mask)
+    for frame in frames[1:]:  # in the last one the object is gone and is searched
+        assert len(tracker.step(frame).presence) == 1
+
+
+def test_a_dense_crf_can_refine() -> None:
+    options = TrackerOptions(dense_crf=True)
+    tracker = build_tracker("fast", device="cpu", options=options)
+    assert isinstance(tracker.refiner, DenseCrfRefiner)
+    both = TrackerOptions(dense_crf=True, spn="spn.safetensors")
+    with pytest.raises(InputError, match="choose one"):
+        build_tracker("fast", device="cpu", options=both)
+
+
+def test_adaptation_is_an_option_of_target_models() -> None:
+    off = resolve_preset("balanced", TrackerOptions(adapt=False)).target
+    assert off is not None
+    assert (off.adapt, off.remember_every) == ("off", 0)
+    on = resolve_preset("balanced", TrackerOptions(adapt=True)).target
+    assert on == PRESETS["balanced"].target
+    with pytest.raises(InputError, match="adapt"):
+        build_tracker("finetune", device="cpu", weights="none", options=TrackerOptions(adapt=True))

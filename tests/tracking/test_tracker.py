@@ -166,6 +166,7 @@ def test_restore_continues_where_another_stood(adapter: Any, clip: Clip) -> None
     other = Tracker(type(adapter)(), temporal_filter=Craf())
     other.restore(tracker.learnt(), tracker.state())
     assert other.ids == (3, 7)
+    assert len(adapter.commits) == len(other.adapter.commits) == 5  # type: ignore[attr-defined]
     one, two = tracker.step(frames[6]), other.step(frames[6])
     np.testing.assert_array_equal(one.scores, two.scores)
 
@@ -228,3 +229,35 @@ def test_an_object_that_vanishes_at_the_working_size_is_named(adapter: Any, clip
 def test_bad_configuration(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(change))):
         replace(TrackerConfig(), **change)
+
+
+def test_the_adapter_is_told_the_final_result_of_each_frame(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    stray = frames[1].copy()
+    stray[50:56, 2:8] = (250, 20, 20)  # of the first object's colour, apart from it
+    tracker = Tracker(adapter, temporal_filter=Craf())
+    tracker.start(frames[0], labels[0])
+    result = tracker.step(stray)
+    scores, slots = adapter.commits[-1]
+    assert float(scores[0, 50:56, 2:8].max()) == 0  # the filter took it away
+    np.testing.assert_array_equal(slots.numpy() > 0, result.labels > 0)
+    tracker.rewind()
+    assert adapter.commits == []
+
+
+def test_presence_is_the_adapters_where_it_knows(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    told: list[Any] = []
+
+    class Listening(Craf):
+        def __call__(self, scores: Any, candidates: Any = None, presence: Any = None) -> Any:
+            told.append(presence)
+            return super().__call__(scores, candidates, presence)
+
+    tracker = Tracker(adapter, temporal_filter=Listening())
+    tracker.start(frames[0], labels[0])
+    own = tracker.step(frames[1]).presence
+    assert own[0] == pytest.approx(1, abs=0.1)  # the mean score over the object
+    adapter.presence = lambda: torch.tensor([0.25, 0.75])
+    assert tracker.step(frames[2]).presence == (0.25, 0.75)
+    assert told == [None, [0.25, 0.75]]

@@ -11,8 +11,15 @@ from typing import Protocol
 
 from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCommand
 from vostrack.cli.evaluate import EvalCommand
+from vostrack.cli.propose import ProposeCommand
 from vostrack.cli.track import TrackCommand
 from vostrack.cli.train import TrainForegroundCommand
+from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
+from vostrack.cli.train_fcrn import TrainFcrnCommand
+from vostrack.cli.train_localizer import TrainLocalizerCommand
+from vostrack.cli.train_siseg import TrainSisegCommand
+from vostrack.cli.train_spn import TrainSpnCommand
+from vostrack.cli.train_target import TrainTargetCommand
 from vostrack.errors import InputError
 
 __all__ = ["main"]
@@ -40,13 +47,22 @@ Commands = Mapping[str, "type[Command] | Mapping[str, type[Command]]"]
 
 COMMANDS: Commands = {
     "track": TrackCommand,
+    "propose": ProposeCommand,
     "davis": {
         "run": DavisRunCommand,
         "submit": DavisSubmitCommand,
         "check": DavisCheckCommand,
     },
     "eval": EvalCommand,
-    "train": {"foreground": TrainForegroundCommand},
+    "train": {
+        "detection-crf": TrainDetectionCrfCommand,
+        "foreground": TrainForegroundCommand,
+        "target": TrainTargetCommand,
+        "spn": TrainSpnCommand,
+        "siseg": TrainSisegCommand,
+        "fcrn": TrainFcrnCommand,
+        "localizer": TrainLocalizerCommand,
+    },
 }
 
 

@@ -66,7 +66,7 @@ class DavisRunCommand(_Subset):
     output: str = "results"
     """Folder, or a URL that fsspec knows, for the results."""
 
-    preset: str = "fast"
+    preset: str = "balanced"
     """See vostrack track --help."""
 
     device: str = "auto"
@@ -79,13 +79,13 @@ class DavisRunCommand(_Subset):
     """Longest side to work on, pixels."""
 
     foreground_steps: int | None = None
-    """Fine-tuning steps of the foreground model."""
+    """Fine-tuning steps of the foreground model (finetune, paper)."""
 
     object_steps: int | None = None
-    """Fine-tuning steps of each object model."""
+    """Fine-tuning steps of the object models."""
 
     proposer: str | None = None
-    """Instance proposer that helps to find lost objects: components."""
+    """Instance proposer that helps the filter to find lost objects; see vostrack track --help."""
 
     seed: int = 0
     """Seed of the augmentations."""

@@ -34,17 +34,20 @@ class TrackCommand:
     output: Path = Path("out")
     """Folder for the results."""
 
-    preset: str = "fast"
-    """fast: a small network, a minute of fine-tuning on a CPU. paper: ResNet-101 and the whole
-    schedule of Cheng et al. 2017, hours on a GPU. Each with the rows of the paper's ablation:
-    NAME-no-craf, NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video."""
+    preset: str = "balanced"
+    """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: on
+    larger windows, with more steps. finetune: a small network fitted to each object, a minute or
+    two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on a GPU. The
+    last two come with the rows of the paper's ablation: NAME-no-craf, NAME-no-craf-no-ft
+    (foreground model not fine-tuned), NAME-per-video."""
 
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
 
     weights: str = "auto"
     """Initial weights: auto (the preset's), shipped (the trained network of the package), imagenet
-    (torchvision's, downloaded once), none (random), or a .safetensors, .pt or .pth file."""
+    (torchvision's, downloaded once), none (random), or a .safetensors, .pt or .pth file. With
+    weights that hold no target network fast, balanced and best become finetune."""
 
     reader: Literal["auto", "pyav", "decord", "opencv"] = "auto"
     """What decodes a video file; auto is PyAV, and OpenCV for cameras."""
@@ -72,25 +75,33 @@ class TrackCommand:
     """Longest side to work on, pixels (0: no limit). The masks have the video's own size."""
 
     foreground_steps: int | None = None
-    """Fine-tuning steps of the foreground model."""
+    """Fine-tuning steps of the foreground model (finetune, paper)."""
 
     object_steps: int | None = None
-    """Fine-tuning steps of each object model: more is slower, and better up to a point."""
+    """Fine-tuning steps of the object models: more is slower, and better up to a point."""
 
     per_video: Literal["preset", "on", "off"] = "preset"
-    """on: one model for all objects of the video. off: one model per object."""
+    """on: one model for all objects of the video. off: one model per object (finetune, paper)."""
 
     craf: Literal["preset", "on", "off"] = "preset"
     """The filter that keeps one connected region per object, consistent with the frame before."""
 
+    adapt: Literal["preset", "on", "off"] = "preset"
+    """Whether target models go on learning from confident parts of later frames (fast, balanced,
+    best)."""
+
     gate: Literal["preset", "before", "after", "none"] = "preset"
-    """Where scores outside the foreground are made zero."""
+    """Where scores outside the foreground are made zero (finetune, paper)."""
 
     spn: str | None = None
     """Weights of a spatial propagation network to sharpen the scores with; none are shipped."""
 
+    dense_crf: bool = False
+    """Sharpen the scores with a dense CRF, in place of a spatial propagation network: slower."""
+
     proposer: str | None = None
-    """Instance proposer that helps to find lost objects: components."""
+    """Instance proposer that helps the filter to find lost objects: components, detection-crf,
+    displacement or hough."""
 
     seed: int = 0
     """Seed of the augmentations. The same seed gives the same masks."""
@@ -176,8 +187,10 @@ class TrackCommand:
             object_steps=self.object_steps,
             per_video=switch[self.per_video],
             craf=switch[self.craf],
+            adapt=switch[self.adapt],
             gate=None if self.gate == "preset" else self.gate,
             spn=self.spn,
+            dense_crf=self.dense_crf,
             proposer=self.proposer,
             seed=self.seed,
             precision=self.precision,

@@ -43,6 +43,11 @@ class Backbone(nn.Module, ABC):
     def stage(self, x: Tensor, stride: int) -> Tensor:
         """Compute the feature map of ``stride`` from that of half the stride."""
 
+    @property
+    @abstractmethod
+    def last_stage(self) -> nn.Module:
+        """The layers between the two deepest strides."""
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """Compute the features.
 
@@ -74,6 +79,12 @@ class ResNetBackbone(Backbone):
             x = trunk.maxpool(x)  # type: ignore[operator]
         return getattr(trunk, _RESNET_LAYERS[stride])(x)  # type: ignore[no-any-return]
 
+    @property
+    def last_stage(self) -> nn.Module:
+        """The layers between the two deepest strides."""
+        stage: nn.Module = getattr(self.trunk, _RESNET_LAYERS[self.strides[-1]])
+        return stage
+
 
 class MobileNetBackbone(Backbone):
     """torchvision's MobileNetV2 up to the deepest stride that is asked for."""
@@ -84,6 +95,12 @@ class MobileNetBackbone(Backbone):
         for layer in self.trunk.features[first:last]:  # type: ignore[index]
             x = layer(x)
         return x
+
+    @property
+    def last_stage(self) -> nn.Module:
+        """The layers between the two deepest strides."""
+        first, last = _MOBILENET_SLICES[self.strides[-1]]
+        return nn.ModuleList(self.trunk.features[first:last])  # type: ignore[index]
 
 
 def build_backbone(

@@ -10,12 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vostrack.errors import InputError
+from vostrack.models.backbones import BackboneName
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
+from vostrack.models.target_net import (
+    TargetNet,
+    TargetNetConfig,
+    build_target_net,
+    config_from_json,
+)
 
-__all__ = ["initialise", "load_network", "read_state_dict", "save_network", "shipped_weights"]
+__all__ = [
+    "holds_target_net",
+    "initialise",
+    "initialise_target_net",
+    "load_network",
+    "load_target_net",
+    "read_state_dict",
+    "save_network",
+    "save_target_net",
+    "shipped_weights",
+]
 
 _log = logging.getLogger("vostrack.models")
 _CONFIG_KEY = "vostrack.network"
@@ -43,6 +60,15 @@ def save_network(network: SegmentationNet, path: Path, *, half: bool = False) ->
         path: file to write; replaced whole or not at all.
         half: store float16: half the size, a relative rounding error of at most 2**-11.
     """
+    _save(network, {"config": asdict(network.config), "outputs": network.outputs}, path, half)
+
+
+def save_target_net(network: TargetNet, path: Path, *, half: bool = False) -> None:
+    """Write a target network with its configuration; see ``save_network``."""
+    _save(network, {"target": asdict(network.config)}, path, half)
+
+
+def _save(network: nn.Module, description: dict[str, Any], path: Path, half: bool) -> None:
     from safetensors.torch import save_file
 
     state = {
@@ -50,7 +76,6 @@ def save_network(network: SegmentationNet, path: Path, *, half: bool = False) ->
         for k, v in network.state_dict().items()
     }
     state = {k: v.contiguous() for k, v in state.items()}
-    description = {"config": asdict(network.config), "outputs": network.outputs}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -67,7 +92,7 @@ def load_network(path: Path) -> SegmentationNet:
         InputError: no such file, or not a network of this project.
     """
     description = _description(path)
-    if description is None:
+    if description is None or "config" not in description:
         raise InputError(
             f"{path} holds no vostrack network (no configuration in its header); "
             "a bare backbone state dict goes with a preset: --preset NAME --weights FILE"
@@ -77,6 +102,54 @@ def load_network(path: Path) -> SegmentationNet:
     network = build_network(NetworkConfig(**config), description["outputs"])
     state = {k: v.float() if v.is_floating_point() else v for k, v in read_state_dict(path).items()}
     network.load_state_dict(state)
+    return network
+
+
+def holds_target_net(weights: str) -> bool:
+    """Tell whether ``weights`` is a file written by ``save_target_net``."""
+    description = _description(Path(weights))
+    return description is not None and "target" in description
+
+
+def load_target_net(path: Path | None = None) -> TargetNet:
+    """Read a target network written by ``save_target_net``; the shipped one by default.
+
+    Raises:
+        InputError: no such file, or not a target network.
+    """
+    path = path or shipped_weights("target")
+    description = _description(path)
+    if description is None or "target" not in description:
+        raise InputError(
+            f"{path} holds no target network; expected a file that vostrack train target wrote"
+        )
+    network = build_target_net(config_from_json(description["target"]))
+    state = {k: v.float() if v.is_floating_point() else v for k, v in read_state_dict(path).items()}
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def initialise_target_net(backbone: BackboneName, weights: str, *, seed: int = 0) -> TargetNet:
+    """Build a target network to be trained.
+
+    Args:
+        backbone: its feature extractor, unless the weights bring a whole network.
+        weights: ``imagenet``, ``none``, a backbone's file (see ``initialise``), or a file written
+            by ``save_target_net``.
+        seed: of what stays random. The global random state is left as it was.
+
+    Raises:
+        InputError: the weights cannot be had, or do not fit.
+    """
+    if holds_target_net(weights):
+        return load_target_net(Path(weights))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_target_net(TargetNetConfig(backbone=backbone))
+        if weights != "none":
+            like = NetworkConfig(backbone, (2, 4, 8, 16), norm="folded")
+            filled = _initialise(like, weights).backbone
+            network.backbone.load_state_dict(filled.state_dict())
     return network
 
 
@@ -112,7 +185,7 @@ def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
     else:
         path = Path(weights)
         if _description(path) is not None:
-            return load_network(path)
+            return load_network(path)  # refuses a target network with its reason
         state = read_state_dict(path)
         origin = str(path)
     return _with_backbone(config, state, origin)

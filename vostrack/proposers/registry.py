@@ -1,26 +1,63 @@
-"""The proposers by the name that ``--proposer`` takes."""
+"""The proposers by name: one entry each for ``vostrack propose`` and for ``--proposer``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
+from vostrack.proposers.detection_crf.build import DetectionCrfOptions, build_detection_crf
+from vostrack.proposers.displacement.proposer import DisplacementOptions, build_displacement
+from vostrack.proposers.hough_voting.proposer import HoughOptions, build_hough
+from vostrack.proposers.sources import ImageProposer, ProposerSources
 from vostrack.protocols import InstanceProposer
 
-__all__ = ["PROPOSERS", "build_proposer"]
+__all__ = ["METHODS", "PROPOSERS", "ImageProposer", "Method", "ProposerSources", "build_proposer"]
 
-PROPOSERS: dict[str, Callable[[], InstanceProposer]] = {
-    "components": ForegroundComponents,
+
+@dataclass(frozen=True)
+class Method:
+    """A way to propose instances.
+
+    Attributes:
+        options: frozen dataclass of its settings, every field with a default and a plain type
+            (number, bool, str, Path, Literal, or None), described in the docstring's Attributes
+            section. ``vostrack propose`` makes the flag ``--METHOD-FIELD`` of each.
+        build: makes the proposer; with sources of None it must need no more than a foreground.
+    """
+
+    options: type[Any]
+    build: Callable[[Any, ProposerSources], InstanceProposer]
+
+
+METHODS: dict[str, Method] = {
+    "detection-crf": Method(DetectionCrfOptions, build_detection_crf),
+    "displacement": Method(DisplacementOptions, build_displacement),
+    "hough": Method(HoughOptions, build_hough),
 }
+"""What ``vostrack propose --method`` takes."""
+
+PROPOSERS = ("components", *METHODS)
+"""What ``--proposer`` takes in the tracker."""
 
 
-def build_proposer(name: str) -> InstanceProposer:
-    """Build the proposer of that name with its defaults.
+def build_proposer(name: str, device: torch.device | None = None) -> InstanceProposer:
+    """Build the proposer of that name with its defaults, for use in the tracker.
+
+    Args:
+        name: one of ``PROPOSERS``.
+        device: where networks run; the CPU by default.
 
     Raises:
         InputError: there is none.
     """
-    if name not in PROPOSERS:
+    if name == "components":
+        return ForegroundComponents()
+    if name not in METHODS:
         raise InputError(f"proposer: expected one of {', '.join(PROPOSERS)}, got {name!r}")
-    return PROPOSERS[name]()
+    method = METHODS[name]
+    return method.build(method.options(), ProposerSources(device=device or torch.device("cpu")))

@@ -1,0 +1,126 @@
+"""Check how true the presence probability of the target models is.
+
+Each sequence is followed as usual. After every frame the same frame is asked for again with the
+objects painted out (the hole inpainted), which is the hardest way to be absent: nothing else has
+changed. Reported are the Brier score, the expected calibration error over ten bins and the share
+of right answers at 0.5; with --fit, Platt's two numbers too, fitted with each sequence judged by
+the numbers of the others.
+
+    python benchmarks/presence.py --root DAVIS --year 2017 --set val [--fit] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from record import environment, write_record
+
+from vostrack.build import build_tracker
+from vostrack.datasets import open_davis
+from vostrack.masks import read_label_map
+from vostrack.presets import TrackerOptions
+from vostrack.video import open_source
+
+Floats = NDArray[np.float64]
+
+
+def collect(sequence: Any, preset: str, steps: int | None) -> tuple[Floats, Floats]:
+    """Return the logits of a sequence's frames, and whether the object was there."""
+    tracker = build_tracker(preset, options=TrackerOptions(object_steps=steps))
+    logits: list[float] = []
+    present: list[float] = []
+    with open_source(sequence.frames[0].parent) as source:
+        for frame, path in zip(source, sequence.annotations, strict=True):
+            labels = read_label_map(path)
+            labels[labels == 255] = 0 if sequence.semantics == "ids" else 1
+            if not tracker.ids:
+                tracker.start(frame.image, labels)
+                continue
+            state = tracker.state()
+            hole = cv2.dilate((labels > 0).astype(np.uint8), np.ones((9, 9), np.uint8))
+            empty = cv2.inpaint(frame.image, hole, 5, cv2.INPAINT_TELEA)
+            absent = tracker.step(empty.astype(np.uint8)).presence
+            tracker.restore(tracker.learnt(), state)
+            there = tracker.step(frame.image).presence
+            for index, number in enumerate(tracker.ids):
+                if (labels == number).any():
+                    logits += [there[index], absent[index]]
+                    present += [1.0, 0.0]
+    probability = np.clip(np.array(logits), 1e-7, 1 - 1e-7)
+    return np.log(probability / (1 - probability)), np.array(present)
+
+
+def fit(logits: Floats, present: Floats) -> tuple[float, float]:
+    """Return Platt's scale and shift, by maximum likelihood."""
+    x, y = torch.from_numpy(logits), torch.from_numpy(present)
+    scale, shift = torch.ones((), dtype=x.dtype), torch.zeros((), dtype=x.dtype)
+    parameters = [scale.requires_grad_(), shift.requires_grad_()]
+    optimizer = torch.optim.LBFGS(parameters, max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(scale * x + shift, y)
+        loss = loss + 1e-3 * (scale - 1).square()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return float(scale), float(shift)
+
+
+def judge(logits: Floats, present: Floats) -> dict[str, float]:
+    """Return Brier score, expected calibration error and accuracy."""
+    probability = 1 / (1 + np.exp(-logits))
+    bins = np.minimum((probability * 10).astype(int), 9)
+    gaps = [
+        (bins == b).mean() * abs(probability[bins == b].mean() - present[bins == b].mean())
+        for b in range(10)
+        if (bins == b).any()
+    ]
+    return {
+        "brier": round(float(np.mean((probability - present) ** 2)), 4),
+        "calibration_error": round(float(np.sum(gaps)), 4),
+        "right_at_half": round(float(np.mean((probability > 0.5) == (present > 0.5))), 4),
+        "samples": len(present),
+    }
+
+
+def main() -> None:
+    """Collect, judge, and fit where asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--year", type=int, default=2017, choices=(2016, 2017))
+    parser.add_argument("--set", default="val")
+    parser.add_argument("--sequences", nargs="*", default=None)
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--steps", type=int, default=None, help="fine-tuning steps")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--json", default="benchmarks/results/presence.json")
+    arguments = parser.parse_args()
+    sequences = open_davis(
+        arguments.root,
+        year=arguments.year,
+        subset=arguments.set,
+        sequences=tuple(arguments.sequences) if arguments.sequences else None,
+    )
+    found = {s.name: collect(s, arguments.preset, arguments.steps) for s in sequences}
+    logits, present = (np.concatenate([pair[k] for pair in found.values()]) for k in (0, 1))
+    record: dict[str, Any] = {**environment(("torch", "numpy")), "as_is": judge(logits, present)}
+    if arguments.fit:
+        crossed = []
+        for name, (own, _) in found.items():
+            rest = [pair for other, pair in found.items() if other != name]
+            scale, shift = fit(*(np.concatenate([pair[k] for pair in rest]) for k in (0, 1)))
+            crossed.append(scale * own + shift)
+        record["fitted_on_the_others"] = judge(np.concatenate(crossed), present)
+        record["platt"] = dict(zip(("scale", "shift"), fit(logits, present), strict=True))
+    write_record(arguments.json, record)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Time the tracker: fine-tuning, each stage of a frame, and peak memory.
+
+A made clip (``vostrack.datasets.synthetic``) is tracked at several sizes and numbers of objects,
+each in a process of its own, so that peak memory is its own too. What a user would otherwise pick
+is the preset ``finetune``, one whole network fitted per object, timed on the same clip for the
+first case of each size.
+
+    python benchmarks/track.py [--preset balanced] [--sizes 480] [--objects 1 4] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+from typing import Any
+
+from record import environment, write_record
+
+SIZES = {240: (240, 427), 480: (480, 854), 720: (720, 1280), 1080: (1080, 1920)}
+OBJECTS = (1, 2, 4, 8)
+FRAMES = 14
+_WARM_UP = 3
+
+
+def measure(preset: str, size: tuple[int, int], objects: int, device: str, threads: int) -> Any:
+    """Track one clip, and return its times and its peak memory."""
+    import torch
+
+    from vostrack.build import build_tracker
+    from vostrack.datasets.synthetic import SyntheticScene, render_clip
+
+    torch.set_num_threads(threads)
+    scene = SyntheticScene(size=size, frames=FRAMES, objects=objects, seed=3)
+    frames, labels = render_clip(scene)
+    tracker = build_tracker(preset, device=device)
+    first = tracker.start(frames[0], labels[0])
+    stages: dict[str, list[float]] = {}
+    totals = []
+    for frame in frames[1:]:
+        timings = tracker.step(frame).timings
+        totals.append(sum(timings.values()))
+        for stage, seconds in timings.items():
+            stages.setdefault(stage, []).append(seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    low, median, high = statistics.quantiles(totals[_WARM_UP:], n=4)
+    return {
+        "preset": preset,
+        "height": size[0],
+        "width": size[1],
+        "objects": len(first.ids),
+        "fine_tuning_s": round(first.timings["fine-tuning"], 3),
+        "frame_s": {
+            "median": round(median, 4),
+            "iqr_low": round(low, 4),
+            "iqr_high": round(high, 4),
+            "repeats": len(totals) - _WARM_UP,
+        },
+        "stages_s": {k: round(statistics.median(v[_WARM_UP:]), 4) for k, v in stages.items()},
+        "peak_rss_mb": round(peak),
+        "peak_gpu_mb": round(torch.cuda.max_memory_allocated() / 2**20)
+        if torch.cuda.is_available()
+        else None,
+    }
+
+
+def measure_apart(*arguments: Any) -> Any:
+    """Call ``measure`` in a new process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, arguments)
+
+
+def main() -> None:
+    """Measure what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--baseline", default="finetune", help="'' for none")
+    parser.add_argument("--sizes", type=int, nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--objects", type=int, nargs="+", default=list(OBJECTS))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", default="benchmarks/results/track.json")
+    arguments = parser.parse_args()
+    cases = []
+    for height in arguments.sizes:
+        for objects in arguments.objects:
+            options = (SIZES[height], objects, arguments.device, arguments.threads)
+            case = {"ours": measure_apart(arguments.preset, *options)}
+            if arguments.baseline and objects == arguments.objects[0]:
+                case["baseline"] = measure_apart(arguments.baseline, *options)
+                case["ratio"] = {
+                    "fine_tuning": round(
+                        case["baseline"]["fine_tuning_s"] / case["ours"]["fine_tuning_s"], 2
+                    ),
+                    "frame": round(
+                        case["baseline"]["frame_s"]["median"] / case["ours"]["frame_s"]["median"],
+                        2,
+                    ),
+                }
+            print(json.dumps(case["ours"]), flush=True)
+            cases.append(case)
+    packages = ("torch", "torchvision", "numpy", "opencv-python")
+    write_record(arguments.json, {**environment(packages), "cases": cases})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Masks as wrong as a tracker's: what a network learns to mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+__all__ = ["degrade_mask"]
+
+# Radius of the largest growth or shrinking, pixels at 480 rows.
+_RADIUS = 8
+
+
+def degrade_mask(mask: Tensor, generator: Generator) -> Tensor:
+    """Grow or shrink a mask, warp it a little, and now and then bite a piece off or add one.
+
+    Args:
+        mask: (H, W), 0 or 1.
+        generator: a CPU generator, the only source of chance.
+
+    Returns:
+        (H, W) float32, 0 or 1; empty where ``mask`` is.
+    """
+    array: NDArray[Any] = (mask > 0.5).cpu().numpy().astype(np.uint8)
+    u = torch.rand(6, generator=generator).tolist()
+    n = torch.randn(6, generator=generator).tolist()
+    height, width = array.shape
+    if not array.any():
+        return torch.zeros(height, width)
+    side = 2 * (1 + int(_RADIUS * u[0])) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    if u[1] < 0.3:
+        array = cv2.dilate(array, kernel)
+    elif u[1] < 0.6:
+        array = cv2.erode(array, kernel)
+    matrix = np.array(
+        [
+            [1 + 0.04 * n[0], 0.03 * n[1], 0.0],
+            [0.03 * n[2], 1 + 0.04 * n[3], 0.0],
+        ]
+    )
+    rows, columns = np.nonzero(array)
+    if len(rows):
+        centre = np.array([columns.mean(), rows.mean()])
+        extent = max(np.ptp(columns), np.ptp(rows)) + 1
+        shift = 0.05 * extent * np.array(n[4:6])
+        matrix[:, 2] = centre + shift - matrix[:, :2] @ centre
+        array = cv2.warpAffine(array, matrix, (width, height), flags=cv2.INTER_NEAREST)
+        if u[2] < 0.3:
+            index = int(u[3] * len(rows))
+            value = 0 if u[4] < 0.6 else 1
+            radius = int(0.25 * extent) + 2
+            cv2.circle(array, (int(columns[index]), int(rows[index])), radius, value, -1)
+    return torch.from_numpy(array.astype(np.float32))

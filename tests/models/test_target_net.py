@@ -1,0 +1,205 @@
+"""The target network: cues against direct sums, objects apart from one another, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vostrack.errors import InputError
+from vostrack.models.memory_cues import (
+    Memory,
+    MemoryReader,
+    RidgeRegression,
+    Statistics,
+    confident_cells,
+)
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.weights import (
+    holds_target_net,
+    initialise_target_net,
+    load_network,
+    load_target_net,
+    save_target_net,
+)
+
+SMALL = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
+
+
+@pytest.fixture(scope="module")
+def network() -> TargetNet:
+    torch.manual_seed(0)
+    return build_target_net(SMALL).eval()
+
+
+def draw_memory(objects: int, cells: int, seed: int = 0) -> Memory:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(channels: int) -> torch.Tensor:
+        return torch.randn(objects, channels, cells, generator=generator)
+
+    zeros = torch.zeros(objects, 2, 2)
+    return Memory(
+        keys=torch.nn.functional.normalize(draw(5), dim=1),
+        values=draw(3),
+        mask=torch.rand(objects, 1, cells, generator=generator),
+        positions=draw(2),
+        statistics=Statistics(zeros, zeros),
+    )
+
+
+@pytest.mark.parametrize("near", [0.0, 1.0])
+def test_reading_is_the_softmax_of_similarity_and_distance(near: float) -> None:
+    reader = MemoryReader(scale=7.0, nearness=3.0)
+    first, second = draw_memory(1, 4), draw_memory(1, 6, seed=1)
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 2, 3), dim=1)
+    places = torch.randn(1, 2, 2, 3)
+    with torch.no_grad():
+        read = reader(query, places, [first, second], torch.tensor([near]))
+    for y in range(2):
+        for x in range(3):
+            logits, values, cover = [], [], []
+            for memory in (first, second):
+                for cell in range(memory.keys.shape[2]):
+                    cosine = float(query[0, :, y, x] @ memory.keys[0, :, cell])
+                    gap = places[0, :, y, x] - memory.positions[0, :, cell]
+                    logits.append(7 * cosine - near * 3 * float(gap @ gap))
+                    values.append(memory.values[0, :, cell].numpy())
+                    cover.append(float(memory.mask[0, 0, cell]))
+            weights = np.exp(logits) / np.exp(logits).sum()
+            expected = (weights[:, None] * np.stack(values)).sum(0)
+            np.testing.assert_allclose(read[0, :3, y, x], expected, atol=1e-5)
+            scores = np.array(logits) / 7
+            inside = (scores + 0.3 * np.log(np.clip(cover, 1e-4, 1))).max()
+            outside = (scores + 0.3 * np.log(np.clip(1 - np.array(cover), 1e-4, 1))).max()
+            wanted = np.maximum([inside - outside, inside], -3)
+            np.testing.assert_allclose(read[0, 3:, y, x], wanted, atol=1e-5)
+
+
+def test_the_classifier_is_weighted_ridge_regression() -> None:
+    torch.manual_seed(1)
+    regression = RidgeRegression(penalty=0.2).double()
+    x, y = torch.randn(1, 4, 3, 5).double(), torch.randn(1, 2, 3, 5).double()
+    mask = torch.zeros(1, 1, 3, 5).double()
+    mask[..., :1, :2] = 1
+    with torch.no_grad():
+        found = regression(x, regression.statistics(x, y, mask))
+    # 2 of 15 cells are object: their share is raised to a quarter, the others' is 3 quarters.
+    weight = np.where(mask.numpy().ravel() > 0, 0.25 / 2, 0.75 / 13)
+    rows, targets = x.flatten(2)[0].T.numpy(), y.flatten(2)[0].T.numpy()
+    gram = (rows * weight[:, None]).T @ rows + 0.2 * np.eye(4)
+    solution = np.linalg.solve(gram, (rows * weight[:, None]).T @ targets)
+    np.testing.assert_allclose(found.flatten(2)[0].T.numpy(), rows @ solution, rtol=1e-6)
+
+
+def test_only_certain_cells_count_where_asked() -> None:
+    cells = torch.zeros(1, 1, 5, 6)
+    cells[..., 1:4, 1:4] = 1
+    cells[..., 2, 3] = 0.5
+    certain = confident_cells(cells)[0, 0]
+    # Cells beside the object are void, the half covered one too.
+    expected = torch.zeros(5, 6)
+    expected[1:4, 1:4] = 1
+    expected[2, 3] = 0
+    expected[:, 5] = 1
+    assert torch.equal(certain, expected)
+    regression = RidgeRegression()
+    x, y = torch.randn(1, 3, 5, 6), torch.randn(1, 2, 5, 6)
+    counted = expected[None, None]
+    one = regression.statistics(x, y, cells, counted)
+    wild = torch.where(counted > 0, x, 100 * torch.ones(()))
+    other = regression.statistics(wild, y, cells, counted)
+    torch.testing.assert_close(one.gram, other.gram)
+    assert not torch.allclose(one.gram, regression.statistics(x, y, cells).gram)
+
+
+def segment(network: TargetNet, masks: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(2)
+    images, places = torch.rand(2, 3, 48, 64), torch.rand(1, 2, 3, 4)
+    with torch.no_grad():
+        before, now = network.features(images[:1]), network.features(images[1:])
+        memory = network.remember(before, masks, places)
+        found = network(now, places, ([memory], [memory]), memory.statistics, masks, near)
+    return found.logits  # type: ignore[no-any-return]
+
+
+def test_objects_do_not_see_one_another(network: TargetNet) -> None:
+    masks = torch.zeros(3, 1, 48, 64)
+    masks[0, :, 5:30, 5:30], masks[1, :, 10:40, 30:60], masks[2, :, 1:9, 40:50] = 1, 1, 1
+    near = torch.tensor([1.0, 0.0, 1.0])
+    together = segment(network, masks, near)
+    assert together.shape == (3, 1, 24, 32)
+    for index in range(3):
+        alone = segment(network, masks[index : index + 1], near[index : index + 1])
+        torch.testing.assert_close(together[index : index + 1], alone, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_a_lost_object_has_no_place(network: TargetNet) -> None:
+    torch.manual_seed(3)
+    images, masks = torch.rand(2, 3, 48, 64), torch.ones(1, 1, 48, 64)
+    masks[..., :20] = 0
+    with torch.no_grad():
+        before, now = network.features(images[:1]), network.features(images[1:])
+        results = []
+        for places, previous in (
+            (torch.zeros(1, 2, 3, 4), masks),
+            (torch.rand(1, 2, 3, 4), 1 - masks),
+        ):
+            memory = network.remember(before, masks, places)
+            lost = torch.zeros(1)
+            results.append(
+                network(now, places, ([memory], [memory]), memory.statistics, previous, lost).logits
+            )
+    torch.testing.assert_close(*results)
+
+
+def test_files_bring_their_configuration(network: TargetNet, tmp_path: Path) -> None:
+    path = tmp_path / "t.safetensors"
+    save_target_net(network, path)
+    assert holds_target_net(str(path))
+    again = load_target_net(path)
+    assert again.config == SMALL
+    masks, near = torch.ones(1, 1, 48, 64), torch.ones(1)
+    torch.testing.assert_close(segment(again, masks, near), segment(network, masks, near))
+    with pytest.raises(InputError, match="no vostrack network"):
+        load_network(path)
+    with pytest.raises(InputError, match="no target network"):
+        load_target_net(
+            Path(__file__).parents[2] / "vostrack/models/weights/foreground.safetensors"
+        )
+    resumed = initialise_target_net("resnet18", str(path))
+    assert resumed.config == SMALL
+
+
+def test_only_the_last_stage_of_the_trunk_is_trained() -> None:
+    network = build_target_net(SMALL)
+    network.freeze_trunk()
+    trained = {
+        name.split(".")[2]
+        for name, p in network.named_parameters()
+        if p.requires_grad and name.startswith("backbone.")
+    }
+    assert trained == {"layer3"}
+    assert all(p.requires_grad for n, p in network.named_parameters() if "backbone" not in n)
+
+
+@pytest.mark.parametrize(
+    "change", [{"labels": 1}, {"key": 0}, {"widths": (1, 2, 3)}, {"backbone": "vgg"}]
+)
+def test_bad_settings_are_named(change: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        build_target_net(TargetNetConfig(**change))  # type: ignore[arg-type]
+
+
+def test_other_backbones_fit() -> None:
+    network = build_target_net(TargetNetConfig(backbone="mobilenet_v2"))
+    features = network.features(torch.rand(1, 3, 32, 48))
+    assert [tuple(level.shape[1:]) for level in features.levels] == [
+        (16, 16, 24),
+        (24, 8, 12),
+        (32, 4, 6),
+        (96, 2, 3),
+    ]

@@ -1,0 +1,229 @@
+"""What earlier frames say about a new one: similar places, and a classifier in closed form.
+
+A *memory* is a frame whose mask is known. It is kept at stride 16, as one column per cell: what the
+cell looks like (a key), what the mask is like there (a value), and where it lies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "Memory",
+    "MemoryReader",
+    "RidgeRegression",
+    "Statistics",
+    "confident_cells",
+    "cover",
+    "similarity_channels",
+]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that a least squares fit needs to know of a frame, whatever the frame's size.
+
+    Attributes:
+        gram: (B, E, E) weighted sum of the outer products of the embeddings.
+        moment: (B, E, L) weighted sum of the outer products of embeddings and targets.
+    """
+
+    gram: Tensor
+    moment: Tensor
+
+    def mixed(self, other: Statistics, share: float) -> Statistics:
+        """Return these with ``share`` of the weight given to ``other``, in [0, 1]."""
+        return Statistics(
+            torch.lerp(self.gram, other.gram, share), torch.lerp(self.moment, other.moment, share)
+        )
+
+    def part(self, index: Tensor) -> Statistics:
+        """Return those of some of the objects."""
+        return Statistics(self.gram[index], self.moment[index])
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A frame with its mask, for B objects; M cells.
+
+    Attributes:
+        keys: (B, K, M) unit vectors.
+        values: (B, V, M).
+        mask: (B, 1, M) the share of each cell that the object covers.
+        positions: (B, 2, M) x and y of the cells' centres.
+        statistics: for the closed-form classifier.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+    positions: Tensor
+    statistics: Statistics
+
+    def part(self, index: Tensor) -> Memory:
+        """Return those of some of the objects."""
+        return Memory(
+            self.keys[index],
+            self.values[index],
+            self.mask[index],
+            self.positions[index],
+            self.statistics.part(index),
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors by name."""
+        state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "statistics"}
+        return {**state, "gram": self.statistics.gram, "moment": self.statistics.moment}
+
+    @staticmethod
+    def from_state(state: dict[str, Tensor]) -> Memory:
+        """Take up what ``state_dict`` returned."""
+        rest = {k: v for k, v in state.items() if k not in ("gram", "moment")}
+        return Memory(**rest, statistics=Statistics(state["gram"], state["moment"]))
+
+
+def similarity_channels(values: int) -> int:
+    """Return the number of channels that ``MemoryReader`` gives for values of ``values``."""
+    return values + 2
+
+
+class MemoryReader(nn.Module):
+    """Read the values of the memory's most similar cells (Oh et al. 2019, space-time memory).
+
+    Beside the mean value, weighted by a softmax of the cosine similarities, it gives how much
+    better the best cell of the object matches than the best of the background, and how well.
+    """
+
+    # A cell counts for the object as far as the object covers it; the logarithm makes a cell that
+    # is covered to a tenth 0.7 worse, and the floor keeps an empty memory from giving infinities.
+    _COVER_WEIGHT = 0.3
+    _COVER_FLOOR = 1e-4
+    _LOWEST = -3.0
+
+    def __init__(self, scale: float = 12.0, nearness: float | None = None) -> None:
+        """Build.
+
+        Args:
+            scale: what the cosine is multiplied by before the softmax; learnt from here.
+            nearness: the logit lost per squared distance; learnt from here. None: places do not
+                matter.
+        """
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        self.log_nearness = (
+            nn.Parameter(torch.tensor(math.log(nearness))) if nearness is not None else None
+        )
+
+    def forward(
+        self, query: Tensor, positions: Tensor, memories: Sequence[Memory], near: Tensor
+    ) -> Tensor:
+        """Read.
+
+        Args:
+            query: (B, K, h, w) unit vectors.
+            positions: (B, 2, h, w), in the units of the memories.
+            memories: at least one.
+            near: (B,) 1 where distance counts, 0 where it does not.
+
+        Returns:
+            (B, V + 2, h, w).
+        """
+        keys, values, mask = (
+            torch.cat([getattr(memory, name) for memory in memories], dim=2)
+            for name in ("keys", "values", "mask")
+        )
+        scale = self.log_scale.exp()
+        logits = query.flatten(2).transpose(1, 2) @ keys * scale
+        if self.log_nearness is not None:
+            places = torch.cat([memory.positions for memory in memories], dim=2)
+            logits = logits - self.log_nearness.exp() * near.view(-1, 1, 1) * _squared_distances(
+                positions.flatten(2), places
+            )
+        value = values @ logits.softmax(2).transpose(1, 2)
+        cosine = logits / scale
+        match = cosine + self._COVER_WEIGHT * mask.clamp(min=self._COVER_FLOOR).log()
+        other = cosine + self._COVER_WEIGHT * (1 - mask).clamp(min=self._COVER_FLOOR).log()
+        best, second = match.amax(2), other.amax(2)
+        cues = torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
+        read: Tensor = torch.cat([value, cues], dim=1)
+        return read.view(*read.shape[:2], *query.shape[-2:])
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return (B, A, M) from (B, 2, A) and (B, 2, M)."""
+    inner = a.transpose(1, 2) @ b
+    return a.square().sum(1)[:, :, None] + b.square().sum(1)[:, None] - 2 * inner
+
+
+class RidgeRegression(nn.Module):
+    """A linear map from embeddings to targets, by regularised least squares in closed form.
+
+    It is the small target model of Robinson et al. (2020) with the iteration taken to its end:
+    nothing to tune, the same for every object, and differentiable, so that the embedding can be
+    trained for it.
+    """
+
+    # The object has at least a quarter of the weight and at most three, however small it is.
+    _SHARE = (0.25, 0.75)
+
+    def __init__(self, penalty: float = 0.05) -> None:
+        super().__init__()
+        self.log_penalty = nn.Parameter(torch.tensor(math.log(penalty)))
+
+    def statistics(
+        self, embedding: Tensor, targets: Tensor, mask: Tensor, counted: Tensor | None = None
+    ) -> Statistics:
+        """Summarise a frame.
+
+        Args:
+            embedding: (B, E, h, w).
+            targets: (B, L, h, w) what the map is to give.
+            mask: (B, 1, h, w) cover of the object, for the weights.
+            counted: (B, 1, h, w) 0 for cells that are left out, else 1; None counts all.
+        """
+        share = mask.mean((1, 2, 3), keepdim=True)
+        wanted = share.clamp(*self._SHARE)
+        weight = mask * wanted / share.clamp(min=1e-3)
+        weight = weight + (1 - mask) * (1 - wanted) / (1 - share).clamp(min=1e-3)
+        if counted is not None:
+            weight = weight * counted
+        weight = weight / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+        x = embedding.flatten(2)
+        weighted = x * weight.flatten(2)
+        return Statistics(weighted @ x.transpose(1, 2), weighted @ targets.flatten(2).mT)
+
+    def forward(self, embedding: Tensor, statistics: Statistics) -> Tensor:
+        """Solve, and apply to a frame: (B, E, h, w) to (B, L, h, w)."""
+        eye = torch.eye(embedding.shape[1], device=embedding.device, dtype=statistics.gram.dtype)
+        weights = torch.linalg.solve(
+            statistics.gram + self.log_penalty.exp() * eye, statistics.moment
+        )
+        result: Tensor = weights.mT @ embedding.flatten(2)
+        return result.view(*result.shape[:2], *embedding.shape[-2:])
+
+
+def cover(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the share of each of ``size`` cells that a mask (B, 1, H, W) covers."""
+    return F.interpolate(mask, size=tuple(size), mode="area")
+
+
+def confident_cells(cells: Tensor, margin: float = 0.1) -> Tensor:
+    """Mark the cells whose side is certain (Voigtlaender and Leibe 2017, online adaptation).
+
+    Args:
+        cells: (B, 1, h, w) share of each cell that the object covers.
+        margin: a cell is the object's from a share of 1 - margin on, and background up to margin
+            where its neighbours are too: the band between is left out.
+
+    Returns:
+        (B, 1, h, w), 1 or 0.
+    """
+    inside = cells >= 1 - margin
+    outside = F.max_pool2d(cells, 3, stride=1, padding=1) <= margin
+    return (inside | outside).to(cells.dtype)

@@ -1,0 +1,341 @@
+"""One network for any object: a trunk, cues from earlier frames, and a decoder to stride 2.
+
+The trunk is run once per frame. What an object looks like is never in the weights but in its
+memories and in a small classifier that is fitted to them in closed form; the decoder, the same for
+all objects, turns these cues and the previous mask into a mask with edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vostrack.errors import InputError
+from vostrack.models.backbones import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Backbone,
+    BackboneName,
+    NormKind,
+    build_backbone,
+)
+from vostrack.models.memory_cues import (
+    Memory,
+    MemoryReader,
+    RidgeRegression,
+    Statistics,
+    confident_cells,
+    cover,
+    similarity_channels,
+)
+
+__all__ = ["Features", "Segmentation", "TargetNet", "TargetNetConfig", "build_target_net"]
+
+# Unit vectors of 48 numbers would leave the penalty of the regression too strong at the start.
+_EMBEDDING_NORM = 3.0
+
+
+@dataclass(frozen=True)
+class TargetNetConfig:
+    """What a target network is made of.
+
+    Attributes:
+        backbone: name of the feature extractor; its levels of stride 2 to 16 are used.
+        norm: what becomes of batch normalisation.
+        key: channels that cells are compared in.
+        value: channels that a memory keeps of its mask.
+        embedding: channels that the closed-form classifier sees.
+        labels: numbers that it predicts of each cell: the mask, and what the mask encoder adds.
+        widths: channels of the decoder at strides 16, 8, 4 and 2.
+    """
+
+    backbone: BackboneName = "resnet18"
+    norm: NormKind = "folded"
+    key: int = 64
+    value: int = 32
+    embedding: int = 48
+    labels: int = 9
+    widths: tuple[int, int, int, int] = (96, 48, 32, 16)
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: a number of channels under 1, or no label to add to the mask.
+        """
+        for name in ("key", "value", "embedding"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.labels < 2:
+            raise InputError(f"labels: expected at least 2, got {self.labels}")
+        if len(self.widths) != 4 or min(self.widths) < 1:
+            raise InputError(f"widths: expected 4 numbers of at least 1, got {self.widths}")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the trunk makes of B images, shared by all objects.
+
+    Attributes:
+        levels: feature maps at strides 2, 4, 8 and 16.
+        key: (B, K, h, w) unit vectors at stride 16.
+        embedding: (B, E + 1, h, w) at stride 16; the last channel is 1.
+    """
+
+    levels: tuple[Tensor, Tensor, Tensor, Tensor]
+    key: Tensor
+    embedding: Tensor
+
+    def repeated(self, count: int) -> Features:
+        """Return a view of these, of one image, for ``count`` objects."""
+        key, embedding = (x.expand(count, -1, -1, -1) for x in (self.key, self.embedding))
+        return Features(self.levels, key, embedding)
+
+    def part(self, start: int, stop: int) -> Features:
+        """Return those of the images ``start`` to ``stop``."""
+        f2, f4, f8, f16 = (level[start:stop] for level in self.levels)
+        return Features((f2, f4, f8, f16), self.key[start:stop], self.embedding[start:stop])
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What is found of B objects in a frame.
+
+    Attributes:
+        logits: (B, 1, h2, w2) of the masks, at stride 2.
+        presence: (B,) logits of the objects' being in the window at all.
+        classified: (B, 1, h, w) at stride 16, what the closed-form classifier gives for the mask:
+            about -1 on the background and 1 on the object.
+    """
+
+    logits: Tensor
+    presence: Tensor
+    classified: Tensor
+
+
+class MaskEncoder(nn.Module):
+    """From a mask and the image features under it to the values that a memory keeps."""
+
+    def __init__(self, context: int, values: int) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in ((1, 8), (8, 16), (16, 32))
+        )
+        self.context = nn.Conv2d(context, 32, 1)
+        self.join = nn.Conv2d(64, values, 3, padding=1)
+
+    def forward(self, mask: Tensor, feature: Tensor) -> Tensor:
+        """Map masks (B, 1, h2, w2) at stride 2 and features (B, C, h, w) to (B, V, h, w)."""
+        x = mask * 2 - 1
+        for step in self.steps:
+            x = F.relu(step(x))
+        context = F.relu(self.context(feature)).expand(len(x), -1, -1, -1)
+        return self.join(torch.cat([x, context], dim=1))  # type: ignore[no-any-return]
+
+
+class TargetDecoder(nn.Module):
+    """From cues at stride 16 to logits at stride 2, edges from the shallower features."""
+
+    def __init__(self, channels: Sequence[int], cues: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        w16, w8, w4, w2 = widths
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(c, w, 1) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
+        )
+        self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
+        # Dilations 2 and 4 let every cell see most of the object.
+        self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
+        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
+        self.fuse = nn.ModuleList(nn.Conv2d(w + 1, w, 3, padding=1) for w in (w8, w4))
+        self.smooth = nn.ModuleList(nn.Conv2d(w, w, 3, padding=1) for w in (w8, w4, w2))
+        self.presence = nn.Linear(2 * w16, 1)
+        self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
+        self.fine = nn.Conv2d(w2, 1, 3, padding=1)
+
+    def forward(
+        self, levels: Sequence[Tensor], cues: Tensor, previous: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode.
+
+        Args:
+            levels: (1 or B, C, h, w) at strides 2, 4, 8 and 16.
+            cues: (B, cues, h, w) at stride 16.
+            previous: (B, 1, H, W) in [0, 1], where the object was.
+
+        Returns:
+            Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
+        """
+        view = F.relu(self.lateral[3](levels[3])).expand(len(cues), -1, -1, -1)
+        x = F.relu(self.enter(torch.cat([view, cues], dim=1)))
+        for context in self.context:
+            x = x + F.relu(context(x))
+        presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
+        for index, level in enumerate((2, 1)):
+            skip = self.lateral[level](levels[level])
+            x = F.relu(skip + _upsample_like(self.reduce[index](x), skip))
+            x = torch.cat([x, cover(previous, skip.shape[-2:])], dim=1)
+            x = F.relu(self.fuse[index](x))
+            x = x + F.relu(self.smooth[index](x))
+        coarse = self.coarse(x)
+        skip = self.lateral[0](levels[0])
+        x = F.relu(skip + _upsample_like(self.reduce[2](x), skip))
+        fine = self.fine(F.relu(self.smooth[2](x)))
+        return fine + _upsample_like(coarse, fine), presence
+
+
+class TargetNet(nn.Module):
+    """Segments the objects of a frame from memories of earlier frames.
+
+    Attributes:
+        config: what it was built from.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: TargetNetConfig, backbone: Backbone) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        deep, middle = backbone.channels[-1], backbone.channels[-2]
+        self.key = nn.Conv2d(deep, config.key, 3, padding=1)
+        self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
+        self.encoder = MaskEncoder(deep, config.value)
+        self.labels = nn.Conv2d(config.value, config.labels - 1, 1)
+        self.first_reader = MemoryReader()
+        self.recent_reader = MemoryReader(nearness=20.0)
+        self.regression = RidgeRegression()
+        cues = 2 * similarity_channels(config.value) + config.labels + 2
+        self.decoder = TargetDecoder(backbone.channels, cues, config.widths)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def freeze_trunk(self) -> None:
+        """Leave only the last stage of the trunk to be trained, and all that is above it."""
+        self.backbone.requires_grad_(False)
+        self.backbone.last_stage.requires_grad_(True)
+
+    def features(self, image: Tensor) -> Features:
+        """Run the trunk on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16."""
+        return self.complete(self.early_levels(image))
+
+    def early_levels(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the stages that ``freeze_trunk`` freezes: feature maps at strides 2, 4 and 8."""
+        x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        f2 = self.backbone.stage(x, 2)
+        f4 = self.backbone.stage(f2, 4)
+        return f2, f4, self.backbone.stage(f4, 8)
+
+    def complete(self, early: tuple[Tensor, Tensor, Tensor]) -> Features:
+        """Run the rest on what ``early_levels`` gave."""
+        f2, f4, f8 = early
+        f16 = self.backbone.stage(f8, 16)
+        key = F.normalize(self.key(f16), dim=1)
+        halved = F.avg_pool2d(f8, 2, ceil_mode=True)
+        embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
+        embedding = torch.cat([_EMBEDDING_NORM * embedding, torch.ones_like(key[:, :1])], dim=1)
+        return Features((f2, f4, f8, f16), key, embedding)
+
+    def remember(
+        self, features: Features, mask: Tensor, positions: Tensor, *, confident: bool = False
+    ) -> Memory:
+        """Make a memory of a frame.
+
+        Args:
+            features: of the frame.
+            mask: (B, 1, H, W) probability in [0, 1] of each object, at the size of the image.
+            positions: (1 or B, 2, h, w) x and y of the cells, in any unit that later frames use.
+            confident: the classifier learns only from cells that are certain.
+        """
+        deep = features.levels[3]
+        values = self.encoder(cover(mask, features.levels[0].shape[-2:]), deep)
+        cells = cover(mask, deep.shape[-2:])
+        targets = torch.cat([cells * 2 - 1, self.labels(values)], dim=1)
+        counted = confident_cells(cells) if confident else None
+        count = len(mask)
+        return Memory(
+            keys=features.key.expand(count, -1, -1, -1).flatten(2),
+            values=values.flatten(2),
+            mask=cells.flatten(2),
+            positions=positions.expand(count, -1, -1, -1).flatten(2),
+            statistics=self.regression.statistics(features.embedding, targets, cells, counted),
+        )
+
+    def forward(
+        self,
+        features: Features,
+        positions: Tensor,
+        memories: tuple[Sequence[Memory], Sequence[Memory]],
+        statistics: Statistics,
+        previous: Tensor,
+        near: Tensor,
+    ) -> Segmentation:
+        """Segment.
+
+        Args:
+            features: of the frame.
+            positions: (1 or B, 2, h, w) x and y of its cells.
+            memories: those to compare with wherever they lie, and those of just before.
+            statistics: of the frames that the classifier is fitted to.
+            previous: (B, 1, H, W) in [0, 1], where each object was.
+            near: (B,) 1 where ``previous`` is known, 0 for an object that is lost: then
+                ``previous`` and distances count for nothing.
+        """
+        count = len(previous)
+        query = features.key.expand(count, -1, -1, -1)
+        places = positions.expand(count, -1, -1, -1)
+        previous = previous * near.view(-1, 1, 1, 1)
+        target = self.regression(features.embedding.expand(count, -1, -1, -1), statistics)
+        size = query.shape[-2:]
+        cues = [
+            self.first_reader(query, places, memories[0], near),
+            self.recent_reader(query, places, memories[1], near),
+            target,
+            cover(previous, size),
+            near.view(-1, 1, 1, 1).expand(-1, 1, *size),
+        ]
+        logits, presence = self.decoder(features.levels, torch.cat(cues, dim=1), previous)
+        return Segmentation(logits, presence, target[:, :1])
+
+
+def build_target_net(config: TargetNetConfig | None = None) -> TargetNet:
+    """Build a target network with random weights.
+
+    Raises:
+        InputError: the configuration names an unknown part.
+    """
+    config = config or TargetNetConfig()
+    network = TargetNet(config, build_backbone(config.backbone, (2, 4, 8, 16), config.norm))
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and not name.startswith("backbone."):
+            _initialise(module)
+    # Small last layers: the first predictions are even, so that the first masks in memory are too.
+    for last in (network.decoder.coarse, network.decoder.fine):
+        nn.init.normal_(last.weight, std=0.01)
+    # Keys are compared by their direction: a plain projection keeps that of the features.
+    nn.init.zeros_(network.decoder.presence.weight)
+    nn.init.normal_(network.key.weight, std=network.key.weight[0].numel() ** -0.5)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _initialise(conv: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
+def config_from_json(values: dict[str, Any]) -> TargetNetConfig:
+    """Build the configuration that ``dataclasses.asdict`` and JSON made of one."""
+    known = {field.name for field in fields(TargetNetConfig)}
+    if set(values) - known:
+        raise InputError(f"target network: unknown settings {sorted(set(values) - known)}")
+    return TargetNetConfig(**{**values, "widths": tuple(values["widths"])})
+
+
+def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
+    return F.interpolate(x, size=other.shape[-2:], mode="bilinear", align_corners=False)
