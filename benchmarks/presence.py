@@ -6,12 +6,15 @@ changed. Reported are the Brier score, the expected calibration error over ten b
 of right answers at 0.5; with --fit, Platt's two numbers too, fitted with each sequence judged by
 the numbers of the others.
 
+--apply writes the shipped network with these two numbers in its weights.
+
     python benchmarks/presence.py --root DAVIS --year 2017 --set val [--fit] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,6 +26,7 @@ from record import environment, write_record
 from vostrack.build import build_tracker
 from vostrack.datasets import open_davis
 from vostrack.masks import read_label_map
+from vostrack.models.weights import load_target_net, save_target_net
 from vostrack.presets import TrackerOptions
 from vostrack.video import open_source
 
@@ -70,7 +74,7 @@ def fit(logits: Floats, present: Floats) -> tuple[float, float]:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return float(scale), float(shift)
+    return scale.item(), shift.item()
 
 
 def judge(logits: Floats, present: Floats) -> dict[str, float]:
@@ -100,6 +104,7 @@ def main() -> None:
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--steps", type=int, default=None, help="fine-tuning steps")
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--apply", type=Path, default=None, help="file for the fitted network")
     parser.add_argument("--json", default="benchmarks/results/presence.json")
     arguments = parser.parse_args()
     sequences = open_davis(
@@ -118,7 +123,14 @@ def main() -> None:
             scale, shift = fit(*(np.concatenate([pair[k] for pair in rest]) for k in (0, 1)))
             crossed.append(scale * own + shift)
         record["fitted_on_the_others"] = judge(np.concatenate(crossed), present)
-        record["platt"] = dict(zip(("scale", "shift"), fit(logits, present), strict=True))
+        scale, shift = fit(logits, present)
+        record["platt"] = {"scale": scale, "shift": shift}
+        if arguments.apply is not None:
+            network = load_target_net()
+            with torch.no_grad():
+                network.decoder.presence.weight.mul_(scale)
+                network.decoder.presence.bias.mul_(scale).add_(shift)
+            save_target_net(network, arguments.apply, half=True)
     write_record(arguments.json, record)
 
 
