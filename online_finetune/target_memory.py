@@ -116,7 +116,7 @@ class TrackedObjects:
         return replace(self, masks=masks, kept=kept, recent=recent, later=later, frames=frames)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return tensors and numbers by name; without the first frame's memory if that is known."""
+        """Return tensors and numbers by name."""
         later = self.later
         return {
             "masks": self.masks.half(),

@@ -231,7 +231,8 @@ class TargetModelAdapter:
         """Return what was learnt since the first frame."""
         if self._now is None:
             raise RuntimeError("TargetModelAdapter.running_state was called before start")
-        return self._now.state_dict()
+        # The first frame's memory is in ``state_dict`` already.
+        return {k: v for k, v in self._now.state_dict().items() if k != "first"}
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
         """Take up what ``running_state`` returned, after ``load_state_dict``."""

@@ -80,10 +80,10 @@ _PAPER = Preset(
 )
 
 
-# Chosen on six sequences of the DAVIS training set that the network was not trained on: training
-# windows as large as those of tracking gave 2 J&F more than 256 x 256, larger windows for both cost
-# time and gave nothing, one sample per step did as well as two, and CRAF lost 8 on the smallest
-# object, whose parts come apart in the water.
+# Chosen on six sequences of the DAVIS training set that the network was not trained on: fine-tuning
+# in windows as large as those of tracking gave 2 J&F more than in 256 x 256, larger windows in
+# tracking lost as much, one sample per step did as well as two in the same time, and CRAF lost 2 to
+# 3, as objects come apart behind posts and in water. 28 steps are what fits into 10 s on two cores.
 _BALANCED = replace(
     _FINETUNE,
     tracker=TrackerConfig(max_size=854, gate="none"),

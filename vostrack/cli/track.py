@@ -35,11 +35,11 @@ class TrackCommand:
     """Folder for the results."""
 
     preset: str = "balanced"
-    """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: on
-    larger windows, with more steps. finetune: a small network fitted to each object, a minute or
-    two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on a GPU. The
-    last two come with the rows of the paper's ablation: NAME-no-craf, NAME-no-craf-no-ft
-    (foreground model not fine-tuned), NAME-per-video."""
+    """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
+    more steps, each frame seen mirrored too. finetune: a small network fitted to each object, a
+    minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
+    a GPU. The last two come with the rows of the paper's ablation: NAME-no-craf,
+    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video."""
 
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
