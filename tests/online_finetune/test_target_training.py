@@ -90,6 +90,21 @@ def test_a_pasted_object_hides_or_is_the_target(videos: list[Sequence]) -> None:
     assert colours == {True, False}
 
 
+def test_which_object_is_followed(videos: list[Sequence]) -> None:
+    def is_red(seed: int, **changes: float) -> bool:
+        config = ClipConfig(side=96, absent=0, **changes)  # type: ignore[arg-type]
+        clip = ClipSamples(videos, config).draw(torch.Generator().manual_seed(seed))
+        inside = clip.masks[0, 0] > 0
+        return bool(clip.images[0, 0][inside].mean() > clip.images[0, 2][inside].mean())
+
+    changed = 0
+    for seed in range(12):
+        host = is_red(seed, paste=0)
+        assert is_red(seed, paste=1, paste_is_target=0) == host
+        changed += is_red(seed, paste=1, paste_is_target=1) != host
+    assert changed >= 3  # where another video was drawn, its object is the one
+
+
 def test_an_object_can_be_absent(videos: list[Sequence]) -> None:
     clip = ClipSamples(videos, ClipConfig(side=96, paste=0, absent=1)).draw(
         torch.Generator().manual_seed(0)
