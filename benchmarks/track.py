@@ -6,6 +6,9 @@ is the preset ``finetune``, one whole network fitted per object, timed on the sa
 first case of each size.
 
     python benchmarks/track.py [--preset balanced] [--sizes 480] [--objects 1 4] [--json FILE]
+
+Frame times of different numbers of objects are also compared in one process, frame by frame in
+turn (``in_turn``), since the speed of a shared machine changes from minute to minute.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from record import environment, write_record
 
 SIZES = {240: (240, 427), 480: (480, 854), 720: (720, 1280), 1080: (1080, 1920)}
 OBJECTS = (1, 2, 4, 8)
-FRAMES = 14
-_WARM_UP = 3
+# Kernels are prepared for each new size of window: a clip meets most of them in its first second.
+FRAMES = 45
+_WARM_UP = 15
 
 
 def measure(preset: str, size: tuple[int, int], objects: int, device: str, threads: int) -> Any:
@@ -66,10 +70,46 @@ def measure(preset: str, size: tuple[int, int], objects: int, device: str, threa
     }
 
 
-def measure_apart(*arguments: Any) -> Any:
-    """Call ``measure`` in a new process."""
+def measure_in_turn(
+    preset: str, size: tuple[int, int], objects: tuple[int, ...], device: str, threads: int
+) -> Any:
+    """Track clips of so many objects, a frame of each in turn; return the ratios to the first."""
+    import torch
+
+    from vostrack.build import TrackerOptions, build_tracker
+    from vostrack.datasets.synthetic import SyntheticScene, render_clip
+
+    torch.set_num_threads(threads)
+    pairs = []
+    for count in objects:
+        clip, labels = render_clip(SyntheticScene(size=size, frames=FRAMES, objects=count, seed=3))
+        tracker = build_tracker(preset, device=device, options=TrackerOptions(object_steps=0))
+        tracker.start(clip[0], labels[0])
+        pairs.append((tracker, clip))
+    seconds: list[list[float]] = [[] for _ in pairs]
+    for index in range(1, FRAMES):
+        for (tracker, clip), own in zip(pairs, seconds, strict=True):
+            own.append(sum(tracker.step(clip[index]).timings.values()))
+    medians = [statistics.median(own[_WARM_UP:]) for own in seconds]
+    return {
+        str(count): {
+            "frame_s": round(median, 4),
+            "ratio_of_medians": round(median / medians[0], 2),
+            "median_of_ratios": round(
+                statistics.median(
+                    b / a for a, b in zip(seconds[0][_WARM_UP:], own[_WARM_UP:], strict=True)
+                ),
+                2,
+            ),
+        }
+        for count, median, own in zip(objects, medians, seconds, strict=True)
+    }
+
+
+def apart(function: Any, *arguments: Any) -> Any:
+    """Call a function in a new process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, arguments)
+        return pool.apply(function, arguments)
 
 
 def main() -> None:
@@ -87,9 +127,9 @@ def main() -> None:
     for height in arguments.sizes:
         for objects in arguments.objects:
             options = (SIZES[height], objects, arguments.device, arguments.threads)
-            case = {"ours": measure_apart(arguments.preset, *options)}
+            case = {"ours": apart(measure, arguments.preset, *options)}
             if arguments.baseline and objects == arguments.objects[0]:
-                case["baseline"] = measure_apart(arguments.baseline, *options)
+                case["baseline"] = apart(measure, arguments.baseline, *options)
                 case["ratio"] = {
                     "fine_tuning": round(
                         case["baseline"]["fine_tuning_s"] / case["ours"]["fine_tuning_s"], 2
@@ -101,8 +141,19 @@ def main() -> None:
                 }
             print(json.dumps(case["ours"]), flush=True)
             cases.append(case)
+    turns = {}
+    for height in arguments.sizes if len(arguments.objects) > 1 else ():
+        turns[str(height)] = apart(
+            measure_in_turn,
+            arguments.preset,
+            SIZES[height],
+            tuple(arguments.objects),
+            arguments.device,
+            arguments.threads,
+        )
+        print(json.dumps({"height": height, "in_turn": turns[str(height)]}), flush=True)
     packages = ("torch", "torchvision", "numpy", "opencv-python")
-    write_record(arguments.json, {**environment(packages), "cases": cases})
+    write_record(arguments.json, {**environment(packages), "cases": cases, "in_turn": turns})
 
 
 if __name__ == "__main__":

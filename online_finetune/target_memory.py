@@ -12,9 +12,9 @@ from torch import Tensor
 from vostrack.models.memory_cues import Memory, Statistics
 from vostrack.models.precision import Precision
 from vostrack.online_finetune.target_finetune import TargetFinetuneConfig
-from vostrack.online_finetune.window import WindowConfig
+from vostrack.online_finetune.window import Box, WindowConfig, mask_box
 
-__all__ = ["TargetModelConfig", "TrackedObjects"]
+__all__ = ["Place", "TargetModelConfig", "TrackedObjects", "find_places"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,35 @@ class TargetModelConfig:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an object is.
+
+    Attributes:
+        box: around it; None where it has no pixel.
+        area: pixels.
+    """
+
+    box: Box | None
+    area: int
+
+
+def find_places(masks: Tensor) -> tuple[Place, ...]:
+    """Find the objects of masks (N, h, w) in [0, 1], from one half on."""
+    places = []
+    for mask in masks > 0.5:
+        box = mask_box(mask)
+        x0, y0, x1, y1 = box or (0, 0, 0, 0)
+        places.append(Place(box, int(mask[y0:y1, x0:x1].sum())))
+    return tuple(places)
+
+
+@dataclass(frozen=True)
 class TrackedObjects:
     """All objects between two frames.
 
     Attributes:
         masks: (N, h, w) where they were, in [0, 1].
+        places: the box and the number of pixels of each.
         first: memory of the first frame.
         kept: memories of later frames, oldest first.
         recent: memory of the frame just before; per object, the last in which it was seen.
@@ -69,6 +93,7 @@ class TrackedObjects:
     """
 
     masks: Tensor
+    places: tuple[Place, ...]
     first: Memory
     kept: list[Memory]
     recent: Memory
@@ -82,6 +107,7 @@ class TrackedObjects:
         return replace(
             self,
             masks=self.masks[index],
+            places=tuple(self.places[k] for k in index.tolist()),
             first=self.first.part(index),
             kept=[memory.part(index) for memory in self.kept],
             recent=self.recent.part(index),
@@ -93,10 +119,10 @@ class TrackedObjects:
         """Return those that the classifier is fitted to."""
         return self.base if self.later is None else self.base.mixed(self.later, share)
 
-    def after(
-        self, masks: Tensor, memory: Memory, seen: Tensor, config: TargetModelConfig
-    ) -> TrackedObjects:
-        """Return the objects after a frame; those that were not ``seen`` (N,) learn nothing."""
+    def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
+        """Return the objects after a frame; those that are not seen in it learn nothing."""
+        places = find_places(masks)
+        seen = masks.new_tensor([place.area >= config.smallest for place in places]) > 0
         whole = bool(seen.all())
         # Memories of two frames differ in their number of cells, so objects cannot be mixed.
         recent = memory if bool(seen.any()) else self.recent
@@ -113,13 +139,21 @@ class TrackedObjects:
             torch.lerp(before.gram, memory.statistics.gram, weight),
             torch.lerp(before.moment, memory.statistics.moment, weight),
         )
-        return replace(self, masks=masks, kept=kept, recent=recent, later=later, frames=frames)
+        return replace(
+            self,
+            masks=masks,
+            places=places,
+            kept=kept,
+            recent=recent,
+            later=later,
+            frames=frames,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and numbers by name."""
         later = self.later
         return {
-            "masks": self.masks.half(),
+            "masks": self.masks,
             "first": self.first.state_dict(),
             "kept": [memory.state_dict() for memory in self.kept],
             "recent": self.recent.state_dict(),
@@ -131,8 +165,10 @@ class TrackedObjects:
     def from_state(state: Mapping[str, Any], first: TrackedObjects | None) -> TrackedObjects:
         """Take up what ``state_dict`` returned."""
         memory = first.first if first is not None else Memory.from_state(state["first"])
+        masks = state["masks"]
         return TrackedObjects(
-            masks=state["masks"].float(),
+            masks=masks,
+            places=find_places(masks),
             first=memory,
             kept=[Memory.from_state(kept) for kept in state["kept"]],
             recent=Memory.from_state(state["recent"]),

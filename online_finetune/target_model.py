@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.models.precision import autocast
+from vostrack.models.target_decoder import Regions
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target_finetune import OnProgress, finetune_target_net
-from vostrack.online_finetune.target_memory import TargetModelConfig, TrackedObjects
-from vostrack.online_finetune.window import Box, Window, choose_window, mask_box
+from vostrack.online_finetune.target_memory import (
+    Place,
+    TargetModelConfig,
+    TrackedObjects,
+    find_places,
+)
+from vostrack.online_finetune.window import Window, choose_regions, choose_window, union_box
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is known of the window before it is looked at.
+
+    Attributes:
+        places: (1, 2, h, w) positions of the cells, pixels of the frame.
+        before: (N, 1, H, W) where the objects were.
+        regions: where each of them can be; None for everywhere.
+    """
+
+    places: Tensor
+    before: Tensor
+    regions: Regions | None
+
+    def mirrored(self) -> _View:
+        columns = self.places.shape[-1]
+        regions = self.regions.mirrored(columns) if self.regions is not None else None
+        return _View(self.places.flip(-1), self.before.flip(-1), regions)
 
 
 class TargetModelAdapter:
@@ -75,13 +100,14 @@ class TargetModelAdapter:
 
     @torch.inference_mode()
     def _begin(self, image: Tensor, masks: Tensor) -> None:
-        window = choose_window(_union(masks, 1), image.shape[1:], self.config.window)
+        places = find_places(masks)
+        window = self._around(places, 1, image.shape[1:])
         with autocast(image.device, self.config.precision):
             features = self._network.features(window.crop(image[None]))
         memory = self._network.remember(
             _floats(features), window.crop(masks[:, None]), window.positions(image.device)
         )
-        self._first = TrackedObjects(masks, memory, [], memory, memory.statistics, None, 0)
+        self._first = TrackedObjects(masks, places, memory, [], memory, memory.statistics, None, 0)
         self._now = self._first
 
     def rewind(self) -> None:
@@ -104,19 +130,18 @@ class TargetModelAdapter:
         now = self._now
         if now is None:
             raise RuntimeError("TargetModelAdapter.scores was called before start")
-        masks = now.masks
-        areas = (masks > 0.5).sum((1, 2))
-        near = (areas >= self.config.smallest).float()
-        window = self._window(masks, near, now.frames + 1, image.shape[1:])
+        near = now.masks.new_tensor(
+            [float(place.area >= self.config.smallest) for place in now.places]
+        )
+        window = self._window(now, near, image.shape[1:])
         features, logits, presence = self._look(image, window, near, mirrored=False)
         if self.config.mirror:
             _, other, also = self._look(image, window, near, mirrored=True)
             logits, presence = (logits + other.flip(-1)) / 2, (presence + also) / 2
-        logits = F.interpolate(logits, size=window.size, mode="bilinear", align_corners=False)
-        scores = window.paste(logits.sigmoid(), image.shape[1:])[:, 0]
+        scores = window.paste(window.spread(logits).sigmoid_(), image.shape[1:])[:, 0]
         self._pending, self._presence = (features, window), presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
-        return scores, 1 - (1 - scores).prod(0)
+        return scores, scores.amax(0)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
@@ -134,18 +159,17 @@ class TargetModelAdapter:
         if now is None or pending is None:
             raise RuntimeError("TargetModelAdapter.commit was called before scores")
         features, window = pending
-        slots = torch.arange(1, len(scores) + 1, device=labels.device)[:, None, None]
+        slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
         # What another object won is not this one's, however high its own score.
-        masks = scores * ((labels == slots) | (labels == 0))
-        masks = masks.half().float()  # so that a saved state is half as large and still exact
+        keep = (labels == slots[:, None, None]).logical_or_(labels == 0)
+        masks = keep.view(torch.uint8).to(scores.dtype).mul_(scores)
         memory = self._network.remember(
             features,
-            window.crop(masks[:, None]),
+            window.crop(masks[:, None], antialias=False),
             window.positions(scores.device),
             confident=config.adapt == "confident",
         )
-        seen = (masks > 0.5).sum((1, 2)) >= config.smallest
-        self._now = now.after(masks, memory, seen, config)
+        self._now = now.after(masks, memory, config)
         self._pending = None
 
     def _look(
@@ -154,59 +178,70 @@ class TargetModelAdapter:
         """Return the features of the window, the logits (N, 1, h2, w2) and of presence (N,)."""
         now = self._now
         assert now is not None
-        places, before = window.positions(image.device), window.crop(now.masks[:, None])
+        view = _View(
+            window.positions(image.device),
+            window.crop(now.masks[:, None], antialias=False),
+            self._regions(now, window, image.shape[1:]) if bool(near.all()) else None,
+        )
         seen = window.crop(image[None])
         if mirrored:
-            seen, places, before = seen.flip(-1), places.flip(-1), before.flip(-1)
+            seen, view = seen.flip(-1), view.mirrored()
         with autocast(image.device, self.config.precision):
             features = self._network.features(seen)
         features = _floats(features)
-        logits = before.new_empty((len(before), 1, *features.levels[0].shape[-2:]))
-        presence = before.new_empty(len(before))
+        if bool((near == near[0]).all()):
+            found = self._segment(features, view, now, near)
+            return features, found.logits, found.presence
+        logits = image.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
+        presence = image.new_empty(len(near))
         # Objects that are lost have no place, and compare with the first frame only.
         for group in (near > 0).nonzero()[:, 0], (near == 0).nonzero()[:, 0]:
-            if len(group):
-                objects = now.part(group)
-                found = self._segment(features, places, objects, before[group], near[group])
-                logits[group], presence[group] = found.logits, found.presence
+            part = replace(view, before=view.before[group])
+            found = self._segment(features, part, now.part(group), near[group])
+            logits[group], presence[group] = found.logits, found.presence
         return features, logits, presence
 
     def _segment(
-        self,
-        features: Features,
-        places: Tensor,
-        objects: TrackedObjects,
-        before: Tensor,
-        near: Tensor,
+        self, features: Features, view: _View, objects: TrackedObjects, near: Tensor
     ) -> Segmentation:
         """Segment objects that are all near or all lost."""
-        unit = self._units(objects.masks).view(-1, 1, 1)
+        unit = self._units(objects).view(-1, 1, 1)
         recent = objects.recent if bool(near[0]) else objects.first
         recent = replace(recent, positions=recent.positions / unit)
         found: Segmentation = self._network(
             features,
-            places / unit[..., None],
+            view.places / unit[..., None],
             ([objects.first, *objects.kept], [recent]),
             objects.statistics(self.config.recent_share),
-            before,
+            view.before,
             near,
+            view.regions,
         )
         return found
 
-    def _window(self, masks: Tensor, near: Tensor, frame: int, size: torch.Size) -> Window:
-        lost = bool((near == 0).any())
-        if not bool(near.any()) or (lost and frame % self.config.search_every == 0):
-            return choose_window(None, size, self.config.window)
-        return choose_window(_union(masks, self.config.smallest), size, self.config.window)
+    def _regions(self, now: TrackedObjects, window: Window, size: torch.Size) -> Regions | None:
+        boxes = [place.box for place in now.places if place.box is not None]
+        return choose_regions(window, boxes, size, self.config.window)
 
-    def _units(self, masks: Tensor) -> Tensor:
+    def _window(self, now: TrackedObjects, near: Tensor, size: torch.Size) -> Window:
+        lost = bool((near == 0).any())
+        if lost and (now.frames + 1) % self.config.search_every == 0:
+            return choose_window(None, size, self.config.window)
+        return self._around(now.places, self.config.smallest, size)
+
+    def _around(self, places: Sequence[Place], smallest: int, size: torch.Size) -> Window:
+        """Return the window around all objects of ``smallest`` pixels; without any, of all."""
+        boxes = [p.box for p in places if p.box is not None and p.area >= smallest]
+        return choose_window(union_box(boxes), size, self.config.window)
+
+    def _units(self, objects: TrackedObjects) -> Tensor:
         """Return (N,) the unit of distance of each object: about the window it would have alone."""
         units = []
-        for mask in masks:
-            box = mask_box(mask > 0.5)
-            side = max(box[2] - box[0], box[3] - box[1]) if box is not None else max(mask.shape)
+        for place in objects.places:
+            x0, y0, x1, y1 = place.box or (0, 0, *objects.masks.shape[1:])
+            side = max(x1 - x0, y1 - y0)
             units.append(self.config.window.grow * side + self.config.window.margin)
-        return masks.new_tensor(units)
+        return objects.masks.new_tensor(units)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights that ``start`` fitted, and the first frame's memory."""
@@ -237,12 +272,6 @@ class TargetModelAdapter:
     def load_running_state(self, state: Mapping[str, Any]) -> None:
         """Take up what ``running_state`` returned, after ``load_state_dict``."""
         self._now, self._pending = TrackedObjects.from_state(state, self._first), None
-
-
-def _union(masks: Tensor, smallest: int) -> Box | None:
-    """Return the box around all masks (N, h, w) of at least ``smallest`` pixels."""
-    present = [mask > 0.5 for mask in masks if int((mask > 0.5).sum()) >= smallest]
-    return mask_box(torch.stack(present).any(0)) if present else None
 
 
 def _floats(features: Features) -> Features:

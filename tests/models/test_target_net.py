@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from vostrack.models.memory_cues import (
     RidgeRegression,
     Statistics,
     confident_cells,
+    cover,
 )
+from vostrack.models.target_decoder import Regions
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import (
     holds_target_net,
@@ -78,6 +81,40 @@ def test_reading_is_the_softmax_of_similarity_and_distance(near: float) -> None:
             np.testing.assert_allclose(read[0, 3:, y, x], wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("nearness", [None, 4.0])
+@pytest.mark.parametrize("masks", ["soft", "one empty", "all empty", "all full"])
+def test_what_objects_share_is_read_as_if_each_had_its_own(
+    nearness: float | None, masks: str
+) -> None:
+    reader = MemoryReader(nearness=nearness)
+    memory = draw_memory(3, 40)
+    mask = (2 * memory.mask - 0.8).clamp(0, 1)
+    if masks == "one empty":
+        mask[1] = 0
+    elif masks != "soft":
+        mask.fill_(masks == "all full")
+    own = replace(memory, mask=mask, keys=memory.keys[:1], positions=memory.positions[:1])
+    each = replace(own, keys=own.keys.expand(3, -1, -1), positions=own.positions.expand(3, -1, -1))
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 3, 4), dim=1)
+    places, near = torch.randn(3, 2, 3, 4), torch.tensor([1.0, 0.0, 1.0])
+    with torch.no_grad():
+        shared = reader(query, places, [own, own], near)
+        apart = reader(query.expand(3, -1, -1, -1), places, [each, each], near)
+    torch.testing.assert_close(shared, apart, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (3, 4), (5, 7)])
+def test_cover_is_the_mean_under_each_cell(size: tuple[int, int]) -> None:
+    mask = torch.rand(2, 1, 12, 16)
+    found = cover(mask, size)
+    rows = [(12 * k // size[0], -(-12 * (k + 1) // size[0])) for k in range(size[0])]
+    columns = [(16 * k // size[1], -(-16 * (k + 1) // size[1])) for k in range(size[1])]
+    for y, (top, bottom) in enumerate(rows):
+        for x, (left, right) in enumerate(columns):
+            expected = mask[:, 0, top:bottom, left:right].mean((1, 2))
+            torch.testing.assert_close(found[:, 0, y, x], expected)
+
+
 def test_the_classifier_is_weighted_ridge_regression() -> None:
     torch.manual_seed(1)
     regression = RidgeRegression(penalty=0.2).double()
@@ -135,6 +172,41 @@ def test_objects_do_not_see_one_another(network: TargetNet) -> None:
         alone = segment(network, masks[index : index + 1], near[index : index + 1])
         torch.testing.assert_close(together[index : index + 1], alone, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_regions_are_cut_and_put_back() -> None:
+    regions = Regions(((0, 2), (1, 0)), (2, 3))
+    maps = torch.rand(2, 5, 6, 10)
+    parts = regions.cut(maps, 2)
+    assert torch.equal(parts[0], maps[0, :, 0:4, 4:10])
+    assert torch.equal(parts[1], maps[1, :, 2:6, 0:6])
+    assert torch.equal(regions.cut(maps[:1], 2)[1], maps[0, :, 2:6, 0:6])
+    whole = regions.put(parts, (6, 10), 2, -1.0)
+    assert torch.equal(whole[1, :, 2:6, 0:6], maps[1, :, 2:6, 0:6])
+    whole[0, :, 0:4, 4:10], whole[1, :, 2:6, 0:6] = -1, -1
+    assert (whole == -1).all()
+    flipped = regions.mirrored(5).cut(maps.flip(-1), 2)
+    assert torch.equal(flipped.flip(-1), parts)
+
+
+def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
+    torch.manual_seed(4)
+    image, masks = torch.rand(1, 3, 64, 96), torch.zeros(2, 1, 64, 96)
+    masks[0, :, 5:30, 5:30], masks[1, :, 30:60, 60:90] = 1, 1
+    near, places = torch.ones(2), torch.rand(1, 2, 4, 6)
+    with torch.no_grad():
+        features = network.features(image)
+        memory = network.remember(features, masks, places)
+        rest = ([memory], [memory]), memory.statistics, masks, near
+        everywhere = network(features, places, *rest)
+        all_of_it = network(features, places, *rest, Regions(((0, 0), (0, 0)), (4, 6)))
+        found = network(features, places, *rest, Regions(((0, 0), (1, 3)), (3, 3)))
+    torch.testing.assert_close(all_of_it.logits, everywhere.logits, atol=1e-5, rtol=1e-4)
+    assert (found.logits[0, :, 24:] == -10).all()
+    assert (found.logits[0, :, :, 24:] == -10).all()
+    assert (found.logits[1, :, :8] == -10).all()
+    assert (found.logits[1, :, :, :24] == -10).all()
+    assert (found.logits[1, :, 8:, 24:] > -10).all()
 
 
 def test_a_lost_object_has_no_place(network: TargetNet) -> None:
@@ -203,3 +275,12 @@ def test_other_backbones_fit() -> None:
         (32, 4, 6),
         (96, 2, 3),
     ]
+
+
+def test_a_part_of_a_memory_is_of_those_objects() -> None:
+    memory, index = draw_memory(3, 4), torch.tensor([2, 0])
+    part = memory.part(index)
+    for name in ("keys", "values", "mask", "positions"):
+        assert torch.equal(getattr(part, name), getattr(memory, name)[index])
+    shared = replace(memory, keys=memory.keys[:1]).part(index)
+    assert torch.equal(shared.keys, memory.keys[:1])

@@ -33,8 +33,16 @@ from vostrack.models.memory_cues import (
     cover,
     similarity_channels,
 )
+from vostrack.models.target_decoder import MaskEncoder, Regions, TargetDecoder
 
-__all__ = ["Features", "Segmentation", "TargetNet", "TargetNetConfig", "build_target_net"]
+__all__ = [
+    "Features",
+    "Regions",
+    "Segmentation",
+    "TargetNet",
+    "TargetNetConfig",
+    "build_target_net",
+]
 
 # Unit vectors of 48 numbers would leave the penalty of the regression too strong at the start.
 _EMBEDDING_NORM = 3.0
@@ -91,11 +99,6 @@ class Features:
     key: Tensor
     embedding: Tensor
 
-    def repeated(self, count: int) -> Features:
-        """Return a view of these, of one image, for ``count`` objects."""
-        key, embedding = (x.expand(count, -1, -1, -1) for x in (self.key, self.embedding))
-        return Features(self.levels, key, embedding)
-
     def part(self, start: int, stop: int) -> Features:
         """Return those of the images ``start`` to ``stop``."""
         f2, f4, f8, f16 = (level[start:stop] for level in self.levels)
@@ -116,76 +119,6 @@ class Segmentation:
     logits: Tensor
     presence: Tensor
     classified: Tensor
-
-
-class MaskEncoder(nn.Module):
-    """From a mask and the image features under it to the values that a memory keeps."""
-
-    def __init__(self, context: int, values: int) -> None:
-        super().__init__()
-        self.steps = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in ((1, 8), (8, 16), (16, 32))
-        )
-        self.context = nn.Conv2d(context, 32, 1)
-        self.join = nn.Conv2d(64, values, 3, padding=1)
-
-    def forward(self, mask: Tensor, feature: Tensor) -> Tensor:
-        """Map masks (B, 1, h2, w2) at stride 2 and features (B, C, h, w) to (B, V, h, w)."""
-        x = mask * 2 - 1
-        for step in self.steps:
-            x = F.relu(step(x))
-        context = F.relu(self.context(feature)).expand(len(x), -1, -1, -1)
-        return self.join(torch.cat([x, context], dim=1))  # type: ignore[no-any-return]
-
-
-class TargetDecoder(nn.Module):
-    """From cues at stride 16 to logits at stride 2, edges from the shallower features."""
-
-    def __init__(self, channels: Sequence[int], cues: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        w16, w8, w4, w2 = widths
-        self.lateral = nn.ModuleList(
-            nn.Conv2d(c, w, 1) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
-        )
-        self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
-        # Dilations 2 and 4 let every cell see most of the object.
-        self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
-        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
-        self.fuse = nn.ModuleList(nn.Conv2d(w + 1, w, 3, padding=1) for w in (w8, w4))
-        self.smooth = nn.ModuleList(nn.Conv2d(w, w, 3, padding=1) for w in (w8, w4, w2))
-        self.presence = nn.Linear(2 * w16, 1)
-        self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
-        self.fine = nn.Conv2d(w2, 1, 3, padding=1)
-
-    def forward(
-        self, levels: Sequence[Tensor], cues: Tensor, previous: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Decode.
-
-        Args:
-            levels: (1 or B, C, h, w) at strides 2, 4, 8 and 16.
-            cues: (B, cues, h, w) at stride 16.
-            previous: (B, 1, H, W) in [0, 1], where the object was.
-
-        Returns:
-            Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
-        """
-        view = F.relu(self.lateral[3](levels[3])).expand(len(cues), -1, -1, -1)
-        x = F.relu(self.enter(torch.cat([view, cues], dim=1)))
-        for context in self.context:
-            x = x + F.relu(context(x))
-        presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
-        for index, level in enumerate((2, 1)):
-            skip = self.lateral[level](levels[level])
-            x = F.relu(skip + _upsample_like(self.reduce[index](x), skip))
-            x = torch.cat([x, cover(previous, skip.shape[-2:])], dim=1)
-            x = F.relu(self.fuse[index](x))
-            x = x + F.relu(self.smooth[index](x))
-        coarse = self.coarse(x)
-        skip = self.lateral[0](levels[0])
-        x = F.relu(skip + _upsample_like(self.reduce[2](x), skip))
-        fine = self.fine(F.relu(self.smooth[2](x)))
-        return fine + _upsample_like(coarse, fine), presence
 
 
 class TargetNet(nn.Module):
@@ -253,16 +186,16 @@ class TargetNet(nn.Module):
             confident: the classifier learns only from cells that are certain.
         """
         deep = features.levels[3]
-        values = self.encoder(cover(mask, features.levels[0].shape[-2:]), deep)
-        cells = cover(mask, deep.shape[-2:])
+        half = cover(mask, features.levels[0].shape[-2:])
+        values = self.encoder(half, deep)
+        cells = cover(half, deep.shape[-2:])
         targets = torch.cat([cells * 2 - 1, self.labels(values)], dim=1)
         counted = confident_cells(cells) if confident else None
-        count = len(mask)
         return Memory(
-            keys=features.key.expand(count, -1, -1, -1).flatten(2),
+            keys=features.key.flatten(2),
             values=values.flatten(2),
             mask=cells.flatten(2),
-            positions=positions.expand(count, -1, -1, -1).flatten(2),
+            positions=positions.flatten(2),
             statistics=self.regression.statistics(features.embedding, targets, cells, counted),
         )
 
@@ -274,6 +207,7 @@ class TargetNet(nn.Module):
         statistics: Statistics,
         previous: Tensor,
         near: Tensor,
+        regions: Regions | None = None,
     ) -> Segmentation:
         """Segment.
 
@@ -285,21 +219,26 @@ class TargetNet(nn.Module):
             previous: (B, 1, H, W) in [0, 1], where each object was.
             near: (B,) 1 where ``previous`` is known, 0 for an object that is lost: then
                 ``previous`` and distances count for nothing.
+            regions: where each object can be; None for everywhere.
         """
         count = len(previous)
-        query = features.key.expand(count, -1, -1, -1)
-        places = positions.expand(count, -1, -1, -1)
+        query = features.key
         previous = previous * near.view(-1, 1, 1, 1)
         target = self.regression(features.embedding.expand(count, -1, -1, -1), statistics)
         size = query.shape[-2:]
+        covers = [previous]
+        for level in (1, 2, 3):
+            covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
         cues = [
-            self.first_reader(query, places, memories[0], near),
-            self.recent_reader(query, places, memories[1], near),
+            self.first_reader(query, positions, memories[0], near),
+            self.recent_reader(query, positions, memories[1], near),
             target,
-            cover(previous, size),
+            covers[3],
             near.view(-1, 1, 1, 1).expand(-1, 1, *size),
         ]
-        logits, presence = self.decoder(features.levels, torch.cat(cues, dim=1), previous)
+        logits, presence = self.decoder(
+            features.levels, torch.cat(cues, dim=1), (covers[2], covers[1]), regions
+        )
         return Segmentation(logits, presence, target[:, :1])
 
 
@@ -335,7 +274,3 @@ def config_from_json(values: dict[str, Any]) -> TargetNetConfig:
     if set(values) - known:
         raise InputError(f"target network: unknown settings {sorted(set(values) - known)}")
     return TargetNetConfig(**{**values, "widths": tuple(values["widths"])})
-
-
-def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
-    return F.interpolate(x, size=other.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,154 @@
+"""From a mask to what is remembered of it, and from cues back to a mask with edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["MaskEncoder", "Regions", "TargetDecoder"]
+
+# Logit where an object is not looked for: a score of 0.00005.
+_NOWHERE = -10.0
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where each of B objects can be: rectangles of one size, in cells of stride 16.
+
+    Attributes:
+        corners: top row and left column of each.
+        size: rows and columns of all.
+    """
+
+    corners: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    def cut(self, maps: Tensor, scale: int) -> Tensor:
+        """Cut maps (1 or B, C, h, w) of ``scale`` pixels per cell: (B, C, h', w')."""
+        if len(maps) == 1:
+            maps = maps.expand(len(self.corners), -1, -1, -1)
+        height, width = (side * scale for side in self.size)
+        parts = [
+            part[:, y * scale : y * scale + height, x * scale : x * scale + width]
+            for part, (y, x) in zip(maps, self.corners, strict=True)
+        ]
+        return torch.stack(parts).contiguous(memory_format=torch.channels_last)
+
+    def mirrored(self, columns: int) -> Regions:
+        """Return those in maps of ``columns`` cells that are mirrored left to right."""
+        width = self.size[1]
+        return Regions(tuple((y, columns - x - width) for y, x in self.corners), self.size)
+
+    def put(self, parts: Tensor, size: Sequence[int], scale: int, outside: float) -> Tensor:
+        """Undo ``cut``: maps (B, C, h, w) that are ``outside`` everywhere else."""
+        maps = parts.new_full((*parts.shape[:2], *size), outside)
+        height, width = parts.shape[-2:]
+        for part, whole, (y, x) in zip(parts, maps, self.corners, strict=True):
+            whole[:, y * scale : y * scale + height, x * scale : x * scale + width] = part
+        return maps
+
+
+class MaskEncoder(nn.Module):
+    """From a mask and the image features under it to the values that a memory keeps."""
+
+    def __init__(self, context: int, values: int) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in ((1, 8), (8, 16), (16, 32))
+        )
+        self.context = nn.Conv2d(context, 32, 1)
+        self.join = nn.Conv2d(64, values, 3, padding=1)
+
+    def forward(self, mask: Tensor, feature: Tensor) -> Tensor:
+        """Map masks (B, 1, h2, w2) at stride 2 and features (B, C, h, w) to (B, V, h, w)."""
+        x = mask * 2 - 1
+        for step in self.steps:
+            x = F.relu_(step(x))
+        context = F.relu_(self.context(feature))
+        return _joined(self.join, x, context)
+
+
+class TargetDecoder(nn.Module):
+    """From cues at stride 16 to logits at stride 2, edges from the shallower features."""
+
+    def __init__(self, channels: Sequence[int], cues: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        w16, w8, w4, w2 = widths
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(c, w, 1) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
+        )
+        self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
+        # Dilations 2 and 4 let every cell see most of the object.
+        self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
+        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
+        self.fuse = nn.ModuleList(nn.Conv2d(w + 1, w, 3, padding=1) for w in (w8, w4))
+        self.smooth = nn.ModuleList(nn.Conv2d(w, w, 3, padding=1) for w in (w8, w4, w2))
+        self.presence = nn.Linear(2 * w16, 1)
+        self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
+        self.fine = nn.Conv2d(w2, 1, 3, padding=1)
+
+    def forward(
+        self,
+        levels: Sequence[Tensor],
+        cues: Tensor,
+        covers: Sequence[Tensor],
+        regions: Regions | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Decode.
+
+        Args:
+            levels: (1 or B, C, h, w) at strides 2, 4, 8 and 16.
+            cues: (B, cues, h, w) at stride 16.
+            covers: (B, 1, h, w) in [0, 1] at strides 8 and 4, where the object was.
+            regions: all that is seen of each object; elsewhere is background.
+
+        Returns:
+            Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
+        """
+        skips = [self.lateral[level](levels[level]) for level in (2, 1, 0)]
+        view = F.relu_(self.lateral[3](levels[3]))
+        whole = skips[2].shape[-2:]
+        if regions is not None:
+            view, cues = regions.cut(view, 1), regions.cut(cues, 1)
+            skips = [regions.cut(x, scale) for x, scale in zip(skips, (2, 4, 8), strict=True)]
+            covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
+        x = F.relu_(_joined(self.enter, view, cues))
+        for context in self.context:
+            x = x + F.relu_(context(x))
+        presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
+        logits = self._draw(x, skips, covers)
+        if regions is not None:
+            logits = regions.put(logits, whole, 8, _NOWHERE)
+        return logits, presence
+
+    def _draw(self, x: Tensor, skips: Sequence[Tensor], covers: Sequence[Tensor]) -> Tensor:
+        """Return logits at stride 2 from x at stride 16, and skips at strides 8, 4 and 2."""
+        for index, (skip, covered) in enumerate(zip(skips[:2], covers, strict=True)):
+            x = _upsample_like(self.reduce[index](x), skip).add_(skip).relu_()
+            x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
+            x = x + F.relu_(self.smooth[index](x))
+        coarse = self.coarse(x)
+        x = _upsample_like(self.reduce[2](x), skips[2]).add_(skips[2]).relu_()
+        fine: Tensor = self.fine(F.relu_(self.smooth[2](x)))
+        return fine + _upsample_like(coarse, fine)
+
+
+def _joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
+    """Apply a convolution to x (1 or B, C, h, w) beside y (1 or B, D, h, w).
+
+    What is shared by all objects, one in place of B, is convolved once.
+    """
+    if len(x) == len(y):
+        return conv(torch.cat([x, y], dim=1))  # type: ignore[no-any-return]
+    first, rest = conv.weight[:, : x.shape[1]], conv.weight[:, x.shape[1] :]
+    padding = conv.padding
+    assert not isinstance(padding, str)
+    return F.conv2d(x, first, conv.bias, padding=padding) + F.conv2d(y, rest, padding=padding)
+
+
+def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
+    return F.interpolate(x, size=other.shape[-2:], mode="bilinear", align_corners=False)
