@@ -102,6 +102,47 @@ def test_pixels_that_another_object_won_are_not_learnt(
     assert torch.equal(*results)
 
 
+def test_what_nobody_won_is_learnt_as_it_was_scored(
+    network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    results = []
+    for unsure in (0.0, 0.45):
+        adapter = start(network, images[0], labels)
+        adapter.scores(images[1])
+        scores = truth(labels)
+        scores[0, 60:90, 20:60] = unsure
+        adapter.commit(scores, labels.byte())
+        results.append(adapter.scores(images[2])[0])
+    assert not torch.equal(*results)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_objects_far_apart_are_decoded_apart(network: TargetNet, mirror: bool) -> None:
+    images = torch.rand(2, 3, 96, 384, generator=torch.Generator().manual_seed(2))
+    labels = torch.zeros(96, 384, dtype=torch.int64)
+    labels[30:60, 10:40], labels[30:60, 330:350] = 1, 2
+    window = WindowConfig(pixels=96 * 384, margin=0, smallest=32, magnify=1.0)
+    adapter = start(network, images[0], labels, window=window, mirror=mirror)
+    scores, _ = adapter.scores(images[1])
+    # A logit of -10 where an object is not looked for, in both views of the frame.
+    assert float(scores[0, :, 128:].max()) < 1e-4
+    assert float(scores[1, :, :256].max()) < 1e-4
+    assert float(scores[0, 30:60, 10:40].max()) > 1e-2
+    assert float(scores[1, 30:60, 330:350].max()) > 1e-2
+
+
+def test_the_window_is_laid_around_the_objects_that_are_seen(
+    network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    labels[labels == 2] = 0
+    labels[90:93, 120:123] = 2  # fewer pixels than an object that is not lost
+    window = WindowConfig(pixels=64 * 64, margin=0, smallest=32)
+    adapter = start(network, images[0], labels, window=window)
+    scores, _ = adapter.scores(images[1])
+    assert (scores[:, :, 110:] == 0).all()
+    assert (scores[0, 20:50, 30:60] > 0).all()
+
+
 def test_a_saved_state_goes_on_the_same(network: TargetNet, images: Tensor, labels: Tensor) -> None:
     adapter = start(network, images[0], labels)
     follow(adapter, images[1:6], labels)
