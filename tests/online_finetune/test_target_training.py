@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,6 +196,38 @@ def test_training_lowers_every_loss(videos: list[Sequence], tmp_path: Path) -> N
     assert after["third"] < 0.85 * before["third"]
     state = network.state_dict()
     assert all(torch.equal(state[k], v) for k, v in frozen.items())
+
+
+@pytest.mark.parametrize("truth_share", [0.0, 1.0])
+def test_the_second_memory_is_the_networks_own_mask_or_a_degraded_truth(
+    videos: list[Sequence], monkeypatch: pytest.MonkeyPatch, truth_share: float
+) -> None:
+    torch.manual_seed(0)
+    network = build_target_net(SMALL)
+    samples = ClipSamples(videos, ClipConfig(side=64, rotation=0))
+    recipe = TargetTraining(network, samples, TargetRecipe(batch=2, truth_share=truth_share))
+    remembered: list[torch.Tensor] = []
+    answers: list[torch.Tensor] = []
+    remember, decode = network.remember, network.decoder.forward
+
+    def spy_remember(features: Any, mask: torch.Tensor, *rest: Any, **options: Any) -> Any:
+        remembered.append(mask)
+        return remember(features, mask, *rest, **options)
+
+    def spy_decode(*inputs: Any) -> Any:
+        found = decode(*inputs)
+        answers.append(found[0])
+        return found
+
+    monkeypatch.setattr(network, "remember", spy_remember)
+    monkeypatch.setattr(network.decoder, "forward", spy_decode)
+    batch = recipe.draw(torch.Generator().manual_seed(3), 0)
+    with torch.no_grad():
+        recipe.losses(batch)
+    own = torch.nn.functional.interpolate(
+        answers[0], size=(64, 64), mode="bilinear", align_corners=False
+    ).sigmoid()
+    torch.testing.assert_close(remembered[1], batch["degraded"] if truth_share else own)
 
 
 def test_fine_tuning_lowers_the_loss_of_its_frame(videos: list[Sequence]) -> None:
