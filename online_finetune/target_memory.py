@@ -36,6 +36,8 @@ class TargetModelConfig:
             without regard to where it was.
         search_every: with some objects lost and others not, every so many frames the whole frame
             is searched.
+        continuity: pieces of an object that begin further from where it was than this share of the
+            root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
         precision: see ``vostrack.models.precision``.
     """
@@ -50,6 +52,7 @@ class TargetModelConfig:
     forgetting: float = 0.3
     smallest: int = 30
     search_every: int = 3
+    continuity: float | None = 0.15
     seed: int = 0
     precision: Precision = "auto"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor
 
 from vostrack.datasets.augmentation import IGNORE
+from vostrack.models.memory_cues import cover
 from vostrack.models.precision import autocast
 from vostrack.models.target_decoder import Regions
 from vostrack.models.target_net import Features, Segmentation, TargetNet
+from vostrack.online_finetune.continuity import drop_strangers
 from vostrack.online_finetune.target_finetune import OnProgress, finetune_target_net
 from vostrack.online_finetune.target_memory import (
     Place,
@@ -25,17 +28,22 @@ from vostrack.online_finetune.window import Window, choose_regions, choose_windo
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 
+# Pixels that any object, however small, may move by between two frames.
+_JITTER = 5
+
 
 @dataclass(frozen=True)
 class _View:
-    """What is known of the window before it is looked at.
+    """A window, and what is known of it before it is looked at.
 
     Attributes:
+        image: (1, 3, H, W).
         places: (1, 2, h, w) positions of the cells, pixels of the frame.
         before: (N, 1, H, W) where the objects were.
         regions: where each of them can be; None for everywhere.
     """
 
+    image: Tensor
     places: Tensor
     before: Tensor
     regions: Regions | None
@@ -43,7 +51,7 @@ class _View:
     def mirrored(self) -> _View:
         columns = self.places.shape[-1]
         regions = self.regions.mirrored(columns) if self.regions is not None else None
-        return _View(self.places.flip(-1), self.before.flip(-1), regions)
+        return _View(self.image.flip(-1), self.places.flip(-1), self.before.flip(-1), regions)
 
 
 class TargetModelAdapter:
@@ -134,14 +142,36 @@ class TargetModelAdapter:
             [float(place.area >= self.config.smallest) for place in now.places]
         )
         window = self._window(now, near, image.shape[1:])
-        features, logits, presence = self._look(image, window, near, mirrored=False)
+        view = _View(
+            window.crop(image[None]),
+            window.positions(image.device),
+            window.crop(now.masks[:, None], antialias=False),
+            self._regions(now, window, image.shape[1:]) if bool(near.all()) else None,
+        )
+        features, logits, presence = self._look(view, now, near)
         if self.config.mirror:
-            _, other, also = self._look(image, window, near, mirrored=True)
+            _, other, also = self._look(view.mirrored(), now, near)
             logits, presence = (logits + other.flip(-1)) / 2, (presence + also) / 2
+        logits = self._continuous(logits, view.before, window, now)
         scores = window.paste(window.spread(logits).sigmoid_(), image.shape[1:])[:, 0]
         self._pending, self._presence = (features, window), presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
         return scores, scores.amax(0)
+
+    def _continuous(
+        self, logits: Tensor, before: Tensor, window: Window, now: TrackedObjects
+    ) -> Tensor:
+        share = self.config.continuity
+        if share is None:
+            return logits
+        per_pixel = logits.shape[-1] / (window.box[2] - window.box[0])
+        reaches = [
+            round((share * math.sqrt(place.area) + _JITTER) * per_pixel)
+            if place.area >= self.config.smallest
+            else -1
+            for place in now.places
+        ]
+        return drop_strangers(logits, cover(before, logits.shape[-2:]), reaches)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
@@ -173,27 +203,16 @@ class TargetModelAdapter:
         self._pending = None
 
     def _look(
-        self, image: Tensor, window: Window, near: Tensor, *, mirrored: bool
+        self, view: _View, now: TrackedObjects, near: Tensor
     ) -> tuple[Features, Tensor, Tensor]:
         """Return the features of the window, the logits (N, 1, h2, w2) and of presence (N,)."""
-        now = self._now
-        assert now is not None
-        view = _View(
-            window.positions(image.device),
-            window.crop(now.masks[:, None], antialias=False),
-            self._regions(now, window, image.shape[1:]) if bool(near.all()) else None,
-        )
-        seen = window.crop(image[None])
-        if mirrored:
-            seen, view = seen.flip(-1), view.mirrored()
-        with autocast(image.device, self.config.precision):
-            features = self._network.features(seen)
-        features = _floats(features)
+        with autocast(view.image.device, self.config.precision):
+            features = _floats(self._network.features(view.image))
         if bool((near == near[0]).all()):
             found = self._segment(features, view, now, near)
             return features, found.logits, found.presence
-        logits = image.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
-        presence = image.new_empty(len(near))
+        logits = near.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
+        presence = torch.empty_like(near)
         # Objects that are lost have no place, and compare with the first frame only.
         for group in (near > 0).nonzero()[:, 0], (near == 0).nonzero()[:, 0]:
             part = replace(view, before=view.before[group])

@@ -143,6 +143,25 @@ def test_the_window_is_laid_around_the_objects_that_are_seen(
     assert (scores[0, 20:50, 30:60] > 0).all()
 
 
+def test_what_lies_apart_is_dropped_unless_asked_for(
+    network: TargetNet, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels[labels == 2] = 0
+    drawn = torch.full((1, 1, 48, 64), -4.0)
+    drawn[..., 10:25, 15:30], drawn[..., 30:40, 50:60] = 4, 4
+    found = {}
+    for continuity in (None, 0.15, 2.0):
+        window = WindowConfig(pixels=96 * 128, magnify=1.0, grow=9)
+        adapter = start(network, images[0], labels, window=window, continuity=continuity)
+        answer = (torch.empty(0), drawn, torch.zeros(1))
+        monkeypatch.setattr(adapter, "_look", lambda *_, answer=answer: answer)
+        scores, _ = adapter.scores(images[1])
+        found[continuity] = float(scores[0, 62:78, 102:118].max()) > 0.5
+        assert float(scores[0, 25:45, 35:55].min()) > 0.5
+    # 0.15 of a side of 30, and 5 pixels, are not as far as the second piece; twice the side is.
+    assert found == {None: True, 0.15: False, 2.0: True}
+
+
 def test_a_saved_state_goes_on_the_same(network: TargetNet, images: Tensor, labels: Tensor) -> None:
     adapter = start(network, images[0], labels)
     follow(adapter, images[1:6], labels)
