@@ -52,7 +52,7 @@ class TargetModelConfig:
     forgetting: float = 0.3
     smallest: int = 30
     search_every: int = 3
-    continuity: float | None = 0.15
+    continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
 
