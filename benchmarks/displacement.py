@@ -43,6 +43,7 @@ from vostrack.proposers.displacement.proposer import (
     Segmentation,
 )
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -120,9 +121,9 @@ class Stages:
 
     def select(self) -> InstanceProposals:
         """Make masks at full size."""
-        return select_instances(
-            self.spread, self.instances.classes, self.labels, self.probabilities, self.selection
-        )
+        classes = self.instances.classes
+        found = Candidates(self.spread, classes, classes)
+        return select_instances(found, self.labels, self.probabilities, self.selection)
 
     def whole(self) -> None:
         """Take all stages."""
@@ -209,15 +210,12 @@ def components(segmentation: Segmentation, config: SelectionConfig) -> InstanceP
         maps += [numbered == k for k in range(1, count) if (numbered == k).sum() >= 100]
         classes += [class_id] * (len(maps) - len(classes))
     stacked = np.stack(maps) if maps else np.zeros((0, *labels.shape), np.bool_)
-    inside = stacked.any(0)
-    kept = torch.where(torch.from_numpy(inside), segmentation.labels.cpu(), 0)
-    return select_instances(
-        torch.from_numpy(stacked).float(),
-        np.array(classes, dtype=np.int64),
-        kept,
-        segmentation.probabilities.cpu(),
-        config,
+    numbers = np.arange(1, len(classes) + 1)
+    pieces = torch.from_numpy((stacked * numbers[:, None, None]).sum(0, dtype=np.int64))
+    found = Candidates(
+        torch.from_numpy(stacked).float(), np.array(classes, dtype=np.int64), numbers
     )
+    return select_instances(found, pieces, segmentation.probabilities.cpu(), config)
 
 
 def images(root: Path) -> Iterator[tuple[str, Any, Any, Any]]:

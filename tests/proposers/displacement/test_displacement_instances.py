@@ -15,6 +15,7 @@ from vostrack.proposers.displacement.centres import (
     follow_field,
 )
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -132,6 +133,11 @@ def enlarged(labels: Tensor) -> tuple[Tensor, Tensor]:
     return full, probabilities
 
 
+def only(maps: Tensor) -> Candidates:
+    """Take one candidate of class 1, in piece 1."""
+    return Candidates(maps, np.array([1]), np.array([1]))
+
+
 def test_score_maps_are_class_probabilities_inside_the_instance() -> None:
     field, labels = discs(*TOUCHING, class_ids=(2, 5))
     instances = cell_instances(field, labels)
@@ -147,7 +153,12 @@ def test_every_pixel_of_the_mask_goes_to_one_instance() -> None:
     instances = cell_instances(field, labels)
     full, probabilities = enlarged(labels)
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
-    result = select_instances(maps, instances.classes, full, probabilities, SelectionConfig())
+    result = select_instances(
+        Candidates(maps, instances.classes, instances.classes),
+        full,
+        probabilities,
+        SelectionConfig(),
+    )
     assert len(result) == 2
     assert int(result.masks.sum(0).max()) == 1
     np.testing.assert_array_equal(result.masks.any(0), full.numpy() > 0)
@@ -189,7 +200,9 @@ def test_scores_rank_by_probability_and_size(edges: str) -> None:
     probabilities *= 0.8
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
     config = SelectionConfig(edges=edges, half_score=0.02)  # type: ignore[arg-type]  # its values
-    result = select_instances(maps, instances.classes, full, probabilities, config)
+    result = select_instances(
+        Candidates(maps, instances.classes, instances.classes), full, probabilities, config
+    )
     assert result.labels.tolist() == [2, 3]
     share = result.masks[0].mean()
     mean = float(probabilities[2].numpy()[result.masks[0]].mean())
@@ -201,7 +214,7 @@ def test_walk_edges_leave_out_what_scores_below_the_background() -> None:
     maps[0, :, :5], maps[0, :, 5:8] = 1.0, 0.2
     labels = torch.ones(10, 10, dtype=torch.int64)
     config = SelectionConfig(edges="walk", min_pixels=1)
-    result = select_instances(maps, np.array([1]), labels, torch.ones(2, 10, 10), config)
+    result = select_instances(only(maps), labels, torch.ones(2, 10, 10), config)
     np.testing.assert_array_equal(result.masks[0], (maps[0] > 0.25).numpy())
 
 
@@ -213,13 +226,13 @@ def test_split_makes_an_instance_of_every_connected_piece() -> None:
     maps[0][labels > 0] = 1
     one_hot = torch.stack([(labels == k).float() for k in range(2)])
     whole = SelectionConfig(min_pixels=10)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, whole)) == 1
+    assert len(select_instances(only(maps), labels, one_hot, whole)) == 1
     split = SelectionConfig(min_pixels=10, split=True)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, split)) == 2
+    assert len(select_instances(only(maps), labels, one_hot, split)) == 2
     large = SelectionConfig(min_pixels=60, split=True)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, large)) == 1
+    assert len(select_instances(only(maps), labels, one_hot, large)) == 1
     first = SelectionConfig(min_pixels=10, split=True, max_proposals=1)
-    result = select_instances(maps, np.array([1]), labels, one_hot, first)
+    result = select_instances(only(maps), labels, one_hot, first)
     assert int(result.masks.sum()) == 6 * 16
 
 

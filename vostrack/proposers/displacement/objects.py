@@ -123,4 +123,5 @@ def soften(labels: UInt8Array, chance: Chance) -> UInt8Array:
         for class_id, field in zip(classes, rough, strict=True)
     ]
     # Noise alone makes nothing far from any edge: there a vote is 0 or 1.
-    return classes[np.argmax(np.stack(votes), axis=0)].astype(np.uint8)
+    winner = np.argmax(np.stack(votes), axis=0)
+    return np.asarray(classes[winner], dtype=np.uint8)

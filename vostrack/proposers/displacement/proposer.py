@@ -16,8 +16,14 @@ from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
+from vostrack.proposers.displacement.grouping import (
+    GroupingConfig,
+    connected_pieces,
+    merge_neighbours,
+)
 from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -44,14 +50,19 @@ class DisplacementConfig:
         longest: label maps are scaled to this length of their longer side, pixels.
         boundaries: whether the random walk with the boundary map refines the instances; without,
             the displacement field decides alone.
+        pieces: whether instances are searched in every connected piece of a class by itself; else
+            in all of a class together, as the paper does.
         centres: how instances are found in the field.
+        grouping: which neighbours are one after all; None keeps all apart, as the paper does.
         selection: how masks are made of them.
         threshold: a pixel is foreground from this probability on, where there are no classes.
     """
 
     longest: int = 320
     boundaries: bool = True
+    pieces: bool = True
     centres: CentreConfig = field(default_factory=CentreConfig)
+    grouping: GroupingConfig | None = field(default_factory=GroupingConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     threshold: float = 0.5
 
@@ -190,21 +201,46 @@ class DisplacementProposer:
             The proposals, and what led to them.
         """
         labels, probabilities = segmentation
-        height, width = labels.shape
-        factor = self.config.longest / max(height, width)
-        size = [max(16, round(side * factor / 16) * 16) for side in (height, width)]
-        small = F.interpolate(labels[None, None].float(), size, mode="nearest-exact").long()[0]
-        predicted, boundaries = self.network.field_and_boundary(small)
+        config = self.config
+        small = self._scaled(labels).to(labels)
+        predicted, boundaries = self.network.field_and_boundary(small[None])
         displacement, boundary = predicted[0], boundaries[0, 0]
-        cells = small[0, 2::4, 2::4]
-        instances = find_instances(displacement, cells, self.config.centres)
+        pieces = connected_pieces(
+            labels.cpu().numpy(), config.selection.min_pixels, whole=not config.pieces
+        )
+        numbers = torch.from_numpy(pieces.numbers).to(self.device)
+        cells = self._scaled(numbers)[2::4, 2::4]
+        # Here, the "classes" of instances are the numbers of pieces.
+        instances = find_instances(displacement, cells, config.centres, void=-1)
+        if config.grouping is not None:
+            drawn = boundary.cpu().numpy() if config.boundaries else None
+            instances = merge_neighbours(instances, drawn, config.grouping)
         sure = F.adaptive_avg_pool2d(probabilities[None], (cells.shape[0], cells.shape[1]))[0]
-        maps = score_maps(instances, sure)
-        selection = self.config.selection
-        if self.config.boundaries and len(instances.classes):
-            maps = spread_scores(maps, boundary, selection)
-        proposals = select_instances(maps, instances.classes, labels, probabilities, selection)
-        return proposals, DisplacementTrace(displacement, boundary, instances)
+        kept = CellInstances(
+            instances.numbers,
+            pieces.classes[instances.classes - 1],
+            instances.centres,
+            instances.rests,
+        )
+        maps = score_maps(kept, sure)
+        if config.boundaries and len(kept.classes):
+            maps = spread_scores(maps, boundary, config.selection)
+        # A piece that no cell shows, being thin, is one instance.
+        thin = np.setdiff1d(np.arange(1, len(pieces.classes) + 1), instances.classes)
+        found = Candidates(
+            torch.cat([maps, maps.new_zeros(len(thin), *cells.shape)]),
+            np.concatenate([kept.classes, pieces.classes[thin - 1]]),
+            np.concatenate([instances.classes, thin]),
+        )
+        proposals = select_instances(found, numbers, probabilities, config.selection)
+        return proposals, DisplacementTrace(displacement, boundary, kept)
+
+    def _scaled(self, labels: Tensor) -> Tensor:
+        """Scale (H, W) labels to ``longest``, with sides that are multiples of 16."""
+        factor = self.config.longest / max(labels.shape)
+        size = [max(16, round(side * factor / 16) * 16) for side in labels.shape]
+        # Doubles hold every number of a piece.
+        return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
 
     def _propose(
         self, name: str, frame: UInt8Array, segmentation: Segmentation
