@@ -32,19 +32,26 @@ def line(instances: CellInstances, *strengths: float) -> NDArray[np.float64]:
     return boundary
 
 
-RULE = GroupingConfig(boundary=0.4, distance=0.3)
+RULE = GroupingConfig(boundary=0.4, distance=0.3, contact=0)
 
 
 @pytest.mark.parametrize(
     ("strength", "gap", "count"),
-    [(0.39, 10, 1), (0.41, 10, 2), (0.41, 2.8, 1), (0.41, 3.1, 2), (1.0, 1.0, 1), (1.0, 1.3, 2)],
+    [(0.39, 10, 1), (0.41, 10, 2), (0.41, 2.9, 1), (0.41, 3.1, 2), (1.0, 2.9, 1)],
 )
 def test_a_cut_needs_a_boundary_and_two_centres(strength: float, gap: float, count: int) -> None:
-    """At half the distance, the boundary has to be twice as strong."""
     instances = strips(10 - gap / 2, 10 + gap / 2)
     merged = merge_neighbours(instances, line(instances, strength), RULE)
     assert len(merged.classes) == count
     assert int(merged.numbers.max()) == count
+
+
+@pytest.mark.parametrize(("strength", "count"), [(0.54, 1), (0.56, 2)])
+def test_a_long_contact_needs_a_stronger_boundary(strength: float, count: int) -> None:
+    """The strips meet along a whole side: 0.3 more than 0.7."""
+    instances = strips(5, 15)
+    rule = GroupingConfig(boundary=0.4, distance=0.3, contact=0.5)
+    assert len(merge_neighbours(instances, line(instances, strength), rule).classes) == count
 
 
 @pytest.mark.parametrize(("gap", "count"), [(2.9, 1), (3.1, 2)])
@@ -54,12 +61,12 @@ def test_without_a_boundary_map_the_centres_decide(gap: float, count: int) -> No
 
 
 def test_the_weakest_cut_goes_first_and_counts_for_the_next() -> None:
-    """Both cuts are below the limit; with the first gone, the other side's centres are farther."""
-    instances = strips(5, 7, 9)
-    rule = GroupingConfig(boundary=0.4, distance=0.2)
+    """Alone, each pair is too near; with the first two one, what is left is far enough."""
+    instances = strips(5, 6.9, 8.8)
+    rule = GroupingConfig(boundary=0.4, distance=0.2, contact=0)
     merged = merge_neighbours(instances, line(instances, 0.1, 0.45), rule)
     np.testing.assert_array_equal(merged.numbers[0], np.repeat([1, 2], [20, 10]))
-    np.testing.assert_allclose(merged.rests, [(5, 6), (5, 9)])
+    np.testing.assert_allclose(merged.rests, [(5, 5.95), (5, 8.8)])
 
 
 def test_strips_that_do_not_touch_or_differ_in_class_stay() -> None:

@@ -135,7 +135,12 @@ def enlarged(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def only(maps: Tensor) -> Candidates:
     """Take one candidate of class 1, in piece 1."""
-    return Candidates(maps, np.array([1]), np.array([1]))
+    return Candidates(maps, np.array([1]), np.array([1]), np.ones(1))
+
+
+def each_its_own(maps: Tensor, instances: CellInstances) -> Candidates:
+    """Take the classes as the pieces."""
+    return Candidates(maps, instances.classes, instances.classes, np.ones(len(maps)))
 
 
 def test_score_maps_are_class_probabilities_inside_the_instance() -> None:
@@ -154,7 +159,7 @@ def test_every_pixel_of_the_mask_goes_to_one_instance() -> None:
     full, probabilities = enlarged(labels)
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
     result = select_instances(
-        Candidates(maps, instances.classes, instances.classes),
+        each_its_own(maps, instances),
         full,
         probabilities,
         SelectionConfig(),
@@ -200,13 +205,23 @@ def test_scores_rank_by_probability_and_size(edges: str) -> None:
     probabilities *= 0.8
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
     config = SelectionConfig(edges=edges, half_score=0.02)  # type: ignore[arg-type]  # its values
-    result = select_instances(
-        Candidates(maps, instances.classes, instances.classes), full, probabilities, config
-    )
+    result = select_instances(each_its_own(maps, instances), full, probabilities, config)
     assert result.labels.tolist() == [2, 3]
     share = result.masks[0].mean()
     mean = float(probabilities[2].numpy()[result.masks[0]].mean())
     assert float(result.scores[0]) == pytest.approx(mean * share / (share + 0.02), rel=1e-4)
+
+
+def test_an_uncertain_candidate_scores_less_and_comes_later() -> None:
+    maps = torch.zeros(2, 20, 20)
+    maps[0, :, :12], maps[1, :, 12:] = 1, 1
+    pieces = torch.ones(20, 20, dtype=torch.int64)
+    pieces[:, 12:] = 2
+    ids = np.array([1, 2])
+    found = Candidates(maps, ids, ids, np.array([0.25, 1.0]))
+    result = select_instances(found, pieces, torch.ones(3, 20, 20), SelectionConfig(half_score=0))
+    assert result.labels.tolist() == [2, 1]
+    assert result.scores.tolist() == [1.0, 0.25]
 
 
 def test_walk_edges_leave_out_what_scores_below_the_background() -> None:

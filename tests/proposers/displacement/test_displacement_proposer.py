@@ -215,3 +215,16 @@ def test_without_a_drawn_line_neighbours_are_one() -> None:
     apart = DisplacementConfig(grouping=None)
     several = DisplacementProposer(network, config=apart)
     assert len(several.propose(FRAME, touching().astype(np.float32))) == 2
+
+
+def test_instances_cut_out_of_a_piece_score_less() -> None:
+    whole = PointsHome()
+    whole.drawn = 0.0
+    foreground = touching().astype(np.float32)
+    one = DisplacementProposer(whole).propose(FRAME, foreground)
+    two = DisplacementProposer(PointsHome()).propose(FRAME, foreground)
+    sure = DisplacementProposer(PointsHome(), config=DisplacementConfig(cut_score=1))
+    assert float(one.scores[0]) > 0.95
+    np.testing.assert_allclose(two.scores, 0.75 * sure.propose(FRAME, foreground).scores)
+    with pytest.raises(InputError, match="cut_score"):
+        DisplacementConfig(cut_score=2)

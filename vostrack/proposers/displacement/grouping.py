@@ -22,20 +22,25 @@ __all__ = ["GroupingConfig", "Pieces", "connected_pieces", "merge_neighbours"]
 
 FloatArray = NDArray[np.float64]
 
+_SHORT = 0.7
+
 
 @dataclass(frozen=True)
 class GroupingConfig:
     """When neighbours are one.
 
     Attributes:
-        boundary: where the mean boundary between two neighbours is at least this, and their centres
-            are at least ``distance`` apart, they stay two.
-        distance: between the mean resting points of both, as a part of the larger one's side (the
-            root of its area). Below, a stronger boundary is needed in proportion.
+        boundary: two neighbours stay two only where the mean boundary between them is at least
+            this.
+        distance: and where their mean resting points are at least so far apart, as a part of the
+            larger one's side (the root of its area).
+        contact: each side of the smaller one by which the contact is longer than 0.7 such sides
+            raises ``boundary`` by this: whole objects meet in short lines.
     """
 
-    boundary: float = 0.4
-    distance: float = 0.3
+    boundary: float = 0.5
+    distance: float = 0.7
+    contact: float = 0.3
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -43,11 +48,8 @@ class GroupingConfig:
         Raises:
             InputError: one is negative.
         """
-        if self.boundary < 0 or self.distance < 0:
-            raise InputError(
-                "grouping: expected boundary and distance of at least 0, got "
-                f"{self.boundary} and {self.distance}"
-            )
+        if min(self.boundary, self.distance, self.contact) < 0:
+            raise InputError(f"grouping: expected numbers of at least 0, got {self}")
 
 
 class Pieces(NamedTuple):
@@ -138,14 +140,15 @@ def _cuts(
     with_boundary: bool,
 ) -> FloatArray:
     """Compute how well every two instances are kept apart, (K, K): from 1 on, they are two."""
-    side = np.sqrt(np.maximum(sizes[:, None], sizes))
-    distance = np.linalg.norm(rests[:, None] - rests, axis=-1) / side
+    sides = np.sqrt(sizes)
+    distance = np.linalg.norm(rests[:, None] - rests, axis=-1) / np.maximum(sides[:, None], sides)
     apart: FloatArray = distance / max(config.distance, 1e-9)
     if not with_boundary:
         return apart
     drawn = sums / np.maximum(contacts, 1)
-    cut: FloatArray = np.minimum(apart, 1) * drawn / max(config.boundary, 1e-9)
-    return cut
+    excess = np.maximum(contacts / np.minimum(sides[:, None], sides) - _SHORT, 0)
+    cut: FloatArray = (drawn - config.contact * excess) / max(config.boundary, 1e-9)
+    return np.minimum(apart, cut)
 
 
 def _contacts(

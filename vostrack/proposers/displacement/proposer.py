@@ -54,6 +54,8 @@ class DisplacementConfig:
             in all of a class together, as the paper does.
         centres: how instances are found in the field.
         grouping: which neighbours are one after all; None keeps all apart, as the paper does.
+        cut_score: where a piece is cut into several instances, their scores are multiplied by this:
+            whole pieces are right more often.
         selection: how masks are made of them.
         threshold: a pixel is foreground from this probability on, where there are no classes.
     """
@@ -63,6 +65,7 @@ class DisplacementConfig:
     pieces: bool = True
     centres: CentreConfig = field(default_factory=CentreConfig)
     grouping: GroupingConfig | None = field(default_factory=GroupingConfig)
+    cut_score: float = 0.75
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     threshold: float = 0.5
 
@@ -74,6 +77,8 @@ class DisplacementConfig:
         """
         if self.longest < 16:
             raise InputError(f"longest: expected at least 16 pixels, got {self.longest}")
+        if not 0 <= self.cut_score <= 1:
+            raise InputError(f"cut_score: expected a value in [0, 1], got {self.cut_score}")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold: expected a value in (0, 1], got {self.threshold}")
 
@@ -227,10 +232,13 @@ class DisplacementProposer:
             maps = spread_scores(maps, boundary, config.selection)
         # A piece that no cell shows, being thin, is one instance.
         thin = np.setdiff1d(np.arange(1, len(pieces.classes) + 1), instances.classes)
+        members = np.concatenate([instances.classes, thin])
+        cut = (np.bincount(members, minlength=1)[members] > 1) & config.pieces
         found = Candidates(
             torch.cat([maps, maps.new_zeros(len(thin), *cells.shape)]),
-            np.concatenate([kept.classes, pieces.classes[thin - 1]]),
-            np.concatenate([instances.classes, thin]),
+            pieces.classes[members - 1],
+            members,
+            np.where(cut, config.cut_score, 1.0),
         )
         proposals = select_instances(found, numbers, probabilities, config.selection)
         return proposals, DisplacementTrace(displacement, boundary, kept)

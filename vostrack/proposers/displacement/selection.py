@@ -93,12 +93,14 @@ class Candidates(NamedTuple):
         maps: (K, h, w) score maps, at least 0.
         classes: (K,) int64 class of each.
         pieces: (K,) int64 number of the piece of the semantic mask that each lies in. Pieces
-            without a candidate, which were too thin for a cell, become instances as they are.
+            without a candidate are left out.
+        certainty: (K,) float, factors on their scores.
     """
 
     maps: Tensor
     classes: NDArray[np.int64]
     pieces: NDArray[np.int64]
+    certainty: NDArray[np.float64]
 
 
 def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
@@ -161,9 +163,10 @@ def select_instances(
 
     Returns:
         Masks that do not overlap. A score is the mean probability of the class over the mask, times
-        a / (a + half_score) where a is the share of the image that the mask covers.
+        a / (a + half_score) where a is the share of the image that the mask covers, times the
+        candidate's certainty.
     """
-    maps, classes, members = candidates
+    maps, classes, members, certainty = candidates
     size = tuple(pieces.shape)
     if len(classes) == 0:
         return _proposals([], config, size)
@@ -178,7 +181,7 @@ def select_instances(
             on_device = torch.from_numpy(mask).to(pieces.device)
             mean = float(probabilities[class_id][on_device].mean())
             share = float(mask.mean())
-            weight = share / (share + config.half_score)
+            weight = float(certainty[index]) * share / (share + config.half_score)
             found.append((mask, mean * weight, class_id))
     return _proposals(found, config, size)
 
