@@ -46,8 +46,8 @@ from vostrack.proposers.displacement.networks import (
 from vostrack.proposers.displacement.proposer import (
     DisplacementConfig,
     DisplacementProposer,
-    Segmentation,
 )
+from vostrack.proposers.displacement.segmentation import Segmentation, from_labels
 from vostrack.proposers.displacement.selection import (
     Candidates,
     SelectionConfig,
@@ -256,8 +256,6 @@ def accuracy(
     root: Path, network: DisplacementNet, semantic_weights: Path, longest: int
 ) -> dict[str, Any]:
     """Score the baseline, the field alone, and field and boundary, on two kinds of mask."""
-    from vostrack.proposers.displacement.proposer import from_labels
-
     semantic = build_semantic("deeplab_mobilenetv2", semantic_weights)
     light = DisplacementConfig(longest)
     paper = replace(light, pieces=False, grouping=None)

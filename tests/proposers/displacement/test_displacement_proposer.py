@@ -21,8 +21,8 @@ from vostrack.proposers.displacement.proposer import (
     DisplacementOptions,
     DisplacementProposer,
     build_displacement,
-    from_labels,
 )
+from vostrack.proposers.displacement.segmentation import from_labels
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 
 HEIGHT, WIDTH = 120, 200

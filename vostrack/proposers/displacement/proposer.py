@@ -9,11 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
 from vostrack.proposers.displacement.grouping import (
@@ -22,6 +20,11 @@ from vostrack.proposers.displacement.grouping import (
     merge_neighbours,
 )
 from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
+from vostrack.proposers.displacement.segmentation import (
+    Segmentation,
+    from_foreground,
+    from_labels,
+)
 from vostrack.proposers.displacement.selection import (
     Candidates,
     SelectionConfig,
@@ -37,7 +40,6 @@ __all__ = [
     "DisplacementConfig",
     "DisplacementOptions",
     "DisplacementProposer",
-    "Segmentation",
     "build_displacement",
 ]
 
@@ -81,18 +83,6 @@ class DisplacementConfig:
             raise InputError(f"cut_score: expected a value in [0, 1], got {self.cut_score}")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold: expected a value in (0, 1], got {self.threshold}")
-
-
-class Segmentation(NamedTuple):
-    """The classes of an image's pixels.
-
-    Attributes:
-        labels: (H, W) int64: 0 background, 255 void.
-        probabilities: (L, H, W) in [0, 1].
-    """
-
-    labels: Tensor
-    probabilities: Tensor
 
 
 class DisplacementTrace(NamedTuple):
@@ -263,20 +253,6 @@ class DisplacementProposer:
 
             write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
         return proposals
-
-
-def from_labels(labels: NDArray[np.uint8], device: torch.device) -> Segmentation:
-    """Take a class mask (H, W) for sure; 255 is void."""
-    values = torch.from_numpy(labels.astype(np.int64)).to(device)
-    known = torch.where(values == VOID, 0, values)
-    return Segmentation(values, F.one_hot(known).permute(2, 0, 1).float())
-
-
-def from_foreground(foreground: FloatArray, threshold: float, device: torch.device) -> Segmentation:
-    """Take a foreground probability (H, W) as the one class there is."""
-    probability = torch.from_numpy(np.ascontiguousarray(foreground, dtype=np.float32)).to(device)
-    labels = (probability >= threshold).long()
-    return Segmentation(labels, torch.stack([1 - probability, probability]))
 
 
 @dataclass(frozen=True)
