@@ -102,7 +102,7 @@ def centre_targets(regions: Tensor) -> tuple[Tensor, Tensor]:
     centres = torch.zeros(len(area), 2, device=regions.device).index_add_(0, number, points)
     centres = centres / area[:, None]
     targets = torch.zeros(batch, height, width, 2, device=regions.device)
-    targets[inside] = points - centres[number]
+    targets[inside] = centres[number] - points
     weights = torch.zeros(batch, height, width, device=regions.device)
     weights[inside] = area[number].rsqrt()
     return targets.movedim(-1, 1), weights
