@@ -228,3 +228,17 @@ def test_instances_cut_out_of_a_piece_score_less() -> None:
     np.testing.assert_allclose(two.scores, 0.75 * sure.propose(FRAME, foreground).scores)
     with pytest.raises(InputError, match="cut_score"):
         DisplacementConfig(cut_score=2)
+
+
+def test_the_shipped_network_cuts_touching_objects_and_leaves_single_ones_alone() -> None:
+    """Two overlapping discs in one class, and one disc: shapes that it never saw as such."""
+    proposer = build_displacement(DisplacementOptions(), ProposerSources())
+    two = proposer.propose(FRAME, touching().astype(np.float32))
+    assert len(two) == 2
+    for mask, (_, x) in zip(
+        sorted(two.masks, key=lambda m: m.nonzero()[1].mean()), CENTRES, strict=True
+    ):
+        assert mask.nonzero()[1].mean() == pytest.approx(x, abs=6)
+    single = touching()
+    single[:, WIDTH // 2 :] = False
+    assert len(proposer.propose(FRAME, single.astype(np.float32))) == 1

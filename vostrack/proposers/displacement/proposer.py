@@ -281,16 +281,6 @@ class DisplacementOptions:
     save_fields: Path | None = None
 
 
-def _shipped() -> Path:
-    try:
-        return shipped_weights("displacement")
-    except InputError:
-        raise InputError(
-            "displacement: no network comes with the package; train one with vostrack train siseg "
-            "and give it with --displacement-weights FILE"
-        ) from None
-
-
 def build_displacement(
     options: DisplacementOptions, sources: ProposerSources
 ) -> DisplacementProposer:
@@ -312,7 +302,7 @@ def build_displacement(
             max_proposals=options.max_proposals,
         ),
     )
-    network = load_displacement_net(options.weights or _shipped())
+    network = load_displacement_net(options.weights or shipped_weights("displacement"))
     return DisplacementProposer(
         network,
         sources.semantic,
