@@ -69,6 +69,18 @@ def test_the_weakest_cut_goes_first_and_counts_for_the_next() -> None:
     np.testing.assert_allclose(merged.rests, [(5, 5.95), (5, 8.8)])
 
 
+def test_a_joined_instance_has_the_contacts_of_both() -> None:
+    """The upper left is nearly open to the right, the lower left is not; together they are not."""
+    numbers = np.repeat([[1], [2]], 10, axis=0).repeat(20, axis=1)
+    numbers[:, 10:] = 3
+    boundary = np.zeros(numbers.shape)
+    boundary[:10, 10], boundary[10:, 10] = 0.3, 0.9
+    rests = np.array([(5.0, 5.0), (15.0, 5.0), (10.0, 15.0)])
+    corner = CellInstances(numbers, np.ones(3, np.int64), np.zeros(numbers.shape, bool), rests)
+    merged = merge_neighbours(corner, boundary, RULE)
+    np.testing.assert_array_equal(merged.numbers, np.where(numbers == 3, 2, 1))
+
+
 def test_strips_that_do_not_touch_or_differ_in_class_stay() -> None:
     apart = strips(5, 5, 5)
     apart.numbers[apart.numbers == 2] = 0
