@@ -6,8 +6,8 @@ network runs on the same mask and is timed too. Its weights do not change its sp
     python benchmarks/displacement.py [--json FILE] [--plot FILE.svg] [--threads N]
 
 With ``--voc``, a folder in VOC layout with SegmentationObject, it scores instead: connected
-components of each class, displacement fields alone, and with boundaries; on the masks of the given
-semantic network and on the true ones.
+components of each class; displacement fields alone and with boundaries, within those components and
+in whole classes as the paper has it; on the masks of the given semantic network and on true ones.
 
     python benchmarks/displacement.py --voc VOC2007 --semantic-weights FILE [--weights FILE]
 """
@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ from vostrack.eval import CocoAP, InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
+from vostrack.proposers.displacement.grouping import (
+    GroupingConfig,
+    connected_pieces,
+    merge_neighbours,
+)
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
     NetworkConfig,
@@ -40,9 +46,10 @@ from vostrack.proposers.displacement.networks import (
 from vostrack.proposers.displacement.proposer import (
     DisplacementConfig,
     DisplacementProposer,
-    Segmentation,
 )
+from vostrack.proposers.displacement.segmentation import Segmentation, from_labels
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -58,13 +65,19 @@ REPEATS = 7
 LONGEST = DisplacementConfig().longest
 
 
-def discs(count: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Label map (H, W) of discs in a grid that just overlap, and the field (2, H, W) in pixels."""
+def discs(count: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw discs in a grid that just overlap.
+
+    Returns:
+        Label map (H, W), field (2, H, W) to their centres in pixels, and the number of the disc
+        (H, W), 0 for none.
+    """
     columns = math.ceil(math.sqrt(count * width / height))
     rows = math.ceil(count / columns)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     labels = torch.zeros(height, width, dtype=torch.int64)
     field = torch.zeros(2, height, width)
+    numbers = torch.zeros(height, width, dtype=torch.int64)
     radius = 0.55 * min(height / rows, width / columns)
     for index in range(count):
         centre = (
@@ -73,9 +86,10 @@ def discs(count: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         )
         inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
         labels[inside] = 1
+        numbers[inside] = index + 1
         for axis, grid in enumerate((y, x)):
             field[axis][inside] = centre[axis] - grid[inside]
-    return labels, field
+    return labels, field, numbers
 
 
 class Stages:
@@ -87,15 +101,19 @@ class Stages:
         device = network.mean_shift.device
         factor = longest / max(size)
         height, width = (round(side * factor / 16) * 16 for side in size)
-        small, field = discs(count, height, width)
-        full, _ = discs(count, *size)
+        small, field, numbers = discs(count, height, width)
+        full, _, _ = discs(count, *size)
         self.labels = full.to(device)
         self.probabilities = torch.stack([self.labels == 0, self.labels == 1]).float()
         self.small = small.to(device)
         self.network = network
         self.field = (field[:, 2::4, 2::4] / 4).to(device)
         self.cells = self.small[2::4, 2::4]
-        self.boundary = network.field_and_boundary(self.small[None]).boundary[0, 0]
+        owner = numbers[2::4, 2::4]
+        boundary = torch.zeros(owner.shape)
+        boundary[1:] += owner[1:] != owner[:-1]
+        boundary[:, 1:] += owner[:, 1:] != owner[:, :-1]
+        self.boundary = boundary.clamp(max=1).to(device)
         self.selection = SelectionConfig(min_pixels=1)
         self.instances = self.centres()
         self.maps = self.start()
@@ -106,8 +124,10 @@ class Stages:
         return self.network.field_and_boundary(self.small[None])
 
     def centres(self) -> CellInstances:
-        """Follow the field and assign."""
-        return find_instances(self.field, self.cells, CentreConfig())
+        """Number the pieces, follow the field, assign, and join what no boundary parts."""
+        connected_pieces(self.labels.cpu().numpy(), 100)
+        found = find_instances(self.field, self.cells, CentreConfig())
+        return merge_neighbours(found, self.boundary.cpu().numpy(), GroupingConfig())
 
     def start(self) -> Tensor:
         """Make the score maps that the walk starts from."""
@@ -120,9 +140,9 @@ class Stages:
 
     def select(self) -> InstanceProposals:
         """Make masks at full size."""
-        return select_instances(
-            self.spread, self.instances.classes, self.labels, self.probabilities, self.selection
-        )
+        classes = self.instances.classes
+        found = Candidates(self.spread, classes, classes, np.ones(len(classes)))
+        return select_instances(found, self.labels, self.probabilities, self.selection)
 
     def whole(self) -> None:
         """Take all stages."""
@@ -209,15 +229,15 @@ def components(segmentation: Segmentation, config: SelectionConfig) -> InstanceP
         maps += [numbered == k for k in range(1, count) if (numbered == k).sum() >= 100]
         classes += [class_id] * (len(maps) - len(classes))
     stacked = np.stack(maps) if maps else np.zeros((0, *labels.shape), np.bool_)
-    inside = stacked.any(0)
-    kept = torch.where(torch.from_numpy(inside), segmentation.labels.cpu(), 0)
-    return select_instances(
+    numbers = np.arange(1, len(classes) + 1)
+    pieces = torch.from_numpy((stacked * numbers[:, None, None]).sum(0, dtype=np.int64))
+    found = Candidates(
         torch.from_numpy(stacked).float(),
         np.array(classes, dtype=np.int64),
-        kept,
-        segmentation.probabilities.cpu(),
-        config,
+        numbers,
+        np.ones(len(classes)),
     )
+    return select_instances(found, pieces, segmentation.probabilities.cpu(), config)
 
 
 def images(root: Path) -> Iterator[tuple[str, Any, Any, Any]]:
@@ -236,16 +256,17 @@ def accuracy(
     root: Path, network: DisplacementNet, semantic_weights: Path, longest: int
 ) -> dict[str, Any]:
     """Score the baseline, the field alone, and field and boundary, on two kinds of mask."""
-    from vostrack.proposers.displacement.proposer import from_labels
-
     semantic = build_semantic("deeplab_mobilenetv2", semantic_weights)
+    light = DisplacementConfig(longest)
+    paper = replace(light, pieces=False, grouping=None)
     ways = {
-        "fields": DisplacementProposer(
-            network, semantic, config=DisplacementConfig(longest, boundaries=False)
-        ),
-        "fields and boundaries": DisplacementProposer(
-            network, semantic, config=DisplacementConfig(longest)
-        ),
+        name: DisplacementProposer(network, semantic, config=config)
+        for name, config in {
+            "fields": replace(light, boundaries=False),
+            "fields and boundaries": light,
+            "fields, whole classes": replace(paper, boundaries=False),
+            "fields and boundaries, whole classes": paper,
+        }.items()
     }
     scorers: dict[str, tuple[CocoAP, InstanceAP]] = {}
     for _, frame, class_map, object_map in images(root):

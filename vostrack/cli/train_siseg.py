@@ -30,6 +30,9 @@ class TrainSisegCommand:
     masks: tuple[Path, ...] = ()
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks: VOC, SBD, ADE20K."""
 
+    exclude: tuple[str, ...] = ()
+    """Patterns of mask names without suffix (2007_*): these are kept to judge the result."""
+
     background_ids: tuple[int, ...] = ()
     """Class ids in folders that have no instances and count as background (sky, floor)."""
 
@@ -58,13 +61,13 @@ class TrainSisegCommand:
     """Side of the square scenes, pixels (default: 256, ResNet: 512)."""
 
     longest: tuple[int, int] | None = None
-    """The longer side of masks is scaled to between these (default: 192 448, ResNet: 256 768)."""
+    """The longer side of masks is scaled to between these (default: 224 416, ResNet: 256 768)."""
 
     pieces: int = 3
     """At most so many pieces of other masks are pasted into a scene; 0 for the paper's scenes."""
 
     offsets: int | None = None
-    """Draw so many of the 152 pair offsets for each step (default: 50, ResNet: all)."""
+    """Draw so many of the 152 pair offsets for each step (default: 16, ResNet: all)."""
 
     rate: float | None = None
     """Peak learning rate (default: 2e-3, ResNet: 0.05)."""
@@ -111,7 +114,8 @@ class TrainSisegCommand:
             torch.manual_seed(self.seed)
             network = DisplacementNet(None if light else NetworkConfig.paper(self.trunk))
         fill_trunk(network.trunk, self.trunk, self.weights or ("none" if light else "imagenet"))
-        network.to(training_device(self.device))
+        # The faster layout of convolutions on processors, too.
+        network.to(training_device(self.device)).to(memory_format=torch.channels_last)
         recipe = SisegRecipe(network, self._sources(), self._config())
         loop = loop_for(
             network,
@@ -155,9 +159,11 @@ class TrainSisegCommand:
         sources: list[LabelMapSource] = []
         for path in self.masks:
             if path.is_dir():
-                sources.append(LabelMapFolder(path, background=self.background_ids))
+                sources.append(
+                    LabelMapFolder(path, background=self.background_ids, exclude=self.exclude)
+                )
             else:
-                sources.append(LabelMapZip(path))
+                sources.append(LabelMapZip(path, exclude=self.exclude))
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.davis_year, subset="train")
             sources.append(ForegroundMaps(sequences))
@@ -175,16 +181,18 @@ class TrainSisegCommand:
         from vostrack.proposers.displacement.scenes import SceneConfig
 
         light = self.trunk == "light"
-        batch, crop, longest = (8, 256, (192, 448)) if light else (14, 512, (256, 768))
+        batch, crop, longest = (8, 256, (224, 416)) if light else (14, 512, (256, 768))
         return SisegConfig(
             batch=batch if self.batch is None else self.batch,
             rate=self.rate,
-            offsets=50 if light and self.offsets is None else self.offsets,
+            offsets=16 if light and self.offsets is None else self.offsets,
+            centre=1.0 if light else 0.0,
             scenes=SceneConfig(
                 crop=crop if self.crop is None else self.crop,
                 longest=longest if self.longest is None else self.longest,
                 pieces=self.pieces,
                 permute=light,
-                merge=0.2 if light else 0.0,
+                objects=light,
+                merge=0.1 if light else 0.0,
             ),
         )

@@ -15,6 +15,7 @@ from vostrack.proposers.displacement.centres import (
     follow_field,
 )
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -132,6 +133,16 @@ def enlarged(labels: Tensor) -> tuple[Tensor, Tensor]:
     return full, probabilities
 
 
+def only(maps: Tensor) -> Candidates:
+    """Take one candidate of class 1, in piece 1."""
+    return Candidates(maps, np.array([1]), np.array([1]), np.ones(1))
+
+
+def each_its_own(maps: Tensor, instances: CellInstances) -> Candidates:
+    """Take the classes as the pieces."""
+    return Candidates(maps, instances.classes, instances.classes, np.ones(len(maps)))
+
+
 def test_score_maps_are_class_probabilities_inside_the_instance() -> None:
     field, labels = discs(*TOUCHING, class_ids=(2, 5))
     instances = cell_instances(field, labels)
@@ -147,7 +158,12 @@ def test_every_pixel_of_the_mask_goes_to_one_instance() -> None:
     instances = cell_instances(field, labels)
     full, probabilities = enlarged(labels)
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
-    result = select_instances(maps, instances.classes, full, probabilities, SelectionConfig())
+    result = select_instances(
+        each_its_own(maps, instances),
+        full,
+        probabilities,
+        SelectionConfig(),
+    )
     assert len(result) == 2
     assert int(result.masks.sum(0).max()) == 1
     np.testing.assert_array_equal(result.masks.any(0), full.numpy() > 0)
@@ -189,11 +205,23 @@ def test_scores_rank_by_probability_and_size(edges: str) -> None:
     probabilities *= 0.8
     maps = score_maps(instances, torch.stack([(labels == k).float() for k in range(8)]))
     config = SelectionConfig(edges=edges, half_score=0.02)  # type: ignore[arg-type]  # its values
-    result = select_instances(maps, instances.classes, full, probabilities, config)
+    result = select_instances(each_its_own(maps, instances), full, probabilities, config)
     assert result.labels.tolist() == [2, 3]
     share = result.masks[0].mean()
     mean = float(probabilities[2].numpy()[result.masks[0]].mean())
     assert float(result.scores[0]) == pytest.approx(mean * share / (share + 0.02), rel=1e-4)
+
+
+def test_an_uncertain_candidate_scores_less_and_comes_later() -> None:
+    maps = torch.zeros(2, 20, 20)
+    maps[0, :, :12], maps[1, :, 12:] = 1, 1
+    pieces = torch.ones(20, 20, dtype=torch.int64)
+    pieces[:, 12:] = 2
+    ids = np.array([1, 2])
+    found = Candidates(maps, ids, ids, np.array([0.25, 1.0]))
+    result = select_instances(found, pieces, torch.ones(3, 20, 20), SelectionConfig(half_score=0))
+    assert result.labels.tolist() == [2, 1]
+    assert result.scores.tolist() == [1.0, 0.25]
 
 
 def test_walk_edges_leave_out_what_scores_below_the_background() -> None:
@@ -201,7 +229,7 @@ def test_walk_edges_leave_out_what_scores_below_the_background() -> None:
     maps[0, :, :5], maps[0, :, 5:8] = 1.0, 0.2
     labels = torch.ones(10, 10, dtype=torch.int64)
     config = SelectionConfig(edges="walk", min_pixels=1)
-    result = select_instances(maps, np.array([1]), labels, torch.ones(2, 10, 10), config)
+    result = select_instances(only(maps), labels, torch.ones(2, 10, 10), config)
     np.testing.assert_array_equal(result.masks[0], (maps[0] > 0.25).numpy())
 
 
@@ -213,13 +241,13 @@ def test_split_makes_an_instance_of_every_connected_piece() -> None:
     maps[0][labels > 0] = 1
     one_hot = torch.stack([(labels == k).float() for k in range(2)])
     whole = SelectionConfig(min_pixels=10)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, whole)) == 1
+    assert len(select_instances(only(maps), labels, one_hot, whole)) == 1
     split = SelectionConfig(min_pixels=10, split=True)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, split)) == 2
+    assert len(select_instances(only(maps), labels, one_hot, split)) == 2
     large = SelectionConfig(min_pixels=60, split=True)
-    assert len(select_instances(maps, np.array([1]), labels, one_hot, large)) == 1
+    assert len(select_instances(only(maps), labels, one_hot, large)) == 1
     first = SelectionConfig(min_pixels=10, split=True, max_proposals=1)
-    result = select_instances(maps, np.array([1]), labels, one_hot, first)
+    result = select_instances(only(maps), labels, one_hot, first)
     assert int(result.masks.sum()) == 6 * 16
 
 

@@ -22,6 +22,7 @@ from vostrack.proposers.displacement.proposer import (
     DisplacementProposer,
     build_displacement,
 )
+from vostrack.proposers.displacement.segmentation import from_labels
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 
 HEIGHT, WIDTH = 120, 200
@@ -30,7 +31,9 @@ FRAME = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
 
 class PointsHome(DisplacementNet):
-    """Points to the nearer of two centres, as a trained network would; no boundaries."""
+    """Points to the nearer of two centres, with a boundary between, as a trained network would."""
+
+    drawn = 1.0
 
     def field_and_boundary(self, labels: Tensor) -> FieldAndBoundary:
         height, width = labels.shape[1] // 4, labels.shape[2] // 4
@@ -45,7 +48,11 @@ class PointsHome(DisplacementNet):
         )
         nearer = fields.norm(dim=1).argmin(0)
         field = torch.where(nearer == 0, fields[0], fields[1])
-        return FieldAndBoundary(field[None], torch.zeros(1, 1, height, width))
+        boundary = torch.zeros(1, 1, height, width)
+        between = (nearer[:, 1:] != nearer[:, :-1]).float() * self.drawn
+        boundary[..., 1:] = between
+        boundary[..., :-1] = torch.maximum(boundary[..., :-1], between)
+        return FieldAndBoundary(field[None], boundary)
 
 
 class PaintsClass(nn.Module):
@@ -175,3 +182,63 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
         DisplacementConfig(longest=4)
     with pytest.raises(InputError, match="threshold"):
         DisplacementConfig(threshold=0)
+
+
+def test_a_piece_too_thin_for_a_cell_is_one_instance() -> None:
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[touching()] = 3
+    labels[8, 20:180] = 3
+    proposer = DisplacementProposer(PointsHome(), config=DisplacementConfig(longest=100))
+    found, _ = proposer.find(from_labels(labels, torch.device("cpu")))
+    thin = [mask for mask in found.masks if mask[8, 100]]
+    assert len(thin) == 1
+    assert int(thin[0].sum()) == 160
+    assert len(found) == 3
+
+
+def test_the_papers_search_takes_a_class_as_a_whole() -> None:
+    """Two parts that point to one centre are one instance where pieces are not searched apart."""
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[30:90, 20:55] = labels[30:90, 70:90] = 3
+    apart = DisplacementProposer(PointsHome())
+    paper = DisplacementProposer(
+        PointsHome(), config=DisplacementConfig(pieces=False, grouping=None, boundaries=False)
+    )
+    assert len(apart.find(from_labels(labels, torch.device("cpu")))[0]) == 2
+    assert len(paper.find(from_labels(labels, torch.device("cpu")))[0]) == 1
+
+
+def test_without_a_drawn_line_neighbours_are_one() -> None:
+    network = PointsHome()
+    network.drawn = 0.2
+    assert len(DisplacementProposer(network).propose(FRAME, touching().astype(np.float32))) == 1
+    apart = DisplacementConfig(grouping=None)
+    several = DisplacementProposer(network, config=apart)
+    assert len(several.propose(FRAME, touching().astype(np.float32))) == 2
+
+
+def test_instances_cut_out_of_a_piece_score_less() -> None:
+    whole = PointsHome()
+    whole.drawn = 0.0
+    foreground = touching().astype(np.float32)
+    one = DisplacementProposer(whole).propose(FRAME, foreground)
+    two = DisplacementProposer(PointsHome()).propose(FRAME, foreground)
+    sure = DisplacementProposer(PointsHome(), config=DisplacementConfig(cut_score=1))
+    assert float(one.scores[0]) > 0.95
+    np.testing.assert_allclose(two.scores, 0.75 * sure.propose(FRAME, foreground).scores)
+    with pytest.raises(InputError, match="cut_score"):
+        DisplacementConfig(cut_score=2)
+
+
+def test_the_shipped_network_cuts_touching_objects_and_leaves_single_ones_alone() -> None:
+    """Two overlapping discs in one class, and one disc: shapes that it never saw as such."""
+    proposer = build_displacement(DisplacementOptions(), ProposerSources())
+    two = proposer.propose(FRAME, touching().astype(np.float32))
+    assert len(two) == 2
+    for mask, (_, x) in zip(
+        sorted(two.masks, key=lambda m: m.nonzero()[1].mean()), CENTRES, strict=True
+    ):
+        assert mask.nonzero()[1].mean() == pytest.approx(x, abs=6)
+    single = touching()
+    single[:, WIDTH // 2 :] = False
+    assert len(proposer.propose(FRAME, single.astype(np.float32))) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from vostrack.proposers.displacement.label_maps import (
 )
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 
-PLAIN = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=0, permute=False, flip=0)
+PLAIN = SceneConfig(
+    crop=64, longest=(64, 64), objects=False, pieces=0, merge=0, permute=False, flip=0
+)
 
 
 class Fixed(Sequence[NDArray[np.uint8]]):
@@ -52,14 +55,14 @@ def test_a_plain_scene_is_the_label_map_itself() -> None:
 
 
 def test_a_small_map_is_surrounded_by_void() -> None:
-    small = SceneConfig(crop=64, longest=(32, 32), pieces=0, merge=0, permute=False)
+    small = replace(PLAIN, longest=(32, 32))
     scene = draw_scene([Fixed(np.ones((64, 64), np.uint8))], small, np.random.default_rng(3))
     assert int((scene.labels == 1).sum()) == 32 * 32
     assert int((scene.labels == 255).sum()) == 64 * 64 - 32 * 32
 
 
 def test_pieces_of_one_class_are_regions_of_their_own() -> None:
-    config = SceneConfig(crop=64, longest=(64, 64), pieces=3, same_class=1, merge=0, permute=False)
+    config = replace(PLAIN, pieces=3, same_class=1, flip=0.5)
     chance = np.random.default_rng(0)
     several = 0
     for _ in range(20):
@@ -75,14 +78,14 @@ def test_pieces_of_one_class_are_regions_of_their_own() -> None:
 
 
 def test_merged_scenes_show_one_class_and_keep_the_regions_apart() -> None:
-    config = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=1)
+    config = replace(PLAIN, merge=1)
     scene = draw_scene([Fixed(two_squares())], config, np.random.default_rng(0))
     assert set(np.unique(scene.labels)) <= {0, 1, 255}
     assert len(np.unique(scene.regions[scene.regions > 0])) == 2
 
 
 def test_permuted_ids_are_distinct_and_do_not_reach_the_losses() -> None:
-    config = SceneConfig(crop=64, longest=(64, 64), pieces=0, merge=0, flip=0)
+    config = replace(PLAIN, permute=True)
     scene = draw_scene([Fixed(two_squares())], config, np.random.default_rng(1))
     assert set(np.unique(scene.regions)) == {-1, 0, 3, 5}
     for class_id in (3, 5):
@@ -111,6 +114,36 @@ def test_maps_come_from_zip_and_folder(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path / "masks", background=[5])
     assert len(folder) == 1
     np.testing.assert_array_equal(folder[0], np.where(two_squares() == 5, 0, two_squares()))
+
+
+def test_excluded_names_are_left_out(tmp_path: Path) -> None:
+    for index, name in enumerate(("2007_000032", "2007_000033", "2008_000007"), start=1):
+        write_label_map(tmp_path / "masks" / f"{name}.png", np.full((4, 4), index, np.uint8))
+    with zipfile.ZipFile(tmp_path / "masks.zip", "w") as archive:
+        for path in (tmp_path / "masks").glob("*.png"):
+            archive.write(path, f"2007_folder/{path.name}")
+    packed = LabelMapZip(tmp_path / "masks.zip", exclude=["2007_*"])
+    folder = LabelMapFolder(tmp_path / "masks", exclude=["2007_*"])
+    for source in (packed, folder):
+        assert len(source) == 1
+        assert source[0].max() == 3
+    one = LabelMapZip(tmp_path / "masks.zip", exclude=["2007_000032"])
+    assert [int(one[k].max()) for k in range(2)] == [2, 3]
+    with pytest.raises(InputError, match="not excluded"):
+        LabelMapZip(tmp_path / "masks.zip", exclude=["*"])
+    with pytest.raises(InputError, match="not excluded"):
+        LabelMapFolder(tmp_path / "masks", exclude=["2007_*", "2008_000007"])
+
+
+@pytest.mark.shared_data
+def test_the_stills_that_judge_are_not_among_the_masks(shared_dir: Path) -> None:
+    judges = {p.stem for p in (shared_dir / "data/stills/VOC2007/SegmentationClass").glob("*.png")}
+    assert len(judges) == 44
+    with zipfile.ZipFile(shared_dir / "data/stills/VOC2012SegAug-masks.zip") as archive:
+        names = {Path(name).stem for name in archive.namelist()}
+    assert not names & judges
+    # VOC 2012 gives the images of VOC 2007 names of this form.
+    assert not names & {f"2007_{name}" for name in judges}
 
 
 def test_sbd_files_are_read(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from vostrack.cli.train_siseg import TrainSisegCommand
 from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.label_maps import DrawnMaps
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
@@ -50,15 +53,15 @@ def test_all_offsets_are_taken_unless_a_number_is_asked_for() -> None:
 
 
 def test_training_lowers_every_loss(tmp_path: Path) -> None:
-    """The field learns to point to common centres from label maps: no instance is ever named."""
+    """The field learns to point to common centres from label maps: no instance label is read."""
     recipe = build_recipe()
     loop = loop_for(recipe.network, 40, checkpoint_every=40, precision="fp32")
     train(recipe.network, recipe, loop, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(lines) == 40
-    for name in ("foreground", "boundary"):
+    for name, part in (("foreground", 0.85), ("boundary", 0.92), ("centre", 0.95)):
         values = [line[name] for line in lines]
-        assert sum(values[-8:]) < 0.85 * sum(values[:8]), name
+        assert sum(values[-8:]) < part * sum(values[:8]), name
 
 
 def test_the_mean_shift_is_the_mean_over_objects() -> None:
@@ -120,3 +123,30 @@ def test_training_on_nothing_is_refused(tmp_path: Path) -> None:
         SisegRecipe(DisplacementNet(), [])
     with pytest.raises(InputError, match="batch"):
         SisegConfig(batch=0)
+
+
+def test_known_centres_count_by_their_weight() -> None:
+    batch = build_recipe().draw(step_generator(0, 0, 0), 0)
+    losses = {}
+    for weight in (0.0, 1.0, 2.0):
+        recipe = build_recipe(config=replace(SMALL, centre=weight))
+        with torch.no_grad():
+            losses[weight] = {name: float(v) for name, v in recipe.losses(batch).items()}
+    assert set(losses[0.0]) == {"foreground", "background", "boundary"}
+    assert losses[2.0]["centre"] == pytest.approx(2 * losses[1.0]["centre"])
+    assert losses[1.0]["centre"] > 0
+
+
+def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> None:
+    paper = TrainSisegCommand(output=tmp_path, trunk="resnet50", pieces=0)._config()
+    light = TrainSisegCommand(output=tmp_path)._config()
+    assert (paper.centre, paper.scenes.objects, paper.offsets) == (0.0, False, None)
+    assert light.centre > 0
+    assert light.scenes.objects
+
+
+def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
+    for name in ("2007_000032", "2008_000007"):
+        write_label_map(tmp_path / "masks" / f"{name}.png", np.ones((4, 4), np.uint8))
+    command = TrainSisegCommand(output=tmp_path, masks=(tmp_path / "masks",), exclude=("2007_*",))
+    assert [len(source) for source in command._sources()] == [1]

@@ -19,6 +19,9 @@ __all__ = ["CellInstances", "CentreConfig", "find_instances", "follow_field"]
 
 IntArray = NDArray[np.int64]
 
+# Cells; 100 such moves change the nearest cell of few points.
+_AT_REST = 1e-3
+
 
 @dataclass(frozen=True)
 class CentreConfig:
@@ -56,11 +59,13 @@ class CellInstances:
         numbers: (h, w) int64, 1..K the instance of a cell, 0 for none.
         classes: (K,) int64 class of each.
         centres: (h, w) bool, the cells of the centres, for pictures.
+        rests: (K, 2) float64, where the cells of each come to rest on average, as (y, x).
     """
 
     numbers: IntArray
     classes: IntArray
     centres: NDArray[np.bool_]
+    rests: NDArray[np.float64]
 
 
 @torch.no_grad()
@@ -87,19 +92,23 @@ def follow_field(field: Tensor, inside: Tensor, moves: int) -> Tensor:
     for _ in range(moves):
         grid = (points * scale - 1).flip(1)[None, None]
         step = F.grid_sample(masked, grid, align_corners=True, padding_mode="border")
-        points = (points + step[0, :, 0].T).clamp(min=0).minimum(last)
+        before, points = points, (points + step[0, :, 0].T).clamp(min=0).minimum(last)
+        # Most points are at rest after a few moves. A GPU is not asked, which would stall it.
+        if points.device.type == "cpu" and bool((points - before).abs().amax() < _AT_REST):
+            break
     return points
 
 
 def find_instances(
-    field: Tensor, labels: Tensor, config: CentreConfig | None = None
+    field: Tensor, labels: Tensor, config: CentreConfig | None = None, *, void: int = 255
 ) -> CellInstances:
     """Find the instances of every class.
 
     Args:
         field: (2, h, w) displacement without its free constant, in cells.
-        labels: (h, w) integers: 0 background, 255 void, all else classes.
+        labels: (h, w) integers: 0 background, all else classes, or pieces of such.
         config: how.
+        void: the label that is none.
 
     Raises:
         InputError: the shapes differ.
@@ -112,8 +121,9 @@ def find_instances(
     numbers = np.zeros(labels.shape, dtype=np.int64)
     centres = np.zeros(labels.shape, dtype=np.bool_)
     classes: list[int] = []
+    means: list[NDArray[np.float64]] = []
     for class_id in torch.unique(labels).tolist():
-        if class_id in (0, 255):
+        if class_id in (0, void):
             continue
         inside = labels == class_id
         rests = follow_field(field, inside, config.moves).cpu().numpy()
@@ -121,9 +131,12 @@ def find_instances(
         found = _assign(rests, near.cpu().numpy(), config)
         mask = inside.cpu().numpy()
         numbers[mask] = found + len(classes)
+        sizes = np.bincount(found)[1:, None]
+        means.append(np.stack([np.bincount(found, axis)[1:] for axis in rests.T], axis=1) / sizes)
         classes += [int(class_id)] * int(found.max(initial=0))
         centres |= near.cpu().numpy()
-    return CellInstances(numbers, np.array(classes, dtype=np.int64), centres)
+    ends = np.concatenate(means) if means else np.zeros((0, 2))
+    return CellInstances(numbers, np.array(classes, dtype=np.int64), centres, ends)
 
 
 def _assign(rests: NDArray[Any], near: NDArray[np.bool_], config: CentreConfig) -> IntArray:

@@ -21,12 +21,12 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def encoding_table(encoding: Encoding) -> Tensor:
-    """Compute the code of every label; void looks like background.
+    """Compute the code of every label.
 
     Args:
         encoding: ``palette``: the colours of the VOC palette, normalised like ImageNet images, for
-            trunks that were trained on such. ``phase``: 1 for any object and 0 for background,
-            and the class as cosine and sine of an angle.
+            trunks that were trained on such; void looks like background. ``phase``: 1 for any
+            object, 0 for background and -1 for void, and the class as cosine and sine of an angle.
 
     Returns:
         (256, 3) float32.
@@ -39,6 +39,8 @@ def encoding_table(encoding: Encoding) -> Tensor:
         table = torch.stack([torch.ones(256), angle.cos(), angle.sin()], dim=1)
         table[0] = 0
     table[VOID] = table[0]
+    if encoding == "phase":
+        table[VOID, 0] = -1
     return table
 
 

@@ -7,6 +7,7 @@ import math
 import threading
 import zipfile
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +40,12 @@ class LabelMapSource(Protocol):
 class LabelMapZip:
     """The PNG files of a zip file, read without unpacking it."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
         """List the files.
+
+        Args:
+            path: zip file.
+            exclude: patterns (2007_*) of file names without suffix that are left out.
 
         Raises:
             InputError: no such file, no zip file, or no PNG in it.
@@ -52,8 +57,9 @@ class LabelMapZip:
                 names = sorted(n for n in archive.namelist() if n.lower().endswith(".png"))
         except (OSError, zipfile.BadZipFile) as error:
             raise InputError(f"masks: {path} cannot be read as a zip file ({error})") from None
+        names = [name for name in names if not _matches(Path(name).stem, exclude)]
         if not names:
-            raise InputError(f"masks: {path} holds no PNG file")
+            raise InputError(f"masks: {path} holds no PNG file that is not excluded")
         self._names = names
 
     def __len__(self) -> int:
@@ -83,20 +89,29 @@ class LabelMapZip:
 class LabelMapFolder:
     """Semantic masks as files: PNG (VOC, ADE20K), or MAT as SBD gives its classes."""
 
-    def __init__(self, path: str | Path, *, background: Sequence[int] = ()) -> None:
+    def __init__(
+        self, path: str | Path, *, background: Sequence[int] = (), exclude: Sequence[str] = ()
+    ) -> None:
         """List the files.
 
         Args:
             path: folder; its sub-folders are searched, too.
             background: class ids that have no instances (sky, floor) and count as background.
+            exclude: patterns (2007_*) of file names without suffix that are left out.
 
         Raises:
             InputError: no such folder, or no file in it.
         """
         folder = Path(path)
-        self._files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".mat"))
+        self._files = sorted(
+            p
+            for p in folder.rglob("*")
+            if p.suffix.lower() in (".png", ".mat") and not _matches(p.stem, exclude)
+        )
         if not self._files:
-            raise InputError(f"masks: no PNG or MAT file in {folder}; expected label maps there")
+            raise InputError(
+                f"masks: no PNG or MAT file in {folder} that is not excluded; expected label maps"
+            )
         self._table = np.arange(256, dtype=np.uint8)
         self._table[list(background)] = 0
 
@@ -113,6 +128,10 @@ class LabelMapFolder:
         path = self._files[index]
         values = _read_sbd(path) if path.suffix.lower() == ".mat" else read_label_map(path)
         return self._table[values]
+
+
+def _matches(stem: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(stem, pattern) for pattern in patterns)
 
 
 def _read_sbd(path: Path) -> UInt8Array:

@@ -15,7 +15,15 @@ from torch import Tensor
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.pairs import Offset, pair_slices, path_maximum
 
-__all__ = ["BACKGROUND", "VOID_REGION", "affinity", "boundary_loss", "displacement_losses"]
+__all__ = [
+    "BACKGROUND",
+    "VOID_REGION",
+    "affinity",
+    "boundary_loss",
+    "centre_loss",
+    "centre_targets",
+    "displacement_losses",
+]
 
 BACKGROUND = 0
 VOID_REGION = -1
@@ -71,6 +79,52 @@ def displacement_losses(
         _mean_of(foreground, foreground_pairs, components=2),
         _mean_of(background, background_pairs, components=2),
     )
+
+
+def centre_targets(regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the displacement of every cell to the centre of its region (eq. 7).
+
+    Args:
+        regions: (B, H, W) integers: 0 background, -1 void.
+
+    Returns:
+        (B, 2, H, W) as (dy, dx), in cells, zero outside of objects; and weights (B, H, W), with
+        which a region counts with the root of its area: 1 / sqrt(area), zero outside of objects.
+    """
+    batch, height, width = regions.shape
+    inside = regions > BACKGROUND
+    offset = regions + torch.arange(batch, device=regions.device).view(-1, 1, 1) * 2**32
+    _, number = torch.unique(offset[inside], return_inverse=True)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    place = torch.stack([y, x]).to(regions.device, torch.float32)
+    points = place.expand(batch, 2, height, width).movedim(1, -1)[inside]
+    area = torch.bincount(number).to(torch.float32)
+    centres = torch.zeros(len(area), 2, device=regions.device).index_add_(0, number, points)
+    centres = centres / area[:, None]
+    targets = torch.zeros(batch, height, width, 2, device=regions.device)
+    targets[inside] = centres[number] - points
+    weights = torch.zeros(batch, height, width, device=regions.device)
+    weights[inside] = area[number].rsqrt()
+    return targets.movedim(-1, 1), weights
+
+
+def centre_loss(field: Tensor, regions: Tensor) -> Tensor:
+    """Compute the error of the displacement to the centres of regions (eq. 7).
+
+    For regions that are objects, as in composed scenes.
+
+    Args:
+        field: (B, 2, H, W) displacement (dy, dx), in cells.
+        regions: (B, H, W) integers: 0 background, -1 void.
+
+    Returns:
+        A scalar in cells: the mean over cells of objects, weighted, and both components of the
+        absolute error.
+    """
+    _check_shapes(field, regions, "field")
+    targets, weights = centre_targets(regions)
+    error = (field - targets).abs().sum(1) * weights
+    return error.sum() / (2 * weights.sum() + _EPSILON)
 
 
 def boundary_loss(boundary: Tensor, regions: Tensor, offsets: Sequence[Offset]) -> Tensor:

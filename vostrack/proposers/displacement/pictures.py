@@ -16,7 +16,8 @@ from vostrack.proposers.output import proposal_label_map
 from vostrack.protocols import InstanceProposals, UInt8Array
 
 if TYPE_CHECKING:
-    from vostrack.proposers.displacement.proposer import DisplacementTrace, Segmentation
+    from vostrack.proposers.displacement.proposer import DisplacementTrace
+    from vostrack.proposers.displacement.segmentation import Segmentation
 
 __all__ = ["draw_picture", "field_colours", "write_picture"]
 

@@ -9,15 +9,24 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
+from vostrack.proposers.displacement.grouping import (
+    GroupingConfig,
+    connected_pieces,
+    merge_neighbours,
+)
 from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
+from vostrack.proposers.displacement.segmentation import (
+    Segmentation,
+    from_foreground,
+    from_labels,
+)
 from vostrack.proposers.displacement.selection import (
+    Candidates,
     SelectionConfig,
     score_maps,
     select_instances,
@@ -31,7 +40,6 @@ __all__ = [
     "DisplacementConfig",
     "DisplacementOptions",
     "DisplacementProposer",
-    "Segmentation",
     "build_displacement",
 ]
 
@@ -44,14 +52,22 @@ class DisplacementConfig:
         longest: label maps are scaled to this length of their longer side, pixels.
         boundaries: whether the random walk with the boundary map refines the instances; without,
             the displacement field decides alone.
+        pieces: whether instances are searched in every connected piece of a class by itself; else
+            in all of a class together, as the paper does.
         centres: how instances are found in the field.
+        grouping: which neighbours are one after all; None keeps all apart, as the paper does.
+        cut_score: where a piece is cut into several instances, their scores are multiplied by this:
+            whole pieces are right more often.
         selection: how masks are made of them.
         threshold: a pixel is foreground from this probability on, where there are no classes.
     """
 
     longest: int = 320
     boundaries: bool = True
+    pieces: bool = True
     centres: CentreConfig = field(default_factory=CentreConfig)
+    grouping: GroupingConfig | None = field(default_factory=GroupingConfig)
+    cut_score: float = 0.75
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     threshold: float = 0.5
 
@@ -63,20 +79,10 @@ class DisplacementConfig:
         """
         if self.longest < 16:
             raise InputError(f"longest: expected at least 16 pixels, got {self.longest}")
+        if not 0 <= self.cut_score <= 1:
+            raise InputError(f"cut_score: expected a value in [0, 1], got {self.cut_score}")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold: expected a value in (0, 1], got {self.threshold}")
-
-
-class Segmentation(NamedTuple):
-    """The classes of an image's pixels.
-
-    Attributes:
-        labels: (H, W) int64: 0 background, 255 void.
-        probabilities: (L, H, W) in [0, 1].
-    """
-
-    labels: Tensor
-    probabilities: Tensor
 
 
 class DisplacementTrace(NamedTuple):
@@ -190,21 +196,49 @@ class DisplacementProposer:
             The proposals, and what led to them.
         """
         labels, probabilities = segmentation
-        height, width = labels.shape
-        factor = self.config.longest / max(height, width)
-        size = [max(16, round(side * factor / 16) * 16) for side in (height, width)]
-        small = F.interpolate(labels[None, None].float(), size, mode="nearest-exact").long()[0]
-        predicted, boundaries = self.network.field_and_boundary(small)
+        config = self.config
+        small = self._scaled(labels).to(labels)
+        predicted, boundaries = self.network.field_and_boundary(small[None])
         displacement, boundary = predicted[0], boundaries[0, 0]
-        cells = small[0, 2::4, 2::4]
-        instances = find_instances(displacement, cells, self.config.centres)
+        pieces = connected_pieces(
+            labels.cpu().numpy(), config.selection.min_pixels, whole=not config.pieces
+        )
+        numbers = torch.from_numpy(pieces.numbers).to(self.device)
+        cells = self._scaled(numbers)[2::4, 2::4]
+        # Here, the "classes" of instances are the numbers of pieces.
+        instances = find_instances(displacement, cells, config.centres, void=-1)
+        if config.grouping is not None:
+            drawn = boundary.cpu().numpy() if config.boundaries else None
+            instances = merge_neighbours(instances, drawn, config.grouping)
         sure = F.adaptive_avg_pool2d(probabilities[None], (cells.shape[0], cells.shape[1]))[0]
-        maps = score_maps(instances, sure)
-        selection = self.config.selection
-        if self.config.boundaries and len(instances.classes):
-            maps = spread_scores(maps, boundary, selection)
-        proposals = select_instances(maps, instances.classes, labels, probabilities, selection)
-        return proposals, DisplacementTrace(displacement, boundary, instances)
+        kept = CellInstances(
+            instances.numbers,
+            pieces.classes[instances.classes - 1],
+            instances.centres,
+            instances.rests,
+        )
+        maps = score_maps(kept, sure)
+        if config.boundaries and len(kept.classes):
+            maps = spread_scores(maps, boundary, config.selection)
+        # A piece that no cell shows, being thin, is one instance.
+        thin = np.setdiff1d(np.arange(1, len(pieces.classes) + 1), instances.classes)
+        members = np.concatenate([instances.classes, thin])
+        cut = (np.bincount(members, minlength=1)[members] > 1) & config.pieces
+        found = Candidates(
+            torch.cat([maps, maps.new_zeros(len(thin), *cells.shape)]),
+            pieces.classes[members - 1],
+            members,
+            np.where(cut, config.cut_score, 1.0),
+        )
+        proposals = select_instances(found, numbers, probabilities, config.selection)
+        return proposals, DisplacementTrace(displacement, boundary, kept)
+
+    def _scaled(self, labels: Tensor) -> Tensor:
+        """Scale (H, W) labels to ``longest``, with sides that are multiples of 16."""
+        factor = self.config.longest / max(labels.shape)
+        size = [max(16, round(side * factor / 16) * 16) for side in labels.shape]
+        # Doubles hold every number of a piece.
+        return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
 
     def _propose(
         self, name: str, frame: UInt8Array, segmentation: Segmentation
@@ -219,20 +253,6 @@ class DisplacementProposer:
 
             write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
         return proposals
-
-
-def from_labels(labels: NDArray[np.uint8], device: torch.device) -> Segmentation:
-    """Take a class mask (H, W) for sure; 255 is void."""
-    values = torch.from_numpy(labels.astype(np.int64)).to(device)
-    known = torch.where(values == VOID, 0, values)
-    return Segmentation(values, F.one_hot(known).permute(2, 0, 1).float())
-
-
-def from_foreground(foreground: FloatArray, threshold: float, device: torch.device) -> Segmentation:
-    """Take a foreground probability (H, W) as the one class there is."""
-    probability = torch.from_numpy(np.ascontiguousarray(foreground, dtype=np.float32)).to(device)
-    labels = (probability >= threshold).long()
-    return Segmentation(labels, torch.stack([1 - probability, probability]))
 
 
 @dataclass(frozen=True)
@@ -261,16 +281,6 @@ class DisplacementOptions:
     save_fields: Path | None = None
 
 
-def _shipped() -> Path:
-    try:
-        return shipped_weights("displacement")
-    except InputError:
-        raise InputError(
-            "displacement: no network comes with the package; train one with vostrack train siseg "
-            "and give it with --displacement-weights FILE"
-        ) from None
-
-
 def build_displacement(
     options: DisplacementOptions, sources: ProposerSources
 ) -> DisplacementProposer:
@@ -292,7 +302,7 @@ def build_displacement(
             max_proposals=options.max_proposals,
         ),
     )
-    network = load_displacement_net(options.weights or _shipped())
+    network = load_displacement_net(options.weights or shipped_weights("displacement"))
     return DisplacementProposer(
         network,
         sources.semantic,

@@ -12,7 +12,11 @@ from torch import Generator, Tensor
 
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.label_maps import LabelMapSource
-from vostrack.proposers.displacement.losses import boundary_loss, displacement_losses
+from vostrack.proposers.displacement.losses import (
+    boundary_loss,
+    centre_loss,
+    displacement_losses,
+)
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
@@ -32,13 +36,16 @@ class SisegConfig:
         radius: pairs are closer than this, in cells (the paper: 10).
         offsets: so many of the pairs' offsets are drawn for each step; None takes all, as the
             paper does. The expected loss is the same.
+        centre: weight of the error to the centres of regions (eq. 7); for scenes whose regions
+            are objects.
         scenes: how label maps become scenes.
     """
 
     batch: int = 8
     rate: float | None = None
     radius: float = 10.0
-    offsets: int | None = 50
+    offsets: int | None = 16
+    centre: float = 1.0
     scenes: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
@@ -51,6 +58,8 @@ class SisegConfig:
             raise InputError(f"batch: expected at least 1, got {self.batch}")
         if self.offsets is not None and self.offsets < 1:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
+        if self.centre < 0:
+            raise InputError(f"centre: expected at least 0, got {self.centre}")
         if self.rate is not None and not self.rate > 0:
             raise InputError(f"rate: expected over 0, got {self.rate}")
         half_disc_offsets(self.radius)
@@ -109,16 +118,19 @@ class SisegRecipe:
         }
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the three terms of eq. 19."""
+        """Return the three terms of eq. 19, and the error to known centres."""
         known = half_disc_offsets(self.config.radius)
         offsets = [known[index] for index in batch["offsets"].tolist()]
         field, boundary = self.network(batch["labels"])
         foreground, background = displacement_losses(field, batch["regions"], offsets)
-        return {
+        terms = {
             "foreground": foreground,
             "background": background,
             "boundary": boundary_loss(boundary, batch["regions"], offsets),
         }
+        if self.config.centre:
+            terms["centre"] = self.config.centre * centre_loss(field, batch["regions"])
+        return terms
 
 
 def loop_for(network: DisplacementNet, steps: int, **changes: Any) -> LoopConfig:

@@ -1,13 +1,15 @@
-"""Training scenes: a cropped label map, into which pieces of others may be pasted.
+"""Training scenes: a cropped label map, into which objects of others may be pasted.
 
 A semantic mask does not say where one object ends and the next of its class begins. A scene does:
-a connected piece of another mask is pasted beside or over an object and given its class, so the
-network sees two touching objects of one class and the losses know them apart. No instance label is
-read. Without pasting this is the plain training of the paper.
+its objects are the connected pieces of masks with void outlines, filled in so that they touch, and
+objects of other masks are pasted beside or over them, most of them with the class of what they
+touch. The losses know the objects apart, the network may not see where they meet. No instance
+label is read. With ``pieces`` 0 and without ``objects`` this is the plain training of the paper.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +22,23 @@ from vostrack.masks.palette import VOID
 from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import VOID_REGION
 from vostrack.proposers.displacement.networks import CELL
+from vostrack.proposers.displacement.objects import (
+    draw_outlines,
+    fill_outlines,
+    number_objects,
+    present_labels,
+    soften,
+)
 
 __all__ = ["Scene", "SceneConfig", "draw_scene", "pick_source"]
 
 UInt8Array = NDArray[np.uint8]
 IntArray = NDArray[np.int64]
 Chance = np.random.Generator
+
+# A void line in VOC measures 5 pixels of 500.
+_OUTLINE = 4.0
+_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -36,20 +49,24 @@ class SceneConfig:
         crop: side of the square scenes, pixels; a multiple of 16.
         longest: the longer side of a label map is scaled to between these, pixels.
         flip: probability of mirroring a label map, and each piece.
-        pieces: at most so many pasted pieces; 0 pastes nothing.
+        objects: the losses tell connected pieces of a class apart, not only classes; label maps
+            with void outlines are preferred, since there the pieces are objects.
+        pieces: at most so many pasted objects; 0 pastes nothing.
         same_class: probability that a piece takes the class of the object it is pasted on.
-        outline: probability that a piece is pasted with a void outline, as VOC draws them.
+        outline: with ``objects``, probability that the input shows void outlines. Else it shows
+            edges as those of a semantic network.
         merge: probability that the input shows all classes as one; the losses keep them apart.
         permute: give every scene other class ids, so that no class is known by its id.
     """
 
     crop: int = 256
-    longest: tuple[int, int] = (192, 448)
+    longest: tuple[int, int] = (224, 416)
     flip: float = 0.5
+    objects: bool = True
     pieces: int = 3
-    same_class: float = 0.8
-    outline: float = 0.3
-    merge: float = 0.2
+    same_class: float = 0.6
+    outline: float = 0.35
+    merge: float = 0.1
     permute: bool = True
 
     def __post_init__(self) -> None:
@@ -75,11 +92,14 @@ class Scene:
 
     Attributes:
         labels: (crop, crop) uint8, what the network sees.
-        regions: (crop / 4, crop / 4) int64, what the losses compare: 0 background, -1 void.
+        regions: (crop / 4, crop / 4) int64, what the losses compare: 0 background, -1 void, else
+            classes, or objects.
+        truth: (crop, crop) int64, the regions at full size, for measuring.
     """
 
     labels: UInt8Array
     regions: IntArray
+    truth: IntArray
 
 
 def pick_source(sources: Sequence[LabelMapSource], chance: Chance) -> LabelMapSource:
@@ -96,24 +116,35 @@ def draw_scene(sources: Sequence[LabelMapSource], config: SceneConfig, chance: C
         chance: the only source of chance.
     """
     labels = _crop(_draw_map(sources, config, chance), config.crop, chance)
-    # Which pasted piece a pixel belongs to; 0 for the label map itself.
-    pieces = np.zeros(labels.shape, dtype=np.int64)
+    if config.objects:
+        labels, regions = fill_outlines(labels, number_objects(labels), _OUTLINE)
+    else:
+        regions = np.where(labels == VOID, VOID_REGION, labels.astype(np.int64))
     for number in range(1, int(chance.integers(config.pieces + 1)) + 1):
-        _paste(labels, pieces, number, _draw_map(sources, config, chance), config, chance)
-    regions = labels.astype(np.int64) + 256 * pieces
-    regions[labels == 0] = 0
-    regions[labels == VOID] = VOID_REGION
+        # Above every class and every object of the label map.
+        _paste(labels, regions, 4096 + number, _draw_map(sources, config, chance), config, chance)
     middle = CELL // 2
-    shown = _permuted(labels, chance) if config.permute else labels
+    shown = _show(labels, regions, config, chance) if config.objects else labels
+    shown = _permuted(shown, chance) if config.permute else shown
     if chance.random() < config.merge:
         shown = np.where((shown > 0) & (shown < VOID), 1, shown).astype(np.uint8)
-    return Scene(shown, np.ascontiguousarray(regions[middle::CELL, middle::CELL]))
+    return Scene(shown, np.ascontiguousarray(regions[middle::CELL, middle::CELL]), regions)
+
+
+def _show(labels: UInt8Array, regions: IntArray, config: SceneConfig, chance: Chance) -> UInt8Array:
+    """Make of the filled label map what a network is given: outlined, or with soft edges."""
+    if chance.random() < config.outline:
+        return draw_outlines(labels, regions, int(chance.integers(1, 4)))
+    return soften(labels, chance)
 
 
 def _draw_map(sources: Sequence[LabelMapSource], config: SceneConfig, chance: Chance) -> UInt8Array:
     """Draw a label map at a random scale, mirrored or not."""
-    source = pick_source(sources, chance)
-    labels = source[int(chance.integers(len(source)))]
+    for _ in range(_TRIES if config.objects else 1):
+        source = pick_source(sources, chance)
+        labels = source[int(chance.integers(len(source)))]
+        if (labels == VOID).any():
+            break
     factor = int(chance.integers(config.longest[0], config.longest[1] + 1)) / max(labels.shape)
     size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
     labels = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
@@ -135,7 +166,7 @@ def _crop(labels: UInt8Array, side: int, chance: Chance) -> UInt8Array:
 
 def _paste(
     labels: UInt8Array,
-    pieces: IntArray,
+    regions: IntArray,
     number: int,
     other: UInt8Array,
     config: SceneConfig,
@@ -148,27 +179,25 @@ def _paste(
         return
     piece, class_id = found
     anchor = int(chance.integers(len(ys)))
+    piece = _sized(piece, int((regions == regions[ys[anchor], xs[anchor]]).sum()), chance)
+    shift = chance.uniform(-0.7, 0.7, 2)
     if chance.random() < config.same_class:
         class_id = int(labels[ys[anchor], xs[anchor]])
+        # Beside the anchor rather than over it: a piece within an object of its class is invisible.
+        shift[int(chance.integers(2))] = chance.choice((-1, 1)) * chance.uniform(0.35, 0.7)
     height, width = piece.shape
-    # Beside the anchor rather than over it: a piece within an object of its class is invisible.
-    shift = chance.uniform(-0.7, 0.7, 2)
-    shift[int(chance.integers(2))] = chance.choice((-1, 1)) * chance.uniform(0.35, 0.7)
     top = int(ys[anchor] + (shift[0] - 0.5) * height)
     left = int(xs[anchor] + (shift[1] - 0.5) * width)
     target = _placed(piece, (top, left), labels.shape)
     if chance.random() < 0.3:  # behind what is there already
         target &= labels == 0
-    if chance.random() < config.outline:
-        around = cv2.dilate(target.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        labels[around & ~target & (labels > 0)] = VOID
     labels[target] = class_id
-    pieces[target] = number
+    regions[target] = number if config.objects else number * 256 + class_id
 
 
 def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[NDArray[np.bool_], int] | None:
     """Draw one connected piece of some class, cut to its box; None where all are tiny."""
-    classes = [int(c) for c in np.unique(labels) if c not in (0, VOID)]
+    classes = [c for c in present_labels(labels) if c not in (0, VOID)]
     if not classes:
         return None
     class_id = classes[int(chance.integers(len(classes)))]
@@ -180,6 +209,15 @@ def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[NDArray[np.bool_], 
     chosen = int(large[int(chance.integers(len(large)))])
     x, y, width, height = (int(v) for v in stats[chosen, :4])
     return numbered[y : y + height, x : x + width] == chosen, class_id
+
+
+def _sized(piece: NDArray[np.bool_], area: int, chance: Chance) -> NDArray[np.bool_]:
+    """Scale a piece to about the area of what it is pasted beside."""
+    factor = math.sqrt(area / piece.sum()) * math.exp(chance.uniform(-0.8, 0.5))
+    factor = min(max(factor, 0.25), 4.0)
+    size = (max(1, round(piece.shape[1] * factor)), max(1, round(piece.shape[0] * factor)))
+    small = cv2.resize(piece.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(small, dtype=np.bool_)
 
 
 def _placed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -20,7 +20,14 @@ from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.protocols import InstanceProposals
 from vostrack.refine.random_walk import RandomWalkConfig, random_walk
 
-__all__ = ["Edges", "SelectionConfig", "score_maps", "select_instances", "spread_scores"]
+__all__ = [
+    "Candidates",
+    "Edges",
+    "SelectionConfig",
+    "score_maps",
+    "select_instances",
+    "spread_scores",
+]
 
 Edges = Literal["mask", "walk"]
 
@@ -79,6 +86,23 @@ class SelectionConfig:
         half_disc_offsets(self.radius)
 
 
+class Candidates(NamedTuple):
+    """What masks are made of.
+
+    Attributes:
+        maps: (K, h, w) score maps, at least 0.
+        classes: (K,) int64 class of each.
+        pieces: (K,) int64 number of the piece of the semantic mask that each lies in. Pieces
+            without a candidate are left out.
+        certainty: (K,) float, factors on their scores.
+    """
+
+    maps: Tensor
+    classes: NDArray[np.int64]
+    pieces: NDArray[np.int64]
+    certainty: NDArray[np.float64]
+
+
 def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
     """Compute M_c,k(x) = I_k(x) p_c(x) (eq. 13).
 
@@ -124,58 +148,60 @@ def spread_scores(maps: Tensor, boundary: Tensor, config: SelectionConfig) -> Te
 
 @torch.no_grad()
 def select_instances(
-    maps: Tensor,
-    classes: NDArray[np.int64],
-    labels: Tensor,
+    candidates: Candidates,
+    pieces: Tensor,
     probabilities: Tensor,
     config: SelectionConfig,
 ) -> InstanceProposals:
     """Give every pixel at full size to the instance with the highest score.
 
     Args:
-        maps: (K, h, w) score maps, at least 0.
-        classes: (K,) class of each.
-        labels: (H, W) semantic mask: 0 background, 255 void.
+        candidates: K of them.
+        pieces: (H, W) number of the piece of the semantic mask, 0 for none.
         probabilities: (L, H, W) of the classes, in [0, 1].
         config: how.
 
     Returns:
         Masks that do not overlap. A score is the mean probability of the class over the mask, times
-        a / (a + half_score) where a is the share of the image that the mask covers.
+        a / (a + half_score) where a is the share of the image that the mask covers, times the
+        candidate's certainty.
     """
+    maps, classes, members, certainty = candidates
+    size = tuple(pieces.shape)
     if len(classes) == 0:
-        return _proposals([], config, tuple(labels.shape))
-    owner = _owner_by_mask(maps, classes, labels)
+        return _proposals([], config, size)
     if config.edges == "walk":
-        owner = _owner_by_score(maps, labels.shape, config.background)
+        owner = _owner_by_score(maps, size, config.background)
+    else:
+        owner = _owner_by_mask(maps, members, pieces)
     numbers = owner.to(torch.int16).cpu().numpy()
     found = []
     for index, class_id in enumerate(classes.tolist()):
         for mask in _pieces(numbers == index + 1, config):
-            on_device = torch.from_numpy(mask).to(labels.device)
+            on_device = torch.from_numpy(mask).to(pieces.device)
             mean = float(probabilities[class_id][on_device].mean())
             share = float(mask.mean())
-            weight = share / (share + config.half_score)
+            weight = float(certainty[index]) * share / (share + config.half_score)
             found.append((mask, mean * weight, class_id))
-    return _proposals(found, config, tuple(labels.shape))
+    return _proposals(found, config, size)
 
 
 def _enlarge(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
 
 
-def _owner_by_mask(maps: Tensor, classes: NDArray[np.int64], labels: Tensor) -> Tensor:
-    """Number of the best instance of the pixel's own class, (H, W), 0 for none."""
-    owner = torch.zeros_like(labels, dtype=torch.int64)
-    for class_id in np.unique(classes).tolist():
-        members = np.flatnonzero(classes == class_id)
-        inside = labels == class_id
-        if len(members) == 1:
-            owner[inside] = int(members[0]) + 1
+def _owner_by_mask(maps: Tensor, members: NDArray[np.int64], pieces: Tensor) -> Tensor:
+    """Number of the best instance of the pixel's own piece, (H, W), 0 for none."""
+    owner = torch.zeros_like(pieces, dtype=torch.int64)
+    for piece in np.unique(members).tolist():
+        own = np.flatnonzero(members == piece)
+        inside = pieces == piece
+        if len(own) == 1:
+            owner[inside] = int(own[0]) + 1
             continue
-        index = torch.from_numpy(members).to(labels.device)
-        best, winner = _enlarge(maps[index], labels.shape).max(0)
-        nearest = _nearest_owner(maps[index], labels.shape)
+        index = torch.from_numpy(own).to(pieces.device)
+        best, winner = _enlarge(maps[index], pieces.shape).max(0)
+        nearest = _nearest_owner(maps[index], pieces.shape)
         owner[inside] = index[torch.where(best > _NOTHING, winner, nearest)[inside]] + 1
     return owner
 
