@@ -97,6 +97,16 @@ class Detections:
         """Select or reorder boxes."""
         return Detections(self.boxes[index], self.scores[index], self.labels[index])
 
+    def __add__(self, other: Detections) -> Detections:
+        """Put other boxes of the same image behind these."""
+        pairs = (
+            (self.boxes, other.boxes),
+            (self.scores, other.scores),
+            (self.labels, other.labels),
+        )
+        boxes, scores, labels = (np.concatenate(pair) for pair in pairs)
+        return Detections(boxes, scores, labels)
+
     @classmethod
     def from_lists(cls, boxes: Any, scores: Any, labels: Any) -> Detections:
         """Convert what lists or other arrays hold; empty lists are fine.

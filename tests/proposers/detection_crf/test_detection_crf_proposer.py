@@ -23,7 +23,7 @@ from vostrack.proposers.detection_crf import (
 from vostrack.proposers.detections import Detections
 from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ImageProposer
-from vostrack.protocols import InstanceProposer
+from vostrack.protocols import InstanceProposer, ObjectFollower
 
 Frame = NDArray[np.uint8]
 
@@ -159,6 +159,23 @@ def test_boxes_of_the_previous_frame() -> None:
     assert len(detections) == 2
     foreground = np.where(ids > 0, 0.8, 0.2).astype(np.float32)
     assert len(DetectionCrfProposer(previous).propose(frame, foreground)) == 2
+
+
+def test_objects_that_are_followed_divide_a_component() -> None:
+    frame, ids = _scene()
+    # The foreground joins the first two objects.
+    joined = (ids > 0) | (np.arange(96) < 50) & (ids.any(1) & (np.arange(64) > 22))[:, None]
+    foreground = np.where(joined, 0.9, 0.1).astype(np.float32)
+    proposer = DetectionCrfProposer()
+    assert len(proposer.propose(frame, foreground)) == 2
+    assert isinstance(proposer, ObjectFollower)
+    proposer.follow(np.where(ids == 3, 0, ids).astype(np.uint8))
+    proposals = proposer.propose(frame, foreground)
+    # Two objects by their boxes of the frame before, the third by its component.
+    for index in (1, 2, 3):
+        assert max(_overlap(mask, ids == index) for mask in proposals.masks) > 0.7
+    proposer.follow(np.zeros((64, 96), np.uint8))
+    assert len(proposer.propose(frame, foreground)) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
+from vostrack.proposers.detection_crf.detectors import PreviousObjects
 from vostrack.proposers.detection_crf.foreground import grabcut_foregrounds
 from vostrack.proposers.detection_crf.instances import box_masks
 from vostrack.proposers.detection_crf.network import (
@@ -83,9 +84,12 @@ class DetectionCrfProposer:
     without: the classes are background and foreground, from the foreground probability that the
     caller gives, and every detection counts as foreground.
 
+    In a tracker it also is an ``ObjectFollower``: without a detector and without a semantic scorer
+    the boxes of the objects in the previous frame are detections of the next one.
+
     Args:
-        detector: finds boxes in a frame; with None, ``propose`` takes the boxes of the connected
-            components of the foreground (class-agnostic only).
+        detector: finds boxes in a frame; with None, ``propose`` takes the boxes of the objects that
+            it follows and of the connected components of the foreground (class-agnostic only).
         semantic: class scores of an image, background first; None for class-agnostic proposals.
         config: settings.
         classes: L of the semantic scorer.
@@ -107,8 +111,17 @@ class DetectionCrfProposer:
         self.table = table
         self.config = ProposerConfig() if config is None else config
         self.device = torch.device(device)
+        self._previous = PreviousObjects()
         network = DetectionCrf(2 if semantic is None else classes, self.config.crf)
         self.network = network.eval().to(self.device)
+
+    def follow(self, labels: UInt8Array) -> None:
+        """Take the objects of the previous frame.
+
+        Args:
+            labels: (H, W) uint8; 0 background, 255 void, all others objects.
+        """
+        self._previous.commit(labels)
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Detect boxes, then segment an instance for each.
@@ -126,7 +139,8 @@ class DetectionCrfProposer:
         if self.detector is not None:
             detections = self.detector(frame)
         elif self.semantic is None and foreground is not None:
-            detections = _component_boxes(frame, foreground)
+            # First the objects' own: of two boxes with equal scores the first stays.
+            detections = self._previous(frame) + _component_boxes(frame, foreground)
         else:
             raise InputError(
                 "detection-crf: expected a semantic network (--semantic NAME), whose classes the "
