@@ -275,6 +275,42 @@ def test_network_trains_end_to_end() -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
+def _instance_logits(frame: Frame, ids: NDArray[np.int64], negligible: float) -> Tensor:
+    """Of the scene and a weak fourth box of class 2 over the first object, which is of class 1."""
+    good = _detections()
+    weak = Detections.from_lists([[12, 14, 38, 50]], [0.1], [2])
+    config = DetectionCrfConfig(negligible=negligible, potentials=None)
+    logits = _semantic(ids, sharpness=6.0)(torch.zeros(1, 3, 64, 96))[0]
+    clean = torch.nn.functional.avg_pool2d(logits, 5, 1, 2)
+    image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
+    with torch.inference_mode():
+        output = DetectionCrf(3, config)(image, clean, good + weak, torch.zeros(4, 64, 96))
+    return output.instance_logits
+
+
+def test_negligible_detections_stay_out_of_the_instance_crf() -> None:
+    frame, ids = _scene()
+    every, some = (_instance_logits(frame, ids, limit) for limit in (0.0, 0.1))
+    assert some.shape == every.shape == (4 + 1, 64, 96)
+    torch.testing.assert_close(some[:4].softmax(0), every[:4].softmax(0), atol=0.02, rtol=0)
+    assert torch.equal(some.argmax(0), every.argmax(0))
+    # Left as eq. 4 gave it: nothing was added to it.
+    assert some[4].max() < every[4].max()
+
+
+def test_scores_weigh_in_how_sure_the_pixels_are() -> None:
+    frame, ids = _scene()
+    config = replace(STRONG, crf=replace(STRONG.crf, potentials=None))
+    proposals = _proposer(ids, config).propose_detections(frame, _detections())
+    output, used = _proposer(ids, config).analyse(frame, _detections())
+    winners = output.instance_logits.argmax(0)
+    probabilities = output.class_logits.softmax(0)
+    for index, (label, score) in enumerate(zip(used.labels, used.scores, strict=True)):
+        mask = winners == index + 1
+        expected = float(score) * float(probabilities[int(label)][mask].mean())
+        assert np.abs(proposals.scores - expected).min() < 1e-6
+
+
 def test_foreground_follows_the_object_not_the_box() -> None:
     frame, ids = _scene()
     boxes = _detections(margin=6).boxes.clip(0, [96, 64, 96, 64])

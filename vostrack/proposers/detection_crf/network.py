@@ -46,6 +46,8 @@ class DetectionCrfConfig:
         instance_spatial_weight: weight of the smoothness kernel in the instance CRF.
         instance_bilateral_weight: weight of the appearance kernel in the instance CRF.
         instance_iterations: mean-field steps of the instance CRF.
+        negligible: a detection whose share of every pixel stays below this takes no part in the
+            instance CRF, whose cost grows with the labels; in [0, 1).
     """
 
     kernels: KernelConfig = field(default_factory=lambda: KernelConfig(3.0, 49.0, 5.0))
@@ -58,6 +60,7 @@ class DetectionCrfConfig:
     instance_spatial_weight: float = 1.0
     instance_bilateral_weight: float = 1.0
     instance_iterations: int = 3
+    negligible: float = 0.1
 
 
 class DetectionCrfOutput(NamedTuple):
@@ -164,5 +167,13 @@ class DetectionCrf(nn.Module):
             labels,
             self.config.background,
         )
-        instances = self.instance_crf(unary.log(), kernels).logits
-        return DetectionCrfOutput(refined, validity, instances)
+        return DetectionCrfOutput(refined, validity, self._instances(unary, kernels))
+
+    def _instances(self, unary: Tensor, kernels: Sequence[GaussianKernel]) -> Tensor:
+        """Run the instance CRF (D + 1, H, W) on the background and the labels that matter."""
+        logits = unary.log()
+        shares = unary.detach().flatten(1).amax(1)
+        shares[0] = 1
+        matter = torch.nonzero(shares >= self.config.negligible)[:, 0]
+        refined = self.instance_crf(logits[matter], kernels).logits
+        return logits.index_copy(0, matter, refined)

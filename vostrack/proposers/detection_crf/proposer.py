@@ -55,11 +55,11 @@ class ProposerConfig:
     """
 
     crf: DetectionCrfConfig = field(default_factory=DetectionCrfConfig)
-    min_score: float = 0.3
+    min_score: float = 0.1
     max_overlap: float = 0.3
     max_detections: int = 50
     foreground: Literal["grabcut", "box"] = "grabcut"
-    score: Literal["validity", "validity_and_mask"] = "validity"
+    score: Literal["validity", "validity_and_mask"] = "validity_and_mask"
     min_pixels: int = 10
     max_side: int = 1000
 
