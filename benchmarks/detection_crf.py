@@ -146,17 +146,18 @@ def main() -> None:
             found = shared.judge(results[name], settings)
         if arguments.figures:
             draw(arguments.figures / f"{image.name}.png", shared, found)
+    summaries = {name: row.summary() for name, row in results.items()}
     record = {
         "benchmark": "detection-crf, AP^r and mean IoU",
         "environment": environment(("torch", "numpy", "opencv-python")),
         "images": len(images),
-        "rows": {name: row.summary() for name, row in results.items()},
+        "rows": summaries,
     }
     if arguments.json:
         write_record(arguments.json, record)
     else:
         print(json.dumps(record, indent=1))
-    print(as_table(record["rows"]))
+    print(as_table(summaries))
 
 
 def as_table(summaries: dict[str, dict[str, float]]) -> str:

@@ -99,13 +99,11 @@ class Detections:
 
     def __add__(self, other: Detections) -> Detections:
         """Put other boxes of the same image behind these."""
-        pairs = (
-            (self.boxes, other.boxes),
-            (self.scores, other.scores),
-            (self.labels, other.labels),
+        return Detections(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.labels, other.labels]),
         )
-        boxes, scores, labels = (np.concatenate(pair) for pair in pairs)
-        return Detections(boxes, scores, labels)
 
     @classmethod
     def from_lists(cls, boxes: Any, scores: Any, labels: Any) -> Detections:

@@ -165,7 +165,7 @@ def test_objects_that_are_followed_divide_a_component() -> None:
     frame, ids = _scene()
     # The foreground joins the first two objects.
     joined = (ids > 0) | (np.arange(96) < 50) & (ids.any(1) & (np.arange(64) > 22))[:, None]
-    foreground = np.where(joined, 0.9, 0.1).astype(np.float32)
+    foreground = np.where(joined, 0.99, 0.1).astype(np.float32)
     proposer = DetectionCrfProposer()
     assert len(proposer.propose(frame, foreground)) == 2
     assert isinstance(proposer, ObjectFollower)

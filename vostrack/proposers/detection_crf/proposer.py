@@ -139,8 +139,7 @@ class DetectionCrfProposer:
         if self.detector is not None:
             detections = self.detector(frame)
         elif self.semantic is None and foreground is not None:
-            # First the objects' own: of two boxes with equal scores the first stays.
-            detections = self._previous(frame) + _component_boxes(frame, foreground)
+            detections = self._own_boxes(frame, foreground)
         else:
             raise InputError(
                 "detection-crf: expected a semantic network (--semantic NAME), whose classes the "
@@ -233,6 +232,13 @@ class DetectionCrfProposer:
         image = torch.from_numpy(work).to(self.device).permute(2, 0, 1).float() / 255
         logits = self._class_logits(image, foreground, scale)
         return self._infer(work, image, logits, scaled), boxes
+
+    def _own_boxes(self, frame: UInt8Array, foreground: FloatArray) -> Detections:
+        """The objects of the previous frame, then the components, which never outrank them."""
+        known, found = self._previous(frame), _component_boxes(frame, foreground)
+        if len(known):
+            found = replace(found, scores=found.scores.clip(max=self._previous.score))
+        return known + found
 
     def _network_labels(self, detections: Detections) -> NDArray[np.int64]:
         """The classes as the network numbers them: without a semantic scorer all are foreground."""
