@@ -285,7 +285,8 @@ def _instance_logits(frame: Frame, ids: NDArray[np.int64], negligible: float) ->
     image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
     with torch.inference_mode():
         output = DetectionCrf(3, config)(image, clean, good + weak, torch.zeros(4, 64, 96))
-    return output.instance_logits
+    result: Tensor = output.instance_logits
+    return result
 
 
 def test_negligible_detections_stay_out_of_the_instance_crf() -> None:

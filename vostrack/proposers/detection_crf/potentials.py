@@ -36,7 +36,7 @@ class DetectionPotentialConfig:
     """
 
     convention: Convention = "per_pixel"
-    pixel_weight: float = 1.0
+    pixel_weight: float = 3.0
     latent_weight: float = 1.0
     neutral_score: float = 0.3
 
