@@ -299,6 +299,22 @@ def test_negligible_detections_stay_out_of_the_instance_crf() -> None:
     assert some[4].max() < every[4].max()
 
 
+def test_the_background_always_takes_part() -> None:
+    whole = Detections.from_lists([[0, 0, 8, 6]], [0.9], [1])
+    logits = torch.tensor([0.0, 4.0])[:, None, None].expand(2, 6, 8)
+    first, second = (
+        DetectionCrf(2, DetectionCrfConfig(negligible=limit, potentials=None))(
+            torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(0)),
+            logits,
+            whole,
+            torch.zeros(1, 6, 8),
+        ).instance_logits
+        for limit in (0.0, 0.1)
+    )
+    assert first.softmax(0)[0].max() < 0.1
+    torch.testing.assert_close(first, second)
+
+
 def test_scores_weigh_in_how_sure_the_pixels_are() -> None:
     frame, ids = _scene()
     config = replace(STRONG, crf=replace(STRONG.crf, potentials=None))
