@@ -17,21 +17,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from record import environment, write_record
-from torch import Tensor
 
 from vostrack.datasets.voc import VocSample, open_voc
 from vostrack.eval.instance_ap import InstanceAP
 from vostrack.eval.instances import Instances, instances_from_voc
 from vostrack.eval.semantic import ConfusionMatrix
-from vostrack.proposers.detection_crf import DetectionCrfProposer, ProposerConfig
+from vostrack.masks.palette import davis_palette
+from vostrack.proposers.detection_crf import (
+    DetectionCrfProposer,
+    ProposerConfig,
+    grabcut_foregrounds,
+)
 from vostrack.proposers.detection_crf.instances import box_masks
-from vostrack.proposers.detections import Detections, clip_detections, read_detections
+from vostrack.proposers.detection_crf.proposer import SemanticScorer
+from vostrack.proposers.detections import (
+    Detections,
+    clip_detections,
+    read_detections,
+    select_detections,
+)
 from vostrack.proposers.semantic import build_semantic
+from vostrack.protocols import InstanceProposals
+from vostrack.refine.dense_crf import image_kernels
 
 OVERLAPS = (0.5, 0.6, 0.7, 0.8, 0.9)
+# Lowest detector score that the naive method uses: that of its published figure, and ours.
+NAIVE = {"naive": 0.3, "naive, all boxes": ProposerConfig().min_score}
 
 
 class Row:
@@ -55,17 +70,6 @@ class Row:
         return {name: round(value, 4) for name, value in values.items()}
 
 
-class Computed:
-    """Scores that were computed before, so that one pass of the network serves all rows."""
-
-    def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return them."""
-        return self.logits
-
-
 def rows(config: ProposerConfig) -> dict[str, ProposerConfig]:
     """The systems of table 1 by name."""
     crf = config.crf
@@ -84,6 +88,37 @@ def naive(detections: Detections, classes: np.ndarray[Any, Any], min_score: floa
     return Instances(masks, boxes.labels, boxes.scores.astype(np.float64))
 
 
+class Shared:
+    """What every row needs of one image, computed once."""
+
+    def __init__(self, sample: VocSample, network: SemanticScorer, boxes: Detections) -> None:
+        config = ProposerConfig()
+        self.sample = sample
+        self.image = torch.from_numpy(sample.frame.copy()).permute(2, 0, 1).float() / 255
+        self.logits = network(self.image[None])[0]
+        self.classes = self.logits.argmax(0).numpy()
+        self.boxes = select_detections(
+            clip_detections(boxes, *self.classes.shape),
+            config.min_score,
+            config.max_overlap,
+            config.max_detections,
+        )
+        self.foregrounds = torch.from_numpy(grabcut_foregrounds(sample.frame, self.boxes.boxes))
+        self.kernels = image_kernels(self.image, config.crf.kernels)
+
+    def judge(self, row: Row, config: ProposerConfig) -> InstanceProposals:
+        """Run one system, and add what it finds to its row."""
+        proposer = DetectionCrfProposer(semantic=lambda image: image, config=config)
+        output = proposer.network(
+            self.image, self.logits, self.boxes, self.foregrounds, self.kernels
+        )
+        found = proposer.cut(output, self.boxes, self.classes.shape)
+        instances = Instances(found.masks, found.labels, found.scores.astype(np.float64))
+        row.add(self.sample, instances, output.class_logits.argmax(0).numpy())
+        return found
+
+
+@torch.inference_mode()
 def main() -> None:
     """Score every row and write the record."""
     parser = argparse.ArgumentParser(description="Score the proposer detection-crf.")
@@ -92,35 +127,63 @@ def main() -> None:
     parser.add_argument("--detections", required=True, type=Path)
     parser.add_argument("--semantic", default="deeplab_mobilenetv2")
     parser.add_argument("--semantic-weights", type=Path)
+    parser.add_argument("--first", type=int, help="only so many images, for a quick look")
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="write a figure per image here")
     parser.add_argument("--json", metavar="FILE", help="also write the record here")
     arguments = parser.parse_args()
     network = build_semantic(arguments.semantic, arguments.semantic_weights)
     table = read_detections(arguments.detections)
     config = ProposerConfig()
-    results = {"naive": Row(), **{name: Row() for name in rows(config)}}
-    for image in open_voc(arguments.voc, arguments.subset):
-        sample = image.read()
-        pixels = torch.from_numpy(sample.frame.copy()).permute(2, 0, 1)[None].float() / 255
-        with torch.inference_mode():
-            logits = network(pixels)
-        plain = logits[0].argmax(0).numpy()
-        boxes = table[image.name]
-        results["naive"].add(sample, naive(boxes, plain, config.min_score), plain)
+    results = {name: Row() for name in (*NAIVE, *rows(config))}
+    images = open_voc(arguments.voc, arguments.subset)[: arguments.first]
+    for image in images:
+        shared = Shared(image.read(), network, table[image.name])
+        for name, lowest in NAIVE.items():
+            results[name].add(
+                shared.sample, naive(table[image.name], shared.classes, lowest), shared.classes
+            )
         for name, settings in rows(config).items():
-            proposer = DetectionCrfProposer(semantic=Computed(logits), config=settings)
-            output, used = proposer.analyse(sample.frame, boxes)
-            found = proposer.cut(output, used, plain.shape)
-            instances = Instances(found.masks, found.labels, found.scores.astype(np.float64))
-            results[name].add(sample, instances, output.class_logits.argmax(0).numpy())
+            found = shared.judge(results[name], settings)
+        if arguments.figures:
+            draw(arguments.figures / f"{image.name}.png", shared, found)
+    summaries = {name: row.summary() for name, row in results.items()}
     record = {
         "benchmark": "detection-crf, AP^r and mean IoU",
         "environment": environment(("torch", "numpy", "opencv-python")),
-        "rows": {name: row.summary() for name, row in results.items()},
+        "images": len(images),
+        "rows": summaries,
     }
     if arguments.json:
         write_record(arguments.json, record)
     else:
         print(json.dumps(record, indent=1))
+    print(as_table(summaries))
+
+
+def as_table(summaries: dict[str, dict[str, float]]) -> str:
+    """The rows as a Markdown table."""
+    columns = list(next(iter(summaries.values())))
+    lines = ["| row | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, values in summaries.items():
+        cells = " | ".join(f"{values[column]:.3f}" for column in columns)
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def draw(path: Path, shared: Shared, found: InstanceProposals) -> None:
+    """Write the boxes used, the instances of the last row and the true ones, side by side."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame, palette = shared.sample.frame, davis_palette()
+    boxed = frame.copy()
+    for box, score in zip(shared.boxes.boxes.astype(int), shared.boxes.scores, strict=True):
+        corners = (tuple(box[:2].tolist()), tuple(box[2:].tolist()))
+        cv2.rectangle(boxed, *corners, (255, 255, 0), 2 if score >= NAIVE["naive"] else 1)
+    labels = np.zeros(frame.shape[:2], dtype=np.uint8)
+    for index in range(min(len(found), 254) - 1, -1, -1):
+        labels[found.masks[index]] = index + 1
+    truth = np.where(shared.sample.instances == 255, 0, shared.sample.instances)
+    shaded = [(palette[ids] * 0.6 + frame * 0.4).astype(np.uint8) for ids in (labels, truth)]
+    cv2.imwrite(str(path), np.concatenate([boxed, *shaded], axis=1)[..., ::-1])
 
 
 if __name__ == "__main__":

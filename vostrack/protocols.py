@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "InstanceProposals",
     "InstanceProposer",
     "ObjectAdapter",
+    "ObjectFollower",
     "Refiner",
     "TemporalFilter",
 ]
@@ -83,6 +84,19 @@ class InstanceProposer(Protocol):
             frame: (H, W, 3) uint8 RGB.
             foreground: (H, W) in [0, 1], the tracker's foreground probability of this frame, or
                 None when there is no tracker.
+        """
+        ...
+
+
+@runtime_checkable
+class ObjectFollower(Protocol):
+    """What an ``InstanceProposer`` offers in addition if it looks where the objects were before."""
+
+    def follow(self, labels: UInt8Array) -> None:
+        """Take the objects of the previous frame, before each frame's ``propose``.
+
+        Args:
+            labels: (H, W) uint8 at the resolution of the frames; 0 background, 1..N the objects.
         """
         ...
 

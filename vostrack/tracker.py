@@ -20,6 +20,7 @@ from vostrack.protocols import (
     FloatArray,
     InstanceProposer,
     ObjectAdapter,
+    ObjectFollower,
     Refiner,
     TemporalFilter,
     UInt8Array,
@@ -135,6 +136,7 @@ class Tracker:
         self._objects: ObjectTable | None = None
         self._size: tuple[int, int] = (0, 0)
         self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
+        self._last_slots = self._first_slots
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -183,6 +185,7 @@ class Tracker:
     def rewind(self) -> None:
         """Go back to the first frame, as after ``start``; what was learnt from it is kept."""
         self.adapter.rewind()
+        self._last_slots = self._first_slots
         if self.temporal_filter is not None:
             self.temporal_filter.start(self._first_slots)
 
@@ -254,6 +257,8 @@ class Tracker:
         if foreground is not None:
             small: FloatArray = foreground.float().cpu().numpy()
             full = _resized(small, self._size, cv2.INTER_LINEAR)
+        if isinstance(self.proposer, ObjectFollower):
+            self.proposer.follow(_resized(self._last_slots, self._size, cv2.INTER_NEAREST))
         proposals = self.proposer.propose(frame, full)
         maps = np.zeros((len(proposals), *size), np.float32)
         for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
@@ -264,8 +269,9 @@ class Tracker:
         assert self._objects is not None
         small = label_map(scores, threshold=self.config.threshold)
         self.adapter.commit(scores, small)
+        self._last_slots = small.cpu().numpy()
         if self.temporal_filter is not None:
-            self.temporal_filter.commit(small.cpu().numpy())
+            self.temporal_filter.commit(self._last_slots)
         watch.lap("memory")
         if tuple(scores.shape[1:]) != self._size:
             scores = F.interpolate(
@@ -316,6 +322,7 @@ class Tracker:
         return {
             "adapter": dict(self.adapter.running_state()),
             "filter": dict(craf.state_dict()) if craf is not None else {},
+            "last_slots": torch.from_numpy(self._last_slots),
         }
 
     def restore(self, learnt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
@@ -334,6 +341,7 @@ class Tracker:
             return
         if state["adapter"]:
             self.adapter.load_running_state(state["adapter"])
+        self._last_slots = state["last_slots"].numpy()
         if self.temporal_filter is not None:
             self.temporal_filter.load_state_dict(state["filter"])
 

@@ -75,8 +75,9 @@ class GaussianKernel:
         norm = self._filter(ones) if normalisation != "none" else ones
         exponents = {"symmetric": (-0.5, -0.5), "after": (-1.0, 0.0), "before": (0.0, -1.0)}
         left, right = exponents.get(normalisation, (0.0, 0.0))
-        self._left = (norm + _TINY) ** left if left else None
-        self._right = (norm + _TINY) ** right if right else None
+        self._filter.scale(
+            (norm + _TINY) ** left if left else None, (norm + _TINY) ** right if right else None
+        )
         self.of_ones = self(ones)
         """(N, 1), the kernel applied to the constant one."""
 
@@ -92,11 +93,7 @@ class GaussianKernel:
 
     def __call__(self, values: Tensor, transpose: bool = False) -> Tensor:
         """Filter (N, C) values; ``transpose`` applies the transposed operator."""
-        before, after = (self._left, self._right) if transpose else (self._right, self._left)
-        if before is not None:
-            values = values * before.to(values.dtype)
-        values = self._filter(values, transpose)
-        return values if after is None else values * after.to(values.dtype)
+        return self._filter(values, transpose)
 
 
 def spatial_kernel(

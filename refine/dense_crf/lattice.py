@@ -29,11 +29,13 @@ class PermutohedralLattice:
         weights: (d + 1, N), the barycentric weights, in [0, 1], each column sums to one.
         neighbours: (d + 1, 2, M) int64 in [0, M], the vertices before and behind along each
             direction; M stands for an unoccupied one.
+        order: ((d + 1) * N,) int64, positions in the flattened ``vertices``, by ascending vertex.
     """
 
     vertices: Tensor
     weights: Tensor
     neighbours: Tensor
+    order: Tensor
 
     @property
     def dimension(self) -> int:
@@ -79,8 +81,8 @@ def build_lattice(features: Tensor) -> PermutohedralLattice:
             f"got {largest}; check the image for NaN or take larger standard deviations"
         )
     origin, rank, weights = _enclosing_simplex(features)
-    vertices, neighbours = _connect(origin, rank)
-    return PermutohedralLattice(vertices, weights, neighbours)
+    vertices, neighbours, order = _connect(origin, rank)
+    return PermutohedralLattice(vertices, weights, neighbours, order)
 
 
 def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,8 +131,8 @@ def _elevate(features: Tensor) -> Tensor:
     return elevated
 
 
-def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
-    """Number the occupied vertices and find their neighbours.
+def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the occupied vertices, find their neighbours, and order the simplices' corners.
 
     A vertex is known by the first d of its coordinates (they sum to zero), packed into one integer
     by a *linear* code, so that a step along a direction adds a constant to the code.
@@ -139,10 +141,24 @@ def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
     coordinates = origin[:d]
     for factors, exact in _code_factors(coordinates):
         codes = _vertex_codes(coordinates, rank[:d], factors)
-        occupied, vertices = torch.unique(codes, return_inverse=True)
+        occupied, vertices, order = _numbered(codes)
         if exact or _codes_are_unique(coordinates, rank[:d], vertices, len(occupied)):
-            return vertices, _neighbours(occupied, factors)
+            return vertices, _neighbours(occupied, factors), order
     raise AssertionError("four random linear codes of the same vertices collided")
+
+
+def _numbered(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the distinct codes, ascending, with the one sort that splatting needs as well.
+
+    Returns:
+        The distinct codes (M,), the number of each code, and the order of the flattened codes.
+    """
+    ascending, order = torch.sort(codes.reshape(-1), stable=True)
+    starts = torch.ones_like(ascending, dtype=torch.bool)
+    torch.ne(ascending[1:], ascending[:-1], out=starts[1:])
+    numbers = torch.empty_like(order)
+    numbers[order] = torch.cumsum(starts, 0) - 1
+    return ascending[starts], numbers.reshape(codes.shape), order
 
 
 def _code_factors(coordinates: Tensor) -> list[tuple[Tensor, bool]]:

@@ -19,6 +19,8 @@ class LatticeFilter:
     Splatting S, blurring B_0..B_d and slicing Sᵀ are kept as sparse matrices in CSR form (threaded
     on the CPU, cuSPARSE on a GPU), built once and shared by every label and every iteration.
 
+    ``scale`` makes it L K R with diagonal L and R, which cost nothing: they go into the matrices.
+
     Args:
         features: (d, N) in units of the kernel's standard deviation; see ``build_lattice``.
     """
@@ -28,9 +30,21 @@ class LatticeFilter:
         self.points = lattice.points
         self.vertices = lattice.size
         self.dtype = lattice.weights.dtype
-        self._slice = _slice_matrix(lattice)
-        self._splat = _splat_matrix(lattice)
         self._blurs = [_blur_matrix(pair, self.dtype) for pair in lattice.neighbours]
+        # One pair for K and one for its transpose, the same until they are scaled apart.
+        self._slices = (_slice_matrix(lattice),) * 2
+        self._splats = (_splat_matrix(lattice),) * 2
+
+    def scale(self, left: Tensor | None, right: Tensor | None) -> None:
+        """Become L K R, and Kᵀ become R Kᵀ L, for good.
+
+        Args:
+            left: (N, 1), the diagonal of L; None for the identity.
+            right: (N, 1), the diagonal of R; None for the identity.
+        """
+        slices, splats = self._slices, self._splats
+        self._slices = (_scaled_rows(slices[0], left), _scaled_rows(slices[1], right))
+        self._splats = (_scaled_columns(splats[0], right), _scaled_columns(splats[1], left))
 
     def __call__(self, values: Tensor, transpose: bool = False) -> Tensor:
         """Filter.
@@ -57,10 +71,10 @@ class LatticeFilter:
     def _apply(self, values: Tensor, transpose: bool) -> Tensor:
         # Half precision would break the adjoint identity, and sparse products do not know it.
         with torch.autocast(values.device.type, enabled=False):
-            vertices = self._splat @ values.contiguous()
+            vertices = self._splats[transpose] @ values.contiguous()
             for blur in reversed(self._blurs) if transpose else self._blurs:
                 vertices = blur @ vertices
-            return self._slice @ vertices
+            return self._slices[transpose] @ vertices
 
 
 class _Filter(torch.autograd.Function):
@@ -98,10 +112,27 @@ def _slice_matrix(lattice: PermutohedralLattice) -> Tensor:
 
 def _splat_matrix(lattice: PermutohedralLattice) -> Tensor:
     """(M, N): adds each point onto its vertices."""
-    count = lattice.points
-    order = torch.sort(lattice.vertices.reshape(-1), stable=True).indices
+    count, order = lattice.points, lattice.order
     starts = _row_starts(lattice.vertices.reshape(-1), lattice.size)
     return _csr(starts, order % count, lattice.weights.reshape(-1)[order], (lattice.size, count))
+
+
+def _scaled_rows(matrix: Tensor, factors: Tensor | None) -> Tensor:
+    """Multiply each row of a CSR matrix whose rows are equally long by a factor (rows, 1)."""
+    if factors is None:
+        return matrix
+    values = matrix.values().reshape(len(factors), -1) * factors
+    size = (matrix.shape[0], matrix.shape[1])
+    return _csr(matrix.crow_indices(), matrix.col_indices(), values.reshape(-1), size)
+
+
+def _scaled_columns(matrix: Tensor, factors: Tensor | None) -> Tensor:
+    """Multiply each column of a CSR matrix by a factor (columns, 1)."""
+    if factors is None:
+        return matrix
+    values = matrix.values() * factors.reshape(-1)[matrix.col_indices().long()]
+    size = (matrix.shape[0], matrix.shape[1])
+    return _csr(matrix.crow_indices(), matrix.col_indices(), values, size)
 
 
 def _blur_matrix(neighbours: Tensor, dtype: torch.dtype) -> Tensor:

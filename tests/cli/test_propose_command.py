@@ -175,7 +175,7 @@ def test_help_teaches_every_method(built: list[Bright], capsys: pytest.CaptureFi
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for words in (
         "vostrack propose --method detection-crf --images photos",
-        "--detection-crf-min-score FLOAT lowest detector score used, in [0, 1]. (default: 0.3)",
+        "--detection-crf-min-score FLOAT lowest detector score used, in [0, 1]. (default: 0.1)",
         "--is-named-level INT a pixel this bright is an object's, 0 to 255. (default: 128)",
     ):
         assert words in text

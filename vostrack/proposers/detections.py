@@ -97,6 +97,14 @@ class Detections:
         """Select or reorder boxes."""
         return Detections(self.boxes[index], self.scores[index], self.labels[index])
 
+    def __add__(self, other: Detections) -> Detections:
+        """Put other boxes of the same image behind these."""
+        return Detections(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.labels, other.labels]),
+        )
+
     @classmethod
     def from_lists(cls, boxes: Any, scores: Any, labels: Any) -> Detections:
         """Convert what lists or other arrays hold; empty lists are fine.

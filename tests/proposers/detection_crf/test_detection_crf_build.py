@@ -41,23 +41,23 @@ def test_defaults_are_those_of_the_proposer() -> None:
 def test_every_option_arrives() -> None:
     options = DetectionCrfOptions(
         min_score=0.4,
+        neutral_score=0.45,
         max_overlap=0.6,
         max_detections=7,
         foreground="box",
         recalibrate=False,
-        score="validity_and_mask",
+        score="validity",
         iterations=2,
         instance_iterations=1,
         max_side=333,
     )
     config = build_detection_crf(options, SOURCES).config
     assert (config.min_score, config.max_overlap, config.max_detections) == (0.4, 0.6, 7)
-    assert (config.foreground, config.score, config.max_side) == ("box", "validity_and_mask", 333)
+    assert (config.foreground, config.score, config.max_side) == ("box", "validity", 333)
     assert (config.crf.iterations, config.crf.instance_iterations) == (2, 1)
     assert not config.crf.recalibrate
-    # A detection that just passes is as likely right as wrong.
     assert config.crf.potentials is not None
-    assert config.crf.potentials.neutral_score == 0.4
+    assert config.crf.potentials.neutral_score == 0.45
     without = build_detection_crf(DetectionCrfOptions(potentials=False), SOURCES)
     assert without.network.potentials is None
 

@@ -23,7 +23,7 @@ from vostrack.proposers.detection_crf import (
 from vostrack.proposers.detections import Detections
 from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ImageProposer
-from vostrack.protocols import InstanceProposer
+from vostrack.protocols import InstanceProposer, ObjectFollower
 
 Frame = NDArray[np.uint8]
 
@@ -161,6 +161,23 @@ def test_boxes_of_the_previous_frame() -> None:
     assert len(DetectionCrfProposer(previous).propose(frame, foreground)) == 2
 
 
+def test_objects_that_are_followed_divide_a_component() -> None:
+    frame, ids = _scene()
+    # The foreground joins the first two objects.
+    joined = (ids > 0) | (np.arange(96) < 50) & (ids.any(1) & (np.arange(64) > 22))[:, None]
+    foreground = np.where(joined, 0.99, 0.1).astype(np.float32)
+    proposer = DetectionCrfProposer()
+    assert len(proposer.propose(frame, foreground)) == 2
+    assert isinstance(proposer, ObjectFollower)
+    proposer.follow(np.where(ids == 3, 0, ids).astype(np.uint8))
+    proposals = proposer.propose(frame, foreground)
+    # Two objects by their boxes of the frame before, the third by its component.
+    for index in (1, 2, 3):
+        assert max(_overlap(mask, ids == index) for mask in proposals.masks) > 0.7
+    proposer.follow(np.zeros((64, 96), np.uint8))
+    assert len(proposer.propose(frame, foreground)) == 2
+
+
 @pytest.mark.parametrize(
     ("boxes", "expected"),
     [
@@ -256,6 +273,59 @@ def test_network_trains_end_to_end() -> None:
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+
+
+def _instance_logits(frame: Frame, ids: NDArray[np.int64], negligible: float) -> Tensor:
+    """Of the scene and a weak fourth box of class 2 over the first object, which is of class 1."""
+    good = _detections()
+    weak = Detections.from_lists([[12, 14, 38, 50]], [0.1], [2])
+    config = DetectionCrfConfig(negligible=negligible, potentials=None)
+    logits = _semantic(ids, sharpness=6.0)(torch.zeros(1, 3, 64, 96))[0]
+    clean = torch.nn.functional.avg_pool2d(logits, 5, 1, 2)
+    image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
+    with torch.inference_mode():
+        output = DetectionCrf(3, config)(image, clean, good + weak, torch.zeros(4, 64, 96))
+    result: Tensor = output.instance_logits
+    return result
+
+
+def test_negligible_detections_stay_out_of_the_instance_crf() -> None:
+    frame, ids = _scene()
+    every, some = (_instance_logits(frame, ids, limit) for limit in (0.0, 0.1))
+    assert some.shape == every.shape == (4 + 1, 64, 96)
+    torch.testing.assert_close(some[:4].softmax(0), every[:4].softmax(0), atol=0.02, rtol=0)
+    assert torch.equal(some.argmax(0), every.argmax(0))
+    # Left as eq. 4 gave it: nothing was added to it.
+    assert some[4].max() < every[4].max()
+
+
+def test_the_background_always_takes_part() -> None:
+    whole = Detections.from_lists([[0, 0, 8, 6]], [0.9], [1])
+    logits = torch.tensor([0.0, 4.0])[:, None, None].expand(2, 6, 8)
+    first, second = (
+        DetectionCrf(2, DetectionCrfConfig(negligible=limit, potentials=None))(
+            torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(0)),
+            logits,
+            whole,
+            torch.zeros(1, 6, 8),
+        ).instance_logits
+        for limit in (0.0, 0.1)
+    )
+    assert first.softmax(0)[0].max() < 0.1
+    torch.testing.assert_close(first, second)
+
+
+def test_scores_weigh_in_how_sure_the_pixels_are() -> None:
+    frame, ids = _scene()
+    config = replace(STRONG, crf=replace(STRONG.crf, potentials=None))
+    proposals = _proposer(ids, config).propose_detections(frame, _detections())
+    output, used = _proposer(ids, config).analyse(frame, _detections())
+    winners = output.instance_logits.argmax(0)
+    probabilities = output.class_logits.softmax(0)
+    for index, (label, score) in enumerate(zip(used.labels, used.scores, strict=True)):
+        mask = winners == index + 1
+        expected = float(score) * float(probabilities[int(label)][mask].mean())
+        assert np.abs(proposals.scores - expected).min() < 1e-6
 
 
 def test_foreground_follows_the_object_not_the_box() -> None:

@@ -30,6 +30,7 @@ class DetectionCrfOptions:
         max_overlap: of two boxes of a class with a higher intersection over union, one goes.
         max_detections: most boxes used, the most confident first.
         foreground: the pixels of a detection: grabcut inside its box, or the whole box.
+        neutral_score: the detector's score at which a detection is as likely right as wrong.
         potentials: whether detections pull at the classes; off is the paper's first baseline.
         recalibrate: whether the CRF rescores the detections; off is its second baseline.
         score: an instance's score: its detection's validity, or that times the mean probability
@@ -46,6 +47,7 @@ class DetectionCrfOptions:
     max_overlap: float = _DEFAULT.max_overlap
     max_detections: int = _DEFAULT.max_detections
     foreground: Literal["grabcut", "box"] = _DEFAULT.foreground
+    neutral_score: float = DetectionPotentialConfig().neutral_score
     potentials: bool = True
     recalibrate: bool = True
     score: Literal["validity", "validity_and_mask"] = _DEFAULT.score
@@ -76,7 +78,11 @@ def build_detection_crf(
         crf=DetectionCrfConfig(
             iterations=options.iterations,
             instance_iterations=options.instance_iterations,
-            potentials=_potentials(options),
+            potentials=(
+                DetectionPotentialConfig(neutral_score=options.neutral_score)
+                if options.potentials
+                else None
+            ),
             recalibrate=options.recalibrate,
         ),
         min_score=options.min_score,
@@ -95,13 +101,6 @@ def build_detection_crf(
     if options.weights is not None:
         _load(proposer.network, options.weights)
     return proposer
-
-
-def _potentials(options: DetectionCrfOptions) -> DetectionPotentialConfig | None:
-    """Take the score at which detections are chosen for the one that is neutral."""
-    if not options.potentials:
-        return None
-    return DetectionPotentialConfig(neutral_score=min(max(options.min_score, 0.01), 0.99))
 
 
 def _load(network: DetectionCrf, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from vostrack.proposers.detection_crf.potentials import (
     DetectionPotentials,
 )
 from vostrack.proposers.detections import Detections
-from vostrack.refine.dense_crf import KernelConfig, MeanField, image_kernels
+from vostrack.refine.dense_crf import GaussianKernel, KernelConfig, MeanField, image_kernels
 
 __all__ = ["DetectionCrf", "DetectionCrfConfig", "DetectionCrfOutput"]
 
@@ -45,6 +46,8 @@ class DetectionCrfConfig:
         instance_spatial_weight: weight of the smoothness kernel in the instance CRF.
         instance_bilateral_weight: weight of the appearance kernel in the instance CRF.
         instance_iterations: mean-field steps of the instance CRF.
+        negligible: a detection whose share of every pixel stays below this takes no part in the
+            instance CRF, whose cost grows with the labels; in [0, 1).
     """
 
     kernels: KernelConfig = field(default_factory=lambda: KernelConfig(3.0, 49.0, 5.0))
@@ -57,6 +60,7 @@ class DetectionCrfConfig:
     instance_spatial_weight: float = 1.0
     instance_bilateral_weight: float = 1.0
     instance_iterations: int = 3
+    negligible: float = 0.1
 
 
 class DetectionCrfOutput(NamedTuple):
@@ -101,7 +105,12 @@ class DetectionCrf(nn.Module):
         )
 
     def forward(
-        self, image: Tensor, class_logits: Tensor, detections: Detections, foregrounds: Tensor
+        self,
+        image: Tensor,
+        class_logits: Tensor,
+        detections: Detections,
+        foregrounds: Tensor,
+        kernels: Sequence[GaussianKernel] | None = None,
     ) -> DetectionCrfOutput:
         """Infer classes and instances of one image.
 
@@ -110,6 +119,8 @@ class DetectionCrf(nn.Module):
             class_logits: (L, H, W).
             detections: D boxes in pixels of this image, labels in 1..L - 1.
             foregrounds: (D, H, W) bool, the rough segmentation F_d of each box.
+            kernels: ``image_kernels`` of this image and the configured widths, where several
+                networks share them; built when None.
 
         Returns:
             Logits of classes and instances; differentiable with respect to the class logits and
@@ -126,12 +137,19 @@ class DetectionCrf(nn.Module):
         # Half precision would lose what the exponentials of mean field amplify.
         with torch.autocast(image.device.type, enabled=False):
             precision = torch.promote_types(class_logits.dtype, torch.float32)
-            return self._infer(image, class_logits.to(precision), detections, foregrounds)
+            if kernels is None:
+                kernels = image_kernels(image, self.config.kernels)
+            logits = class_logits.to(precision)
+            return self._infer(image, logits, detections, foregrounds, kernels)
 
     def _infer(
-        self, image: Tensor, class_logits: Tensor, detections: Detections, foregrounds: Tensor
+        self,
+        image: Tensor,
+        class_logits: Tensor,
+        detections: Detections,
+        foregrounds: Tensor,
+        kernels: Sequence[GaussianKernel],
     ) -> DetectionCrfOutput:
-        kernels = image_kernels(image, self.config.kernels)
         labels = torch.from_numpy(np.ascontiguousarray(detections.labels)).to(image.device)
         scores = torch.from_numpy(np.ascontiguousarray(detections.scores)).to(image)
         term = None
@@ -149,5 +167,13 @@ class DetectionCrf(nn.Module):
             labels,
             self.config.background,
         )
-        instances = self.instance_crf(unary.log(), kernels).logits
-        return DetectionCrfOutput(refined, validity, instances)
+        return DetectionCrfOutput(refined, validity, self._instances(unary, kernels))
+
+    def _instances(self, unary: Tensor, kernels: Sequence[GaussianKernel]) -> Tensor:
+        """Run the instance CRF (D + 1, H, W) on the background and the labels that matter."""
+        logits = unary.log()
+        shares = unary.detach().flatten(1).amax(1)
+        shares[0] = 1
+        matter = torch.nonzero(shares >= self.config.negligible)[:, 0]
+        refined = self.instance_crf(logits[matter], kernels).logits
+        return logits.index_copy(0, matter, refined)

@@ -31,13 +31,12 @@ class DetectionPotentialConfig:
         pixel_weight: start value of the classes' weights in the update of the pixels.
         latent_weight: the same for the update of the latent variables; unused by "equation".
         neutral_score: the detector score, in (0, 1), of a detection as likely right as wrong:
-            the pixels are pushed away from the class of a detection that starts below it. The
-            threshold that detections are chosen by is such a score; unused by "released", whose
-            threshold was its own neutral 0.5 or more.
+            the pixels are pushed away from the class of a detection that starts below it. It
+            belongs to the detector; unused by "released", whose neutral score is 0.5.
     """
 
     convention: Convention = "per_pixel"
-    pixel_weight: float = 1.0
+    pixel_weight: float = 3.0
     latent_weight: float = 1.0
     neutral_score: float = 0.3
 

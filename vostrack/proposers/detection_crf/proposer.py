@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
+from vostrack.proposers.detection_crf.detectors import PreviousObjects
 from vostrack.proposers.detection_crf.foreground import grabcut_foregrounds
 from vostrack.proposers.detection_crf.instances import box_masks
 from vostrack.proposers.detection_crf.network import (
@@ -54,11 +55,11 @@ class ProposerConfig:
     """
 
     crf: DetectionCrfConfig = field(default_factory=DetectionCrfConfig)
-    min_score: float = 0.3
+    min_score: float = 0.1
     max_overlap: float = 0.3
     max_detections: int = 50
     foreground: Literal["grabcut", "box"] = "grabcut"
-    score: Literal["validity", "validity_and_mask"] = "validity"
+    score: Literal["validity", "validity_and_mask"] = "validity_and_mask"
     min_pixels: int = 10
     max_side: int = 1000
 
@@ -83,9 +84,12 @@ class DetectionCrfProposer:
     without: the classes are background and foreground, from the foreground probability that the
     caller gives, and every detection counts as foreground.
 
+    In a tracker it also is an ``ObjectFollower``: without a detector and without a semantic scorer
+    the boxes of the objects in the previous frame are detections of the next one.
+
     Args:
-        detector: finds boxes in a frame; with None, ``propose`` takes the boxes of the connected
-            components of the foreground (class-agnostic only).
+        detector: finds boxes in a frame; with None, ``propose`` takes the boxes of the objects that
+            it follows and of the connected components of the foreground (class-agnostic only).
         semantic: class scores of an image, background first; None for class-agnostic proposals.
         config: settings.
         classes: L of the semantic scorer.
@@ -107,8 +111,17 @@ class DetectionCrfProposer:
         self.table = table
         self.config = ProposerConfig() if config is None else config
         self.device = torch.device(device)
+        self._previous = PreviousObjects()
         network = DetectionCrf(2 if semantic is None else classes, self.config.crf)
         self.network = network.eval().to(self.device)
+
+    def follow(self, labels: UInt8Array) -> None:
+        """Take the objects of the previous frame.
+
+        Args:
+            labels: (H, W) uint8; 0 background, 255 void, all others objects.
+        """
+        self._previous.commit(labels)
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Detect boxes, then segment an instance for each.
@@ -126,7 +139,7 @@ class DetectionCrfProposer:
         if self.detector is not None:
             detections = self.detector(frame)
         elif self.semantic is None and foreground is not None:
-            detections = _component_boxes(frame, foreground)
+            detections = self._own_boxes(frame, foreground)
         else:
             raise InputError(
                 "detection-crf: expected a semantic network (--semantic NAME), whose classes the "
@@ -219,6 +232,13 @@ class DetectionCrfProposer:
         image = torch.from_numpy(work).to(self.device).permute(2, 0, 1).float() / 255
         logits = self._class_logits(image, foreground, scale)
         return self._infer(work, image, logits, scaled), boxes
+
+    def _own_boxes(self, frame: UInt8Array, foreground: FloatArray) -> Detections:
+        """The objects of the previous frame, then the components, which never outrank them."""
+        known, found = self._previous(frame), _component_boxes(frame, foreground)
+        if len(known):
+            found = replace(found, scores=found.scores.clip(max=self._previous.score))
+        return known + found
 
     def _network_labels(self, detections: Detections) -> NDArray[np.int64]:
         """The classes as the network numbers them: without a semantic scorer all are foreground."""
