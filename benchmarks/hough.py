@@ -192,7 +192,10 @@ def videos(pairs: list[str], every: int, network: HeadLocalizer) -> Iterator[Pic
     """Yield every so-manieth frame of each pair FRAMES=LABELS of folders, twice."""
     for pair in pairs:
         frames, labels = (Path(part) for part in pair.split("="))
-        for path in sorted(labels.glob("*.png"))[::every]:
+        paths = sorted(labels.glob("*.png"))[::every]
+        if not paths:
+            raise InputError(f"videos: expected label maps (.png) in {labels}, got none")
+        for path in paths:
             frame = read_image(frames / f"{path.stem}.jpg")
             yield from both_foregrounds("videos", frame, read_label_map(path), network)
 

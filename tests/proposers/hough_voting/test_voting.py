@@ -177,7 +177,7 @@ def test_strays_are_adopted_or_dropped() -> None:
     boxes[0, 2, 5:8, 6] = (boxes[0, 0, 5:8, 6] + boxes[0, 2, 5:8, 6]) / 2 - 4
     boxes[0, :, 10, 6] = [0, 0, 8, 8]
     mask = probabilities[1] > 0
-    config = VotingConfig(by_support=False, regroup=False)
+    config = VotingConfig(overlap=0.5, by_support=False, regroup=False)
     votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, config)
     assert votes.cells(0, (20, 30)).sum() == 69
     assert (votes.owners < 0).sum() == 1

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.proposers.hough_voting.suppression import Clusters, suppress
+from vostrack.proposers.hough_voting.suppression import Clusters, most_overlapping, suppress
 
 __all__ = ["ClassVotes", "VotingConfig", "accumulate", "cast_votes", "find_instances", "top_masks"]
 
@@ -220,14 +220,9 @@ def _adopt(boxes: FloatArray, owners: IntArray, modes: FloatArray, least: float)
     stray = np.flatnonzero(owners < 0)
     if not len(stray) or not len(modes):
         return owners
-    low = np.maximum(boxes[stray, None, :2], modes[None, :, :2])
-    high = np.minimum(boxes[stray, None, 2:], modes[None, :, 2:])
-    common = (high - low).clip(min=0).prod(axis=2)
-    area, other = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes[stray], modes))
-    overlap = common / np.maximum(area[:, None] + other - common, 1e-9)
-    best = overlap.argmax(axis=1)
+    best, most = most_overlapping(boxes[stray], modes)
     adopted = owners.copy()
-    adopted[stray] = np.where(overlap.max(axis=1) > least, best, -1)
+    adopted[stray] = np.where(most > least, best, -1)
     return adopted
 
 
@@ -276,6 +271,10 @@ def _suppress_regions(
     cast: list[ClassVotes], shape: tuple[int, int], limit: float
 ) -> list[_Hypothesis]:
     """Keep the best of each set of instances of one class that lie on one another."""
+    if len(cast) == 1:
+        # The clusters of one mask have no cell in common.
+        cells = np.zeros((0, 0), dtype=np.bool_)
+        return [_Hypothesis(cast[0], k, cells) for k in range(len(cast[0].modes))]
     found = [
         _Hypothesis(votes, cluster, votes.cells(cluster, shape))
         for votes in cast
@@ -285,7 +284,8 @@ def _suppress_regions(
     kept: list[_Hypothesis] = []
     for one in found:
         area = int(one.mask.sum())
-        if all(int((one.mask & other.mask).sum()) <= limit * area for other in kept):
+        rivals = (other for other in kept if other.votes is not one.votes)
+        if all(int((one.mask & other.mask).sum()) <= limit * area for other in rivals):
             kept.append(one)
     return kept
 
