@@ -2,7 +2,10 @@
 
 The boxes are those of twenty instances, every vote off by a normal error of 8 or 15 % of its
 instance's size, which leaves from fifty to several hundred clusters. The vectorised loop over the
-kept boxes (what runs without numba) is timed beside the compiled one; both must agree first.
+kept boxes (what runs without numba) is timed beside the compiled one, and so is the whole voting of
+one class: modes in the order of their support, suppression, clusters, confidence and region
+suppression. The plain Python reference is timed once, on ten thousand votes. All of them must agree
+first. One thread.
 
     python benchmarks/voting.py [--json FILE] [--plot FILE.svg]
 """
@@ -11,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 from record import environment, spread, time_alternately, write_record
 
-from vostrack.proposers.hough_voting import suppression
+from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import suppress
+from vostrack.proposers.hough_voting.voting import VotingConfig, find_instances
 
 SIZES = (10_000, 50_000, 400_000)
 ERRORS = (0.08, 0.15)
 INSTANCES = 20
 OVERLAP = 0.5
 REPEATS = 7
+# The plain Python loop over more votes would take minutes.
+LOOP_LIMIT = 10_000
 
 
 def draw_votes(
@@ -57,15 +65,42 @@ def measure(count: int, error: float) -> dict[str, Any]:
     boxes, scores = draw_votes(count, error)
     clusters = suppress(boxes, scores, OVERLAP)
     np.testing.assert_array_equal(clusters.owners, without_numba(boxes, scores))
+    probabilities, grid = on_a_grid(boxes, scores)
+    config = VotingConfig(top=1, floor=0.0, overlap=OVERLAP)
     times = time_alternately(
         {
             "numba": lambda: suppress(boxes, scores, OVERLAP),
             "numpy": lambda: without_numba(boxes, scores),
+            "voting": lambda: find_instances(probabilities, grid, config),
         },
         repeats=REPEATS,
     )
     result: dict[str, Any] = {"votes": count, "error": error, "clusters": len(clusters)}
-    return result | {name: spread(values) for name, values in times.items()}
+    result |= {name: spread(values) for name, values in times.items()}
+    result["numpy_over_numba"] = _ratio(times["numpy"], times["numba"])
+    if count <= LOOP_LIMIT:
+        begin = time.perf_counter()
+        kept, owners = reference.suppress(boxes, scores, OVERLAP)
+        seconds = time.perf_counter() - begin
+        np.testing.assert_array_equal(clusters.owners, owners)
+        np.testing.assert_array_equal(clusters.kept, kept)
+        result["reference_ms"] = round(1000 * seconds, 1)
+        result["reference_over_numba"] = _ratio([seconds], times["numba"])
+    return result
+
+
+def on_a_grid(
+    boxes: NDArray[np.float64], scores: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Lay the votes on a grid: probabilities (2, h, w) of one class, and boxes (1, 4, h, w)."""
+    width = 100
+    positive = (1 + scores.reshape(-1, width)) / 2
+    grid = boxes.T.reshape(1, 4, -1, width)
+    return np.stack([1 - positive, positive]), np.ascontiguousarray(grid, dtype=np.float32)
+
+
+def _ratio(slow: list[float], fast: list[float]) -> float:
+    return round(statistics.median(slow) / statistics.median(fast), 1)
 
 
 def plot(cases: list[dict[str, Any]], path: Path) -> None:
@@ -86,7 +121,7 @@ def plot(cases: list[dict[str, Any]], path: Path) -> None:
     for votes in SIZES:
         x = place(votes, lowest).split(",")[0]
         lines.append(f'<text x="{x}" y="{top + height + 16}" text-anchor="middle">{votes:,}</text>')
-    for name, colour in (("numba", "#1667c7"), ("numpy", "#c75016")):
+    for name, colour in (("numba", "#1667c7"), ("numpy", "#c75016"), ("voting", "#2a8a3a")):
         for error, dash in zip(ERRORS, ("none", "5 4"), strict=True):
             points = " ".join(
                 place(case["votes"], max(case[name]["median_ms"], lowest))
@@ -97,12 +132,15 @@ def plot(cases: list[dict[str, Any]], path: Path) -> None:
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" '
                 f'stroke-dasharray="{dash}"><title>{name}, error {error}</title></polyline>'
             )
-    legend = "blue: numba, orange: numpy; solid: error 0.08, dashed: 0.15; x: votes"
+    legend = "blue: suppression with numba, orange: without; green: whole voting of a class"
+    lines.append(
+        f'<text x="{left}" y="{top + height + 50}">error 0.08, dashed 0.15; x: votes</text>'
+    )
     lines.append(f'<text x="{left}" y="{top + height + 36}">{legend}</text>')
     body = "\n".join(lines)
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 20}" '
-        f'height="{top + height + 50}" font-family="sans-serif" font-size="11">\n{body}\n</svg>\n',
+        f'height="{top + height + 62}" font-family="sans-serif" font-size="11">\n{body}\n</svg>\n',
         encoding="utf-8",
     )
 

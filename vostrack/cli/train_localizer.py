@@ -115,7 +115,8 @@ class TrainLocalizerCommand:
         channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            head = LocalizerHead(LocalizerConfig((channels[8], channels[16]))).to(device)
+            config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
+            head = LocalizerHead(config).to(device)
         loop = LoopConfig(
             self.steps, weight_decay=1e-4, warmup=50, seed=self.seed, tensorboard=self.tensorboard
         )

@@ -35,6 +35,9 @@ __all__ = [
 
 _CONFIG_KEY = "vostrack.localizer"
 _COMPONENT_FROM = 0.5
+# Components are no smaller than a cell; boxes at most this much smaller or larger (logarithm).
+_SMALLEST = 0.08
+_LOG_RATIOS = (-4.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,21 @@ class LocalizerConfig:
 
     Attributes:
         channels: of the backbone's features at strides 8 and 16.
-        width: channels inside.
-        dilations: of the 3x3 convolutions, one after the other; together they see most of an
-            object.
+        width: channels inside at stride 8.
+        dilations: of the 3x3 convolutions at stride 8, one after the other.
+        deep_width: channels inside at stride 16.
+        deep_dilations: of the 3x3 convolutions at stride 16, which come first; together they see
+            the whole of most objects.
+        longest: larger pictures are scaled down to this longer side, the size of the pictures that
+            the head was trained on.
     """
 
     channels: tuple[int, int] = (128, 256)
     width: int = 48
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 4)
+    dilations: tuple[int, ...] = (1, 2)
+    deep_width: int = 96
+    deep_dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
+    longest: int = 320
 
 
 class LocalizerHead(nn.Module):
@@ -65,10 +75,15 @@ class LocalizerHead(nn.Module):
     def __init__(self, config: LocalizerConfig | None = None) -> None:
         super().__init__()
         self.config = config or LocalizerConfig()
-        width = self.config.width
+        width, deep = self.config.width, self.config.deep_width
         self.fine = nn.Conv2d(self.config.channels[0], width, 1)
-        self.coarse = nn.Conv2d(self.config.channels[1], width, 1)
+        self.coarse = nn.Conv2d(self.config.channels[1], deep, 1)
         self.given = nn.Conv2d(5, width, 3, padding=1)
+        self.down = nn.Conv2d(width, deep, 3, stride=2, padding=1)
+        self.deep_layers = nn.ModuleList(
+            nn.Conv2d(deep, deep, 3, padding=d, dilation=d) for d in self.config.deep_dilations
+        )
+        self.up = nn.Conv2d(deep, width, 1)
         self.layers = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in self.config.dilations
         )
@@ -94,15 +109,26 @@ class LocalizerHead(nn.Module):
             (B, 4, h, w) float32: offset x, y from the cell's centre to that of the box, its width
             and height, in the unit of ``components``.
         """
-        deep = F.interpolate(
-            self.coarse(coarse), size=fine.shape[-2:], mode="bilinear", align_corners=False
-        )
-        given = self.given(torch.cat([mask[:, None] - 0.5, components], dim=1))
-        x = F.relu(self.fine(fine) + deep + given)
+        offset, size = components[:, :2], components[:, 2:].clamp(min=_SMALLEST)
+        # Where a cell lies in its component, whatever the component's size.
+        place = torch.cat([(offset / size).clamp(-1, 1), size.log()], dim=1)
+        given = self.given(torch.cat([mask[:, None] - 0.5, place], dim=1))
+        x = F.relu(self.fine(fine) + given)
+        deep = F.relu(self.down(x) + self.coarse(coarse))
+        for layer in self.deep_layers:
+            deep = deep + F.relu(layer(deep))
+        deep = F.interpolate(deep, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        x = F.relu(x + self.up(deep))
         for layer in self.layers:
             x = x + F.relu(layer(x))
-        difference: Tensor = self.regress(x)
-        return components + difference.float()
+        difference = self.regress(x).float()
+        return torch.cat(
+            [
+                offset + size * difference[:, :2],
+                size * difference[:, 2:].clamp(*_LOG_RATIOS).exp(),
+            ],
+            dim=1,
+        )
 
 
 def component_boxes(mask: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -168,7 +194,14 @@ def load_localizer(path: Path) -> LocalizerHead:
         )
     values = json.loads(text)
     first, second = values["channels"]
-    config = LocalizerConfig((first, second), values["width"], tuple(values["dilations"]))
+    config = LocalizerConfig(
+        (first, second),
+        values["width"],
+        tuple(values["dilations"]),
+        values["deep_width"],
+        tuple(values["deep_dilations"]),
+        values["longest"],
+    )
     head = LocalizerHead(config)
     head.load_state_dict({k: v.float() for k, v in state.items()})
     return head.eval()

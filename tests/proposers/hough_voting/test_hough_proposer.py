@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,73 @@ def test_component_boxes_are_those_of_the_components() -> None:
     assert boxes[:, 4, 6].tolist() == [40, 32, 64, 40]
     assert boxes[:, 0, 0].tolist() == [8, 8, 24, 24]  # nearest
     assert component_boxes(mask * 0, 8)[:, 3, 3].tolist() == [0, 0, 64, 48]
+
+
+class HalfBoxes(LocalizerHead):
+    """Sees half of each component: the left half of its box, to ``share`` of its width."""
+
+    def __init__(self, share: float, longest: int = 320) -> None:
+        super().__init__(LocalizerConfig(width=4, dilations=(), deep_width=4, longest=longest))
+        self.share = share
+        self.grids: list[tuple[int, ...]] = []
+
+    def forward(self, fine: Tensor, coarse: Tensor, mask: Tensor, components: Tensor) -> Tensor:
+        self.grids.append(tuple(mask.shape[1:]))
+        x, y, width, height = components.unbind(1)
+        cut = width * self.share
+        return torch.stack([x - (width - cut) / 2, y, cut, height], dim=1)
+
+
+def test_a_box_that_agrees_with_the_component_becomes_the_components() -> None:
+    _, ids = scene()
+    mask = (ids > 0).astype(np.float32).reshape(10, 8, 15, 8).mean((1, 3))[None]
+    image = torch.zeros(1, 3, 80, 120)
+    network = head_localizer()._network
+    agreeing = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.7).boxes(image, mask)
+    np.testing.assert_allclose(agreeing[0], component_boxes(mask[0], 8))
+    other = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.8).boxes(image, mask)
+    assert other[0, :, 4, 4].tolist() == [8, 16, 50, 64]
+    with pytest.raises(InputError, match="agreement"):
+        HeadLocalizer(network, None, agreement=1.5)
+
+
+def test_a_head_sees_pictures_no_larger_than_those_it_was_trained_on() -> None:
+    _, ids = scene()
+    mask = (ids > 0).astype(np.float32).reshape(10, 8, 15, 8).mean((1, 3))
+    large = np.kron(mask, np.ones((4, 4), np.float32))[None]
+    head = HalfBoxes(0.5, longest=240)
+    localizer = HeadLocalizer(head_localizer()._network, head)
+    boxes = localizer.boxes(torch.zeros(1, 3, 320, 480), large)
+    assert head.grids == [(20, 30)]
+    assert boxes.shape == (1, 4, 40, 60)
+    # The pair of squares spans 32..256 by 64..256 now; its left half is what the head sees.
+    np.testing.assert_allclose(boxes[0, :, 20, 20], [32, 64, 144, 256], atol=1e-3)
+
+
+def test_a_head_corrects_components_in_their_own_size() -> None:
+    head = LocalizerHead(LocalizerConfig((8, 16), 4, (1,), 4, (1, 2)))
+    assert head.regress.bias is not None
+    head.regress.bias.data = torch.tensor([0.25, 0, math.log(0.5), 9.0])
+    components = torch.tensor([0.1, -0.2, 0.8, 2.0])[None, :, None, None].repeat(1, 1, 5, 7)
+    components[..., 6] *= 2
+    with torch.no_grad():
+        found = head(
+            torch.rand(1, 8, 5, 7), torch.rand(1, 16, 3, 4), torch.rand(1, 5, 7), components
+        )
+    # A quarter of the width to the right, half as wide, at most e squared as high.
+    expected = torch.tensor([0.1 + 0.25 * 0.8, -0.2, 0.4, 2.0 * math.exp(2)])
+    torch.testing.assert_close(found[0, :, 2, 2], expected)
+    torch.testing.assert_close(found[0, :, 2, 6], 2 * expected)
+
+
+def test_what_a_head_sees_of_a_component_does_not_depend_on_its_scale() -> None:
+    head = LocalizerHead(LocalizerConfig((8, 16), 4, (1,), 4, (1, 2)))
+    nn.init.normal_(head.regress.weight)
+    head.given.weight.data[:, 3:] = 0  # the size itself, which it may see
+    features = torch.rand(1, 8, 4, 4), torch.rand(1, 16, 2, 2), torch.rand(1, 4, 4)
+    components = torch.rand(1, 4, 4, 4) + 0.1
+    with torch.no_grad():
+        torch.testing.assert_close(head(*features, 3 * components), 3 * head(*features, components))
 
 
 def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:

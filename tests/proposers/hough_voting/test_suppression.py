@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vostrack.errors import InputError
 from vostrack.proposers.hough_voting import reference, suppression
-from vostrack.proposers.hough_voting.suppression import suppress
+from vostrack.proposers.hough_voting.suppression import most_overlapping, suppress
 
 Votes = tuple[NDArray[np.float64], NDArray[np.float32]]
 
@@ -104,3 +104,25 @@ def test_what_cannot_be_suppressed_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=said):
         suppress(boxes, scores, overlap)
+
+
+def test_the_mode_that_a_box_overlaps_most_is_torchvisions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    from torchvision.ops import box_iou
+
+    boxes, _ = draw_votes(5, 200, 6)
+    modes = boxes[::9]
+    # Empty boxes overlap nothing; torchvision divides nought by nought there.
+    expected = box_iou(torch.from_numpy(boxes), torch.from_numpy(modes)).nan_to_num().numpy()
+    find = importlib.util.find_spec
+    for numba in (True, False):
+        monkeypatch.setattr(
+            suppression,
+            "find_spec",
+            lambda name, numba=numba: find(name) if numba else None,
+        )
+        best, most = most_overlapping(boxes, modes)
+        np.testing.assert_array_equal(best, expected.argmax(axis=1))
+        np.testing.assert_allclose(most, expected.max(axis=1), atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.targets import instance_boxes
 from vostrack.proposers.hough_voting.voting import (
     VotingConfig,
+    _support,
     accumulate,
     cast_votes,
     find_instances,
@@ -94,6 +96,42 @@ def test_touching_objects_come_apart_and_confidence_is_the_mean_score() -> None:
     np.testing.assert_array_equal(owners >= 0, probabilities[1] > 0)
 
 
+def test_an_instance_grows_from_the_box_that_most_of_its_cells_vote_for() -> None:
+    probabilities, boxes = two_squares()
+    # The surest cell of the left square votes for both squares as one.
+    probabilities[1, 4, 5] = 0.95
+    boxes[0, :, 4, 5] = np.array([5, 4, 19, 14]) * 8
+    config = VotingConfig(top=1, overlap=0.4, regroup=False)
+    for by_support, first in ((True, [40, 32, 96, 112]), (False, [40, 32, 152, 112])):
+        (cast,), found = find_instances(
+            probabilities, boxes, replace(config, by_support=by_support)
+        )
+        assert first in cast.boxes[cast.modes].tolist()
+        assert len(found) == 2
+    far = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [400, 400, 410, 410]], np.float32)
+    np.testing.assert_array_equal(_support(far, np.array([1, 2, 4], np.float32)), [3, 3, 4])
+
+
+def test_clusters_with_like_means_become_one_and_cells_go_to_the_nearest_mean() -> None:
+    scores = np.ones((1, 20), np.float32)
+    boxes = np.zeros((4, 1, 20), np.float32)
+    # Two votes for one object, too far apart to suppress one another, and all between them.
+    boxes[0, 0, :16] = np.linspace(0, 60, 16)
+    boxes[2] = boxes[0] + 100
+    boxes[3] = 100
+    boxes[:, 0, 16:] = np.array([300, 0, 400, 100])[:, None]
+    mask = np.ones((1, 20), np.bool_)
+    config = VotingConfig(overlap=0.5, min_cells=1, by_support=False, adopt=1.0)
+    apart = cast_votes(scores, boxes, mask, 1, 1, replace(config, regroup=False))
+    assert np.bincount(apart.owners).tolist() == [9, 7, 4]
+    joined = cast_votes(scores, boxes, mask, 1, 1, config)
+    # Means 16 and 48 overlap by 68 / 132: more than a half.
+    assert np.bincount(joined.owners).tolist() == [16, 4]
+    near = cast_votes(scores, boxes, mask, 1, 1, replace(config, overlap=0.55))
+    distance = np.abs(boxes[0, 0, :16, None] - np.array([12.0, 46.0]))
+    assert (near.owners[:16] == near.owners[0]).tolist() == (distance.argmin(1) == 0).tolist()
+
+
 def test_flips_commute() -> None:
     rng = np.random.default_rng(0)
     probabilities, boxes = two_squares()
@@ -119,6 +157,8 @@ def test_top_masks_hold_the_cells_where_the_class_is_among_the_best() -> None:
             for n in (1, 2):
                 assert masks[n - 1, row, column] == (2 in ranking[:n] and enough)
     assert len(top_masks(probabilities[:2], 1, 2, 0.05)) == 1
+    weak = np.array([0.9, 0.04, 0.06], np.float32)[:, None, None]
+    assert [top_masks(weak, k, 2, 0.05)[1].item() for k in (1, 2)] == [False, True]
 
 
 def test_a_second_best_class_is_found_by_the_second_mask_only() -> None:
@@ -137,10 +177,11 @@ def test_strays_are_adopted_or_dropped() -> None:
     boxes[0, 2, 5:8, 6] = (boxes[0, 0, 5:8, 6] + boxes[0, 2, 5:8, 6]) / 2 - 4
     boxes[0, :, 10, 6] = [0, 0, 8, 8]
     mask = probabilities[1] > 0
-    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, VotingConfig())
+    config = VotingConfig(overlap=0.5, by_support=False, regroup=False)
+    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, config)
     assert votes.cells(0, (20, 30)).sum() == 69
     assert (votes.owners < 0).sum() == 1
-    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, VotingConfig(adopt=1.0))
+    votes = cast_votes(probabilities[1], boxes[0], mask, 1, 1, replace(config, adopt=1.0))
     assert votes.cells(0, (20, 30)).sum() == 66
 
 

@@ -86,7 +86,7 @@ class HeadRecipe:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         ids = self.pool.ids[index].long()
         present = [int(k) for k in np.unique(ids.numpy()) if k not in (0, VOID)]
-        if len(present) > 1 and rng.random() < 0.3:
+        if len(present) > 1 and rng.random() < 0.5:
             present = list(rng.permutation(present)[: rng.integers(1, len(present))])
         valid = torch.isin(ids, torch.tensor(present, dtype=torch.long))
         mask = disturb_mask(valid.numpy().astype(np.float32), rng)

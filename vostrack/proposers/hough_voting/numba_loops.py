@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["suppress_sorted"]
+__all__ = ["most_overlapping", "suppress_sorted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -52,3 +52,26 @@ def suppress_sorted(
             picked[found, 4] = area
             found += 1
     return kept[:found].copy(), owners
+
+
+@_jit
+def most_overlapping(
+    boxes: NDArray[np.float64], modes: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find for each box (P, 4) the mode (K, 4) that it overlaps most, and how much."""
+    best = np.zeros(boxes.shape[0], dtype=np.int64)
+    most = np.zeros(boxes.shape[0], dtype=np.float64)
+    areas = (modes[:, 2] - modes[:, 0]) * (modes[:, 3] - modes[:, 1])
+    for i in range(boxes.shape[0]):
+        x0, y0, x1, y1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+        area = (x1 - x0) * (y1 - y0)
+        for k in range(modes.shape[0]):
+            width = min(x1, modes[k, 2]) - max(x0, modes[k, 0])
+            height = min(y1, modes[k, 3]) - max(y0, modes[k, 1])
+            if width > 0 and height > 0:
+                common = width * height
+                overlap = common / (area + areas[k] - common)
+                if overlap > most[i]:
+                    most[i] = overlap
+                    best[i] = k
+    return best, most

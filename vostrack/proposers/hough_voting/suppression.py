@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vostrack.errors import InputError
 
-__all__ = ["Clusters", "suppress", "suppress_sorted_numpy"]
+__all__ = ["Clusters", "most_overlapping", "suppress", "suppress_sorted_numpy"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -90,3 +90,41 @@ def suppress_sorted_numpy(boxes: FloatArray, overlap: float) -> tuple[IntArray, 
         kept.append(int(best))
         waiting = waiting[~taken]
     return np.array(kept, dtype=np.int64), owners
+
+
+def most_overlapping(
+    boxes: NDArray[np.floating], modes: NDArray[np.floating]
+) -> tuple[IntArray, FloatArray]:
+    """Find for each box the mode that it overlaps most. Uses numba where it is installed.
+
+    Args:
+        boxes: (P, 4) x0, y0, x1, y1, no side negative.
+        modes: (K, 4) the same, K of at least 1.
+
+    Returns:
+        (P,) the mode, the first of equals, and (P,) its intersection over union with the box.
+    """
+    boxes64 = np.ascontiguousarray(boxes, dtype=np.float64)
+    modes64 = np.ascontiguousarray(modes, dtype=np.float64)
+    if find_spec("numba") is None:
+        return _most_overlapping_numpy(boxes64, modes64)
+    from vostrack.proposers.hough_voting.numba_loops import most_overlapping as compiled
+
+    return compiled(boxes64, modes64)
+
+
+def _most_overlapping_numpy(boxes: FloatArray, modes: FloatArray) -> tuple[IntArray, FloatArray]:
+    x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
+    areas = (x1 - x0) * (y1 - y0)
+    best = np.zeros(len(boxes), dtype=np.int64)
+    most = np.zeros(len(boxes))
+    # One mode at a time: a table of all boxes and modes would not fit the cache.
+    for index, mode in enumerate(modes):
+        width = np.minimum(x1, mode[2]) - np.maximum(x0, mode[0])
+        height = np.minimum(y1, mode[3]) - np.maximum(y0, mode[1])
+        common = np.maximum(width, 0) * np.maximum(height, 0)
+        area = (mode[2] - mode[0]) * (mode[3] - mode[1])
+        overlap = common / np.maximum(areas + area - common, 1e-9)
+        better = overlap > most
+        best[better], most[better] = index, overlap[better]
+    return best, most

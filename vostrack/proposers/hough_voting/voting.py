@@ -12,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.proposers.hough_voting.suppression import suppress
+from vostrack.proposers.hough_voting.suppression import Clusters, most_overlapping, suppress
 
 __all__ = ["ClassVotes", "VotingConfig", "accumulate", "cast_votes", "find_instances", "top_masks"]
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+# Centres are gathered in bins of this share of the middle box's side; at most so many a side.
+_BIN = 0.1
+_BINS = 512
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,22 @@ class VotingConfig:
         region_overlap: an instance is dropped when a better one of its class holds more than this
             share of its cells.
         max_instances: of an image, the most probable ones.
+        by_support: clusters grow first from the votes whose centres many others share; False: from
+            those with the highest score, as in the paper.
+        regroup: clusters whose mean boxes overlap by more than ``overlap`` become one, and every
+            cell goes to the mean box that its own overlaps most, if by as much; False leaves the
+            clusters as the suppression makes them, as in the paper.
     """
 
     top: int = 2
     floor: float = 0.05
-    overlap: float = 0.5
+    overlap: float = 0.35
     adopt: float = 0.2
     min_cells: int = 6
     region_overlap: float = 0.3
     max_instances: int = 100
+    by_support: bool = True
+    regroup: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -148,18 +160,59 @@ def cast_votes(
     rows, columns = np.nonzero(mask)
     own = np.ascontiguousarray(boxes[:, rows, columns].T, dtype=np.float32)
     weights = scores[rows, columns].astype(np.float32)
-    clusters = suppress(own, weights, config.overlap)
+    order = weights * _support(own, weights) if config.by_support else weights
+    clusters = suppress(own, order, config.overlap)
+    centres = own[clusters.kept]
+    if config.regroup:
+        clusters, centres = _regroup(own, weights, clusters, config.overlap)
     sizes = np.bincount(clusters.owners, minlength=len(clusters))
     large = np.flatnonzero(sizes >= config.min_cells)
     place = np.full(len(clusters) + 1, -1, dtype=np.int64)
     place[large] = np.arange(len(large))
     owners = place[clusters.owners]
+    if config.regroup:
+        nearest = _adopt(own, np.full_like(owners, -1), centres[large], config.overlap)
+        owners = np.where(nearest >= 0, nearest, owners)
     modes = clusters.kept[large]
-    owners = _adopt(own, owners, own[modes], config.adopt)
+    owners = _adopt(own, owners, centres[large], config.adopt)
     sums = np.bincount(owners[owners >= 0], weights[owners >= 0], minlength=len(large))
     counts = np.bincount(owners[owners >= 0], minlength=len(large))
     means = (sums / np.maximum(counts, 1)).astype(np.float32)
     return ClassVotes(label, rank, rows, columns, own, weights, owners, means, modes)
+
+
+def _support(boxes: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return for each vote (P,) the sum of the scores that are cast near the centre of its box."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    bin_size = max(_BIN * float(np.median(np.sqrt(sides.prod(axis=1)))), 1.0)
+    middles = (boxes[:, :2] + boxes[:, 2:]) / (2 * bin_size)
+    places = np.floor(middles - middles.min(axis=0)).clip(max=_BINS - 1).astype(np.int64)
+    heap = np.zeros((_BINS + 2, _BINS + 2), np.float32)
+    np.add.at(heap, (places[:, 0] + 1, places[:, 1] + 1), weights)
+    return sum(
+        (heap[places[:, 0] + dx, places[:, 1] + dy] for dx in range(3) for dy in range(3)),
+        start=np.zeros(len(boxes), np.float32),
+    )
+
+
+def _regroup(
+    boxes: FloatArray, weights: FloatArray, clusters: Clusters, overlap: float
+) -> tuple[Clusters, FloatArray]:
+    """Join the clusters whose mean boxes overlap; return them and the mean box (K, 4) of each."""
+    means, masses = _mean_boxes(boxes, weights, clusters.owners, len(clusters))
+    again = suppress(means, masses, overlap)
+    joined = Clusters(clusters.kept[again.kept], again.owners[clusters.owners])
+    return joined, _mean_boxes(boxes, weights, joined.owners, len(joined))[0]
+
+
+def _mean_boxes(
+    boxes: FloatArray, weights: FloatArray, owners: IntArray, count: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the mean box (K, 4) of each cluster and the sum of its scores (K,)."""
+    masses = np.bincount(owners, weights, minlength=count)
+    sums = [np.bincount(owners, weights * boxes[:, k], minlength=count) for k in range(4)]
+    means = np.stack(sums, axis=1) / np.maximum(masses, 1e-9)[:, None]
+    return means.astype(np.float32), masses.astype(np.float32)
 
 
 def _adopt(boxes: FloatArray, owners: IntArray, modes: FloatArray, least: float) -> IntArray:
@@ -167,14 +220,9 @@ def _adopt(boxes: FloatArray, owners: IntArray, modes: FloatArray, least: float)
     stray = np.flatnonzero(owners < 0)
     if not len(stray) or not len(modes):
         return owners
-    low = np.maximum(boxes[stray, None, :2], modes[None, :, :2])
-    high = np.minimum(boxes[stray, None, 2:], modes[None, :, 2:])
-    common = (high - low).clip(min=0).prod(axis=2)
-    area, other = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes[stray], modes))
-    overlap = common / np.maximum(area[:, None] + other - common, 1e-9)
-    best = overlap.argmax(axis=1)
+    best, most = most_overlapping(boxes[stray], modes)
     adopted = owners.copy()
-    adopted[stray] = np.where(overlap.max(axis=1) > least, best, -1)
+    adopted[stray] = np.where(most > least, best, -1)
     return adopted
 
 
@@ -223,6 +271,10 @@ def _suppress_regions(
     cast: list[ClassVotes], shape: tuple[int, int], limit: float
 ) -> list[_Hypothesis]:
     """Keep the best of each set of instances of one class that lie on one another."""
+    if len(cast) == 1:
+        # The clusters of one mask have no cell in common.
+        cells = np.zeros((0, 0), dtype=np.bool_)
+        return [_Hypothesis(cast[0], k, cells) for k in range(len(cast[0].modes))]
     found = [
         _Hypothesis(votes, cluster, votes.cells(cluster, shape))
         for votes in cast
@@ -232,7 +284,8 @@ def _suppress_regions(
     kept: list[_Hypothesis] = []
     for one in found:
         area = int(one.mask.sum())
-        if all(int((one.mask & other.mask).sum()) <= limit * area for other in kept):
+        rivals = (other for other in kept if other.votes is not one.votes)
+        if all(int((one.mask & other.mask).sum()) <= limit * area for other in rivals):
             kept.append(one)
     return kept
 
