@@ -132,6 +132,19 @@ def test_clusters_with_like_means_become_one_and_cells_go_to_the_nearest_mean() 
     assert (near.owners[:16] == near.owners[0]).tolist() == (distance.argmin(1) == 0).tolist()
 
 
+def test_a_vote_that_a_cluster_took_first_goes_to_the_nearer_mean() -> None:
+    # The best vote lies at 0 and takes the one at 32, which is nearer to those at 58.
+    lefts = np.array([0] * 10 + [32] + [58] * 10, np.float32)
+    scores = np.where(lefts == 0, 1, 0.9).astype(np.float32)[None]
+    boxes = np.stack([lefts, 0 * lefts, lefts + 100, 0 * lefts + 100])[:, None]
+    mask = np.ones((1, 21), np.bool_)
+    config = VotingConfig(overlap=0.5, min_cells=1, by_support=False, adopt=1.0)
+    first = cast_votes(scores, boxes, mask, 1, 1, replace(config, regroup=False))
+    assert first.owners[10] == first.owners[0] != first.owners[11]
+    nearer = cast_votes(scores, boxes, mask, 1, 1, config)
+    assert nearer.owners[10] == nearer.owners[11] != nearer.owners[0]
+
+
 def test_flips_commute() -> None:
     rng = np.random.default_rng(0)
     probabilities, boxes = two_squares()
