@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["drop_strangers"]
+from vostrack.models.target_decoder import NOWHERE
 
-# Logit of what is dropped: a score of 0.00005.
-_NOWHERE = -10.0
+__all__ = ["drop_strangers"]
 
 
 def drop_strangers(logits: Tensor, before: Tensor, reaches: Sequence[int]) -> Tensor:
@@ -20,7 +19,7 @@ def drop_strangers(logits: Tensor, before: Tensor, reaches: Sequence[int]) -> Te
 
     A look-alike that comes into view, or that the object passes, shows up as a piece of its own; a
     part of the object that something cuts off lies where the object was. It is the rule of the
-    connected region filter (Cheng et al. 2017, section 3.4) without its choice of one region:
+    connected region filter (Cheng et al. 2017, section 4.2) without its choice of one region:
     objects come apart behind posts. Where no piece touches, the object has jumped: all are kept.
 
     Args:
@@ -46,4 +45,4 @@ def drop_strangers(logits: Tensor, before: Tensor, reaches: Sequence[int]) -> Te
             strange[:] = ~touching[pieces]
     if not dropped.any():
         return logits
-    return logits.masked_fill(torch.from_numpy(dropped).to(logits.device)[:, None], _NOWHERE)
+    return logits.masked_fill(torch.from_numpy(dropped).to(logits.device)[:, None], NOWHERE)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["MaskEncoder", "Regions", "TargetDecoder"]
+__all__ = ["NOWHERE", "MaskEncoder", "Regions", "TargetDecoder"]
 
-# Logit where an object is not looked for: a score of 0.00005.
-_NOWHERE = -10.0
+NOWHERE = -10.0
+"""Logit where an object is not looked for: a score of 0.00005."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class TargetDecoder(nn.Module):
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
         logits = self._draw(x, skips, covers)
         if regions is not None:
-            logits = regions.put(logits, whole, 8, _NOWHERE)
+            logits = regions.put(logits, whole, 8, NOWHERE)
         return logits, presence
 
     def _draw(self, x: Tensor, skips: Sequence[Tensor], covers: Sequence[Tensor]) -> Tensor:

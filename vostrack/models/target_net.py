@@ -37,7 +37,6 @@ from vostrack.models.target_decoder import MaskEncoder, Regions, TargetDecoder
 
 __all__ = [
     "Features",
-    "Regions",
     "Segmentation",
     "TargetNet",
     "TargetNetConfig",
