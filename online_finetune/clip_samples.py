@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from vostrack.datasets import Sequence as VideoSequence
 from vostrack.errors import InputError
 from vostrack.online_finetune.dreaming import Placement
-from vostrack.online_finetune.mask_noise import degrade_mask
+from vostrack.online_finetune.mask_perturbation import perturb_mask
 
 __all__ = ["Clip", "ClipConfig", "ClipSamples"]
 
@@ -219,7 +219,7 @@ class ClipSamples:
             images=torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),
             masks=stacked[:, None],
             near=near,
-            degraded=degrade_mask(stacked[1], generator)[None],
+            degraded=perturb_mask(stacked[1], generator)[None],
         )
 
     def _window(

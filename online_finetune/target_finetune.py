@@ -17,7 +17,7 @@ from vostrack.models.memory_cues import Memory
 from vostrack.models.precision import Precision, autocast
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.dreaming import DreamConfig, Dreamer, draw_dream
-from vostrack.online_finetune.mask_noise import degrade_mask
+from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.window import Window, WindowConfig, choose_window, mask_box
 
 __all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
@@ -199,7 +199,7 @@ class _Pairs:
         query, truth = self._dream(generator)
         u = torch.rand(3, generator=generator).tolist()
         near = torch.full((self.count,), float(u[0] < self.config.previous_known))
-        before = torch.stack([degrade_mask(mask, generator) for mask in truth])
+        before = torch.stack([perturb_mask(mask, generator) for mask in truth])
         window = self._window(before.amax(0), replace(self.window, grow=1.5 + 0.9 * u[1]))
         unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
         places = window.positions(self.device) / unit

@@ -1,7 +1,7 @@
 """True masks made as coarse as the scores of a segmentation network: what the SPN learns to mend.
 
 Drawing and applying are apart: ``draw_degradation`` turns a generator into plain numbers,
-``degrade_mask`` is a function of those and the mask.
+``coarse_scores`` is a function of those and the mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 
-__all__ = ["Degradation", "DegradationConfig", "Part", "degrade_mask", "draw_degradation"]
+__all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_degradation"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def draw_degradation(config: DegradationConfig, generator: Generator) -> Degrada
     )
 
 
-def degrade_mask(mask: Tensor, degradation: Degradation) -> Tensor:
+def coarse_scores(mask: Tensor, degradation: Degradation) -> Tensor:
     """Make coarse scores of a mask: parts, spread, shift, blur, then logits of cells.
 
     Args:

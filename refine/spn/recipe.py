@@ -24,7 +24,7 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision
-from vostrack.refine.spn.degradation import DegradationConfig, degrade_mask, draw_degradation
+from vostrack.refine.spn.degradation import DegradationConfig, coarse_scores, draw_degradation
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
 from vostrack.refine.spn.pictures import Picture
@@ -258,7 +258,7 @@ class SpnTraining:
             image, truth = self._crop(picture.image, target, generator)
             if min((truth == k).float().mean() for k in (0, 1)) >= _MIN_SHARE:
                 break
-        coarse = degrade_mask(truth == 1, draw_degradation(recipe.degradation, generator))
+        coarse = coarse_scores(truth == 1, draw_degradation(recipe.degradation, generator))
         return {"image": image, "truth": truth, "coarse": coarse, "output": torch.tensor(output)}
 
     def _draw_picture(self, generator: Generator) -> Picture:

@@ -15,7 +15,7 @@ from vostrack.datasets import Sequence
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.online_finetune.clip_samples import ClipConfig, ClipSamples
-from vostrack.online_finetune.mask_noise import degrade_mask
+from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target_finetune import (
     TargetFinetuneConfig,
     finetune_target_net,
@@ -145,18 +145,18 @@ def test_no_annotated_video_is_an_error(videos: list[Sequence]) -> None:
         ClipConfig(side=100)
 
 
-def test_degraded_masks_are_near_and_not_the_truth() -> None:
+def test_perturbed_masks_are_near_and_not_the_truth() -> None:
     mask = torch.zeros(100, 120)
     mask[30:70, 40:80] = 1
     overlaps = []
     for seed in range(30):
-        other = degrade_mask(mask, torch.Generator().manual_seed(seed))
+        other = perturb_mask(mask, torch.Generator().manual_seed(seed))
         assert bool(((other == 0) | (other == 1)).all())
         both, either = (mask * other).sum(), (mask + other).clamp(max=1).sum()
         overlaps.append(float(both / either))
     assert 0.5 < np.mean(overlaps) < 0.95
     assert len(set(overlaps)) > 20
-    empty = degrade_mask(torch.zeros(8, 9), torch.Generator().manual_seed(0))
+    empty = perturb_mask(torch.zeros(8, 9), torch.Generator().manual_seed(0))
     assert empty.shape == (8, 9)
     assert not empty.any()
 

@@ -16,7 +16,7 @@ from vostrack.refine.spn.degradation import (
     Degradation,
     DegradationConfig,
     Part,
-    degrade_mask,
+    coarse_scores,
     draw_degradation,
 )
 
@@ -38,14 +38,14 @@ def inside(scores: Tensor, steepness: float) -> np.ndarray[Any, np.dtype[np.floa
 
 
 def test_nothing_but_the_steepness_by_default(mask: Tensor) -> None:
-    scores = degrade_mask(mask, Degradation(steepness=3))
+    scores = coarse_scores(mask, Degradation(steepness=3))
     expected = torch.where(mask, torch.tensor(3.0), torch.tensor(-3.0)).sigmoid()
     torch.testing.assert_close(scores, expected)
 
 
 @pytest.mark.parametrize("spread", [4, 1, -2])
 def test_spread_is_dilation_or_erosion(mask: Tensor, spread: int) -> None:
-    scores = degrade_mask(mask, Degradation(spread=spread))
+    scores = coarse_scores(mask, Degradation(spread=spread))
     side = 2 * abs(spread) + 1
     operation = ndimage.binary_dilation if spread > 0 else ndimage.binary_erosion
     # The outside of the image takes no part in either.
@@ -55,14 +55,14 @@ def test_spread_is_dilation_or_erosion(mask: Tensor, spread: int) -> None:
 
 @pytest.mark.parametrize("shift", [(3, -4), (-6, 2), (0, 1)])
 def test_shift_moves_to_the_right_and_down(mask: Tensor, shift: tuple[int, int]) -> None:
-    scores = degrade_mask(mask, Degradation(shift=shift)).numpy()
+    scores = coarse_scores(mask, Degradation(shift=shift)).numpy()
     expected = ndimage.shift(mask.numpy().astype(float), shift[::-1], order=0, mode="nearest")
     np.testing.assert_array_equal(scores > 0.5, expected > 0.5)
 
 
 @pytest.mark.parametrize("blur", [0.3, 2.0, 4.5])
 def test_blur_is_a_gaussian(mask: Tensor, blur: float) -> None:
-    scores = degrade_mask(mask, Degradation(blur=blur, steepness=2))
+    scores = coarse_scores(mask, Degradation(blur=blur, steepness=2))
     reach = int(np.ceil(3 * blur))
     expected = ndimage.gaussian_filter(
         mask.numpy().astype(np.float32), blur, mode="nearest", radius=reach
@@ -71,10 +71,10 @@ def test_blur_is_a_gaussian(mask: Tensor, blur: float) -> None:
 
 
 def test_cells_have_one_score_each(mask: Tensor) -> None:
-    one = degrade_mask(mask, Degradation(cell=100, steepness=2))
+    one = coarse_scores(mask, Degradation(cell=100, steepness=2))
     np.testing.assert_allclose(inside(one, 2), mask.float().mean().item(), atol=1e-6)
     even = mask[:, :56]
-    cells = inside(degrade_mask(even, Degradation(cell=8, steepness=2)), 2)
+    cells = inside(coarse_scores(even, Degradation(cell=8, steepness=2)), 2)
     means = even.float().reshape(5, 8, 7, 8).mean((1, 3))
     expected = torch.nn.functional.interpolate(means[None, None], (40, 56), mode="bilinear")[0, 0]
     np.testing.assert_allclose(cells, expected, atol=1e-6)
@@ -83,39 +83,39 @@ def test_cells_have_one_score_each(mask: Tensor) -> None:
 def test_parts_are_lost_inside_and_added_outside(mask: Tensor) -> None:
     radius = float(mask.sum() / np.pi) ** 0.5
     part = Part(place=0.0, radius=3 / radius, stretch=1.0)
-    lost = degrade_mask(mask, Degradation(holes=(part,))) > 0.5
+    lost = coarse_scores(mask, Degradation(holes=(part,))) > 0.5
     first = mask.nonzero()[0]
     rows, columns = torch.meshgrid(torch.arange(40), torch.arange(57), indexing="ij")
     disc = (rows - first[0]).square() + (columns - first[1]).square() <= 9
     assert torch.equal(lost, mask & ~disc)
     # Of stretch 4, twice as tall and half as wide, at the last pixel of the background.
     tall = dataclasses.replace(part, place=1.0, stretch=4.0)
-    added = degrade_mask(mask, Degradation(islands=(tall,))) > 0.5
+    added = coarse_scores(mask, Degradation(islands=(tall,))) > 0.5
     ellipse = ((rows - 39) / 6).square() + ((columns - 56) / 1.5).square() <= 1 + 1e-6
     assert torch.equal(added, mask | ellipse)
     # One that covers everything takes the whole of the other side, and no more.
     vast = Part(0.5, 100, 1.0)
-    assert not (degrade_mask(mask, Degradation(holes=(vast,))) > 0.5).any()
-    assert (degrade_mask(mask, Degradation(islands=(vast,))) > 0.5).all()
-    both = degrade_mask(mask, Degradation(holes=(vast,), islands=(vast,))) > 0.5
+    assert not (coarse_scores(mask, Degradation(holes=(vast,))) > 0.5).any()
+    assert (coarse_scores(mask, Degradation(islands=(vast,))) > 0.5).all()
+    both = coarse_scores(mask, Degradation(holes=(vast,), islands=(vast,))) > 0.5
     assert torch.equal(both, ~mask)
 
 
 def test_noise_is_on_the_logits_of_the_cells_and_repeats(mask: Tensor) -> None:
     noisy = Degradation(noise=0.5, noise_seed=3)
-    scores = degrade_mask(mask, noisy)
-    assert torch.equal(scores, degrade_mask(mask, noisy))
-    assert not torch.equal(scores, degrade_mask(mask, dataclasses.replace(noisy, noise_seed=4)))
-    difference = scores.logit() - degrade_mask(mask, Degradation()).logit()
+    scores = coarse_scores(mask, noisy)
+    assert torch.equal(scores, coarse_scores(mask, noisy))
+    assert not torch.equal(scores, coarse_scores(mask, dataclasses.replace(noisy, noise_seed=4)))
+    difference = scores.logit() - coarse_scores(mask, Degradation()).logit()
     assert difference.std().item() == pytest.approx(0.5, rel=0.1)
     assert difference.mean().abs() < 0.05
 
 
 def test_empty_and_full_masks_stay_what_they_are() -> None:
     hard = Degradation((2, 1), 3, 2.0, 8.0, (Part(0.3, 0.5, 1.2),), (Part(0.3, 0.5, 1.2),))
-    empty = degrade_mask(torch.zeros(40, 57, dtype=torch.bool), hard)
+    empty = coarse_scores(torch.zeros(40, 57, dtype=torch.bool), hard)
     assert empty.max() < 0.5
-    full = degrade_mask(torch.ones(40, 57, dtype=torch.bool), dataclasses.replace(hard, holes=()))
+    full = coarse_scores(torch.ones(40, 57, dtype=torch.bool), dataclasses.replace(hard, holes=()))
     assert full.min() > 0.5
 
 

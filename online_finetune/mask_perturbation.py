@@ -1,4 +1,4 @@
-"""Masks as wrong as a tracker's: what a network learns to mend."""
+"""True masks made as wrong as a tracker's, and still masks: what a network learns to mend."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-__all__ = ["degrade_mask"]
+__all__ = ["perturb_mask"]
 
 # Radius of the largest growth or shrinking, pixels at 480 rows.
 _RADIUS = 8
 
 
-def degrade_mask(mask: Tensor, generator: Generator) -> Tensor:
+def perturb_mask(mask: Tensor, generator: Generator) -> Tensor:
     """Grow or shrink a mask, warp it a little, and now and then bite a piece off or add one.
 
     Args:
