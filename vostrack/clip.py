@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from vostrack.build import TrackerOptions, build_tracker, effective_preset, resolve_preset
-from vostrack.clip_folder import ClipFolder, Extras
+from vostrack.build import build_tracker
+from vostrack.clip_folder import ClipFolder
+from vostrack.clip_request import ClipRequest, ClipSummary, Observer
 from vostrack.errors import InputError
 from vostrack.masks import (
     FirstMask,
@@ -24,13 +20,12 @@ from vostrack.masks import (
     read_label_map,
     write_masks_json,
 )
-from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.protocols import UInt8Array
+from vostrack.run_record import RunRecord, mean_timings, run_settings
 from vostrack.tracker import Tracker
 from vostrack.video import (
     Frame,
     FrameSource,
-    Reader,
     VideoWriter,
     draw_overlay,
     open_source,
@@ -41,89 +36,6 @@ from vostrack.walk import Position, track_video
 __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
-_VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
-
-
-@dataclass(frozen=True)
-class ClipRequest:
-    """What is tracked, how, and where the results go.
-
-    Attributes:
-        video: whatever ``open_source`` opens by name.
-        first_mask: one file or folder, or one file per object; see ``read_first_mask``.
-        output: the folder for the results.
-        preset: name of the preset.
-        device: see ``build_tracker``.
-        weights: see ``build_tracker``.
-        options: changes to the preset.
-        reader: what decodes a video file.
-        start: number of the first frame.
-        end: number after the last frame.
-        stride: every so many frames.
-        first_mask_frame: number of the frame that the mask belongs to; the first by default.
-        max_objects: refuse a mask with more objects.
-        min_pixels: warn of an object with fewer pixels.
-        overlay: write ``overlay.mp4``.
-        extras: what else is written for each frame.
-        overwrite: replace the results of an earlier run.
-        resume: continue an interrupted run.
-    """
-
-    video: str
-    first_mask: tuple[str, ...]
-    output: Path
-    preset: str = "balanced"
-    device: str = "auto"
-    weights: str = "auto"
-    options: TrackerOptions = field(default_factory=TrackerOptions)
-    reader: Reader = "auto"
-    start: int = 0
-    end: int | None = None
-    stride: int = 1
-    first_mask_frame: int | None = None
-    max_objects: int = MAX_OBJECTS
-    min_pixels: int = MIN_PIXELS
-    overlay: bool = True
-    extras: Extras = field(default_factory=Extras)
-    overwrite: bool = False
-    resume: bool = False
-
-
-@dataclass(frozen=True)
-class ClipSummary:
-    """What came of it.
-
-    Attributes:
-        output: the folder.
-        frames: frames with a mask.
-        ids: the objects.
-        finetune_seconds: spent on the first frame.
-        frame_seconds: mean seconds per later frame, all stages, without reading and writing.
-        truncated: the video broke off before its end.
-    """
-
-    output: Path
-    frames: int
-    ids: tuple[int, ...]
-    finetune_seconds: float
-    frame_seconds: float
-    truncated: bool
-
-
-class Observer(Protocol):
-    """Is told how far the work is."""
-
-    def finetuning(self, model: str, done: int, total: int) -> None:
-        """Hear of a fine-tuning step."""
-        ...
-
-    def frame(self, done: int, total: int | None) -> None:
-        """Hear of a finished frame."""
-        ...
-
-    def writing(self, what: str) -> None:
-        """Hear what is written at the end."""
-        ...
 
 
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
@@ -160,29 +72,21 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
-        settings = _settings(request, source, mask)
+        settings = run_settings(request, source, mask)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
-        run = _Run(request, folder, source, mask, tracker, observer, settings)
-        return run.execute()
+        record = RunRecord(request, source, mask, settings, str(tracker.device))
+        return _Run(record, folder, tracker, observer).execute()
 
 
 class _Run:
     """One execution of a request whose input is known to be good."""
 
     def __init__(
-        self,
-        request: ClipRequest,
-        folder: ClipFolder,
-        source: FrameSource,
-        mask: FirstMask,
-        tracker: Tracker,
-        observer: Observer | None,
-        settings: dict[str, Any],
+        self, record: RunRecord, folder: ClipFolder, tracker: Tracker, observer: Observer | None
     ) -> None:
-        self.request, self.folder, self.source = request, folder, source
-        self.mask, self.tracker, self.observer = mask, tracker, observer
-        self.settings = settings
+        self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
+        self.request, self.source, self.mask = record.request, record.source, record.mask
         self.began = time.time()
 
     def execute(self) -> ClipSummary:
@@ -192,7 +96,7 @@ class _Run:
         else:
             if self.request.overwrite:
                 self.folder.clear()
-            made = self.folder.begin(self.settings)
+            made = self.folder.begin(self.record.settings)
         try:
             self._track(after)
             return self._finish()
@@ -271,8 +175,9 @@ class _Run:
                 frame_rate=self.source.frame_rate,
                 audio_from=self._audio(),
             )
-        timings = self._write_run("complete", frames)
+        self._write_run("complete", frames)
         self.folder.finish()
+        timings = mean_timings(frames)
         return ClipSummary(
             output=self.folder.root,
             frames=len(frames),
@@ -300,40 +205,8 @@ class _Run:
         if self.observer is not None:
             self.observer.writing(what)
 
-    def _config(self) -> dict[str, Any]:
-        """Return every setting of the preset that was used."""
-        preset = effective_preset(self.request.preset, self.request.weights)
-        return {"preset": preset, **asdict(resolve_preset(preset, self.request.options))}
-
-    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> dict[str, float]:
-        """Write ``run.json`` and return the mean seconds per stage."""
-        timings = _mean_timings(frames)
-        self.folder.write_run(
-            {
-                "status": status,
-                "settings": self.settings,
-                "config": self._config(),
-                "versions": _versions(),
-                "device": str(self.tracker.device),
-                "frames": len(frames),
-                "frames_in_source": self.source.length,
-                "truncated": self.source.truncated,
-                "warnings": list(self.mask.warnings),
-                "objects": [
-                    {
-                        "id": number,
-                        "name": name,
-                        "presence": {r["index"]: r["presence"][k] for r in frames},
-                    }
-                    for k, (number, name) in enumerate(
-                        zip(self.mask.ids, self.mask.names, strict=True)
-                    )
-                ],
-                "seconds": {k: round(v, 4) for k, v in timings.items()},
-                "wall_seconds": round(time.time() - self.began, 2),
-            }
-        )
-        return timings
+    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> None:
+        self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
 
 
 def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
@@ -349,34 +222,3 @@ def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
     for warning in mask.warnings:
         _log.warning("%s", warning)
     return mask
-
-
-def _settings(request: ClipRequest, source: FrameSource, mask: FirstMask) -> dict[str, Any]:
-    """Return what the result depends on."""
-    settings = asdict(request)
-    for name in ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels"):
-        del settings[name]
-    labels = mask.labels
-    settings["mask_pixels"] = {str(i): int((labels == i).sum()) for i in mask.ids}
-    settings["frame_size"] = list(source.size)
-    settings["frames"] = source.length
-    return settings
-
-
-def _mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the mean seconds of each stage over the frames that had it."""
-    stages: dict[str, list[float]] = {}
-    for record in frames:
-        for stage, seconds in record["timings"].items():
-            stages.setdefault(stage, []).append(seconds)
-    return {stage: float(np.mean(seconds)) for stage, seconds in stages.items()}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

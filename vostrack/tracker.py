@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.frame_input import VOID, check_frame, check_mask, resized, working_image
 from vostrack.fusion import gate, label_map
 from vostrack.objects import ObjectTable
 from vostrack.protocols import (
@@ -25,48 +25,10 @@ from vostrack.protocols import (
     TemporalFilter,
     UInt8Array,
 )
+from vostrack.stopwatch import Stopwatch
+from vostrack.tracker_config import TrackerConfig
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
-
-VOID = 255
-_Array = TypeVar("_Array", UInt8Array, FloatArray)
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """What happens to a frame between the object models and the label map.
-
-    Attributes:
-        max_size: frames with a longer side are worked on scaled down to it, pixels; the masks
-            come out at the frame's own size. 0 for no limit.
-        threshold: a pixel whose best score is below it is background.
-        gate: ``before`` the refiner, scores are made zero outside the foreground (the paper's
-            text); ``after`` does so at the end (its released demo); ``none`` leaves it out.
-        gate_threshold: probability from which a pixel is foreground.
-        gate_dilation: the foreground is grown by so many pixels before it gates.
-    """
-
-    max_size: int = 854
-    threshold: float = 0.5
-    gate: Literal["before", "after", "none"] = "before"
-    gate_threshold: float = 0.5
-    gate_dilation: int = 5
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            InputError: a value is out of its range.
-        """
-        if self.max_size < 0 or 0 < self.max_size < 32:
-            raise InputError(f"max_size: expected 0 (no limit) or at least 32, got {self.max_size}")
-        if self.gate not in ("before", "after", "none"):
-            raise InputError(f"gate: expected before, after or none, got {self.gate!r}")
-        for name in ("threshold", "gate_threshold"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"{name}: expected a value in (0, 1), got {getattr(self, name)}")
-        if self.gate_dilation < 0:
-            raise InputError(f"gate_dilation: expected 0 or more, got {self.gate_dilation}")
 
 
 @dataclass(frozen=True)
@@ -87,22 +49,6 @@ class FrameResult:
     ids: tuple[int, ...]
     presence: tuple[float, ...]
     timings: Mapping[str, float]
-
-
-class _Stopwatch:
-    """Collects the seconds between one stage and the next."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.seconds: dict[str, float] = {}
-        self._device = device
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
 
 
 class Tracker:
@@ -157,15 +103,15 @@ class Tracker:
             InputError: frame or mask has another form, they differ in size, the mask holds no
                 object, or an object vanishes at the working size.
         """
-        _check_frame(frame)
-        labels = _check_mask(mask, frame)
+        check_frame(frame)
+        labels = check_mask(mask, frame)
         height, width = labels.shape
         ids = np.unique(labels[(labels > 0) & (labels != VOID)])
         objects = ObjectTable(tuple(int(i) for i in ids))
-        watch = _Stopwatch(self.device)
-        image = self._to_image(frame)
+        watch = Stopwatch(self.device)
+        image = working_image(frame, self.config.max_size, self.device)
         slots = objects.to_slots(labels)
-        small = _resized(slots, image.shape[1:], cv2.INTER_NEAREST)
+        small = resized(slots, image.shape[1:], cv2.INTER_NEAREST)
         lost = [
             objects.ids[k - 1] for k in range(1, len(objects.ids) + 1) if not (small == k).any()
         ]
@@ -202,14 +148,14 @@ class Tracker:
         """
         if self._objects is None:
             raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
-        _check_frame(frame)
+        check_frame(frame)
         if frame.shape[:2] != self._size:
             raise InputError(
                 f"frame: expected {self._size[1]} x {self._size[0]} pixels as in the first "
                 f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it, or start anew"
             )
-        watch = _Stopwatch(self.device)
-        image = self._to_image(frame)
+        watch = Stopwatch(self.device)
+        image = working_image(frame, self.config.max_size, self.device)
         watch.lap("input")
         scores, foreground = self.adapter.scores(image)
         watch.lap("networks")
@@ -256,16 +202,16 @@ class Tracker:
         full: FloatArray | None = None
         if foreground is not None:
             small: FloatArray = foreground.float().cpu().numpy()
-            full = _resized(small, self._size, cv2.INTER_LINEAR)
+            full = resized(small, self._size, cv2.INTER_LINEAR)
         if isinstance(self.proposer, ObjectFollower):
-            self.proposer.follow(_resized(self._last_slots, self._size, cv2.INTER_NEAREST))
+            self.proposer.follow(resized(self._last_slots, self._size, cv2.INTER_NEAREST))
         proposals = self.proposer.propose(frame, full)
         maps = np.zeros((len(proposals), *size), np.float32)
         for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
-            maps[index] = _resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
+            maps[index] = resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
         return maps
 
-    def _result(self, scores: Tensor, watch: _Stopwatch) -> FrameResult:
+    def _result(self, scores: Tensor, watch: Stopwatch) -> FrameResult:
         assert self._objects is not None
         small = label_map(scores, threshold=self.config.threshold)
         self.adapter.commit(scores, small)
@@ -294,17 +240,6 @@ class Tracker:
             float(score[region].mean()) if region.any() else 0.0
             for score, region in zip(scores, regions, strict=True)
         )
-
-    def _to_image(self, frame: UInt8Array) -> Tensor:
-        """Scale the frame down to the working size: (3, h, w) float32 in [0, 1]."""
-        height, width = frame.shape[:2]
-        limit = self.config.max_size
-        if limit and max(height, width) > limit:
-            ratio = limit / max(height, width)
-            size = max(1, round(height * ratio)), max(1, round(width * ratio))
-            frame = _resized(frame, size, cv2.INTER_AREA)
-        tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
-        return tensor.permute(2, 0, 1).float() / 255
 
     def learnt(self) -> dict[str, Any]:
         """Return what ``start`` computed, for ``restore``: plain tensors, numbers and strings."""
@@ -344,39 +279,3 @@ class Tracker:
         self._last_slots = state["last_slots"].numpy()
         if self.temporal_filter is not None:
             self.temporal_filter.load_state_dict(state["filter"])
-
-
-def _resized(array: _Array, size: Sequence[int], interpolation: int) -> _Array:
-    """Resize an array (H, W) or (H, W, C) to ``size`` (h, w), keeping its type."""
-    return cast(_Array, cv2.resize(array, (size[1], size[0]), interpolation=interpolation))
-
-
-def _check_frame(frame: UInt8Array) -> None:
-    shape = getattr(frame, "shape", None)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or frame.dtype != np.uint8:
-        came = f"{frame.dtype} of shape {shape}" if shape is not None else type(frame).__name__
-        raise InputError(
-            f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; convert grayscale "
-            "with numpy.stack([gray] * 3, axis=-1), floats in [0, 1] with (x * 255).astype('uint8')"
-        )
-
-
-def _check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
-    if getattr(mask, "shape", None) != frame.shape[:2]:
-        raise InputError(
-            f"mask: expected (H, W) = {frame.shape[:2]} as the frame, "
-            f"got {getattr(mask, 'shape', type(mask).__name__)}"
-        )
-    if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
-        raise InputError(f"mask: expected integer object ids, got {mask.dtype}")
-    if mask.min() < 0 or mask.max() > VOID:
-        raise InputError(
-            f"mask: expected ids in 1..254, 0 for background and 255 for void, got values "
-            f"{int(mask.min())}..{int(mask.max())}"
-        )
-    labels = mask.astype(np.uint8)
-    if not ((labels > 0) & (labels != VOID)).any():
-        raise InputError(
-            "mask: expected at least one object, got only background (0) or void (255)"
-        )
-    return labels
