@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -185,18 +186,24 @@ class ClipFolder:
         """Put the tracker where the interrupted run stood, and return its last finished frame.
 
         Raises:
-            InputError: the state cannot be read.
+            InputError: the state cannot be read, or another version of vostrack wrote it.
         """
         try:
             learnt = torch.load(self._state / "learnt.pt", weights_only=True)
             last = torch.load(self._state / "frame.pt", weights_only=True)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise InputError(
-                f"resume: the state in {self._state} cannot be read ({error}); start anew with "
-                "--overwrite"
-            ) from None
-        tracker.restore(learnt, last["tracker"])
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise self._unusable(f"it cannot be read ({type(error).__name__})") from None
+        try:
+            tracker.restore(learnt, last["tracker"])
+        except InputError as error:
+            raise self._unusable(str(error)) from None
         return Position(last["index"], last["direction"])
+
+    def _unusable(self, reason: str) -> InputError:
+        return InputError(
+            f"resume: the state in {self._state} cannot be used: {reason}; run again with "
+            "--overwrite in place of --resume"
+        )
 
     def frames(self) -> list[dict[str, Any]]:
         """Return the record of each finished frame, in ascending order."""

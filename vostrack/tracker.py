@@ -27,6 +27,7 @@ from vostrack.protocols import (
 )
 from vostrack.stopwatch import Stopwatch
 from vostrack.tracker_config import TrackerConfig
+from vostrack.tracker_state import STATE_FORMAT, check_state_format
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
@@ -245,6 +246,7 @@ class Tracker:
         """Return what ``start`` computed, for ``restore``: plain tensors, numbers and strings."""
         assert self._objects is not None
         return {
+            "format": STATE_FORMAT,
             "ids": list(self._objects.ids),
             "size": self._size,
             "first_slots": torch.from_numpy(self._first_slots),
@@ -255,6 +257,7 @@ class Tracker:
         """Return what changes from frame to frame, for ``restore``; bounded in size."""
         craf = self.temporal_filter
         return {
+            "format": STATE_FORMAT,
             "adapter": dict(self.adapter.running_state()),
             "filter": dict(craf.state_dict()) if craf is not None else {},
             "last_slots": torch.from_numpy(self._last_slots),
@@ -266,7 +269,13 @@ class Tracker:
         Args:
             learnt: from its ``learnt``.
             state: from its ``state``, or None to stand at the first frame.
+
+        Raises:
+            InputError: another version of vostrack saved them; this tracker is as it was.
         """
+        for saved in (learnt, state):
+            if saved:
+                check_state_format(saved)
         self._objects = ObjectTable(tuple(learnt["ids"]))
         self._size = (int(learnt["size"][0]), int(learnt["size"][1]))
         self._first_slots = learnt["first_slots"].numpy()

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from vostrack import clip as clip_module
 from vostrack.cli import main
 from vostrack.cli.track import TrackCommand
+from vostrack.errors import InputError
 from vostrack.masks import read_label_map
 from vostrack.tracker import Tracker
 
@@ -92,6 +94,47 @@ def test_resume_refuses_other_settings(
     changed = {**settings, "stride": 2, "output": tmp_path / "o", "resume": True}
     with pytest.raises(ValueError, match=r"stride was 1.*is 2"):
         TrackCommand(**changed).run()
+
+
+@pytest.mark.parametrize("name", ["frame.pt", "learnt.pt"])
+@pytest.mark.parametrize("version", [None, 1000])
+def test_resume_refuses_the_state_of_another_version(
+    settings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    version: int | None,
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 1)
+        with pytest.raises(KeyboardInterrupt):
+            TrackCommand(**settings, output=tmp_path / "o").run()
+    path = tmp_path / "o" / ".state" / name
+    whole = torch.load(path, weights_only=True)
+    state = whole["tracker"] if name == "frame.pt" else whole
+    del state["format"]
+    state.pop("last_slots", None)  # As the first version wrote it.
+    if version is not None:
+        state["format"] = version
+    torch.save(whole, path)
+    before = sorted(p.name for p in (tmp_path / "o").rglob("*"))
+    with pytest.raises(InputError, match=rf"expected format \d+, got {version or 1}.*--overwrite"):
+        TrackCommand(**settings, output=tmp_path / "o", resume=True).run()
+    assert sorted(p.name for p in (tmp_path / "o").rglob("*")) == before
+    assert TrackCommand(**settings, output=tmp_path / "o", overwrite=True).run() == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no state"])
+def test_resume_refuses_a_damaged_state(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 1)
+        with pytest.raises(KeyboardInterrupt):
+            TrackCommand(**settings, output=tmp_path / "o").run()
+    (tmp_path / "o" / ".state" / "frame.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot be read \(\w+\); .*--overwrite"):
+        TrackCommand(**settings, output=tmp_path / "o", resume=True).run()
 
 
 def test_resume_needs_something_to_resume(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -171,6 +171,20 @@ def test_restore_continues_where_another_stood(adapter: Any, clip: Clip) -> None
     np.testing.assert_array_equal(one.scores, two.scores)
 
 
+@pytest.mark.parametrize("which", ["learnt", "state"])
+def test_a_state_of_another_version_changes_nothing(adapter: Any, clip: Clip, which: str) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    saved = {"learnt": tracker.learnt(), "state": tracker.state()}
+    saved[which]["format"] += 1
+    other = Tracker(type(adapter)())
+    with pytest.raises(InputError, match=r"expected format \d+, got \d+, which another version"):
+        other.restore(saved["learnt"], saved["state"])
+    assert other.ids == ()
+
+
 def test_memory_does_not_grow_with_frames(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     tracker = Tracker(adapter, temporal_filter=Craf())
