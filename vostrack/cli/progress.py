@@ -3,12 +3,49 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
-__all__ = ["ClipProgress"]
+__all__ = ["ClipProgress", "ShowStep", "show_training"]
+
+
+class ShowStep(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, done: int, loss: float | None = None) -> None:
+        """Show how much is done, and the loss where there is one."""
+        ...
+
+
+@contextmanager
+def show_training(
+    total: int, unit: str, *, quiet: bool = False, decimals: int = 3
+) -> Iterator[ShowStep]:
+    """Show the progress of a training, in the first of its processes only.
+
+    Silent where standard error is no terminal.
+
+    Args:
+        total: where the bar ends.
+        unit: of what it counts.
+        quiet: show nothing.
+        decimals: of the loss.
+    """
+    from vostrack.training.processes import is_first_process
+
+    silent = quiet or not is_first_process()
+    with tqdm(total=total, unit=unit, disable=silent or None) as bar:
+
+        def show(done: int, loss: float | None = None) -> None:
+            bar.update(done - bar.n)
+            if loss is not None:
+                bar.set_postfix_str(f"loss {loss:.{decimals}f}")
+
+        yield show
 
 
 class ClipProgress:

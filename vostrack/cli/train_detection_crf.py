@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.cli.train_command import MixedPrecisionTrainCommand
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["TrainDetectionCrfCommand"]
 
 
-@dataclass(frozen=True)
-class TrainDetectionCrfCommand:
+@dataclass(frozen=True, kw_only=True)
+class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
     """Train the proposer detection-crf on images with instance masks, VOC or SBD layout.
 
     Example: vostrack train detection-crf --root VOC2012 --output runs/crf
@@ -68,28 +69,11 @@ class TrainDetectionCrfCommand:
     freeze_semantic: bool = False
     """Train the CRFs alone."""
 
-    seed: int = 0
-    """Seed of every random choice."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the semantic network's forward pass; the CRFs run in float32."""
 
-    tensorboard: bool = False
-    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar."""
-
     def run(self) -> int:
         """Train to the end, and return 0."""
-        from tqdm import tqdm
-
         from vostrack.datasets.voc import open_voc
         from vostrack.proposers.detection_crf.network import DetectionCrf
         from vostrack.proposers.detection_crf.recipe import (
@@ -98,7 +82,7 @@ class TrainDetectionCrfCommand:
             RecipeConfig,
         )
         from vostrack.proposers.detections import read_detections
-        from vostrack.training.loop import LoopConfig, train
+        from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
         images = open_voc(self.root, self.subset)
@@ -113,23 +97,14 @@ class TrainDetectionCrfCommand:
         network = DetectionCrfTrainer(self._semantic(), DetectionCrf(21))
         network.to(training_device(self.device))
         recipe = DetectionCrfRecipe(network, images, table, config)
-        loop = LoopConfig(
-            steps=self.steps,
+        loop = replace(
+            self.loop(),
             schedule="poly",
             weight_decay=5e-4,
-            seed=self.seed,
             checkpoint_every=min(500, self.steps),
-            precision=self.precision,
-            tensorboard=self.tensorboard,
             ahead=2,
         )
-        silent = self.quiet or not is_first_process()
-        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
-
-            def show(step: int, loss: float) -> None:
-                bar.update(step - bar.n)
-                bar.set_postfix_str(f"loss {loss:.3f}")
-
+        with self.progress() as show:
             settings = {"semantic": self.semantic, "recipe": repr(config)}
             train(network, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():

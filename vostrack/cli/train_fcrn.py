@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from vostrack.cli.train_command import MixedPrecisionTrainCommand
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["TrainFcrnCommand"]
 
 
-@dataclass(frozen=True)
-class TrainFcrnCommand:
+@dataclass(frozen=True, kw_only=True)
+class TrainFcrnCommand(MixedPrecisionTrainCommand):
     """Train a fully convolutional residual network: class scores, or boxes for the voting.
 
     Example: vostrack train fcrn --layout voc --root VOC2012 --output runs/fcrn
@@ -31,9 +33,6 @@ class TrainFcrnCommand:
 
     root: Path
     """Folder of the data set."""
-
-    output: Path
-    """Folder for the checkpoint, the log and the network."""
 
     layout: Literal["voc", "sbd", "cityscapes", "context", "davis"] = "voc"
     """How the data set is laid out; context has no instances."""
@@ -92,26 +91,8 @@ class TrainFcrnCommand:
     size_exponent: float = 0.5
     """Localization: a pixel weighs (mean area / area of its box) to this power; 0: all the same."""
 
-    seed: int = 0
-    """Seed of every random choice."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the forward pass. auto: bf16 where the hardware has it."""
-
-    tensorboard: bool = False
-    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
-
     workers: int = 2
     """Batches that are drawn ahead, each in its own thread."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar."""
 
     def run(self) -> int:
         """Train to the end, and return 0."""
@@ -148,23 +129,17 @@ class TrainFcrnCommand:
         return 0
 
     def _train(self, network: Fcrn, pictures: Pictures, options: FcrnOptions) -> None:
-        from tqdm import tqdm
-
         from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
-        from vostrack.training.loop import LoopConfig, train
-        from vostrack.training.processes import is_first_process
+        from vostrack.training.loop import train
 
         recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
-        loop = LoopConfig(
-            self.steps,
+        loop = replace(
+            self.loop(),
             optimizer="sgd",
             weight_decay=5e-4,
             schedule="poly",
             power=self.power,
             clip_norm=None,
-            seed=self.seed,
-            precision=self.precision,
-            tensorboard=self.tensorboard,
             ahead=self.workers,
         )
         settings = {
@@ -178,13 +153,7 @@ class TrainFcrnCommand:
             "threshold": self.threshold,
             "size_exponent": options.size_exponent,
         }
-        silent = self.quiet or not is_first_process()
-        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
-
-            def show(step: int, loss: float) -> None:
-                bar.update(step - bar.n)
-                bar.set_postfix_str(f"loss {loss:.3f}")
-
+        with self.progress() as show:
             train(
                 network,
                 recipe(network, pictures, options),

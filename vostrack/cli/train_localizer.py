@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import tyro
+from vostrack.cli.train_command import DavisSet, TrainCommand
 
 if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["TrainLocalizerCommand"]
 
 
-@dataclass(frozen=True)
-class TrainLocalizerCommand:
+@dataclass(frozen=True, kw_only=True)
+class TrainLocalizerCommand(TrainCommand, DavisSet):
     """Train the light localisation head of the proposer hough, on the trunk of a network.
 
     Objects of a DAVIS training set are pasted beside one another, and mixed with made scenes; the
@@ -28,20 +28,11 @@ class TrainLocalizerCommand:
     localizer.safetensors, goes to vostrack propose --method hough --hough-localizer.
     """
 
-    root: Path
-    """Folder with ImageSets, JPEGImages and Annotations."""
-
     output: Path
     """Folder for the checkpoint, the log and the head."""
 
     year: int = 2017
     """Which DAVIS list and annotations: 2016 or 2017."""
-
-    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
-    """Which subset."""
-
-    leave_out: tuple[str, ...] = ()
-    """Sequences that are kept back, to judge the result on."""
 
     weights: str = "shipped"
     """The network whose trunk is used: shipped, or a file that train foreground wrote."""
@@ -76,20 +67,8 @@ class TrainLocalizerCommand:
     size_exponent: float = 0.5
     """Weight of a cell: (mean area / area of its instance's box) to this power; 0: no weights."""
 
-    seed: int = 0
-    """Seed of every random choice."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
     tensorboard: bool = False
     """Also write curves for TensorBoard."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar."""
 
     def run(self) -> int:
         """Train to the end, and return 0."""
@@ -99,7 +78,7 @@ class TrainLocalizerCommand:
         from vostrack.models.weights import load_network, shipped_weights
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
         from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
-        from vostrack.training.loop import LoopConfig, train
+        from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
         device = training_device(self.device)
@@ -117,20 +96,13 @@ class TrainLocalizerCommand:
             torch.manual_seed(self.seed)
             config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
             head = LocalizerHead(config).to(device)
-        loop = LoopConfig(
-            self.steps, weight_decay=1e-4, warmup=50, seed=self.seed, tensorboard=self.tensorboard
-        )
+        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
         settings = {
             "pool": len(pool),
             **vars(options),
             "bootstrapping": vars(options.bootstrapping),
         }
-        with self._bar(self.steps, "step") as bar:
-
-            def show(step: int, loss: float) -> None:
-                bar.update(step - bar.n)
-                bar.set_postfix_str(f"loss {loss:.4f}")
-
+        with self.progress(decimals=4) as show:
             recipe = HeadRecipe(head, pool, options)
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
@@ -141,21 +113,16 @@ class TrainLocalizerCommand:
         return 0
 
     def _pool(self, network: SegmentationNet, weights: Path) -> FeaturePool:
-        from vostrack.datasets import open_davis
         from vostrack.proposers.hough_voting.feature_pool import build_pool
         from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
 
-        sequences = [
-            s
-            for s in open_davis(self.root, year=self.year, subset=self.subset)
-            if s.name not in self.leave_out
-        ]
+        sequences = self.sequences(self.year)
         source = Mixture(
             (PastedScenes(sequences, self.size), SyntheticScenes(self.size)),
             (1 - self.synthetic, self.synthetic),
         )
         key = f"{weights.resolve()} {[s.name for s in sequences]} {self.synthetic} {self.size}"
-        with self._bar(self.pool, "picture") as bar:
+        with self.progress(self.pool, "picture") as show:
             return build_pool(
                 network,
                 source,
@@ -163,13 +130,5 @@ class TrainLocalizerCommand:
                 self.pool_folder or self.output / "pool",
                 key=key,
                 seed=self.seed,
-                on_picture=lambda done: bar.update(done - bar.n),
+                on_picture=show,
             )
-
-    def _bar(self, total: int, unit: str) -> Any:
-        from tqdm import tqdm
-
-        from vostrack.training.processes import is_first_process
-
-        silent = self.quiet or not is_first_process()
-        return tqdm(total=total, unit=unit, disable=silent or None)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.cli.train_command import MixedPrecisionTrainCommand
+
 if TYPE_CHECKING:
     from vostrack.proposers.displacement.label_maps import LabelMapSource
     from vostrack.proposers.displacement.recipe import SisegConfig
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["TrainSisegCommand"]
 
 
-@dataclass(frozen=True)
-class TrainSisegCommand:
+@dataclass(frozen=True, kw_only=True)
+class TrainSisegCommand(MixedPrecisionTrainCommand):
     """Train the displacement proposer on semantic masks; no instance label is read.
 
     Example: vostrack train siseg --masks VOC2012/SegmentationClassAug --output runs/siseg
@@ -23,9 +25,6 @@ class TrainSisegCommand:
     displacement.safetensors, goes to vostrack propose --method displacement
     --displacement-weights. Start it with torchrun to use several GPUs.
     """
-
-    output: Path
-    """Folder for the checkpoint, the log and the network."""
 
     masks: tuple[Path, ...] = ()
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks: VOC, SBD, ADE20K."""
@@ -72,28 +71,9 @@ class TrainSisegCommand:
     rate: float | None = None
     """Peak learning rate (default: 2e-3, ResNet: 0.05)."""
 
-    seed: int = 0
-    """Seed of every random choice."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the forward pass. auto: bf16 where the hardware has it."""
-
-    tensorboard: bool = False
-    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar."""
-
     def run(self) -> int:
         """Train to the end, and return 0."""
         import torch
-        from tqdm import tqdm
 
         from vostrack.proposers.displacement.networks import (
             DisplacementNet,
@@ -125,13 +105,7 @@ class TrainSisegCommand:
             precision=self.precision,
             tensorboard=self.tensorboard,
         )
-        silent = self.quiet or not is_first_process()
-        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
-
-            def show(step: int, loss: float) -> None:
-                bar.update(step - bar.n)
-                bar.set_postfix_str(f"loss {loss:.3f}")
-
+        with self.progress() as show:
             settings = {"network": vars(network.config), "recipe": repr(recipe.config)}
             train(network, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.cli.train_command import MixedPrecisionTrainCommand
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["TrainSpnCommand"]
 
 
-@dataclass(frozen=True)
-class TrainSpnCommand:
+@dataclass(frozen=True, kw_only=True)
+class TrainSpnCommand(MixedPrecisionTrainCommand):
     """Train a spatial propagation network on VOC, DAVIS or made clips, in any mixture.
 
     Example: vostrack train spn --davis DAVIS --synthetic 200 --output runs/spn
@@ -26,9 +28,6 @@ class TrainSpnCommand:
     --batch is that of each process. A run to see that all is in place, in a minute on a CPU:
     vostrack train spn --synthetic 8 --steps 50 --batch 2 --crop 128 --output runs/try
     """
-
-    output: Path
-    """Folder for the checkpoint, the log and the network."""
 
     network: Literal["light", "whole"] = "light"
     """light: a head on the tracker's backbone. whole: with its own VGG-16, as in the paper."""
@@ -83,43 +82,17 @@ class TrainSpnCommand:
     learning_rate: float | None = None
     """At the peak: 1e-3 for light, 1e-4 for whole, unless given."""
 
-    seed: int = 0
-    """Seed of every random choice."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the forward pass. auto: bf16 where the hardware has it."""
-
     ahead: int = 0
     """Batches that threads draw ahead; a GPU wants 4 or more."""
 
-    tensorboard: bool = False
-    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar."""
-
     def run(self) -> int:
         """Train to the end, and return 0."""
-        from tqdm import tqdm
-
         from vostrack.refine.spn.recipe import train_spn
         from vostrack.refine.spn.weights import save_spn
         from vostrack.training.processes import is_first_process
 
         training = self._prepare()
-        silent = self.quiet or not is_first_process()
-        with tqdm(total=self.steps, unit="step", disable=silent or None) as bar:
-
-            def show(step: int, loss: float) -> None:
-                bar.update(step - bar.n)
-                bar.set_postfix_str(f"loss {loss:.3f}")
-
+        with self.progress() as show:
             train_spn(
                 training,
                 self.output,
