@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from vostrack.errors import InputError
+from vostrack.ranges import demand_at_least
 
 __all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_degradation"]
 
@@ -60,11 +61,7 @@ class DegradationConfig:
             "islands": 0,
             "noise": 0,
         }
-        for name, low in least.items():
-            if not getattr(self, name) >= low:
-                raise InputError(
-                    f"degradation.{name}: expected at least {low}, got {getattr(self, name)}"
-                )
+        demand_at_least(self, least, prefix="degradation.")
         for name in ("part", "steepness"):
             low, high = getattr(self, name)
             if not 0 < low <= high:

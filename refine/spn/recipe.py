@@ -24,6 +24,7 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision
+from vostrack.ranges import demand_at_least, demand_positive, demand_some
 from vostrack.refine.spn.degradation import DegradationConfig, coarse_scores, draw_degradation
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
@@ -90,11 +91,8 @@ class SpnRecipe:
         Raises:
             InputError: a value out of its range.
         """
-        for name, low in (("batch", 1), ("crop", 32)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name}: expected at least {low}, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate: expected over 0, got {self.learning_rate}")
+        demand_at_least(self, {"batch": 1, "crop": 32})
+        demand_positive(self, "learning_rate")
         if not 0 <= self.network_share <= 1:
             raise InputError(f"network_share: expected 0 .. 1, got {self.network_share}")
 
@@ -177,8 +175,7 @@ class SpnTraining:
         scorer: nn.Module | None = None,
     ) -> None:
         used = [(weight, pictures) for weight, pictures in sources if weight > 0 and len(pictures)]
-        if not used:
-            raise InputError("training: expected at least one picture, got none")
+        demand_some(used, "picture")
         if isinstance(network, LightGuidanceHead) and features is None:
             raise InputError("training: a light head needs the features of a backbone")
         self.network = network

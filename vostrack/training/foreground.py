@@ -17,9 +17,9 @@ from vostrack.datasets.augmentation import (
     apply_augmentation,
     draw_augmentation,
 )
-from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
 from vostrack.models.precision import Precision
+from vostrack.ranges import demand_some
 from vostrack.training.loop import LoopConfig, OnStep, train
 
 __all__ = ["ForegroundRecipe", "Sample", "foreground_loss", "train_foreground"]
@@ -119,8 +119,7 @@ def train_foreground(
     Raises:
         InputError: no samples, or the checkpoint is of another recipe.
     """
-    if not samples:
-        raise InputError("training: expected at least one picture, got none")
+    demand_some(samples, "picture")
     config = LoopConfig(
         steps=recipe.steps,
         weight_decay=recipe.weight_decay,

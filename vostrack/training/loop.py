@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision, autocast
+from vostrack.ranges import demand_at_least
 from vostrack.training.checkpoint import Checkpoint
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
@@ -101,9 +102,7 @@ class LoopConfig:
                 expected = " or ".join(get_args(kinds))
                 raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise InputError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+        demand_at_least(self, least)
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
 

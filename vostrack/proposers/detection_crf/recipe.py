@@ -26,6 +26,7 @@ from vostrack.proposers.detections import (
     clip_detections,
     select_detections,
 )
+from vostrack.ranges import demand_at_least
 
 __all__ = ["DetectionCrfRecipe", "DetectionCrfTrainer", "RecipeConfig", "instance_target"]
 
@@ -67,16 +68,11 @@ class RecipeConfig:
         Raises:
             InputError: a value is out of its range.
         """
-        for name in ("batch", "max_detections"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        demand_at_least(self, {"batch": 1, "max_detections": 1, "max_side": 32})
         if self.max_detections >= VOID:
             raise InputError(f"max_detections: expected below {VOID}, got {self.max_detections}")
-        if self.max_side < 32:
-            raise InputError(f"max_side: expected at least 32 pixels, got {self.max_side}")
-        for name in ("rate", "potential_rate", "class_weight", "instance_weight", "jitter"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}: expected >= 0, got {getattr(self, name)}")
+        factors = ("rate", "potential_rate", "class_weight", "instance_weight", "jitter")
+        demand_at_least(self, dict.fromkeys(factors, 0))
 
 
 class DetectionCrfTrainer(nn.Module):

@@ -20,6 +20,7 @@ from vostrack.proposers.displacement.losses import (
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
+from vostrack.ranges import demand_at_least, demand_positive, demand_some
 from vostrack.training.loop import LoopConfig, step_generator
 
 __all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
@@ -54,14 +55,10 @@ class SisegConfig:
         Raises:
             InputError: one is out of its range.
         """
-        if self.batch < 1:
-            raise InputError(f"batch: expected at least 1, got {self.batch}")
+        demand_at_least(self, {"batch": 1, "centre": 0})
         if self.offsets is not None and self.offsets < 1:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
-        if self.centre < 0:
-            raise InputError(f"centre: expected at least 0, got {self.centre}")
-        if self.rate is not None and not self.rate > 0:
-            raise InputError(f"rate: expected over 0, got {self.rate}")
+        demand_positive(self, "rate")
         half_disc_offsets(self.radius)
 
 
@@ -84,8 +81,7 @@ class SisegRecipe:
         sources: Sequence[LabelMapSource],
         config: SisegConfig | None = None,
     ) -> None:
-        if not sources:
-            raise InputError("training: expected at least one collection of label maps, got none")
+        demand_some(sources, "collection of label maps")
         self.network = network
         self.sources = tuple(sources)
         self.config = config or SisegConfig()

@@ -1,0 +1,48 @@
+"""Checks of settings that many dataclasses share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+
+from vostrack.errors import InputError
+
+__all__ = ["demand_at_least", "demand_positive", "demand_some"]
+
+
+def demand_at_least(settings: object, least: Mapping[str, float], *, prefix: str = "") -> None:
+    """Refuse settings under their least values, and those that are not a number.
+
+    Args:
+        settings: what has the attributes.
+        least: the lowest value allowed, by name of the attribute.
+        prefix: what the message says before that name.
+
+    Raises:
+        InputError: names the first that is too low.
+    """
+    for name, low in least.items():
+        value = getattr(settings, name)
+        if not value >= low:
+            raise InputError(f"{prefix}{name}: expected at least {low}, got {value}")
+
+
+def demand_positive(settings: object, *names: str) -> None:
+    """Refuse settings that are neither None nor over 0.
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise InputError(f"{name}: expected over 0, got {value}")
+
+
+def demand_some(items: Sized, what: str) -> None:
+    """Refuse to train on nothing.
+
+    Raises:
+        InputError: ``items`` is empty; ``what`` names one of them.
+    """
+    if not len(items):
+        raise InputError(f"training: expected at least one {what}, got none")
