@@ -30,5 +30,5 @@ def test_zero_is_not_positive(value: float) -> None:
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(InputError, match="^training: expected at least one picture, got none$"):
+    with pytest.raises(InputError, match=r"^training: expected at least one picture, got none$"):
         demand_some((), "picture")
