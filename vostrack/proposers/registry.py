@@ -11,7 +11,7 @@ import torch
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf.build import DetectionCrfOptions, build_detection_crf
-from vostrack.proposers.displacement.proposer import DisplacementOptions, build_displacement
+from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
 from vostrack.proposers.hough_voting.proposer import HoughOptions, build_hough
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 from vostrack.protocols import InstanceProposer

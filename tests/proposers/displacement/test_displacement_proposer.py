@@ -11,17 +11,13 @@ from torch import Tensor, nn
 
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
+from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
     FieldAndBoundary,
     save_displacement_net,
 )
-from vostrack.proposers.displacement.proposer import (
-    DisplacementConfig,
-    DisplacementOptions,
-    DisplacementProposer,
-    build_displacement,
-)
+from vostrack.proposers.displacement.proposer import DisplacementConfig, DisplacementProposer
 from vostrack.proposers.displacement.segmentation import from_labels
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 

@@ -11,10 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
+from vostrack.proposers.detection_crf.cutting import (
+    cut_instances,
+    mean_probabilities,
+    winning_labels,
+)
 from vostrack.proposers.detection_crf.detectors import PreviousObjects
 from vostrack.proposers.detection_crf.foreground import grabcut_foregrounds
 from vostrack.proposers.detection_crf.instances import box_masks
@@ -195,9 +199,9 @@ class DetectionCrfProposer:
             detections: those that were used.
             size: H and W of the frame.
         """
-        winners = _winning_labels(output.instance_logits, *size)
+        winners = winning_labels(output.instance_logits, *size)
         scores = self._scores(output, detections)
-        return _proposals(winners, detections, scores, self.config.min_pixels)
+        return cut_instances(winners, detections, scores, self.config.min_pixels)
 
     @torch.inference_mode()
     def analyse(
@@ -272,7 +276,7 @@ class DetectionCrfProposer:
     def _scores(self, output: DetectionCrfOutput, detections: Detections) -> FloatArray:
         scores = output.validity
         if self.config.score == "validity_and_mask":
-            scores = scores * _mean_probabilities(output, self._network_labels(detections))
+            scores = scores * mean_probabilities(output, self._network_labels(detections))
         return scores.cpu().numpy().astype(np.float32)
 
 
@@ -287,49 +291,3 @@ def _resize(array: NDArray[Any], scale: float) -> NDArray[Any]:
         return array
     size = [max(1, round(n * scale)) for n in array.shape[1::-1]]
     return np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA))
-
-
-def _winning_labels(logits: Tensor, height: int, width: int) -> NDArray[np.int64]:
-    """The best label (H, W) at the size of the frame, one label at a time to bound the memory."""
-    if logits.shape[1:] == (height, width):
-        return logits.argmax(0).cpu().numpy()
-    best = torch.full((height, width), -torch.inf, device=logits.device)
-    winners = torch.zeros((height, width), dtype=torch.int64, device=logits.device)
-    for label, layer in enumerate(logits):
-        full = functional.interpolate(
-            layer[None, None], (height, width), mode="bilinear", align_corners=False
-        )[0, 0]
-        better = full > best
-        best = torch.where(better, full, best)
-        winners[better] = label
-    return winners.cpu().numpy()
-
-
-def _mean_probabilities(output: DetectionCrfOutput, labels: NDArray[np.int64]) -> Tensor:
-    """The mean class probability (D,) over each instance's mask; 0 for an empty one."""
-    winners = output.instance_logits.argmax(0)
-    probabilities = torch.softmax(output.class_logits, 0)
-    means = [
-        probabilities[int(label)][winners == index + 1].mean().nan_to_num(0.0)
-        for index, label in enumerate(labels)
-    ]
-    return torch.stack(means) if means else probabilities.new_zeros(0)
-
-
-def _proposals(
-    winners: NDArray[np.int64], detections: Detections, scores: FloatArray, min_pixels: int
-) -> InstanceProposals:
-    """Cut the instance map (H, W) into masks, best first."""
-    sizes = np.bincount(winners.ravel(), minlength=len(detections) + 1)[1:]
-    order = np.argsort(-scores, kind="stable")
-    order = order[sizes[order] >= min_pixels]
-    masks = winners[None] == (order + 1)[:, None, None]
-    boxes = np.array([_mask_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4)
-    return InstanceProposals(
-        masks=masks, scores=scores[order], labels=detections.labels[order], boxes=boxes
-    )
-
-
-def _mask_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

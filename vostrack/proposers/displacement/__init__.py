@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
     from vostrack.proposers.displacement.networks import (
         DisplacementNet,
         FieldAndBoundary,
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
         load_displacement_net,
         save_displacement_net,
     )
-    from vostrack.proposers.displacement.proposer import (
-        DisplacementOptions,
-        DisplacementProposer,
-        build_displacement,
-    )
+    from vostrack.proposers.displacement.proposer import DisplacementProposer
 
 __all__ = [
     "DisplacementNet",
@@ -37,11 +34,11 @@ __all__ = [
 
 _HOMES = {
     "DisplacementNet": "networks",
-    "DisplacementOptions": "proposer",
+    "DisplacementOptions": "build",
     "DisplacementProposer": "proposer",
     "FieldAndBoundary": "networks",
     "NetworkConfig": "networks",
-    "build_displacement": "proposer",
+    "build_displacement": "build",
     "load_displacement_net": "networks",
     "save_displacement_net": "networks",
 }
