@@ -17,11 +17,9 @@ from vostrack.proposers.detection_crf import (
     DetectionCrfProposer,
     PreviousObjects,
     ProposerConfig,
-    TorchvisionDetector,
     grabcut_foregrounds,
 )
 from vostrack.proposers.detections import Detections
-from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ImageProposer
 from vostrack.protocols import InstanceProposer, ObjectFollower
 
@@ -344,31 +342,6 @@ def test_foreground_guards() -> None:
     assert whole.shape == (64, 96)
     flat = np.full((20, 20, 3), 7, dtype=np.uint8)
     assert grabcut_foregrounds(flat, np.array([[0, 0, 20, 20]], dtype=np.float32)).shape[0] == 1
-
-
-class _FakeDetector(nn.Module):
-    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
-        return [
-            {
-                "boxes": torch.tensor([[1.0, 2, 30, 40], [5, 5, 20, 20], [0, 0, 9, 9]]),
-                "scores": torch.tensor([0.9, 0.8, 0.7]),
-                "labels": torch.tensor([1, 2, 3]),
-            }
-        ]
-
-
-def test_detector_maps_coco_classes_to_voc() -> None:
-    detector = TorchvisionDetector(_FakeDetector(), ["__background__", "couch", "kite", "person"])
-    detections = detector(np.zeros((50, 50, 3), dtype=np.uint8))
-    assert detections.labels.tolist() == [18, 15]
-    np.testing.assert_allclose(detections.scores, [0.9, 0.7])
-
-
-def test_unknown_semantic_network_is_refused() -> None:
-    with pytest.raises(InputError, match="expected one of deeplab_mobilenetv2"):
-        build_semantic("segformer")
-    with pytest.raises(InputError, match="--semantic-weights"):
-        build_semantic("deeplab_mobilenetv2")
 
 
 def test_boxes_of_a_named_image() -> None:
