@@ -111,8 +111,9 @@ def nan_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Set the number of threads, which then work on maps of any size."""
+    """Set the number of threads, which then work on maps of any size, in tiles as of large ones."""
     monkeypatch.setattr(numba_kernel, "_PARALLEL_FROM", 0)
+    monkeypatch.setattr(numba_kernel, "_TILE", 4)
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)

@@ -297,7 +297,8 @@ def test_registration(impl: CpuImpl, needs_grad: bool, sample: Sample) -> None:
     directions = [0, 1, 2, 3]
     inputs = (x.clone().requires_grad_(needs_grad), gates.clone().requires_grad_(needs_grad))
     torch.library.opcheck(OP, (*inputs, directions, impl, needs_grad))
-    _, states = OP(x, gates, directions, impl, True)
+    _, states = OP(*inputs, directions, impl, True)
+    assert not states.requires_grad
     torch.library.opcheck(BACK_OP, (x, x, gates, states, directions, impl))
 
 
