@@ -131,6 +131,13 @@ def test_propagation_is_the_maximum_over_the_scans(impl: CpuImpl, sample: Sample
     assert torch.equal(propagate(x, gates, impl), torch.stack(scans).amax(dim=0))
 
 
+def test_a_tie_goes_to_the_first_direction(impl: CpuImpl, sample: Sample) -> None:
+    x = torch.full((1, 1, 5, 6), 0.3, dtype=torch.float64, requires_grad=True)
+    gates, grad = sample(1, 1, 4, 3, 5, 6, scale=0.3), sample(5, 6, 1, 1).view_as(x)
+    of_first = gradients(scan(x, gates[:, :, 0], DIRECTIONS[0], impl), grad, x)
+    torch.testing.assert_close(gradients(propagate(x, gates, impl), grad, x), of_first)
+
+
 def test_shared_gates_act_as_their_copies(impl: CpuImpl, sample: Sample, close: Close) -> None:
     x = sample(3, 2, 5, 17).requires_grad_()
     gates = sample(1, 1, 4, 3, 5, 17, scale=0.3).requires_grad_()
