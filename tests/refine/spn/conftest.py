@@ -6,9 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+from vostrack.refine.spn import numba_kernel
 
 # Relative and absolute.
 TOLERANCE = {
@@ -84,7 +87,7 @@ def solve() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
 
 @pytest.fixture
 def nan_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fill what torch hands out uninitialised with NaN."""
+    """Fill what torch and the numba kernel's numpy hand out uninitialised with NaN."""
 
     def poison(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def allocated(*args: Any, **kwargs: Any) -> Tensor:
@@ -100,10 +103,17 @@ def nan_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(owner, name, poison(getattr(owner, name)))
 
+    def filled(shape: tuple[int, ...], dtype: Any) -> Any:
+        return np.full(shape, math.nan, dtype)
+
+    monkeypatch.setattr(numba_kernel, "_empty", filled)
+
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Set the number of threads, which then work on maps of any size, in tiles as of large ones."""
+    monkeypatch.setattr(numba_kernel, "_PARALLEL_FROM", 0)
+    monkeypatch.setattr(numba_kernel, "_TILE", 4)
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
+    yield torch.set_num_threads
     torch.set_num_threads(before)

@@ -144,6 +144,10 @@ def test_draws_repeat_and_fill_their_ranges() -> None:
     # On a log scale, half of the cells are under 4 pixels.
     assert np.median([d.cell for d in draws]) == pytest.approx(4, rel=0.15)
     assert len({d.noise_seed for d in draws}) == 400
+    uneven = DegradationConfig(holes=1, islands=3)
+    draws = [draw_degradation(uneven, Generator().manual_seed(k)) for k in range(60)]
+    assert {len(d.holes) for d in draws} == {0, 1}
+    assert {len(d.islands) for d in draws} == {0, 1, 2, 3}
     harmless = DegradationConfig(0, 0, 0, 1, 0, 0, noise=0, steepness=(5, 5))
     drawn = draw_degradation(harmless, Generator().manual_seed(0))
     assert dataclasses.replace(drawn, noise_seed=0) == Degradation(steepness=5)

@@ -147,6 +147,15 @@ def test_the_guide_lays_gates_out_by_direction_gate_channel() -> None:
     assert raw[0, :, :, :, 5, 7].permute(1, 2, 0).flatten().tolist() == list(range(24))
 
 
+def test_skips_reach_the_gates() -> None:
+    guide = network.VggGuidance(2)
+    for parameter in guide.decoders.parameters():
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        dark, light = guide(torch.zeros(1, 3, 32, 32)), guide(torch.ones(1, 3, 32, 32))
+    assert not torch.equal(dark, light)
+
+
 def test_torchvision_weights_fill_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.models import VGG16_Weights, vgg
 

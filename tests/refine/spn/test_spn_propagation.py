@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -12,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vostrack.refine.spn import DIRECTIONS, Direction, propagate, reference, scan
+from vostrack.refine.spn import DIRECTIONS, Direction, numba_kernel, propagate, reference, scan
+from vostrack.refine.spn.dispatch import implementation
 
 CpuImpl = Literal["reference", "numba"]
 Sample = Callable[..., Tensor]
@@ -128,6 +131,13 @@ def test_propagation_is_the_maximum_over_the_scans(impl: CpuImpl, sample: Sample
     assert torch.equal(propagate(x, gates, impl), torch.stack(scans).amax(dim=0))
 
 
+def test_a_tie_goes_to_the_first_direction(impl: CpuImpl, sample: Sample) -> None:
+    x = torch.full((1, 1, 5, 6), 0.3, dtype=torch.float64, requires_grad=True)
+    gates, grad = sample(1, 1, 4, 3, 5, 6, scale=0.3), sample(5, 6, 1, 1).view_as(x)
+    of_first = gradients(scan(x, gates[:, :, 0], DIRECTIONS[0], impl), grad, x)
+    torch.testing.assert_close(gradients(propagate(x, gates, impl), grad, x), of_first)
+
+
 def test_shared_gates_act_as_their_copies(impl: CpuImpl, sample: Sample, close: Close) -> None:
     x = sample(3, 2, 5, 17).requires_grad_()
     gates = sample(1, 1, 4, 3, 5, 17, scale=0.3).requires_grad_()
@@ -156,6 +166,20 @@ def test_inputs_need_not_be_contiguous(impl: CpuImpl, sample: Sample) -> None:
     assert torch.equal(propagate(x, gates, impl), expected)
 
 
+def test_gradients_need_not_be_contiguous(impl: CpuImpl, sample: Sample) -> None:
+    """Planes of gates that lie dense, but not one behind the other; a gradient of strides 0."""
+    x = sample(3, 2, 6, 7).transpose(0, 1)
+    gates = sample(4, 3, 2, 3, 6, 7, scale=0.3).permute(2, 3, 0, 1, 4, 5)
+    grad = sample(1, 1, 6, 1).expand(x.shape)
+    y, states = implementation(impl).forward(x, gates, range(4), True)
+    wanted, states_wanted = reference.forward(x, gates, range(4), True)
+    torch.testing.assert_close((y, states), (wanted, states_wanted))
+    torch.testing.assert_close(
+        implementation(impl).backward(grad, x, gates, states.mT.contiguous().mT, range(4)),
+        reference.backward(grad, x, gates, states, range(4)),
+    )
+
+
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_half_precision_is_rounded_once(impl: CpuImpl, half: torch.dtype, sample: Sample) -> None:
     x = sample(2, 1, 6, 40, dtype=half).requires_grad_()
@@ -171,18 +195,65 @@ def test_half_precision_is_rounded_once(impl: CpuImpl, half: torch.dtype, sample
         assert torch.equal(low, high.to(half))
 
 
-@pytest.mark.usefixtures("two_threads")
-def test_threads_change_nothing(sample: Sample) -> None:
+@pytest.mark.parametrize("size", [(31, 45), (1, 9), (9, 1), (1, 1)])
+@pytest.mark.parametrize(
+    "shape_of_gates", [(3, 2), (1, 2), (3, 1), (1, 1)], ids=["own", "objects", "channels", "all"]
+)
+def test_threads_change_nothing(
+    shape_of_gates: tuple[int, int],
+    size: tuple[int, int],
+    threads: Callable[[int], None],
+    sample: Sample,
+) -> None:
     pytest.importorskip("numba")
-    x = sample(3, 1, 130, 140, dtype=torch.float32).requires_grad_()
-    gates = sample(1, 1, 4, 3, 130, 140, dtype=torch.float32, scale=0.3).requires_grad_()
+    x = sample(3, 2, *size, dtype=torch.float32).requires_grad_()
+    gates = sample(*shape_of_gates, 4, 3, *size, dtype=torch.float32, scale=0.3).requires_grad_()
     results = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
+    for count in (1, 2, 3, 8):
+        threads(count)
         y = propagate(x, gates, "numba")
-        results.append([y, *gradients(y, torch.ones_like(y), x, gates)])
-    for one, two in zip(*results, strict=True):
-        assert torch.equal(one, two)
+        again = propagate(x.detach(), gates.detach(), "numba")
+        results.append([y, again, *gradients(y, torch.ones_like(y), x, gates)])
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+@pytest.mark.parametrize("count", [2, 1])
+def test_many_planes_share_their_gates(
+    count: int, threads: Callable[[int], None], sample: Sample
+) -> None:
+    """More planes than are walked through together, with and without a cut in the last of them."""
+    pytest.importorskip("numba")
+    threads(count)
+    for shape in ((19, 1, 6, 5), (2, 8, 5, 6)):
+        x = sample(*shape)
+        gates, grad = sample(1, 1, 4, 3, *shape[2:], scale=0.3), sample(*shape[::-1]).view(shape)
+        y, states = reference.forward(x, gates, range(4), True)
+        torch.testing.assert_close(numba_kernel.forward(x, gates, range(4), True), (y, states))
+        torch.testing.assert_close(
+            numba_kernel.backward(grad, x, gates, states, range(4)),
+            reference.backward(grad, x, gates, states, range(4)),
+        )
+
+
+def test_an_error_in_a_thread_reaches_the_caller(
+    threads: Callable[[int], None], sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    x, gates = sample(4, 1, 5, 6), sample(4, 1, 4, 3, 5, 6, scale=0.3)
+    expected = propagate(x, gates, "numba")
+    threads(3)
+
+    def fail(*_: object) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("no memory in this thread")
+        time.sleep(0.01)  # leaves tasks to the other threads
+
+    with monkeypatch.context() as patch:
+        patch.setattr(numba_kernel, "_turn", fail)
+        with pytest.raises(RuntimeError, match="in this thread"):
+            propagate(x, gates, "numba")
+    assert torch.equal(propagate(x, gates, "numba"), expected)
 
 
 def test_numba_loops_leave_no_scratch_unwritten() -> None:
@@ -222,7 +293,9 @@ for height, width in ((4, 5), (3, 37), (1, 3), (3, 1)):
 def test_nan_reaches_the_result(impl: CpuImpl, sample: Sample) -> None:
     x, gates = sample(1, 1, 4, 5), sample(1, 1, 4, 3, 4, 5, scale=0.1).abs()
     x[0, 0, 2, 2] = torch.nan
-    assert propagate(x, gates, impl).isnan()[0, 0, 2].all()
+    spread = propagate(x, gates, impl).isnan()[0, 0]
+    assert spread[2].all()
+    assert spread[:, 2].all()
 
 
 @pytest.mark.parametrize("needs_grad", [True, False])
@@ -231,7 +304,8 @@ def test_registration(impl: CpuImpl, needs_grad: bool, sample: Sample) -> None:
     directions = [0, 1, 2, 3]
     inputs = (x.clone().requires_grad_(needs_grad), gates.clone().requires_grad_(needs_grad))
     torch.library.opcheck(OP, (*inputs, directions, impl, needs_grad))
-    _, states = OP(x, gates, directions, impl, True)
+    _, states = OP(*inputs, directions, impl, True)
+    assert not states.requires_grad
     torch.library.opcheck(BACK_OP, (x, x, gates, states, directions, impl))
 
 
