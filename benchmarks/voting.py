@@ -25,7 +25,8 @@ from record import environment, spread, time_alternately, write_record
 
 from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import suppress
-from vostrack.proposers.hough_voting.voting import VotingConfig, find_instances
+from vostrack.proposers.hough_voting.votes import VotingConfig
+from vostrack.proposers.hough_voting.voting import find_instances
 
 SIZES = (10_000, 50_000, 400_000)
 ERRORS = (0.08, 0.15)

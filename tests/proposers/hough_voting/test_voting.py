@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import read_label_map
+from vostrack.proposers.hough_voting.casting import _support, cast_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.targets import instance_boxes
-from vostrack.proposers.hough_voting.voting import (
-    VotingConfig,
-    _support,
-    accumulate,
-    cast_votes,
-    find_instances,
-    top_masks,
-)
+from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig, accumulate
+from vostrack.proposers.hough_voting.voting import find_instances, top_masks
 
 FloatArray = NDArray[np.float32]
 
@@ -182,6 +177,49 @@ def test_a_second_best_class_is_found_by_the_second_mask_only() -> None:
     assert {v.label for v, _ in find_instances(both, boxes, VotingConfig(top=1))[1]} == {1}
     found = find_instances(both, boxes, VotingConfig(top=2))[1]
     assert [(v.label, v.rank) for v, _ in found] == [(1, 1), (1, 1), (2, 2), (2, 2)]
+
+
+def test_an_instance_of_a_worse_mask_stays_if_the_better_ones_hold_little_of_it() -> None:
+    # A first class is best in the left square, the second in the right; both see the two as two.
+    rng = np.random.default_rng(5)
+    shape = (20, 30)
+    probabilities, boxes = two_squares()
+    inside = probabilities[1] > 0
+    first = np.where(inside, rng.uniform(0.2, 0.6, shape), 0).astype(np.float32)
+    second = np.where(inside, 0.4, 0).astype(np.float32)
+    both = np.stack([np.where(inside, 0, 1), first, second]).astype(np.float32)
+    boxes = boxes + np.rint(rng.normal(0, 12, boxes.shape)).astype(np.float32)
+    for limit in (0.0, 0.3, 0.45, 0.6, 1.0):
+        config = VotingConfig(top=2, overlap=0.5, min_cells=2, region_overlap=limit)
+        cast, found = find_instances(both, boxes, config)
+        assert [v.rank for v in cast] == [1, 2, 1, 2]
+        for label in (1, 2):
+            one = [v for v in cast if v.label == label]
+            expected = [(v.rank, k) for v, k in _kept_by_masks(one, shape, limit)]
+            assert [(v.rank, k) for v, k in found if v.label == label] == expected
+        assert len(found) <= sum(len(v.modes) for v in cast)
+
+
+def _kept_by_masks(
+    cast: list[ClassVotes], shape: tuple[int, int], limit: float
+) -> list[tuple[ClassVotes, int]]:
+    """Do the same on masks: the best first, each against all that stay so far."""
+    everything = [(v, k) for v in cast for k in range(len(v.modes))]
+    everything.sort(key=lambda one: -float(one[0].confidences[one[1]]))
+    kept: list[tuple[ClassVotes, int]] = []
+    for votes, cluster in everything:
+        mask = votes.cells(cluster, shape)
+        rivals = (v.cells(k, shape) for v, k in kept if v is not votes)
+        if all((mask & rival).sum() <= limit * mask.sum() for rival in rivals):
+            kept.append((votes, cluster))
+    return kept
+
+
+def test_votes_that_are_not_numbers_are_refused() -> None:
+    probabilities, boxes = two_squares()
+    boxes[0, 2, 6, 7] = np.nan
+    with pytest.raises(InputError, match="finite"):
+        find_instances(probabilities, boxes)
 
 
 def test_strays_are_adopted_or_dropped() -> None:
