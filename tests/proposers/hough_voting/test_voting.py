@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import read_label_map
-from vostrack.proposers.hough_voting.casting import _support, cast_votes
+from vostrack.proposers.hough_voting.casting import _adopt, _support, cast_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.targets import instance_boxes
 from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig, accumulate
-from vostrack.proposers.hough_voting.voting import find_instances, top_masks
+from vostrack.proposers.hough_voting.voting import _suppress_regions, find_instances, top_masks
 
 FloatArray = NDArray[np.float32]
 
@@ -179,25 +179,35 @@ def test_a_second_best_class_is_found_by_the_second_mask_only() -> None:
     assert [(v.label, v.rank) for v, _ in found] == [(1, 1), (1, 1), (2, 2), (2, 2)]
 
 
-def test_an_instance_of_a_worse_mask_stays_if_the_better_ones_hold_little_of_it() -> None:
-    # A first class is best in the left square, the second in the right; both see the two as two.
-    rng = np.random.default_rng(5)
-    shape = (20, 30)
-    probabilities, boxes = two_squares()
-    inside = probabilities[1] > 0
-    first = np.where(inside, rng.uniform(0.2, 0.6, shape), 0).astype(np.float32)
-    second = np.where(inside, 0.4, 0).astype(np.float32)
-    both = np.stack([np.where(inside, 0, 1), first, second]).astype(np.float32)
-    boxes = boxes + np.rint(rng.normal(0, 12, boxes.shape)).astype(np.float32)
-    for limit in (0.0, 0.3, 0.45, 0.6, 1.0):
-        config = VotingConfig(top=2, overlap=0.5, min_cells=2, region_overlap=limit)
-        cast, found = find_instances(both, boxes, config)
-        assert [v.rank for v in cast] == [1, 2, 1, 2]
-        for label in (1, 2):
-            one = [v for v in cast if v.label == label]
-            expected = [(v.rank, k) for v, k in _kept_by_masks(one, shape, limit)]
-            assert [(v.rank, k) for v, k in found if v.label == label] == expected
-        assert len(found) <= sum(len(v.modes) for v in cast)
+@pytest.mark.parametrize("limit", [0.0, 0.25, 0.5, 1.0])
+def test_regions_are_suppressed_as_their_masks_would_be(limit: float) -> None:
+    rows, columns = (grid.ravel() for grid in np.mgrid[:6, :8])
+    nothing = np.zeros((48, 4), np.float32)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        cast = []
+        for rank, share in ((1, 0.6), (2, 1.0)):
+            cells = np.flatnonzero(rng.random(48) < share)
+            # Few cells in many clusters: shares of just the limit are common.
+            owners = rng.integers(-1, 12, len(cells))
+            sure = rng.random(12).astype(np.float32)
+            boxes, scores = nothing[cells], nothing[cells, 0]
+            at = rows[cells], columns[cells]
+            cast.append(ClassVotes(1, rank, *at, boxes, scores, owners, sure, np.arange(12)))
+        expected = _kept_by_masks(cast, (6, 8), limit)
+        found = _suppress_regions(cast, (6, 8), limit)
+        assert [(v.rank, k) for v, k in found] == [(v.rank, k) for v, k in expected]
+
+
+def test_a_vote_far_from_every_mean_stays_with_its_owner_and_a_stray_needs_less() -> None:
+    modes = np.array([[0, 0, 100, 100], [200, 0, 300, 100]], np.float32)
+    # Overlaps with the first mode: 0.6, 0.3, 0.3, 0.1; none with the second.
+    boxes = np.array([[0, 0, 100, s] for s in (60, 30, 30, 10)], np.float32)
+    owners = np.array([1, 1, -1, -1])
+    config = VotingConfig(overlap=0.5, adopt=0.2)
+    np.testing.assert_array_equal(_adopt(boxes, owners, modes, config), [0, 1, 0, -1])
+    alone = replace(config, regroup=False)
+    np.testing.assert_array_equal(_adopt(boxes, owners, modes, alone), [1, 1, 0, -1])
 
 
 def _kept_by_masks(
