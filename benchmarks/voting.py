@@ -5,9 +5,9 @@ instance's size, which leaves from fifty to several hundred clusters. The vector
 kept boxes (what runs without numba) is timed beside the compiled one, and so is the whole voting of
 one class: modes in the order of their support, suppression, clusters, confidence and region
 suppression. The plain Python reference is timed once, on ten thousand votes. All of them must agree
-first. One thread.
+first. The compiled loops run on so many threads, all else on one.
 
-    python benchmarks/voting.py [--json FILE] [--plot FILE.svg]
+    python benchmarks/voting.py [--threads 2] [--json FILE] [--plot FILE.svg]
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from record import environment, spread, time_alternately, write_record
 
 from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import suppress
-from vostrack.proposers.hough_voting.voting import VotingConfig, find_instances
+from vostrack.proposers.hough_voting.votes import VotingConfig
+from vostrack.proposers.hough_voting.voting import find_instances
 
 SIZES = (10_000, 50_000, 400_000)
 ERRORS = (0.08, 0.15)
@@ -150,11 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the voting.")
     parser.add_argument("--json", metavar="FILE", help="also write the record here")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the times as SVG")
+    parser.add_argument("--threads", type=int, default=1, help="of the compiled loops")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     record: dict[str, Any] = {
         "benchmark": f"suppression with owners, {INSTANCES} instances, overlap {OVERLAP}",
         "environment": environment(("numba", "numpy")),
-        "threads": 1,
+        "threads": torch.get_num_threads(),
         "cases": [measure(count, error) for count in SIZES for error in ERRORS],
     }
     if arguments.plot:

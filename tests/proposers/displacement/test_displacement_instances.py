@@ -251,6 +251,32 @@ def test_split_makes_an_instance_of_every_connected_piece() -> None:
     assert int(result.masks.sum()) == 6 * 16
 
 
+def test_an_instance_of_just_the_least_size_stays() -> None:
+    maps = torch.ones(1, 10, 10)
+    labels = torch.ones(10, 10, dtype=torch.int64)
+    for least, count in ((100, 1), (101, 0)):
+        config = SelectionConfig(min_pixels=least)
+        assert len(select_instances(only(maps), labels, torch.ones(2, 10, 10), config)) == count
+
+
+def test_thin_parts_that_the_cells_missed_go_to_the_nearest_instance() -> None:
+    """Two instances of a piece, on cells of 4 pixels, and a line of it that no cell has seen."""
+    maps = torch.zeros(2, 10, 16)
+    maps[0, 6:9, 1:4], maps[1, 1:4, 8:15] = 1, 1
+    pieces = torch.zeros(40, 64, dtype=torch.int64)
+    pieces[24:36, 4:16] = pieces[4:16, 32:60] = 1
+    pieces[38, :] = pieces[:2, 40] = 1
+    ids = np.array([1, 1])
+    found = Candidates(maps, np.array([1, 1]), ids, np.ones(2))
+    result = select_instances(found, pieces, torch.ones(2, 40, 64), SelectionConfig(min_pixels=1))
+    np.testing.assert_array_equal(result.masks.any(0), pieces.numpy() > 0)
+    lower = next(mask for mask in result.masks if mask[30, 10])
+    assert lower[38, :24].all()
+    assert not lower[:2, 40].any()
+    # Farther right the other instance is nearer.
+    assert not lower[38, 63]
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="field"):
         find_instances(torch.zeros(2, 4, 4), torch.zeros(4, 5, dtype=torch.int64))

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
+from vostrack.proposers.displacement.centres import CentreConfig
+from vostrack.proposers.displacement.grouping import GroupingConfig
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
     FieldAndBoundary,
@@ -19,6 +21,7 @@ from vostrack.proposers.displacement.networks import (
 )
 from vostrack.proposers.displacement.proposer import DisplacementConfig, DisplacementProposer
 from vostrack.proposers.displacement.segmentation import from_labels
+from vostrack.proposers.displacement.selection import SelectionConfig
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 
 HEIGHT, WIDTH = 120, 200
@@ -167,6 +170,31 @@ def test_options_are_wired(tmp_path: Path) -> None:
     assert proposer.save_fields == tmp_path / "fields"
 
 
+def test_the_command_runs_as_it_was_measured() -> None:
+    """The figures of the documentation are those of these settings."""
+    assert build_displacement(
+        DisplacementOptions(), ProposerSources()
+    ).config == DisplacementConfig(
+        longest=320,
+        boundaries=True,
+        pieces=True,
+        centres=CentreConfig(moves=100, centre=2.5, reach=6.0, min_cells=6),
+        grouping=GroupingConfig(),
+        cut_score=0.75,
+        selection=SelectionConfig(
+            radius=5.0,
+            margin=2,
+            edges="mask",
+            background=0.25,
+            split=False,
+            min_pixels=100,
+            half_score=0.005,
+            max_proposals=100,
+        ),
+        threshold=0.5,
+    )
+
+
 def test_bad_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--semantic NAME or --semantic-masks"):
         DisplacementProposer(DisplacementNet()).propose(FRAME, None)
@@ -190,6 +218,36 @@ def test_a_piece_too_thin_for_a_cell_is_one_instance() -> None:
     assert len(thin) == 1
     assert int(thin[0].sum()) == 160
     assert len(found) == 3
+
+
+def test_thin_pieces_keep_their_class_and_their_certainty() -> None:
+    """A thin piece of a second class, the last of all, beside a piece that is cut in two."""
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[touching()] = 3
+    labels[8, 20:180] = 5
+    labels[116, 20:180] = 9
+    proposer = DisplacementProposer(PointsHome(), config=DisplacementConfig(longest=100))
+    found, _ = proposer.find(from_labels(labels, torch.device("cpu")))
+    assert sorted(found.labels.tolist()) == [3, 3, 5, 9]
+    for class_id, row in ((5, 8), (9, 116)):
+        (index,) = np.flatnonzero(found.labels == class_id)
+        np.testing.assert_array_equal(found.masks[index], labels == class_id)
+        assert found.masks[index, row].sum() == 160
+        share = 160 / (HEIGHT * WIDTH)
+        assert found.scores[index] == pytest.approx(share / (share + 0.005), rel=1e-5)
+
+
+def test_a_class_taken_as_a_whole_is_never_cut() -> None:
+    whole = PointsHome()
+    foreground = touching().astype(np.float32)
+    scores = [
+        DisplacementProposer(whole, config=DisplacementConfig(pieces=False, cut_score=cut_score))
+        .propose(FRAME, foreground)
+        .scores
+        for cut_score in (0.5, 1.0)
+    ]
+    assert len(scores[0]) == 2
+    np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_the_papers_search_takes_a_class_as_a_whole() -> None:

@@ -145,6 +145,50 @@ def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> N
     assert light.scenes.objects
 
 
+def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
+    light = TrainSisegCommand(output=tmp_path)
+    assert (light.trunk, light.steps, light.seed, light.drawn) == ("light", 1800, 0, 0)
+    assert light._config() == SisegConfig(
+        batch=8,
+        rate=None,
+        radius=10.0,
+        offsets=16,
+        centre=1.0,
+        scenes=SceneConfig(
+            crop=256, longest=(224, 416), pieces=3, permute=True, objects=True, merge=0.1
+        ),
+    )
+    paper = TrainSisegCommand(output=tmp_path, trunk="resnet101")
+    assert paper._config() == SisegConfig(
+        batch=14,
+        rate=None,
+        radius=10.0,
+        offsets=None,
+        centre=0.0,
+        scenes=SceneConfig(
+            crop=512, longest=(256, 768), pieces=3, permute=False, objects=False, merge=0.0
+        ),
+    )
+
+
+@pytest.mark.parametrize("trunk", ["light", "resnet50"])
+def test_what_the_command_is_told_goes_before_its_defaults(tmp_path: Path, trunk: str) -> None:
+    command = TrainSisegCommand(
+        output=tmp_path,
+        trunk=trunk,  # type: ignore[arg-type]  # its values
+        batch=3,
+        crop=96,
+        longest=(50, 70),
+        pieces=1,
+        offsets=5,
+        rate=0.01,
+    )
+    config = command._config()
+    assert (config.batch, config.offsets, config.rate) == (3, 5, 0.01)
+    scenes = config.scenes
+    assert (scenes.crop, scenes.longest, scenes.pieces) == (96, (50, 70), 1)
+
+
 def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
     for name in ("2007_000032", "2008_000007"):
         write_label_map(tmp_path / "masks" / f"{name}.png", np.ones((4, 4), np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.proposers.hough_voting import reference, suppression
-from vostrack.proposers.hough_voting.suppression import most_overlapping, suppress
+from vostrack.proposers.hough_voting import reference, suppression, threads
+from vostrack.proposers.hough_voting.suppression import best_first, most_overlapping, suppress
 
 Votes = tuple[NDArray[np.float64], NDArray[np.float32]]
 
@@ -46,6 +47,60 @@ def test_the_path_without_numba_equals_the_reference(monkeypatch: pytest.MonkeyP
         clusters = suppress(boxes, scores, 0.5)
         np.testing.assert_array_equal(clusters.kept, kept)
         np.testing.assert_array_equal(clusters.owners, owners)
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small parts on two threads, and rounds that begin after 16 votes."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr(threads, "_PART", 8)
+    monkeypatch.setattr(suppression, "_FIRST_ROUND", 16)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("count", "places"), [(600, 4), (700, 300)])
+def test_rounds_and_threads_change_nothing(count: int, places: int) -> None:
+    # More than a block of votes a part, and more picks than are tried at once.
+    boxes, scores = draw_votes(count, count, places)
+    kept, owners = reference.suppress(boxes, scores, 0.3)
+    clusters = suppress(boxes, scores, 0.3)
+    np.testing.assert_array_equal(clusters.kept, kept)
+    np.testing.assert_array_equal(clusters.owners, owners)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_parts_cover_everything_once_and_raise_what_they_raise() -> None:
+    for count in (0, 1, 15, 16, 17, 100):
+        seen = np.zeros(count, np.int64)
+        parts = []
+
+        def run(part: slice, seen: NDArray[np.int64] = seen, parts: list[slice] = parts) -> None:
+            seen[part] += 1
+            parts.append(part)
+
+        threads.in_parts(run, count)
+        assert (seen == 1).all()
+        assert len(parts) == (2 if count >= 16 else 1)
+
+    def fail(part: slice) -> None:
+        if part.start:
+            raise ArithmeticError("second part")
+
+    with pytest.raises(ArithmeticError, match="second part"):
+        threads.in_parts(fail, 100)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_order_is_that_of_a_stable_sort(dtype: type[np.floating]) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, 500).round(1).astype(dtype)
+    scores[::7], scores[::11] = -0.0, 0.0
+    expected = sorted(range(500), key=lambda i: (-scores[i], i))
+    np.testing.assert_array_equal(best_first(scores), expected)
 
 
 def test_kept_boxes_equal_those_of_torchvision() -> None:
@@ -96,7 +151,10 @@ def test_no_votes_make_no_clusters() -> None:
         (np.zeros((2, 4)), np.zeros(3), 0.5, "3 scores"),
         (np.zeros((2, 4)), np.zeros(2), 1.0, "overlap"),
         (np.full((1, 4), np.nan), np.zeros(1), 0.5, "finite"),
+        (np.array([[0.0, 0, 2, np.inf]]), np.zeros(1), 0.5, "finite"),
+        (np.zeros((2, 4)), np.array([1.0, np.nan]), 0.5, "finite"),
         (np.array([[4.0, 0, 2, 3]]), np.zeros(1), 0.5, "ends before it begins"),
+        (np.array([[0.0, 4, 2, 3]]), np.zeros(1), 0.5, "ends before it begins"),
     ],
 )
 def test_what_cannot_be_suppressed_is_refused(

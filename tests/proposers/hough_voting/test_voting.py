@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import read_label_map
+from vostrack.proposers.hough_voting.casting import _adopt, _support, cast_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.targets import instance_boxes
-from vostrack.proposers.hough_voting.voting import (
-    VotingConfig,
-    _support,
-    accumulate,
-    cast_votes,
-    find_instances,
-    top_masks,
-)
+from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig, accumulate
+from vostrack.proposers.hough_voting.voting import _suppress_regions, find_instances, top_masks
 
 FloatArray = NDArray[np.float32]
 
@@ -182,6 +177,59 @@ def test_a_second_best_class_is_found_by_the_second_mask_only() -> None:
     assert {v.label for v, _ in find_instances(both, boxes, VotingConfig(top=1))[1]} == {1}
     found = find_instances(both, boxes, VotingConfig(top=2))[1]
     assert [(v.label, v.rank) for v, _ in found] == [(1, 1), (1, 1), (2, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.25, 0.5, 1.0])
+def test_regions_are_suppressed_as_their_masks_would_be(limit: float) -> None:
+    rows, columns = (grid.ravel() for grid in np.mgrid[:6, :8])
+    nothing = np.zeros((48, 4), np.float32)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        cast = []
+        for rank, share in ((1, 0.6), (2, 1.0)):
+            cells = np.flatnonzero(rng.random(48) < share)
+            # Few cells in many clusters: shares of just the limit are common.
+            owners = rng.integers(-1, 12, len(cells))
+            sure = rng.random(12).astype(np.float32)
+            boxes, scores = nothing[cells], nothing[cells, 0]
+            at = rows[cells], columns[cells]
+            cast.append(ClassVotes(1, rank, *at, boxes, scores, owners, sure, np.arange(12)))
+        expected = _kept_by_masks(cast, (6, 8), limit)
+        found = _suppress_regions(cast, (6, 8), limit)
+        assert [(v.rank, k) for v, k in found] == [(v.rank, k) for v, k in expected]
+
+
+def test_a_vote_far_from_every_mean_stays_with_its_owner_and_a_stray_needs_less() -> None:
+    modes = np.array([[0, 0, 100, 100], [200, 0, 300, 100]], np.float32)
+    # Overlaps with the first mode: 0.6, 0.3, 0.3, 0.1; none with the second.
+    boxes = np.array([[0, 0, 100, s] for s in (60, 30, 30, 10)], np.float32)
+    owners = np.array([1, 1, -1, -1])
+    config = VotingConfig(overlap=0.5, adopt=0.2)
+    np.testing.assert_array_equal(_adopt(boxes, owners, modes, config), [0, 1, 0, -1])
+    alone = replace(config, regroup=False)
+    np.testing.assert_array_equal(_adopt(boxes, owners, modes, alone), [1, 1, 0, -1])
+
+
+def _kept_by_masks(
+    cast: list[ClassVotes], shape: tuple[int, int], limit: float
+) -> list[tuple[ClassVotes, int]]:
+    """Do the same on masks: the best first, each against all that stay so far."""
+    everything = [(v, k) for v in cast for k in range(len(v.modes))]
+    everything.sort(key=lambda one: -float(one[0].confidences[one[1]]))
+    kept: list[tuple[ClassVotes, int]] = []
+    for votes, cluster in everything:
+        mask = votes.cells(cluster, shape)
+        rivals = (v.cells(k, shape) for v, k in kept if v is not votes)
+        if all((mask & rival).sum() <= limit * mask.sum() for rival in rivals):
+            kept.append((votes, cluster))
+    return kept
+
+
+def test_votes_that_are_not_numbers_are_refused() -> None:
+    probabilities, boxes = two_squares()
+    boxes[0, 2, 6, 7] = np.nan
+    with pytest.raises(InputError, match="finite"):
+        find_instances(probabilities, boxes)
 
 
 def test_strays_are_adopted_or_dropped() -> None:

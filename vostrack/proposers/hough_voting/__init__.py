@@ -11,12 +11,8 @@ from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocali
 from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.hough_voting.suppression import Clusters, suppress
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
-from vostrack.proposers.hough_voting.voting import (
-    ClassVotes,
-    VotingConfig,
-    accumulate,
-    find_instances,
-)
+from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig, accumulate
+from vostrack.proposers.hough_voting.voting import find_instances
 
 __all__ = [
     "Bootstrapping",

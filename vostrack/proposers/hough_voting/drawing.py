@@ -11,7 +11,7 @@ from PIL import Image
 
 from vostrack.masks.atomic import atomic_path
 from vostrack.masks.palette import davis_palette
-from vostrack.proposers.hough_voting.voting import ClassVotes, accumulate
+from vostrack.proposers.hough_voting.votes import ClassVotes, accumulate
 from vostrack.protocols import InstanceProposals, UInt8Array
 
 __all__ = ["draw_votes", "picture_of_votes"]

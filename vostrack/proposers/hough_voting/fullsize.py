@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from vostrack.proposers.hough_voting.voting import ClassVotes, VotingConfig, top_masks
+from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig
+from vostrack.proposers.hough_voting.voting import top_masks
 from vostrack.protocols import InstanceProposals
 
 __all__ = ["instance_proposals"]

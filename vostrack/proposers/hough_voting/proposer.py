@@ -17,7 +17,8 @@ from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
-from vostrack.proposers.hough_voting.voting import VotingConfig, find_instances
+from vostrack.proposers.hough_voting.votes import VotingConfig
+from vostrack.proposers.hough_voting.voting import find_instances
 from vostrack.proposers.semantic import read_semantic_mask
 from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
