@@ -23,7 +23,7 @@ from vostrack.presets import PRESETS, Preset, TrackerOptions, resolve_preset
 from vostrack.proposers.registry import build_proposer
 from vostrack.protocols import ObjectAdapter, Refiner
 from vostrack.refine.craf import Craf
-from vostrack.refine.dense_crf import DenseCrfRefiner
+from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 from vostrack.refine.spn.weights import load_refiner
 from vostrack.tracker import Tracker
 
@@ -69,7 +69,7 @@ def build_tracker(
     source = resolved.weights if weights == "auto" else weights
     return Tracker(
         _build_adapter(resolved, source, options, on, on_progress),
-        refiner=_build_refiner(options, on),
+        refiner=_build_refiner(resolved, options, on),
         temporal_filter=Craf(resolved.craf) if resolved.craf is not None else None,
         proposer=build_proposer(options.proposer, on) if options.proposer is not None else None,
         config=resolved.tracker,
@@ -117,13 +117,15 @@ def _build_adapter(
     return TargetModelAdapter(network, preset.target, on_progress=on_progress)
 
 
-def _build_refiner(options: TrackerOptions, device: torch.device) -> Refiner | None:
-    if options.dense_crf and options.spn is not None:
-        raise InputError("spn and dense_crf both refine the scores; choose one of them")
+def _build_refiner(preset: Preset, options: TrackerOptions, device: torch.device) -> Refiner | None:
+    asked = {"spn": options.spn, "dense_crf": options.dense_crf, "sharpen": options.sharpen}
+    chosen = [name for name, value in asked.items() if value]
+    if len(chosen) > 1:
+        raise InputError(f"{' and '.join(chosen)} all refine the scores; choose one of them")
     if options.dense_crf:
         return DenseCrfRefiner()
     if options.spn is None:
-        return None
+        return SampledCrfRefiner(preset.sharpen) if preset.sharpen is not None else None
     # A light head works on the features of the network that it was trained with: the shipped one.
     base = load_network(shipped_weights())
     return load_refiner(Path(options.spn), base=base.to(device), device=device)

@@ -15,6 +15,7 @@ from vostrack.online_finetune.target_finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target_model import TargetModelConfig
 from vostrack.online_finetune.window import WindowConfig
 from vostrack.refine.craf import CrafConfig
+from vostrack.refine.dense_crf import SampledCrfConfig
 from vostrack.tracker import TrackerConfig
 
 __all__ = ["PRESETS", "Preset", "TrackerOptions", "resolve_preset"]
@@ -32,6 +33,7 @@ class Preset:
         craf: the temporal filter; None leaves it out.
         target: how small target models are used instead, where the weights are a target network;
             None: they are not.
+        sharpen: how unsure pixels are refined by the colours around; None leaves it out.
     """
 
     network: NetworkConfig
@@ -40,6 +42,7 @@ class Preset:
     tracker: TrackerConfig
     craf: CrafConfig | None
     target: TargetModelConfig | None = None
+    sharpen: SampledCrfConfig | None = None
 
 
 # A short schedule needs larger steps than the paper's 30,000 small ones; AdamW takes them without
@@ -86,9 +89,10 @@ _PAPER = Preset(
 # 3, as objects come apart behind posts and in water. 28 steps are what fits into 10 s on two cores.
 _BALANCED = replace(
     _FINETUNE,
-    tracker=TrackerConfig(max_size=854, gate="none"),
+    tracker=TrackerConfig(max_size=854, gate="none", learn_refined=False),
     craf=None,
     target=TargetModelConfig(),
+    sharpen=SampledCrfConfig(),
 )
 _FAST = replace(
     _BALANCED,
@@ -142,8 +146,10 @@ class TrackerOptions:
         adapt: whether target models learn from the frames after the first.
         gate: where scores outside the foreground are made zero.
         spn: file with the weights of a spatial propagation network, which then refines the
-            scores; none are shipped, so it is off by default.
-        dense_crf: whether a dense CRF refines the scores.
+            scores in place of the preset's refiner; none are shipped.
+        sharpen: whether the unsure pixels of what is handed out are refined by a dense CRF on a
+            sample of their neighbours.
+        dense_crf: whether a dense CRF over all pixels refines the scores, in its place.
         proposer: name of the instance proposer that helps to find lost objects.
         seed: of the augmentations.
         precision: float32 or bfloat16.
@@ -157,6 +163,7 @@ class TrackerOptions:
     adapt: bool | None = None
     gate: Literal["before", "after", "none"] | None = None
     spn: str | None = None
+    sharpen: bool | None = None
     dense_crf: bool = False
     proposer: str | None = None
     seed: int = 0
@@ -172,13 +179,17 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
     if name not in PRESETS:
         raise InputError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
     preset, options = PRESETS[name], options or TrackerOptions()
-    tracker, craf = preset.tracker, preset.craf
+    tracker, craf, sharpen = preset.tracker, preset.craf, preset.sharpen
     if options.max_size is not None:
         tracker = replace(tracker, max_size=options.max_size)
     if options.gate is not None:
         tracker = replace(tracker, gate=options.gate)
     if options.craf is not None:
         craf = (craf or CrafConfig()) if options.craf else None
+    if options.sharpen is not None:
+        sharpen = (sharpen or SampledCrfConfig()) if options.sharpen else None
+    elif options.dense_crf or options.spn is not None:
+        sharpen = None
     if options.proposer is not None and craf is None:
         raise InputError(
             "proposer: it helps the connected region filter to find lost objects, and that filter "
@@ -190,6 +201,7 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         target=_resolve_target(preset.target, options),
         tracker=tracker,
         craf=craf,
+        sharpen=sharpen,
     )
 
 

@@ -162,15 +162,14 @@ class Tracker:
         watch.lap("networks")
         if foreground is not None and self.config.gate == "before":
             scores = self._gate(scores, foreground)
-        if self.refiner is not None:
+        if self.refiner is not None and self.config.learn_refined:
             scores = self.refiner(image, scores)
             watch.lap("refiner")
         scores = self._filter(frame, scores.float(), foreground)
         if foreground is not None and self.config.gate == "after":
             scores = self._gate(scores, foreground)
         watch.lap("filter")
-        result = self._result(scores, watch)
-        return result
+        return self._result(image, scores, watch)
 
     def _gate(self, scores: Tensor, foreground: Tensor) -> Tensor:
         return gate(
@@ -212,7 +211,7 @@ class Tracker:
             maps[index] = resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
         return maps
 
-    def _result(self, scores: Tensor, watch: Stopwatch) -> FrameResult:
+    def _result(self, image: Tensor, scores: Tensor, watch: Stopwatch) -> FrameResult:
         assert self._objects is not None
         small = label_map(scores, threshold=self.config.threshold)
         self.adapter.commit(scores, small)
@@ -220,6 +219,10 @@ class Tracker:
         if self.temporal_filter is not None:
             self.temporal_filter.commit(self._last_slots)
         watch.lap("memory")
+        if self.refiner is not None and not self.config.learn_refined:
+            scores = self.refiner(image, scores)
+            small = label_map(scores, threshold=self.config.threshold)
+            watch.lap("refiner")
         if tuple(scores.shape[1:]) != self._size:
             scores = F.interpolate(
                 scores[None], size=self._size, mode="bilinear", align_corners=False

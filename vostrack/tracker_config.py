@@ -22,6 +22,9 @@ class TrackerConfig:
             text); ``after`` does so at the end (its released demo); ``none`` leaves it out.
         gate_threshold: probability from which a pixel is foreground.
         gate_dilation: the foreground is grown by so many pixels before it gates.
+        learn_refined: whether the filter and the object models go on from the refined scores; if
+            not, only what is handed out is refined. Models that learn from frame to frame do
+            better with scores of their own.
     """
 
     max_size: int = 854
@@ -29,6 +32,7 @@ class TrackerConfig:
     gate: Literal["before", "after", "none"] = "before"
     gate_threshold: float = 0.5
     gate_dilation: int = 5
+    learn_refined: bool = True
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -15,6 +15,7 @@ from vostrack.refine.dense_crf.mean_field import (
     MeanField,
     MeanFieldResult,
 )
+from vostrack.refine.dense_crf.sampled import SampledCrfConfig, SampledCrfRefiner
 from vostrack.refine.dense_crf.score_refiner import DenseCrfRefiner, DenseCrfRefinerConfig
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "MeanFieldResult",
     "Normalisation",
     "PermutohedralLattice",
+    "SampledCrfConfig",
+    "SampledCrfRefiner",
     "bilateral_kernel",
     "build_lattice",
     "image_kernels",

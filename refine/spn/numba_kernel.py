@@ -17,11 +17,9 @@ Importing this module imports neither numba nor OpenCV; the first call does.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from threading import Lock
 from typing import Any
@@ -32,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vostrack.refine.spn.directions import is_reversed, line_axis
+from vostrack.threads import pool
 
 __all__ = ["backward", "forward"]
 
@@ -149,8 +148,7 @@ class _Work:
             for task in iter(queue.popleft, None):
                 task(room)
 
-        pool = _pool(len(self._rooms), os.getpid())
-        helpers = [pool.submit(work, room) for room in rooms[1:]]
+        helpers = [pool(len(self._rooms)).submit(work, room) for room in rooms[1:]]
         try:
             work(rooms[0])
         finally:
@@ -302,9 +300,3 @@ def _planes(x: Tensor) -> Array:
     """View (N, C, H, W) as planes (M, H, W), one behind the other; copies where they are not."""
     planes: Array = x.detach().contiguous().numpy().reshape(-1, *x.shape[2:])
     return planes
-
-
-@lru_cache(maxsize=1)
-def _pool(workers: int, process: int) -> ThreadPoolExecutor:
-    """Return the pool; a forked child has another ``process`` and gets a pool with live threads."""
-    return ThreadPoolExecutor(workers, thread_name_prefix=f"vostrack-spn-{process}")

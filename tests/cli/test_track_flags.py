@@ -223,6 +223,15 @@ def test_a_dense_crf_refines_the_scores(run: Run) -> None:
     assert "refiner" in record(outputs[1])["seconds"]
 
 
+def test_sharpening_can_be_chosen(run: Run) -> None:
+    outputs = [run(save_scores=True, sharpen=flag) for flag in ("preset", "on", "off")]
+    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
+    assert files[0] == files[2] != files[1]
+    assert record(outputs[1])["config"]["sharpen"]["iterations"] == 1
+    assert record(outputs[2])["config"]["sharpen"] is None
+    assert "refiner" in record(outputs[1])["seconds"]
+
+
 def test_adaptation_reaches_the_target_models(run: Run) -> None:
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
     for flag, expected in (("preset", "confident"), ("off", "off")):

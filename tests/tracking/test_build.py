@@ -21,7 +21,7 @@ from vostrack.models.weights import save_target_net
 from vostrack.online_finetune.full_network import FullNetworkAdapter
 from vostrack.online_finetune.target_model import TargetModelAdapter
 from vostrack.refine.craf import Craf
-from vostrack.refine.dense_crf import DenseCrfRefiner
+from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 
 
 def test_the_papers_numbers() -> None:
@@ -153,9 +153,29 @@ def test_a_dense_crf_can_refine() -> None:
     options = TrackerOptions(dense_crf=True)
     tracker = build_tracker("fast", device="cpu", options=options)
     assert isinstance(tracker.refiner, DenseCrfRefiner)
-    both = TrackerOptions(dense_crf=True, spn="spn.safetensors")
-    with pytest.raises(InputError, match="choose one"):
-        build_tracker("fast", device="cpu", options=both)
+    assert resolve_preset("fast", options).sharpen is None
+    for both in (
+        TrackerOptions(dense_crf=True, spn="spn.safetensors"),
+        TrackerOptions(dense_crf=True, sharpen=True),
+        TrackerOptions(spn="spn.safetensors", sharpen=True),
+    ):
+        with pytest.raises(InputError, match="choose one"):
+            build_tracker("fast", device="cpu", options=both)
+
+
+def test_target_models_hand_out_sharpened_masks_and_learn_their_own() -> None:
+    for name in ("fast", "balanced", "best"):
+        assert isinstance(build_tracker(name, device="cpu").refiner, SampledCrfRefiner)
+        assert not PRESETS[name].tracker.learn_refined
+    off = build_tracker("fast", device="cpu", options=TrackerOptions(sharpen=False))
+    assert off.refiner is None
+    assert PRESETS["paper"].sharpen is None
+    assert PRESETS["paper"].tracker.learn_refined
+    on = TrackerOptions(sharpen=True)
+    assert isinstance(
+        build_tracker("finetune", device="cpu", weights="none", options=on).refiner,
+        SampledCrfRefiner,
+    )
 
 
 def test_adaptation_is_an_option_of_target_models() -> None:

@@ -93,11 +93,14 @@ class TrackCommand:
     gate: Literal["preset", "before", "after", "none"] = "preset"
     """Where scores outside the foreground are made zero (finetune, paper)."""
 
+    sharpen: Literal["preset", "on", "off"] = "preset"
+    """Whether unsure pixels are decided by the colours around them: on in fast, balanced, best."""
+
     spn: str | None = None
-    """Weights of a spatial propagation network to sharpen the scores with; none are shipped."""
+    """Weights of a spatial propagation network to sharpen with instead; none are shipped."""
 
     dense_crf: bool = False
-    """Sharpen the scores with a dense CRF, in place of a spatial propagation network: slower."""
+    """Sharpen with a dense CRF over all pixels instead: much slower."""
 
     proposer: str | None = None
     """Instance proposer that helps the filter to find lost objects: components, detection-crf,
@@ -189,6 +192,7 @@ class TrackCommand:
             craf=switch[self.craf],
             adapt=switch[self.adapt],
             gate=None if self.gate == "preset" else self.gate,
+            sharpen=switch[self.sharpen],
             spn=self.spn,
             dense_crf=self.dense_crf,
             proposer=self.proposer,

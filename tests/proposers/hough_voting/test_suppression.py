@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.proposers.hough_voting import reference, suppression, threads
+from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import best_first, most_overlapping, suppress
 
 Votes = tuple[NDArray[np.float64], NDArray[np.float32]]
@@ -55,7 +55,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr(threads, "_PART", 8)
+    monkeypatch.setattr(suppression, "_PART", 8)
     monkeypatch.setattr(suppression, "_FIRST_ROUND", 16)
     yield
     torch.set_num_threads(before)
@@ -70,28 +70,6 @@ def test_rounds_and_threads_change_nothing(count: int, places: int) -> None:
     clusters = suppress(boxes, scores, 0.3)
     np.testing.assert_array_equal(clusters.kept, kept)
     np.testing.assert_array_equal(clusters.owners, owners)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_parts_cover_everything_once_and_raise_what_they_raise() -> None:
-    for count in (0, 1, 15, 16, 17, 100):
-        seen = np.zeros(count, np.int64)
-        parts = []
-
-        def run(part: slice, seen: NDArray[np.int64] = seen, parts: list[slice] = parts) -> None:
-            seen[part] += 1
-            parts.append(part)
-
-        threads.in_parts(run, count)
-        assert (seen == 1).all()
-        assert len(parts) == (2 if count >= 16 else 1)
-
-    def fail(part: slice) -> None:
-        if part.start:
-            raise ArithmeticError("second part")
-
-    with pytest.raises(ArithmeticError, match="second part"):
-        threads.in_parts(fail, 100)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

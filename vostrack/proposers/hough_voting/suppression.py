@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.proposers.hough_voting.threads import in_parts
+from vostrack.threads import in_parts
 
 __all__ = [
     "Clusters",
@@ -23,6 +23,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Fewer votes are done before a second thread has woken up.
+_PART = 4096
 # The first round of the compiled suppression: so many votes are taken in turn, none side by side.
 _FIRST_ROUND = 512
 
@@ -125,7 +127,7 @@ def _suppress_compiled(boxes: FloatArray, order: IntArray, overlap: float) -> Cl
         def run(part: slice, votes: IntArray = votes, so_far: FloatArray = so_far) -> None:
             claim(boxes, votes[part], so_far, overlap, owners)
 
-        in_parts(run, len(votes))
+        in_parts(run, len(votes), _PART)
         found = settle(boxes, votes, picked, found, overlap, owners, kept)
         begin += len(votes)
     return Clusters(kept[:found].copy(), owners)
@@ -170,7 +172,9 @@ def most_overlapping(
     from vostrack.proposers.hough_voting.numba_loops import most_overlapping as compiled
 
     best, most = np.zeros(len(boxes64), dtype=np.int64), np.zeros(len(boxes64))
-    in_parts(lambda part: compiled(boxes64[part], modes64, best[part], most[part]), len(boxes64))
+    in_parts(
+        lambda part: compiled(boxes64[part], modes64, best[part], most[part]), len(boxes64), _PART
+    )
     return best, most
 
 

@@ -1,0 +1,190 @@
+"""The sampled dense CRF: against direct sums, one implementation against the other, on edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfConfig, SampledCrfRefiner, sampled
+from vostrack.refine.dense_crf.sampled import messages
+
+SMALL = SampledCrfConfig(spatial_sigma=1.2, bilateral_sigma=7.0, colour_sigma=30.0)
+EVERY_STRIDE = [1, 2, 3, 7]
+
+
+def scene(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw levels (3, h, w), a field (h, w), and a third of the pixels in any order."""
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.rand(3, height, width, generator=generator) * 120
+    field = torch.rand(height, width, generator=generator) * 2 - 1
+    chosen = torch.randperm(height * width, generator=generator)[: height * width // 3 + 1]
+    return levels, field, chosen // width, chosen % width
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("stride", EVERY_STRIDE)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_messages_are_the_sums_they_say(stride: int, compiled: bool) -> None:
+    levels, field, rows, columns = scene(13, 17)
+    near, alike = messages(levels, field, rows, columns, SMALL, stride, compiled=compiled)
+    colours, values = levels.double().numpy(), field.double().numpy()
+    samples = [
+        (y, x) for y in range(stride // 2, 13, stride) for x in range(stride // 2, 17, stride)
+    ]
+    radius = int(1.5 * 7.0 / stride)
+    for n, (y, x) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        total = weight = 0.0
+        for v, u in samples:
+            i, j = v // stride - y // stride, u // stride - x // stride
+            if max(abs(i), abs(j)) > radius:
+                continue
+            apart = ((colours[:, y, x] - colours[:, v, u]) ** 2).sum()
+            close = max(0.0, 1 - apart / (8 * 30.0**2)) ** 4
+            close *= np.exp(-(stride**2) * (i * i + j * j) / (2 * 7.0**2))
+            total, weight = total + close * values[v, u], weight + close
+        assert float(alike[n]) == pytest.approx(total / (weight + 1e-6), abs=1e-4)
+        blurred = norm = 0.0
+        for i in range(-4, 5):
+            for j in range(-4, 5):
+                tap = np.exp(-(i * i + j * j) / (2 * 1.2**2))
+                v, u = min(max(y + i, 0), 12), min(max(x + j, 0), 16)
+                blurred, norm = blurred + tap * values[v, u], norm + tap
+        assert float(near[n]) == pytest.approx(blurred / norm, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (5, 64), (61, 83)])
+@pytest.mark.parametrize("stride", [4, 32])
+def test_both_implementations_agree_on_awkward_sizes(size: tuple[int, int], stride: int) -> None:
+    levels, field, rows, columns = scene(*size)
+    config = replace(SMALL, bilateral_sigma=20.0)
+    plain, fast = (
+        messages(levels, field, rows, columns, config, stride, compiled=flag)
+        for flag in (False, True)
+    )
+    for one, other in zip(plain, fast, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=0)
+
+
+def test_threads_change_nothing(threads: None) -> None:
+    levels, field, rows, columns = scene(90, 110)
+    assert len(rows) > 3 * sampled._PART
+    results = []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        results.append(messages(levels, field, rows, columns, SMALL, 3, compiled=True))
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
+
+
+@pytest.fixture
+def edge() -> tuple[Tensor, Tensor, Tensor]:
+    """Two colours that meet at column 40, and soft scores that put the edge at column 43."""
+    generator = torch.Generator().manual_seed(3)
+    image = torch.full((3, 60, 80), 0.3)
+    image[:, :, 40:] = 0.6
+    image += 0.01 * torch.randn(image.shape, generator=generator)
+    across = torch.arange(80.0)
+    score = torch.sigmoid((43 - across) / 3).expand(60, 80).clone()
+    truth = (across < 40).expand(60, 80)
+    return image, score, truth
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_scores_move_to_the_edge_of_the_colours(
+    edge: tuple[Tensor, Tensor, Tensor], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, score, truth = edge
+    monkeypatch.setattr(sampled, "_has_numba", lambda: compiled)
+    refined = SampledCrfRefiner()(image, score[None])[0]
+    assert ((score > 0.5) != truth).float().mean() > 0.03
+    assert ((refined > 0.5) == truth).all()
+
+
+def test_it_does_what_the_whole_crf_does(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, _ = edge
+    whole = DenseCrfRefiner()(image, score[None])[0]
+    refined = SampledCrfRefiner()(image, score[None])[0]
+    assert ((whole > 0.5) == (refined > 0.5)).float().mean() > 0.995
+
+
+def test_object_and_background_are_alike(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, _ = edge
+    refine = SampledCrfRefiner(SampledCrfConfig(iterations=3))
+    one, other = refine(image, score[None]), refine(image, 1 - score[None])
+    torch.testing.assert_close(one, 1 - other, atol=1e-4, rtol=0)
+
+
+def test_what_is_sure_stays(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, _ = edge
+    config = SampledCrfConfig(unsure=1.0)
+    refined = SampledCrfRefiner(config)(image, score[None])[0]
+    sure = torch.logit(score).abs() > 1.001
+    assert torch.equal(refined[sure], score[sure])
+    assert not torch.isclose(refined[~sure], score[~sure], atol=1e-3).all()
+    assert refined.min() >= 0
+    assert refined.max() <= 1
+
+
+def test_objects_do_not_meet(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, _ = edge
+    scores = torch.stack([score, score.flip(0, 1), torch.zeros_like(score)])
+    before = scores.clone()
+    refine = SampledCrfRefiner(SampledCrfConfig(pairs=10**9))
+    together = refine(image, scores)
+    for one, alone in zip(together, scores, strict=True):
+        assert torch.equal(one, refine(image, alone[None])[0])
+    assert torch.equal(scores, before)
+    assert refine(image, scores[:0]).shape == (0, 60, 80)
+
+
+def test_iterations_go_on_from_one_another(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, _ = edge
+    none, one, two = (
+        SampledCrfRefiner(SampledCrfConfig(iterations=n))(image, score[None]) for n in (0, 1, 2)
+    )
+    torch.testing.assert_close(none[0], score)
+    # Pixels that agree by now pull harder.
+    assert (two - 0.5).abs().mean() > (one - 0.5).abs().mean() + 1e-4
+
+
+def test_more_pixels_take_a_coarser_grid() -> None:
+    config = SampledCrfConfig()
+    strides = [config.stride(pixels) for pixels in (1, 10_000, 30_000, 100_000, 10**9)]
+    assert strides == sorted(strides)
+    assert strides[0] == 4
+    assert len(set(strides)) >= 4
+    for pixels in (1, 10_000, 30_000, 100_000):
+        stride = config.stride(pixels)
+        assert pixels * (2 * config.radius(stride) + 1) ** 2 <= config.pairs
+
+
+def test_half_precision_scores_keep_their_type(edge: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, score, truth = edge
+    refined = SampledCrfRefiner()(image, score[None].bfloat16())
+    assert refined.dtype == torch.bfloat16
+    assert ((refined[0] > 0.5) == truth).float().mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    "changes", [{"unary_weight": -1}, {"iterations": -1}, {"reach": 0}, {"pairs": 0}]
+)
+def test_bad_settings_are_named(changes: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(changes))):
+        SampledCrfConfig(**changes)  # type: ignore[arg-type]  # of every kind
+
+
+def test_sizes_must_fit() -> None:
+    with pytest.raises(InputError, match="SampledCrfRefiner"):
+        SampledCrfRefiner()(torch.zeros(3, 4, 5), torch.zeros(1, 4, 6))
