@@ -1,29 +1,23 @@
-"""The compiled loops of ``sampled``: a pixel at a time. This is the module that imports numba."""
+"""The compiled loops of ``sampled``: a pixel at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from vostrack.compiled import compiled
 
 __all__ = ["blur_at", "gather_alike"]
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _jit(function: Function) -> Function:
-    # Sums in any order: rows of samples are then added eight or sixteen at a time.
-    options = {"contract", "reassoc", "nsz"}
-    compile_ = numba.njit(nogil=True, cache=True, fastmath=options, error_model="numpy")
-    return cast(Function, compile_(function))
+# Sums in any order: rows of samples are then added eight or sixteen at a time.
+_ANY_ORDER = {"contract", "reassoc", "nsz"}
 
 
-@_jit
+@compiled(fastmath=_ANY_ORDER)
 def blur_at(
     field: FloatArray, ys: IndexArray, xs: IndexArray, taps: FloatArray, out: FloatArray
 ) -> None:
@@ -48,7 +42,7 @@ def blur_at(
         out[n] = total
 
 
-@_jit
+@compiled(fastmath=_ANY_ORDER)
 def gather_alike(
     image: FloatArray,
     ys: IndexArray,

@@ -7,17 +7,17 @@ time is memory, not arithmetic: nothing is read or written in any order but that
 The recurrences are those of ``reference``; lines of a plane carry one cell more at either end, so
 that a source outside the image needs no branch. Each innermost loop writes to one array alone:
 with more, the compiler gives up on proving that they do not overlap, and takes one number at a
-time. This is the one module that imports numba.
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from vostrack.compiled import compiled
 
 __all__ = ["add_up", "claim", "merge", "route", "scan_rows", "scan_rows_back"]
 
@@ -25,15 +25,9 @@ FloatArray = NDArray[np.floating[Any]]
 ByteArray = NDArray[np.uint8]
 IndexArray = NDArray[np.int64]
 GatePlanes = tuple[FloatArray, FloatArray, FloatArray]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _jit(function: Function) -> Function:
-    compile_ = numba.njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-    return cast(Function, compile_(function))
-
-
-@_jit
+@compiled(fastmath={"contract"})
 def claim(target: FloatArray) -> None:
     """Write to every cache line of the rows of target (H, W), so that it is in the cache."""
     step = 64 // target.itemsize
@@ -43,27 +37,27 @@ def claim(target: FloatArray) -> None:
             line[i] = 0.0
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _copy(source: FloatArray, target: FloatArray) -> None:
     for i in range(target.size):
         target[i] = source[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _maximum(new: FloatArray, old: FloatArray) -> None:
     """Replace what is smaller in ``old``; a NaN on either side wins, as it does in torch."""
     for i in range(old.size):
         old[i] = old[i] if old[i] >= new[i] or old[i] != old[i] else new[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def merge(new: FloatArray, result: FloatArray) -> None:
     """Replace what is smaller in ``result`` (H, W)."""
     for row in range(result.shape[0]):
         _maximum(new[row], result[row])
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _advance(
     v: FloatArray,
     p1: FloatArray,
@@ -85,7 +79,7 @@ def _advance(
         )
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def scan_rows(
     x: FloatArray,
     planes: IndexArray,
@@ -121,7 +115,7 @@ def scan_rows(
         before, after = after, before
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> None:
     """Give the gradient of the maximum, at each pixel of a plane, to the first that is largest.
 
@@ -141,19 +135,19 @@ def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> 
             _take_won(grad[plane, row], winner, d, own[d, plane, row])
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _challenge(state: FloatArray, direction: int, best: FloatArray, winner: ByteArray) -> None:
     for i in range(winner.size):
         winner[i] = direction if state[i] > best[i] else winner[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _take_won(grad: FloatArray, winner: ByteArray, direction: int, own: FloatArray) -> None:
     for i in range(own.size):
         own[i] = grad[i] if winner[i] == direction else 0.0
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
     """Write the sum of a plane of the parts (D, M, H, W) into that of the total (M, H, W)."""
     for row in range(total.shape[1]):
@@ -163,33 +157,33 @@ def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
             _add(parts[d, plane, row], line)
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _add(part: FloatArray, total: FloatArray) -> None:
     for i in range(total.size):
         total[i] += part[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _receive(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
     """Add to the gradient of a line what the line behind sent it."""
     for i in range(delta.size):
         delta[i] = delta[i] + first[i] + straight[i] + last[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _multiply(p: FloatArray, delta: FloatArray, sent: FloatArray) -> None:
     for i in range(sent.size):
         sent[i] = p[i] * delta[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _keep(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
     """Leave to x what was not sent."""
     for i in range(delta.size):
         delta[i] = delta[i] - first[i] - straight[i] - last[i]
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add: bool) -> None:
     """Write or add the gradient of a gate of a line, its source being h."""
     if add:
@@ -200,7 +194,7 @@ def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add
             dp[i] = delta[i] * (h[i] - v[i])
 
 
-@_jit
+@compiled(fastmath={"contract"})
 def scan_rows_back(
     grad: FloatArray,
     planes: IndexArray,

@@ -1,17 +1,14 @@
-"""The compiled loops of ``suppression``; the one module here that imports numba."""
+"""The compiled loops of ``suppression``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from vostrack.compiled import compiled
+
 __all__ = ["claim", "most_overlapping", "settle"]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -21,12 +18,7 @@ _BLOCK = 256
 _STEP = 8
 
 
-def _jit(function: Function) -> Function:
-    # Numpy's rule for a division by nought: a check of every divisor would keep vectors out.
-    return cast(Function, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@_jit
+@compiled()
 def claim(
     boxes: FloatArray, votes: IntArray, picked: FloatArray, overlap: float, owners: IntArray
 ) -> None:
@@ -73,7 +65,7 @@ def claim(
             size, first = rest, last
 
 
-@_jit
+@compiled()
 def settle(
     boxes: FloatArray,
     votes: IntArray,
@@ -125,7 +117,7 @@ def settle(
     return found
 
 
-@_jit
+@compiled()
 def most_overlapping(
     boxes: FloatArray, modes: FloatArray, best: IntArray, most: FloatArray
 ) -> None:
