@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numba
@@ -26,7 +27,7 @@ def test_without_a_folder_for_it_the_code_is_kept_in_memory(
 
         return decorate
 
-    monkeypatch.setattr(numba, "njit", refusing)
+    monkeypatch.setattr("vostrack.compiled.numba", SimpleNamespace(njit=refusing))
 
     @compiled(fastmath={"contract"})
     def double(x: float) -> float:
