@@ -188,3 +188,17 @@ def test_bad_settings_are_named(changes: dict[str, float]) -> None:
 def test_sizes_must_fit() -> None:
     with pytest.raises(InputError, match="SampledCrfRefiner"):
         SampledCrfRefiner()(torch.zeros(3, 4, 5), torch.zeros(1, 4, 6))
+
+
+def test_a_step_adds_what_the_two_kernels_say() -> None:
+    levels, field, _, _ = scene(11, 14)
+    score = (field[None] + 1) / 2 * 0.9 + 0.05
+    config = replace(SMALL, unsure=10.0)
+    rows, columns = (
+        index.flatten()
+        for index in torch.meshgrid(torch.arange(11), torch.arange(14), indexing="ij")
+    )
+    near, alike = messages(levels, score[0] * 2 - 1, rows, columns, config, 4)
+    margin = 0.4 * torch.logit(score.flatten()) + 1.0 * near + 2.0 * alike
+    refined = SampledCrfRefiner(config)(levels / 255, score)
+    torch.testing.assert_close(refined.flatten(), margin.sigmoid(), atol=1e-5, rtol=0)
