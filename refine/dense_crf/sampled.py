@@ -59,7 +59,7 @@ class SampledCrfConfig:
     bilateral_sigma: float = 50.0
     colour_sigma: float = 8.0
     reach: float = 1.5
-    pairs: int = 6_000_000
+    pairs: int = 3_000_000
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -140,20 +140,22 @@ class SampledCrfRefiner:
     ) -> Tensor:
         """Return the refined scores (P,) of some pixels of one object."""
         config = self.config
-        field = score.float() * 2 - 1
         own = score[rows, columns].float()
         unary = config.unary_weight * torch.logit(own)
-        for _ in range(config.iterations):
-            near, alike = messages(image, field, rows, columns, config, stride)
-            margin = unary + config.spatial_weight * near + config.bilateral_weight * alike
-            field[rows, columns] = torch.tanh(margin / 2)
-            own = margin.sigmoid()
+        current = score.float()
+        for step in range(config.iterations):
+            if step == 1 and current is score:
+                current = score.clone()
+            if step:
+                current[rows, columns] = own
+            near, alike = messages(image, current, rows, columns, config, stride)
+            own = (unary + config.spatial_weight * near + config.bilateral_weight * alike).sigmoid()
         return own.to(score.dtype)
 
 
 def messages(
     image: Tensor,
-    field: Tensor,
+    score: Tensor,
     rows: Tensor,
     columns: Tensor,
     config: SampledCrfConfig,
@@ -161,7 +163,7 @@ def messages(
     *,
     compiled: bool | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Filter a field with both kernels at some pixels.
+    """Filter 2 score - 1 with both kernels at some pixels.
 
     Colours are compared by (1 - d² / 8σ²)⁴, 0 from d = 2.8 σ on, in place of exp(-d² / 2σ²): it
     differs by 0.08 at most and needs no exponential. A sample is as far away as the cell of the
@@ -169,7 +171,7 @@ def messages(
 
     Args:
         image: (3, h, w) float32 in [0, 1].
-        field: (h, w) float32 in [-1, 1].
+        score: (h, w) float32 in [0, 1].
         rows: (P,) int64.
         columns: (P,) int64.
         config: the kernels.
@@ -181,12 +183,12 @@ def messages(
         where there is none.
     """
     if compiled is None:
-        compiled = field.device.type == "cpu" and _has_numba()
+        compiled = score.device.type == "cpu" and _has_numba()
     if compiled:
-        return _messages_compiled(image, field, rows, columns, config, stride)
-    near = _blurred(field, config.spatial_sigma)[rows, columns]
+        return _messages_compiled(image, score, rows, columns, config, stride)
+    near = _blurred(2 * score - 1, config.spatial_sigma)[rows, columns]
     parts = [
-        _alike(image, field, rows[i : i + _CHUNK], columns[i : i + _CHUNK], config, stride)
+        _alike(image, score, rows[i : i + _CHUNK], columns[i : i + _CHUNK], config, stride)
         for i in range(0, len(rows), _CHUNK)
     ]
     return near, torch.cat(parts) if parts else near
@@ -203,32 +205,33 @@ def _blurred(field: Tensor, sigma: float) -> Tensor:
 
 def _alike(
     image: Tensor,
-    field: Tensor,
+    score: Tensor,
     rows: Tensor,
     columns: Tensor,
     config: SampledCrfConfig,
     stride: int,
 ) -> Tensor:
     start, radius = stride // 2, config.radius(stride)
-    colours, values = image[:, start::stride, start::stride], field[start::stride, start::stride]
+    colours, values = image[:, start::stride, start::stride], score[start::stride, start::stride]
+    values = 2 * values - 1
     height, width = values.shape
-    offsets = torch.arange(-radius, radius + 1, device=field.device)
+    offsets = torch.arange(-radius, radius + 1, device=score.device)
     y = (rows // stride)[:, None] + offsets
     x = (columns // stride)[:, None] + offsets
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None]
     if height == 0 or width == 0:
-        return torch.zeros_like(rows, dtype=field.dtype)
+        return torch.zeros_like(rows, dtype=score.dtype)
     y, x = y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]
     apart = (colours[:, y, x] - image[:, rows, columns][:, :, None, None]).square().sum(0)
     close = (1 - apart * _inverse(config)).clamp_(min=0) ** 4
-    fade = _fade(config, stride).to(field.device)
+    fade = _fade(config, stride).to(score.device)
     weights = close * (fade[:, None] * fade) * inside
     return (weights * values[y, x]).sum((1, 2)) / (weights.sum((1, 2)) + 1e-6)
 
 
 def _messages_compiled(
     image: Tensor,
-    field: Tensor,
+    score: Tensor,
     rows: Tensor,
     columns: Tensor,
     config: SampledCrfConfig,
@@ -238,8 +241,8 @@ def _messages_compiled(
 
     start = stride // 2
     colours = image[:, start::stride, start::stride].contiguous().numpy()
-    values = field[start::stride, start::stride].contiguous().numpy()
-    pixels, whole = image.numpy(), field.numpy()
+    values = (2 * score[start::stride, start::stride] - 1).contiguous().numpy()
+    pixels, whole = image.numpy(), score.contiguous().numpy()
     ys, xs = rows.numpy(), columns.numpy()
     taps, fade = _taps(config.spatial_sigma).numpy(), _fade(config, stride).numpy()
     inverse = np.float32(_inverse(config))
@@ -252,7 +255,8 @@ def _messages_compiled(
         )
 
     in_parts(run, len(ys), _PART)
-    return torch.from_numpy(near), torch.from_numpy(alike)
+    # The taps sum to one, so that what is filtered may be turned into -1 to 1 afterwards.
+    return torch.from_numpy(near).mul_(2).sub_(1), torch.from_numpy(alike)
 
 
 @lru_cache(maxsize=1)

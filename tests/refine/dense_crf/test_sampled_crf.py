@@ -19,12 +19,12 @@ EVERY_STRIDE = [1, 2, 3, 7]
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Draw an image (3, h, w), a field (h, w), and a third of the pixels in any order."""
+    """Draw an image (3, h, w), scores (h, w), and a third of the pixels in any order."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(3, height, width, generator=generator) * 0.5
-    field = torch.rand(height, width, generator=generator) * 2 - 1
+    score = torch.rand(height, width, generator=generator)
     chosen = torch.randperm(height * width, generator=generator)[: height * width // 3 + 1]
-    return image, field, chosen // width, chosen % width
+    return image, score, chosen // width, chosen % width
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def threads() -> Iterator[None]:
 @pytest.mark.parametrize("stride", EVERY_STRIDE)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_messages_are_the_sums_they_say(stride: int, compiled: bool) -> None:
-    image, field, rows, columns = scene(13, 17)
-    near, alike = messages(image, field, rows, columns, SMALL, stride, compiled=compiled)
-    colours, values = image.double().numpy() * 255, field.double().numpy()
+    image, score, rows, columns = scene(13, 17)
+    near, alike = messages(image, score, rows, columns, SMALL, stride, compiled=compiled)
+    colours, values = image.double().numpy() * 255, score.double().numpy() * 2 - 1
     samples = [
         (y, x) for y in range(stride // 2, 13, stride) for x in range(stride // 2, 17, stride)
     ]
@@ -67,10 +67,10 @@ def test_messages_are_the_sums_they_say(stride: int, compiled: bool) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (5, 64), (61, 83)])
 @pytest.mark.parametrize("stride", [4, 32])
 def test_both_implementations_agree_on_awkward_sizes(size: tuple[int, int], stride: int) -> None:
-    image, field, rows, columns = scene(*size)
+    image, score, rows, columns = scene(*size)
     config = replace(SMALL, bilateral_sigma=20.0)
     plain, fast = (
-        messages(image, field, rows, columns, config, stride, compiled=flag)
+        messages(image, score, rows, columns, config, stride, compiled=flag)
         for flag in (False, True)
     )
     for one, other in zip(plain, fast, strict=True):
@@ -78,12 +78,12 @@ def test_both_implementations_agree_on_awkward_sizes(size: tuple[int, int], stri
 
 
 def test_threads_change_nothing(threads: None) -> None:
-    image, field, rows, columns = scene(90, 110)
+    image, score, rows, columns = scene(90, 110)
     assert len(rows) > 3 * sampled._PART
     results = []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        results.append(messages(image, field, rows, columns, SMALL, 3, compiled=True))
+        results.append(messages(image, score, rows, columns, SMALL, 3, compiled=True))
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
 
@@ -191,14 +191,14 @@ def test_sizes_must_fit() -> None:
 
 
 def test_a_step_adds_what_the_two_kernels_say() -> None:
-    image, field, _, _ = scene(11, 14)
-    score = (field[None] + 1) / 2 * 0.9 + 0.05
+    image, drawn, _, _ = scene(11, 14)
+    score = drawn[None] * 0.9 + 0.05
     config = replace(SMALL, unsure=10.0)
     rows, columns = (
         index.flatten()
         for index in torch.meshgrid(torch.arange(11), torch.arange(14), indexing="ij")
     )
-    near, alike = messages(image, score[0] * 2 - 1, rows, columns, config, 4)
+    near, alike = messages(image, score[0], rows, columns, config, 4)
     margin = 0.4 * torch.logit(score.flatten()) + 1.0 * near + 2.0 * alike
     refined = SampledCrfRefiner(config)(image, score)
     torch.testing.assert_close(refined.flatten(), margin.sigmoid(), atol=1e-5, rtol=0)
