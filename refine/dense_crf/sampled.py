@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.ranges import demand_at_least, demand_positive
 from vostrack.threads import in_parts
 
 __all__ = ["SampledCrfConfig", "SampledCrfRefiner", "messages"]
@@ -67,17 +68,11 @@ class SampledCrfConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        for name in ("unary_weight", "spatial_weight", "bilateral_weight", "iterations"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"SampledCrfConfig.{name}: expected >= 0, got {getattr(self, name)}"
-                )
-        sizes = ("unsure", "spatial_sigma", "bilateral_sigma", "colour_sigma", "reach", "pairs")
-        for name in sizes:
-            if not getattr(self, name) > 0:
-                raise InputError(
-                    f"SampledCrfConfig.{name}: expected more than 0, got {getattr(self, name)}"
-                )
+        weights = ("unary_weight", "spatial_weight", "bilateral_weight", "iterations")
+        demand_at_least(self, dict.fromkeys(weights, 0), prefix="SampledCrfConfig.")
+        demand_positive(
+            self, "unsure", "spatial_sigma", "bilateral_sigma", "colour_sigma", "reach", "pairs"
+        )
 
     def stride(self, pixels: int) -> int:
         """Return the pixels between samples where so many pixels are refined."""
