@@ -49,6 +49,8 @@ def label_map(scores: Tensor, *, threshold: float = 0.5) -> Tensor:
         (H, W) uint8: 0 background, 1..N the slots; of equal scores the lower slot wins.
     """
     count = len(scores)
+    if count == 1:
+        return (scores[0] >= threshold).to(torch.uint8)
     best = scores.amax(dim=0)
     # argmax leaves open which of several maxima it gives; here the first has the largest number.
     # In bytes, and without an index, this takes a quarter of the time.

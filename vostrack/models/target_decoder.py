@@ -114,25 +114,30 @@ class TargetDecoder(nn.Module):
         whole = skips[2].shape[-2:]
         if regions is not None:
             view, cues = regions.cut(view, 1), regions.cut(cues, 1)
-            skips = [regions.cut(x, scale) for x, scale in zip(skips, (2, 4, 8), strict=True)]
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         x = F.relu_(_joined(self.enter, view, cues))
         for context in self.context:
             x = x + F.relu_(context(x))
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
-        logits = self._draw(x, skips, covers)
+        logits = self._draw(x, skips, covers, regions)
         if regions is not None:
             logits = regions.put(logits, whole, 8, NOWHERE)
         return logits, presence
 
-    def _draw(self, x: Tensor, skips: Sequence[Tensor], covers: Sequence[Tensor]) -> Tensor:
-        """Return logits at stride 2 from x at stride 16, and skips at strides 8, 4 and 2."""
+    def _draw(
+        self,
+        x: Tensor,
+        skips: Sequence[Tensor],
+        covers: Sequence[Tensor],
+        regions: Regions | None,
+    ) -> Tensor:
+        """Return logits at stride 2 from x at stride 16, and whole skips at strides 8, 4 and 2."""
         for index, (skip, covered) in enumerate(zip(skips[:2], covers, strict=True)):
-            x = _upsample_like(self.reduce[index](x), skip).add_(skip).relu_()
+            x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
             x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
             x = x + F.relu_(self.smooth[index](x))
         coarse = self.coarse(x)
-        x = _upsample_like(self.reduce[2](x), skips[2]).add_(skips[2]).relu_()
+        x = _onto(self.reduce[2](x), skips[2], regions, 8).relu_()
         fine: Tensor = self.fine(F.relu_(self.smooth[2](x)))
         return fine + _upsample_like(coarse, fine)
 
@@ -148,6 +153,26 @@ def _joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
     padding = conv.padding
     assert not isinstance(padding, str)
     return F.conv2d(x, first, conv.bias, padding=padding) + F.conv2d(y, rest, padding=padding)
+
+
+def _onto(x: Tensor, skip: Tensor, regions: Regions | None, scale: int) -> Tensor:
+    """Scale x (B, C, h, w) up to a skip (1 or B, C, H, W), or to the regions of it, and add that.
+
+    Args:
+        x: half as large.
+        skip: of the whole window.
+        regions: what x is of; None for the whole window.
+        scale: pixels of the skip per cell of the regions.
+    """
+    if regions is None:
+        return _upsample_like(x, skip).add_(skip)
+    height, width = (side * scale for side in regions.size)
+    x = F.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
+    for index, (y, left) in enumerate(regions.corners):
+        # Parts are added one by one: to cut them all out first is one copy more.
+        source = skip[index % len(skip)]
+        x[index].add_(source[:, y * scale :, left * scale :][:, :height, :width])
+    return x
 
 
 def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
