@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
-from vostrack.models.foreground import NetworkConfig, build_network
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.localizer import (
     LocalizerConfig,
     LocalizerHead,
@@ -136,6 +136,7 @@ def test_without_a_foreground_the_localizers_own_is_used_in_one_trunk_pass() -> 
     localizer = head_localizer()
     passes: list[int] = []
     network = localizer._network
+    assert isinstance(network, SegmentationNet)
     network.backbone.register_forward_hook(lambda *_: passes.append(1))
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
-from vostrack.models.trunks import load_trunk, trunk_maps, trunk_name
+from vostrack.models.trunks import TrunkKind, load_trunk, trunk_maps, trunk_name
 from vostrack.proposers.hough_voting import HeadLocalizer, HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.registry import build_proposer
 from vostrack.proposers.sources import ProposerSources
@@ -170,8 +171,8 @@ def test_a_file_is_read_on_the_trunk_that_it_names(
     assert HeadLocalizer.load(CPU, file, tracked=network)._network is network
     with pytest.raises(InputError, match=r"head\.safetensors was trained on the trunk target-"):
         HeadLocalizer.load(CPU, file)
-    for kind in ("target", "foreground"):
-        name = trunk_name(load_trunk(kind))  # type: ignore[arg-type]
+    for kind in get_args(TrunkKind):
+        name = trunk_name(load_trunk(kind))
         save_localizer(head, file, trunk=name)
         localizer = HeadLocalizer.load(CPU, file, tracked=network)
         assert localizer.trunk == name
