@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,5 +247,12 @@ def test_a_localisation_fcrn_takes_part_class_by_class(tmp_path: Path) -> None:
     boxes = proposer.localizer.boxes(torch.rand(1, 3, 80, 120), np.zeros((2, 5, 8), np.float32))
     assert boxes.shape == (20, 4, 5, 8)
     assert set(proposer.propose(frame, None).labels.tolist()) <= {3, 7}
+    with pytest.raises(InputError, match="boxes of 20 classes"):
+        build_hough(options, ProposerSources())
+    build_hough(options, ProposerSources(semantic_masks=tmp_path))
+    one = tmp_path / "one.safetensors"
+    save_fcrn(build_fcrn(FcrnConfig(50, 16, 3, 6), 4, "none"), one)
+    agnostic = build_hough(replace(options, localizer=one), ProposerSources())
+    assert agnostic.propose(frame, np.ones((80, 120), np.float32)).masks.shape[1:] == (80, 120)
     with pytest.raises(InputError, match="semantic"):
-        build_hough(options, ProposerSources()).propose(frame, None)
+        agnostic.propose(frame, None)

@@ -233,9 +233,13 @@ class FcrnLocalizer:
     Args:
         network: with 4 K outputs.
         views: what is averaged over; None sees the image once.
+
+    Attributes:
+        classes: K.
     """
 
     def __init__(self, network: Fcrn, views: ViewConfig | None = None) -> None:
+        self.classes = network.outputs // 4
         self._network = network
         self._views = views
         self.stride = int(network.config.output_stride)

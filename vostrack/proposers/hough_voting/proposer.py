@@ -217,8 +217,16 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
         InputError: an option is out of its range, or a file does not hold what it should.
     """
     views = ViewConfig() if options.multi_view else None
+    localizer = _localizer(options, sources, views)
+    agnostic = sources.semantic is None and sources.semantic_masks is None
+    if agnostic and isinstance(localizer, FcrnLocalizer) and localizer.classes > 1:
+        raise InputError(
+            f"hough: {options.localizer} gives boxes of {localizer.classes} classes, but nothing "
+            "tells the classes of the pixels; give a semantic network with --semantic NAME, or a "
+            "localizer that was trained on --layout davis"
+        )
     return HoughProposer(
-        localizer=_localizer(options, sources, views),
+        localizer=localizer,
         voting=VotingConfig(
             top=options.top,
             floor=options.floor,
