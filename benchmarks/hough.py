@@ -12,7 +12,9 @@ label maps. The options go together.
 
 Beside the localizers that are named: ``none`` (pixels vote for their connected component),
 ``shipped`` where the package has one, ``components`` (the connected components themselves, without
-voting) and ``true boxes`` (a localizer that makes no mistake, the most that one can add).
+voting) and ``true boxes`` (a localizer that makes no mistake, the most that one can add). A head on
+the trunk of the target network is also run as in the tracker, ``NAME lent``: on the features of the
+window around the foreground, in place of those of the whole picture scaled down.
 """
 
 from __future__ import annotations
@@ -37,13 +39,15 @@ from vostrack.datasets import open_davis
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import VOID, read_label_map
-from vostrack.models.weights import shipped_weights
+from vostrack.models.trunks import trunk_name
+from vostrack.models.weights import load_target_net, shipped_weights
+from vostrack.online_finetune.window import WindowConfig, choose_window, mask_box
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.proposer import HoughProposer
 from vostrack.proposers.hough_voting.scenes import PastedScenes, PictureSource, SyntheticScenes
 from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 from vostrack.proposers.semantic import build_semantic
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import FloatArray, InstanceProposals, TrunkFeatures, UInt8Array
 from vostrack.video.images import read_image
 
 CLASSES = 21
@@ -130,7 +134,11 @@ class Ways:
         device = torch.device("cpu")
         self.given = GivenClasses()
         self.true_boxes = TrueBoxes()
-        self.heads = {name: HeadLocalizer.load(device, path) for name, path in localizers.items()}
+        self.tracked = load_target_net()
+        self.heads = {
+            name: HeadLocalizer.load(device, path, tracked=self.tracked)
+            for name, path in localizers.items()
+        }
 
     def find(self, picture: Picture) -> Iterator[tuple[str, InstanceProposals]]:
         """Find the instances of a picture in every way."""
@@ -143,6 +151,21 @@ class Ways:
             proposer = HoughProposer(localizer, semantic=self.given if by_class else None)
             foreground = None if by_class else picture.probabilities[1]
             yield name, proposer.propose(picture.frame, foreground)
+            if foreground is not None and isinstance(localizer, HeadLocalizer):
+                lent = self.lend(picture.frame, foreground)
+                if lent.trunk == localizer.trunk:
+                    proposer.read_trunk(lent)
+                    yield f"{name} lent", proposer.propose(picture.frame, foreground)
+
+    @torch.inference_mode()
+    def lend(self, frame: UInt8Array, foreground: FloatArray) -> TrunkFeatures:
+        """Compute what an adapter would for the objects that the foreground shows."""
+        image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
+        size = image.shape[1:]
+        window = choose_window(mask_box(torch.from_numpy(foreground) > 0.5), size, WindowConfig())
+        levels = self.tracked.features(window.crop(image[None])).levels
+        name = trunk_name(self.tracked)
+        return TrunkFeatures(name, levels[2], levels[3], window.shares(size), window.size)
 
 
 def two_classes(kind: str, frame: UInt8Array, ids: UInt8Array, foreground: FloatArray) -> Picture:

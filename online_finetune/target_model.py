@@ -16,6 +16,7 @@ from vostrack.models.memory_cues import cover
 from vostrack.models.precision import autocast
 from vostrack.models.target_decoder import Regions
 from vostrack.models.target_net import Features, Segmentation, TargetNet
+from vostrack.models.trunks import trunk_name
 from vostrack.online_finetune.continuity import drop_strangers
 from vostrack.online_finetune.target_finetune import OnProgress, finetune_target_net
 from vostrack.online_finetune.target_memory import (
@@ -25,6 +26,7 @@ from vostrack.online_finetune.target_memory import (
     find_places,
 )
 from vostrack.online_finetune.window import Window, choose_regions, choose_window, union_box
+from vostrack.protocols import TrunkFeatures
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 
@@ -55,9 +57,13 @@ class _View:
 
 
 class TargetModelAdapter:
-    """The objects of one video as memories of a target network. Implements ``ObjectAdapter``.
+    """The objects of one video as memories of a target network.
 
-    Memory is bounded: the first frame, ``memories`` later ones, and the one just before.
+    Implements ``ObjectAdapter`` and ``TrunkOwner``. Memory is bounded: the first frame,
+    ``memories`` later ones, and the one just before.
+
+    Attributes:
+        generic: the network that was given.
     """
 
     def __init__(
@@ -76,12 +82,13 @@ class TargetModelAdapter:
         """
         self.config = config or TargetModelConfig()
         self.on_progress = on_progress
-        self._generic = generic.eval()
-        self._network = self._generic
+        self.generic = generic.eval()
+        self._network = self.generic
         self._first: TrackedObjects | None = None
         self._now: TrackedObjects | None = None
         self._pending: tuple[Features, Window] | None = None
         self._presence: Tensor | None = None
+        self._trunk: str | None = None
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         """Learn the objects of a video.
@@ -90,9 +97,9 @@ class TargetModelAdapter:
             image: (3, h, w) in [0, 1], on the device of the network.
             labels: (h, w) int64; 0 background, 1..N the slots, 255 void.
         """
-        self._network = self._generic
+        self._network = self.generic
         if self.config.finetune.steps:
-            self._network = copy.deepcopy(self._generic)
+            self._network = copy.deepcopy(self.generic)
             finetune_target_net(
                 self._network,
                 image,
@@ -176,6 +183,18 @@ class TargetModelAdapter:
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
         return self._presence
+
+    def trunk_features(self) -> TrunkFeatures | None:
+        """Return the features of the window of the frame scored last; None after ``commit``.
+
+        With ``mirror`` they are those of the frame as it is.
+        """
+        if self._pending is None or self._now is None:
+            return None
+        self._trunk = self._trunk or trunk_name(self.generic)
+        features, window = self._pending
+        box = window.shares(self._now.masks.shape[1:])
+        return TrunkFeatures(self._trunk, features.levels[2], features.levels[3], box, window.size)
 
     @torch.inference_mode()
     def commit(self, scores: Tensor, labels: Tensor) -> None:
@@ -266,7 +285,7 @@ class TargetModelAdapter:
         """Return the weights that ``start`` fitted, and the first frame's memory."""
         if self._first is None:
             raise RuntimeError("TargetModelAdapter.state_dict was called before start")
-        fitted = self._network is not self._generic
+        fitted = self._network is not self.generic
         return {
             "network": self._network.state_dict() if fitted else {},
             "first": self._first.state_dict(),
@@ -274,9 +293,9 @@ class TargetModelAdapter:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` returned, in place of ``start``."""
-        self._network = self._generic
+        self._network = self.generic
         if state["network"]:
-            self._network = copy.deepcopy(self._generic)
+            self._network = copy.deepcopy(self.generic)
             self._network.load_state_dict(state["network"])
         self._first = TrackedObjects.from_state(state["first"], None)
         self.rewind()

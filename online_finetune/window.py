@@ -105,6 +105,12 @@ class Window:
         height, width = frame
         return F.pad(maps, (x0, width - x1, y0, height - y1))
 
+    def shares(self, frame: Sequence[int]) -> tuple[float, float, float, float]:
+        """Return the box as shares of a frame of ``frame`` = H and W."""
+        x0, y0, x1, y1 = self.box
+        height, width = frame
+        return x0 / width, y0 / height, x1 / width, y1 / height
+
     def positions(self, device: torch.device) -> Tensor:
         """Return x and y of the centres of the cells of stride 16, frame pixels: (1, 2, h, w)."""
         x0, y0, x1, y1 = self.box

@@ -10,6 +10,8 @@ import torch
 
 from vostrack.errors import InputError
 from vostrack.models.precision import resolve_device
+from vostrack.models.target_net import TargetNet
+from vostrack.models.trunks import trunk_name
 from vostrack.models.weights import (
     holds_target_net,
     initialise,
@@ -20,8 +22,9 @@ from vostrack.models.weights import (
 from vostrack.online_finetune.full_network import FullNetworkAdapter
 from vostrack.online_finetune.target_model import TargetModelAdapter
 from vostrack.presets import PRESETS, Preset, TrackerOptions, resolve_preset
+from vostrack.proposers.hough_voting import HeadLocalizer, HoughProposer
 from vostrack.proposers.registry import build_proposer
-from vostrack.protocols import ObjectAdapter, Refiner
+from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner
 from vostrack.refine.craf import Craf
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 from vostrack.refine.spn.weights import load_refiner
@@ -67,11 +70,12 @@ def build_tracker(
     resolved = resolve_preset(effective_preset(preset, weights), options)
     on = resolve_device(device)
     source = resolved.weights if weights == "auto" else weights
+    adapter = _build_adapter(resolved, source, options, on, on_progress)
     return Tracker(
-        _build_adapter(resolved, source, options, on, on_progress),
+        adapter,
         refiner=_build_refiner(resolved, options, on),
         temporal_filter=Craf(resolved.craf) if resolved.craf is not None else None,
-        proposer=build_proposer(options.proposer, on) if options.proposer is not None else None,
+        proposer=_build_proposer(options, on, adapter),
         config=resolved.tracker,
         device=on,
     )
@@ -115,6 +119,36 @@ def _build_adapter(
             )
     network = load_target_net(None if source == "shipped" else Path(source)).to(device)
     return TargetModelAdapter(network, preset.target, on_progress=on_progress)
+
+
+def _build_proposer(
+    options: TrackerOptions, device: torch.device, adapter: ObjectAdapter
+) -> InstanceProposer | None:
+    localizer = options.hough_localizer
+    if localizer is not None and options.proposer != "hough":
+        raise InputError(
+            "hough_localizer: it predicts boxes for the proposer hough; choose that with "
+            "--proposer hough, or leave --hough-localizer out"
+        )
+    if options.proposer is None:
+        return None
+    tracked = adapter.generic if isinstance(adapter, TargetModelAdapter) else None
+    settings = {} if localizer is None else {"localizer": Path(localizer)}
+    proposer = build_proposer(options.proposer, device, settings=settings, tracked=tracked)
+    if localizer is not None and not _reads(proposer, tracked):
+        _log.info(
+            "hough: %s was not trained on features that the tracker computes; it takes a pass of "
+            "its own trunk for every frame with a lost object",
+            localizer,
+        )
+    return proposer
+
+
+def _reads(proposer: InstanceProposer, tracked: TargetNet | None) -> bool:
+    """Tell whether what the tracker lends spares the proposer a pass."""
+    if not isinstance(proposer, HoughProposer) or not isinstance(proposer.localizer, HeadLocalizer):
+        return False
+    return tracked is not None and proposer.localizer.trunk == trunk_name(tracked)
 
 
 def _build_refiner(preset: Preset, options: TrackerOptions, device: torch.device) -> Refiner | None:

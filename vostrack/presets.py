@@ -151,6 +151,8 @@ class TrackerOptions:
             sample of their neighbours.
         dense_crf: whether a dense CRF over all pixels refines the scores, in its place.
         proposer: name of the instance proposer that helps to find lost objects.
+        hough_localizer: file of what predicts the boxes that pixels vote for, with the proposer
+            hough; None: they vote for the connected component that they lie in.
         seed: of the augmentations.
         precision: float32 or bfloat16.
     """
@@ -166,6 +168,7 @@ class TrackerOptions:
     sharpen: bool | None = None
     dense_crf: bool = False
     proposer: str | None = None
+    hough_localizer: str | None = None
     seed: int = 0
     precision: Precision = "auto"
 

@@ -24,6 +24,9 @@ __all__ = [
     "ObjectFollower",
     "Refiner",
     "TemporalFilter",
+    "TrunkFeatures",
+    "TrunkOwner",
+    "TrunkReader",
 ]
 
 BoolArray = NDArray[np.bool_]
@@ -74,6 +77,27 @@ class InstanceProposals:
         return len(self.masks)
 
 
+@dataclass(frozen=True)
+class TrunkFeatures:
+    """What the trunk of a network made of a window of a frame.
+
+    Attributes:
+        trunk: its name, see ``vostrack.models.trunks.trunk_name``. Where the network was fitted to
+            the video, the name of what it was before.
+        fine: (1, C, h, w) float32 features at stride 8.
+        coarse: (1, C', ceil(h / 2), ceil(w / 2)) float32 features at stride 16.
+        box: x0, y0, x1, y1 of the window as shares of the frame's width and height, in [0, 1]: the
+            same for the frame at any resolution.
+        size: rows and columns of the image that the trunk saw, pixels.
+    """
+
+    trunk: str
+    fine: Tensor
+    coarse: Tensor
+    box: tuple[float, float, float, float]
+    size: tuple[int, int]
+
+
 class InstanceProposer(Protocol):
     """Finds instances in a single frame, with no memory of other frames."""
 
@@ -97,6 +121,32 @@ class ObjectFollower(Protocol):
 
         Args:
             labels: (H, W) uint8 at the resolution of the frames; 0 background, 1..N the objects.
+        """
+        ...
+
+
+@runtime_checkable
+class TrunkReader(Protocol):
+    """What an ``InstanceProposer`` offers in addition if features that exist save it a pass."""
+
+    def read_trunk(self, features: TrunkFeatures | None) -> None:
+        """Take the features of a frame, before each frame's ``propose``.
+
+        Args:
+            features: what the ``ObjectAdapter`` computed for the same frame; None where it lends
+                nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class TrunkOwner(Protocol):
+    """What an ``ObjectAdapter`` offers in addition if it lends the features that it computed."""
+
+    def trunk_features(self) -> TrunkFeatures | None:
+        """Return those of the frame that was scored last; None before that, and after ``commit``.
+
+        They are not copied: whoever reads them changes nothing.
         """
         ...
 

@@ -23,6 +23,8 @@ from vostrack.protocols import (
     ObjectFollower,
     Refiner,
     TemporalFilter,
+    TrunkOwner,
+    TrunkReader,
     UInt8Array,
 )
 from vostrack.stopwatch import Stopwatch
@@ -205,6 +207,11 @@ class Tracker:
             full = resized(small, self._size, cv2.INTER_LINEAR)
         if isinstance(self.proposer, ObjectFollower):
             self.proposer.follow(resized(self._last_slots, self._size, cv2.INTER_NEAREST))
+        if isinstance(self.proposer, TrunkReader):
+            owner = self.adapter
+            self.proposer.read_trunk(
+                owner.trunk_features() if isinstance(owner, TrunkOwner) else None
+            )
         proposals = self.proposer.propose(frame, full)
         maps = np.zeros((len(proposals), *size), np.float32)
         for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):

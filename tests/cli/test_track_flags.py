@@ -201,6 +201,41 @@ def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         run(proposer="components", craf="off")
 
 
+def test_a_localizer_reaches_the_proposer(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
+    from vostrack.models.trunks import load_trunk, trunk_name
+    from vostrack.online_finetune.target_model import TargetModelAdapter
+
+    file = tmp_path / "head.safetensors"
+    head = LocalizerHead(LocalizerConfig(width=8, deep_width=8, deep_dilations=(1,)))
+    save_localizer(head, file, trunk=trunk_name(load_trunk("target")))
+    grids: list[tuple[int, ...]] = []
+    forward, scores = LocalizerHead.forward, TargetModelAdapter.scores
+
+    def recording(self: LocalizerHead, *args: Any) -> Any:
+        grids.append(tuple(args[0].shape[-2:]))
+        return forward(self, *args)
+
+    def lost(self: Any, image: Any) -> Any:
+        found, foreground = scores(self, image)
+        return found * 0, foreground
+
+    monkeypatch.setattr(LocalizerHead, "forward", recording)
+    monkeypatch.setattr(TargetModelAdapter, "scores", lost)
+    monkeypatch.setattr(TargetModelAdapter, "presence", lambda _: None)
+    changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
+    run(**changes, proposer="hough", craf="on", end=3)
+    assert not grids
+    run(**changes, proposer="hough", craf="on", end=3, hough_localizer=str(file))
+    # What it reads is the tracker's window: of a frame of 96 x 48, scaled up.
+    assert grids
+    assert all(grid[1] > 96 / 8 for grid in grids)
+    with pytest.raises(ValueError, match="--proposer hough"):
+        run(**changes, craf="on", hough_localizer=str(file))
+
+
 def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     from vostrack.refine.spn import SpatialPropagationNetwork
 

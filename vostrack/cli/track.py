@@ -106,6 +106,10 @@ class TrackCommand:
     """Instance proposer that helps the filter to find lost objects: components, detection-crf,
     displacement or hough."""
 
+    hough_localizer: str | None = None
+    """With --proposer hough: what predicts the boxes, a file that train localizer wrote. A head on
+    the trunk of the tracker's own network costs no further pass of a network."""
+
     seed: int = 0
     """Seed of the augmentations. The same seed gives the same masks."""
 
@@ -196,6 +200,7 @@ class TrackCommand:
             spn=self.spn,
             dense_crf=self.dense_crf,
             proposer=self.proposer,
+            hough_localizer=self.hough_localizer,
             seed=self.seed,
             precision=self.precision,
         )

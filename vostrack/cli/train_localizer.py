@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vostrack.cli.train_command import DavisSet, TrainCommand
 
 if TYPE_CHECKING:
-    from vostrack.models.foreground import SegmentationNet
+    from vostrack.models.trunks import TrunkNetwork
     from vostrack.proposers.hough_voting.feature_pool import FeaturePool
 
 __all__ = ["TrainLocalizerCommand"]
@@ -34,8 +34,13 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
     year: int = 2017
     """Which DAVIS list and annotations: 2016 or 2017."""
 
+    trunk: Literal["target", "foreground"] = "target"
+    """Whose features the head reads. target: those of the presets fast, balanced and best, which
+    lend them, so that no frame is computed twice. foreground: those of the foreground network."""
+
     weights: str = "shipped"
-    """The network whose trunk is used: shipped, or a file that train foreground wrote."""
+    """The network that the trunk is part of: shipped, or a file that train target (with --trunk
+    foreground: train foreground) wrote."""
 
     pool: int = 300
     """Pictures whose features are computed."""
@@ -75,22 +80,23 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         import torch
 
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
-        from vostrack.models.weights import load_network, shipped_weights
+        from vostrack.models.trunks import load_trunk, trunk_name
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
         from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
         device = training_device(self.device)
-        weights = shipped_weights() if self.weights == "shipped" else Path(self.weights)
-        network = load_network(weights).to(device).eval()
+        weights = None if self.weights == "shipped" else Path(self.weights)
+        network = load_trunk(self.trunk, weights).to(device)
+        name = trunk_name(network)
         options = HeadOptions(
             self.batch,
             self.learning_rate,
             Bootstrapping(self.keep, self.threshold),
             self.size_exponent,
         )
-        pool = self._pool(network, weights)
+        pool = self._pool(network, name)
         channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -98,6 +104,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             head = LocalizerHead(config).to(device)
         loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
         settings = {
+            "trunk": name,
             "pool": len(pool),
             **vars(options),
             "bootstrapping": vars(options.bootstrapping),
@@ -107,12 +114,12 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
             path = self.output / "localizer.safetensors"
-            save_localizer(head, path, half=True)
+            save_localizer(head, path, trunk=name, half=True)
             if not self.quiet:
                 print(f"trained on {len(pool)} pictures: {path}")
         return 0
 
-    def _pool(self, network: SegmentationNet, weights: Path) -> FeaturePool:
+    def _pool(self, network: TrunkNetwork, name: str) -> FeaturePool:
         from vostrack.proposers.hough_voting.feature_pool import build_pool
         from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
 
@@ -121,7 +128,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             (PastedScenes(sequences, self.size), SyntheticScenes(self.size)),
             (1 - self.synthetic, self.synthetic),
         )
-        key = f"{weights.resolve()} {[s.name for s in sequences]} {self.synthetic} {self.size}"
+        key = f"{name} {[s.name for s in sequences]} {self.synthetic} {self.size}"
         with self.progress(self.pool, "picture") as show:
             return build_pool(
                 network,

@@ -31,9 +31,11 @@ __all__ = [
     "component_boxes",
     "load_localizer",
     "save_localizer",
+    "trunk_of_localizer",
 ]
 
 _CONFIG_KEY = "vostrack.localizer"
+_TRUNK_KEY = "vostrack.trunk"
 _COMPONENT_FROM = 0.5
 # Components are no smaller than a cell; boxes at most this much smaller or larger (logarithm).
 _SMALLEST = 0.08
@@ -153,22 +155,29 @@ def component_boxes(mask: NDArray[np.float32], stride: int) -> NDArray[np.float3
     return np.ascontiguousarray(boxes[:, numbered[tuple(nearest)]], dtype=np.float32)
 
 
-def save_localizer(head: LocalizerHead, path: Path, *, half: bool = False) -> None:
+def save_localizer(
+    head: LocalizerHead, path: Path, *, trunk: str | None = None, half: bool = False
+) -> None:
     """Write a head with its configuration as safetensors; replaced whole or not at all.
 
     Args:
         head: what to save.
         path: file to write.
+        trunk: whose features it was trained on, as ``vostrack.models.trunks.trunk_name`` names it;
+            None leaves it unsaid.
         half: store float16.
     """
     from safetensors.torch import save_file
 
     kind = torch.float16 if half else torch.float32
     state = {k: v.detach().cpu().to(kind).contiguous() for k, v in head.state_dict().items()}
+    metadata = {_CONFIG_KEY: json.dumps(asdict(head.config))}
+    if trunk is not None:
+        metadata[_TRUNK_KEY] = trunk
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file(state, partial, metadata={_CONFIG_KEY: json.dumps(asdict(head.config))})
+        save_file(state, partial, metadata=metadata)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -181,12 +190,7 @@ def load_localizer(path: Path) -> LocalizerHead:
         InputError: no such file, or no localisation head.
     """
     state = read_state_dict(path)
-    text = None
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_CONFIG_KEY)
+    text = _metadata(path).get(_CONFIG_KEY)
     if text is None:
         raise InputError(
             f"{path} holds no localisation head; expected a file that vostrack train localizer "
@@ -205,3 +209,23 @@ def load_localizer(path: Path) -> LocalizerHead:
     head = LocalizerHead(config)
     head.load_state_dict({k: v.float() for k, v in state.items()})
     return head.eval()
+
+
+def trunk_of_localizer(path: Path) -> str | None:
+    """Return the trunk that a head written by ``save_localizer`` was trained on.
+
+    Returns:
+        Its name, see ``vostrack.models.trunks.trunk_name``; None where the file does not say, as
+        those of earlier versions: they are for the foreground network of the package.
+    """
+    return _metadata(path).get(_TRUNK_KEY)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return what the header of a safetensors file says besides the tensors."""
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from vostrack.errors import InputError
+from vostrack.models.target_net import TargetNet
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf.build import DetectionCrfOptions, build_detection_crf
 from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
@@ -45,19 +46,29 @@ PROPOSERS = ("components", *METHODS)
 """What ``--proposer`` takes in the tracker."""
 
 
-def build_proposer(name: str, device: torch.device | None = None) -> InstanceProposer:
-    """Build the proposer of that name with its defaults, for use in the tracker.
+def build_proposer(
+    name: str,
+    device: torch.device | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    tracked: TargetNet | None = None,
+) -> InstanceProposer:
+    """Build the proposer of that name, for use in the tracker.
 
     Args:
         name: one of ``PROPOSERS``.
         device: where networks run; the CPU by default.
+        settings: fields of the method's options that are not left at their defaults.
+        tracked: the target network that the tracker works with, on ``device``; None where it
+            works with another one.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a setting is out of its range.
     """
     if name == "components":
         return ForegroundComponents()
     if name not in METHODS:
         raise InputError(f"proposer: expected one of {', '.join(PROPOSERS)}, got {name!r}")
     method = METHODS[name]
-    return method.build(method.options(), ProposerSources(device=device or torch.device("cpu")))
+    sources = ProposerSources(device=device or torch.device("cpu"), tracked=tracked)
+    return method.build(method.options(**(settings or {})), sources)

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from vostrack.models.target_net import TargetNet
 from vostrack.proposers.detections import Detections
 from vostrack.protocols import InstanceProposals, InstanceProposer, UInt8Array
 
@@ -18,7 +19,7 @@ __all__ = ["ImageProposer", "ProposerSources"]
 
 @dataclass(frozen=True)
 class ProposerSources:
-    """What the user gave to propose with. In the tracker all of it is None: class-agnostic mode.
+    """What the user gave to propose with. In the tracker it is nothing: class-agnostic mode.
 
     Attributes:
         semantic: network from images (B, 3, H, W) in [0, 1] to logits (B, 21, H, W), background
@@ -28,12 +29,15 @@ class ProposerSources:
         semantic_masks: folder with a class mask NAME.png for each image; see
             ``vostrack.proposers.semantic.read_semantic_mask``.
         device: where networks run.
+        tracked: the target network that the tracker works with, on ``device``; its adapter lends
+            the features of its trunk. None where there is no such tracker.
     """
 
     semantic: nn.Module | None = None
     detections: Mapping[str, Detections] | None = None
     semantic_masks: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    tracked: TargetNet | None = None
 
 
 @runtime_checkable

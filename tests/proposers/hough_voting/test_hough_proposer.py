@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
-from vostrack.models.foreground import NetworkConfig, build_network
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.localizer import (
     LocalizerConfig,
     LocalizerHead,
@@ -136,6 +137,7 @@ def test_without_a_foreground_the_localizers_own_is_used_in_one_trunk_pass() -> 
     localizer = head_localizer()
     passes: list[int] = []
     network = localizer._network
+    assert isinstance(network, SegmentationNet)
     network.backbone.register_forward_hook(lambda *_: passes.append(1))
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
@@ -245,5 +247,12 @@ def test_a_localisation_fcrn_takes_part_class_by_class(tmp_path: Path) -> None:
     boxes = proposer.localizer.boxes(torch.rand(1, 3, 80, 120), np.zeros((2, 5, 8), np.float32))
     assert boxes.shape == (20, 4, 5, 8)
     assert set(proposer.propose(frame, None).labels.tolist()) <= {3, 7}
+    with pytest.raises(InputError, match="boxes of 20 classes"):
+        build_hough(options, ProposerSources())
+    build_hough(options, ProposerSources(semantic_masks=tmp_path))
+    one = tmp_path / "one.safetensors"
+    save_fcrn(build_fcrn(FcrnConfig(50, 16, 3, 6), 4, "none"), one)
+    agnostic = build_hough(replace(options, localizer=one), ProposerSources())
+    assert agnostic.propose(frame, np.ones((80, 120), np.float32)).masks.shape[1:] == (80, 120)
     with pytest.raises(InputError, match="semantic"):
-        build_hough(options, ProposerSources()).propose(frame, None)
+        agnostic.propose(frame, None)

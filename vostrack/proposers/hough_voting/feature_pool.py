@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vostrack.models.foreground import SegmentationNet
 from vostrack.models.localizer import LocalizerHead
+from vostrack.models.trunks import TrunkNetwork, trunk_maps
 from vostrack.proposers.hough_voting.scenes import PictureSource
 from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_boxes
 
-__all__ = ["FeaturePool", "build_pool", "trunk_features"]
+__all__ = ["FeaturePool", "build_pool"]
 
 _INSTANCES = 32
 _PART = 50
@@ -45,24 +45,8 @@ class FeaturePool:
         return len(self.ids)
 
 
-@torch.inference_mode()
-def trunk_features(network: SegmentationNet, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the features that the head needs.
-
-    Args:
-        network: with a backbone that gives strides 8 and 16.
-        image: (B, 3, H, W) in [0, 1].
-
-    Returns:
-        (B, C, h, w) at stride 8 and (B, C', h', w') at stride 16.
-    """
-    features = network.backbone((image - network.mean) / network.std)
-    at = dict(zip(network.backbone.strides, features, strict=True))
-    return at[8], at[16]
-
-
 def build_pool(
-    network: SegmentationNet,
+    network: TrunkNetwork,
     source: PictureSource,
     count: int,
     folder: Path,
@@ -74,7 +58,7 @@ def build_pool(
     """Draw pictures and compute their features, or read what an earlier call with ``key`` left.
 
     Args:
-        network: the trunk.
+        network: whose trunk; its backbone gives strides 8 and 16.
         source: of the pictures.
         count: P.
         folder: keeps the pool in parts of 50 pictures; an interrupted call goes on behind the last.
@@ -108,14 +92,14 @@ def _save(content: dict[str, Any], path: Path) -> None:
     partial.replace(path)
 
 
-def _picture(network: SegmentationNet, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+def _picture(network: TrunkNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
     device = network.mean.device
     pixels = image.permute(2, 0, 1)[None].to(device).float() / 255
-    fine, coarse = trunk_features(network, pixels.contiguous(memory_format=torch.channels_last))
+    maps = dict(zip(network.backbone.strides, trunk_maps(network, pixels), strict=True))
     ids = torch.where((ids >= _INSTANCES) & (ids != VOID), VOID, ids)
     return (
-        fine[0].half().cpu().contiguous(),
-        coarse[0].half().cpu().contiguous(),
+        maps[8][0].half().cpu().contiguous(),
+        maps[16][0].half().cpu().contiguous(),
         cell_labels(ids, LocalizerHead.stride),
         instance_boxes(ids)[:_INSTANCES],
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,7 +14,14 @@ from torch import Tensor
 from vostrack.errors import InputError
 from vostrack.models.fcrn import Fcrn, load_fcrn
 from vostrack.models.foreground import SegmentationNet
-from vostrack.models.localizer import LocalizerHead, component_boxes, load_localizer
+from vostrack.models.localizer import (
+    LocalizerHead,
+    component_boxes,
+    load_localizer,
+    trunk_of_localizer,
+)
+from vostrack.models.target_net import TargetNet
+from vostrack.models.trunks import TrunkKind, TrunkNetwork, load_trunk, trunk_maps, trunk_name
 from vostrack.models.weights import load_network, shipped_weights
 from vostrack.proposers.hough_voting.boxes import (
     box_overlap,
@@ -23,7 +29,9 @@ from vostrack.proposers.hough_voting.boxes import (
     decode_boxes,
     encode_boxes,
 )
+from vostrack.proposers.hough_voting.grids import WindowGrid
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
+from vostrack.protocols import TrunkFeatures
 
 __all__ = ["DEFAULT_AGREEMENT", "FcrnLocalizer", "HeadLocalizer", "Localizer"]
 
@@ -55,52 +63,78 @@ class Localizer(Protocol):
 
 
 class HeadLocalizer:
-    """The light head on the trunk of the tracker's foreground network; one pass for both.
+    """The light head on the features of a trunk: those that a tracker lends, or those of a pass.
 
-    Implements ``Localizer``.
+    Implements ``Localizer`` and ``TrunkReader``.
 
     Args:
-        network: the foreground network that the head was trained on.
+        network: whose trunk the head was trained on; None without a head.
         head: the localisation head, on the same device. Without one, every cell votes for the
             connected component of the mask that it lies in: what the head adds to.
         agreement: a predicted box whose intersection over union with that component's box is
             higher becomes the component's box: such a difference is rather an error of the head.
             1 leaves all as predicted.
+
+    Attributes:
+        trunk: name of the trunk that the head reads, see ``vostrack.models.trunks.trunk_name``;
+            None without a head.
     """
 
     stride = LocalizerHead.stride
 
     def __init__(
         self,
-        network: SegmentationNet,
+        network: TrunkNetwork | None,
         head: LocalizerHead | None,
         agreement: float = DEFAULT_AGREEMENT,
     ) -> None:
         if not 0 <= agreement <= 1:
             raise InputError(f"agreement: expected a value in [0, 1], got {agreement}")
+        if network is None and head is not None:
+            raise InputError("localizer: a head needs the network whose trunk it was trained on")
+        self.trunk = None if network is None or head is None else trunk_name(network)
         self._network = network
         self._head = head
         self._agreement = agreement
-        self._seen: tuple[Tensor, tuple[Tensor, ...]] | None = None
+        self._foreground = network if isinstance(network, SegmentationNet) else None
+        self._lent: TrunkFeatures | None = None
+        self._seen: tuple[Tensor, TrunkNetwork, dict[int, Tensor]] | None = None
 
     @classmethod
-    def load(cls, device: torch.device, head: Path | None = None) -> HeadLocalizer:
-        """Build it on the trunk that comes with the package.
+    def load(
+        cls, device: torch.device, head: Path | None = None, *, tracked: TargetNet | None = None
+    ) -> HeadLocalizer:
+        """Build it on the trunk that the head was trained on.
 
         Args:
             device: where it runs.
             head: file that ``vostrack train localizer`` wrote; None for no head.
+            tracked: the target network of the tracker, on the device; taken if it is the one.
 
         Raises:
-            InputError: the file is no localisation head.
+            InputError: the file is no localisation head, or one for a network that is neither the
+                tracker's nor the package's.
         """
-        network = load_network(shipped_weights()).to(device).eval()
-        return cls(network, None if head is None else load_localizer(head).to(device))
+        if head is None:
+            return cls(None, None)
+        loaded = load_localizer(head).to(device)
+        return cls(_trunk_of(head, device, tracked), loaded)
+
+    def read_trunk(self, features: TrunkFeatures | None) -> None:
+        """Take features for the next call of ``boxes``; those of another trunk are not used."""
+        self._lent = features
 
     @torch.inference_mode()
     def foreground(self, image: Tensor) -> FloatArray:
-        """Return the foreground probability (H, W) of an image (1, 3, H, W)."""
-        logits = self._network.head(self._features(image)).float()
+        """Return the foreground probability (H, W) of an image (1, 3, H, W).
+
+        Where the head's own network knows no foreground, the package's does.
+        """
+        if self._foreground is None:
+            self._foreground = load_network(shipped_weights()).to(image.device).eval()
+        network = self._foreground
+        maps = self._maps(network, image)
+        logits = network.head([maps[s] for s in network.backbone.strides]).float()
         logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
         probability: FloatArray = logits.softmax(1)[0, 1].cpu().numpy()
         return probability
@@ -108,56 +142,87 @@ class HeadLocalizer:
     @torch.inference_mode()
     def boxes(self, image: Tensor, masks: FloatArray) -> FloatArray:
         """Predict; see ``Localizer``. The head runs once for each mask."""
+        lent, self._lent = self._lent, None
         rough = np.stack([component_boxes(mask, self.stride) for mask in masks])
         if self._head is None:
             return rough
+        if lent is None or lent.trunk != self.trunk:
+            lent = self._own(image)
+        near = self._predict(lent, image.shape[-2:], masks, rough)
+        overlap = box_overlap(torch.from_numpy(near), torch.from_numpy(rough)).numpy()
+        agree = (overlap > self._agreement)[:, None]
+        return np.where(agree, rough, near).astype(np.float32)
+
+    def _predict(
+        self, seen: TrunkFeatures, frame: torch.Size, masks: FloatArray, rough: FloatArray
+    ) -> FloatArray:
+        """Return the boxes (K, 4, h, w), ``rough`` where nothing was seen, pixels of the frame."""
+        assert self._head is not None
+        grid = WindowGrid(
+            box=(
+                seen.box[0] * frame[1],
+                seen.box[1] * frame[0],
+                seen.box[2] * frame[1],
+                seen.box[3] * frame[0],
+            ),
+            size=seen.size,
+            cells=(seen.fine.shape[-2], seen.fine.shape[-1]),
+            stride=self.stride,
+        )
+        device = seen.fine.device
+        centres = cell_centres(*grid.cells, self.stride).to(device)
+        results = []
+        for mask in grid.cut(masks):
+            inside = torch.from_numpy(component_boxes(mask, self.stride)).to(device)
+            transforms = self._head(
+                seen.fine,
+                seen.coarse,
+                torch.from_numpy(mask).to(device)[None],
+                encode_boxes(inside, centres)[None],
+            )
+            results.append(decode_boxes(transforms[0], centres).cpu().numpy())
+        return grid.spread(np.stack(results), rough)
+
+    def _own(self, image: Tensor) -> TrunkFeatures:
+        """Run the trunk on an image (1, 3, H, W), scaled down to what the head was trained on."""
+        assert self._network is not None
+        assert self._head is not None
+        assert self.trunk is not None
         height, width = image.shape[-2:]
         ratio = min(1.0, self._head.config.longest / max(height, width))
         if ratio < 1:
             # A head sees objects in the sizes that it was trained with.
             size = tuple(max(16, round(side * ratio / 16) * 16) for side in (height, width))
             image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
-        boxes = self._predict(image, masks)
-        scale = np.array([width / image.shape[-1], height / image.shape[-2]] * 2, np.float32)
-        near = scale[None, :, None, None] * _to_grid(boxes, masks.shape[1:], cv2.INTER_NEAREST)
-        overlap = box_overlap(torch.from_numpy(near), torch.from_numpy(rough)).numpy()
-        agree = (overlap > self._agreement)[:, None]
-        return np.where(agree, rough, near).astype(np.float32)
+        maps = self._maps(self._network, image)
+        seen = (image.shape[-2], image.shape[-1])
+        return TrunkFeatures(self.trunk, maps[8], maps[16], (0.0, 0.0, 1.0, 1.0), seen)
 
-    def _predict(self, image: Tensor, masks: FloatArray) -> FloatArray:
-        """Return the boxes (K, 4, h, w) on the grid and in the pixels of an image."""
-        assert self._head is not None
-        features = dict(zip(self._network.backbone.strides, self._features(image), strict=True))
-        grid = (features[8].shape[-2], features[8].shape[-1])
-        centres = cell_centres(*grid, self.stride).to(image.device)
-        results = []
-        for mask in _to_grid(masks[:, None], grid, cv2.INTER_AREA)[:, 0]:
-            rough = torch.from_numpy(component_boxes(mask, self.stride)).to(image.device)
-            transforms = self._head(
-                features[8],
-                features[16],
-                torch.from_numpy(mask).to(image.device)[None],
-                encode_boxes(rough, centres)[None],
-            )
-            results.append(decode_boxes(transforms[0], centres).cpu().numpy())
-        return np.stack(results)
-
-    def _features(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Run the trunk, once for the foreground and the boxes of the same image."""
-        if self._seen is None or self._seen[0] is not image:
-            network = self._network
-            features = network.backbone((image - network.mean) / network.std)
-            self._seen = (image, tuple(features))
-        return self._seen[1]
+    def _maps(self, network: TrunkNetwork, image: Tensor) -> dict[int, Tensor]:
+        """Run a trunk, once for the foreground and the boxes of the same image."""
+        if self._seen is None or self._seen[0] is not image or self._seen[1] is not network:
+            maps = dict(zip(network.backbone.strides, trunk_maps(network, image), strict=True))
+            self._seen = (image, network, maps)
+        return self._seen[2]
 
 
-def _to_grid(maps: FloatArray, grid: tuple[int, ...], interpolation: int) -> FloatArray:
-    """Resize maps (K, C, h, w) to another grid (h', w')."""
-    if maps.shape[2:] == tuple(grid):
-        return maps
-    flat = maps.reshape(-1, *maps.shape[2:])
-    resized = [cv2.resize(m, (grid[1], grid[0]), interpolation=interpolation) for m in flat]
-    return np.stack(resized).reshape(*maps.shape[:2], *grid).astype(np.float32)
+def _trunk_of(head: Path, device: torch.device, tracked: TargetNet | None) -> TrunkNetwork:
+    """Find the network that the head of a file was trained on."""
+    wanted = trunk_of_localizer(head)
+    if wanted is None:
+        return load_trunk("foreground").to(device)
+    if tracked is not None and trunk_name(tracked) == wanted:
+        return tracked
+    for kind in get_args(TrunkKind):
+        if wanted.startswith(f"{kind}-"):
+            network = load_trunk(kind).to(device)
+            if trunk_name(network) == wanted:
+                return network
+    raise InputError(
+        f"{head} was trained on the trunk {wanted}, which is neither that of a network of this "
+        "package nor of the tracker's; train it on one of them with vostrack train localizer, or "
+        "track with --weights FILE of the target network it was trained on"
+    )
 
 
 class FcrnLocalizer:
@@ -168,9 +233,13 @@ class FcrnLocalizer:
     Args:
         network: with 4 K outputs.
         views: what is averaged over; None sees the image once.
+
+    Attributes:
+        classes: K.
     """
 
     def __init__(self, network: Fcrn, views: ViewConfig | None = None) -> None:
+        self.classes = network.outputs // 4
         self._network = network
         self._views = views
         self.stride = int(network.config.output_stride)

@@ -21,7 +21,13 @@ from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
 from vostrack.proposers.semantic import read_semantic_mask
 from vostrack.proposers.sources import ProposerSources
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import (
+    FloatArray,
+    InstanceProposals,
+    TrunkFeatures,
+    TrunkReader,
+    UInt8Array,
+)
 
 __all__ = ["HoughOptions", "HoughProposer", "build_hough"]
 
@@ -64,7 +70,7 @@ class HoughOptions:
 class HoughProposer:
     """Finds the instances in the masks of a semantic network, or in the foreground.
 
-    Implements ``ImageProposer``.
+    Implements ``ImageProposer`` and ``TrunkReader``.
 
     Attributes:
         localizer: predicts the boxes.
@@ -85,6 +91,11 @@ class HoughProposer:
     save_votes: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _drawn: int = 0
+    _lent: TrunkFeatures | None = None
+
+    def read_trunk(self, features: TrunkFeatures | None) -> None:
+        """Take the features of the frame that ``propose`` is called for next."""
+        self._lent = features
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Propose instances.
@@ -98,10 +109,13 @@ class HoughProposer:
             InputError: there is neither a semantic network nor any foreground.
         """
         image = self._image(frame)
+        lent, self._lent = self._lent, None
         if self.semantic is not None:
             probabilities = self._classes(image)
         else:
             probabilities = self._two_classes(image, foreground)
+        if isinstance(self.localizer, TrunkReader):
+            self.localizer.read_trunk(lent)
         self._drawn += 1
         return self._propose(image, frame, probabilities, f"{self._drawn - 1:05d}")
 
@@ -203,8 +217,16 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
         InputError: an option is out of its range, or a file does not hold what it should.
     """
     views = ViewConfig() if options.multi_view else None
+    localizer = _localizer(options, sources, views)
+    agnostic = sources.semantic is None and sources.semantic_masks is None
+    if agnostic and isinstance(localizer, FcrnLocalizer) and localizer.classes > 1:
+        raise InputError(
+            f"hough: {options.localizer} gives boxes of {localizer.classes} classes, but nothing "
+            "tells the classes of the pixels; give a semantic network with --semantic NAME, or a "
+            "localizer that was trained on --layout davis"
+        )
     return HoughProposer(
-        localizer=_localizer(options, sources.device, views),
+        localizer=localizer,
         voting=VotingConfig(
             top=options.top,
             floor=options.floor,
@@ -220,9 +242,11 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
     )
 
 
-def _localizer(options: HoughOptions, device: torch.device, views: ViewConfig | None) -> Localizer:
+def _localizer(
+    options: HoughOptions, sources: ProposerSources, views: ViewConfig | None
+) -> Localizer:
     if options.localizer is not None and any(
         key.startswith("trunk.") for key in read_state_dict(options.localizer)
     ):
-        return FcrnLocalizer.load(options.localizer, device, views)
-    return HeadLocalizer.load(device, options.localizer)
+        return FcrnLocalizer.load(options.localizer, sources.device, views)
+    return HeadLocalizer.load(sources.device, options.localizer, tracked=sources.tracked)
