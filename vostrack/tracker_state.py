@@ -9,8 +9,9 @@ from vostrack.errors import InputError
 
 __all__ = ["STATE_FORMAT", "check_state_format"]
 
-# Raise it with every change to what a tracker, an adapter or a filter saves.
-STATE_FORMAT = 2
+# Raise it with every change to what a tracker, an adapter or a filter saves, and with every new
+# shipped network: memories of one are of no use to another.
+STATE_FORMAT = 3
 
 
 def check_state_format(saved: Mapping[str, Any]) -> None:
