@@ -11,10 +11,11 @@ made scenes with seeds that no training draws. ``--videos`` pairs a folder of fr
 label maps. The options go together.
 
 Beside the localizers that are named: ``none`` (pixels vote for their connected component),
-``shipped`` where the package has one, ``components`` (the connected components themselves, without
-voting) and ``true boxes`` (a localizer that makes no mistake, the most that one can add). A head on
-the trunk of the target network is also run as in the tracker, ``NAME lent``: on the features of the
-window around the foreground, in place of those of the whole picture scaled down.
+``shipped`` (the package's, which goes by the shapes of the masks), ``components`` (the connected
+components themselves, without voting) and ``true boxes`` (a localizer that makes no mistake, the
+most that one can add). A head on the trunk of the target network is also run as in the tracker,
+``NAME lent``: on the features of the window around the foreground, in place of those of the whole
+picture scaled down.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,14 @@ from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.models.trunks import trunk_name
-from vostrack.models.weights import load_target_net, shipped_weights
+from vostrack.models.weights import load_target_net
 from vostrack.online_finetune.window import WindowConfig, choose_window, mask_box
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer, Localizer
-from vostrack.proposers.hough_voting.proposer import HoughProposer
+from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.hough_voting.scenes import PastedScenes, PictureSource, SyntheticScenes
 from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 from vostrack.proposers.semantic import build_semantic
+from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import FloatArray, InstanceProposals, TrunkFeatures, UInt8Array
 from vostrack.video.images import read_image
 
@@ -98,7 +99,7 @@ class TrueBoxes:
     def __init__(self) -> None:
         self.ids: UInt8Array = np.zeros((1, 1), np.uint8)
 
-    def boxes(self, image: Tensor, masks: FloatArray) -> FloatArray:
+    def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         """Return (1, 4, h, w), the same for all classes."""
         ids = torch.from_numpy(self.ids).long()
         cells = cell_labels(ids, self.stride).numpy()
@@ -130,14 +131,14 @@ def components(probabilities: FloatArray) -> InstanceProposals:
 class Ways:
     """The ways to find instances that are compared, by name."""
 
-    def __init__(self, localizers: dict[str, Path | None]) -> None:
-        device = torch.device("cpu")
+    def __init__(self, localizers: dict[str, str]) -> None:
         self.given = GivenClasses()
         self.true_boxes = TrueBoxes()
         self.tracked = load_target_net()
+        sources = ProposerSources(tracked=self.tracked)
         self.heads = {
-            name: HeadLocalizer.load(device, path, tracked=self.tracked)
-            for name, path in localizers.items()
+            name: build_hough(HoughOptions(localizer=chosen), sources).localizer
+            for name, chosen in localizers.items()
         }
 
     def find(self, picture: Picture) -> Iterator[tuple[str, InstanceProposals]]:
@@ -241,10 +242,10 @@ def pictures(arguments: argparse.Namespace) -> Iterator[Picture]:
 
 def score(arguments: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:
     """Return AP^r by kind of picture and way."""
-    localizers: dict[str, Path | None] = {"none": None}
-    with suppress(InputError):
-        localizers["shipped"] = shipped_weights("localizer")
-    localizers |= {pair.split("=")[0]: Path(pair.split("=")[1]) for pair in arguments.localizer}
+    localizers = {"none": "none", "shipped": "shipped"}
+    for pair in arguments.localizer:
+        name, _, file = pair.partition("=")
+        localizers[name] = file
     ways = Ways(localizers)
     scorers: dict[tuple[str, str], InstanceAP] = {}
     for picture in pictures(arguments):

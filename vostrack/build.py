@@ -22,7 +22,7 @@ from vostrack.models.weights import (
 from vostrack.online_finetune.full_network import FullNetworkAdapter
 from vostrack.online_finetune.target_model import TargetModelAdapter
 from vostrack.presets import PRESETS, Preset, TrackerOptions, resolve_preset
-from vostrack.proposers.hough_voting import HeadLocalizer, HoughProposer
+from vostrack.proposers.hough_voting import FcrnLocalizer, HeadLocalizer, HoughProposer
 from vostrack.proposers.registry import build_proposer
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner
 from vostrack.refine.craf import Craf
@@ -133,9 +133,9 @@ def _build_proposer(
     if options.proposer is None:
         return None
     tracked = adapter.generic if isinstance(adapter, TargetModelAdapter) else None
-    settings = {} if localizer is None else {"localizer": Path(localizer)}
+    settings = {} if localizer is None else {"localizer": localizer}
     proposer = build_proposer(options.proposer, device, settings=settings, tracked=tracked)
-    if localizer is not None and not _reads(proposer, tracked):
+    if _computes_again(proposer, tracked):
         _log.info(
             "hough: %s was not trained on features that the tracker computes; it takes a pass of "
             "its own trunk for every frame with a lost object",
@@ -144,11 +144,12 @@ def _build_proposer(
     return proposer
 
 
-def _reads(proposer: InstanceProposer, tracked: TargetNet | None) -> bool:
-    """Tell whether what the tracker lends spares the proposer a pass."""
-    if not isinstance(proposer, HoughProposer) or not isinstance(proposer.localizer, HeadLocalizer):
-        return False
-    return tracked is not None and proposer.localizer.trunk == trunk_name(tracked)
+def _computes_again(proposer: InstanceProposer, tracked: TargetNet | None) -> bool:
+    """Tell whether boxes take a pass over the frame that the tracker's features do not spare."""
+    localizer = proposer.localizer if isinstance(proposer, HoughProposer) else None
+    if isinstance(localizer, HeadLocalizer) and localizer.trunk is not None:
+        return tracked is None or localizer.trunk != trunk_name(tracked)
+    return isinstance(localizer, FcrnLocalizer)
 
 
 def _build_refiner(preset: Preset, options: TrackerOptions, device: torch.device) -> Refiner | None:

@@ -151,8 +151,8 @@ class TrackerOptions:
             sample of their neighbours.
         dense_crf: whether a dense CRF over all pixels refines the scores, in its place.
         proposer: name of the instance proposer that helps to find lost objects.
-        hough_localizer: file of what predicts the boxes that pixels vote for, with the proposer
-            hough; None: they vote for the connected component that they lie in.
+        hough_localizer: what predicts the boxes that pixels vote for, with the proposer hough:
+            ``shipped``, ``none``, or a file; None leaves the choice to it.
         seed: of the augmentations.
         precision: float32 or bfloat16.
     """

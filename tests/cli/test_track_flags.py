@@ -226,7 +226,7 @@ def test_a_localizer_reaches_the_proposer(
     monkeypatch.setattr(TargetModelAdapter, "scores", lost)
     monkeypatch.setattr(TargetModelAdapter, "presence", lambda _: None)
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
-    run(**changes, proposer="hough", craf="on", end=3)
+    run(**changes, proposer="hough", craf="on", end=3, hough_localizer="none")
     assert not grids
     run(**changes, proposer="hough", craf="on", end=3, hough_localizer=str(file))
     # What it reads is the tracker's window: of a frame of 96 x 48, scaled up.

@@ -17,6 +17,7 @@ from vostrack.cli.train import TrainForegroundCommand
 from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
 from vostrack.cli.train_fcrn import TrainFcrnCommand
 from vostrack.cli.train_localizer import TrainLocalizerCommand
+from vostrack.cli.train_mask_localizer import TrainMaskLocalizerCommand
 from vostrack.cli.train_siseg import TrainSisegCommand
 from vostrack.cli.train_spn import TrainSpnCommand
 from vostrack.cli.train_target import TrainTargetCommand
@@ -62,6 +63,7 @@ COMMANDS: Commands = {
         "siseg": TrainSisegCommand,
         "fcrn": TrainFcrnCommand,
         "localizer": TrainLocalizerCommand,
+        "mask-localizer": TrainMaskLocalizerCommand,
     },
 }
 

@@ -107,8 +107,9 @@ class TrackCommand:
     displacement or hough."""
 
     hough_localizer: str | None = None
-    """With --proposer hough: what predicts the boxes, a file that train localizer wrote. A head on
-    the trunk of the tracker's own network costs no further pass of a network."""
+    """With --proposer hough: what predicts the boxes: shipped (the default) goes by the shapes of
+    the masks, none takes connected components; or a file that train mask-localizer or train
+    localizer wrote. A head on the trunk of the tracker's own network costs no pass of its own."""
 
     seed: int = 0
     """Seed of the augmentations. The same seed gives the same masks."""

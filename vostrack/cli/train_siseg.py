@@ -126,18 +126,13 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.displacement.label_maps import (
             DrawnMaps,
             ForegroundMaps,
-            LabelMapFolder,
-            LabelMapZip,
+            label_map_source,
         )
 
-        sources: list[LabelMapSource] = []
-        for path in self.masks:
-            if path.is_dir():
-                sources.append(
-                    LabelMapFolder(path, background=self.background_ids, exclude=self.exclude)
-                )
-            else:
-                sources.append(LabelMapZip(path, exclude=self.exclude))
+        sources = [
+            label_map_source(path, background=self.background_ids, exclude=self.exclude)
+            for path in self.masks
+        ]
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.davis_year, subset="train")
             sources.append(ForegroundMaps(sequences))

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vostrack.models.foreground import SegmentationNet
 from vostrack.models.target_net import TargetNet
 from vostrack.models.weights import load_network, load_target_net, shipped_weights
 
-__all__ = ["TrunkKind", "TrunkNetwork", "load_trunk", "trunk_maps", "trunk_name"]
+__all__ = ["TrunkKind", "TrunkNetwork", "digest_name", "load_trunk", "trunk_maps", "trunk_name"]
 
 TrunkKind = Literal["target", "foreground"]
 """``target``: of the tracker's target network. ``foreground``: of the foreground network."""
@@ -45,11 +45,16 @@ def trunk_name(network: TrunkNetwork) -> str:
     Returns:
         For example ``target-1f0c5a7be2d94c38``.
     """
+    kind: TrunkKind = "target" if isinstance(network, TargetNet) else "foreground"
+    return digest_name(kind, network.backbone)
+
+
+def digest_name(kind: str, trunk: nn.Module) -> str:
+    """Name a trunk of any kind; see ``trunk_name``."""
     digest = hashlib.sha256()
-    for name, value in sorted(network.backbone.state_dict().items()):
+    for name, value in sorted(trunk.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
-    kind: TrunkKind = "target" if isinstance(network, TargetNet) else "foreground"
     return f"{kind}-{digest.hexdigest()[:16]}"
 
 

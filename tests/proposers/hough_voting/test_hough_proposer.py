@@ -36,6 +36,9 @@ from vostrack.proposers.sources import ImageProposer, ProposerSources
 
 Frame = NDArray[np.uint8]
 
+# Heads on the features of an image do not look at the class map.
+UNREAD = np.zeros((2, 1, 1), np.float32)
+
 
 def scene() -> tuple[Frame, NDArray[np.uint8]]:
     """A frame whose red is the class map times ten: a class 3 pair that touches, one of class 7."""
@@ -59,7 +62,9 @@ class TrueBoxes:
 
     stride = 8
 
-    def boxes(self, image: Tensor, masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    def boxes(
+        self, image: Tensor, masks: NDArray[np.float32], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         boxes = np.zeros((1, 4, *masks.shape[1:]), np.float32)
         boxes[0, :, :, :5] = np.array([8, 16, 40, 64])[:, None, None]
         boxes[0, :, :, 5:9] = np.array([40, 16, 64, 64])[:, None, None]
@@ -127,9 +132,9 @@ def test_an_untrained_head_votes_for_the_connected_components() -> None:
     image = torch.zeros(1, 3, 80, 120)
     mask = foreground.reshape(10, 8, 15, 8).mean((1, 3))
     expected = component_boxes(mask, 8)
-    np.testing.assert_allclose(localizer.boxes(image, mask[None])[0], expected, atol=1e-3)
+    np.testing.assert_allclose(localizer.boxes(image, mask[None], UNREAD)[0], expected, atol=1e-3)
     headless = HeadLocalizer(localizer._network, None)
-    np.testing.assert_array_equal(headless.boxes(image, mask[None])[0], expected)
+    np.testing.assert_array_equal(headless.boxes(image, mask[None], UNREAD)[0], expected)
 
 
 def test_without_a_foreground_the_localizers_own_is_used_in_one_trunk_pass() -> None:
@@ -178,9 +183,9 @@ def test_a_box_that_agrees_with_the_component_becomes_the_components() -> None:
     mask = (ids > 0).astype(np.float32).reshape(10, 8, 15, 8).mean((1, 3))[None]
     image = torch.zeros(1, 3, 80, 120)
     network = head_localizer()._network
-    agreeing = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.7).boxes(image, mask)
+    agreeing = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.7).boxes(image, mask, UNREAD)
     np.testing.assert_allclose(agreeing[0], component_boxes(mask[0], 8))
-    other = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.8).boxes(image, mask)
+    other = HeadLocalizer(network, HalfBoxes(0.75), agreement=0.8).boxes(image, mask, UNREAD)
     assert other[0, :, 4, 4].tolist() == [8, 16, 50, 64]
     with pytest.raises(InputError, match="agreement"):
         HeadLocalizer(network, None, agreement=1.5)
@@ -192,7 +197,7 @@ def test_a_head_sees_pictures_no_larger_than_those_it_was_trained_on() -> None:
     large = np.kron(mask, np.ones((4, 4), np.float32))[None]
     head = HalfBoxes(0.5, longest=240)
     localizer = HeadLocalizer(head_localizer()._network, head)
-    boxes = localizer.boxes(torch.zeros(1, 3, 320, 480), large)
+    boxes = localizer.boxes(torch.zeros(1, 3, 320, 480), large, UNREAD)
     assert head.grids == [(20, 30)]
     assert boxes.shape == (1, 4, 40, 60)
     # The pair of squares spans 32..256 by 64..256 now; its left half is what the head sees.
@@ -241,10 +246,14 @@ def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:
 def test_a_localisation_fcrn_takes_part_class_by_class(tmp_path: Path) -> None:
     frame, _ = scene()
     save_fcrn(build_fcrn(FcrnConfig(50, 16, 3, 6), 80, "none"), tmp_path / "net.safetensors")
-    options = HoughOptions(localizer=tmp_path / "net.safetensors", min_cells=1, multi_view=True)
+    options = HoughOptions(
+        localizer=str(tmp_path / "net.safetensors"), min_cells=1, multi_view=True
+    )
     proposer = build_hough(options, ProposerSources(semantic=ColourClasses()))
     assert isinstance(proposer.localizer, FcrnLocalizer)
-    boxes = proposer.localizer.boxes(torch.rand(1, 3, 80, 120), np.zeros((2, 5, 8), np.float32))
+    boxes = proposer.localizer.boxes(
+        torch.rand(1, 3, 80, 120), np.zeros((2, 5, 8), np.float32), UNREAD
+    )
     assert boxes.shape == (20, 4, 5, 8)
     assert set(proposer.propose(frame, None).labels.tolist()) <= {3, 7}
     with pytest.raises(InputError, match="boxes of 20 classes"):
@@ -252,7 +261,7 @@ def test_a_localisation_fcrn_takes_part_class_by_class(tmp_path: Path) -> None:
     build_hough(options, ProposerSources(semantic_masks=tmp_path))
     one = tmp_path / "one.safetensors"
     save_fcrn(build_fcrn(FcrnConfig(50, 16, 3, 6), 4, "none"), one)
-    agnostic = build_hough(replace(options, localizer=one), ProposerSources())
+    agnostic = build_hough(replace(options, localizer=str(one)), ProposerSources())
     assert agnostic.propose(frame, np.ones((80, 120), np.float32)).masks.shape[1:] == (80, 120)
     with pytest.raises(InputError, match="semantic"):
         agnostic.propose(frame, None)

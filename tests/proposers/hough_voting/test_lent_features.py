@@ -22,6 +22,8 @@ from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import TrunkFeatures, TrunkReader
 
 CPU = torch.device("cpu")
+# Heads on the features of an image do not look at the class map.
+UNREAD = np.zeros((2, 1, 1), np.float32)
 TINY = LocalizerConfig(width=8, dilations=(1,), deep_width=8, deep_dilations=(1, 2))
 
 
@@ -86,14 +88,14 @@ def test_a_lent_frame_gives_the_boxes_of_a_pass_without_one(
     localizer = HeadLocalizer(network, head, agreement=1.0)
     lent = lend(network, image, (0, 0, 160, 96))
     passes = count_passes(network, monkeypatch)
-    own = localizer.boxes(image, mask)
+    own = localizer.boxes(image, mask, UNREAD)
     assert len(passes) == 1
     localizer.read_trunk(lent)
-    read = localizer.boxes(torch.zeros_like(image), mask)
+    read = localizer.boxes(torch.zeros_like(image), mask, UNREAD)
     assert len(passes) == 1
     np.testing.assert_allclose(read, own, atol=1e-3)
     # They are for one frame.
-    localizer.boxes(torch.zeros_like(image), mask)
+    localizer.boxes(torch.zeros_like(image), mask, UNREAD)
     assert len(passes) == 2
 
 
@@ -101,12 +103,12 @@ def test_features_of_another_trunk_are_not_read(
     network: TargetNet, head: LocalizerHead, image: Tensor, mask: NDArray[np.float32]
 ) -> None:
     localizer = HeadLocalizer(network, head, agreement=1.0)
-    own = localizer.boxes(image, mask)
+    own = localizer.boxes(image, mask, UNREAD)
     lent = lend(network, torch.zeros_like(image), (0, 0, 160, 96))
     localizer.read_trunk(replace(lent, trunk="target-another"))
-    np.testing.assert_array_equal(localizer.boxes(image, mask), own)
+    np.testing.assert_array_equal(localizer.boxes(image, mask, UNREAD), own)
     localizer.read_trunk(lent)
-    assert not np.allclose(localizer.boxes(image, mask), own)
+    assert not np.allclose(localizer.boxes(image, mask, UNREAD), own)
 
 
 def test_in_a_window_boxes_are_pixels_of_the_frame(
@@ -115,13 +117,13 @@ def test_in_a_window_boxes_are_pixels_of_the_frame(
     """The window is a picture by itself, laid at its place."""
     localizer = HeadLocalizer(network, head, agreement=1.0)
     box = (32, 16, 128, 80)
-    alone = localizer.boxes(image[..., 16:80, 32:128].contiguous(), mask[:, 2:10, 4:16])
+    alone = localizer.boxes(image[..., 16:80, 32:128].contiguous(), mask[:, 2:10, 4:16], UNREAD)
     localizer.read_trunk(lend(network, image, box))
-    found = localizer.boxes(image, mask)
+    found = localizer.boxes(image, mask, UNREAD)
     expected = alone + np.array([32, 16, 32, 16], np.float32)[:, None, None]
     np.testing.assert_allclose(found[:, :, 2:10, 4:16], expected, atol=1e-3)
     # Outside of the window a cell has what there is without a head.
-    rough = HeadLocalizer(None, None).boxes(image, mask)
+    rough = HeadLocalizer(None, None).boxes(image, mask, UNREAD)
     np.testing.assert_array_equal(found[:, :, :2], rough[:, :, :2])
     np.testing.assert_array_equal(found[:, :, :, 16:], rough[:, :, :, 16:])
 
@@ -131,10 +133,10 @@ def test_a_window_holds_for_the_frame_at_any_resolution(
 ) -> None:
     localizer = HeadLocalizer(network, head, agreement=1.0)
     localizer.read_trunk(lend(network, image, (32, 16, 128, 80)))
-    small = localizer.boxes(image, mask)
+    small = localizer.boxes(image, mask, UNREAD)
     localizer.read_trunk(lend(network, image, (32, 16, 128, 80)))
     doubled = np.kron(mask, np.ones((1, 2, 2), np.float32))
-    large = localizer.boxes(torch.zeros(1, 3, 192, 320), doubled)
+    large = localizer.boxes(torch.zeros(1, 3, 192, 320), doubled, UNREAD)
     inside = large[:, :, 4:20:2, 8:32:2]
     np.testing.assert_allclose(inside, 2 * small[:, :, 2:10, 4:16], atol=1e-2)
 
@@ -190,15 +192,15 @@ def test_the_foreground_network_is_loaded_where_a_foreground_is_asked_for(
     network: TargetNet, head: LocalizerHead, image: Tensor, mask: NDArray[np.float32]
 ) -> None:
     localizer = HeadLocalizer(network, head)
-    localizer.boxes(image, mask)
+    localizer.boxes(image, mask, UNREAD)
     assert localizer._foreground is None
     shipped = load_trunk("foreground")
     with torch.no_grad():
         expected = shipped(image).softmax(1)[0, 1].numpy()
     np.testing.assert_allclose(localizer.foreground(image), expected, atol=1e-5)
     # The maps of the one network are not taken for those of the other.
-    fresh = HeadLocalizer(network, head).boxes(image, mask)
-    np.testing.assert_array_equal(localizer.boxes(image, mask), fresh)
+    fresh = HeadLocalizer(network, head).boxes(image, mask, UNREAD)
+    np.testing.assert_array_equal(localizer.boxes(image, mask, UNREAD), fresh)
 
 
 def test_settings_reach_the_proposer_by_name(
@@ -206,13 +208,13 @@ def test_settings_reach_the_proposer_by_name(
 ) -> None:
     file = tmp_path / "head.safetensors"
     save_localizer(head, file, trunk=trunk_name(network))
-    made = build_proposer("hough", settings={"localizer": file}, tracked=network)
+    made = build_proposer("hough", settings={"localizer": str(file)}, tracked=network)
     assert isinstance(made, HoughProposer)
     assert isinstance(made.localizer, HeadLocalizer)
     assert made.localizer.trunk == trunk_name(network)
     sources = ProposerSources(tracked=network)
-    assert isinstance(build_hough(HoughOptions(file), sources).localizer, HeadLocalizer)
-    plain = build_proposer("hough", tracked=network)
+    assert isinstance(build_hough(HoughOptions(str(file)), sources).localizer, HeadLocalizer)
+    plain = build_proposer("hough", settings={"localizer": "none"}, tracked=network)
     assert isinstance(plain, HoughProposer)
     assert isinstance(plain.localizer, HeadLocalizer)
     assert plain.localizer.trunk is None

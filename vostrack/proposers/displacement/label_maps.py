@@ -20,7 +20,14 @@ from vostrack.datasets import Sequence as VideoSequence
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
 
-__all__ = ["DrawnMaps", "ForegroundMaps", "LabelMapFolder", "LabelMapSource", "LabelMapZip"]
+__all__ = [
+    "DrawnMaps",
+    "ForegroundMaps",
+    "LabelMapFolder",
+    "LabelMapSource",
+    "LabelMapZip",
+    "label_map_source",
+]
 
 UInt8Array = NDArray[np.uint8]
 
@@ -128,6 +135,19 @@ class LabelMapFolder:
         path = self._files[index]
         values = _read_sbd(path) if path.suffix.lower() == ".mat" else read_label_map(path)
         return self._table[values]
+
+
+def label_map_source(
+    path: Path, *, background: Sequence[int] = (), exclude: Sequence[str] = ()
+) -> LabelMapSource:
+    """Open a folder or a zip file of semantic masks.
+
+    Raises:
+        InputError: neither, or no mask in it.
+    """
+    if path.is_dir():
+        return LabelMapFolder(path, background=background, exclude=exclude)
+    return LabelMapZip(path, exclude=exclude)
 
 
 def _matches(stem: str, patterns: Sequence[str]) -> bool:

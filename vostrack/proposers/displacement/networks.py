@@ -163,6 +163,7 @@ class DisplacementNet(nn.Module):
 
     Attributes:
         config: what was built.
+        trunk_channels: of the trunk's five levels.
         mean_shift: (2,) mean displacement (dy, dx) of the training objects, in cells. The losses
             see differences only, so the field has a free constant; ``field_and_boundary`` takes it
             off. See ``vostrack.proposers.displacement.mean_shift``.
@@ -175,6 +176,7 @@ class DisplacementNet(nn.Module):
         super().__init__()
         self.config = config or NetworkConfig()
         self.trunk, channels = build_trunk(self.config.trunk)
+        self.trunk_channels = channels
         self.frozen = self.config.trunk != "light"
         if self.frozen:
             self.trunk.requires_grad_(False)

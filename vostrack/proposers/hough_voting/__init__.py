@@ -8,6 +8,7 @@ from vostrack.proposers.hough_voting.bootstrapping import (
 )
 from vostrack.proposers.hough_voting.boxes import decode_boxes, encode_boxes
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
+from vostrack.proposers.hough_voting.mask_localizer import MaskLocalizer
 from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.hough_voting.suppression import Clusters, suppress
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
@@ -23,6 +24,7 @@ __all__ = [
     "HoughOptions",
     "HoughProposer",
     "Localizer",
+    "MaskLocalizer",
     "ViewConfig",
     "VotingConfig",
     "accumulate",

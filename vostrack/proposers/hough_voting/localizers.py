@@ -23,19 +23,16 @@ from vostrack.models.localizer import (
 from vostrack.models.target_net import TargetNet
 from vostrack.models.trunks import TrunkKind, TrunkNetwork, load_trunk, trunk_maps, trunk_name
 from vostrack.models.weights import load_network, shipped_weights
-from vostrack.proposers.hough_voting.boxes import (
-    box_overlap,
-    cell_centres,
-    decode_boxes,
-    encode_boxes,
+from vostrack.proposers.hough_voting.boxes import cell_centres, decode_boxes
+from vostrack.proposers.hough_voting.corrections import (
+    DEFAULT_AGREEMENT,
+    check_agreement,
+    corrected_boxes,
 )
-from vostrack.proposers.hough_voting.grids import WindowGrid
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
 from vostrack.protocols import TrunkFeatures
 
-__all__ = ["DEFAULT_AGREEMENT", "FcrnLocalizer", "HeadLocalizer", "Localizer"]
-
-DEFAULT_AGREEMENT = 0.6
+__all__ = ["FcrnLocalizer", "HeadLocalizer", "Localizer"]
 
 FloatArray = NDArray[np.float32]
 
@@ -49,12 +46,13 @@ class Localizer(Protocol):
 
     stride: int
 
-    def boxes(self, image: Tensor, masks: FloatArray) -> FloatArray:
+    def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         """Predict.
 
         Args:
             image: (1, 3, H, W) in [0, 1].
-            masks: (K, h, w) in [0, 1], the probability of each class but the background, by cells.
+            masks: (K, h, w) in [0, 1], the probability of each class that is asked for, by cells.
+            probabilities: (L, H, W) in [0, 1] of all classes, background first.
 
         Returns:
             (K or 1, 4, h, w) x0, y0, x1, y1 in pixels.
@@ -88,8 +86,7 @@ class HeadLocalizer:
         head: LocalizerHead | None,
         agreement: float = DEFAULT_AGREEMENT,
     ) -> None:
-        if not 0 <= agreement <= 1:
-            raise InputError(f"agreement: expected a value in [0, 1], got {agreement}")
+        check_agreement(agreement)
         if network is None and head is not None:
             raise InputError("localizer: a head needs the network whose trunk it was trained on")
         self.trunk = None if network is None or head is None else trunk_name(network)
@@ -140,7 +137,7 @@ class HeadLocalizer:
         return probability
 
     @torch.inference_mode()
-    def boxes(self, image: Tensor, masks: FloatArray) -> FloatArray:
+    def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         """Predict; see ``Localizer``. The head runs once for each mask."""
         lent, self._lent = self._lent, None
         rough = np.stack([component_boxes(mask, self.stride) for mask in masks])
@@ -148,40 +145,8 @@ class HeadLocalizer:
             return rough
         if lent is None or lent.trunk != self.trunk:
             lent = self._own(image)
-        near = self._predict(lent, image.shape[-2:], masks, rough)
-        overlap = box_overlap(torch.from_numpy(near), torch.from_numpy(rough)).numpy()
-        agree = (overlap > self._agreement)[:, None]
-        return np.where(agree, rough, near).astype(np.float32)
-
-    def _predict(
-        self, seen: TrunkFeatures, frame: torch.Size, masks: FloatArray, rough: FloatArray
-    ) -> FloatArray:
-        """Return the boxes (K, 4, h, w), ``rough`` where nothing was seen, pixels of the frame."""
-        assert self._head is not None
-        grid = WindowGrid(
-            box=(
-                seen.box[0] * frame[1],
-                seen.box[1] * frame[0],
-                seen.box[2] * frame[1],
-                seen.box[3] * frame[0],
-            ),
-            size=seen.size,
-            cells=(seen.fine.shape[-2], seen.fine.shape[-1]),
-            stride=self.stride,
-        )
-        device = seen.fine.device
-        centres = cell_centres(*grid.cells, self.stride).to(device)
-        results = []
-        for mask in grid.cut(masks):
-            inside = torch.from_numpy(component_boxes(mask, self.stride)).to(device)
-            transforms = self._head(
-                seen.fine,
-                seen.coarse,
-                torch.from_numpy(mask).to(device)[None],
-                encode_boxes(inside, centres)[None],
-            )
-            results.append(decode_boxes(transforms[0], centres).cpu().numpy())
-        return grid.spread(np.stack(results), rough)
+        frame = (image.shape[-2], image.shape[-1])
+        return corrected_boxes(self._head, lent, frame, masks, rough, self._agreement)
 
     def _own(self, image: Tensor) -> TrunkFeatures:
         """Run the trunk on an image (1, 3, H, W), scaled down to what the head was trained on."""
@@ -256,7 +221,7 @@ class FcrnLocalizer:
         return cls(load_fcrn(path).to(device), views)
 
     @torch.inference_mode()
-    def boxes(self, image: Tensor, masks: FloatArray) -> FloatArray:
+    def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         """Predict; see ``Localizer``. The masks only tell the grid."""
         if self._views is None:
             transforms = self._network(image)

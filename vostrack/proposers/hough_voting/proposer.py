@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
+from vostrack.models.localizer import trunk_of_localizer
 from vostrack.models.weights import read_state_dict
 from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
+from vostrack.proposers.hough_voting.mask_localizer import TRUNK_KIND, MaskLocalizer
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
 from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
@@ -40,9 +42,10 @@ class HoughOptions:
     """Settings of hough that the command line offers.
 
     Attributes:
-        localizer: file of what predicts the boxes: a light head (train localizer) or a
-            localisation FCRN (train fcrn --task localization). Where None, pixels vote for the
-            connected component that they lie in, and objects of a class that touch stay one.
+        localizer: what predicts the boxes: shipped, which goes by the shapes of the masks; a file
+            of another light head (train mask-localizer, train localizer) or of a localisation FCRN
+            (train fcrn --task localization); or none: pixels vote for the connected component that
+            they lie in, and objects of a class that touch stay one.
         top: n of the top-n masks; the k-th mask of a class holds the pixels where the class is
             among the k most probable.
         floor: pixels with a lower probability of a class do not vote for it, in [0, 1].
@@ -56,7 +59,7 @@ class HoughOptions:
             image.
     """
 
-    localizer: Path | None = None
+    localizer: str = "shipped"
     top: int = _DEFAULT.top
     floor: float = _DEFAULT.floor
     overlap: float = _DEFAULT.overlap
@@ -143,7 +146,9 @@ class HoughProposer:
         present = [k for k in range(1, len(cells)) if (cells[k] >= self.voting.floor).any()]
         boxes = np.zeros((len(cells) - 1, 4, *cells.shape[1:]), np.float32)
         if present:
-            predicted = self.localizer.boxes(image, np.ascontiguousarray(cells[present]))
+            predicted = self.localizer.boxes(
+                image, np.ascontiguousarray(cells[present]), probabilities
+            )
             if len(predicted) == len(present):
                 boxes[np.array(present) - 1] = predicted
             elif len(predicted) in (1, len(boxes)):
@@ -189,7 +194,7 @@ class HoughProposer:
 
     def _two_classes(self, image: Tensor, foreground: FloatArray | None) -> FloatArray:
         if foreground is None:
-            if not isinstance(self.localizer, HeadLocalizer):
+            if not isinstance(self.localizer, HeadLocalizer | MaskLocalizer):
                 raise InputError(
                     "hough: a localisation network alone does not tell which pixels are an "
                     "object's; give a semantic network with --semantic NAME"
@@ -245,8 +250,13 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
 def _localizer(
     options: HoughOptions, sources: ProposerSources, views: ViewConfig | None
 ) -> Localizer:
-    if options.localizer is not None and any(
-        key.startswith("trunk.") for key in read_state_dict(options.localizer)
-    ):
-        return FcrnLocalizer.load(options.localizer, sources.device, views)
-    return HeadLocalizer.load(sources.device, options.localizer, tracked=sources.tracked)
+    if options.localizer == "none":
+        return HeadLocalizer(None, None)
+    if options.localizer == "shipped":
+        return MaskLocalizer.load(sources.device)
+    path = Path(options.localizer)
+    if any(key.startswith("trunk.") for key in read_state_dict(path)):
+        return FcrnLocalizer.load(path, sources.device, views)
+    if (trunk_of_localizer(path) or "").startswith(f"{TRUNK_KIND}-"):
+        return MaskLocalizer.load(sources.device, path)
+    return HeadLocalizer.load(sources.device, path, tracked=sources.tracked)
