@@ -274,7 +274,8 @@ def test_what_is_lent_are_the_features_of_the_window(
     network: TargetNet, images: Tensor, labels: Tensor, mirror: bool
 ) -> None:
     labels[labels == 2] = 0
-    adapter = start(network, images[0], labels, mirror=mirror)
+    close = WindowConfig(pixels=64 * 64, margin=0, smallest=32)
+    adapter = start(network, images[0], labels, mirror=mirror, window=close)
     assert adapter.trunk_features() is None
     adapter.scores(images[1])
     lent = adapter.trunk_features()
@@ -285,8 +286,8 @@ def test_what_is_lent_are_the_features_of_the_window(
         round(share * side) for share, side in zip(lent.box, sides, strict=True)
     )
     # The window of the object, which lies at columns 30 to 59 and rows 20 to 49.
-    assert left < 30 < 60 < right < 128
-    assert 0 <= top < 20 < 50 < bottom <= 96
+    assert 0 < left < 30 < 60 < right < 128
+    assert 0 < top < 20 < 50 < bottom < 96
     window = Window((left, top, right, bottom), lent.size)
     with torch.no_grad():
         levels = network.features(window.crop(images[1][None])).levels

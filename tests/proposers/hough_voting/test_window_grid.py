@@ -37,6 +37,13 @@ def test_cells_are_averages_over_what_they_show(scale: float) -> None:
             assert abs(found[0, row, column] - expected) < 1e-5
 
 
+def test_cells_that_reach_beyond_the_frame_are_of_what_lies_in_it() -> None:
+    maps = np.ones((1, 2, 9), np.float32)
+    # 9 cells of 8 pixels; the last of 5 cells of the window would hold 16 pixels, and has 8.
+    found = WindowGrid((0, 0, 68, 16), (8, 34), (1, 5), 8).cut(maps)
+    np.testing.assert_allclose(found, np.ones((1, 1, 5)), atol=1e-6)
+
+
 def test_votes_come_back_to_the_cells_and_pixels_of_the_frame() -> None:
     grid = WindowGrid(box=(40.0, 24.0, 136.0, 72.0), size=(96, 192), cells=(12, 24), stride=8)
     assert grid.scale == (0.5, 0.5)
