@@ -24,7 +24,13 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision
-from vostrack.ranges import demand_at_least, demand_positive, demand_some
+from vostrack.ranges import (
+    demand_at_least,
+    demand_finite,
+    demand_positive,
+    demand_share,
+    demand_some,
+)
 from vostrack.refine.spn.degradation import DegradationConfig, coarse_scores, draw_degradation
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
@@ -86,15 +92,37 @@ class SpnRecipe:
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
 
     def __post_init__(self) -> None:
-        """Check the values that the loop does not.
+        """Check the values.
 
         Raises:
             InputError: a value out of its range.
         """
         demand_at_least(self, {"batch": 1, "crop": 32})
         demand_positive(self, "learning_rate")
-        if not 0 <= self.network_share <= 1:
-            raise InputError(f"network_share: expected 0 .. 1, got {self.network_share}")
+        demand_finite(self, "learning_rate")
+        demand_share(self, "network_share")
+        self.loop()
+
+    def loop(
+        self, *, precision: Precision = "auto", tensorboard: bool = False, ahead: int = 0
+    ) -> LoopConfig:
+        """Return the settings of the loop.
+
+        Args:
+            precision: of the forward pass.
+            tensorboard: write curves for TensorBoard, too.
+            ahead: batches drawn ahead in threads.
+        """
+        return LoopConfig(
+            steps=self.steps,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+            seed=self.seed,
+            checkpoint_every=self.checkpoint_every,
+            precision=precision,
+            tensorboard=tensorboard,
+            ahead=ahead,
+        )
 
 
 def train_spn(
@@ -125,22 +153,12 @@ def train_spn(
         InputError: the checkpoint is of another recipe, or a loss is not finite.
     """
     recipe = training.recipe
-    config = LoopConfig(
-        steps=recipe.steps,
-        weight_decay=recipe.weight_decay,
-        warmup=recipe.warmup,
-        seed=recipe.seed,
-        checkpoint_every=recipe.checkpoint_every,
-        precision=precision,
-        tensorboard=tensorboard,
-        ahead=ahead,
-    )
     options = asdict(recipe) | {"network": asdict(training.network.config)}
     del options["checkpoint_every"]
     return train(
         training.network,
         training,
-        config,
+        recipe.loop(precision=precision, tensorboard=tensorboard, ahead=ahead),
         folder,
         settings=options,
         stop_after=stop_after,

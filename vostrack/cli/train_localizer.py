@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vostrack.cli.train_command import DavisSet, TrainCommand
+from vostrack.ranges import (
+    demand_at_least,
+    demand_finite,
+    demand_multiple,
+    demand_positive,
+    demand_share,
+)
 
 if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
@@ -81,13 +88,20 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
+        demand_at_least(self, {"batch": 1, "pool": 1})
+        demand_multiple(self, "size", 16, least=32)
+        demand_positive(self, "learning_rate")
+        demand_finite(self, "learning_rate", "size_exponent")
+        demand_share(self, "synthetic")
+        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
+        bootstrapping = Bootstrapping(self.keep, self.threshold)
         device = training_device(self.device)
         weights = shipped_weights() if self.weights == "shipped" else Path(self.weights)
         network = load_network(weights).to(device).eval()
         options = HeadOptions(
             self.batch,
             self.learning_rate,
-            Bootstrapping(self.keep, self.threshold),
+            bootstrapping,
             self.size_exponent,
         )
         pool = self._pool(network, weights)
@@ -96,7 +110,6 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             torch.manual_seed(self.seed)
             config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
             head = LocalizerHead(config).to(device)
-        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
         settings = {
             "pool": len(pool),
             **vars(options),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision, autocast
-from vostrack.ranges import demand_at_least
+from vostrack.ranges import demand_at_least, demand_finite
 from vostrack.training.checkpoint import Checkpoint
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
@@ -102,7 +102,8 @@ class LoopConfig:
                 expected = " or ".join(get_args(kinds))
                 raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
-        demand_at_least(self, least)
+        demand_at_least(self, least | {"momentum": 0, "weight_decay": 0})
+        demand_finite(self, "power", "momentum", "weight_decay")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
 
@@ -158,8 +159,9 @@ def train(
         The steps done in all; ``config.steps`` when the training is complete.
 
     Raises:
-        InputError: the checkpoint is of another recipe or cannot be read, a loss or its gradient
-            is not finite, or TensorBoard is asked for and not installed.
+        InputError: the checkpoint is of another recipe or cannot be read, the learning rates are
+            not finite, negative or all 0, a loss or its gradient is not finite, or TensorBoard is
+            asked for and not installed.
     """
     device = next(network.parameters()).device
     processes = join_processes(device)
@@ -268,11 +270,21 @@ class _Objective(nn.Module):
 
 
 def _build_optimizer(groups: list[dict[str, Any]], config: LoopConfig) -> torch.optim.Optimizer:
+    _demand_rates([group["lr"] for group in groups])
     for group in groups:
         group["initial_lr"] = group["lr"]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
     return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def _demand_rates(rates: Sequence[float]) -> None:
+    """Refuse rates that no optimizer takes, or under which nothing would be learnt."""
+    if not all(0 <= rate < math.inf for rate in rates) or not any(rates):
+        raise InputError(
+            "learning rate: expected finite numbers of at least 0, one of them over 0, got "
+            + ", ".join(map(str, rates))
+        )
 
 
 def _mix(*numbers: int) -> int:

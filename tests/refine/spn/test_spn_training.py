@@ -336,7 +336,7 @@ def test_the_command_trains_on_made_and_real_pictures(
     assert main(["train", "spn", "--output", str(tmp_path / "none")]) == 2
     assert "give --davis DIR, --voc DIR or --synthetic N" in capsys.readouterr().err
     assert main([*argv, "--synthetic-share", "2"]) == 2
-    assert "synthetic-share: expected 0 .. 1" in capsys.readouterr().err
+    assert "synthetic_share: expected 0 .. 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -345,6 +345,8 @@ def test_the_command_trains_on_made_and_real_pictures(
         ({"batch": 0}, "batch: expected at least 1"),
         ({"crop": 16}, "crop: expected at least 32, got 16"),
         ({"learning_rate": 0.0}, "learning_rate: expected over 0"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected a finite number"),
+        ({"steps": 0}, "steps: expected at least 1"),
         ({"network_share": 1.5}, r"network_share: expected 0 \.\. 1"),
     ],
 )
