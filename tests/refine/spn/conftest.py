@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vostrack.refine.spn import numba_kernel
+from vostrack.refine.spn import numba_kernel, planes
 
 # Relative and absolute.
 TOLERANCE = {
@@ -106,14 +106,14 @@ def nan_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     def filled(shape: tuple[int, ...], dtype: Any) -> Any:
         return np.full(shape, math.nan, dtype)
 
-    monkeypatch.setattr(numba_kernel, "_empty", filled)
+    monkeypatch.setattr(numba_kernel, "empty", filled)
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Set the number of threads, which then work on maps of any size, in tiles as of large ones."""
     monkeypatch.setattr(numba_kernel, "_PARALLEL_FROM", 0)
-    monkeypatch.setattr(numba_kernel, "_TILE", 4)
+    monkeypatch.setattr(planes, "_TILE", 4)
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
