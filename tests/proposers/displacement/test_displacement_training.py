@@ -46,7 +46,14 @@ def test_a_batch_depends_on_the_generator_alone() -> None:
     assert len(first["offsets"]) == 6
 
 
-def test_all_offsets_are_taken_unless_a_number_is_asked_for() -> None:
+def test_sixteen_offsets_are_drawn_for_a_step_unless_told_otherwise() -> None:
+    recipe = build_recipe(config=SisegConfig(batch=1, scenes=SMALL.scenes))
+    first, second = (recipe.draw(step_generator(0, s, 0), s)["offsets"].tolist() for s in (0, 1))
+    assert len(set(first)) == len(set(second)) == 16
+    assert first != second
+
+
+def test_all_offsets_are_taken_where_no_number_is_asked_for() -> None:
     recipe = build_recipe(config=SisegConfig(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
     batch = recipe.draw(step_generator(0, 0, 0), 0)
     assert batch["offsets"].tolist() == list(range(34))
