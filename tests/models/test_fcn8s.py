@@ -53,6 +53,19 @@ def test_scores_have_the_size_of_the_image(size: tuple[int, int]) -> None:
     assert Fcn8s(5, WIDTHS, 6).eval()(torch.rand(2, 3, *size)).shape == (2, 5, *size)
 
 
+def test_an_image_of_any_size_goes_on_in_the_mean_colour_to_the_right_and_below() -> None:
+    torch.manual_seed(0)
+    network = Fcn8s(5, WIDTHS, 6).eval()
+    for layer in (network.score, network.score_pool4, network.score_pool3):
+        torch.nn.init.normal_(layer.weight)
+    image = torch.rand(1, 3, 50, 33)
+    whole = network.mean.expand(1, 3, 64, 64).clone()
+    whole[..., :50, :33] = image
+    scores = network(image)
+    assert scores.std() > 0
+    torch.testing.assert_close(scores, network(whole)[..., :50, :33])
+
+
 def test_untrained_scores_are_zero() -> None:
     assert not Fcn8s(5, WIDTHS, 6).eval()(torch.rand(1, 3, 40, 40)).any()
 
