@@ -236,6 +236,17 @@ def test_foreground_guards(scene: Scene) -> None:
     assert grabcut_foregrounds(flat, np.array([[0, 0, 20, 20]], dtype=np.float32)).shape[0] == 1
 
 
+def test_foreground_of_a_large_box_stays_inside_it() -> None:
+    """GrabCut works on a smaller crop, whose pixels do not end where the box does."""
+    frame = np.random.default_rng(0).integers(95, 105, (330, 410, 3)).astype(np.uint8)
+    frame[61:263, 101:304] = (200, 40, 40)
+    (found,) = grabcut_foregrounds(frame, np.array([[101, 61, 304, 263]], dtype=np.float32))
+    box = np.zeros((330, 410), dtype=np.bool_)
+    box[61:263, 101:304] = True
+    assert not (found & ~box).any()
+    assert _overlap(found, box) > 0.95
+
+
 def test_boxes_of_a_named_image(scene: Scene, semantic_of: Semantic, detect: Detect) -> None:
     frame, ids = scene
     table = {"drawn": detect(), "empty": Detections.from_lists([], [], [])}
