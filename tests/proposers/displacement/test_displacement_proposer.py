@@ -171,6 +171,10 @@ def test_options_are_wired(tmp_path: Path) -> None:
     assert (selection.min_pixels, selection.max_proposals) == (7, 3)
     assert proposer.masks == tmp_path
     assert proposer.save_fields == tmp_path / "fields"
+    elsewhere = build_displacement(
+        DisplacementOptions(), ProposerSources(device=torch.device("meta"))
+    )
+    assert elsewhere.network.mean_shift.device.type == "meta"
 
 
 def test_the_command_runs_as_it_was_measured() -> None:
