@@ -19,6 +19,7 @@ from vostrack.datasets import Sequence as VideoSequence
 from vostrack.errors import InputError
 from vostrack.online_finetune.dreaming import Placement
 from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.ranges import demand_at_least, demand_multiple, demand_share
 
 __all__ = ["Clip", "ClipConfig", "ClipSamples"]
 
@@ -62,8 +63,9 @@ class ClipConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        if self.side < 32 or self.side % 16:
-            raise InputError(f"side: expected a multiple of 16 of at least 32, got {self.side}")
+        demand_multiple(self, "side", 16, least=32)
+        demand_at_least(self, {"largest": 1, "rotation": 0})
+        demand_share(self, "near", "paste", "paste_is_target", "absent")
         if not 1 <= self.context[0] <= self.context[1]:
             raise InputError(f"context: expected 1 <= lowest <= highest, got {self.context}")
 

@@ -13,6 +13,7 @@ from vostrack.models.memory_cues import Memory, cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.clip_samples import ClipSamples
 from vostrack.online_finetune.target_finetune import target_loss
+from vostrack.ranges import demand_at_least, demand_finite, demand_positive, demand_share
 
 __all__ = ["TargetRecipe", "TargetTraining"]
 
@@ -44,6 +45,18 @@ class TargetRecipe:
     presence_weight: float = 0.1
     truth_share: float = 0.3
     recent_share: float = 0.23
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: a number is out of its range.
+        """
+        demand_positive(self, "learning_rate")
+        factors = ("trunk_share", "scalar_share", "classifier_weight", "presence_weight")
+        demand_at_least(self, {"batch": 1, **dict.fromkeys(factors, 0)})
+        demand_finite(self, "learning_rate", *factors)
+        demand_share(self, "truth_share", "recent_share")
 
 
 class TargetTraining:

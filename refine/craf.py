@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
 from vostrack.protocols import BoolArray, FloatArray, UInt8Array
+from vostrack.refine.regions import Regions, connected_regions, jaccard
 
 __all__ = ["Craf", "CrafConfig"]
 
@@ -74,30 +74,6 @@ class CrafConfig:
             raise InputError(f"connectivity: expected 4 or 8, got {self.connectivity}")
 
 
-@dataclass
-class _Regions:
-    """The connected regions of one score map; region 0 is the rest."""
-
-    numbered: NDArray[np.int32]
-    areas: NDArray[np.int64]
-    chosen: set[int]
-
-    def overlaps(self, reference: BoolArray) -> NDArray[np.float64]:
-        """Return the Jaccard index of each region with ``reference``; 0 for region 0."""
-        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
-        union = self.areas + reference.sum() - inside
-        jaccard: NDArray[np.float64] = np.zeros(len(self.areas))
-        np.divide(inside, union, out=jaccard, where=union > 0)
-        jaccard[0] = 0
-        return jaccard
-
-    def lying_on(self, reference: BoolArray, share: float) -> set[int]:
-        """Return the regions with more than ``share`` of their area inside ``reference``."""
-        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
-        inside[0] = 0
-        return {int(number) for number in np.nonzero(inside > share * self.areas)[0]}
-
-
 class Craf:
     """The filter with its memory of the previous frame. Implements ``TemporalFilter``."""
 
@@ -149,7 +125,7 @@ class Craf:
                 f"frame, got {len(scores)}"
             )
         scores = scores.copy()
-        regions = [self._regions(score) for score in scores]
+        regions = [self._find_regions(score) for score in scores]
         selected = [self._best_region(i, scores, regions[i]) for i in range(len(scores))]
         selected = self._remove_covered(selected)
         lost = [
@@ -162,14 +138,10 @@ class Craf:
         filtered: FloatArray = np.where(np.stack(selected), scores, np.float32(0))
         return filtered
 
-    def _regions(self, score: FloatArray) -> _Regions:
-        binary = (score > self.config.binarize).astype(np.uint8)
-        count, numbered = cv2.connectedComponents(binary, connectivity=self.config.connectivity)
-        areas = np.bincount(numbered.ravel(), minlength=count)
-        areas[0] = 0
-        return _Regions(numbered.astype(np.int32, copy=False), areas, set())
+    def _find_regions(self, score: FloatArray) -> Regions:
+        return connected_regions(score, self.config.binarize, self.config.connectivity)
 
-    def _best_region(self, index: int, scores: FloatArray, regions: _Regions) -> BoolArray:
+    def _best_region(self, index: int, scores: FloatArray, regions: Regions) -> BoolArray:
         """Step 1: the region of highest overlap with the previous one that is large enough."""
         config = self.config
         empty = np.zeros(regions.numbered.shape, dtype=np.bool_)
@@ -224,15 +196,15 @@ class Craf:
         return result
 
     def _fits_better(self, i: int, j: int, selected: list[BoolArray]) -> bool:
-        fit_i = _jaccard(selected[i], self._references[i])
-        fit_j = _jaccard(selected[j], self._references[j])
+        fit_i = jaccard(selected[i], self._references[i])
+        fit_j = jaccard(selected[j], self._references[j])
         return fit_i > fit_j or (fit_i == fit_j and i < j)
 
     def _find_lost(
         self,
         lost: list[int],
         scores: FloatArray,
-        regions: list[_Regions],
+        regions: list[Regions],
         selected: list[BoolArray],
         candidates: Callable[[], FloatArray] | None,
     ) -> bool:
@@ -242,7 +214,7 @@ class Craf:
         """
         maps = [(scores[m].copy(), r) for m, r in enumerate(regions)]
         if candidates is not None:
-            maps += [(extra, self._regions(extra)) for extra in candidates()]
+            maps += [(extra, self._find_regions(extra)) for extra in candidates()]
         changed = False
         for index in lost:
             taken = np.zeros(scores.shape[1:], dtype=np.bool_)
@@ -267,7 +239,7 @@ class Craf:
     def _best_candidate(
         self,
         reference: BoolArray,
-        maps: list[tuple[FloatArray, _Regions]],
+        maps: list[tuple[FloatArray, Regions]],
         taken: BoolArray,
     ) -> tuple[BoolArray, FloatArray] | None:
         best, result = self.config.delta, None
@@ -275,7 +247,7 @@ class Craf:
             free = np.where(taken, 0, regions.numbered)
             areas = np.bincount(free.ravel(), minlength=len(regions.areas))
             areas[0] = 0
-            overlaps = _Regions(free, areas, set()).overlaps(reference)
+            overlaps = Regions(free, areas, set()).overlaps(reference)
             overlaps[list(regions.chosen)] = 0
             number = int(overlaps.argmax())
             if overlaps[number] > best:
@@ -301,8 +273,3 @@ class Craf:
             for bits in state["references"]
         ]
         self._ages = list(state["ages"])
-
-
-def _jaccard(a: BoolArray, b: BoolArray) -> float:
-    union = int((a | b).sum())
-    return int((a & b).sum()) / union if union else 0.0

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sized
 
 from vostrack.errors import InputError
 
-__all__ = ["demand_at_least", "demand_positive", "demand_some"]
+__all__ = [
+    "demand_at_least",
+    "demand_finite",
+    "demand_multiple",
+    "demand_positive",
+    "demand_share",
+    "demand_some",
+]
 
 
 def demand_at_least(settings: object, least: Mapping[str, float], *, prefix: str = "") -> None:
@@ -36,6 +44,47 @@ def demand_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise InputError(f"{name}: expected over 0, got {value}")
+
+
+def demand_finite(settings: object, *names: str) -> None:
+    """Refuse settings that are infinite or not a number; None passes.
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"{name}: expected a finite number, got {value}")
+
+
+def demand_share(settings: object, *names: str) -> None:
+    """Refuse shares and probabilities outside [0, 1].
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 <= value <= 1:
+            raise InputError(f"{name}: expected 0 .. 1, got {value}")
+
+
+def demand_multiple(settings: object, name: str, of: int, *, least: int) -> None:
+    """Refuse a side that a network's cells do not divide.
+
+    Args:
+        settings: what has the attribute.
+        name: of the attribute, in pixels.
+        of: side of the coarsest cells, pixels.
+        least: the lowest value allowed.
+
+    Raises:
+        InputError: ``settings.name`` is lower, or no multiple.
+    """
+    value = getattr(settings, name)
+    if value < least or value % of:
+        raise InputError(f"{name}: expected a multiple of {of} of at least {least}, got {value}")
 
 
 def demand_some(items: Sized, what: str) -> None:

@@ -18,7 +18,7 @@ Importing this module imports neither numba nor OpenCV; the first call does.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from threading import Lock
@@ -26,23 +26,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vostrack.refine.spn.directions import is_reversed, line_axis
+from vostrack.refine.spn.planes import Array, as_array, as_planes, empty, turn, turn_back
 from vostrack.threads import pool
 
 __all__ = ["backward", "forward"]
-
-Array = NDArray[Any]
 
 # Below this many pixel visits a call is over before a second thread has woken up.
 _PARALLEL_FROM = 100_000
 # As many planes as share their gates are walked through together, up to this many.
 _TOGETHER = 8
 _THREE = range(3)
-# Side of the tiles of a plane that are turned at a time; two of them fit the second cache.
-_TILE = 256
 
 
 def forward(
@@ -60,8 +56,8 @@ def forward(
         The result (N, C, H, W), and the states (D, N, C, H, W) or an empty tensor.
     """
     work = _Work(x, gates, directions)
-    result = _empty(x.shape, work.x.dtype)
-    states = _empty((len(directions), *x.shape) if keep_states else (0,), work.x.dtype)
+    result = empty(x.shape, work.x.dtype)
+    states = empty((len(directions), *x.shape) if keep_states else (0,), work.x.dtype)
     arrays = (result.reshape(work.x.shape), states.reshape(-1, *work.x.shape))
     units = [
         _Unit(work, gate, some, *arrays) for gate, planes in work.sets for some in work.cut(planes)
@@ -86,8 +82,8 @@ def backward(
         The gradients of x (N, C, H, W) and of the gates, in the shape of the gates.
     """
     work = _Work(x, gates, directions)
-    grad_x, grad_gates = _empty(x.shape, work.x.dtype), _empty(gates.shape, work.x.dtype)
-    given = (_planes(grad), states.contiguous().numpy().reshape(-1, *work.x.shape))
+    grad_x, grad_gates = empty(x.shape, work.x.dtype), empty(gates.shape, work.x.dtype)
+    given = (as_planes(grad), states.contiguous().numpy().reshape(-1, *work.x.shape))
     _Backward(work, *given, (grad_x.reshape(work.x.shape), grad_gates)).run()
     return torch.from_numpy(grad_x), torch.from_numpy(grad_gates)
 
@@ -97,9 +93,9 @@ class _Room:
 
     def __init__(self, plane: Array) -> None:
         turned = plane.shape[::-1]
-        self.gates, self.grad_gates = (_empty((3, *turned), plane.dtype) for _ in range(2))
+        self.gates, self.grad_gates = (empty((3, *turned), plane.dtype) for _ in range(2))
         self.x, self.states, self.grad = (
-            _empty((_TOGETHER, *turned), plane.dtype) for _ in range(3)
+            empty((_TOGETHER, *turned), plane.dtype) for _ in range(3)
         )
 
 
@@ -119,7 +115,7 @@ class _Work:
     """
 
     def __init__(self, x: Tensor, gates: Tensor, directions: Sequence[int]) -> None:
-        self.x, self.gates = _planes(x), _array(gates)
+        self.x, self.gates = as_planes(x), as_array(gates)
         numbers = np.arange(len(self.x)).reshape(x.shape[:2])
         self.sets: list[tuple[tuple[int, int], Array]] = []
         for n, c in product(range(gates.shape[0]), range(gates.shape[1])):
@@ -175,15 +171,15 @@ class _Unit:
 
     def scan_columns(self, room: _Room) -> None:
         if self._work.columns:
-            self._turned = _empty((len(self._planes), *room.x.shape[1:]), room.x.dtype)
-            _turn(self._work.x, self._planes, room.x)
+            self._turned = empty((len(self._planes), *room.x.shape[1:]), room.x.dtype)
+            turn(self._work.x, self._planes, room.x)
         places = np.arange(len(self._planes))
         for i in self._work.columns:
-            _turn(self._gates[i], _THREE, room.gates)
+            turn(self._gates[i], _THREE, room.gates)
             state = room.states if len(self._states) else self._nothing
             self._scan(i, room.x, places, room.gates, self._turned, state)
             if len(self._states):
-                _turn_back(room.states, self._states[i], self._planes)
+                turn_back(room.states, self._states[i], self._planes)
         self._finish(room)
 
     def _scan(self, i: int, x: Array, planes: Array, gates: Array, y: Any, state: Array) -> None:
@@ -201,11 +197,11 @@ class _Unit:
             if self._running > 0 or self._turned is None:
                 return
         if not self._work.rows:
-            _turn_back(self._turned, self._y, self._planes)
+            turn_back(self._turned, self._y, self._planes)
             return
         columns = room.x[:1].reshape(1, *self._y.shape[1:])
         for place, plane in enumerate(self._planes):
-            _turn_back(self._turned[place:], columns, [0])
+            turn_back(self._turned[place:], columns, [0])
             loops.merge(columns[0], self._y[plane])
         self._turned = None
 
@@ -217,7 +213,7 @@ class _Backward:
         self._work, self._grad, self._states = work, grad, states
         self._grad_x, self._grad_gates = results
         # The gradient of each state, and later, in its place, what x gets from that direction.
-        self._parts = _empty(states.shape, states.dtype)
+        self._parts = empty(states.shape, states.dtype)
 
     def run(self) -> None:
         planes = range(len(self._grad))
@@ -247,56 +243,14 @@ class _Backward:
     def _columns(self, i: int, gate: tuple[int, int], planes: Array, room: _Room) -> None:
         from vostrack.refine.spn import numba_loops as loops
 
-        _turn(self._work.gates[gate][i], _THREE, room.gates)
+        turn(self._work.gates[gate][i], _THREE, room.gates)
         forth = (room.x, tuple(room.gates), room.states, tuple(room.grad_gates))
         for start in range(0, len(planes), _TOGETHER):
             some = planes[start : start + _TOGETHER]
-            _turn(self._work.x, some, room.x)
-            _turn(self._states[i], some, room.states)
-            _turn(self._parts[i], some, room.grad)
+            turn(self._work.x, some, room.x)
+            turn(self._states[i], some, room.states)
+            turn(self._parts[i], some, room.grad)
             how = (self._work.backwards[i], start > 0)
             loops.scan_rows_back(room.grad, np.arange(len(some)), *forth, *how)
-            _turn_back(room.grad, self._parts[i], some)
-        _turn_back(room.grad_gates, self._grad_gates[gate][i], _THREE)
-
-
-def _turn(source: Array, planes: Iterable[int], target: Array) -> None:
-    """Transpose planes of source (M, H, W) into the first ones of target (M', W, H)."""
-    for place, plane in enumerate(planes):
-        _transpose(source[plane], target[place])
-
-
-def _turn_back(source: Array, target: Array, planes: Iterable[int]) -> None:
-    """Transpose the first planes of source (M', W, H) into some of target (M, H, W)."""
-    for place, plane in enumerate(planes):
-        _transpose(source[place], target[plane])
-
-
-def _transpose(source: Array, target: Array) -> None:
-    """Transpose in tiles; fetching each tile of the target first was measured to save a third."""
-    import cv2
-
-    from vostrack.refine.spn import numba_loops as loops
-
-    for row, column in product(*(range(0, size, _TILE) for size in source.shape)):
-        tile = target[column : column + _TILE, row : row + _TILE]
-        loops.claim(tile)
-        cv2.transpose(source[row : row + _TILE, column : column + _TILE], tile)
-
-
-def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an array of anything; those of torch take twice as long to be touched first."""
-    return np.empty(shape, dtype)
-
-
-def _array(tensor: Tensor) -> Array:
-    """View as an array whose planes (..., H, W) are dense; copies only where they are not."""
-    tensor = tensor.detach()
-    dense = tensor.stride()[-2:] == (tensor.shape[-1], 1)
-    return (tensor if dense else tensor.contiguous()).numpy()
-
-
-def _planes(x: Tensor) -> Array:
-    """View (N, C, H, W) as planes (M, H, W), one behind the other; copies where they are not."""
-    planes: Array = x.detach().contiguous().numpy().reshape(-1, *x.shape[2:])
-    return planes
+            turn_back(room.grad, self._parts[i], some)
+        turn_back(room.grad_gates, self._grad_gates[gate][i], _THREE)

@@ -8,7 +8,7 @@ One recipe serves the whole network and the light head on a backbone that stays 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from vostrack.datasets.augmentation import (
-    IGNORE,
-    AugmentationConfig,
-    apply_augmentation,
-    draw_augmentation,
-)
+from vostrack.datasets.augmentation import IGNORE, apply_augmentation, draw_augmentation
 from vostrack.errors import InputError
 from vostrack.models.precision import Precision
-from vostrack.ranges import demand_at_least, demand_positive, demand_some
-from vostrack.refine.spn.degradation import DegradationConfig, coarse_scores, draw_degradation
+from vostrack.ranges import demand_some
+from vostrack.refine.spn.degradation import coarse_scores, draw_degradation
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
 from vostrack.refine.spn.pictures import Picture
+from vostrack.refine.spn.recipe_config import SpnRecipe
 from vostrack.refine.spn.refiner import Features
-from vostrack.training.loop import LoopConfig, OnStep, train
+from vostrack.training.loop import OnStep, train
 
 __all__ = ["Source", "SpnRecipe", "SpnTraining", "train_spn"]
 
@@ -41,60 +37,6 @@ _ENCODER_FACTOR = 0.1
 # How often another crop is drawn where one holds nothing to separate.
 _TRIES = 10
 _MIN_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class SpnRecipe:
-    """How a propagation network is trained.
-
-    Attributes:
-        steps: optimisation steps.
-        batch: crops per step and process.
-        crop: side of the square crops, pixels.
-        learning_rate: at the peak; that of a VGG-16 encoder is a tenth of it.
-        weight_decay: of AdamW.
-        warmup: steps of linear warm-up.
-        seed: of every random choice.
-        checkpoint_every: steps between checkpoints.
-        network_share: share of the crops that get their coarse scores from a segmentation network,
-            where one is given that knows their labels.
-        augmentation: what a crop may go through.
-        degradation: how coarse the other crops' scores are.
-    """
-
-    steps: int = 4000
-    batch: int = 8
-    crop: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: int = 100
-    seed: int = 0
-    checkpoint_every: int = 200
-    network_share: float = 0.5
-    augmentation: AugmentationConfig = field(
-        default_factory=lambda: AugmentationConfig(
-            scale=(0.6, 1.7),
-            rotation=15,
-            shift=0.3,
-            flip=0.5,
-            brightness=0.2,
-            contrast=0.2,
-            saturation=0.2,
-            identity=0.0,
-        )
-    )
-    degradation: DegradationConfig = field(default_factory=DegradationConfig)
-
-    def __post_init__(self) -> None:
-        """Check the values that the loop does not.
-
-        Raises:
-            InputError: a value out of its range.
-        """
-        demand_at_least(self, {"batch": 1, "crop": 32})
-        demand_positive(self, "learning_rate")
-        if not 0 <= self.network_share <= 1:
-            raise InputError(f"network_share: expected 0 .. 1, got {self.network_share}")
 
 
 def train_spn(
@@ -125,22 +67,12 @@ def train_spn(
         InputError: the checkpoint is of another recipe, or a loss is not finite.
     """
     recipe = training.recipe
-    config = LoopConfig(
-        steps=recipe.steps,
-        weight_decay=recipe.weight_decay,
-        warmup=recipe.warmup,
-        seed=recipe.seed,
-        checkpoint_every=recipe.checkpoint_every,
-        precision=precision,
-        tensorboard=tensorboard,
-        ahead=ahead,
-    )
     options = asdict(recipe) | {"network": asdict(training.network.config)}
     del options["checkpoint_every"]
     return train(
         training.network,
         training,
-        config,
+        recipe.loop(precision=precision, tensorboard=tensorboard, ahead=ahead),
         folder,
         settings=options,
         stop_after=stop_after,

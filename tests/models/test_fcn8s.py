@@ -53,6 +53,23 @@ def test_scores_have_the_size_of_the_image(size: tuple[int, int]) -> None:
     assert Fcn8s(5, WIDTHS, 6).eval()(torch.rand(2, 3, *size)).shape == (2, 5, *size)
 
 
+def test_an_image_of_any_size_goes_on_in_the_mean_colour_to_the_right_and_below() -> None:
+    torch.manual_seed(0)
+    network = Fcn8s(5, WIDTHS, 6).eval().double()
+    for layer, scale in (
+        (network.score, 1),
+        (network.score_pool4, 1e2),
+        (network.score_pool3, 1e4),
+    ):
+        torch.nn.init.normal_(layer.weight, std=scale)
+    image = torch.rand(1, 3, 50, 33, dtype=torch.float64)
+    whole = network.mean.expand(1, 3, 64, 64).clone()
+    whole[..., :50, :33] = image
+    scores = network(image)
+    assert scores.std(dim=(2, 3)).min() > 1e-2
+    torch.testing.assert_close(scores, network(whole)[..., :50, :33])
+
+
 def test_untrained_scores_are_zero() -> None:
     assert not Fcn8s(5, WIDTHS, 6).eval()(torch.rand(1, 3, 40, 40)).any()
 

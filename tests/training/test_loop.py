@@ -296,6 +296,10 @@ def test_tensorboard_that_is_absent_is_said(
         ({"checkpoint_every": 0}, "checkpoint_every"),
         ({"seed": -1}, "seed"),
         ({"ahead": -1}, "ahead"),
+        ({"power": float("inf")}, "power: expected a finite number"),
+        ({"momentum": -0.1}, "momentum: expected at least 0"),
+        ({"weight_decay": -1e-4}, "weight_decay: expected at least 0"),
+        ({"weight_decay": float("inf")}, "weight_decay: expected a finite number"),
         ({"clip_norm": 0.0}, "clip_norm: expected over 0, or None"),
     ],
 )

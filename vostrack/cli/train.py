@@ -59,12 +59,12 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.training.processes import is_first_process, training_device
         from vostrack.training.samples import ForegroundSamples
 
-        samples = ForegroundSamples(self.sequences(self.year))
-        config = NetworkConfig(self.backbone, self.strides, self.head, self.width)
-        network = initialise(config, self.weights, seed=self.seed).to(training_device(self.device))
         recipe = ForegroundRecipe(
             steps=self.steps, batch=self.batch, crop=self.crop, seed=self.seed
         )
+        config = NetworkConfig(self.backbone, self.strides, self.head, self.width)
+        samples = ForegroundSamples(self.sequences(self.year))
+        network = initialise(config, self.weights, seed=self.seed).to(training_device(self.device))
         with self.progress() as show:
             train_foreground(
                 network,

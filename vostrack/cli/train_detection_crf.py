@@ -85,18 +85,6 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
-        images = open_voc(self.root, self.subset)
-        table = None if self.detections is None else read_detections(self.detections)
-        config = RecipeConfig(
-            batch=self.batch,
-            max_side=self.max_side,
-            rate=self.rate,
-            potential_rate=self.potential_rate,
-            instance_weight=self.instance_weight,
-        )
-        network = DetectionCrfTrainer(self._semantic(), DetectionCrf(21))
-        network.to(training_device(self.device))
-        recipe = DetectionCrfRecipe(network, images, table, config)
         loop = replace(
             self.loop(),
             schedule="poly",
@@ -104,6 +92,18 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
             checkpoint_every=min(500, self.steps),
             ahead=2,
         )
+        config = RecipeConfig(
+            batch=self.batch,
+            max_side=self.max_side,
+            rate=self.rate,
+            potential_rate=self.potential_rate,
+            instance_weight=self.instance_weight,
+        )
+        images = open_voc(self.root, self.subset)
+        table = None if self.detections is None else read_detections(self.detections)
+        network = DetectionCrfTrainer(self._semantic(), DetectionCrf(21))
+        network.to(training_device(self.device))
+        recipe = DetectionCrfRecipe(network, images, table, config)
         with self.progress() as show:
             settings = {"semantic": self.semantic, "recipe": repr(config)}
             train(network, recipe, loop, self.output, settings=settings, on_step=show)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.ranges import demand_at_least, demand_finite, demand_positive
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vostrack.models.fcrn import Fcrn
     from vostrack.proposers.hough_voting.pictures import Pictures
     from vostrack.proposers.hough_voting.recipe import FcrnOptions
+    from vostrack.training.loop import LoopConfig
 
 __all__ = ["TrainFcrnCommand"]
 
@@ -102,23 +104,28 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.hough_voting.recipe import FcrnOptions
         from vostrack.training.processes import is_first_process, training_device
 
-        pictures = open_pictures(self.layout, self.root, self.subset)
-        judged = open_pictures(self.layout, self.root, self.validate) if self.validate else None
+        demand_at_least(self, {"batch": 1, "crop": self.output_stride, "workers": 0})
+        demand_positive(self, "learning_rate")
+        demand_finite(self, "learning_rate", "size_exponent")
+        loop = self._loop()
+        bootstrapping = Bootstrapping(self.keep, self.threshold)
         semantic = self.task == "semantic"
         config = FcrnConfig(
             self.depth, self.output_stride, self.kernel, self.dilation, self.hidden, self.dropout
         )
+        pictures = open_pictures(self.layout, self.root, self.subset)
+        judged = open_pictures(self.layout, self.root, self.validate) if self.validate else None
         outputs = pictures.classes if semantic else 4 * pictures.instance_classes
         options = FcrnOptions(
             self.batch,
             self.crop,
             self.learning_rate,
-            Bootstrapping(self.keep, self.threshold),
+            bootstrapping,
             self.size_exponent,
         )
         network = build_fcrn(config, outputs, self.weights, seed=self.seed)
         network = network.to(training_device(self.device))
-        self._train(network, pictures, options)
+        self._train(network, pictures, options, loop)
         if is_first_process():
             path = self.output / "fcrn.safetensors"
             save_fcrn(network, path)
@@ -128,12 +135,8 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
                 print(_score(network, judged))
         return 0
 
-    def _train(self, network: Fcrn, pictures: Pictures, options: FcrnOptions) -> None:
-        from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
-        from vostrack.training.loop import train
-
-        recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
-        loop = replace(
+    def _loop(self) -> LoopConfig:
+        return replace(
             self.loop(),
             optimizer="sgd",
             weight_decay=5e-4,
@@ -142,6 +145,14 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
             clip_norm=None,
             ahead=self.workers,
         )
+
+    def _train(
+        self, network: Fcrn, pictures: Pictures, options: FcrnOptions, loop: LoopConfig
+    ) -> None:
+        from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
+        from vostrack.training.loop import train
+
+        recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
         settings = {
             "task": self.task,
             "layout": self.layout,

@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vostrack.cli.train_command import DavisSet, TrainCommand
+from vostrack.ranges import (
+    demand_at_least,
+    demand_finite,
+    demand_multiple,
+    demand_positive,
+    demand_share,
+)
 
 if TYPE_CHECKING:
     from vostrack.models.trunks import TrunkNetwork
@@ -86,6 +93,13 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
+        demand_at_least(self, {"batch": 1, "pool": 1})
+        demand_multiple(self, "size", 16, least=32)
+        demand_positive(self, "learning_rate")
+        demand_finite(self, "learning_rate", "size_exponent")
+        demand_share(self, "synthetic")
+        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
+        bootstrapping = Bootstrapping(self.keep, self.threshold)
         device = training_device(self.device)
         weights = None if self.weights == "shipped" else Path(self.weights)
         network = load_trunk(self.trunk, weights).to(device)
@@ -93,7 +107,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         options = HeadOptions(
             self.batch,
             self.learning_rate,
-            Bootstrapping(self.keep, self.threshold),
+            bootstrapping,
             self.size_exponent,
         )
         pool = self._pool(network, name)
@@ -102,7 +116,6 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             torch.manual_seed(self.seed)
             config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
             head = LocalizerHead(config).to(device)
-        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
         settings = {
             "trunk": name,
             "pool": len(pool),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.ranges import demand_at_least
 
 if TYPE_CHECKING:
     from vostrack.proposers.displacement.label_maps import LabelMapSource
@@ -89,6 +90,9 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
+        demand_at_least(self, {"steps": 1, "seed": 0, "drawn": 0})
+        config = self._config()
+        sources = self._sources()
         light = self.trunk == "light"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -96,7 +100,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         fill_trunk(network.trunk, self.trunk, self.weights or ("none" if light else "imagenet"))
         # The faster layout of convolutions on processors, too.
         network.to(training_device(self.device)).to(memory_format=torch.channels_last)
-        recipe = SisegRecipe(network, self._sources(), self._config())
+        recipe = SisegRecipe(network, sources, config)
         loop = loop_for(
             network,
             self.steps,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.ranges import demand_at_least, demand_share
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,7 +122,8 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.refine.spn.recipe import SpnRecipe, SpnTraining
         from vostrack.training.processes import training_device
 
-        device = training_device(self.device)
+        demand_at_least(self, {"ahead": 0, "synthetic": 0})
+        demand_share(self, "synthetic_share", "coarse_share")
         rate = self.learning_rate
         if rate is None:
             rate = 1e-3 if self.network == "light" else 1e-4
@@ -134,6 +136,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             seed=self.seed,
             network_share=self.coarse_share,
         )
+        device = training_device(self.device)
         sources = self._open_sources()
         scorer = self._load_scorer()
         features = None
@@ -162,8 +165,6 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.errors import InputError
         from vostrack.refine.spn.pictures import DavisPictures, SyntheticPictures, VocPictures
 
-        if not 0 <= self.synthetic_share <= 1:
-            raise InputError(f"synthetic-share: expected 0 .. 1, got {self.synthetic_share}")
         sources: list[Source] = []
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.year, subset="train")

@@ -54,18 +54,19 @@ class TrainTargetCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
-        samples = ClipSamples(self.sequences(self.year), ClipConfig(side=self.side))
+        config = replace(self.loop(), warmup=100, clip_norm=2.0, checkpoint_every=100)
+        recipe = TargetRecipe(batch=self.batch, learning_rate=self.learning_rate)
+        clips = ClipConfig(side=self.side)
+        samples = ClipSamples(self.sequences(self.year), clips)
         network = initialise_target_net(self.backbone, self.weights, seed=self.seed)
         network = network.to(training_device(self.device))
-        recipe = TargetRecipe(batch=self.batch, learning_rate=self.learning_rate)
-        config = replace(self.loop(), warmup=100, clip_norm=2.0, checkpoint_every=100)
         with self.progress() as show:
             train(
                 network,
                 TargetTraining(network, samples, recipe),
                 config,
                 self.output,
-                settings={**asdict(recipe), **asdict(samples.config)},
+                settings={**asdict(recipe), **asdict(clips)},
                 on_step=show,
             )
         if is_first_process():

@@ -19,7 +19,13 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.models.foreground import SegmentationNet
 from vostrack.models.precision import Precision
-from vostrack.ranges import demand_some
+from vostrack.ranges import (
+    demand_at_least,
+    demand_finite,
+    demand_positive,
+    demand_share,
+    demand_some,
+)
 from vostrack.training.loop import LoopConfig, OnStep, train
 
 __all__ = ["ForegroundRecipe", "Sample", "foreground_loss", "train_foreground"]
@@ -69,6 +75,35 @@ class ForegroundRecipe:
             identity=0.0,
         )
     )
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value out of its range.
+        """
+        demand_at_least(self, {"batch": 1, "crop": 32})
+        demand_share(self, "on_object")
+        demand_positive(self, "learning_rate", "head_learning_rate")
+        demand_finite(self, "learning_rate", "head_learning_rate")
+        self.loop()
+
+    def loop(self, *, precision: Precision = "auto", tensorboard: bool = False) -> LoopConfig:
+        """Return the settings of the loop.
+
+        Args:
+            precision: see ``vostrack.models.precision``.
+            tensorboard: write curves for TensorBoard, too.
+        """
+        return LoopConfig(
+            steps=self.steps,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+            seed=self.seed,
+            checkpoint_every=self.checkpoint_every,
+            precision=precision,
+            tensorboard=tensorboard,
+        )
 
 
 def foreground_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -120,21 +155,12 @@ def train_foreground(
         InputError: no samples, or the checkpoint is of another recipe.
     """
     demand_some(samples, "picture")
-    config = LoopConfig(
-        steps=recipe.steps,
-        weight_decay=recipe.weight_decay,
-        warmup=recipe.warmup,
-        seed=recipe.seed,
-        checkpoint_every=recipe.checkpoint_every,
-        precision=precision,
-        tensorboard=tensorboard,
-    )
     options = asdict(recipe)
     del options["checkpoint_every"]
     return train(
         network,
         _ForegroundTraining(network, samples, recipe),
-        config,
+        recipe.loop(precision=precision, tensorboard=tensorboard),
         folder,
         settings=options,
         stop_after=stop_after,

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.precision import Precision, autocast
-from vostrack.ranges import demand_at_least
+from vostrack.models.precision import autocast
 from vostrack.training.checkpoint import Checkpoint
+from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
 
@@ -29,8 +28,6 @@ __all__ = ["LoopConfig", "OnStep", "Recipe", "step_generator", "train"]
 Batch = Any
 # Called with the steps done and the loss.
 OnStep = Callable[[int, float], None]
-OptimizerName = Literal["adamw", "sgd"]
-Schedule = Literal["cosine", "poly"]
 
 
 class Recipe(Protocol):
@@ -54,64 +51,6 @@ class Recipe(Protocol):
         Means over the batch, so that n processes with b items are one with n * b.
         """
         ...
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How a recipe is followed.
-
-    Attributes:
-        steps: optimisation steps.
-        optimizer: ``adamw``, or ``sgd`` with momentum.
-        momentum: of SGD.
-        weight_decay: of either.
-        schedule: factor of each group's peak rate at step k of n: ``cosine``
-            (1 + cos(pi k / n)) / 2, ``poly`` (1 - k / n) ** power.
-        power: of ``poly``; 0 keeps the rate constant.
-        warmup: first steps, over which the rate rises linearly.
-        clip_norm: largest L2 norm of the whole gradient; None does not clip.
-        seed: of every random choice, together with the step and the process. At least 0.
-        checkpoint_every: steps between checkpoints.
-        precision: of the forward pass; see ``vostrack.models.precision``.
-        tensorboard: write curves for TensorBoard into the folder, too.
-        ahead: batches that are drawn ahead, each in its own thread; 0 draws when needed.
-    """
-
-    steps: int
-    optimizer: OptimizerName = "adamw"
-    momentum: float = 0.9
-    weight_decay: float = 1e-2
-    schedule: Schedule = "cosine"
-    power: float = 0.9
-    warmup: int = 0
-    clip_norm: float | None = 1.0
-    seed: int = 0
-    checkpoint_every: int = 200
-    precision: Precision = "auto"
-    tensorboard: bool = False
-    ahead: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            InputError: an unknown name, or a number out of its range.
-        """
-        for name, kinds in (("optimizer", OptimizerName), ("schedule", Schedule)):
-            if getattr(self, name) not in get_args(kinds):
-                expected = " or ".join(get_args(kinds))
-                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
-        least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
-        demand_at_least(self, least)
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
-
-    def rate_factor(self, step: int) -> float:
-        """Return the factor of the peak learning rate at ``step``, from 0, in [0, 1]."""
-        warm = min(1.0, (step + 1) / max(self.warmup, 1))
-        if self.schedule == "cosine":
-            return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return warm * float((1 - step / self.steps) ** self.power)
 
 
 # What may differ between the parts of one training without changing its result.
@@ -158,8 +97,9 @@ def train(
         The steps done in all; ``config.steps`` when the training is complete.
 
     Raises:
-        InputError: the checkpoint is of another recipe or cannot be read, a loss or its gradient
-            is not finite, or TensorBoard is asked for and not installed.
+        InputError: the checkpoint is of another recipe or cannot be read, the learning rates are
+            not finite, negative or all 0, a loss or its gradient is not finite, or TensorBoard is
+            asked for and not installed.
     """
     device = next(network.parameters()).device
     processes = join_processes(device)
@@ -268,11 +208,21 @@ class _Objective(nn.Module):
 
 
 def _build_optimizer(groups: list[dict[str, Any]], config: LoopConfig) -> torch.optim.Optimizer:
+    _demand_rates([group["lr"] for group in groups])
     for group in groups:
         group["initial_lr"] = group["lr"]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
     return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def _demand_rates(rates: Sequence[float]) -> None:
+    """Refuse rates that no optimizer takes, or under which nothing would be learnt."""
+    if not all(0 <= rate < math.inf for rate in rates) or not any(rates):
+        raise InputError(
+            "learning rate: expected finite numbers of at least 0, one of them over 0, got "
+            + ", ".join(map(str, rates))
+        )
 
 
 def _mix(*numbers: int) -> int:

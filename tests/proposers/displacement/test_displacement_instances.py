@@ -277,6 +277,22 @@ def test_thin_parts_that_the_cells_missed_go_to_the_nearest_instance() -> None:
     assert not lower[38, 63]
 
 
+def test_an_edge_lies_between_the_cells_where_the_scores_cross() -> None:
+    """And not where the nearest cell's winner changes, on cells of 16 pixels."""
+    maps = torch.zeros(2, 1, 4)
+    maps[0, 0, :2] = torch.tensor([1.0, 0.6])
+    maps[1, 0, 1:] = torch.tensor([0.4, 1.0, 1.0])
+    pieces = torch.ones(16, 64, dtype=torch.int64)
+    found = Candidates(maps, np.array([1, 1]), np.array([1, 1]), np.ones(2))
+    result = select_instances(found, pieces, torch.ones(2, 16, 64), SelectionConfig())
+    (left,) = (mask for mask in result.masks if mask[0, 0])
+    # 0.6 (1 - t) = 0.4 (1 - t) + t at t = 1/6 of the way from the middle of the second cell.
+    np.testing.assert_array_equal(
+        left, np.broadcast_to(np.arange(64) + 0.5 < 24 + 16 / 6, (16, 64))
+    )
+    assert (left ^ result.masks.any(0)).sum() == 16 * (64 - 27)
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="field"):
         find_instances(torch.zeros(2, 4, 4), torch.zeros(4, 5, dtype=torch.int64))

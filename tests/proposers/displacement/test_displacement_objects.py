@@ -63,6 +63,21 @@ def test_lines_are_filled_and_areas_stay_void() -> None:
     np.testing.assert_array_equal(filled[inside], labels[inside])
 
 
+def test_small_objects_are_measured_by_the_largest_of_their_class_and_not_by_the_frame() -> None:
+    labels = np.zeros((100, 100), np.uint8)
+    labels[10:15, 10:15] = labels[40:46, 40:46] = 1
+    numbers = number_objects(labels)
+    assert {int(numbers[12, 12]), int(numbers[42, 42])} == {1, 2}
+
+
+def test_void_is_filled_up_to_the_reach_and_no_further() -> None:
+    labels = np.full((6, 20), 255, np.uint8)
+    labels[:, :8] = 1
+    filled, known = fill_outlines(labels, number_objects(labels), 3)
+    np.testing.assert_array_equal(filled, [[1] * 11 + [255] * 9] * 6)
+    np.testing.assert_array_equal(known, [[1] * 11 + [UNKNOWN] * 9] * 6)
+
+
 def test_filling_leaves_maps_without_void_alone() -> None:
     labels = np.ones((8, 8), np.uint8)
     filled, _ = fill_outlines(labels, np.ones((8, 8), np.int64), 4)

@@ -149,7 +149,9 @@ def test_pictures_are_written_for_every_image(tmp_path: Path) -> None:
 
 
 def test_options_are_wired(tmp_path: Path) -> None:
-    save_displacement_net(DisplacementNet(), tmp_path / "net.safetensors")
+    network = DisplacementNet()
+    network.mean_shift.copy_(torch.tensor([3.0, -2.0]))
+    save_displacement_net(network, tmp_path / "net.safetensors")
     options = DisplacementOptions(
         weights=tmp_path / "net.safetensors",
         longest=160,
@@ -161,6 +163,7 @@ def test_options_are_wired(tmp_path: Path) -> None:
         save_fields=tmp_path / "fields",
     )
     proposer = build_displacement(options, ProposerSources(semantic_masks=tmp_path))
+    assert proposer.network.mean_shift.tolist() == [3, -2]
     assert proposer.config.longest == 160
     assert not proposer.config.boundaries
     selection = proposer.config.selection
@@ -168,6 +171,10 @@ def test_options_are_wired(tmp_path: Path) -> None:
     assert (selection.min_pixels, selection.max_proposals) == (7, 3)
     assert proposer.masks == tmp_path
     assert proposer.save_fields == tmp_path / "fields"
+    elsewhere = build_displacement(
+        DisplacementOptions(), ProposerSources(device=torch.device("meta"))
+    )
+    assert elsewhere.network.mean_shift.device.type == "meta"
 
 
 def test_the_command_runs_as_it_was_measured() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,16 @@ def test_a_batch_depends_on_the_generator_alone() -> None:
     assert len(first["offsets"]) == 6
 
 
-def test_all_offsets_are_taken_unless_a_number_is_asked_for() -> None:
+def test_a_step_has_eight_scenes_and_sixteen_offsets_unless_told_otherwise() -> None:
+    recipe = build_recipe(config=SisegConfig(scenes=SMALL.scenes))
+    first, second = (recipe.draw(step_generator(0, s, 0), s) for s in (0, 1))
+    assert len(first["labels"]) == len(first["regions"]) == 8
+    offsets = [batch["offsets"].tolist() for batch in (first, second)]
+    assert [len(set(chosen)) for chosen in offsets] == [16, 16]
+    assert offsets[0] != offsets[1]
+
+
+def test_all_offsets_are_taken_where_no_number_is_asked_for() -> None:
     recipe = build_recipe(config=SisegConfig(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
     batch = recipe.draw(step_generator(0, 0, 0), 0)
     assert batch["offsets"].tolist() == list(range(34))
@@ -194,3 +204,56 @@ def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
         write_label_map(tmp_path / "masks" / f"{name}.png", np.ones((4, 4), np.uint8))
     command = TrainSisegCommand(output=tmp_path, masks=(tmp_path / "masks",), exclude=("2007_*",))
     assert [len(source) for source in command._sources()] == [1]
+
+
+@pytest.mark.parametrize("trunk", ["light", "resnet50"])
+def test_the_command_hands_the_network_of_its_trunk_on(
+    trunk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    room = "vostrack.proposers.displacement"
+
+    def fill(_: object, name: str, weights: str) -> None:
+        seen.update(name=name, weights=weights)
+
+    def keep(network: DisplacementNet, recipe: SisegRecipe, *rest: Any, **_: Any) -> None:
+        seen.update(network=network.config, maps=recipe.sources[0], loop=rest[0])
+
+    monkeypatch.setattr(f"{room}.trunks.fill_trunk", fill)
+    monkeypatch.setattr("vostrack.training.loop.train", keep)
+    monkeypatch.setattr(f"{room}.recipe.estimate_mean_shift", lambda *_, **__: torch.zeros(2))
+    monkeypatch.setattr(
+        f"{room}.networks.save_displacement_net", lambda *_, half: seen.update(half=half)
+    )
+    command = TrainSisegCommand(
+        output=tmp_path,
+        trunk=trunk,  # type: ignore[arg-type]  # its values
+        drawn=3,
+        seed=5,
+        steps=50,
+        device="cpu",
+        quiet=True,
+    )
+    assert command.run() == 0
+    light = trunk == "light"
+    assert seen["name"] == trunk
+    assert seen["weights"] == ("none" if light else "imagenet")
+    assert seen["network"] == (NetworkConfig() if light else NetworkConfig.paper("resnet50"))
+    assert seen["half"] == light
+    assert (seen["loop"].steps, seen["loop"].checkpoint_every) == (50, 20)
+    np.testing.assert_array_equal(seen["maps"][2], DrawnMaps(3, seed=5)[2])
+
+
+def test_the_command_learns_from_the_training_set_of_davis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def nothing(root: Path, **choice: Any) -> None:
+        asked.update(root=root, **choice)
+        raise InputError("no such data set")
+
+    monkeypatch.setattr("vostrack.datasets.open_davis", nothing)
+    with pytest.raises(InputError, match="no such data set"):
+        TrainSisegCommand(output=tmp_path, davis=tmp_path, davis_year=2016)._sources()
+    assert asked == {"root": tmp_path, "year": 2016, "subset": "train"}

@@ -155,6 +155,17 @@ def test_relabelling_commutes() -> None:
     )
 
 
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_two_labels_are_two_of_three(normalisation: Normalisation) -> None:
+    """Also where the kernel does not keep the constant one."""
+    kernel = spatial_kernel(6, 7, 2.0, normalisation)
+    logits = torch.randn(2, 6, 7, generator=torch.Generator().manual_seed(0))
+    third = torch.full((1, 6, 7), -60.0)  # a label that is nowhere
+    mean_field = MeanField([0.7], iterations=2)
+    expected = mean_field(torch.cat([logits, third]), [kernel]).logits[:2]
+    torch.testing.assert_close(mean_field(logits, [kernel]).logits, expected)
+
+
 def test_one_label_is_a_result() -> None:
     result = MeanField([2.0, 1.0]).double()(torch.zeros(1, 3, 4).double(), _kernels(10))
     assert result.logits.shape == (1, 3, 4)
@@ -171,7 +182,7 @@ def test_kernel_cached_during_inference_serves_training() -> None:
     with torch.inference_mode():
         kernel = spatial_kernel(5, 13, 3.0)
     values = torch.rand(65, 2, requires_grad=True)
-    torch.autograd.backward(kernel(values).sum())
+    torch.autograd.backward((kernel(values) + values * kernel.of_ones).sum())
     assert values.grad is not None
 
 

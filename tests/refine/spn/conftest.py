@@ -1,23 +1,27 @@
-"""Maps, gates, an explicit linear system as oracle, and scratch memory full of NaN."""
+"""Maps, gates, an explicit linear system as oracle, scratch full of NaN; images and pictures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 
-from vostrack.refine.spn import numba_kernel
+from vostrack.refine.spn import LightGuidanceHead, LightSpnConfig, numba_kernel, planes
+from vostrack.refine.spn.pictures import Picture
 
 # Relative and absolute.
 TOLERANCE = {
     torch.float64: (1e-10, 1e-11),
     torch.float32: (1e-4, 1e-5),
 }
+CHANNELS = (6, 10)
 # Where the three sources of a pixel lie, per direction: (row, column) offsets.
 SOURCES = {
     "left_right": ((-1, -1), (0, -1), (1, -1)),
@@ -106,14 +110,94 @@ def nan_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     def filled(shape: tuple[int, ...], dtype: Any) -> Any:
         return np.full(shape, math.nan, dtype)
 
-    monkeypatch.setattr(numba_kernel, "_empty", filled)
+    monkeypatch.setattr(numba_kernel, "empty", filled)
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Set the number of threads, which then work on maps of any size, in tiles as of large ones."""
     monkeypatch.setattr(numba_kernel, "_PARALLEL_FROM", 0)
-    monkeypatch.setattr(numba_kernel, "_TILE", 4)
+    monkeypatch.setattr(planes, "_TILE", 4)
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.rand(3, 45, 70, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def scores() -> Tensor:
+    return torch.rand(3, 45, 70, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture
+def square() -> Tensor:
+    """Two objects with sharp borders."""
+    mask = torch.zeros(2, 45, 70)
+    mask[0, 10:30, 7:33] = 1
+    mask[1, 12:44, 40:69] = 1
+    return mask
+
+
+@pytest.fixture
+def features() -> Callable[[Tensor], list[Tensor]]:
+    """Stand in for a backbone: maps of 6 and 10 channels at strides 4 and 8, sizes rounded up."""
+
+    def compute(image: Tensor) -> list[Tensor]:
+        height, width = image.shape[-2:]
+        generator = torch.Generator().manual_seed(3)
+        return [
+            torch.randn(len(image), c, -(-height // s), -(-width // s), generator=generator)
+            for c, s in zip(CHANNELS, (4, 8), strict=True)
+        ]
+
+    return compute
+
+
+@pytest.fixture
+def trained_head() -> Callable[..., LightGuidanceHead]:
+    """Build a head whose gates are open and vary with its inputs."""
+
+    def build(stride: int = 2) -> LightGuidanceHead:
+        torch.manual_seed(4)
+        head = LightGuidanceHead(LightSpnConfig(CHANNELS, stride=2 if stride == 2 else 4))
+        nn.init.normal_(head.gates.weight, std=0.5)
+        nn.init.ones_(head.gates.bias)  # type: ignore[arg-type]  # the convolution has a bias
+        return head
+
+    return build
+
+
+@pytest.fixture
+def picture() -> Callable[..., Picture]:
+    """Paint rectangles side by side, each of one label and colour, below a void stripe."""
+
+    def paint(*labels: int, classes: bool = False) -> Picture:
+        mask = torch.zeros(70, 40 * len(labels), dtype=torch.long)
+        image = torch.full((3, *mask.shape), 90, dtype=torch.uint8)
+        for k, label in enumerate(labels):
+            mask[10:60, 40 * k + 5 : 40 * k + 35] = label
+            image[k % 3, 10:60, 40 * k + 5 : 40 * k + 35] = 250
+        mask[5:8] = 255
+        return Picture(image, mask, classes)
+
+    return paint
+
+
+@pytest.fixture
+def voc(tmp_path: Path, picture: Callable[..., Picture]) -> Path:
+    """VOC 2012 with two pictures, of classes 3 and 15 and of class 20."""
+    root = tmp_path / "VOC2012"
+    for folder in ("ImageSets/Segmentation", "JPEGImages", "SegmentationClass"):
+        (root / folder).mkdir(parents=True)
+    (root / "ImageSets/Segmentation/train.txt").write_text("2007_000032\n2011_003271\n")
+    for name, labels in (("2007_000032", (3, 15)), ("2011_003271", (20,))):
+        image, mask, _ = picture(*labels)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / "JPEGImages" / f"{name}.jpg")
+        palette = Image.fromarray(mask.numpy().astype(np.uint8), mode="P")
+        palette.putpalette([value for k in range(256) for value in (k, 255 - k, 7)])
+        palette.save(root / "SegmentationClass" / f"{name}.png")
+    return root

@@ -26,7 +26,7 @@ from vostrack.proposers.detections import (
     clip_detections,
     select_detections,
 )
-from vostrack.ranges import demand_at_least
+from vostrack.ranges import demand_at_least, demand_finite, demand_share
 
 __all__ = ["DetectionCrfRecipe", "DetectionCrfTrainer", "RecipeConfig", "instance_target"]
 
@@ -73,6 +73,8 @@ class RecipeConfig:
             raise InputError(f"max_detections: expected below {VOID}, got {self.max_detections}")
         factors = ("rate", "potential_rate", "class_weight", "instance_weight", "jitter")
         demand_at_least(self, dict.fromkeys(factors, 0))
+        demand_finite(self, *factors)
+        demand_share(self, "min_score", "max_overlap")
 
 
 class DetectionCrfTrainer(nn.Module):

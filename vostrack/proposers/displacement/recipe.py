@@ -20,7 +20,7 @@ from vostrack.proposers.displacement.losses import (
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
-from vostrack.ranges import demand_at_least, demand_positive, demand_some
+from vostrack.ranges import demand_at_least, demand_finite, demand_positive, demand_some
 from vostrack.training.loop import LoopConfig, step_generator
 
 __all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
@@ -59,6 +59,7 @@ class SisegConfig:
         if self.offsets is not None and self.offsets < 1:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
         demand_positive(self, "rate")
+        demand_finite(self, "rate", "centre")
         half_disc_offsets(self.radius)
 
 

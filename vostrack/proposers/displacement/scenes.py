@@ -29,6 +29,7 @@ from vostrack.proposers.displacement.objects import (
     present_labels,
     soften,
 )
+from vostrack.ranges import demand_at_least, demand_multiple, demand_share
 
 __all__ = ["Scene", "SceneConfig", "draw_scene", "pick_source"]
 
@@ -75,15 +76,11 @@ class SceneConfig:
         Raises:
             InputError: one is out of its range.
         """
-        if self.crop < 16 or self.crop % 16:
-            raise InputError(f"crop: expected a multiple of 16, got {self.crop}")
+        demand_multiple(self, "crop", 16, least=16)
         if not 1 <= self.longest[0] <= self.longest[1]:
             raise InputError(f"longest: expected 1 <= lowest <= highest, got {self.longest}")
-        if self.pieces < 0:
-            raise InputError(f"pieces: expected at least 0, got {self.pieces}")
-        for name in ("flip", "same_class", "outline", "merge"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+        demand_at_least(self, {"pieces": 0})
+        demand_share(self, "flip", "same_class", "outline", "merge")
 
 
 @dataclass(frozen=True)

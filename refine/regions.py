@@ -1,0 +1,64 @@
+"""Connected regions of a score map, and how they lie on another region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vostrack.protocols import BoolArray, FloatArray
+
+__all__ = ["Regions", "connected_regions", "jaccard"]
+
+
+@dataclass
+class Regions:
+    """The connected regions of one score map; region 0 is the rest.
+
+    Attributes:
+        numbered: (h, w), the region of each pixel.
+        areas: pixels of each region; 0 for region 0.
+        chosen: those that were taken for an object.
+    """
+
+    numbered: NDArray[np.int32]
+    areas: NDArray[np.int64]
+    chosen: set[int]
+
+    def overlaps(self, reference: BoolArray) -> NDArray[np.float64]:
+        """Return the Jaccard index of each region with ``reference``; 0 for region 0."""
+        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
+        union = self.areas + reference.sum() - inside
+        jaccard: NDArray[np.float64] = np.zeros(len(self.areas))
+        np.divide(inside, union, out=jaccard, where=union > 0)
+        jaccard[0] = 0
+        return jaccard
+
+    def lying_on(self, reference: BoolArray, share: float) -> set[int]:
+        """Return the regions with more than ``share`` of their area inside ``reference``."""
+        inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
+        inside[0] = 0
+        return {int(number) for number in np.nonzero(inside > share * self.areas)[0]}
+
+
+def connected_regions(score: FloatArray, above: float, connectivity: int) -> Regions:
+    """Find the connected regions of a score map; none of them is chosen yet.
+
+    Args:
+        score: (h, w) in [0, 1].
+        above: a pixel belongs to a region where its score is above this.
+        connectivity: 4 or 8 neighbours.
+    """
+    binary = (score > above).astype(np.uint8)
+    count, numbered = cv2.connectedComponents(binary, connectivity=connectivity)
+    areas = np.bincount(numbered.ravel(), minlength=count)
+    areas[0] = 0
+    return Regions(numbered.astype(np.int32, copy=False), areas, set())
+
+
+def jaccard(a: BoolArray, b: BoolArray) -> float:
+    """Return intersection over union of two regions (h, w); 0 where both are empty."""
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 0.0

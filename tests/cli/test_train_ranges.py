@@ -1,0 +1,92 @@
+"""Impossible numbers are refused before any file is looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from vostrack.cli import COMMANDS, main
+
+ROOTS = {
+    "foreground": "--root",
+    "target": "--root",
+    "spn": "--davis",
+    "siseg": "--masks",
+    "fcrn": "--root",
+    "localizer": "--root",
+    "detection-crf": "--root",
+}
+# Per command: a flag, and values that are refused.
+REFUSED = {
+    "foreground": ["--batch 0 -1", "--crop 0 31", "--width 0"],
+    "target": ["--batch 0", "--side -16 16 40", "--learning-rate 0 -1 nan inf"],
+    "spn": [
+        "--batch 0",
+        "--crop 31",
+        "--learning-rate 0 inf",
+        "--ahead -1",
+        "--synthetic -1",
+        "--synthetic-share -1 2 nan",
+        "--coarse-share 2",
+    ],
+    "siseg": ["--batch 0", "--crop 0 40", "--rate 0 nan inf", "--drawn -1", "--pieces -1"],
+    "fcrn": [
+        "--batch 0",
+        "--crop 7",
+        "--learning-rate 0 -1 nan inf",
+        "--size-exponent nan",
+        "--workers -1",
+        "--power -1 inf",
+        "--keep -1",
+        "--threshold 2",
+        "--kernel 2",
+    ],
+    "localizer": [
+        "--batch 0",
+        "--learning-rate 0 nan inf",
+        "--size 0 40",
+        "--pool 0",
+        "--synthetic -1 2",
+        "--size-exponent inf",
+        "--keep -1",
+    ],
+    "detection-crf": [
+        "--batch 0",
+        "--max-side 31",
+        "--rate -1 inf",
+        "--potential-rate -1 nan",
+        "--instance-weight -1 inf",
+    ],
+}
+CASES = [
+    (command, flag, value)
+    for command, lines in REFUSED.items()
+    for line in ["--steps 0 -3", "--seed -1", *lines]
+    for flag, *values in [line.split()]
+    for value in values
+]
+
+
+def test_every_training_is_tried() -> None:
+    commands = COMMANDS["train"]
+    assert isinstance(commands, dict)
+    assert set(REFUSED) == set(ROOTS) == set(commands)
+
+
+@pytest.mark.parametrize(("command", "flag", "value"), CASES)
+def test_it_is_refused_at_the_door(
+    command: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", command, ROOTS[command], "/nowhere", "--output", "/nowhere/run"]
+    assert main([*argv, "--quiet", flag, value]) == 2
+    said = capsys.readouterr().err
+    assert flag.removeprefix("--").replace("-", "_") in said
+    assert "nowhere" not in said
+
+
+@pytest.mark.parametrize("command", ROOTS)
+def test_with_its_own_numbers_it_looks_for_the_files(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", command, ROOTS[command], "/nowhere", "--output", "/nowhere/run", "--quiet"]
+    assert main(argv) == 2
+    assert "nowhere" in capsys.readouterr().err
