@@ -13,6 +13,7 @@ ROOTS = {
     "siseg": "--masks",
     "fcrn": "--root",
     "localizer": "--root",
+    "mask-localizer": "--masks",
     "detection-crf": "--root",
 }
 # Per command: a flag, and values that are refused.
@@ -48,6 +49,14 @@ REFUSED = {
         "--synthetic -1 2",
         "--size-exponent inf",
         "--keep -1",
+    ],
+    "mask-localizer": [
+        "--batch 0",
+        "--learning-rate 0 nan inf",
+        "--pool 0",
+        "--size-exponent -1 inf",
+        "--keep -1",
+        "--steps 0",
     ],
     "detection-crf": [
         "--batch 0",

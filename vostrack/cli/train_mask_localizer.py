@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vostrack.cli.train_command import TrainCommand
+from vostrack.ranges import demand_at_least
 
 __all__ = ["TrainMaskLocalizerCommand"]
 
@@ -65,6 +66,10 @@ class TrainMaskLocalizerCommand(TrainCommand):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
+        demand_at_least(self, {"pool": 1})
+        loop = replace(
+            self.loop(), weight_decay=1e-4, warmup=50, clip_norm=5.0, checkpoint_every=50
+        )
         options = MaskOptions(
             batch=self.batch,
             learning_rate=self.learning_rate,
@@ -82,9 +87,6 @@ class TrainMaskLocalizerCommand(TrainCommand):
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
         name = label_map_trunk_name(network)
         settings = {"trunk": name, "pool": len(items), "options": repr(options)}
-        loop = replace(
-            self.loop(), weight_decay=1e-4, warmup=50, clip_norm=5.0, checkpoint_every=50
-        )
         with self.progress(decimals=4) as show:
             recipe = MaskRecipe(head, network, items, options)
             train(head, recipe, loop, self.output, settings=settings, on_step=show)

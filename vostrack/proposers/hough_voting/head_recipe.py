@@ -16,6 +16,7 @@ from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localiz
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.feature_pool import FeaturePool
 from vostrack.proposers.hough_voting.targets import VOID
+from vostrack.ranges import demand_at_least, demand_finite, demand_positive
 
 __all__ = ["HeadOptions", "HeadRecipe", "disturb_mask"]
 
@@ -37,6 +38,16 @@ class HeadOptions:
     learning_rate: float = 2e-3
     bootstrapping: Bootstrapping | None = field(default_factory=lambda: Bootstrapping(256))
     size_exponent: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        demand_at_least(self, {"batch": 1})
+        demand_positive(self, "learning_rate")
+        demand_finite(self, "learning_rate", "size_exponent")
 
 
 class HeadRecipe:

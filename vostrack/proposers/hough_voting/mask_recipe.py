@@ -22,7 +22,13 @@ from vostrack.proposers.displacement.scenes import Scene, SceneConfig, draw_scen
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.mask_localizer import label_map_features
-from vostrack.ranges import demand_at_least, demand_positive, demand_some
+from vostrack.ranges import (
+    demand_at_least,
+    demand_finite,
+    demand_positive,
+    demand_share,
+    demand_some,
+)
 
 __all__ = ["MaskItem", "MaskOptions", "MaskRecipe", "draw_items"]
 
@@ -62,10 +68,10 @@ class MaskOptions:
         Raises:
             InputError: one is out of its range, or the scenes do not tell objects apart.
         """
-        demand_at_least(self, {"batch": 1, "several": 0, "size_exponent": 0})
+        demand_at_least(self, {"batch": 1, "size_exponent": 0})
         demand_positive(self, "learning_rate")
-        if self.several > 1:
-            raise InputError(f"several: expected a share in [0, 1], got {self.several}")
+        demand_finite(self, "learning_rate", "size_exponent")
+        demand_share(self, "several")
         if not self.scenes.objects:
             raise InputError("scenes: boxes need objects that are told apart; set objects=True")
 

@@ -23,6 +23,7 @@ from vostrack.proposers.hough_voting.bootstrapping import (
 from vostrack.proposers.hough_voting.boxes import cell_centres
 from vostrack.proposers.hough_voting.pictures import Pictures
 from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_targets
+from vostrack.ranges import demand_at_least, demand_finite, demand_positive
 
 __all__ = ["FcrnOptions", "LocalizationRecipe", "SemanticRecipe", "class_transforms"]
 
@@ -50,6 +51,16 @@ class FcrnOptions:
             scale=(0.7, 1.3), rotation=0, shift=0, flip=0.5, identity=0
         )
     )
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is out of its range.
+        """
+        demand_at_least(self, {"batch": 1, "crop": 8})
+        demand_positive(self, "learning_rate")
+        demand_finite(self, "learning_rate", "size_exponent")
 
 
 class _FcrnRecipe:
