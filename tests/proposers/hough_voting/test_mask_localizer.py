@@ -36,7 +36,12 @@ from vostrack.proposers.hough_voting.mask_localizer import (
     label_map_features,
     label_map_trunk_name,
 )
-from vostrack.proposers.hough_voting.mask_recipe import MaskOptions, MaskRecipe, draw_items
+from vostrack.proposers.hough_voting.mask_recipe import (
+    MaskItem,
+    MaskOptions,
+    MaskRecipe,
+    draw_items,
+)
 from vostrack.proposers.sources import ProposerSources
 
 Floats = NDArray[np.float32]
@@ -215,6 +220,17 @@ def test_a_batch_is_of_masks_with_several_objects_mostly_and_the_head_learns() -
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
+def test_what_is_unknown_is_not_learnt_from() -> None:
+    ids = np.array([[1, -1], [1, 0]])
+    boxes = np.where(ids == 1, np.array([0, 0, 8, 16], np.float32)[:, None, None], np.float32(0))
+    item = MaskItem(np.ones((16, 16), np.uint8), ids, boxes.astype(np.float32), ((1, 1),))
+    head = LocalizerHead(LocalizerConfig((64, 96), 16, (1,), 16, (1,)))
+    recipe = MaskRecipe(head, DisplacementNet(), [item], MaskOptions(batch=2))
+    batch = recipe.draw(torch.Generator().manual_seed(0), 1)
+    np.testing.assert_array_equal(batch["valid"].numpy(), [[[True, False], [True, False]]] * 2)
+    np.testing.assert_array_equal(batch["mask"].numpy(), np.ones((2, 2, 2)))
 
 
 def test_the_command_trains_a_head_that_the_proposer_takes(
