@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,46 +14,25 @@ from torch import Tensor
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.models.memory_cues import cover
 from vostrack.models.precision import autocast
-from vostrack.models.target_decoder import Regions
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.models.trunks import trunk_name
 from vostrack.online_finetune.continuity import drop_strangers
 from vostrack.online_finetune.target_finetune import OnProgress, finetune_target_net
-from vostrack.online_finetune.target_memory import (
-    Place,
-    TargetModelConfig,
-    TrackedObjects,
-    find_places,
+from vostrack.online_finetune.target_memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.view import (
+    View,
+    next_window,
+    object_regions,
+    units_of_distance,
+    window_around,
 )
-from vostrack.online_finetune.window import Window, choose_regions, choose_window, union_box
+from vostrack.online_finetune.window import Window
 from vostrack.protocols import TrunkFeatures
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 
 # Pixels that any object, however small, may move by between two frames.
 _JITTER = 5
-
-
-@dataclass(frozen=True)
-class _View:
-    """A window, and what is known of it before it is looked at.
-
-    Attributes:
-        image: (1, 3, H, W).
-        places: (1, 2, h, w) positions of the cells, pixels of the frame.
-        before: (N, 1, H, W) where the objects were.
-        regions: where each of them can be; None for everywhere.
-    """
-
-    image: Tensor
-    places: Tensor
-    before: Tensor
-    regions: Regions | None
-
-    def mirrored(self) -> _View:
-        columns = self.places.shape[-1]
-        regions = self.regions.mirrored(columns) if self.regions is not None else None
-        return _View(self.image.flip(-1), self.places.flip(-1), self.before.flip(-1), regions)
 
 
 class TargetModelAdapter:
@@ -116,7 +95,7 @@ class TargetModelAdapter:
     @torch.inference_mode()
     def _begin(self, image: Tensor, masks: Tensor) -> None:
         places = find_places(masks)
-        window = self._around(places, 1, image.shape[1:])
+        window = window_around(places, 1, image.shape[1:], self.config.window)
         with autocast(image.device, self.config.precision):
             features = self._network.features(window.crop(image[None]))
         memory = self._network.remember(
@@ -148,12 +127,16 @@ class TargetModelAdapter:
         near = now.masks.new_tensor(
             [float(place.area >= self.config.smallest) for place in now.places]
         )
-        window = self._window(now, near, image.shape[1:])
-        view = _View(
+        window = next_window(now, bool((near == 0).any()), image.shape[1:], self.config)
+        view = View(
             window.crop(image[None]),
             window.positions(image.device),
             window.crop(now.masks[:, None], antialias=False),
-            self._regions(now, window, image.shape[1:]) if bool(near.all()) else None,
+            (
+                object_regions(now.places, window, image.shape[1:], self.config.window)
+                if bool(near.all())
+                else None
+            ),
         )
         features, logits, presence = self._look(view, now, near)
         if self.config.mirror:
@@ -222,7 +205,7 @@ class TargetModelAdapter:
         self._pending = None
 
     def _look(
-        self, view: _View, now: TrackedObjects, near: Tensor
+        self, view: View, now: TrackedObjects, near: Tensor
     ) -> tuple[Features, Tensor, Tensor]:
         """Return the features of the window, the logits (N, 1, h2, w2) and of presence (N,)."""
         with autocast(view.image.device, self.config.precision):
@@ -240,10 +223,10 @@ class TargetModelAdapter:
         return features, logits, presence
 
     def _segment(
-        self, features: Features, view: _View, objects: TrackedObjects, near: Tensor
+        self, features: Features, view: View, objects: TrackedObjects, near: Tensor
     ) -> Segmentation:
         """Segment objects that are all near or all lost."""
-        unit = self._units(objects).view(-1, 1, 1)
+        unit = units_of_distance(objects, self.config.window).view(-1, 1, 1)
         recent = objects.recent if bool(near[0]) else objects.first
         recent = replace(recent, positions=recent.positions / unit)
         found: Segmentation = self._network(
@@ -256,30 +239,6 @@ class TargetModelAdapter:
             view.regions,
         )
         return found
-
-    def _regions(self, now: TrackedObjects, window: Window, size: torch.Size) -> Regions | None:
-        boxes = [place.box for place in now.places if place.box is not None]
-        return choose_regions(window, boxes, size, self.config.window)
-
-    def _window(self, now: TrackedObjects, near: Tensor, size: torch.Size) -> Window:
-        lost = bool((near == 0).any())
-        if lost and (now.frames + 1) % self.config.search_every == 0:
-            return choose_window(None, size, self.config.window)
-        return self._around(now.places, self.config.smallest, size)
-
-    def _around(self, places: Sequence[Place], smallest: int, size: torch.Size) -> Window:
-        """Return the window around all objects of ``smallest`` pixels; without any, of all."""
-        boxes = [p.box for p in places if p.box is not None and p.area >= smallest]
-        return choose_window(union_box(boxes), size, self.config.window)
-
-    def _units(self, objects: TrackedObjects) -> Tensor:
-        """Return (N,) the unit of distance of each object: about the window it would have alone."""
-        units = []
-        for place in objects.places:
-            x0, y0, x1, y1 = place.box or (0, 0, *objects.masks.shape[1:])
-            side = max(x1 - x0, y1 - y0)
-            units.append(self.config.window.grow * side + self.config.window.margin)
-        return objects.masks.new_tensor(units)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights that ``start`` fitted, and the first frame's memory."""
