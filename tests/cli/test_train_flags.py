@@ -44,7 +44,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
 def test_every_training_is_one_of_them() -> None:
     commands = COMMANDS["train"]
     assert isinstance(commands, dict)
-    assert len(commands) == 7
+    assert len(commands) == 8
     assert all(issubclass(command, TrainCommand) for command in commands.values())
 
 
