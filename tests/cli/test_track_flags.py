@@ -174,99 +174,6 @@ def test_precision_changes_the_scores(run: Run) -> None:
     assert files[0] != files[1]
 
 
-def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vostrack.online_finetune.full_network import FullNetworkAdapter
-    from vostrack.proposers.components import ForegroundComponents
-
-    asked = []
-    propose, scores = ForegroundComponents.propose, FullNetworkAdapter.scores
-
-    def recording(self: ForegroundComponents, *args: Any) -> Any:
-        asked.append(1)
-        return propose(self, *args)
-
-    monkeypatch.setattr(ForegroundComponents, "propose", recording)
-
-    def lost(self: Any, image: Any) -> Any:
-        found, foreground = scores(self, image)
-        return found * 0, foreground
-
-    # A proposer is asked only when an object is lost.
-    monkeypatch.setattr(FullNetworkAdapter, "scores", lost)
-    run()
-    assert not asked
-    run(proposer="components")
-    assert len(asked) == 5
-    with pytest.raises(ValueError, match="filter"):
-        run(proposer="components", craf="off")
-
-
-def test_a_localizer_reaches_the_proposer(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
-    from vostrack.models.trunks import load_trunk, trunk_name
-    from vostrack.online_finetune.target_model import TargetModelAdapter
-
-    file = tmp_path / "head.safetensors"
-    head = LocalizerHead(LocalizerConfig(width=8, deep_width=8, deep_dilations=(1,)))
-    save_localizer(head, file, trunk=trunk_name(load_trunk("target")))
-    grids: list[tuple[int, ...]] = []
-    forward, scores = LocalizerHead.forward, TargetModelAdapter.scores
-
-    def recording(self: LocalizerHead, *args: Any) -> Any:
-        grids.append(tuple(args[0].shape[-2:]))
-        return forward(self, *args)
-
-    def lost(self: Any, image: Any) -> Any:
-        found, foreground = scores(self, image)
-        return found * 0, foreground
-
-    monkeypatch.setattr(LocalizerHead, "forward", recording)
-    monkeypatch.setattr(TargetModelAdapter, "scores", lost)
-    monkeypatch.setattr(TargetModelAdapter, "presence", lambda _: None)
-    changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
-    run(**changes, proposer="hough", craf="on", end=3, hough_localizer="none")
-    assert not grids
-    run(**changes, proposer="hough", craf="on", end=3, hough_localizer=str(file))
-    # What it reads is the tracker's window: of a frame of 96 x 48, scaled up.
-    assert grids
-    assert all(grid[1] > 96 / 8 for grid in grids)
-    with pytest.raises(ValueError, match="--proposer hough"):
-        run(**changes, craf="on", hough_localizer=str(file))
-
-
-def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
-    from vostrack.refine.spn import SpatialPropagationNetwork
-
-    torch.manual_seed(0)
-    path = tmp_path / "spn.pt"
-    torch.save(SpatialPropagationNetwork().state_dict(), path)
-    changes = {"end": 2, "save_scores": True, "gate": "none", "craf": "off"}
-    outputs = [run(**changes), run(**changes, spn=str(path))]
-    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
-    assert files[0] != files[1]
-    assert "refiner" in record(outputs[1])["seconds"]
-    with pytest.raises(ValueError, match="does not hold a propagation"):
-        run(spn=str(Path(record(outputs[0])["settings"]["weights"])))
-
-
-def test_a_dense_crf_refines_the_scores(run: Run) -> None:
-    outputs = [run(save_scores=True, dense_crf=flag) for flag in (False, True)]
-    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
-    assert files[0] != files[1]
-    assert "refiner" in record(outputs[1])["seconds"]
-
-
-def test_sharpening_can_be_chosen(run: Run) -> None:
-    outputs = [run(save_scores=True, sharpen=flag) for flag in ("preset", "on", "off")]
-    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
-    assert files[0] == files[2] != files[1]
-    assert record(outputs[1])["config"]["sharpen"]["iterations"] == 1
-    assert record(outputs[2])["config"]["sharpen"] is None
-    assert "refiner" in record(outputs[1])["seconds"]
-
-
 def test_adaptation_reaches_the_target_models(run: Run) -> None:
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
     for flag, expected in (("preset", "confident"), ("off", "off")):
@@ -339,7 +246,7 @@ def test_overwrite(run: Run, settings: dict[str, Any], tmp_path: Path) -> None:
 
 def test_every_flag_is_exercised_here() -> None:
     """A flag that no test names is a flag that may do nothing."""
-    others = ("test_resume.py", "test_track_command.py")
+    others = ("test_resume.py", "test_track_command.py", "test_track_parts.py")
     files = [Path(__file__), *(Path(__file__).with_name(name) for name in others)]
     source = "".join(path.read_text() for path in files)
     for field in fields(TrackCommand):

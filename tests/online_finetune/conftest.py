@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vostrack.models.foreground import NetworkConfig, SegmentationNet
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import initialise
 
 
@@ -25,3 +26,23 @@ def first_frame() -> tuple[Tensor, Tensor]:
         labels[10:34, left : left + 20] = slot
     labels[44:] = 255
     return image, labels
+
+
+@pytest.fixture(scope="module")
+def target_network() -> TargetNet:
+    """Small, of random weights; tests leave it as it is."""
+    torch.manual_seed(0)
+    small = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
+    return build_target_net(small).eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.rand(12, 3, 96, 128, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def labels() -> Tensor:
+    labels = torch.zeros(96, 128, dtype=torch.int64)
+    labels[20:50, 30:60], labels[40:80, 70:100] = 1, 2
+    return labels

@@ -10,33 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
-from vostrack.models.trunks import trunk_name
+from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target_finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target_model import TargetModelAdapter, TargetModelConfig
-from vostrack.online_finetune.window import Window, WindowConfig
+from vostrack.online_finetune.window import WindowConfig
 
 NONE = TargetFinetuneConfig(steps=0)
 CONFIG = TargetModelConfig(window=WindowConfig(pixels=64 * 64), finetune=NONE, remember_every=2)
 
 
-@pytest.fixture(scope="module")
-def network() -> TargetNet:
-    torch.manual_seed(0)
-    small = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
-    return build_target_net(small).eval()
-
-
-@pytest.fixture(scope="module")
-def images() -> Tensor:
-    return torch.rand(12, 3, 96, 128, generator=torch.Generator().manual_seed(1))
-
-
 @pytest.fixture
-def labels() -> Tensor:
-    labels = torch.zeros(96, 128, dtype=torch.int64)
-    labels[20:50, 30:60], labels[40:80, 70:100] = 1, 2
-    return labels
+def network(target_network: TargetNet) -> TargetNet:
+    return target_network
 
 
 def truth(labels: Tensor) -> Tensor:
@@ -267,49 +252,6 @@ def test_mirrored_are_image_places_and_previous_mask(
     assert torch.equal(mirrored_places, places.flip(-1))
     assert torch.equal(mirrored_before, before.flip(-1))
     assert not torch.equal(mirrored_before, before)
-
-
-@pytest.mark.parametrize("mirror", [False, True])
-def test_what_is_lent_are_the_features_of_the_window(
-    network: TargetNet, images: Tensor, labels: Tensor, mirror: bool
-) -> None:
-    labels[labels == 2] = 0
-    close = WindowConfig(pixels=64 * 64, margin=0, smallest=32)
-    adapter = start(network, images[0], labels, mirror=mirror, window=close)
-    assert adapter.trunk_features() is None
-    adapter.scores(images[1])
-    lent = adapter.trunk_features()
-    assert lent is not None
-    assert lent.trunk == trunk_name(network)
-    sides = (128, 96, 128, 96)
-    left, top, right, bottom = (
-        round(share * side) for share, side in zip(lent.box, sides, strict=True)
-    )
-    # The window of the object, which lies at columns 30 to 59 and rows 20 to 49.
-    assert 0 < left < 30 < 60 < right < 128
-    assert 0 < top < 20 < 50 < bottom < 96
-    window = Window((left, top, right, bottom), lent.size)
-    with torch.no_grad():
-        levels = network.features(window.crop(images[1][None])).levels
-    torch.testing.assert_close(lent.fine, levels[2])
-    torch.testing.assert_close(lent.coarse, levels[3])
-    adapter.commit(truth(labels)[:1], labels.byte())
-    assert adapter.trunk_features() is None
-    adapter.scores(images[2])
-    adapter.rewind()
-    assert adapter.trunk_features() is None
-
-
-def test_a_fitted_network_goes_by_the_name_of_the_one_it_was(
-    network: TargetNet, images: Tensor, labels: Tensor
-) -> None:
-    few = TargetFinetuneConfig(steps=2, batch=1, learning_rate=1e-2, pixels=64 * 64)
-    adapter = start(network, images[0], labels, finetune=few)
-    assert trunk_name(adapter._network) != trunk_name(network)
-    adapter.scores(images[1])
-    lent = adapter.trunk_features()
-    assert lent is not None
-    assert lent.trunk == trunk_name(network) == trunk_name(adapter.generic)
 
 
 def test_void_is_no_object(network: TargetNet, images: Tensor, labels: Tensor) -> None:
