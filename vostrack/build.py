@@ -153,14 +153,19 @@ def _computes_again(proposer: InstanceProposer, tracked: TargetNet | None) -> bo
 
 
 def _build_refiner(preset: Preset, options: TrackerOptions, device: torch.device) -> Refiner | None:
-    asked = {"spn": options.spn, "dense_crf": options.dense_crf, "sharpen": options.sharpen}
+    asked = {
+        "spn": options.spn not in (None, "none"),
+        "dense_crf": options.dense_crf,
+        "sharpen": options.sharpen,
+    }
     chosen = [name for name, value in asked.items() if value]
     if len(chosen) > 1:
         raise InputError(f"{' and '.join(chosen)} all refine the scores; choose one of them")
     if options.dense_crf:
         return DenseCrfRefiner()
-    if options.spn is None:
+    if preset.spn is None:
         return SampledCrfRefiner(preset.sharpen) if preset.sharpen is not None else None
+    path = shipped_weights("spn") if preset.spn == "shipped" else Path(preset.spn)
     # A light head works on the features of the network that it was trained with: the shipped one.
     base = load_network(shipped_weights())
-    return load_refiner(Path(options.spn), base=base.to(device), device=device)
+    return load_refiner(path, base=base.to(device), device=device)

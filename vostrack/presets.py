@@ -34,6 +34,8 @@ class Preset:
         target: how small target models are used instead, where the weights are a target network;
             None: they are not.
         sharpen: how unsure pixels are refined by the colours around; None leaves it out.
+        spn: the spatial propagation network that refines the scores: ``shipped``, or a file; None
+            leaves it out.
     """
 
     network: NetworkConfig
@@ -43,6 +45,7 @@ class Preset:
     craf: CrafConfig | None
     target: TargetModelConfig | None = None
     sharpen: SampledCrfConfig | None = None
+    spn: str | None = None
 
 
 # A short schedule needs larger steps than the paper's 30,000 small ones; AdamW takes them without
@@ -73,6 +76,7 @@ _FINETUNE = Preset(
     tracker=TrackerConfig(max_size=854, gate="before"),
     # Posts and limbs split objects; the paper's single region then loses the other parts for good.
     craf=CrafConfig(companions=0.5),
+    spn="shipped",
 )
 _PAPER = Preset(
     network=NetworkConfig(),
@@ -93,6 +97,7 @@ _BALANCED = replace(
     craf=None,
     target=TargetModelConfig(),
     sharpen=SampledCrfConfig(),
+    spn=None,
 )
 _FAST = replace(
     _BALANCED,
@@ -116,8 +121,10 @@ def _rows(name: str, preset: Preset) -> dict[str, Preset]:
     """Return a preset and the rows of the paper's tables 1 and 2 made from it."""
     no_craf = replace(preset, craf=None)
     per_video = replace(preset.adapter, per_video=True)
+    no_spn = {f"{name}-no-spn": replace(preset, spn=None)} if preset.spn is not None else {}
     return {
         name: preset,
+        **no_spn,
         f"{name}-no-craf": no_craf,
         f"{name}-no-craf-no-ft": _without_finetuning(no_craf),
         f"{name}-per-video": replace(preset, adapter=per_video),
@@ -145,8 +152,8 @@ class TrackerOptions:
         craf: whether the connected region filter is on.
         adapt: whether target models learn from the frames after the first.
         gate: where scores outside the foreground are made zero.
-        spn: file with the weights of a spatial propagation network, which then refines the
-            scores in place of the preset's refiner; none are shipped.
+        spn: weights of a spatial propagation network, which then refines the scores in place of
+            the preset's refiner: ``shipped`` or a file; ``none`` leaves that of the preset out.
         sharpen: whether the unsure pixels of what is handed out are refined by a dense CRF on a
             sample of their neighbours.
         dense_crf: whether a dense CRF over all pixels refines the scores, in its place.
@@ -191,7 +198,7 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         craf = (craf or CrafConfig()) if options.craf else None
     if options.sharpen is not None:
         sharpen = (sharpen or SampledCrfConfig()) if options.sharpen else None
-    elif options.dense_crf or options.spn is not None:
+    elif options.dense_crf or options.spn not in (None, "none"):
         sharpen = None
     if options.proposer is not None and craf is None:
         raise InputError(
@@ -205,7 +212,14 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         tracker=tracker,
         craf=craf,
         sharpen=sharpen,
+        spn=_resolve_spn(preset.spn, options),
     )
+
+
+def _resolve_spn(spn: str | None, options: TrackerOptions) -> str | None:
+    if options.spn is not None:
+        return None if options.spn == "none" else options.spn
+    return None if options.dense_crf or options.sharpen else spn
 
 
 def _resolve_adapter(adapter: FullNetworkConfig, options: TrackerOptions) -> FullNetworkConfig:

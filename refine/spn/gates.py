@@ -1,15 +1,17 @@
-"""From the raw output of a guidance network to gates under which the propagation is stable."""
+"""Gates under which the propagation is stable, and the contrast of an image along each of them."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vostrack.errors import InputError
+from vostrack.refine.spn.directions import DIRECTIONS, is_reversed, line_axis
 
-__all__ = ["GateMode", "normalize_gates"]
+__all__ = ["GateMode", "normalize_gates", "squared_contrast"]
 
 GateMode = Literal["bounded", "always", "convex"]
 
@@ -50,3 +52,26 @@ def normalize_gates(raw: Tensor, mode: GateMode = "bounded") -> Tensor:
     raise InputError(
         f"normalize_gates: expected a mode out of {', '.join(get_args(GateMode))}, got {mode!r}"
     )
+
+
+def squared_contrast(image: Tensor) -> Tensor:
+    """Return how far each pixel is from the three that its gates take from, in colour.
+
+    Args:
+        image: (B, C, H, W).
+
+    Returns:
+        (B, 1, 4, 3, H, W): per direction and gate the mean over C of the squared difference; 0
+        where the source is outside the image, on the side that the scan comes from.
+    """
+    height, width = image.shape[-2:]
+    padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    found = []
+    for direction in range(len(DIRECTIONS)):
+        before = 1 if is_reversed(direction) else -1
+        for beside in (-1, 0, 1):
+            step = (beside, before) if line_axis(direction) == -1 else (before, beside)
+            top, left = (1 + offset for offset in step)
+            source = padded[..., top : top + height, left : left + width]
+            found.append((image - source).square().mean(dim=1))
+    return torch.stack(found, dim=1).reshape(len(image), 1, len(DIRECTIONS), 3, height, width)

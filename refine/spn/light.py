@@ -8,10 +8,14 @@ normalised convolution (Knutsson and Westin 1993): scores near the border of the
 little, so that what is sure inside flows up to the closed gates at the edge of the image. The
 maximum over directions of the paper would keep a wrong score, which the directions along and out
 of its own strip confirm.
+
+Two things keep the head from erasing what it has never met, such as an object without texture on
+even ground: contrast lowers a gate whatever the features say, and sure scores stay as they are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,15 +25,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vostrack.errors import InputError
+from vostrack.ranges import demand_at_least
 from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
-from vostrack.refine.spn.gates import normalize_gates
+from vostrack.refine.spn.gates import normalize_gates, squared_contrast
 from vostrack.refine.spn.propagation import scan
 
-__all__ = ["LightGuidanceHead", "LightSpnConfig", "refine_scores"]
+__all__ = ["LightGuidanceHead", "LightSpnConfig", "mix_scores", "refine_scores"]
 
 # softplus(-8) = 0.0003: a head without training leaves even unsure scores as they are.
 _CLOSED = -8.0
+# Where training starts: as chosen for the dense CRF at unsure pixels. At the logit from which on
+# scores stay they give about that logit again, so that nothing jumps.
+_WEIGHTS = (0.4, 2.0)
 # What the least sure score still counts: divisions stay defined.
 _LEAST_CONFIDENCE = 1e-3
 
@@ -45,6 +53,9 @@ class LightSpnConfig:
         n_rounds: propagations with the same gates; see ``refine_scores`` for this and the next.
         reach: how far confidence looks, pixels of the image.
         power: how steeply it rises with agreement.
+        unsure: pixels whose logit is nearer to 0 than this are refined, the others stay.
+        contrast: a step of colour, as the root of the mean square over red, green and blue in
+            [0, 1], that lowers a raw gate by half before training; 0 leaves contrast out.
     """
 
     feature_channels: tuple[int, ...]
@@ -53,6 +64,8 @@ class LightSpnConfig:
     n_rounds: int = 2
     reach: int = 10
     power: float = 4.0
+    unsure: float = 3.0
+    contrast: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -69,19 +82,19 @@ class LightSpnConfig:
             raise InputError(f"LightSpnConfig.stride: expected 2 or 4, got {self.stride}")
         if self.width < 1:
             raise InputError(f"LightSpnConfig.width: expected at least 1, got {self.width}")
-        for name, low in (("n_rounds", 1), ("reach", 0), ("power", 0)):
-            if getattr(self, name) < low:
-                raise InputError(
-                    f"LightSpnConfig.{name}: expected at least {low}, got {getattr(self, name)}"
-                )
+        least = {"n_rounds": 1, "reach": 0, "power": 0, "contrast": 0}
+        demand_at_least(self, least, prefix="LightSpnConfig.")
+        if not self.unsure > 0:
+            raise InputError(f"LightSpnConfig.unsure: expected over 0, got {self.unsure}")
 
 
 class LightGuidanceHead(nn.Module):
     """From an image and its backbone features to convex gates, shared by all channels.
 
     The features say what belongs together, the image, through one strided convolution, where
-    exactly it ends. All are brought to the resolution of the gates and summed. Without training the
-    gates are nearly closed, so that a propagation changes next to nothing.
+    exactly it ends. All are brought to the resolution of the gates and summed; the contrast along
+    each gate, times a factor that is learnt, is taken off. Without training the gates are nearly
+    closed, so that a propagation changes next to nothing.
     """
 
     def __init__(self, config: LightSpnConfig) -> None:
@@ -94,6 +107,12 @@ class LightGuidanceHead(nn.Module):
             nn.ReLU(inplace=True), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True)
         )
         self.gates = nn.Conv2d(width, 12, 3, padding=1)
+        if config.contrast > 0:
+            # Half of (d / contrast)², as in the kernels of a dense CRF; as a logarithm, so that
+            # contrast never opens a gate.
+            self.steepness = nn.Parameter(torch.tensor(-math.log(2 * config.contrast**2)))
+        # Of a pixel's own logit and of what reaches it, -1 to 1; see ``mix_scores``.
+        self.mixing = nn.Parameter(torch.tensor(_WEIGHTS))
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(_bias(self.gates), _CLOSED)
 
@@ -124,7 +143,8 @@ class LightGuidanceHead(nn.Module):
                 "features: expected maps (B, c, h, w) with channels "
                 f"{self.config.feature_channels}, got {[tuple(f.shape) for f in features]}"
             )
-        x: Tensor = self.stem(image - 0.5)
+        # As the features of a backbone lie in memory: a third of the time on a CPU.
+        x: Tensor = self.stem((image - 0.5).contiguous(memory_format=torch.channels_last))
         for lateral, feature in zip(self.laterals, features, strict=True):
             level = lateral(feature)
             x = x + functional.interpolate(
@@ -132,12 +152,25 @@ class LightGuidanceHead(nn.Module):
             )
         raw: Tensor = self.gates(self.mix(x)).float()
         batch, _, height, width = raw.shape
-        return normalize_gates(raw.reshape(batch, 1, 4, 3, height, width), "convex")
+        raw = raw.contiguous().reshape(batch, 1, 4, 3, height, width)
+        if self.config.contrast > 0:
+            cells = functional.interpolate(image.float(), (height, width), mode="area")
+            raw = raw - self.steepness.float().exp() * squared_contrast(cells)
+        return normalize_gates(raw, "convex")
 
     def refine(self, gates: Tensor, scores: Tensor, impl: Impl = "auto") -> Tensor:
-        """Refine scores with gates of this head; see ``refine_scores``."""
+        """Refine scores with gates of this head.
+
+        Args:
+            gates: what ``forward`` returned.
+            scores: (N, h, w) in [0, 1].
+            impl: implementation of the propagation.
+
+        Returns:
+            (N, h, w) in [0, 1]; see ``refine_scores`` and ``mix_scores``.
+        """
         config = self.config
-        return refine_scores(
+        propagated = refine_scores(
             gates,
             scores,
             impl,
@@ -145,6 +178,7 @@ class LightGuidanceHead(nn.Module):
             reach=config.reach,
             power=config.power,
         )
+        return mix_scores(scores, propagated, self.mixing.float(), config.unsure)
 
 
 def refine_scores(
@@ -201,6 +235,27 @@ def refine_scores(
         )
         full = (full + change).clamp(0, 1)
     return full[:, 0].to(scores.dtype)
+
+
+def mix_scores(scores: Tensor, propagated: Tensor, weights: Tensor, unsure: float) -> Tensor:
+    """Weigh scores against what was propagated, as mean field weighs a unary against a message.
+
+    Args:
+        scores: any shape, in [0, 1].
+        propagated: likewise.
+        weights: (2,), of the logit of a score and of 2 propagated - 1; the sum is the new logit.
+        unsure: scores whose logit is at least so far from 0 stay as they are.
+
+    Returns:
+        The new scores, with the type of the old.
+    """
+    own = scores.float()
+    # The sigmoid of ``unsure``, from the middle of the scores: a score of 0 or 1 has no logit.
+    margin = torch.tensor(unsure).sigmoid().item() - 0.5
+    chosen = (own - 0.5).abs() < margin
+    logit = torch.logit(own, eps=0.5 - margin)
+    mixed = (weights[0] * logit + weights[1] * (2 * propagated.float() - 1)).sigmoid()
+    return torch.where(chosen, mixed, own).to(scores.dtype)
 
 
 def _box(x: Tensor, radius: int) -> Tensor:

@@ -37,6 +37,8 @@ _ENCODER_FACTOR = 0.1
 # How often another crop is drawn where one holds nothing to separate.
 _TRIES = 10
 _MIN_SHARE = 0.01
+# Standard deviation: that of a noisy camera in the dark.
+_MOST_GRAIN = 0.02
 
 
 def train_spn(
@@ -187,6 +189,9 @@ class SpnTraining:
             image, truth = self._crop(picture.image, target, generator)
             if min((truth == k).float().mean() for k in (0, 1)) >= _MIN_SHARE:
                 break
+        if bool(torch.rand((), generator=generator) < recipe.flat_share):
+            # No network has met such an image: its scores would teach nothing.
+            image, output = _without_texture(image, truth == 1, generator), -1
         coarse = coarse_scores(truth == 1, draw_degradation(recipe.degradation, generator))
         return {"image": image, "truth": truth, "coarse": coarse, "output": torch.tensor(output)}
 
@@ -226,6 +231,16 @@ class SpnTraining:
         return apply_augmentation(
             image.float() / 255, target, params, center=(column + 0.5, row + 0.5), size=size
         )
+
+
+def _without_texture(image: Tensor, inside: Tensor, generator: Generator) -> Tensor:
+    """Paint object and rest of (3, h, w) in their mean colours, with grain of up to 2 %."""
+    flat = torch.zeros_like(image)
+    for region in (inside, ~inside):
+        mean = (image * region).sum((1, 2), keepdim=True) / region.sum().clamp(min=1)
+        flat += mean * region
+    grain = _MOST_GRAIN * torch.rand((), generator=generator)
+    return (flat + grain * torch.randn(flat.shape, generator=generator)).clamp(0, 1)
 
 
 def _outputs(scorer: nn.Module | None) -> int:

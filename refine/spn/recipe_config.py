@@ -28,6 +28,8 @@ class SpnRecipe:
         checkpoint_every: steps between checkpoints.
         network_share: share of the crops that get their coarse scores from a segmentation network,
             where one is given that knows their labels.
+        flat_share: share of the crops whose texture is taken away, so that gates learn to close at
+            the edges of even regions too; their scores are the truth made coarse.
         augmentation: what a crop may go through.
         degradation: how coarse the other crops' scores are.
     """
@@ -41,6 +43,7 @@ class SpnRecipe:
     seed: int = 0
     checkpoint_every: int = 200
     network_share: float = 0.5
+    flat_share: float = 0.15
     augmentation: AugmentationConfig = field(
         default_factory=lambda: AugmentationConfig(
             scale=(0.6, 1.7),
@@ -64,7 +67,7 @@ class SpnRecipe:
         demand_at_least(self, {"batch": 1, "crop": 32})
         demand_positive(self, "learning_rate")
         demand_finite(self, "learning_rate")
-        demand_share(self, "network_share")
+        demand_share(self, "network_share", "flat_share")
         self.loop()
 
     def loop(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 from vostrack.build import (
     PRESETS,
@@ -17,11 +19,13 @@ from vostrack.build import (
 )
 from vostrack.errors import InputError
 from vostrack.models.target_net import build_target_net
-from vostrack.models.weights import save_target_net
+from vostrack.models.weights import save_target_net, shipped_weights
 from vostrack.online_finetune.full_network import FullNetworkAdapter
 from vostrack.online_finetune.target_model import TargetModelAdapter
 from vostrack.refine.craf import Craf
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
+from vostrack.refine.spn.refiner import LightSpnRefiner
+from vostrack.refine.spn.weights import load_spn
 
 
 def test_the_papers_numbers() -> None:
@@ -161,6 +165,48 @@ def test_a_dense_crf_can_refine() -> None:
     ):
         with pytest.raises(InputError, match="choose one"):
             build_tracker("fast", device="cpu", options=both)
+
+
+def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
+    """It is learnt for the scores of networks fitted to the video; see docs/spn.md."""
+
+    def refiner(preset: str, **options: Any) -> object:
+        return build_tracker(preset, device="cpu", options=TrackerOptions(**options)).refiner
+
+    for name in ("finetune", "finetune-no-craf", "finetune-per-video"):
+        assert isinstance(refiner(name), LightSpnRefiner)
+    shipped = load_spn(shipped_weights("spn")).state_dict()
+    found = refiner("finetune")
+    assert isinstance(found, LightSpnRefiner)
+    assert all(torch.equal(v, shipped[k]) for k, v in found.head.state_dict().items())
+    assert refiner("finetune-no-spn") is None
+    assert refiner("finetune", spn="none") is None
+    assert isinstance(refiner("finetune", sharpen=True), SampledCrfRefiner)
+    assert isinstance(refiner("finetune", dense_crf=True), DenseCrfRefiner)
+    assert isinstance(refiner("fast", spn="shipped"), LightSpnRefiner)
+    assert isinstance(refiner("fast", spn="none"), SampledCrfRefiner)
+    with pytest.raises(InputError, match=r"nothing\.safetensors"):
+        refiner("finetune", spn=str(tmp_path / "nothing.safetensors"))
+    assert "paper-no-spn" not in PRESETS
+
+
+@pytest.mark.parametrize(("ground", "bright"), [(0.15, 0.85), (0.4, 0.6)])
+def test_the_shipped_propagation_network_follows_edges(ground: float, bright: float) -> None:
+    """A soft, coarse blob over an even square on even ground comes nearer to the square."""
+    refine = build_tracker("finetune", device="cpu").refiner
+    assert refine is not None
+    image = torch.full((3, 96, 128), ground)
+    image[:, 24:72, 36:92] = bright
+    truth = image[0] > (ground + bright) / 2
+    coarse = F.avg_pool2d(truth.float()[None], 17, stride=1, padding=8)
+    coarse = torch.roll(coarse, (3, 4), (1, 2))
+    refined = refine(image, coarse)
+
+    def overlap(scores: torch.Tensor) -> float:
+        found = scores[0] >= 0.5
+        return float((found & truth).sum() / (found | truth).sum())
+
+    assert overlap(refined) > overlap(coarse) + 0.1
 
 
 def test_target_models_hand_out_sharpened_masks_and_learn_their_own() -> None:

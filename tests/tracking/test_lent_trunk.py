@@ -210,7 +210,12 @@ def test_fitted_foreground_networks_lend_nothing_and_the_head_sees_its_own_trunk
     save_network(small, weights)
     save_localizer(head, file, trunk=trunk_name(load_trunk("target")))
     options = TrackerOptions(
-        foreground_steps=0, object_steps=0, proposer="hough", hough_localizer=str(file), gate="none"
+        foreground_steps=0,
+        object_steps=0,
+        proposer="hough",
+        hough_localizer=str(file),
+        gate="none",
+        spn="none",
     )
     tracker = build_tracker("finetune", device="cpu", weights=str(weights), options=options)
     assert not isinstance(tracker.adapter, TrunkOwner)

@@ -23,7 +23,7 @@ TOLERANCE = {
 }
 CHANNELS = (6, 10)
 # Where the three sources of a pixel lie, per direction: (row, column) offsets.
-SOURCES = {
+SOURCES: dict[str, tuple[tuple[int, int], ...]] = {
     "left_right": ((-1, -1), (0, -1), (1, -1)),
     "right_left": ((-1, 1), (0, 1), (1, 1)),
     "top_bottom": ((-1, -1), (-1, 0), (-1, 1)),
@@ -87,6 +87,11 @@ def solve() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
         return h, grad_x, grad_gates
 
     return system
+
+
+@pytest.fixture
+def sources() -> dict[str, tuple[tuple[int, int], ...]]:
+    return SOURCES
 
 
 @pytest.fixture
@@ -161,9 +166,10 @@ def features() -> Callable[[Tensor], list[Tensor]]:
 def trained_head() -> Callable[..., LightGuidanceHead]:
     """Build a head whose gates are open and vary with its inputs."""
 
-    def build(stride: int = 2) -> LightGuidanceHead:
+    def build(stride: int = 2, **options: Any) -> LightGuidanceHead:
         torch.manual_seed(4)
-        head = LightGuidanceHead(LightSpnConfig(CHANNELS, stride=2 if stride == 2 else 4))
+        config = LightSpnConfig(CHANNELS, stride=2 if stride == 2 else 4, **options)
+        head = LightGuidanceHead(config)
         nn.init.normal_(head.gates.weight, std=0.5)
         nn.init.ones_(head.gates.bias)  # type: ignore[arg-type]  # the convolution has a bias
         return head

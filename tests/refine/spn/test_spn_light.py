@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from vostrack.errors import InputError
 from vostrack.refine.spn import (
     DIRECTIONS,
     LightGuidanceHead,
     LightSpnConfig,
     LightSpnRefiner,
+    mix_scores,
     refine_scores,
     scan,
 )
+from vostrack.refine.spn.gates import normalize_gates, squared_contrast
 
 Features = Callable[[Tensor], list[Tensor]]
+Sources = dict[str, tuple[tuple[int, int], ...]]
 BuildHead = Callable[..., LightGuidanceHead]
 CHANNELS = (6, 10)  # of the features
 
@@ -35,6 +41,55 @@ def test_light_gates_are_convex_and_at_their_stride(
     assert gates.std() > 0.01
 
 
+@pytest.mark.parametrize("size", [(5, 7), (1, 4), (3, 1)])
+def test_contrast_is_towards_the_three_sources_of_each_direction(
+    size: tuple[int, int], sources: Sources
+) -> None:
+    image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(6))
+    found = squared_contrast(image)
+    assert found.shape == (2, 1, 4, 3, *size)
+    height, width = size
+    for d, direction in enumerate(DIRECTIONS):
+        for k, (down, right) in enumerate(sources[direction]):
+            for row in range(height):
+                for column in range(width):
+                    r, c = row + down, column + right
+                    if 0 <= r < height and 0 <= c < width:
+                        step = image[:, :, row, column] - image[:, :, r, c]
+                        expected = (step**2).mean(dim=1)
+                        torch.testing.assert_close(found[:, 0, d, k, row, column], expected)
+
+
+@torch.no_grad()
+def test_contrast_closes_gates_and_even_ground_leaves_them(
+    features: Features, trained_head: BuildHead
+) -> None:
+    """With what the features and the image's values say kept the same."""
+    plain, contrasted = trained_head(contrast=0.0), trained_head()
+    assert "steepness" not in dict(plain.named_parameters())
+    even = torch.full((1, 3, 45, 70), 0.4)
+    assert torch.equal(contrasted(even, features(even)), plain(even, features(even)))
+    step = even.clone()
+    step[..., 30:] += 0.3  # twice the contrast that lowers a gate by half: by 2
+    for head in (plain, contrasted):
+        nn.init.zeros_(head.gates.weight)
+        nn.init.ones_(head.gates.bias)  # type: ignore[arg-type]  # the convolution has a bias
+    closed, opened = (h(step, features(step)) for h in (contrasted, plain))
+    across = closed[0, 0, 0, :, 5, 15]  # from the left, over the step
+    expected = normalize_gates(torch.full((3, 1, 1), -1.0), "convex").flatten()
+    torch.testing.assert_close(across, expected)
+    same = torch.ones(35, dtype=torch.bool)
+    same[14:16] = False  # both sides of the step
+    assert torch.equal(closed[..., same], opened[..., same])
+    # Straight down along it nothing closes; the share of the gates across goes elsewhere.
+    assert (closed[0, 0, 2, 1] >= opened[0, 0, 2, 1]).all()
+    contrasted.steepness.data += math.log(2)
+    steeper = contrasted(step, features(step))[0, 0, 0, :, 5, 15]
+    torch.testing.assert_close(
+        steeper, normalize_gates(torch.full((3, 1, 1), -3.0), "convex").flatten()
+    )
+
+
 @pytest.mark.parametrize("stride", [2, 4])
 def test_a_head_without_training_does_no_harm(
     stride: int, image: Tensor, square: Tensor, features: Features
@@ -46,12 +101,19 @@ def test_a_head_without_training_does_no_harm(
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@torch.no_grad()
 def test_a_constant_stays_whatever_the_gates(
     value: float, image: Tensor, features: Features, trained_head: BuildHead
 ) -> None:
     constant = torch.full((2, 45, 70), value)
-    refined = LightSpnRefiner(trained_head(), features)(image, constant)
-    torch.testing.assert_close(refined, constant, rtol=0, atol=1e-6)
+    head = trained_head()
+    gates = head(image[None], features(image[None]))
+    propagated = refine_scores(gates, constant)
+    torch.testing.assert_close(propagated, constant, rtol=0, atol=1e-6)
+    # All that is left is a pixel's own weight against that of what says the same.
+    expected = mix_scores(constant, constant, head.mixing, head.config.unsure)
+    refined = LightSpnRefiner(head, features)(image, constant)
+    torch.testing.assert_close(refined, expected, rtol=0, atol=1e-6)
 
 
 def test_object_and_background_are_refined_alike(
@@ -68,7 +130,7 @@ def test_relabelling_objects_commutes(
 ) -> None:
     refine = LightSpnRefiner(trained_head(), features)
     order = [2, 0, 1]
-    assert torch.equal(refine(image, scores[order]), refine(image, scores)[order])
+    torch.testing.assert_close(refine(image, scores[order]), refine(image, scores)[order])
 
 
 def test_propagation_fills_a_region_up_to_its_edge() -> None:
@@ -105,6 +167,47 @@ def test_one_round_by_hand() -> None:
     torch.testing.assert_close(blind[0, 0, 1:3], torch.tensor([1.0, (0.7 + 3 * 0.4) / 4]))
     twice = refine_scores(gates, refined, n_rounds=1, reach=0, power=2)
     torch.testing.assert_close(refine_scores(gates, scores, n_rounds=2, reach=0, power=2), twice)
+
+
+def test_what_is_unsure_weighs_itself_against_what_reaches_it() -> None:
+    scores = torch.tensor([0.0, 0.95, 0.951, 0.5, 0.3, 0.049, 1.0]).double()
+    propagated = torch.tensor([1.0, 0.1, 0.1, 0.8, 0.3, 0.9, 0.0]).double()
+    mixed = mix_scores(scores, propagated, torch.tensor([0.5, 3.0]), math.log(19.0))
+    expected = scores.clone()
+    expected[3] = 1 / (1 + math.exp(-1.8))
+    expected[4] = 1 / (1 + math.exp(-(0.5 * math.log(3 / 7) - 1.2)))
+    # 0.95 has the logit log 19 itself, within rounding: either way is right.
+    expected[1] = mixed[1]
+    torch.testing.assert_close(mixed, expected, rtol=0, atol=1e-6)
+    assert mixed.dtype == torch.float64
+
+
+def test_an_object_that_is_sure_outlives_gates_that_are_wide_open() -> None:
+    head = LightGuidanceHead(LightSpnConfig(CHANNELS, reach=2))
+    gates = torch.full((1, 1, 4, 3, 60, 80), 0.32)
+    scores = torch.zeros(1, 120, 160)
+    scores[:, 40:80, 60:100] = 0.97
+    assert (refine_scores(gates, scores, reach=2) < 0.5).all()
+    assert torch.equal(head.refine(gates, scores), scores)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"unsure": 0.0}, "unsure"),
+        ({"unsure": float("nan")}, "unsure"),
+        ({"contrast": -1.0}, "contrast"),
+        ({"n_rounds": 0}, "n_rounds"),
+        ({"power": -1}, "power"),
+        ({"reach": -1}, "reach"),
+        ({"stride": 3}, "stride"),
+        ({"width": 0}, "width"),
+        ({"feature_channels": ()}, "feature_channels"),
+    ],
+)
+def test_impossible_heads_are_refused(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=rf"LightSpnConfig\.{named}: expected"):
+        LightSpnConfig(**{"feature_channels": CHANNELS, **change})
 
 
 @pytest.mark.parametrize("stride", [2, 4])

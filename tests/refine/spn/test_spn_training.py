@@ -137,7 +137,7 @@ class Scorer(nn.Module):
 def test_a_scorer_scores_the_labels_it_knows(
     outputs: int, classes: bool, allowed: set[int], picture: Paint
 ) -> None:
-    recipe = SpnRecipe(batch=12, crop=48, network_share=1.0)
+    recipe = SpnRecipe(batch=12, crop=48, network_share=1.0, flat_share=0.0)
     scorer = Scorer(outputs)
     trained = training([picture(3, 15, classes=classes)], recipe, scorer=scorer)
     batch = trained.draw(Generator().manual_seed(0), 0)
@@ -148,11 +148,36 @@ def test_a_scorer_scores_the_labels_it_knows(
         expected = batch["coarse"][k] if output < 0 else scores[k, output]
         torch.testing.assert_close(coarse[k], expected)
     assert scorer.seen == sum(k >= 0 for k in batch["output"].tolist())
-    half = SpnRecipe(batch=200, crop=32, network_share=0.3)
+    half = SpnRecipe(batch=200, crop=32, network_share=0.3, flat_share=0.0)
     drawn = training([picture(3, classes=True)], half, scorer=Scorer(21)).draw(
         Generator().manual_seed(1), 0
     )
     assert (drawn["output"] == 3).float().mean().item() == pytest.approx(0.3, abs=0.1)
+
+
+def test_some_crops_lose_their_texture(picture: Paint) -> None:
+    """Object and rest in one colour each, but for grain; no network scores such a crop."""
+    shown = picture(3, 15, classes=True)
+    noise = torch.randint(0, 60, shown.image.shape, generator=Generator().manual_seed(2))
+    textured = shown._replace(image=(shown.image - noise).clamp(min=0).byte())
+
+    def drawn(share: float, batch: int) -> dict[str, Tensor]:
+        recipe = SpnRecipe(batch=batch, crop=48, network_share=1.0, flat_share=share)
+        scorer = Scorer(21)
+        return training([textured], recipe, scorer=scorer).draw(Generator().manual_seed(1), 0)
+
+    flat = drawn(1.0, 12)
+    assert set(flat["output"].tolist()) == {-1}
+    grains = []
+    for image, truth in zip(flat["image"], flat["truth"], strict=True):
+        inside, outside = image[:, truth == 1], image[:, truth != 1]
+        assert max(inside.std(dim=1).max(), outside.std(dim=1).max()) < 0.025
+        grains.append(float(inside.std(dim=1).mean()))
+        assert (inside.mean(dim=1) - outside.mean(dim=1)).abs().max() > 0.1
+    assert max(grains) > 2 * min(grains) > 0
+    some = drawn(0.25, 200)
+    assert (some["output"] < 0).float().mean().item() == pytest.approx(0.25, abs=0.1)
+    assert (drawn(0.0, 12)["output"] >= 0).all()
 
 
 def test_the_loss_of_a_head_is_the_entropy_of_what_it_returns(picture: Paint) -> None:
@@ -167,15 +192,21 @@ def test_the_loss_of_a_head_is_the_entropy_of_what_it_returns(picture: Paint) ->
     assert loss.item() == pytest.approx(expected.item(), rel=2e-2)
     loss.backward()  # type: ignore[no-untyped-call]
     assert isinstance(trained.network, LightGuidanceHead)
-    assert trained.network.gates.weight.grad is not None
-    # Scores that are wrong beyond doubt still teach.
-    batch["coarse"] = (batch["truth"] != 1).float()
-    wrong = trained.losses(batch)["entropy"]
-    assert 3 < wrong < 9.3
-    trained.network.zero_grad()
-    wrong.backward()  # type: ignore[no-untyped-call]
-    gradients = [p.grad for p in trained.network.gates.parameters()]
-    assert all(g is not None and g.any() for g in gradients)
+    for learnt in (trained.network.gates.weight, trained.network.mixing):
+        assert learnt.grad is not None
+        assert learnt.grad.any()
+    # Scores that are wrong teach, and those that are wrong beyond doubt cost no infinite loss.
+    wrong = (batch["truth"] != 1).float()
+    for sure, low, high in ((0.8, 1, 3), (1.0, 3, 9.3)):
+        trained.network.zero_grad()
+        batch["coarse"] = (1 - sure) + (2 * sure - 1) * wrong
+        loss = trained.losses(batch)["entropy"]
+        assert low < loss < high
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in trained.network.gates.parameters()]
+        assert all(g is not None and g.isfinite().all() for g in gradients)
+        # Sure scores stay as they are: there is nothing to learn from them.
+        assert all(g is not None and g.any() == (sure < 0.95) for g in gradients)
 
 
 def test_the_loss_of_the_whole_network_and_its_rates(picture: Paint) -> None:
@@ -206,9 +237,11 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
     tmp_path: Path, picture: Paint
 ) -> None:
     recipe = SpnRecipe(steps=40, batch=4, crop=64, learning_rate=3e-3, warmup=5, degradation=MILD)
-    trained = training([picture(1, 2, 7)], recipe)
-    assert isinstance(trained.network, LightGuidanceHead)
-    trained.network.open_gates()
+    torch.manual_seed(0)
+    # Contrast alone would tell these rectangles apart: all is left to what is learnt.
+    head = LightGuidanceHead(LightSpnConfig((3, 3), contrast=0, unsure=10))
+    head.open_gates()
+    trained = SpnTraining(head, [(1.0, [picture(1, 2, 7)])], recipe, features=two_levels)
     unseen = [trained.draw(Generator().manual_seed(900 + k), 0) for k in range(5)]
 
     def judge() -> float:
@@ -219,8 +252,8 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
     before = judge()
     assert train_spn(trained, tmp_path, stop_after=1) == 1
     assert train_spn(trained, tmp_path) == 40
-    # Gates open everywhere smear the objects; it has to close them at their edges at least.
-    assert judge() < 0.6 * before
+    # Gates open everywhere smear the objects; it begins to close them at their edges.
+    assert judge() < 0.95 * before
     other = LightGuidanceHead(LightSpnConfig((3, 3), stride=4))
     with pytest.raises(InputError, match="another recipe"):
         train_spn(SpnTraining(other, [(1.0, [picture(1)])], recipe, features=two_levels), tmp_path)
@@ -242,8 +275,9 @@ def test_the_command_trains_on_made_and_real_pictures(
     assert "another recipe (recipe.seed was 0, is 1)" in capsys.readouterr().err
     assert main(["train", "spn", "--output", str(tmp_path / "none")]) == 2
     assert "give --davis DIR, --voc DIR or --synthetic N" in capsys.readouterr().err
-    assert main([*argv, "--synthetic-share", "2"]) == 2
-    assert "synthetic_share: expected 0 .. 1" in capsys.readouterr().err
+    for flag in ("synthetic", "flat"):
+        assert main([*argv, f"--{flag}-share", "2"]) == 2
+        assert f"{flag}_share: expected 0 .. 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -255,6 +289,7 @@ def test_the_command_trains_on_made_and_real_pictures(
         ({"learning_rate": float("inf")}, "learning_rate: expected a finite number"),
         ({"steps": 0}, "steps: expected at least 1"),
         ({"network_share": 1.5}, r"network_share: expected 0 \.\. 1"),
+        ({"flat_share": -0.1}, r"flat_share: expected 0 \.\. 1"),
     ],
 )
 def test_recipes_are_checked(change: dict[str, Any], message: str) -> None:
