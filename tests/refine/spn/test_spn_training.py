@@ -174,6 +174,7 @@ def test_some_crops_lose_their_texture(picture: Paint) -> None:
         assert max(inside.std(dim=1).max(), outside.std(dim=1).max()) < 0.025
         grains.append(float(inside.std(dim=1).mean()))
         assert (inside.mean(dim=1) - outside.mean(dim=1)).abs().max() > 0.1
+        assert min(inside.mean(dim=1).max(), outside.mean(dim=1).max()) > 0.1  # neither is black
     assert max(grains) > 2 * min(grains) > 0
     some = drawn(0.25, 200)
     assert (some["output"] < 0).float().mean().item() == pytest.approx(0.25, abs=0.1)
@@ -273,6 +274,8 @@ def test_the_command_trains_on_made_and_real_pictures(
     assert isinstance(head, LightGuidanceHead)
     assert main([*argv, "--seed", "1"]) == 2
     assert "another recipe (recipe.seed was 0, is 1)" in capsys.readouterr().err
+    assert main([*argv, "--flat-share", "0.5"]) == 2
+    assert "another recipe (recipe.flat_share was 0.15, is 0.5)" in capsys.readouterr().err
     assert main(["train", "spn", "--output", str(tmp_path / "none")]) == 2
     assert "give --davis DIR, --voc DIR or --synthetic N" in capsys.readouterr().err
     for flag in ("synthetic", "flat"):
