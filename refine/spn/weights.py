@@ -57,6 +57,8 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
     Raises:
         InputError: no such file, or it does not hold a propagation network.
     """
+    if not path.is_file():
+        raise InputError(f"spn: no file {path}; expected a file of vostrack train spn")
     state = read_state_dict(path)
     description = _description(path) or {"kind": "whole", "config": {}}
     network: SpatialPropagationNetwork | LightGuidanceHead

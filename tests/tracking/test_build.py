@@ -185,7 +185,10 @@ def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> 
     assert isinstance(refiner("finetune", dense_crf=True), DenseCrfRefiner)
     assert isinstance(refiner("fast", spn="shipped"), LightSpnRefiner)
     assert isinstance(refiner("fast", spn="none"), SampledCrfRefiner)
-    with pytest.raises(InputError, match=r"nothing\.safetensors"):
+    with pytest.raises(
+        InputError,
+        match=r"spn: no file .*nothing\.safetensors; expected a file of vostrack train spn",
+    ):
         refiner("finetune", spn=str(tmp_path / "nothing.safetensors"))
     assert "paper-no-spn" not in PRESETS
 
