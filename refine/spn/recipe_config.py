@@ -43,7 +43,7 @@ class SpnRecipe:
     seed: int = 0
     checkpoint_every: int = 200
     network_share: float = 0.5
-    flat_share: float = 0.15
+    flat_share: float = 0.0
     augmentation: AugmentationConfig = field(
         default_factory=lambda: AugmentationConfig(
             scale=(0.6, 1.7),

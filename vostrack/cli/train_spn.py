@@ -71,8 +71,9 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     coarse_share: float = 0.5
     """Share of the crops that such a network scores; the others are degraded."""
 
-    flat_share: float = 0.15
-    """Share of the crops that are shown without texture, so that even regions are learnt too."""
+    flat_share: float | None = None
+    """Share of the crops shown without texture, so that even regions are learnt too: 0.15 for
+    light, none for whole, unless given."""
 
     steps: int = 4000
     """Optimisation steps."""
@@ -126,7 +127,10 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.training.processes import training_device
 
         demand_at_least(self, {"ahead": 0, "synthetic": 0})
-        demand_share(self, "synthetic_share", "coarse_share", "flat_share")
+        demand_share(self, "synthetic_share", "coarse_share")
+        flat = self.flat_share
+        if flat is None:
+            flat = 0.15 if self.network == "light" else 0.0
         rate = self.learning_rate
         if rate is None:
             rate = 1e-3 if self.network == "light" else 1e-4
@@ -138,7 +142,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             warmup=min(100, self.steps // 10),
             seed=self.seed,
             network_share=self.coarse_share,
-            flat_share=self.flat_share,
+            flat_share=flat,
         )
         device = training_device(self.device)
         sources = self._open_sources()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from vostrack.cli import main
+from vostrack.cli.train_spn import TrainSpnCommand
 from vostrack.errors import InputError
 from vostrack.refine.spn import (
     LightGuidanceHead,
@@ -239,8 +240,11 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
 ) -> None:
     recipe = SpnRecipe(steps=40, batch=4, crop=64, learning_rate=3e-3, warmup=5, degradation=MILD)
     torch.manual_seed(0)
-    # Contrast alone would tell these rectangles apart: all is left to what is learnt.
+    # Contrast alone would tell these rectangles apart, and own scores need no gates: all is left to
+    # what is learnt.
     head = LightGuidanceHead(LightSpnConfig((3, 3), contrast=0, unsure=10))
+    nn.init.zeros_(head.mixing[:1])
+    nn.init.constant_(head.mixing[1:], 4.0)
     head.open_gates()
     trained = SpnTraining(head, [(1.0, [picture(1, 2, 7)])], recipe, features=two_levels)
     unseen = [trained.draw(Generator().manual_seed(900 + k), 0) for k in range(5)]
@@ -253,8 +257,8 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
     before = judge()
     assert train_spn(trained, tmp_path, stop_after=1) == 1
     assert train_spn(trained, tmp_path) == 40
-    # Gates open everywhere smear the objects; it begins to close them at their edges.
-    assert judge() < 0.95 * before
+    # Gates open everywhere smear the objects; it has to close them at their edges at least.
+    assert judge() < 0.6 * before
     other = LightGuidanceHead(LightSpnConfig((3, 3), stride=4))
     with pytest.raises(InputError, match="another recipe"):
         train_spn(SpnTraining(other, [(1.0, [picture(1)])], recipe, features=two_levels), tmp_path)
@@ -281,6 +285,14 @@ def test_the_command_trains_on_made_and_real_pictures(
     for flag in ("synthetic", "flat"):
         assert main([*argv, f"--{flag}-share", "2"]) == 2
         assert f"{flag}_share: expected 0 .. 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("network", "share"), [("light", 0.15), ("whole", 0.0)])
+def test_the_published_network_is_trained_on_pictures_as_they_are(
+    network: Literal["light", "whole"], share: float, tmp_path: Path
+) -> None:
+    command = TrainSpnCommand(output=tmp_path, network=network, encoder="none", synthetic=1)
+    assert command._prepare().recipe.flat_share == share
 
 
 @pytest.mark.parametrize(
