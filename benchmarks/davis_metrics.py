@@ -16,19 +16,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from record import environment, spread, time_alternately, write_record
 
+from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
 from vostrack.eval import frame_scores
 
 SIZE = (480, 854)
 FRAMES = 8
 REPEATS = 25
-Labels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 
-def draw(rng: np.random.Generator, objects: int, *, wobble: float) -> tuple[Labels, Labels]:
+def draw(rng: np.random.Generator, objects: int, *, wobble: float) -> tuple[UInt8Array, UInt8Array]:
     """Draw ragged blobs and a copy of them whose outline and place are a little off.
 
     With one object the blob covers about a tenth of the frame, with more each is smaller.
@@ -47,27 +45,27 @@ def draw(rng: np.random.Generator, objects: int, *, wobble: float) -> tuple[Labe
     return prediction, truth
 
 
-def contour(mask: Mask) -> Mask:
+def contour(mask: BoolArray) -> BoolArray:
     """Return the contour of one mask."""
     east, south, diagonal = np.zeros_like(mask), np.zeros_like(mask), np.zeros_like(mask)
     east[:, :-1] = mask[:, 1:]
     south[:-1] = mask[1:]
     diagonal[:-1, :-1] = mask[1:, 1:]
-    lines: Mask = (mask ^ east) | (mask ^ south) | (mask ^ diagonal)
+    lines: BoolArray = (mask ^ east) | (mask ^ south) | (mask ^ diagonal)
     lines[-1] = mask[-1] ^ east[-1]
     lines[:, -1] = mask[:, -1] ^ south[:, -1]
     lines[-1, -1] = False
     return lines
 
 
-def disk(radius: int) -> Labels:
+def disk(radius: int) -> UInt8Array:
     """Return the disk that contours are dilated by."""
     across = np.arange(-radius, radius + 1)
-    inside: Labels = (across[:, None] ** 2 + across**2 <= radius**2).astype(np.uint8)
+    inside: UInt8Array = (across[:, None] ** 2 + across**2 <= radius**2).astype(np.uint8)
     return inside
 
 
-def straightforward(prediction: Labels, truth: Labels, objects: int) -> NDArray[np.float64]:
+def straightforward(prediction: UInt8Array, truth: UInt8Array, objects: int) -> DoubleArray:
     """Score each object on the whole frame; returns (2, N), J and F."""
     footprint = disk(int(np.ceil(0.008 * np.linalg.norm(truth.shape))))
     scores = np.zeros((2, objects))
@@ -79,7 +77,7 @@ def straightforward(prediction: Labels, truth: Labels, objects: int) -> NDArray[
     return scores
 
 
-def contour_score(mine: Mask, theirs: Mask, footprint: Labels) -> float:
+def contour_score(mine: BoolArray, theirs: BoolArray, footprint: UInt8Array) -> float:
     """Return F of two contours."""
     near_mine = cv2.dilate(mine.astype(np.uint8), footprint)
     near_theirs = cv2.dilate(theirs.astype(np.uint8), footprint)

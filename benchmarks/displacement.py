@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE.svg", type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--longest", type=int, default=LONGEST)
-    parser.add_argument("--trunk", choices=("light", "resnet50", "resnet101"), default="light")
+    parser.add_argument("--backbone", choices=("light", "resnet50", "resnet101"), default="light")
     parser.add_argument("--weights", type=Path, help="of the proposer; the shipped ones by default")
     parser.add_argument("--voc", type=Path, help="score on this folder in VOC layout")
     parser.add_argument("--semantic-weights", type=Path, help="of deeplab_mobilenetv2")
@@ -234,8 +234,8 @@ def main() -> None:
             arguments.voc, network, arguments.semantic_weights, arguments.longest
         )
     else:
-        paper = arguments.trunk != "light"
-        config = NetworkConfig.paper(arguments.trunk) if paper else NetworkConfig()
+        paper = arguments.backbone != "light"
+        config = NetworkConfig.paper(arguments.backbone) if paper else NetworkConfig()
         network = DisplacementNet(config).eval()
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
             record[device] = timings(network.to(device), arguments.longest)

@@ -13,7 +13,7 @@ label maps. The options go together.
 Beside the localizers that are named: ``none`` (pixels vote for their connected component),
 ``shipped`` (the package's, which goes by the shapes of the masks), ``components`` (the connected
 components themselves, without voting) and ``true boxes`` (a localizer that makes no mistake, the
-most that one can add). A head on the trunk of the target network is also run as in the tracker,
+most that one can add). A head on the backbone of the target network is also run as in the tracker,
 ``NAME lent``: on the features of the window around the foreground, in place of those of the whole
 picture scaled down.
 """
@@ -30,25 +30,25 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from record import environment, write_record
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.datasets import open_davis
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import VOID, read_label_map
-from vostrack.models.trunks import trunk_name
+from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.weights import load_target_net
-from vostrack.online_finetune.window import WindowConfig, choose_window, mask_box
+from vostrack.online_finetune.target.window import WindowConfig, choose_window, mask_box
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.hough_voting.scenes import PastedScenes, PictureSource, SyntheticScenes
 from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ProposerSources
-from vostrack.protocols import FloatArray, InstanceProposals, TrunkFeatures, UInt8Array
+from vostrack.protocols import BackboneFeatures, InstanceProposals
 from vostrack.video.images import read_image
 
 CLASSES = 21
@@ -56,8 +56,6 @@ SCENE_SIZE = 320
 # Training draws the seeds of made scenes from 0 on, a hundred thousand of them.
 FIRST_SEED = 1_000_000
 MIN_PIXELS = 100
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -154,19 +152,19 @@ class Ways:
             yield name, proposer.propose(picture.frame, foreground)
             if foreground is not None and isinstance(localizer, HeadLocalizer):
                 lent = self.lend(picture.frame, foreground)
-                if lent.trunk == localizer.trunk:
-                    proposer.read_trunk(lent)
+                if lent.backbone == localizer.backbone:
+                    proposer.use_features(lent)
                     yield f"{name} lent", proposer.propose(picture.frame, foreground)
 
     @torch.inference_mode()
-    def lend(self, frame: UInt8Array, foreground: FloatArray) -> TrunkFeatures:
+    def lend(self, frame: UInt8Array, foreground: FloatArray) -> BackboneFeatures:
         """Compute what an adapter would for the objects that the foreground shows."""
         image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
         size = image.shape[1:]
         window = choose_window(mask_box(torch.from_numpy(foreground) > 0.5), size, WindowConfig())
         levels = self.tracked.features(window.crop(image[None])).levels
-        name = trunk_name(self.tracked)
-        return TrunkFeatures(name, levels[2], levels[3], window.shares(size), window.size)
+        name = backbone_fingerprint(self.tracked)
+        return BackboneFeatures(name, levels[2], levels[3], window.shares(size), window.size)
 
 
 def two_classes(kind: str, frame: UInt8Array, ids: UInt8Array, foreground: FloatArray) -> Picture:

@@ -20,9 +20,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from record import environment, write_record
 
+from vostrack.arrays import DoubleArray
 from vostrack.build import build_tracker
 from vostrack.datasets import open_davis
 from vostrack.masks import read_label_map
@@ -30,10 +30,8 @@ from vostrack.models.weights import load_target_net, save_target_net
 from vostrack.presets import TrackerOptions
 from vostrack.video import open_source
 
-Floats = NDArray[np.float64]
 
-
-def collect(sequence: Any, preset: str, steps: int | None) -> tuple[Floats, Floats]:
+def collect(sequence: Any, preset: str, steps: int | None) -> tuple[DoubleArray, DoubleArray]:
     """Return the logits of a sequence's frames, and whether the object was there."""
     tracker = build_tracker(preset, options=TrackerOptions(object_steps=steps))
     logits: list[float] = []
@@ -49,7 +47,7 @@ def collect(sequence: Any, preset: str, steps: int | None) -> tuple[Floats, Floa
             hole = cv2.dilate((labels > 0).astype(np.uint8), np.ones((9, 9), np.uint8))
             empty = cv2.inpaint(frame.image, hole, 5, cv2.INPAINT_TELEA)
             absent = tracker.step(empty.astype(np.uint8)).presence
-            tracker.restore(tracker.learnt(), state)
+            tracker.load_state(tracker.start_state(), state)
             there = tracker.step(frame.image).presence
             for index, number in enumerate(tracker.ids):
                 if (labels == number).any():
@@ -59,7 +57,7 @@ def collect(sequence: Any, preset: str, steps: int | None) -> tuple[Floats, Floa
     return np.log(probability / (1 - probability)), np.array(present)
 
 
-def fit(logits: Floats, present: Floats) -> tuple[float, float]:
+def fit(logits: DoubleArray, present: DoubleArray) -> tuple[float, float]:
     """Return Platt's scale and shift, by maximum likelihood."""
     x, y = torch.from_numpy(logits), torch.from_numpy(present)
     scale, shift = torch.ones((), dtype=x.dtype), torch.zeros((), dtype=x.dtype)
@@ -77,7 +75,7 @@ def fit(logits: Floats, present: Floats) -> tuple[float, float]:
     return scale.item(), shift.item()
 
 
-def judge(logits: Floats, present: Floats) -> dict[str, float]:
+def judge(logits: DoubleArray, present: DoubleArray) -> dict[str, float]:
     """Return Brier score, expected calibration error and accuracy."""
     probability = 1 / (1 + np.exp(-logits))
     bins = np.minimum((probability * 10).astype(int), 9)

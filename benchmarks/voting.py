@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from record import environment, spread, time_alternately, write_record
 
+from vostrack.arrays import DoubleArray, FloatArray, IntArray
 from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import suppress
 from vostrack.proposers.hough_voting.votes import VotingConfig
@@ -38,9 +38,7 @@ REPEATS = 7
 LOOP_LIMIT = 10_000
 
 
-def draw_votes(
-    count: int, error: float, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def draw_votes(count: int, error: float, seed: int = 0) -> tuple[DoubleArray, FloatArray]:
     """Draw boxes (P, 4) and scores (P,) in an image of about eight times as many pixels."""
     rng = np.random.default_rng(seed)
     side = float(np.sqrt(8 * count))
@@ -53,7 +51,7 @@ def draw_votes(
     return boxes, rng.random(count).astype(np.float32)
 
 
-def without_numba(boxes: NDArray[np.float64], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+def without_numba(boxes: DoubleArray, scores: FloatArray) -> IntArray:
     """Return the owners by the vectorised loop."""
     order = np.argsort(-scores, kind="stable")
     _, in_order = suppression.suppress_sorted_numpy(boxes[order], OVERLAP)
@@ -91,9 +89,7 @@ def measure(count: int, error: float) -> dict[str, Any]:
     return result
 
 
-def on_a_grid(
-    boxes: NDArray[np.float64], scores: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def on_a_grid(boxes: DoubleArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lay the votes on a grid: probabilities (2, h, w) of one class, and boxes (1, 4, h, w)."""
     width = 100
     positive = (1 + scores.reshape(-1, width)) / 2

@@ -16,6 +16,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vostrack.arrays import IntArray, UInt8Array
+
 __all__ = ["Bits", "Window", "count", "dilate", "outline", "pack_labels", "window"]
 
 Bits = NDArray[np.uint64]
@@ -25,7 +27,7 @@ _STRIP = 128  # rows taken at a time, so that the copy stays in the cache
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], dtype=np.uint8)
 
 
-def pack_labels(maps: Sequence[NDArray[np.uint8]], objects: int) -> Iterator[tuple[int, Bits]]:
+def pack_labels(maps: Sequence[UInt8Array], objects: int) -> Iterator[tuple[int, Bits]]:
     """Split label maps into one packed mask per object.
 
     Args:
@@ -61,7 +63,7 @@ def _split(
     yield from _split(digits[:-1], mask ^ ones, 2 * prefix, objects)
 
 
-def _pack(maps: Sequence[NDArray[np.uint8]], digit: int | None) -> Bits:
+def _pack(maps: Sequence[UInt8Array], digit: int | None) -> Bits:
     """Pack where a map has this binary digit, or any, set: (M, H, words)."""
     height, width = maps[0].shape
     plane = np.zeros((len(maps), height, -(-width // _WORD) * 8), dtype=np.uint8)
@@ -238,17 +240,17 @@ def _lay(result: Bits, stream: Bits, offset: int) -> None:
     earlier |= stream[offset:]
 
 
-def count(masks: Bits) -> NDArray[np.int64]:
+def count(masks: Bits) -> IntArray:
     """Count the pixels of each mask: (K, h, words) gives (K,) int64."""
     flat = np.ascontiguousarray(masks).reshape(len(masks), math.prod(masks.shape[1:]))
     if hasattr(np, "bitwise_count"):  # numpy 2
-        ones: NDArray[np.uint8] = np.bitwise_count(flat)
+        ones: UInt8Array = np.bitwise_count(flat)
     else:
         ones = _count_by_table(flat)
-    totals: NDArray[np.int64] = ones.sum(axis=1, dtype=np.int64)
+    totals: IntArray = ones.sum(axis=1, dtype=np.int64)
     return totals
 
 
-def _count_by_table(words: Bits) -> NDArray[np.uint8]:
+def _count_by_table(words: Bits) -> UInt8Array:
     """Count the ones of each byte, for numpy before 2.0."""
     return _BYTE_COUNTS[words.view(np.uint8)]

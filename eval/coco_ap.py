@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.eval.instance_ap import check_sizes
-from vostrack.eval.instances import BoolArray, Instances, without_void
+from vostrack.eval.instances import Instances, without_void
 
 __all__ = ["CocoAP", "CocoScores"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from numpy.typing import NDArray
-
-from vostrack.datasets import Sequence
+from vostrack.arrays import AnyArray
+from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores, score_sequence
 from vostrack.eval.davis_unsupervised import score_unsupervised_sequence
@@ -24,7 +23,7 @@ Task = Literal["semi-supervised", "unsupervised"]
 
 def score_results(
     results: str | os.PathLike[str],
-    sequences: Iterable[Sequence],
+    sequences: Iterable[VideoSequence],
     *,
     task: Task = "semi-supervised",
     name: str | None = None,
@@ -64,7 +63,9 @@ def score_results(
     return DavisReport(scores, name or folder.resolve().name, info)
 
 
-def pictures(sequences: Iterable[Sequence], results: Iterable[str | os.PathLike[str]]) -> Pictures:
+def pictures(
+    sequences: Iterable[VideoSequence], results: Iterable[str | os.PathLike[str]]
+) -> Pictures:
     """Return where a report finds its frames, their truth, and the masks of several runs."""
     known = {sequence.name: sequence for sequence in sequences}
     frames = {
@@ -73,19 +74,19 @@ def pictures(sequences: Iterable[Sequence], results: Iterable[str | os.PathLike[
         for number, frame in enumerate(sequence.frame_names)
     }
 
-    def frame_of(name: str, frame: str) -> NDArray[Any] | None:
+    def frame_of(name: str, frame: str) -> AnyArray | None:
         import numpy as np
         from PIL import Image
 
         with Image.open(known[name].frames[frames[name, frame]]) as image:
             return np.asarray(image.convert("RGB"))
 
-    def truth_of(name: str, frame: str) -> NDArray[Any] | None:
+    def truth_of(name: str, frame: str) -> AnyArray | None:
         path = known[name].annotations[frames[name, frame]]
         return None if path is None else read_label_map(path)
 
-    def masks_in(folder: Path) -> Callable[[str, str], NDArray[Any] | None]:
-        def mask_of(name: str, frame: str) -> NDArray[Any] | None:
+    def masks_in(folder: Path) -> Callable[[str, str], AnyArray | None]:
+        def mask_of(name: str, frame: str) -> AnyArray | None:
             path = folder / name / f"{frame}.png"
             return read_label_map(path) if path.is_file() else None
 
@@ -100,8 +101,8 @@ def pictures(sequences: Iterable[Sequence], results: Iterable[str | os.PathLike[
 
 
 def _frames(
-    folder: Path, sequence: Sequence
-) -> Iterator[tuple[str, NDArray[Any] | None, NDArray[Any]]]:
+    folder: Path, sequence: VideoSequence
+) -> Iterator[tuple[str, AnyArray | None, AnyArray]]:
     if not (folder / sequence.name).is_dir():
         raise InputError(
             f"results {folder}: no folder {sequence.name}; every sequence of the set needs one "

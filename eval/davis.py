@@ -9,16 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import AnyArray, DoubleArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.eval.frame_measures import (
-    FloatArray,
     FrameScores,
-    LabelMap,
     matched_scores,
     only_ids,
 )
@@ -33,7 +31,7 @@ __all__ = [
     "summarize",
 ]
 
-Frame = tuple[str, NDArray[Any] | None, NDArray[Any]]
+Frame = tuple[str, AnyArray | None, AnyArray]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Measure:
     decay: float
 
 
-def summarize(values: FloatArray) -> Measure:
+def summarize(values: DoubleArray) -> Measure:
     """Summarize one measure of one object (Perazzi et al. 2016, section 5.1).
 
     The quarters are the official ones: neighbours share a frame, and their limits are 8-bit
@@ -87,8 +85,8 @@ class SequenceScores:
 
     name: str
     frames: tuple[str, ...]
-    j: FloatArray
-    f: FloatArray
+    j: DoubleArray
+    f: DoubleArray
 
     def __post_init__(self) -> None:
         """Check the shapes.
@@ -142,7 +140,7 @@ class SemiSupervisedScorer:
         self._problem: InputError | None = None
 
     def update(
-        self, prediction: NDArray[Any] | None, truth: NDArray[Any], frame: str | None = None
+        self, prediction: AnyArray | None, truth: AnyArray, frame: str | None = None
     ) -> FrameScores | None:
         """Add the next frame.
 
@@ -194,7 +192,7 @@ class SemiSupervisedScorer:
         j[-1] = f[-1] = np.nan
         return SequenceScores(self.name, tuple(self._frames), j, f)
 
-    def _count_objects(self, truth: LabelMap, frame: str) -> int:
+    def _count_objects(self, truth: UInt8Array, frame: str) -> int:
         """Return the highest id of the first frame."""
         objects = int(truth.any()) if self.binary else int(truth[truth != VOID].max(initial=0))
         if not objects:
@@ -204,7 +202,7 @@ class SemiSupervisedScorer:
             )
         return objects
 
-    def _score(self, prediction: NDArray[Any] | None, truth: LabelMap, name: str) -> FrameScores:
+    def _score(self, prediction: AnyArray | None, truth: UInt8Array, name: str) -> FrameScores:
         """Score one frame."""
         if prediction is None:
             raise InputError(f"{name}: no predicted mask; every scored frame needs one")

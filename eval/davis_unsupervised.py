@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from vostrack.arrays import AnyArray, DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import Frame, SequenceScores
 from vostrack.eval.frame_measures import FrameScores, pair_scores
@@ -44,7 +43,7 @@ class UnsupervisedScorer:
         self._proposals = 0
 
     def update(
-        self, prediction: NDArray[Any] | None, truth: NDArray[Any], frame: str | None = None
+        self, prediction: AnyArray | None, truth: AnyArray, frame: str | None = None
     ) -> None:
         """Add the next frame.
 
@@ -102,7 +101,7 @@ class UnsupervisedScorer:
             self.name, tuple(self._frames), j[:, proposals, objects], f[:, proposals, objects]
         )
 
-    def _tables(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _tables(self) -> tuple[DoubleArray, DoubleArray]:
         """Return J and F of each frame, proposal and object."""
         rows = max(self._proposals, self._objects)
         j = np.stack([scores.j[:rows] for scores in self._scores])

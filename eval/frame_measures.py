@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import AnyArray, DoubleArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.eval.bitmaps import Bits, Window, count, dilate, outline, pack_labels, window
 from vostrack.eval.label_maps import as_label_map, check_same_size
@@ -29,9 +28,6 @@ __all__ = [
     "region_j",
 ]
 
-FloatArray = NDArray[np.float64]
-LabelMap = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class FrameScores:
@@ -42,8 +38,8 @@ class FrameScores:
         f: contour accuracy in [0, 1]; the same shape.
     """
 
-    j: FloatArray
-    f: FloatArray
+    j: DoubleArray
+    f: DoubleArray
 
 
 def contour_tolerance(height: int, width: int) -> int:
@@ -75,7 +71,7 @@ def boundary_f(matched_prediction: int, prediction: int, matched_truth: int, tru
 
 
 def frame_scores(
-    prediction: NDArray[Any], truth: NDArray[Any], objects: int, *, name: str = "frame"
+    prediction: AnyArray, truth: AnyArray, objects: int, *, name: str = "frame"
 ) -> FrameScores:
     """Score each object of one frame against the truth of the same id.
 
@@ -108,14 +104,14 @@ def frame_scores(
     return matched_scores(prediction, only_ids(truth, objects), objects)
 
 
-def only_ids(truth: LabelMap, objects: int) -> LabelMap:
+def only_ids(truth: UInt8Array, objects: int) -> UInt8Array:
     """Clear the ids above ``objects``, void among them."""
     if int(truth.max()) <= objects:
         return truth
     return np.where(truth > objects, np.uint8(0), truth)
 
 
-def matched_scores(prediction: LabelMap, truth: LabelMap, objects: int) -> FrameScores:
+def matched_scores(prediction: UInt8Array, truth: UInt8Array, objects: int) -> FrameScores:
     """Score each object against the truth of the same id, on maps that were checked before.
 
     Args:
@@ -151,8 +147,8 @@ def _matched_counts(part: Window, radius: int) -> list[int]:
 
 
 def pair_scores(
-    prediction: NDArray[Any],
-    truth: NDArray[Any],
+    prediction: AnyArray,
+    truth: AnyArray,
     proposals: int,
     objects: int,
     *,
@@ -211,7 +207,7 @@ def pair_scores(
     return scores
 
 
-def _stack(labels: LabelMap, objects: int) -> Bits:
+def _stack(labels: UInt8Array, objects: int) -> Bits:
     """Pack one label map: (N, H, words)."""
     masks = np.empty((objects, labels.shape[0], -(-labels.shape[1] // 64)), dtype=np.uint64)
     if objects:

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, DoubleArray
 from vostrack.errors import InputError
-from vostrack.eval.instances import BoolArray, Instances, overlaps, without_void
+from vostrack.eval.instances import (
+    Instances,
+    overlaps,
+    without_void,
+)
 
 __all__ = [
     "VOLUME_THRESHOLDS",
@@ -26,7 +30,6 @@ __all__ = [
     "match",
 ]
 
-FloatArray = NDArray[np.float64]
 Integration = Literal["area", "11pt", "nonint"]
 Matching = Literal["sds", "voc"]
 
@@ -34,7 +37,7 @@ VOLUME_THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
 """The overlaps 0.1, 0.2, ..., 0.9 whose mean AP^r is AP^r_vol."""
 
 
-def match(overlap: FloatArray, threshold: float, matching: Matching) -> BoolArray:
+def match(overlap: DoubleArray, threshold: float, matching: Matching) -> BoolArray:
     """Decide which detections of one class in one image are true.
 
     Args:
@@ -104,7 +107,7 @@ class APScores:
 
     thresholds: tuple[float, ...]
     classes: tuple[int, ...]
-    ap: FloatArray
+    ap: DoubleArray
 
     def mean_ap(self, threshold: float) -> float:
         """Return AP^r at one overlap, the mean over the classes that have a true instance.
@@ -159,7 +162,7 @@ class InstanceAP:
         self.thresholds = tuple(float(threshold) for threshold in thresholds)
         self.integration: Integration = integration
         self.matching: Matching = matching
-        self._images: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
+        self._images: dict[int, list[tuple[DoubleArray, DoubleArray]]] = {}
 
     def update(
         self, prediction: Instances, truth: Instances, void: BoolArray | None = None
@@ -221,7 +224,7 @@ def check_sizes(prediction: Instances, truth: Instances, void: BoolArray | None)
         )
 
 
-def _mean(values: FloatArray) -> float:
+def _mean(values: DoubleArray) -> float:
     """Return the mean of the numbers; NaN where there is none."""
     numbers = values[~np.isnan(values)]
     return float(numbers.mean()) if len(numbers) else float("nan")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import AnyArray, BoolArray, DoubleArray, IntArray
 from vostrack.errors import InputError
 from vostrack.eval.label_maps import as_label_map, check_same_size
 from vostrack.masks.palette import VOID
 
 __all__ = ["Instances", "instances_from_voc", "overlaps", "without_void"]
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,8 @@ class Instances:
     """
 
     masks: BoolArray
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64] | None = None
+    labels: IntArray
+    scores: DoubleArray | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes against one another.
@@ -57,9 +54,7 @@ class Instances:
         return len(self.masks)
 
 
-def instances_from_voc(
-    class_map: NDArray[Any], object_map: NDArray[Any]
-) -> tuple[Instances, BoolArray]:
+def instances_from_voc(class_map: AnyArray, object_map: AnyArray) -> tuple[Instances, BoolArray]:
     """Read the true instances from a pair of PASCAL VOC label maps.
 
     Args:
@@ -97,7 +92,7 @@ def without_void(instances: Instances, void: BoolArray | None) -> BoolArray:
     return instances.masks if void is None else instances.masks & ~void
 
 
-def overlaps(first: BoolArray, second: BoolArray) -> NDArray[np.float64]:
+def overlaps(first: BoolArray, second: BoolArray) -> DoubleArray:
     """Return the intersection over union of each two masks.
 
     Args:

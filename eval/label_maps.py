@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import AnyArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 
 __all__ = ["as_label_map", "check_same_size"]
 
 
-def as_label_map(labels: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def as_label_map(labels: AnyArray, name: str) -> UInt8Array:
     """Return a label map as uint8.
 
     Args:
@@ -40,7 +38,7 @@ def as_label_map(labels: NDArray[Any], name: str) -> NDArray[np.uint8]:
     return labels.astype(np.uint8)
 
 
-def check_same_size(prediction: NDArray[Any], truth: NDArray[Any], name: str) -> None:
+def check_same_size(prediction: AnyArray, truth: AnyArray, name: str) -> None:
     """Refuse a prediction of another size than its truth.
 
     Raises:

@@ -8,14 +8,13 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.masks.palette import davis_palette
 
 __all__ = ["LabelPng", "encode_label_png", "inspect_label_png"]
 
-UInt8Array = NDArray[np.uint8]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {0: "gray", 2: "RGB", 3: "indexed", 4: "gray with alpha", 6: "RGB with alpha"}

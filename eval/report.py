@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import Measure, SequenceScores
-from vostrack.eval.frame_measures import FloatArray
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 
 __all__ = ["DavisReport", "read_report", "versions"]
 
@@ -121,7 +121,7 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
 
 def _read_sequence(name: str, data: Mapping[str, Any]) -> SequenceScores:
     """Read one sequence of the JSON."""
-    tables: list[FloatArray] = []
+    tables: list[DoubleArray] = []
     for which in _MEASURES:
         columns = [
             data["objects"][str(number)][which]["per_frame"]

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores
-from vostrack.eval.frame_measures import FloatArray
 from vostrack.eval.report import DavisReport
 from vostrack.eval.report_assets import COLOURS, SCRIPT, STYLE
 from vostrack.eval.report_overlays import Pictures, overlay_uri, worst_frames
 from vostrack.eval.report_plots import Line, plot_svg
 from vostrack.eval.report_text import GLOBAL_COLUMNS, global_row
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 
 __all__ = ["render_html", "write_html"]
 

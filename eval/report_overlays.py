@@ -6,12 +6,11 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores
 from vostrack.eval.label_maps import as_label_map
@@ -21,8 +20,7 @@ from vostrack.video.overlay import draw_overlay
 
 __all__ = ["Pictures", "overlay_uri", "worst_frames"]
 
-UInt8Array = NDArray[np.uint8]
-Picture = Callable[[str, str], NDArray[Any] | None]
+Picture = Callable[[str, str], AnyArray | None]
 
 _PER_SEQUENCE = 2
 _WIDTH = 480
@@ -82,7 +80,7 @@ def _scored(sequence: SequenceScores) -> list[tuple[int, float]]:
     return [(index, float(score)) for index, score in enumerate(worst) if not np.isnan(score)]
 
 
-def overlay_uri(frame: NDArray[Any] | None, labels: NDArray[Any], *, binary: bool) -> str:
+def overlay_uri(frame: AnyArray | None, labels: AnyArray, *, binary: bool) -> str:
     """Draw a label map over its frame, as a JPEG in a ``data:`` address.
 
     Args:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vostrack.eval.frame_measures import FloatArray
+from vostrack.arrays import FloatArray
 from vostrack.eval.report_assets import COLOURS
 
 __all__ = ["Line", "plot_svg"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vostrack.eval.report import DavisReport
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 
 __all__ = ["GLOBAL_COLUMNS", "format_table", "global_row", "write_csv"]
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import AnyArray, DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.label_maps import as_label_map, check_same_size
 from vostrack.masks.palette import VOID
@@ -32,8 +31,8 @@ class SemanticScores:
     pixel_accuracy: float
     mean_accuracy: float
     mean_iou: float
-    accuracy: NDArray[np.float64]
-    iou: NDArray[np.float64]
+    accuracy: DoubleArray
+    iou: DoubleArray
 
 
 class ConfusionMatrix:
@@ -56,7 +55,7 @@ class ConfusionMatrix:
         self.counts = np.zeros((classes, classes), dtype=np.int64)
         """(C, C) pixels by true class (row) and predicted class (column)."""
 
-    def update(self, prediction: NDArray[Any], truth: NDArray[Any], *, name: str = "image") -> None:
+    def update(self, prediction: AnyArray, truth: AnyArray, *, name: str = "image") -> None:
         """Add one image.
 
         Args:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as ListOf
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
 
-from vostrack.datasets.sequence import Sequence
+from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
 from vostrack.eval.submission_layout import Trouble, member_name, read_layout
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, read_label_map
 
 __all__ = [
@@ -56,7 +55,7 @@ class Submission:
 
 
 def write_submission(
-    results_dir: str | Path, sequences: ListOf[Sequence], zip_path: str | Path
+    results_dir: str | Path, sequences: Sequence[VideoSequence], zip_path: str | Path
 ) -> Submission:
     """Pack the results of a test subset for the server.
 
@@ -108,7 +107,7 @@ def write_submission(
     return Submission(Path(zip_path), len(sequences), frames, rewritten)
 
 
-def check_submission(zip_path: str | Path, sequences: ListOf[Sequence]) -> list[Trouble]:
+def check_submission(zip_path: str | Path, sequences: Sequence[VideoSequence]) -> list[Trouble]:
     """Check a zip that anyone wrote.
 
     Args:
@@ -169,7 +168,7 @@ class _Examined:
 
 
 def _examine(
-    sequences: ListOf[Sequence], present: Mapping[str, _Key], read: Callable[[_Key], bytes]
+    sequences: Sequence[VideoSequence], present: Mapping[str, _Key], read: Callable[[_Key], bytes]
 ) -> Iterator[_Examined]:
     """Yield every expected member; a sequence of which nothing is there, only once."""
     for seq in sequences:
@@ -213,7 +212,7 @@ def _examine_png(member: str, data: bytes, size: tuple[int, int], limit: int) ->
     return _Examined(member, troubles, data, png)
 
 
-def _object_limit(seq: Sequence) -> int:
+def _object_limit(seq: VideoSequence) -> int:
     if seq.first_mask is None:
         return _UNSUPERVISED_OBJECTS
     if seq.semantics == "binary":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
+
+from vostrack.arrays import AnyArray
 
 __all__ = ["perturb_mask"]
 
@@ -26,7 +25,7 @@ def perturb_mask(mask: Tensor, generator: Generator) -> Tensor:
     Returns:
         (H, W) float32, 0 or 1; empty where ``mask`` is.
     """
-    array: NDArray[Any] = (mask > 0.5).cpu().numpy().astype(np.uint8)
+    array: AnyArray = (mask > 0.5).cpu().numpy().astype(np.uint8)
     u = torch.rand(6, generator=generator).tolist()
     n = torch.randn(6, generator=generator).tolist()
     height, width = array.shape

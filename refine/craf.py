@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, DoubleArray, FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.protocols import BoolArray, FloatArray, UInt8Array
 from vostrack.refine.regions import Regions, connected_regions, jaccard
 
 __all__ = ["Craf", "CrafConfig"]
@@ -149,7 +148,7 @@ class Craf:
             return empty
         if self._ages[index] > config.max_age:
             # Mean score times area: the most of the object that there is, wherever it is.
-            rank: NDArray[np.float64] = np.bincount(
+            rank: DoubleArray = np.bincount(
                 regions.numbered.ravel(), scores[index].ravel(), minlength=len(regions.areas)
             ).astype(np.float64)
             rank[0] = 0

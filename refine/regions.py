@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vostrack.protocols import BoolArray, FloatArray
+from vostrack.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 __all__ = ["Regions", "connected_regions", "jaccard"]
 
@@ -24,14 +24,14 @@ class Regions:
     """
 
     numbered: NDArray[np.int32]
-    areas: NDArray[np.int64]
+    areas: IntArray
     chosen: set[int]
 
-    def overlaps(self, reference: BoolArray) -> NDArray[np.float64]:
+    def overlaps(self, reference: BoolArray) -> DoubleArray:
         """Return the Jaccard index of each region with ``reference``; 0 for region 0."""
         inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
         union = self.areas + reference.sum() - inside
-        jaccard: NDArray[np.float64] = np.zeros(len(self.areas))
+        jaccard: DoubleArray = np.zeros(len(self.areas))
         np.divide(inside, union, out=jaccard, where=union > 0)
         jaccard[0] = 0
         return jaccard

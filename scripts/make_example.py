@@ -11,9 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.datasets.synthetic import SyntheticScene, render_clip
 from vostrack.masks import atomic_path, write_label_map, write_masks_json
 
@@ -44,7 +43,7 @@ def main() -> None:
         print(f"{path}: {path.stat().st_size / 1000:.1f} kB")
 
 
-def encode(path: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
+def encode(path: Path, frames: Iterable[UInt8Array]) -> None:
     """Encode frames (H, W, 3) uint8 RGB as H.264 in mp4; one thread, so that it is repeatable."""
     height, width = SCENE.size
     with av.open(str(path), "w", format="mp4") as container:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from vostrack.build import PRESETS, TrackerOptions, build_tracker
     from vostrack.errors import InputError
     from vostrack.masks import read_first_mask
-    from vostrack.tracker import FrameResult, Tracker, TrackerConfig
+    from vostrack.tracking.tracker import FrameResult, Tracker, TrackerConfig
+    from vostrack.tracking.video import track_video
     from vostrack.video import open_source
-    from vostrack.walk import track_video
 
 __all__ = [
     "PRESETS",
@@ -37,15 +37,15 @@ __all__ = [
 
 _HOMES = {
     "PRESETS": "vostrack.build",
-    "FrameResult": "vostrack.tracker",
+    "FrameResult": "vostrack.tracking.tracker",
     "InputError": "vostrack.errors",
-    "Tracker": "vostrack.tracker",
-    "TrackerConfig": "vostrack.tracker",
+    "Tracker": "vostrack.tracking.tracker",
+    "TrackerConfig": "vostrack.tracking.tracker",
     "TrackerOptions": "vostrack.build",
     "build_tracker": "vostrack.build",
     "open_source": "vostrack.video",
     "read_first_mask": "vostrack.masks",
-    "track_video": "vostrack.walk",
+    "track_video": "vostrack.tracking.video",
 }
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
+from vostrack.compute.precision import resolve_device
 from vostrack.errors import InputError
-from vostrack.models.precision import resolve_device
+from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
-from vostrack.models.trunks import trunk_name
 from vostrack.models.weights import (
     holds_target_net,
     initialise,
@@ -19,8 +19,8 @@ from vostrack.models.weights import (
     load_target_net,
     shipped_weights,
 )
-from vostrack.online_finetune.full_network import FullNetworkAdapter
-from vostrack.online_finetune.target_model import TargetModelAdapter
+from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
+from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.presets import PRESETS, Preset, TrackerOptions, resolve_preset
 from vostrack.proposers.hough_voting import FcrnLocalizer, HeadLocalizer, HoughProposer
 from vostrack.proposers.registry import build_proposer
@@ -28,7 +28,7 @@ from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner
 from vostrack.refine.craf import Craf
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 from vostrack.refine.spn.weights import load_refiner
-from vostrack.tracker import Tracker
+from vostrack.tracking.tracker import Tracker
 
 __all__ = [
     "PRESETS",
@@ -138,7 +138,7 @@ def _build_proposer(
     if _computes_again(proposer, tracked):
         _log.info(
             "hough: %s was not trained on features that the tracker computes; it takes a pass of "
-            "its own trunk for every frame with a lost object",
+            "its own backbone for every frame with a lost object",
             localizer,
         )
     return proposer
@@ -147,8 +147,8 @@ def _build_proposer(
 def _computes_again(proposer: InstanceProposer, tracked: TargetNet | None) -> bool:
     """Tell whether boxes take a pass over the frame that the tracker's features do not spare."""
     localizer = proposer.localizer if isinstance(proposer, HoughProposer) else None
-    if isinstance(localizer, HeadLocalizer) and localizer.trunk is not None:
-        return tracked is None or localizer.trunk != trunk_name(tracked)
+    if isinstance(localizer, HeadLocalizer) and localizer.backbone is not None:
+        return tracked is None or localizer.backbone != backbone_fingerprint(tracked)
     return isinstance(localizer, FcrnLocalizer)
 
 

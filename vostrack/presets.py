@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import AugmentationConfig
 from vostrack.errors import InputError
 from vostrack.models.foreground import NetworkConfig
-from vostrack.models.precision import Precision
-from vostrack.online_finetune.finetune import FinetuneConfig
-from vostrack.online_finetune.full_network import FullNetworkConfig
-from vostrack.online_finetune.target_finetune import TargetFinetuneConfig
-from vostrack.online_finetune.target_model import TargetModelConfig
-from vostrack.online_finetune.window import WindowConfig
+from vostrack.online_finetune.full_network.adapter import FullNetworkConfig
+from vostrack.online_finetune.full_network.finetune import FinetuneConfig
+from vostrack.online_finetune.target.adapter import TargetModelConfig
+from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.window import WindowConfig
 from vostrack.refine.craf import CrafConfig
 from vostrack.refine.dense_crf import SampledCrfConfig
-from vostrack.tracker import TrackerConfig
+from vostrack.tracking.tracker import TrackerConfig
 
 __all__ = ["PRESETS", "Preset", "TrackerOptions", "resolve_preset"]
 

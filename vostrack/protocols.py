@@ -12,27 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 
 __all__ = [
+    "BackboneFeatures",
+    "FeatureConsumer",
+    "FeatureProvider",
     "InstanceProposals",
     "InstanceProposer",
     "ObjectAdapter",
     "ObjectFollower",
     "Refiner",
     "TemporalFilter",
-    "TrunkFeatures",
-    "TrunkOwner",
-    "TrunkReader",
 ]
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-UInt8Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -78,20 +73,20 @@ class InstanceProposals:
 
 
 @dataclass(frozen=True)
-class TrunkFeatures:
-    """What the trunk of a network made of a window of a frame.
+class BackboneFeatures:
+    """What the backbone of a network made of a window of a frame.
 
     Attributes:
-        trunk: its name, see ``vostrack.models.trunks.trunk_name``. Where the network was fitted to
-            the video, the name of what it was before.
+        backbone: its name, see ``backbone_fingerprint``. Where the network was fitted to the
+            video, the name of what it was before.
         fine: (1, C, h, w) float32 features at stride 8.
         coarse: (1, C', ceil(h / 2), ceil(w / 2)) float32 features at stride 16.
         box: x0, y0, x1, y1 of the window as shares of the frame's width and height, in [0, 1]: the
             same for the frame at any resolution.
-        size: rows and columns of the image that the trunk saw, pixels.
+        size: rows and columns of the image that the backbone saw, pixels.
     """
 
-    trunk: str
+    backbone: str
     fine: Tensor
     coarse: Tensor
     box: tuple[float, float, float, float]
@@ -126,10 +121,10 @@ class ObjectFollower(Protocol):
 
 
 @runtime_checkable
-class TrunkReader(Protocol):
+class FeatureConsumer(Protocol):
     """What an ``InstanceProposer`` offers in addition if features that exist save it a pass."""
 
-    def read_trunk(self, features: TrunkFeatures | None) -> None:
+    def use_features(self, features: BackboneFeatures | None) -> None:
         """Take the features of a frame, before each frame's ``propose``.
 
         Args:
@@ -140,10 +135,10 @@ class TrunkReader(Protocol):
 
 
 @runtime_checkable
-class TrunkOwner(Protocol):
+class FeatureProvider(Protocol):
     """What an ``ObjectAdapter`` offers in addition if it lends the features that it computed."""
 
-    def trunk_features(self) -> TrunkFeatures | None:
+    def shared_features(self) -> BackboneFeatures | None:
         """Return those of the frame that was scored last; None before that, and after ``commit``.
 
         They are not copied: whoever reads them changes nothing.
@@ -191,7 +186,7 @@ class ObjectAdapter(Protocol):
         """
         ...
 
-    def rewind(self) -> None:
+    def seek_start(self) -> None:
         """Go back to the first frame: forget what ``commit`` taught."""
         ...
 

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vostrack.checks import demand_at_least, demand_positive
+from vostrack.compute.threads import in_parts
 from vostrack.errors import InputError
-from vostrack.ranges import demand_at_least, demand_positive
-from vostrack.threads import in_parts
 
 __all__ = ["SampledCrfConfig", "SampledCrfRefiner", "messages"]
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vostrack.compiled import compiled
+from vostrack.arrays import FloatArray, IntArray
+from vostrack.compute.jit import compiled
 
 __all__ = ["blur_at", "gather_alike"]
-
-FloatArray = NDArray[np.float32]
-IndexArray = NDArray[np.int64]
 
 
 # Sums in any order: rows of samples are then added eight or sixteen at a time.
@@ -19,7 +16,7 @@ _ANY_ORDER = {"contract", "reassoc", "nsz"}
 
 @compiled(fastmath=_ANY_ORDER)
 def blur_at(
-    field: FloatArray, ys: IndexArray, xs: IndexArray, taps: FloatArray, out: FloatArray
+    field: FloatArray, ys: IntArray, xs: IntArray, taps: FloatArray, out: FloatArray
 ) -> None:
     """Blur field (h, w) by taps (2 r + 1,) along both axes, at pixels (P,) only."""
     height, width = field.shape
@@ -45,8 +42,8 @@ def blur_at(
 @compiled(fastmath=_ANY_ORDER)
 def gather_alike(
     image: FloatArray,
-    ys: IndexArray,
-    xs: IndexArray,
+    ys: IntArray,
+    xs: IntArray,
     stride: int,
     colours: FloatArray,
     values: FloatArray,

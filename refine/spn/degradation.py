@@ -13,8 +13,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from vostrack.checks import demand_at_least
 from vostrack.errors import InputError
-from vostrack.ranges import demand_at_least
 
 __all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_degradation"]
 

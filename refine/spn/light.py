@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vostrack.checks import demand_at_least
 from vostrack.errors import InputError
-from vostrack.ranges import demand_at_least
 from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
 from vostrack.refine.spn.gates import normalize_gates, squared_contrast

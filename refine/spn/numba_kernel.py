@@ -28,9 +28,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vostrack.arrays import AnyArray
+from vostrack.compute.threads import pool
 from vostrack.refine.spn.directions import is_reversed, line_axis
-from vostrack.refine.spn.planes import Array, as_array, as_planes, empty, turn, turn_back
-from vostrack.threads import pool
+from vostrack.refine.spn.planes import as_array, as_planes, empty, turn, turn_back
 
 __all__ = ["backward", "forward"]
 
@@ -91,7 +92,7 @@ def backward(
 class _Room:
     """Scratch of one thread for turned planes; a page that nobody writes to takes no memory."""
 
-    def __init__(self, plane: Array) -> None:
+    def __init__(self, plane: AnyArray) -> None:
         turned = plane.shape[::-1]
         self.gates, self.grad_gates = (empty((3, *turned), plane.dtype) for _ in range(2))
         self.x, self.states, self.grad = (
@@ -117,7 +118,7 @@ class _Work:
     def __init__(self, x: Tensor, gates: Tensor, directions: Sequence[int]) -> None:
         self.x, self.gates = as_planes(x), as_array(gates)
         numbers = np.arange(len(self.x)).reshape(x.shape[:2])
-        self.sets: list[tuple[tuple[int, int], Array]] = []
+        self.sets: list[tuple[tuple[int, int], AnyArray]] = []
         for n, c in product(range(gates.shape[0]), range(gates.shape[1])):
             objects = slice(None) if gates.shape[0] == 1 else n
             channels = slice(None) if gates.shape[1] == 1 else c
@@ -129,7 +130,7 @@ class _Work:
         threads = 1 if small else torch.get_num_threads()
         self._rooms = [_Room(self.x[0]) for _ in range(threads)]
 
-    def cut(self, planes: Array) -> list[Array]:
+    def cut(self, planes: AnyArray) -> list[AnyArray]:
         """Cut planes that share their gates so that all threads get some, and a room holds each."""
         wanted = -(-len(self._rooms) // (2 * len(self.sets)))
         pieces = max(wanted, -(-len(planes) // _TOGETHER))
@@ -156,11 +157,11 @@ class _Unit:
     """The forward scans of some planes that share their gates, as two tasks."""
 
     def __init__(
-        self, work: _Work, gate: tuple[int, int], planes: Array, y: Array, states: Array
+        self, work: _Work, gate: tuple[int, int], planes: AnyArray, y: AnyArray, states: AnyArray
     ) -> None:
         self._work, self._gates, self._planes = work, work.gates[gate], planes
         self._y, self._states, self._nothing = y, states, y[:0]
-        self._turned: Array | None = None  # what the columns gave
+        self._turned: AnyArray | None = None  # what the columns gave
         self._running, self._lock = 2, Lock()
 
     def scan_rows(self, room: _Room) -> None:
@@ -182,7 +183,9 @@ class _Unit:
                 turn_back(room.states, self._states[i], self._planes)
         self._finish(room)
 
-    def _scan(self, i: int, x: Array, planes: Array, gates: Array, y: Any, state: Array) -> None:
+    def _scan(
+        self, i: int, x: AnyArray, planes: AnyArray, gates: AnyArray, y: Any, state: AnyArray
+    ) -> None:
         from vostrack.refine.spn import numba_loops as loops
 
         merged = i not in (self._work.rows[:1] + self._work.columns[:1])
@@ -209,7 +212,9 @@ class _Unit:
 class _Backward:
     """One call of ``backward``."""
 
-    def __init__(self, work: _Work, grad: Array, states: Array, results: tuple[Array, Array]):
+    def __init__(
+        self, work: _Work, grad: AnyArray, states: AnyArray, results: tuple[AnyArray, AnyArray]
+    ):
         self._work, self._grad, self._states = work, grad, states
         self._grad_x, self._grad_gates = results
         # The gradient of each state, and later, in its place, what x gets from that direction.
@@ -233,14 +238,14 @@ class _Backward:
 
         loops.add_up(self._parts, plane, self._grad_x)
 
-    def _rows(self, i: int, gate: tuple[int, int], planes: Array, _: _Room) -> None:
+    def _rows(self, i: int, gate: tuple[int, int], planes: AnyArray, _: _Room) -> None:
         from vostrack.refine.spn import numba_loops as loops
 
         gates, grads = (tuple(t[gate][i]) for t in (self._work.gates, self._grad_gates))
         forth = (self._work.x, gates, self._states[i], grads)
         loops.scan_rows_back(self._parts[i], planes, *forth, self._work.backwards[i], False)
 
-    def _columns(self, i: int, gate: tuple[int, int], planes: Array, room: _Room) -> None:
+    def _columns(self, i: int, gate: tuple[int, int], planes: AnyArray, room: _Room) -> None:
         from vostrack.refine.spn import numba_loops as loops
 
         turn(self._work.gates[gate][i], _THREE, room.gates)

@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vostrack.compiled import compiled
+from vostrack.arrays import IntArray, UInt8Array
+from vostrack.compute.jit import compiled
 
 __all__ = ["add_up", "claim", "merge", "route", "scan_rows", "scan_rows_back"]
 
 FloatArray = NDArray[np.floating[Any]]
-ByteArray = NDArray[np.uint8]
-IndexArray = NDArray[np.int64]
 GatePlanes = tuple[FloatArray, FloatArray, FloatArray]
 
 
@@ -82,7 +81,7 @@ def _advance(
 @compiled(fastmath={"contract"})
 def scan_rows(
     x: FloatArray,
-    planes: IndexArray,
+    planes: IntArray,
     p: GatePlanes,
     y: FloatArray,
     states: FloatArray,
@@ -136,13 +135,13 @@ def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> 
 
 
 @compiled(fastmath={"contract"})
-def _challenge(state: FloatArray, direction: int, best: FloatArray, winner: ByteArray) -> None:
+def _challenge(state: FloatArray, direction: int, best: FloatArray, winner: UInt8Array) -> None:
     for i in range(winner.size):
         winner[i] = direction if state[i] > best[i] else winner[i]
 
 
 @compiled(fastmath={"contract"})
-def _take_won(grad: FloatArray, winner: ByteArray, direction: int, own: FloatArray) -> None:
+def _take_won(grad: FloatArray, winner: UInt8Array, direction: int, own: FloatArray) -> None:
     for i in range(own.size):
         own[i] = grad[i] if winner[i] == direction else 0.0
 
@@ -197,7 +196,7 @@ def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add
 @compiled(fastmath={"contract"})
 def scan_rows_back(
     grad: FloatArray,
-    planes: IndexArray,
+    planes: IntArray,
     x: FloatArray,
     p: GatePlanes,
     states: FloatArray,

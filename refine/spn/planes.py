@@ -10,30 +10,30 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Array", "as_array", "as_planes", "empty", "turn", "turn_back"]
+from vostrack.arrays import AnyArray
 
-Array = NDArray[Any]
+__all__ = ["as_array", "as_planes", "empty", "turn", "turn_back"]
+
 
 # Side of the tiles of a plane that are turned at a time; two of them fit the second cache.
 _TILE = 256
 
 
-def turn(source: Array, planes: Iterable[int], target: Array) -> None:
+def turn(source: AnyArray, planes: Iterable[int], target: AnyArray) -> None:
     """Transpose planes of source (M, H, W) into the first ones of target (M', W, H)."""
     for place, plane in enumerate(planes):
         _transpose(source[plane], target[place])
 
 
-def turn_back(source: Array, target: Array, planes: Iterable[int]) -> None:
+def turn_back(source: AnyArray, target: AnyArray, planes: Iterable[int]) -> None:
     """Transpose the first planes of source (M', W, H) into some of target (M, H, W)."""
     for place, plane in enumerate(planes):
         _transpose(source[place], target[plane])
 
 
-def _transpose(source: Array, target: Array) -> None:
+def _transpose(source: AnyArray, target: AnyArray) -> None:
     """Transpose in tiles; fetching each tile of the target first was measured to save a third."""
     import cv2
 
@@ -45,19 +45,19 @@ def _transpose(source: Array, target: Array) -> None:
         cv2.transpose(source[row : row + _TILE, column : column + _TILE], tile)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Array:
+def empty(shape: tuple[int, ...], dtype: Any) -> AnyArray:
     """Return an array of anything; those of torch take twice as long to be touched first."""
     return np.empty(shape, dtype)
 
 
-def as_array(tensor: Tensor) -> Array:
+def as_array(tensor: Tensor) -> AnyArray:
     """View as an array whose planes (..., H, W) are dense; copies only where they are not."""
     tensor = tensor.detach()
     dense = tensor.stride()[-2:] == (tensor.shape[-1], 1)
     return (tensor if dense else tensor.contiguous()).numpy()
 
 
-def as_planes(x: Tensor) -> Array:
+def as_planes(x: Tensor) -> AnyArray:
     """View (N, C, H, W) as planes (M, H, W), one behind the other; copies where they are not."""
-    planes: Array = x.detach().contiguous().numpy().reshape(-1, *x.shape[2:])
+    planes: AnyArray = x.detach().contiguous().numpy().reshape(-1, *x.shape[2:])
     return planes

@@ -16,14 +16,14 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from vostrack.checks import demand_some
+from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import IGNORE, apply_augmentation, draw_augmentation
 from vostrack.errors import InputError
-from vostrack.models.precision import Precision
-from vostrack.ranges import demand_some
 from vostrack.refine.spn.degradation import coarse_scores, draw_degradation
+from vostrack.refine.spn.labelled_images import Picture
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
-from vostrack.refine.spn.pictures import Picture
 from vostrack.refine.spn.recipe_config import SpnRecipe
 from vostrack.refine.spn.refiner import Features
 from vostrack.training.loop import OnStep, train

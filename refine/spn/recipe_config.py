@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
+from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import AugmentationConfig
-from vostrack.models.precision import Precision
-from vostrack.ranges import demand_at_least, demand_finite, demand_positive, demand_share
 from vostrack.refine.spn.degradation import DegradationConfig
 from vostrack.training.loop_config import LoopConfig
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
-from vostrack.models.weights import read_state_dict
+from vostrack.models.weights_file import read_description, read_weights, write_weights
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
 from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
 from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner, frozen_features
@@ -31,21 +29,10 @@ def save_spn(
         path: file to write; replaced whole or not at all.
         half: store float16: half the size, a relative rounding error of at most 2**-11.
     """
-    from safetensors.torch import save_file
-
     kind = "light" if isinstance(network, LightGuidanceHead) else "whole"
-    state = {
-        name: value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
-        for name, value in network.state_dict().items()
-    }
-    header = json.dumps({"kind": kind, "config": asdict(network.config)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(state, partial, metadata={_KEY: header})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_weights(
+        network, path, {_KEY: {"kind": kind, "config": asdict(network.config)}}, half=half
+    )
 
 
 def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
@@ -59,8 +46,8 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
     """
     if not path.is_file():
         raise InputError(f"spn: no file {path}; expected a file of vostrack train spn")
-    state = read_state_dict(path)
-    description = _description(path) or {"kind": "whole", "config": {}}
+    state = read_weights(path)
+    description = read_description(path, _KEY) or {"kind": "whole", "config": {}}
     network: SpatialPropagationNetwork | LightGuidanceHead
     try:
         config = description["config"]
@@ -70,7 +57,7 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
         else:
             # The encoder's weights are in the file: nothing is fetched.
             network = SpatialPropagationNetwork(SpnConfig(**{**config, "vgg_weights": None}))
-        network.load_state_dict({k: v.float() for k, v in state.items()})
+        network.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(
             f"spn: {path} does not hold a propagation network "
@@ -105,13 +92,3 @@ def load_refiner(
             "vostrack train foreground that it was trained with"
         )
     return LightSpnRefiner(network.to(device), frozen_features(base))
-
-
-def _description(path: Path) -> dict[str, Any] | None:
-    if path.suffix != ".safetensors":
-        return None
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get(_KEY)
-    return json.loads(text) if text is not None else None

@@ -191,7 +191,7 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(flags: list[str], tmp_p
     code = (
         "import sys, time\n"
         "from vostrack import sequence_worker\n"
-        "from vostrack.tracker import Tracker\n"
+        "from vostrack.tracking.tracker import Tracker\n"
         "step, start = Tracker.step, Tracker.start\n"
         "def noted(self, frame, mask):\n"
         f"    open({str(log)!r}, 'a').write('start\\n')\n"

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.cli import main
 from vostrack.cli.method_options import attribute_help
 from vostrack.errors import InputError
@@ -23,7 +23,7 @@ from vostrack.proposers import registry
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf import DetectionCrfProposer
 from vostrack.proposers.registry import METHODS, Method, ProposerSources, build_proposer
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import InstanceProposals
 from vostrack.video.writer import VideoWriter
 
 Propose = Callable[..., int]
@@ -94,7 +94,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[Bright]:
     return proposers
 
 
-def _picture(size: tuple[int, int], level: int = 200) -> NDArray[np.uint8]:
+def _picture(size: tuple[int, int], level: int = 200) -> UInt8Array:
     frame = np.zeros((*size, 3), np.uint8)
     frame[2:6, 3:10] = level
     return frame

@@ -19,7 +19,7 @@ from vostrack.cli import main
 from vostrack.cli.track import TrackCommand
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map
-from vostrack.tracker import Tracker
+from vostrack.tracking.tracker import Tracker
 
 
 def all_masks(output: Path) -> list[Any]:
@@ -194,7 +194,7 @@ def test_a_killed_process_can_be_resumed(settings: dict[str, Any], tmp_path: Pat
     ]
     code = (
         "import sys, time\n"
-        "from vostrack.tracker import Tracker\n"
+        "from vostrack.tracking.tracker import Tracker\n"
         "original = Tracker.step\n"
         "def slow(self, frame):\n"
         "    time.sleep(0.5)\n"

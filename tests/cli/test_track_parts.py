@@ -18,7 +18,7 @@ def record(output: Path) -> Any:
 
 
 def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vostrack.online_finetune.full_network import FullNetworkAdapter
+    from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
     from vostrack.proposers.components import ForegroundComponents
 
     asked = []
@@ -48,12 +48,12 @@ def test_a_localizer_reaches_the_proposer(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
-    from vostrack.models.trunks import load_trunk, trunk_name
-    from vostrack.online_finetune.target_model import TargetModelAdapter
+    from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
+    from vostrack.online_finetune.target.adapter import TargetModelAdapter
 
     file = tmp_path / "head.safetensors"
     head = LocalizerHead(LocalizerConfig(width=8, deep_width=8, deep_dilations=(1,)))
-    save_localizer(head, file, trunk=trunk_name(load_trunk("target")))
+    save_localizer(head, file, backbone=backbone_fingerprint(load_backbone_network("target")))
     grids: list[tuple[int, ...]] = []
     forward, scores = LocalizerHead.forward, TargetModelAdapter.scores
 

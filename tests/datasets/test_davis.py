@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from vostrack.batch import davis_jobs
-from vostrack.datasets import Sequence, open_davis
-from vostrack.datasets.sequence import natural_key, scan_folder
+from vostrack.datasets import VideoSequence, open_davis
+from vostrack.datasets.video_sequence import natural_key, scan_folder
 from vostrack.errors import InputError
 
 
@@ -168,9 +168,9 @@ def test_natural_order(tmp_path: Path) -> None:
 
 def test_sequence_checks_its_parts() -> None:
     with pytest.raises(InputError, match="at least one frame"):
-        Sequence("s", (), (), (), "ids", "test")
+        VideoSequence("s", (), (), (), "ids", "test")
     with pytest.raises(InputError, match="each of the 1 frames, got 0"):
-        Sequence("s", (Path("0.jpg"),), (), (), "ids", "test")
+        VideoSequence("s", (Path("0.jpg"),), (), (), "ids", "test")
 
 
 def test_jobs_of_a_subset(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

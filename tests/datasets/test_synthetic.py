@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.datasets.synthetic import (
     DrawnScene,
     SceneRenderer,
@@ -100,7 +100,7 @@ def test_truth_agrees_with_what_is_painted(seed: int) -> None:
     assert (alone & ~pure).sum() > 100
 
 
-def _edges(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _edges(label: UInt8Array) -> UInt8Array:
     edges = np.zeros(label.shape, np.uint8)
     edges[1:] |= label[1:] != label[:-1]
     edges[:-1] |= label[1:] != label[:-1]
@@ -109,11 +109,11 @@ def _edges(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return edges
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _grown(mask: BoolArray) -> BoolArray:
     return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
-def _alone(drawn: DrawnScene, slot: int) -> NDArray[np.bool_]:
+def _alone(drawn: DrawnScene, slot: int) -> BoolArray:
     """Where an object would be seen if it were the only one."""
     only = replace(drawn, objects=(drawn.objects[slot - 1],), noise=0)
     return np.stack([label == 1 for _, label in SceneRenderer(only)])

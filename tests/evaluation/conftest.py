@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.datasets import Sequence, open_davis
+from vostrack.arrays import UInt8Array
+from vostrack.datasets import VideoSequence, open_davis
 from vostrack.masks.palette import davis_palette, write_label_map
 
 HEIGHT, WIDTH = 6, 9
 NAMES = ("swan", "goat")
-Labels = Callable[..., NDArray[np.uint8]]
+Labels = Callable[..., UInt8Array]
 
 
 @pytest.fixture
 def labels() -> Labels:
     """Draw a label map of two objects; the id of the second is given."""
 
-    def draw(highest: int = 2) -> NDArray[np.uint8]:
+    def draw(highest: int = 2) -> UInt8Array:
         labels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
         labels[1:3, 2:5] = 1
         labels[4:, 6:] = highest
@@ -33,7 +33,7 @@ def labels() -> Labels:
 
 
 @pytest.fixture
-def sequences(tmp_path: Path, labels: Labels) -> tuple[Sequence, ...]:
+def sequences(tmp_path: Path, labels: Labels) -> tuple[VideoSequence, ...]:
     """A test-dev subset of two sequences, three frames and two objects each."""
     root = tmp_path / "DAVIS"
     (root / "ImageSets/2017").mkdir(parents=True)
@@ -79,7 +79,7 @@ def _png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _few_bits(labels: NDArray[np.uint8]) -> bytes:
+def _few_bits(labels: UInt8Array) -> bytes:
     """Write a 2-bit indexed PNG, as Pillow does when the palette is small."""
     image = Image.fromarray(labels)
     image.putpalette(davis_palette()[:4].tobytes())

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import DoubleArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.eval import (
     DavisReport,
@@ -24,23 +24,22 @@ from vostrack.eval import (
     summarize,
 )
 
-Labels = NDArray[np.uint8]
 GOLDEN = json.loads(Path(__file__).with_name("davis_golden.json").read_text(encoding="utf-8"))
 
 
-def _parse(rows: list[str]) -> Labels:
+def _parse(rows: list[str]) -> UInt8Array:
     values = {".": 0, "v": 255}
     return np.array([[values.get(cell, ord(cell) - 48) for cell in row] for row in rows], np.uint8)
 
 
-def _golden_frames() -> list[tuple[str, Labels, Labels]]:
+def _golden_frames() -> list[tuple[str, UInt8Array, UInt8Array]]:
     return [
         (frame["name"], _parse(frame["prediction"]), _parse(frame["truth"]))
         for frame in GOLDEN["frames"]
     ]
 
 
-def _square(x: int, number: int = 1, size: tuple[int, int] = (24, 40)) -> Labels:
+def _square(x: int, number: int = 1, size: tuple[int, int] = (24, 40)) -> UInt8Array:
     labels = np.zeros(size, np.uint8)
     labels[8:16, x : x + 8] = number
     return labels
@@ -137,7 +136,7 @@ def test_fewer_ids_than_objects_score_zero() -> None:
         (np.zeros((24, 40, 3), np.uint8), "goat/00001 .prediction.: expected a label map"),
     ],
 )
-def test_a_bad_frame_matters_once_it_is_scored(prediction: Labels | None, words: str) -> None:
+def test_a_bad_frame_matters_once_it_is_scored(prediction: UInt8Array | None, words: str) -> None:
     truth = _square(4)
     scorer = SemiSupervisedScorer("goat")
     scorer.update(prediction, truth)
@@ -157,8 +156,8 @@ def test_too_few_frames() -> None:
 
 
 def _slow_unsupervised(
-    frames: list[tuple[str, Labels, Labels]], objects: int
-) -> tuple[float, NDArray[np.float64]]:
+    frames: list[tuple[str, UInt8Array, UInt8Array]], objects: int
+) -> tuple[float, DoubleArray]:
     """The best total over every assignment, and J of it, by trying them all."""
     proposals = max(int(max(p.max() for _, p, _ in frames)), objects)
     pairs = [pair_scores(p, t, proposals, objects) for _, p, t in frames]

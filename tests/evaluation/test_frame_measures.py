@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.eval import bitmaps, contour_tolerance, frame_scores, pair_scores
-
-Labels = NDArray[np.uint8]
 
 SIZES = [
     (1, 1),
@@ -31,7 +29,7 @@ SIZES = [
 ]
 
 
-def slow_contour(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def slow_contour(mask: BoolArray) -> IntArray:
     """The contour pixels (n, 2) by the rule of the benchmark, one pixel at a time."""
     height, width = mask.shape
     found = []
@@ -44,7 +42,7 @@ def slow_contour(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def slow_scores(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
+def slow_scores(prediction: BoolArray, truth: BoolArray) -> tuple[float, float]:
     """J and F of one pair of masks, from the definitions."""
     union = int((prediction | truth).sum())
     j = int((prediction & truth).sum()) / union if union else 1.0
@@ -58,13 +56,13 @@ def slow_scores(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tupl
     return j, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def random_map(rng: np.random.Generator, size: tuple[int, int], objects: int) -> Labels:
+def random_map(rng: np.random.Generator, size: tuple[int, int], objects: int) -> UInt8Array:
     """Blocks of random ids, from single pixels to whole frames, often empty."""
     block = int(rng.integers(1, 12))
     rows, columns = -(-size[0] // block), -(-size[1] // block)
     ids = rng.integers(1, objects + 1, (rows, columns))
     ids[rng.random(ids.shape) > rng.choice([0.0, 0.02, 0.5, 1.0])] = 0
-    whole: Labels = np.kron(ids, np.ones((block, block))).astype(np.uint8)
+    whole: UInt8Array = np.kron(ids, np.ones((block, block))).astype(np.uint8)
     return np.ascontiguousarray(whole[: size[0], : size[1]])
 
 
@@ -191,7 +189,7 @@ def test_both_ways_of_counting_agree() -> None:
     ],
 )
 def test_what_cannot_be_scored_is_named(
-    prediction: NDArray[np.uint8], truth: Labels, words: str
+    prediction: UInt8Array, truth: UInt8Array, words: str
 ) -> None:
     with pytest.raises(InputError, match="goat/00007") as single:
         frame_scores(prediction, truth, 2, name="goat/00007")

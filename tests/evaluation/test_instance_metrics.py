@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.eval import (
     CocoAP,
@@ -19,8 +19,6 @@ from vostrack.eval import (
 )
 from vostrack.eval.instance_ap import Integration, Matching, match
 from vostrack.eval.instances import overlaps
-
-BoolArray = NDArray[np.bool_]
 
 
 def _bar(start: int, stop: int, width: int = 20) -> BoolArray:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import vostrack.eval
+from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.eval import (
     DavisReport,
@@ -132,10 +132,10 @@ def test_worst_frames_are_spread(report: DavisReport) -> None:
 
 
 def _pictures(runs: int) -> Pictures:
-    def frame(sequence: str, name: str) -> NDArray[Any] | None:
+    def frame(sequence: str, name: str) -> AnyArray | None:
         return None if sequence == "swan" else np.full((12, 20, 3), 200, np.uint8)
 
-    def labels(sequence: str, name: str) -> NDArray[Any]:
+    def labels(sequence: str, name: str) -> AnyArray:
         return np.pad(np.array([[1, 2], [255, 2]]), ((4, 6), (9, 9)))
 
     def missing(sequence: str, name: str) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.datasets import Sequence, open_davis
+from vostrack.arrays import UInt8Array
+from vostrack.datasets import VideoSequence, open_davis
 from vostrack.errors import InputError
 from vostrack.eval.submission import check_submission, write_submission
 from vostrack.masks.palette import davis_palette, write_label_map
 
 HEIGHT, WIDTH = 6, 9
 NAMES = ("swan", "goat")
-Labels = Callable[..., NDArray[np.uint8]]
+Labels = Callable[..., UInt8Array]
 
 
 def _gray(depth: int) -> bytes:
@@ -36,7 +36,7 @@ def _gray(depth: int) -> bytes:
 
 
 def test_written_zip_is_what_the_server_wants(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path, labels: Labels
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path, labels: Labels
 ) -> None:
     target = tmp_path / "new/submission.zip"
     written = write_submission(results, sequences, target)
@@ -58,7 +58,7 @@ def test_written_zip_is_what_the_server_wants(
 
 @pytest.mark.parametrize("form", ["gray", "other colours", "few bits"])
 def test_masks_of_ids_are_brought_into_form(
-    sequences: tuple[Sequence, ...],
+    sequences: tuple[VideoSequence, ...],
     results: Path,
     tmp_path: Path,
     form: str,
@@ -76,7 +76,7 @@ def test_masks_of_ids_are_brought_into_form(
 
 @pytest.mark.parametrize(("depth", "accepted"), [(1, True), (2, False), (4, False)])
 def test_gray_of_few_bits(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path, depth: int, accepted: bool
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path, depth: int, accepted: bool
 ) -> None:
     # Readers stretch 2 and 4 bits to black and white, so nobody knows which ids were meant.
     (results / "goat/00001.png").write_bytes(_gray(depth))
@@ -88,7 +88,7 @@ def test_gray_of_few_bits(
 
 
 def test_nothing_is_written_that_would_be_refused(
-    sequences: tuple[Sequence, ...],
+    sequences: tuple[VideoSequence, ...],
     results: Path,
     tmp_path: Path,
     labels: Labels,
@@ -115,7 +115,9 @@ def test_nothing_is_written_that_would_be_refused(
     assert not list(tmp_path.glob(".submission*"))
 
 
-def test_missing_results(sequences: tuple[Sequence, ...], results: Path, tmp_path: Path) -> None:
+def test_missing_results(
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="no such folder"):
         write_submission(tmp_path / "absent", sequences, tmp_path / "s.zip")
     with pytest.raises(InputError, match="got none"):

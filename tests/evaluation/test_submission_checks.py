@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from vostrack.datasets import Sequence
-from vostrack.datasets.sequence import Semantics
+from vostrack.arrays import UInt8Array
+from vostrack.datasets import VideoSequence
+from vostrack.datasets.video_sequence import Semantics
 from vostrack.errors import InputError
 from vostrack.eval.submission import Trouble, check_submission, describe_troubles
 from vostrack.masks.palette import write_label_map
 
 HEIGHT, WIDTH = 6, 9
 NAMES = ("swan", "goat")
-Labels = Callable[..., NDArray[np.uint8]]
+Labels = Callable[..., UInt8Array]
 
 
 def _kinds(troubles: list[Trouble]) -> list[str]:
@@ -56,7 +56,7 @@ def _zip(tmp_path: Path, results: Path, changes: dict[str, bytes | None], top: s
     ],
 )
 def test_limits_of_ids(
-    sequences: tuple[Sequence, ...],
+    sequences: tuple[VideoSequence, ...],
     results: Path,
     tmp_path: Path,
     semantics: Semantics,
@@ -102,7 +102,7 @@ FOREIGN: dict[str, tuple[dict[str, bytes | str | None], list[str]]] = {
 
 @pytest.mark.parametrize("case", FOREIGN)
 def test_foreign_zip(
-    sequences: tuple[Sequence, ...],
+    sequences: tuple[VideoSequence, ...],
     results: Path,
     tmp_path: Path,
     case: str,
@@ -116,7 +116,7 @@ def test_foreign_zip(
 
 
 def test_wrapping_folder_is_named_and_looked_into(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
 ) -> None:
     troubles = check_submission(_zip(tmp_path, results, {}, top="submission/"), sequences)
     assert [(t.kind, t.where) for t in troubles] == [("layout", "submission")]
@@ -132,14 +132,14 @@ def test_wrapping_folder_is_named_and_looked_into(
 
 
 def test_sizes_and_ids_in_a_foreign_zip(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
 ) -> None:
     write_label_map(tmp_path / "large.png", np.full((HEIGHT + 1, WIDTH), 3, np.uint8))
     changes: dict[str, bytes | None] = {"goat/00001.png": (tmp_path / "large.png").read_bytes()}
     assert _kinds(check_submission(_zip(tmp_path, results, changes), sequences)) == ["size", "ids"]
 
 
-def test_damaged_zips(sequences: tuple[Sequence, ...], results: Path, tmp_path: Path) -> None:
+def test_damaged_zips(sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         check_submission(tmp_path / "absent.zip", sequences)
     (tmp_path / "no.zip").write_bytes(b"no zip at all")
@@ -156,7 +156,7 @@ def test_damaged_zips(sequences: tuple[Sequence, ...], results: Path, tmp_path: 
 
 
 def test_checksum_of_a_chunk_counts(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
 ) -> None:
     data = bytearray((results / "goat/00000.png").read_bytes())
     start = data.index(b"IDAT")
@@ -167,7 +167,7 @@ def test_checksum_of_a_chunk_counts(
 
 
 def test_zip_bomb_is_not_unpacked(
-    sequences: tuple[Sequence, ...], results: Path, tmp_path: Path
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
 ) -> None:
     header = b"\x89PNG\r\n\x1a\n" + zlib.compress(b"")
     changes: dict[str, bytes | None] = {"goat/00000.png": header + bytes(65 * 2**20)}

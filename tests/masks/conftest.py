@@ -9,11 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from vostrack.arrays import UInt8Array
+
 Save = Callable[..., Path]
 
 
 @pytest.fixture
-def two_objects() -> NDArray[np.uint8]:
+def two_objects() -> UInt8Array:
     """(40, 60), a rectangle of id 1 and a disc of id 2."""
     labels = np.zeros((40, 60), dtype=np.uint8)
     labels[5:25, 5:20] = 1
@@ -23,7 +25,7 @@ def two_objects() -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def smooth_disc() -> NDArray[np.uint8]:
+def smooth_disc() -> UInt8Array:
     """(40, 60), a white disc with anti-aliased edges."""
     image = Image.new("L", (240, 160))
     ImageDraw.Draw(image).ellipse((60, 30, 170, 130), fill=255)

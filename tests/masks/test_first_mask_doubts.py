@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import check_first_mask, read_first_mask
 
-Labels = NDArray[np.uint8]
 
-
-def test_small_objects_and_full_frames_are_warned_of(two_objects: Labels) -> None:
+def test_small_objects_and_full_frames_are_warned_of(two_objects: UInt8Array) -> None:
     two_objects[0, :3] = 7
     mask = check_first_mask(two_objects, min_pixels=4)
     assert mask.ids == (1, 2, 7)
@@ -28,7 +26,7 @@ def test_small_objects_and_full_frames_are_warned_of(two_objects: Labels) -> Non
     assert "inverted" in full.warnings[0]
 
 
-def test_a_tiny_object_at_an_edge_is_no_smoothing(two_objects: Labels) -> None:
+def test_a_tiny_object_at_an_edge_is_no_smoothing(two_objects: UInt8Array) -> None:
     # Its pixels lie between two solid regions in space and value, as smoothed ones do, but are few.
     labels = np.array([0, 9, 5], np.uint8)[two_objects]
     labels[10:12, 19:21] = 3
@@ -53,7 +51,7 @@ def test_a_thin_object_within_void_is_no_smoothing() -> None:
 
 
 @pytest.mark.parametrize("thickness", [1, 2])
-def test_a_thin_seam_of_void_is_no_smoothing(two_objects: Labels, thickness: int) -> None:
+def test_a_thin_seam_of_void_is_no_smoothing(two_objects: UInt8Array, thickness: int) -> None:
     marked = two_objects > 0
     for axis in (0, 1):
         for shift in range(-thickness, thickness + 1):
@@ -64,7 +62,7 @@ def test_a_thin_seam_of_void_is_no_smoothing(two_objects: Labels, thickness: int
     assert mask.warnings == ()
 
 
-def test_more_void_than_objects_is_warned_of(two_objects: Labels) -> None:
+def test_more_void_than_objects_is_warned_of(two_objects: UInt8Array) -> None:
     two_objects[26:] = 255
     mask = check_first_mask(two_objects)
     assert "840 pixels are void" in mask.warnings[0]

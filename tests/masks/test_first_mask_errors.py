@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import AnyArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import check_first_mask, read_first_mask
 
@@ -20,17 +20,17 @@ SIZE = (40, 60)
 SQUARE = [{"size": [40, 60], "counts": [400, 5, 35, 5, 1955]}]
 
 
-def _blob(rows: slice = slice(5, 20), value: int = 255) -> NDArray[np.uint8]:
+def _blob(rows: slice = slice(5, 20), value: int = 255) -> UInt8Array:
     mask = np.zeros(SIZE, np.uint8)
     mask[rows, 10:30] = value
     return mask
 
 
-def _many(count: int) -> NDArray[np.uint8]:
+def _many(count: int) -> UInt8Array:
     return (np.arange(2400).reshape(SIZE) // 8 % (count + 1)).astype(np.uint8)
 
 
-def _photo() -> NDArray[np.uint8]:
+def _photo() -> UInt8Array:
     return np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
 
 
@@ -46,14 +46,14 @@ def _json(content: Any) -> Callable[[Save, Path], Path]:
     return _text("m.json", json.dumps(content))
 
 
-def _image(name: str, array: NDArray[Any], mode: str | None = None) -> Callable[[Save, Path], Path]:
+def _image(name: str, array: AnyArray, mode: str | None = None) -> Callable[[Save, Path], Path]:
     def write(save: Save, folder: Path) -> Path:
         return save(name, array, mode)
 
     return write
 
 
-def _files(**arrays: NDArray[Any]) -> Callable[[Save, Path], list[Path]]:
+def _files(**arrays: AnyArray) -> Callable[[Save, Path], list[Path]]:
     def write(save: Save, folder: Path) -> list[Path]:
         return [save(f"{name}.png", array) for name, array in arrays.items()]
 
@@ -221,7 +221,7 @@ def test_polygons_without_any_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("levels", [256, 8, 5, 3])
 @pytest.mark.parametrize("form", ["gray", "colour", "array", "two objects"])
-def test_smoothed_edges(smooth_disc: NDArray[np.uint8], save: Save, levels: int, form: str) -> None:
+def test_smoothed_edges(smooth_disc: UInt8Array, save: Save, levels: int, form: str) -> None:
     alpha = np.rint(smooth_disc / 255 * (levels - 1)) / (levels - 1)
     gray = np.rint(255 * alpha).astype(np.uint8)
     if form == "two objects":

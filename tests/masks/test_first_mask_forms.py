@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.masks import (
     FirstMask,
     check_first_mask,
@@ -22,16 +22,15 @@ from vostrack.masks import (
     write_masks_json,
 )
 
-Labels = NDArray[np.uint8]
 Save = Callable[..., Path]
 
 
-def _coco(mask: NDArray[np.bool_]) -> dict[str, Any]:
+def _coco(mask: BoolArray) -> dict[str, Any]:
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
 
 
-def _is(mask: FirstMask, labels: Labels) -> None:
+def _is(mask: FirstMask, labels: UInt8Array) -> None:
     assert mask.labels.dtype == np.uint8
     np.testing.assert_array_equal(mask.labels, labels)
     assert mask.warnings == ()
@@ -39,7 +38,7 @@ def _is(mask: FirstMask, labels: Labels) -> None:
 
 @pytest.mark.parametrize("void", [False, True])
 @pytest.mark.parametrize("form", ["palette", "gray", "gray+alpha", "16 bits", "as colours", "tiff"])
-def test_ids(save: Save, two_objects: Labels, form: str, void: bool) -> None:
+def test_ids(save: Save, two_objects: UInt8Array, form: str, void: bool) -> None:
     two_objects[two_objects == 2] = 9
     if void:
         two_objects[26:34] = np.where(two_objects[26:34] == 0, 255, two_objects[26:34])
@@ -62,7 +61,7 @@ def test_ids(save: Save, two_objects: Labels, form: str, void: bool) -> None:
 
 @pytest.mark.parametrize("value", [1, 255])
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "1", "I;16"])
-def test_binary(save: Save, two_objects: Labels, value: int, mode: str) -> None:
+def test_binary(save: Save, two_objects: UInt8Array, value: int, mode: str) -> None:
     mask = two_objects == 1
     array = mask.astype(np.uint8) * np.uint8(value)
     if mode == "1":
@@ -80,12 +79,12 @@ def test_binary(save: Save, two_objects: Labels, value: int, mode: str) -> None:
     _is(read_first_mask(path), mask.astype(np.uint8))
 
 
-def test_an_object_that_is_not_number_one(save: Save, two_objects: Labels) -> None:
+def test_an_object_that_is_not_number_one(save: Save, two_objects: UInt8Array) -> None:
     mask = read_first_mask(save("m.png", np.where(two_objects == 1, 0, two_objects)))
     assert mask.ids == (2,)
 
 
-def test_large_16_bit_ids_are_renumbered(save: Save, two_objects: Labels) -> None:
+def test_large_16_bit_ids_are_renumbered(save: Save, two_objects: UInt8Array) -> None:
     values = np.array([0, 24001, 26002], np.uint16)[two_objects]
     values[36:] = 65535
     mask = read_first_mask(save("m.png", values))
@@ -98,12 +97,12 @@ def test_large_16_bit_ids_are_renumbered(save: Save, two_objects: Labels) -> Non
     assert "24001, 26002 became 1..2" in mask.warnings[0]
 
 
-def test_ids_255_and_above_are_objects_in_16_bits(save: Save, two_objects: Labels) -> None:
+def test_ids_255_and_above_are_objects_in_16_bits(save: Save, two_objects: UInt8Array) -> None:
     mask = read_first_mask(save("m.png", np.array([0, 255, 256], np.uint16)[two_objects]))
     assert mask.names == ("255", "256")
 
 
-def test_colours_of_the_palette_are_its_ids(save: Save, two_objects: Labels) -> None:
+def test_colours_of_the_palette_are_its_ids(save: Save, two_objects: UInt8Array) -> None:
     labels = np.array([0, 5, 2, 255], np.uint8)[np.where(two_objects == 0, 0, two_objects)]
     labels[36:] = 255
     mask = read_first_mask(save("m.png", davis_palette()[labels]))
@@ -114,7 +113,7 @@ def test_colours_of_the_palette_are_its_ids(save: Save, two_objects: Labels) -> 
 
 @pytest.mark.parametrize("transparent", [False, True])
 def test_other_colours_are_in_order_of_value(
-    save: Save, two_objects: Labels, transparent: bool
+    save: Save, two_objects: UInt8Array, transparent: bool
 ) -> None:
     # What an invisible pixel holds must not count.
     colours = np.array([[9, 9, 9, 0], [255, 0, 0, 255], [0, 200, 30, 255]], np.uint8)
@@ -126,7 +125,7 @@ def test_other_colours_are_in_order_of_value(
     assert mask.names == ("#00c81e", "#ff0000")
 
 
-def test_half_transparent_edges_are_cut(save: Save, two_objects: Labels) -> None:
+def test_half_transparent_edges_are_cut(save: Save, two_objects: UInt8Array) -> None:
     image = np.array([[0, 0, 0, 0], [255, 0, 0, 255], [0, 200, 30, 255]], np.uint8)[two_objects]
     image[5, 5:20, 3] = 100
     image[24, 5:20, 3] = 200
@@ -135,7 +134,9 @@ def test_half_transparent_edges_are_cut(save: Save, two_objects: Labels) -> None
     assert "30 pixels are half transparent" in mask.warnings[0]
 
 
-def test_a_palette_that_was_reordered_is_read_by_colour(save: Save, two_objects: Labels) -> None:
+def test_a_palette_that_was_reordered_is_read_by_colour(
+    save: Save, two_objects: UInt8Array
+) -> None:
     path = save("m.png", np.array([1, 0, 0], np.uint8)[two_objects])
     with Image.open(path) as image:
         image.load()
@@ -146,7 +147,7 @@ def test_a_palette_that_was_reordered_is_read_by_colour(save: Save, two_objects:
     assert "not the black background" in mask.warnings[0]
 
 
-def test_a_two_level_jpeg_with_a_warning(save: Save, two_objects: Labels) -> None:
+def test_a_two_level_jpeg_with_a_warning(save: Save, two_objects: UInt8Array) -> None:
     image = np.where(two_objects == 1, np.uint8(255), np.uint8(0))
     mask = read_first_mask(save("m.jpg", image, quality=90))
     np.testing.assert_array_equal(mask.labels, (two_objects == 1).astype(np.uint8))
@@ -154,7 +155,7 @@ def test_a_two_level_jpeg_with_a_warning(save: Save, two_objects: Labels) -> Non
 
 
 @pytest.mark.parametrize("give", ["list", "folder"])
-def test_one_file_an_object(save: Save, tmp_path: Path, two_objects: Labels, give: str) -> None:
+def test_one_file_an_object(save: Save, tmp_path: Path, two_objects: UInt8Array, give: str) -> None:
     folder = tmp_path / "masks"
     expected = np.zeros_like(two_objects)
     paths = []
@@ -173,7 +174,7 @@ def test_one_file_an_object(save: Save, tmp_path: Path, two_objects: Labels, giv
     assert mask.names == names
 
 
-def test_a_folder_of_one_file_is_that_file(save: Save, two_objects: Labels) -> None:
+def test_a_folder_of_one_file_is_that_file(save: Save, two_objects: UInt8Array) -> None:
     path = save("masks/00000.png", two_objects)
     _is(read_first_mask(path.parent), two_objects)
     _is(read_first_mask([path]), two_objects)
@@ -190,7 +191,7 @@ def test_later_files_win_with_a_warning(save: Save) -> None:
 
 
 @pytest.mark.parametrize("layout", ["list", "annotations", "coco", "single", "uncompressed"])
-def test_coco_rle(tmp_path: Path, two_objects: Labels, layout: str) -> None:
+def test_coco_rle(tmp_path: Path, two_objects: UInt8Array, layout: str) -> None:
     masks = [two_objects == 2, two_objects == 1]
     rles = [_coco(mask) for mask in masks]
     content: Any = rles
@@ -241,7 +242,7 @@ def test_coco_polygons(tmp_path: Path, has_size: bool) -> None:
 
 
 def test_of_several_coco_images_the_first_listed_is_taken(
-    tmp_path: Path, two_objects: Labels
+    tmp_path: Path, two_objects: UInt8Array
 ) -> None:
     notes = [{"id": k, "image_id": k, "segmentation": _coco(two_objects == k)} for k in (1, 2)]
     content = {"images": [{"id": 7}, {"id": 2}, {"id": 1}], "annotations": notes}
@@ -251,7 +252,7 @@ def test_of_several_coco_images_the_first_listed_is_taken(
     assert "masks of 2 images; those of image 2 were taken" in mask.warnings[0]
 
 
-def test_our_own_json(tmp_path: Path, two_objects: Labels) -> None:
+def test_our_own_json(tmp_path: Path, two_objects: UInt8Array) -> None:
     later = two_objects.copy()
     later[0, 0] = 8
     frames = [(30, two_objects), (31, later)]
@@ -263,7 +264,7 @@ def test_our_own_json(tmp_path: Path, two_objects: Labels) -> None:
     assert "not seen in frame 30, so left out: 8" in mask.warnings[0]
 
 
-def test_arrays(two_objects: Labels) -> None:
+def test_arrays(two_objects: UInt8Array) -> None:
     _is(check_first_mask(two_objects, size=(40, 60)), two_objects)
     _is(check_first_mask(two_objects.astype(np.int64)), two_objects)
     _is(check_first_mask(two_objects == 2), (two_objects == 2).astype(np.uint8))

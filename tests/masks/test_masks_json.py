@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import MasksJsonWriter, read_masks_json, write_masks_json
 
 
 @pytest.fixture
-def clip() -> NDArray[np.uint8]:
+def clip() -> UInt8Array:
     """(5, 20, 30), ids 3 and 7; 7 is gone in frame 2; some void."""
     labels = np.zeros((5, 20, 30), dtype=np.uint8)
     for t in range(5):
@@ -26,7 +26,7 @@ def clip() -> NDArray[np.uint8]:
     return labels
 
 
-def test_round_trip(tmp_path: Path, clip: NDArray[np.uint8]) -> None:
+def test_round_trip(tmp_path: Path, clip: UInt8Array) -> None:
     path = tmp_path / "out" / "masks.json"
     frames = list(zip((10, 12, 14, 16, 18), clip, strict=True))
     write_masks_json(path, frames, (3, 7), (20, 30), names={7: "hörse"}, info={"preset": "fast"})
@@ -39,7 +39,7 @@ def test_round_trip(tmp_path: Path, clip: NDArray[np.uint8]) -> None:
         np.testing.assert_array_equal(video.labels(t), np.where(clip[t] == 255, 0, clip[t]))
 
 
-def test_pycocotools_reads_it(tmp_path: Path, clip: NDArray[np.uint8]) -> None:
+def test_pycocotools_reads_it(tmp_path: Path, clip: UInt8Array) -> None:
     write_masks_json(tmp_path / "m.json", enumerate(clip), (3, 7), (20, 30))
     content = json.loads((tmp_path / "m.json").read_text())
     assert set(content) == {"info", "size", "frames", "objects"}
@@ -60,7 +60,7 @@ def test_label_maps_are_taken_one_by_one(tmp_path: Path) -> None:
             nonlocal alive
             alive -= self.base is None
 
-    def frames() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def frames() -> Iterator[tuple[int, UInt8Array]]:
         nonlocal alive, most
         for t in range(50):
             labels = Counted((20, 30), dtype=np.uint8)
@@ -73,7 +73,7 @@ def test_label_maps_are_taken_one_by_one(tmp_path: Path) -> None:
     assert most <= 2
 
 
-def test_a_writer_can_be_saved_more_than_once(tmp_path: Path, clip: NDArray[np.uint8]) -> None:
+def test_a_writer_can_be_saved_more_than_once(tmp_path: Path, clip: UInt8Array) -> None:
     writer = MasksJsonWriter((3, 7), (20, 30))
     writer.add(0, clip[0])
     writer.save(tmp_path / "m.json")
@@ -91,7 +91,7 @@ def test_a_writer_can_be_saved_more_than_once(tmp_path: Path, clip: NDArray[np.u
         (np.zeros((20, 30), np.int64), "got int64"),
     ],
 )
-def test_frames_that_do_not_fit(labels: NDArray[np.uint8], words: str) -> None:
+def test_frames_that_do_not_fit(labels: UInt8Array, words: str) -> None:
     with pytest.raises(InputError, match=words):
         MasksJsonWriter((3, 7), (20, 30)).add(4, labels)
 
@@ -134,7 +134,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str | None, words: str) -
     assert "m.json" in str(caught.value)
 
 
-def test_a_mask_of_another_size_is_refused(tmp_path: Path, clip: NDArray[np.uint8]) -> None:
+def test_a_mask_of_another_size_is_refused(tmp_path: Path, clip: UInt8Array) -> None:
     write_masks_json(tmp_path / "m.json", enumerate(clip), (3, 7), (20, 30))
     content = json.loads((tmp_path / "m.json").read_text())
     content["size"] = [30, 20]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import (
     davis_palette,
@@ -36,7 +37,7 @@ def test_palette_is_pascals() -> None:
 
 @settings(deadline=None)
 @given(labels=label_maps)
-def test_label_maps_round_trip(labels: NDArray[np.uint8], tmp_path_factory: object) -> None:
+def test_label_maps_round_trip(labels: UInt8Array, tmp_path_factory: object) -> None:
     assert isinstance(tmp_path_factory, pytest.TempPathFactory)
     path = tmp_path_factory.getbasetemp() / "round" / "00000.png"
     write_label_map(path, labels)
@@ -130,9 +131,7 @@ def test_mattes_out_of_range_are_refused(tmp_path: Path, value: float) -> None:
 
 @settings(deadline=None)
 @given(alpha=npst.arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32)))
-def test_mattes_are_within_half_a_level(
-    alpha: NDArray[np.float32], tmp_path_factory: object
-) -> None:
+def test_mattes_are_within_half_a_level(alpha: FloatArray, tmp_path_factory: object) -> None:
     assert isinstance(tmp_path_factory, pytest.TempPathFactory)
     path = tmp_path_factory.getbasetemp() / "matte.png"
     write_matte(path, alpha)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.rle import decode_rle, encode_rle, fill_polygons
 
 masks = npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=50))
 
 
-def _plain_counts(mask: NDArray[np.bool_]) -> list[int]:
+def _plain_counts(mask: BoolArray) -> list[int]:
     """Run lengths by a loop over the columns, background first."""
     counts, value = [0], False
     for pixel in mask.T.ravel():
@@ -31,7 +31,7 @@ def _plain_counts(mask: NDArray[np.bool_]) -> list[int]:
 
 @settings(deadline=None)
 @given(mask=masks)
-def test_round_trip_with_pycocotools_as_oracle(mask: NDArray[np.bool_]) -> None:
+def test_round_trip_with_pycocotools_as_oracle(mask: BoolArray) -> None:
     rle = json.loads(json.dumps(encode_rle(mask)))
     np.testing.assert_array_equal(coco_mask.decode(rle), mask)
     decoded = decode_rle(rle)
@@ -41,7 +41,7 @@ def test_round_trip_with_pycocotools_as_oracle(mask: NDArray[np.bool_]) -> None:
 
 @settings(deadline=None)
 @given(mask=masks)
-def test_plain_run_lengths(mask: NDArray[np.bool_]) -> None:
+def test_plain_run_lengths(mask: BoolArray) -> None:
     rle = {"size": list(mask.shape), "counts": _plain_counts(mask)}
     np.testing.assert_array_equal(decode_rle(rle), mask)
     packed = coco_mask.frPyObjects(rle, *mask.shape)

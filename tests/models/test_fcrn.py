@@ -26,10 +26,10 @@ from vostrack.models.normalization import FrozenBatchNorm2d
 def original_features(network: Fcrn, image: Tensor) -> Tensor:
     """The last feature map of torchvision's undilated ResNet-50 with the network's weights."""
     resnet = torchvision.models.resnet50(weights=None, norm_layer=FrozenBatchNorm2d).double()
-    resnet.load_state_dict(network.trunk.state_dict(), strict=False)
+    resnet.load_state_dict(network.backbone.state_dict(), strict=False)
     resnet.eval()
     x = (image - network.mean) / network.std
-    for name, _ in network.trunk.named_children():
+    for name, _ in network.backbone.named_children():
         x = getattr(resnet, name)(x)
     return x
 
@@ -40,13 +40,13 @@ def test_dilated_features_equal_the_original_at_its_cells(
 ) -> None:
     network = build_fcrn(FcrnConfig(50, output_stride), 2, "none").eval().double()
     torch.manual_seed(0)
-    for module in network.trunk.modules():
+    for module in network.backbone.modules():
         if isinstance(module, FrozenBatchNorm2d):  # otherwise the signal of random weights dies
             assert module.running_var is not None
             module.running_var.uniform_(0.5, 2)
     image = torch.rand(1, 3, *size, dtype=torch.float64)
     with torch.no_grad():
-        dense = network.trunk((image - network.mean) / network.std)
+        dense = network.backbone((image - network.mean) / network.std)
         original = original_features(network, image)
     step = 32 // output_stride
     assert dense.shape[-2:] == tuple(-(-s // output_stride) for s in size)
@@ -101,7 +101,7 @@ def test_dropout_is_in_the_last_two_stages_and_only_while_training() -> None:
         assert torch.equal(plain.eval()(image), dropping.eval()(image))
         dropping.train()
         assert not torch.equal(dropping(image), dropping(image))
-        early, other = (dropping.trunk[:6](image) for _ in range(2))
+        early, other = (dropping.backbone[:6](image) for _ in range(2))
     assert torch.equal(early, other)
 
 

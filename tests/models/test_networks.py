@@ -41,7 +41,7 @@ def test_backbone_gives_torchvisions_features(name: str, nodes: dict[str, int]) 
     backbone = build_backbone(name, (2, 4, 8, 16, 32)).eval()  # type: ignore[arg-type]
     randomise_batch_norm(backbone)
     reference = torchvision.models.get_model(name, weights=None).eval()
-    reference.load_state_dict(backbone.trunk.state_dict(), strict=False)
+    reference.load_state_dict(backbone.layers.state_dict(), strict=False)
     extract = create_feature_extractor(
         reference, {node: str(stride) for node, stride in nodes.items()}
     )
@@ -61,7 +61,7 @@ def test_folding_keeps_the_function(name: str) -> None:
     randomise_batch_norm(backbone)
     image = torch.randn(2, 3, 33, 47)
     expected = [f.clone() for f in backbone(image)]
-    fold_batch_norm(backbone.trunk)
+    fold_batch_norm(backbone.layers)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules())
     for actual, wanted in zip(backbone(image), expected, strict=True):
         torch.testing.assert_close(actual, wanted, atol=1e-4, rtol=1e-3)
@@ -76,7 +76,7 @@ def test_frozen_batch_norm_keeps_its_statistics_in_training() -> None:
 
 
 def test_deeper_layers_are_left_out() -> None:
-    assert not hasattr(build_backbone("resnet18", (4, 8)).trunk, "layer3")
+    assert not hasattr(build_backbone("resnet18", (4, 8)).layers, "layer3")
 
 
 def test_fusion_head_equals_concatenation() -> None:

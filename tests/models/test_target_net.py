@@ -249,7 +249,7 @@ def test_files_bring_their_configuration(network: TargetNet, tmp_path: Path) -> 
 
 def test_only_the_last_stage_of_the_trunk_is_trained() -> None:
     network = build_target_net(SMALL)
-    network.freeze_trunk()
+    network.freeze_early_stages()
     trained = {
         name.split(".")[2]
         for name, p in network.named_parameters()

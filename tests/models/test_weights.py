@@ -73,7 +73,7 @@ def test_the_folded_resnet_fits_and_is_taken_folded(shared_dir: Path) -> None:
     network = initialise(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8), str(path))
     assert network.config.norm == "folded"
     stored = torch.load(path, weights_only=True)["layer3.1.conv2.bias"]
-    assert torch.equal(network.backbone.trunk.layer3[1].conv2.bias, stored)  # type: ignore[index, union-attr]
+    assert torch.equal(network.backbone.layers.layer3[1].conv2.bias, stored)  # type: ignore[index, union-attr]
 
 
 def test_imagenet_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_imagenet_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> N
     enum = torchvision.models.ResNet18_Weights
     monkeypatch.setattr(enum, "get_state_dict", lambda self, **_: dict(reference))
     network = initialise(CONFIG, "imagenet")
-    actual = network.backbone.trunk.state_dict()
+    actual = network.backbone.layers.state_dict()
     assert torch.equal(actual["layer2.1.conv2.weight"], reference["layer2.1.conv2.weight"])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.refine.craf import Craf, CrafConfig
 
@@ -15,14 +15,14 @@ A: Box = (5, 5, 25, 25)
 B: Box = (30, 40, 55, 70)
 
 
-def paint(*boxes: Box, value: float = 0.9) -> NDArray[np.float32]:
+def paint(*boxes: Box, value: float = 0.9) -> FloatArray:
     score = np.zeros(SIZE, np.float32)
     for y0, x0, y1, x1 in boxes:
         score[y0:y1, x0:x1] = value
     return score
 
 
-def labels(*boxes: Box | None) -> NDArray[np.uint8]:
+def labels(*boxes: Box | None) -> UInt8Array:
     result = np.zeros(SIZE, np.uint8)
     for slot, box in enumerate(boxes, start=1):
         if box is not None:
@@ -36,7 +36,7 @@ def started(*boxes: Box, **config: object) -> Craf:
     return craf
 
 
-def regions(filtered: NDArray[np.float32]) -> list[set[tuple[int, int]]]:
+def regions(filtered: FloatArray) -> list[set[tuple[int, int]]]:
     return [set(zip(*np.nonzero(f), strict=True)) for f in filtered]
 
 
@@ -164,7 +164,7 @@ def test_small_objects_are_not_searched() -> None:
 def test_candidates_are_asked_for_only_when_an_object_is_lost() -> None:
     calls = []
 
-    def candidates() -> NDArray[np.float32]:
+    def candidates() -> FloatArray:
         calls.append(1)
         return np.stack([paint(A, value=0.7)])
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-UInt8Array = NDArray[np.uint8]
+from vostrack.arrays import UInt8Array
+
 COLOURS = {3: (250, 20, 20), 7: (20, 250, 20)}
 
 
@@ -39,7 +39,7 @@ class ColourAdapter:
     def commit(self, scores: Tensor, labels: Tensor) -> None:
         self.commits.append((scores.clone(), labels.clone()))
 
-    def rewind(self) -> None:
+    def seek_start(self) -> None:
         self.commits = []
 
     def running_state(self) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from vostrack.build import (
 from vostrack.errors import InputError
 from vostrack.models.target_net import build_target_net
 from vostrack.models.weights import save_target_net, shipped_weights
-from vostrack.online_finetune.full_network import FullNetworkAdapter
-from vostrack.online_finetune.target_model import TargetModelAdapter
+from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
+from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.refine.craf import Craf
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 from vostrack.refine.spn.refiner import LightSpnRefiner

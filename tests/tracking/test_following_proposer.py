@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.protocols import InstanceProposals
-from vostrack.tracker import Tracker, TrackerConfig
+from vostrack.tracking.tracker import Tracker, TrackerConfig
 
 Clip = tuple[Any, Any]
 
@@ -19,9 +19,9 @@ class Following:
     """Remembers what it is told, and proposes nothing."""
 
     def __init__(self) -> None:
-        self.maps: list[NDArray[np.uint8]] = []
+        self.maps: list[UInt8Array] = []
 
-    def follow(self, labels: NDArray[np.uint8]) -> None:
+    def follow(self, labels: UInt8Array) -> None:
         self.maps.append(labels.copy())
 
     def propose(self, frame: Any, foreground: Any) -> InstanceProposals:
@@ -64,7 +64,7 @@ def test_it_is_given_the_previous_frame_at_full_size(adapter: Any, clip: Clip) -
     tracker.start(frames[0], labels[0])
     for t in (1, 2, 3):
         tracker.step(frames[t])
-    tracker.rewind()
+    tracker.seek_start()
     tracker.step(frames[1])
     for seen, t in zip(proposer.maps, (0, 1, 2, 0), strict=True):
         slots = np.select([labels[t] == 3, labels[t] == 7], [1, 2]).astype(np.uint8)
@@ -80,10 +80,10 @@ def test_it_is_given_the_same_after_a_resumption(adapter: Any, clip: Clip) -> No
     tracker = _tracker(adapter, first)
     tracker.start(frames[0], labels[0])
     tracker.step(frames[3])
-    learnt, state = tracker.learnt(), tracker.state()
+    learnt, state = tracker.start_state(), tracker.state()
     tracker.step(frames[4])
     again = _tracker(type(adapter)(), second)
-    again.restore(learnt, state)
+    again.load_state(learnt, state)
     with torch.inference_mode():
         again.step(frames[4])
     np.testing.assert_array_equal(second.maps[-1], first.maps[-1])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from vostrack.fusion import gate, label_map
+from vostrack.tracking.fusion import gate, label_map
 
 
 def loop_label_map(scores: torch.Tensor, threshold: float) -> torch.Tensor:

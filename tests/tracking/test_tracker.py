@@ -16,7 +16,7 @@ from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.protocols import InstanceProposals
 from vostrack.refine.craf import Craf, CrafConfig
-from vostrack.tracker import Tracker, TrackerConfig
+from vostrack.tracking.tracker import Tracker, TrackerConfig
 
 Clip = tuple[Any, Any]
 
@@ -152,7 +152,7 @@ def test_rewind_goes_back_to_the_first_frame(adapter: Any, clip: Clip) -> None:
     expected = tracker.step(frames[1]).labels
     for t in range(2, 12):
         tracker.step(frames[t])
-    tracker.rewind()
+    tracker.seek_start()
     np.testing.assert_array_equal(tracker.step(frames[1]).labels, expected)
     assert adapter.starts == 1
 
@@ -164,7 +164,7 @@ def test_restore_continues_where_another_stood(adapter: Any, clip: Clip) -> None
     for t in range(1, 6):
         tracker.step(frames[t])
     other = Tracker(type(adapter)(), temporal_filter=Craf())
-    other.restore(tracker.learnt(), tracker.state())
+    other.load_state(tracker.start_state(), tracker.state())
     assert other.ids == (3, 7)
     assert len(adapter.commits) == len(other.adapter.commits) == 5  # type: ignore[attr-defined]
     one, two = tracker.step(frames[6]), other.step(frames[6])
@@ -177,11 +177,11 @@ def test_a_state_of_another_version_changes_nothing(adapter: Any, clip: Clip, wh
     tracker = Tracker(adapter)
     tracker.start(frames[0], labels[0])
     tracker.step(frames[1])
-    saved = {"learnt": tracker.learnt(), "state": tracker.state()}
+    saved = {"learnt": tracker.start_state(), "state": tracker.state()}
     saved[which]["format"] += 1
     other = Tracker(type(adapter)())
     with pytest.raises(InputError, match=r"expected format \d+, got \d+, which another version"):
-        other.restore(saved["learnt"], saved["state"])
+        other.load_state(saved["learnt"], saved["state"])
     assert other.ids == ()
 
 
@@ -255,7 +255,7 @@ def test_the_adapter_is_told_the_final_result_of_each_frame(adapter: Any, clip: 
     scores, slots = adapter.commits[-1]
     assert float(scores[0, 50:56, 2:8].max()) == 0  # the filter took it away
     np.testing.assert_array_equal(slots.numpy() > 0, result.labels > 0)
-    tracker.rewind()
+    tracker.seek_start()
     assert adapter.commits == []
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vostrack.refine.craf import Craf
-from vostrack.tracker import Tracker, TrackerConfig
+from vostrack.tracking.tracker import Tracker, TrackerConfig
 
 Clip = tuple[Any, Any]
 

@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.online_finetune.clip_samples import ClipConfig
-from vostrack.online_finetune.target_recipe import TargetRecipe
+from vostrack.online_finetune.target.clip_samples import ClipConfig
+from vostrack.online_finetune.target.recipe import TargetRecipe
 from vostrack.proposers.detection_crf.recipe import RecipeConfig
 from vostrack.proposers.displacement.recipe import SisegConfig
 from vostrack.proposers.displacement.scenes import SceneConfig
@@ -41,7 +41,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         {
             "batch": (0,),
             "learning_rate": (0, INFINITE),
-            "trunk_share": (-1, INFINITE),
+            "backbone_share": (-1, INFINITE),
             "scalar_share": (-1, INFINITE),
             "classifier_weight": (-1, INFINITE),
             "presence_weight": (-1, INFINITE),

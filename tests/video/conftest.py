@@ -11,9 +11,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-UInt8Array = NDArray[np.uint8]
+from vostrack.arrays import UInt8Array
+
 MakeClip = Callable[..., Path]
 
 _BITS = 8

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import FrameSource, open_source
 
@@ -19,7 +19,7 @@ COUNT = 14
 KINDS = ["video", "decord", "opencv", "folder", "pattern", "files", "array", "generator", "lazy"]
 
 
-def _arrays() -> NDArray[np.uint8]:
+def _arrays() -> UInt8Array:
     numbers = np.arange(COUNT, dtype=np.uint8)[:, None, None, None]
     return np.broadcast_to(numbers * 10, (COUNT, 16, 24, 3)).copy()
 
@@ -27,7 +27,7 @@ def _arrays() -> NDArray[np.uint8]:
 class _Lazy:
     """An iterable that is no sequence and no iterator."""
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+    def __iter__(self) -> Iterator[UInt8Array]:
         return iter(_arrays())
 
 
@@ -155,7 +155,7 @@ def test_bad_selection(selection: dict[str, int], words: str) -> None:
 def test_the_end_stops_a_generator_before_it_makes_more() -> None:
     made = []
 
-    def frames() -> Iterator[NDArray[np.uint8]]:
+    def frames() -> Iterator[UInt8Array]:
         for number in range(100):
             made.append(number)
             yield np.zeros((4, 4, 3), np.uint8)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import NOMINAL_RATE, open_source
 
@@ -19,7 +19,7 @@ def _save(folder: Path, *names: str, size: tuple[int, int] = (6, 4)) -> None:
         Image.new("RGB", size, (value * 20, 5, 250)).save(folder / name, lossless=True)
 
 
-def _only(source: Any) -> NDArray[np.uint8]:
+def _only(source: Any) -> UInt8Array:
     (frame,) = open_source(source)
     return frame.image
 
@@ -124,7 +124,7 @@ def test_torch_tensors_are_arrays() -> None:
     np.testing.assert_array_equal(np.stack(images), frames.numpy())
 
 
-def _frame(*shape: int) -> NDArray[np.uint8]:
+def _frame(*shape: int) -> UInt8Array:
     return np.zeros(shape, np.uint8)
 
 

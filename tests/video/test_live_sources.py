@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import open_source
 from vostrack.video.frames import Selection
@@ -155,12 +155,12 @@ class _Camera:
         self._left -= 1
         return self._left >= 0
 
-    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+    def retrieve(self) -> tuple[bool, UInt8Array]:
         image = np.zeros((6, 8, 3), np.uint8)
         image[..., 0] = 200
         return True, image
 
-    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+    def read(self) -> tuple[bool, UInt8Array | None]:
         return self.retrieve() if self.grab() else (False, None)
 
     def get(self, _: int) -> float:

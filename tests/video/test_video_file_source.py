@@ -11,8 +11,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import open_source
 from vostrack.video.orientation import Orientation
@@ -20,7 +20,7 @@ from vostrack.video.video_file import VideoFileSource
 from vostrack.video.video_index import scan_video
 
 MakeClip = Callable[..., Path]
-ReadNumber = Callable[[NDArray[np.uint8]], int]
+ReadNumber = Callable[[UInt8Array], int]
 
 GROUPS = {"g": "10", "bf": "2"}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -11,12 +11,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from vostrack.arrays import DoubleArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import Frame, VideoWriter, draw_overlay, open_source, write_overlay
 
-UInt8Array = NDArray[np.uint8]
 MakeClip = Callable[..., Path]
 
 
@@ -26,7 +25,7 @@ def _palette() -> UInt8Array:
 
 def _overlay_by_loops(
     image: UInt8Array, labels: UInt8Array, palette: UInt8Array, alpha: float, contour: bool
-) -> NDArray[np.float64]:
+) -> DoubleArray:
     result = image.astype(np.float64)
     height, width = labels.shape
     for y in range(height):

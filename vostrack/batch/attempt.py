@@ -50,7 +50,7 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
             error=str(error) if expected else f"{type(error).__name__}: {error}",
             details="" if expected else traceback.format_exc(),
             status="failed",
-            passing=_may_pass(error),
+            retryable=_may_pass(error),
         )
 
 

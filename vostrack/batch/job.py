@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from vostrack.datasets.sequence import Semantics, Sequence
+from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 
 __all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
@@ -110,7 +110,7 @@ class JobResult:
         details: the traceback of an unexpected error, or "".
         attempts: how often the job was started in this run; 0 for a result kept from before.
         status: "done", "kept" or "failed".
-        passing: whether trying again may help (memory or files were short).
+        retryable: whether trying again may help (memory or files were short).
     """
 
     name: str
@@ -120,7 +120,7 @@ class JobResult:
     details: str = ""
     attempts: int = 1
     status: Literal["done", "kept", "failed"] = "done"
-    passing: bool = False
+    retryable: bool = False
 
 
 Worker = Callable[[Job], JobResult]
@@ -131,7 +131,7 @@ It is found again by name in other processes, so it is a function at the top of 
 
 
 def davis_jobs(
-    sequences: Iterable[Sequence],
+    sequences: Iterable[VideoSequence],
     output: str | Path,
     options: Mapping[str, Option] | None = None,
 ) -> list[Job]:

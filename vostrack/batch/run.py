@@ -204,8 +204,8 @@ def _drain(
         job, outcome = executor.next()
         attempts[job.name] += 1
         if isinstance(outcome, Lost):
-            outcome = JobResult(job.name, error=outcome.reason, status="failed", passing=True)
-        if outcome.passing and attempts[job.name] <= retries:
+            outcome = JobResult(job.name, error=outcome.reason, status="failed", retryable=True)
+        if outcome.retryable and attempts[job.name] <= retries:
             tell(RunEvent("retry", job.name, len(job.frames), outcome.error or ""))
             executor.submit(job)
             continue

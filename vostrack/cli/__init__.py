@@ -13,9 +13,9 @@ from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCo
 from vostrack.cli.evaluate import EvalCommand
 from vostrack.cli.propose import ProposeCommand
 from vostrack.cli.track import TrackCommand
-from vostrack.cli.train import TrainForegroundCommand
 from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
 from vostrack.cli.train_fcrn import TrainFcrnCommand
+from vostrack.cli.train_foreground import TrainForegroundCommand
 from vostrack.cli.train_localizer import TrainLocalizerCommand
 from vostrack.cli.train_mask_localizer import TrainMaskLocalizerCommand
 from vostrack.cli.train_siseg import TrainSisegCommand

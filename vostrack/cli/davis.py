@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from vostrack.datasets import Sequence
+    from vostrack.datasets import VideoSequence
 
 __all__ = ["DavisCheckCommand", "DavisRunCommand", "DavisSubmitCommand"]
 
@@ -40,7 +40,7 @@ class _Subset:
     quiet: bool = False
     """No progress bar, no summary."""
 
-    def open(self) -> tuple[Sequence, ...]:
+    def open(self) -> tuple[VideoSequence, ...]:
         from vostrack.datasets import open_davis
 
         return open_davis(
@@ -135,7 +135,7 @@ class DavisRunCommand(_Subset):
         )
         with progress_bar(jobs, quiet=self.quiet) as progress:
             report = run_jobs(
-                jobs, "vostrack.sequence_worker:track_sequence", config, progress=progress
+                jobs, "vostrack.runs.sequence:track_sequence", config, progress=progress
             )
         if not self.quiet or report.failed:
             print(report.summary())

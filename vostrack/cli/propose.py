@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from vostrack.arrays import UInt8Array
 from vostrack.cli.method_options import method_options_type, options_of
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
     from vostrack.proposers.sources import ProposerSources
     from vostrack.protocols import InstanceProposals, InstanceProposer
-    from vostrack.video.frames import UInt8Array
 
     NamedFrames = Iterable[tuple[str, UInt8Array]]
 
@@ -128,7 +128,7 @@ class ProposeCommand:
 
     def _sources(self, names: Iterable[str]) -> ProposerSources:
         """Read what was given, and find out what it lacks before any work is done."""
-        from vostrack.models.precision import resolve_device
+        from vostrack.compute.precision import resolve_device
         from vostrack.proposers.detections import read_detections
         from vostrack.proposers.semantic import build_semantic
         from vostrack.proposers.sources import ProposerSources

@@ -110,7 +110,7 @@ class TrackCommand:
     hough_localizer: str | None = None
     """With --proposer hough: what predicts the boxes: shipped (the default) goes by the shapes of
     the masks, none takes connected components; or a file that train mask-localizer or train
-    localizer wrote. A head on the trunk of the tracker's own network costs no pass of its own."""
+    localizer wrote. A head on the tracker's own backbone costs no pass of its own."""
 
     seed: int = 0
     """Seed of the augmentations. The same seed gives the same masks."""
@@ -147,9 +147,9 @@ class TrackCommand:
         import torch
 
         from vostrack.cli.progress import ClipProgress
-        from vostrack.clip import ClipRequest, track_clip
-        from vostrack.clip_folder import Extras
         from vostrack.errors import InputError
+        from vostrack.runs.clip import ClipRequest, track_clip
+        from vostrack.runs.folder import Extras
 
         if self.threads is not None:
             if self.threads < 1:

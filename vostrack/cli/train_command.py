@@ -11,7 +11,7 @@ import tyro
 
 if TYPE_CHECKING:
     from vostrack.cli.progress import ShowStep
-    from vostrack.datasets import Sequence
+    from vostrack.datasets import VideoSequence
     from vostrack.training.loop import LoopConfig
 
 __all__ = ["DavisSet", "MixedPrecisionTrainCommand", "TrainCommand"]
@@ -90,7 +90,7 @@ class DavisSet:
     leave_out: tuple[str, ...] = ()
     """Sequences that are kept back, to judge the result on."""
 
-    def sequences(self, year: int) -> list[Sequence]:
+    def sequences(self, year: int) -> list[VideoSequence]:
         """Open the sequences that are not left out."""
         from vostrack.datasets import open_davis
 

@@ -131,11 +131,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         return network.requires_grad_(not self.freeze_semantic)
 
     def _write(self, name: str, network: nn.Module) -> None:
-        from safetensors.torch import save_file
-
-        from vostrack.masks.atomic import atomic_path
+        from vostrack.models.weights_file import write_weights
         from vostrack.proposers.semantic import weights_of
 
-        state = {k: v.detach().cpu().contiguous() for k, v in weights_of(network).items()}
-        with atomic_path(self.output / f"{name}.safetensors") as temporary:
-            save_file(state, temporary)
+        write_weights(weights_of(network), self.output / f"{name}.safetensors")

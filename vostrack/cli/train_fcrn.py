@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vostrack.checks import demand_at_least, demand_finite, demand_positive
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
-from vostrack.ranges import demand_at_least, demand_finite, demand_positive
 
 if TYPE_CHECKING:
     import torch
 
     from vostrack.models.fcrn import Fcrn
-    from vostrack.proposers.hough_voting.pictures import Pictures
     from vostrack.proposers.hough_voting.recipe import FcrnOptions
+    from vostrack.proposers.hough_voting.visualization import Pictures
     from vostrack.training.loop import LoopConfig
 
 __all__ = ["TrainFcrnCommand"]
@@ -67,7 +67,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     """In the residual branches of the last two stages."""
 
     weights: str = "imagenet"
-    """Initial weights of the trunk: imagenet, none, or a file."""
+    """Initial weights of the backbone: imagenet, none, or a file."""
 
     steps: int = 20000
     """Optimisation steps."""
@@ -100,8 +100,8 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         """Train to the end, and return 0."""
         from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.pictures import open_pictures
         from vostrack.proposers.hough_voting.recipe import FcrnOptions
+        from vostrack.proposers.hough_voting.visualization import open_pictures
         from vostrack.training.processes import is_first_process, training_device
 
         demand_at_least(self, {"batch": 1, "crop": self.output_stride, "workers": 0})

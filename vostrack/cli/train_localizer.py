@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vostrack.cli.train_command import DavisSet, TrainCommand
-from vostrack.ranges import (
+from vostrack.checks import (
     demand_at_least,
     demand_finite,
     demand_multiple,
     demand_positive,
     demand_share,
 )
+from vostrack.cli.train_command import DavisSet, TrainCommand
 
 if TYPE_CHECKING:
-    from vostrack.models.trunks import TrunkNetwork
+    from vostrack.models.shared_backbone import BackboneNetwork
     from vostrack.proposers.hough_voting.feature_pool import FeaturePool
 
 __all__ = ["TrainLocalizerCommand"]
@@ -24,10 +24,10 @@ __all__ = ["TrainLocalizerCommand"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLocalizerCommand(TrainCommand, DavisSet):
-    """Train the light localisation head of the proposer hough, on the trunk of a network.
+    """Train the light localisation head of the proposer hough, on the backbone of a network.
 
     Objects of a DAVIS training set are pasted beside one another, and mixed with made scenes; the
-    trunk stays as it is, its features are computed once.
+    backbone stays as it is, its features are computed once.
 
     Example: vostrack train localizer --root DAVIS --output runs/localizer
 
@@ -41,13 +41,13 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
     year: int = 2017
     """Which DAVIS list and annotations: 2016 or 2017."""
 
-    trunk: Literal["target", "foreground"] = "target"
+    backbone: Literal["target", "foreground"] = "target"
     """Whose features the head reads. target: those of the presets fast, balanced and best, which
     lend them, so that no frame is computed twice. foreground: those of the foreground network."""
 
     weights: str = "shipped"
-    """The network that the trunk is part of: shipped, or a file that train target (with --trunk
-    foreground: train foreground) wrote."""
+    """The network that the backbone is part of: shipped, or a file that train target (with
+    --backbone foreground: train foreground) wrote."""
 
     pool: int = 300
     """Pictures whose features are computed."""
@@ -87,7 +87,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         import torch
 
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
-        from vostrack.models.trunks import load_trunk, trunk_name
+        from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
         from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
         from vostrack.training.loop import train
@@ -102,8 +102,8 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         bootstrapping = Bootstrapping(self.keep, self.threshold)
         device = training_device(self.device)
         weights = None if self.weights == "shipped" else Path(self.weights)
-        network = load_trunk(self.trunk, weights).to(device)
-        name = trunk_name(network)
+        network = load_backbone_network(self.backbone, weights).to(device)
+        name = backbone_fingerprint(network)
         options = HeadOptions(
             self.batch,
             self.learning_rate,
@@ -117,7 +117,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
             head = LocalizerHead(config).to(device)
         settings = {
-            "trunk": name,
+            "backbone": name,
             "pool": len(pool),
             **vars(options),
             "bootstrapping": vars(options.bootstrapping),
@@ -127,12 +127,12 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
             path = self.output / "localizer.safetensors"
-            save_localizer(head, path, trunk=name, half=True)
+            save_localizer(head, path, backbone=name, half=True)
             if not self.quiet:
                 print(f"trained on {len(pool)} pictures: {path}")
         return 0
 
-    def _pool(self, network: TrunkNetwork, name: str) -> FeaturePool:
+    def _pool(self, network: BackboneNetwork, name: str) -> FeaturePool:
         from vostrack.proposers.hough_voting.feature_pool import build_pool
         from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
 

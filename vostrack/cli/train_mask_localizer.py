@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vostrack.checks import demand_at_least
 from vostrack.cli.train_command import TrainCommand
-from vostrack.ranges import demand_at_least
 
 __all__ = ["TrainMaskLocalizerCommand"]
 
@@ -61,7 +61,7 @@ class TrainMaskLocalizerCommand(TrainCommand):
         from vostrack.proposers.displacement.label_maps import label_map_source
         from vostrack.proposers.displacement.networks import load_displacement_net
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.mask_localizer import label_map_trunk_name
+        from vostrack.proposers.hough_voting.mask_localizer import label_map_fingerprint
         from vostrack.proposers.hough_voting.mask_recipe import MaskOptions, MaskRecipe, draw_items
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
@@ -83,16 +83,16 @@ class TrainMaskLocalizerCommand(TrainCommand):
             items = draw_items(sources, options.scenes, self.pool, seed=self.seed, on_item=show)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            channels = network.trunk_channels
+            channels = network.backbone_channels
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
-        name = label_map_trunk_name(network)
-        settings = {"trunk": name, "pool": len(items), "options": repr(options)}
+        name = label_map_fingerprint(network)
+        settings = {"backbone": name, "pool": len(items), "options": repr(options)}
         with self.progress(decimals=4) as show:
             recipe = MaskRecipe(head, network, items, options)
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
             path = self.output / "localizer.safetensors"
-            save_localizer(head, path, trunk=name, half=True)
+            save_localizer(head, path, backbone=name, half=True)
             if not self.quiet:
                 print(f"trained on {len(items)} scenes: {path}")
         return 0

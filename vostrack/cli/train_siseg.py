@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.checks import demand_at_least
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
-from vostrack.ranges import demand_at_least
 
 if TYPE_CHECKING:
     from vostrack.proposers.displacement.label_maps import LabelMapSource
@@ -45,11 +45,11 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     drawn: int = 0
     """So many label maps of random shapes, too."""
 
-    trunk: Literal["light", "resnet50", "resnet101"] = "light"
+    backbone: Literal["light", "resnet50", "resnet101"] = "light"
     """light learns from scratch; a ResNet is frozen, as in the paper."""
 
     weights: str | None = None
-    """Of a ResNet trunk: imagenet, none, or a file (default: imagenet)."""
+    """Of a ResNet backbone: imagenet, none, or a file (default: imagenet)."""
 
     steps: int = 1800
     """Optimisation steps."""
@@ -76,6 +76,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         """Train to the end, and return 0."""
         import torch
 
+        from vostrack.proposers.displacement.backbones import fill_displacement_backbone
         from vostrack.proposers.displacement.networks import (
             DisplacementNet,
             NetworkConfig,
@@ -86,18 +87,19 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
             estimate_mean_shift,
             loop_for,
         )
-        from vostrack.proposers.displacement.trunks import fill_trunk
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
         demand_at_least(self, {"steps": 1, "seed": 0, "drawn": 0})
         config = self._config()
         sources = self._sources()
-        light = self.trunk == "light"
+        light = self.backbone == "light"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = DisplacementNet(None if light else NetworkConfig.paper(self.trunk))
-        fill_trunk(network.trunk, self.trunk, self.weights or ("none" if light else "imagenet"))
+            network = DisplacementNet(None if light else NetworkConfig.paper(self.backbone))
+        fill_displacement_backbone(
+            network.backbone, self.backbone, self.weights or ("none" if light else "imagenet")
+        )
         # The faster layout of convolutions on processors, too.
         network.to(training_device(self.device)).to(memory_format=torch.channels_last)
         recipe = SisegRecipe(network, sources, config)
@@ -153,7 +155,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.displacement.recipe import SisegConfig
         from vostrack.proposers.displacement.scenes import SceneConfig
 
-        light = self.trunk == "light"
+        light = self.backbone == "light"
         batch, crop, longest = (8, 256, (224, 416)) if light else (14, 512, (256, 768))
         return SisegConfig(
             batch=batch if self.batch is None else self.batch,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.checks import demand_at_least, demand_share
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
-from vostrack.ranges import demand_at_least, demand_share
 
 if TYPE_CHECKING:
     from torch import nn
@@ -171,7 +171,11 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         """Weigh pictures alike, but for the share of the made ones."""
         from vostrack.datasets import open_davis
         from vostrack.errors import InputError
-        from vostrack.refine.spn.pictures import DavisPictures, SyntheticPictures, VocPictures
+        from vostrack.refine.spn.labelled_images import (
+            DavisPictures,
+            SyntheticPictures,
+            VocPictures,
+        )
 
         sources: list[Source] = []
         if self.davis is not None:

@@ -49,8 +49,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand, DavisSet):
     def run(self) -> int:
         """Train to the end, and return 0."""
         from vostrack.models.weights import initialise_target_net, save_target_net
-        from vostrack.online_finetune.clip_samples import ClipConfig, ClipSamples
-        from vostrack.online_finetune.target_recipe import TargetRecipe, TargetTraining
+        from vostrack.online_finetune.target.clip_samples import ClipConfig, ClipSamples
+        from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vostrack.datasets.sequence import FRAME_SUFFIXES, MASK_SUFFIXES, Sequence, scan_folder
+from vostrack.datasets.video_sequence import (
+    FRAME_SUFFIXES,
+    MASK_SUFFIXES,
+    VideoSequence,
+    scan_folder,
+)
 from vostrack.errors import InputError
 
 __all__ = ["DavisTask", "open_davis"]
@@ -55,7 +60,7 @@ def open_davis(
     resolution: str = "480p",
     annotations: str | None = None,
     sequences: Iterable[str] | None = None,
-) -> tuple[Sequence, ...]:
+) -> tuple[VideoSequence, ...]:
     """Find the sequences of a DAVIS subset.
 
     Lists are read from ``ImageSets/<year>/<subset>.txt``, and for 2016 also from the original
@@ -183,7 +188,7 @@ def _check_present(layout: _Layout, names: Iterable[str]) -> None:
             )
 
 
-def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> Sequence:
+def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence:
     frames = scan_folder(layout.frames / name, FRAME_SUFFIXES)
     masks = scan_folder(layout.annotations / name, MASK_SUFFIXES)
     if not frames:
@@ -203,7 +208,7 @@ def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> Sequence:
             f"{layout.source}: {len(bare)} frames of {name} have no annotation, the first being "
             f"{layout.annotations / name / bare[0]}.png; complete the download"
         )
-    return Sequence(
+    return VideoSequence(
         name=name,
         frames=tuple(frames.values()),
         annotations=tuple(masks.get(stem) for stem in frames),

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import DoubleArray, FloatArray, UInt8Array
 from vostrack.datasets.synthetic_scene import (
     DrawnObject,
     DrawnScene,
@@ -33,8 +33,6 @@ __all__ = [
     "render_clip",
 ]
 
-FloatArray = NDArray[np.float32]
-UInt8Array = NDArray[np.uint8]
 
 _SUPERSAMPLING = 4
 _OUTLINE_POINTS = 96
@@ -200,7 +198,7 @@ def _paint_background(scene: DrawnScene) -> UInt8Array:
     return np.asarray(cv2.addWeighted(far, 0.55, near, 0.45, 0), dtype=np.uint8)
 
 
-def _pose(drawn: DrawnObject, time: float, size: tuple[int, int]) -> NDArray[np.float64]:
+def _pose(drawn: DrawnObject, time: float, size: tuple[int, int]) -> DoubleArray:
     """Return the matrix (2, 3) from the object's own coordinates to pixels."""
     angle = drawn.spin[0] + drawn.spin[1] * time
     amplitude, cycles, phase = drawn.stretch
@@ -216,7 +214,7 @@ def _pose(drawn: DrawnObject, time: float, size: tuple[int, int]) -> NDArray[np.
     return np.column_stack([turn @ scale, place])
 
 
-def _outline(drawn: DrawnObject, time: float, size: tuple[int, int]) -> NDArray[np.float64]:
+def _outline(drawn: DrawnObject, time: float, size: tuple[int, int]) -> DoubleArray:
     """Return the outline as points (P, 2), x and y in pixels."""
     angles = np.linspace(0, 2 * math.pi, _OUTLINE_POINTS, endpoint=False)
     amplitude, cycles, phase = drawn.wobble
@@ -239,7 +237,7 @@ def _extent(share: FloatArray) -> tuple[slice, slice]:
 
 
 def _warp_surface(
-    texture: UInt8Array, pose: NDArray[np.float64], radius: float, rows: slice, columns: slice
+    texture: UInt8Array, pose: DoubleArray, radius: float, rows: slice, columns: slice
 ) -> FloatArray:
     """Lay an object's texture on the frame's part that it touches; the texture moves with it."""
     step = 2 * _TEXTURE_REACH * radius / len(texture)
@@ -250,7 +248,7 @@ def _warp_surface(
     return _warp(texture, np.column_stack([linear, offset]), extent)
 
 
-def _warp(image: UInt8Array, matrix: NDArray[np.float64], size: tuple[int, int]) -> FloatArray:
+def _warp(image: UInt8Array, matrix: DoubleArray, size: tuple[int, int]) -> FloatArray:
     warped = cv2.warpAffine(
         image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )

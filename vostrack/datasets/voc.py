@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.video.images import read_image
 
 __all__ = ["VocImage", "VocSample", "open_voc"]
-
-UInt8Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class VocSample:
     classes: UInt8Array
     instances: UInt8Array
 
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> IntArray:
         """The class (N,) of each instance 1..N; 0 where it has no pixel."""
         known = self.instances[self.instances != VOID]
         count = int(known.max(initial=0))

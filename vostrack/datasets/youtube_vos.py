@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vostrack.datasets.sequence import (
+from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
-    Sequence,
     SequenceObject,
+    VideoSequence,
     natural_key,
     scan_folder,
 )
@@ -31,7 +31,7 @@ def open_youtube_vos(
     subset: str = "valid",
     all_frames: bool = False,
     sequences: Iterable[str] | None = None,
-) -> tuple[Sequence, ...]:
+) -> tuple[VideoSequence, ...]:
     """Find the videos of a YouTube-VOS subset.
 
     Args:
@@ -102,7 +102,7 @@ def _open_video(
     masks_folder: Path,
     objects: tuple[SequenceObject, ...],
     source: str,
-) -> Sequence:
+) -> VideoSequence:
     frames = scan_folder(frames_folder, FRAME_SUFFIXES)
     masks = scan_folder(masks_folder, MASK_SUFFIXES)
     if not frames:
@@ -124,7 +124,7 @@ def _open_video(
             f"the first being {lost[0]}; looked in {frames_folder}"
         )
     index = {stem: position for position, stem in enumerate(frames)}
-    return Sequence(
+    return VideoSequence(
         name=name,
         frames=tuple(frames.values()),
         annotations=tuple(masks.get(stem) for stem in frames),

@@ -1,6 +1,6 @@
 """Label maps: reading a first mask in any form, and writing palette PNG and run-length JSON."""
 
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask
 from vostrack.masks.masks_json import (
     MasksJson,

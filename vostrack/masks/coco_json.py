@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.masks_json import load_json, parse_masks_json
 from vostrack.masks.palette import VOID
@@ -155,7 +153,7 @@ def _annotation(item: Mapping[str, Any], categories: Mapping[Any, str]) -> _Entr
     )
 
 
-def _decode(entry: _Entry, size: Size | None, origin: str) -> NDArray[np.bool_]:
+def _decode(entry: _Entry, size: Size | None, origin: str) -> BoolArray:
     coded = entry.segmentation
     try:
         if isinstance(coded, dict):

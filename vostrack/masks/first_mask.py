@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.coco_json import read_coco_json
 from vostrack.masks.image_forms import (
@@ -140,7 +140,7 @@ def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedM
             "objects accepted; give fewer, raise the limit with --max-objects (at most 254), or, "
             f"if they are the masks of successive frames, give the first one alone: {paths[0]}"
         )
-    masks: list[NDArray[np.bool_]] = []
+    masks: list[BoolArray] = []
     warnings: list[str] = []
     for path in paths:
         parsed = _read_image(path, 254)

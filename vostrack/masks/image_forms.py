@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from vostrack.arrays import IntArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, davis_palette
 from vostrack.masks.values import ParsedMask, interpret_indices, interpret_values
 
 __all__ = ["open_image", "read_color", "read_gray", "read_lossy", "read_palette"]
 
-IntArray = NDArray[np.int64]
 
 _MOST_COLOURS = 4096
 _OPAQUE = 128

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID
 from vostrack.masks.rle import decode_rle, encode_rle
 
@@ -35,8 +35,6 @@ __all__ = [
     "read_masks_json",
     "write_masks_json",
 ]
-
-UInt8Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 
 __all__ = ["VOID", "davis_palette", "read_label_map", "write_label_map", "write_matte"]
 
-UInt8Array = NDArray[np.uint8]
 
 VOID = 255
 """The label of pixels that belong to nothing: neither learnt from nor scored."""

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, IntArray
 from vostrack.errors import InputError
 
 __all__ = ["decode_rle", "encode_rle", "fill_polygons"]
 
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 # A damaged size must not exhaust the memory.
 _MOST_PIXELS = 1 << 28

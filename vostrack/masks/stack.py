@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.values import ParsedMask, largest
 
@@ -14,7 +14,7 @@ __all__ = ["stack_masks"]
 
 
 def stack_masks(
-    masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_],
+    masks: Sequence[BoolArray] | BoolArray,
     ids: Sequence[int],
     names: Sequence[str],
     origin: str,

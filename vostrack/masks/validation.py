@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.masks.stack import stack_masks
@@ -34,7 +34,7 @@ class FirstMask:
         warnings: what the user should know, one sentence each.
     """
 
-    labels: NDArray[np.uint8]
+    labels: UInt8Array
     ids: tuple[int, ...]
     names: tuple[str, ...]
     warnings: tuple[str, ...] = ()

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 
 __all__ = ["ParsedMask", "interpret_indices", "interpret_values", "largest"]
 
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
-UInt8Array = NDArray[np.uint8]
 
 _VOID_16_BIT = 65535
 _TOO_MANY = "or raise the limit with --max-objects (at most 254)"

@@ -33,9 +33,9 @@ class Backbone(nn.Module, ABC):
         channels: channels of each of these maps.
     """
 
-    def __init__(self, trunk: nn.Module, strides: Sequence[int], channels: Sequence[int]) -> None:
+    def __init__(self, layers: nn.Module, strides: Sequence[int], channels: Sequence[int]) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.layers = layers
         self.strides = tuple(strides)
         self.channels = tuple(channels)
 
@@ -72,17 +72,17 @@ class ResNetBackbone(Backbone):
 
     def stage(self, x: Tensor, stride: int) -> Tensor:
         """Compute the feature map of ``stride`` from that of half the stride."""
-        trunk = self.trunk
+        layers = self.layers
         if stride == 2:
-            return trunk.relu(trunk.bn1(trunk.conv1(x)))  # type: ignore[operator, no-any-return]
+            return layers.relu(layers.bn1(layers.conv1(x)))  # type: ignore[operator, no-any-return]
         if stride == 4:
-            x = trunk.maxpool(x)  # type: ignore[operator]
-        return getattr(trunk, _RESNET_LAYERS[stride])(x)  # type: ignore[no-any-return]
+            x = layers.maxpool(x)  # type: ignore[operator]
+        return getattr(layers, _RESNET_LAYERS[stride])(x)  # type: ignore[no-any-return]
 
     @property
     def last_stage(self) -> nn.Module:
         """The layers between the two deepest strides."""
-        stage: nn.Module = getattr(self.trunk, _RESNET_LAYERS[self.strides[-1]])
+        stage: nn.Module = getattr(self.layers, _RESNET_LAYERS[self.strides[-1]])
         return stage
 
 
@@ -92,7 +92,7 @@ class MobileNetBackbone(Backbone):
     def stage(self, x: Tensor, stride: int) -> Tensor:
         """Compute the feature map of ``stride`` from that of half the stride."""
         first, last = _MOBILENET_SLICES[stride]
-        for layer in self.trunk.features[first:last]:  # type: ignore[index]
+        for layer in self.layers.features[first:last]:  # type: ignore[index]
             x = layer(x)
         return x
 
@@ -100,7 +100,7 @@ class MobileNetBackbone(Backbone):
     def last_stage(self) -> nn.Module:
         """The layers between the two deepest strides."""
         first, last = _MOBILENET_SLICES[self.strides[-1]]
-        return nn.ModuleList(self.trunk.features[first:last])  # type: ignore[index]
+        return nn.ModuleList(self.layers.features[first:last])  # type: ignore[index]
 
 
 def build_backbone(
@@ -130,28 +130,28 @@ def build_backbone(
     build = _build_mobilenet if name == "mobilenet_v2" else _build_resnet
     backbone = build(name, strides)
     if norm == "folded":
-        fold_batch_norm(backbone.trunk)
+        fold_batch_norm(backbone.layers)
     return backbone
 
 
 def _build_resnet(name: str, strides: Sequence[int]) -> Backbone:
     import torchvision
 
-    trunk = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
-    expansion = trunk.layer1[0].expansion
+    layers = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
+    expansion = layers.layer1[0].expansion
     width = {2: 64} | {s: 64 * 2**i * expansion for i, s in enumerate((4, 8, 16, 32))}
     for stride, layer in _RESNET_LAYERS.items():
         if stride > strides[-1]:
-            delattr(trunk, layer)
-    del trunk.fc, trunk.avgpool
-    return ResNetBackbone(trunk, strides, [width[s] for s in strides])
+            delattr(layers, layer)
+    del layers.fc, layers.avgpool
+    return ResNetBackbone(layers, strides, [width[s] for s in strides])
 
 
 def _build_mobilenet(name: str, strides: Sequence[int]) -> Backbone:
     import torchvision
 
-    trunk = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
-    trunk.features = trunk.features[: _MOBILENET_SLICES[strides[-1]][1]]
-    del trunk.classifier
+    layers = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
+    layers.features = layers.features[: _MOBILENET_SLICES[strides[-1]][1]]
+    del layers.classifier
     width = {2: 16, 4: 24, 8: 32, 16: 96, 32: 320}
-    return MobileNetBackbone(trunk, strides, [width[s] for s in strides])
+    return MobileNetBackbone(layers, strides, [width[s] for s in strides])

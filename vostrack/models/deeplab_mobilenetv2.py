@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vostrack.errors import InputError
-from vostrack.models.weights import read_state_dict
+from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["DeepLabMobileNetV2", "load_deeplab_mobilenetv2"]
 

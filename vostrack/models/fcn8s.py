@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD
-from vostrack.models.weights import read_state_dict
+from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["Fcn8s", "fcn8s_from_vgg16", "load_fcn8s"]
 

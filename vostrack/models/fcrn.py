@@ -7,7 +7,6 @@ scores classes, and regresses boxes (four numbers per class).
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +19,8 @@ from vostrack.errors import InputError
 from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneName
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.normalization import FrozenBatchNorm2d
-from vostrack.models.weights import initialise, read_state_dict
+from vostrack.models.weights import initialise
+from vostrack.models.weights_file import read_described, write_weights
 
 __all__ = ["Fcrn", "FcrnConfig", "build_classifier", "build_fcrn", "load_fcrn", "save_fcrn"]
 
@@ -79,7 +79,7 @@ class FcrnConfig:
 
     @property
     def backbone(self) -> BackboneName:
-        """Name of the trunk in torchvision."""
+        """Name of the backbone in torchvision."""
         names: dict[int, BackboneName] = {50: "resnet50", 101: "resnet101", 152: "resnet152"}
         return names[self.depth]
 
@@ -112,7 +112,7 @@ class Fcrn(nn.Module):
         super().__init__()
         self.config = config
         self.outputs = outputs
-        self.trunk = _dilated_trunk(config)
+        self.backbone = _dilated_backbone(config)
         self.classifier = build_classifier(config, outputs)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
@@ -127,7 +127,7 @@ class Fcrn(nn.Module):
             (B, outputs, ceil(H / s), ceil(W / s)) float32, s the output stride. Cell k is taken to
             stand for the pixels s * k to s * k + s - 1, here and in training.
         """
-        prediction: Tensor = self.classifier(self.trunk((image - self.mean) / self.std))
+        prediction: Tensor = self.classifier(self.backbone((image - self.mean) / self.std))
         return prediction.float()
 
     def segment(self, image: Tensor) -> Tensor:
@@ -139,15 +139,15 @@ class Fcrn(nn.Module):
 def build_fcrn(
     config: FcrnConfig, outputs: int, weights: str = "imagenet", *, seed: int = 0
 ) -> Fcrn:
-    """Build the network and fill its trunk.
+    """Build the network and fill its backbone.
 
     Args:
         config: what it is made of.
         outputs: number of classes, background first; four times the number of classes without the
             background for a localisation network.
-        weights: ``imagenet``, ``none``, or a file with the trunk; see
+        weights: ``imagenet``, ``none``, or a file with the backbone; see
             ``vostrack.models.weights.initialise``.
-        seed: of the classifier, and of the trunk where there are no weights.
+        seed: of the classifier, and of the backbone where there are no weights.
 
     Raises:
         InputError: the weights cannot be had, or do not fit.
@@ -161,11 +161,11 @@ def build_fcrn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Fcrn(config, outputs)
-    network.trunk.load_state_dict(source.backbone.trunk.state_dict())
+    network.backbone.load_state_dict(source.backbone.layers.state_dict())
     return network.to(memory_format=torch.channels_last)
 
 
-def _dilated_trunk(config: FcrnConfig) -> nn.Sequential:
+def _dilated_backbone(config: FcrnConfig) -> nn.Sequential:
     """Build torchvision's ResNet with the strides of its last stages turned into dilation.
 
     torchvision strides in the 3x3 convolution of a stage's first block, so that this one keeps the
@@ -186,10 +186,10 @@ def _dilated_trunk(config: FcrnConfig) -> nn.Sequential:
             for block in stage:
                 block.conv3 = _DropoutConv2d(block.conv3, probability)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-    trunk = nn.Sequential()
+    backbone = nn.Sequential()
     for name in names:
-        trunk.add_module(name, getattr(resnet, name))
-    return trunk
+        backbone.add_module(name, getattr(resnet, name))
+    return backbone
 
 
 def build_classifier(config: FcrnConfig, outputs: int) -> nn.Sequential:
@@ -217,21 +217,8 @@ def save_fcrn(network: Fcrn, path: Path, *, half: bool = False) -> None:
         path: file to write.
         half: store float16.
     """
-    from safetensors.torch import save_file
-
-    state = {
-        k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype)
-        for k, v in network.state_dict().items()
-    }
-    state = {k: v.contiguous() for k, v in state.items()}
     description = {"config": asdict(network.config), "outputs": network.outputs}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(state, partial, metadata={_CONFIG_KEY: json.dumps(description)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_weights(network, path, {_CONFIG_KEY: description}, half=half)
 
 
 def load_fcrn(path: Path) -> Fcrn:
@@ -240,20 +227,9 @@ def load_fcrn(path: Path) -> Fcrn:
     Raises:
         InputError: no such file, or no FCRN.
     """
-    state = read_state_dict(path)
-    text = None
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_CONFIG_KEY)
-    if text is None:
-        raise InputError(f"{path} holds no FCRN; expected a file that vostrack train fcrn wrote")
-    description = json.loads(text)
+    description, state = read_described(path, _CONFIG_KEY, what="FCRN", command="fcrn")
     values = description["config"]
     values["dropout"] = tuple(values["dropout"])
     network = Fcrn(FcrnConfig(**values), description["outputs"])
-    network.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    )
+    network.load_state_dict(state)
     return network.eval()

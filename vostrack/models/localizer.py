@@ -10,7 +10,6 @@ mask of each class of a still.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,24 +17,27 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
-from vostrack.errors import InputError
-from vostrack.models.weights import read_state_dict
+from vostrack.arrays import FloatArray
+from vostrack.models.weights_file import (
+    read_described,
+    read_header,
+    write_weights,
+)
 
 __all__ = [
     "LocalizerConfig",
     "LocalizerHead",
     "component_boxes",
     "load_localizer",
+    "localizer_fingerprint",
     "save_localizer",
-    "trunk_of_localizer",
 ]
 
 _CONFIG_KEY = "vostrack.localizer"
-_TRUNK_KEY = "vostrack.trunk"
+_BACKBONE_KEY = "vostrack.trunk"  # as files have said it from the beginning
 _COMPONENT_FROM = 0.5
 # Components are no smaller than a cell; boxes at most this much smaller or larger (logarithm).
 _SMALLEST = 0.08
@@ -133,7 +135,7 @@ class LocalizerHead(nn.Module):
         )
 
 
-def component_boxes(mask: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+def component_boxes(mask: FloatArray, stride: int) -> FloatArray:
     """Give every cell the box of the connected component that it lies in, or that is nearest.
 
     Args:
@@ -156,31 +158,21 @@ def component_boxes(mask: NDArray[np.float32], stride: int) -> NDArray[np.float3
 
 
 def save_localizer(
-    head: LocalizerHead, path: Path, *, trunk: str | None = None, half: bool = False
+    head: LocalizerHead, path: Path, *, backbone: str | None = None, half: bool = False
 ) -> None:
     """Write a head with its configuration as safetensors; replaced whole or not at all.
 
     Args:
         head: what to save.
         path: file to write.
-        trunk: whose features it was trained on, as ``vostrack.models.trunks.trunk_name`` names it;
+        backbone: whose features it was trained on, see ``backbone_fingerprint``;
             None leaves it unsaid.
         half: store float16.
     """
-    from safetensors.torch import save_file
-
-    kind = torch.float16 if half else torch.float32
-    state = {k: v.detach().cpu().to(kind).contiguous() for k, v in head.state_dict().items()}
-    metadata = {_CONFIG_KEY: json.dumps(asdict(head.config))}
-    if trunk is not None:
-        metadata[_TRUNK_KEY] = trunk
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(state, partial, metadata=metadata)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    header: dict[str, object] = {_CONFIG_KEY: asdict(head.config)}
+    if backbone is not None:
+        header[_BACKBONE_KEY] = backbone
+    write_weights(head, path, header, half=half)
 
 
 def load_localizer(path: Path) -> LocalizerHead:
@@ -189,14 +181,7 @@ def load_localizer(path: Path) -> LocalizerHead:
     Raises:
         InputError: no such file, or no localisation head.
     """
-    state = read_state_dict(path)
-    text = _metadata(path).get(_CONFIG_KEY)
-    if text is None:
-        raise InputError(
-            f"{path} holds no localisation head; expected a file that vostrack train localizer "
-            "wrote"
-        )
-    values = json.loads(text)
+    values, state = read_described(path, _CONFIG_KEY, what="localisation head", command="localizer")
     first, second = values["channels"]
     config = LocalizerConfig(
         (first, second),
@@ -207,25 +192,15 @@ def load_localizer(path: Path) -> LocalizerHead:
         values["longest"],
     )
     head = LocalizerHead(config)
-    head.load_state_dict({k: v.float() for k, v in state.items()})
+    head.load_state_dict(state)
     return head.eval()
 
 
-def trunk_of_localizer(path: Path) -> str | None:
-    """Return the trunk that a head written by ``save_localizer`` was trained on.
+def localizer_fingerprint(path: Path) -> str | None:
+    """Return the backbone that a head written by ``save_localizer`` was trained on.
 
     Returns:
-        Its name, see ``vostrack.models.trunks.trunk_name``; None where the file does not say, as
-        those of earlier versions: they are for the foreground network of the package.
+        Its name, see ``backbone_fingerprint``; None where the file does not say, as those
+        of earlier versions: they are for the foreground network of the package.
     """
-    return _metadata(path).get(_TRUNK_KEY)
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """Return what the header of a safetensors file says besides the tensors."""
-    if path.suffix != ".safetensors":
-        return {}
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+    return read_header(path).get(_BACKBONE_KEY)

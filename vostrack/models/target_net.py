@@ -1,6 +1,6 @@
-"""One network for any object: a trunk, cues from earlier frames, and a decoder to stride 2.
+"""One network for any object: a backbone, cues from earlier frames, and a decoder to stride 2.
 
-The trunk is run once per frame. What an object looks like is never in the weights but in its
+The backbone is run once per frame. What an object looks like is never in the weights but in its
 memories and in a small classifier that is fitted to them in closed form; the decoder, the same for
 all objects, turns these cues and the previous mask into a mask with edges.
 """
@@ -86,7 +86,7 @@ class TargetNetConfig:
 
 @dataclass(frozen=True)
 class Features:
-    """What the trunk makes of B images, shared by all objects.
+    """What the backbone makes of B images, shared by all objects.
 
     Attributes:
         levels: feature maps at strides 2, 4, 8 and 16.
@@ -147,17 +147,17 @@ class TargetNet(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def freeze_trunk(self) -> None:
-        """Leave only the last stage of the trunk to be trained, and all that is above it."""
+    def freeze_early_stages(self) -> None:
+        """Leave only the last stage of the backbone to be trained, and all that is above it."""
         self.backbone.requires_grad_(False)
         self.backbone.last_stage.requires_grad_(True)
 
     def features(self, image: Tensor) -> Features:
-        """Run the trunk on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16."""
+        """Run the backbone on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16."""
         return self.complete(self.early_levels(image))
 
     def early_levels(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the stages that ``freeze_trunk`` freezes: feature maps at strides 2, 4 and 8."""
+        """Run the stages that are frozen in training: feature maps at strides 2, 4 and 8."""
         x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         f2 = self.backbone.stage(x, 2)
         f4 = self.backbone.stage(f2, 4)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vostrack.errors import InputError
 from vostrack.models.backbones import BackboneName
@@ -21,6 +19,12 @@ from vostrack.models.target_net import (
     build_target_net,
     config_from_json,
 )
+from vostrack.models.weights_file import (
+    read_description,
+    read_state_dict,
+    read_weights,
+    write_weights,
+)
 
 __all__ = [
     "holds_target_net",
@@ -28,7 +32,6 @@ __all__ = [
     "initialise_target_net",
     "load_network",
     "load_target_net",
-    "read_state_dict",
     "save_network",
     "save_target_net",
     "shipped_weights",
@@ -60,29 +63,13 @@ def save_network(network: SegmentationNet, path: Path, *, half: bool = False) ->
         path: file to write; replaced whole or not at all.
         half: store float16: half the size, a relative rounding error of at most 2**-11.
     """
-    _save(network, {"config": asdict(network.config), "outputs": network.outputs}, path, half)
+    description = {"config": asdict(network.config), "outputs": network.outputs}
+    write_weights(network, path, {_CONFIG_KEY: description}, half=half)
 
 
 def save_target_net(network: TargetNet, path: Path, *, half: bool = False) -> None:
     """Write a target network with its configuration; see ``save_network``."""
-    _save(network, {"target": asdict(network.config)}, path, half)
-
-
-def _save(network: nn.Module, description: dict[str, Any], path: Path, half: bool) -> None:
-    from safetensors.torch import save_file
-
-    state = {
-        k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype)
-        for k, v in network.state_dict().items()
-    }
-    state = {k: v.contiguous() for k, v in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(state, partial, metadata={_CONFIG_KEY: json.dumps(description)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_weights(network, path, {_CONFIG_KEY: {"target": asdict(network.config)}}, half=half)
 
 
 def load_network(path: Path) -> SegmentationNet:
@@ -91,7 +78,7 @@ def load_network(path: Path) -> SegmentationNet:
     Raises:
         InputError: no such file, or not a network of this project.
     """
-    description = _description(path)
+    description = read_description(path, _CONFIG_KEY)
     if description is None or "config" not in description:
         raise InputError(
             f"{path} holds no vostrack network (no configuration in its header); "
@@ -100,14 +87,13 @@ def load_network(path: Path) -> SegmentationNet:
     config = description["config"]
     config["strides"] = tuple(config["strides"])
     network = build_network(NetworkConfig(**config), description["outputs"])
-    state = {k: v.float() if v.is_floating_point() else v for k, v in read_state_dict(path).items()}
-    network.load_state_dict(state)
+    network.load_state_dict(read_weights(path))
     return network
 
 
 def holds_target_net(weights: str) -> bool:
     """Tell whether ``weights`` is a file written by ``save_target_net``."""
-    description = _description(Path(weights))
+    description = read_description(Path(weights), _CONFIG_KEY)
     return description is not None and "target" in description
 
 
@@ -118,14 +104,13 @@ def load_target_net(path: Path | None = None) -> TargetNet:
         InputError: no such file, or not a target network.
     """
     path = path or shipped_weights("target")
-    description = _description(path)
+    description = read_description(path, _CONFIG_KEY)
     if description is None or "target" not in description:
         raise InputError(
             f"{path} holds no target network; expected a file that vostrack train target wrote"
         )
     network = build_target_net(config_from_json(description["target"]))
-    state = {k: v.float() if v.is_floating_point() else v for k, v in read_state_dict(path).items()}
-    network.load_state_dict(state)
+    network.load_state_dict(read_weights(path))
     return network.eval()
 
 
@@ -184,54 +169,11 @@ def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
         origin = f"torchvision's {config.backbone}"
     else:
         path = Path(weights)
-        if _description(path) is not None:
+        if read_description(path, _CONFIG_KEY) is not None:
             return load_network(path)  # refuses a target network with its reason
         state = read_state_dict(path)
         origin = str(path)
     return _with_backbone(config, state, origin)
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
-
-    Raises:
-        InputError: no such file, or nothing that holds tensors by name.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"weights: no file {path}; expected imagenet, none, shipped or the path of a "
-            ".safetensors, .pt or .pth file"
-        )
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(
-            f"weights: {path} cannot be read as a state dict ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}); expected tensors "
-            "by name in .safetensors, or a .pt/.pth file that torch.load(weights_only=True) accepts"
-        ) from None
-    if not isinstance(state, Mapping):
-        raise InputError(f"weights: {path} holds a {type(state).__name__}, expected a state dict")
-    inner = state.get("state_dict", state)
-    return {k: v for k, v in inner.items() if isinstance(v, Tensor)}
-
-
-def _description(path: Path) -> dict[str, Any] | None:
-    """Return the configuration in a safetensors header, None where there is none."""
-    if path.suffix != ".safetensors" or not path.is_file():
-        return None
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_CONFIG_KEY)
-    except SafetensorError as error:
-        raise InputError(f"weights: {path} is not a safetensors file ({error})") from None
-    return json.loads(text) if text is not None else None
 
 
 def _imagenet_state_dict(backbone: str) -> dict[str, Tensor]:
@@ -262,13 +204,13 @@ def _with_backbone(
 
         unfolded = NetworkConfig(**{**asdict(config), "norm": "frozen"})
         network = _with_backbone(unfolded, state, origin)
-        fold_batch_norm(network.backbone.trunk)
+        fold_batch_norm(network.backbone.layers)
         network.config = config
         return network
     else:
         network = build_network(config)
-    trunk = network.backbone.trunk
-    wanted = trunk.state_dict()
+    layers = network.backbone.layers
+    wanted = layers.state_dict()
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
     wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
     if missing or wrong:
@@ -278,6 +220,6 @@ def _with_backbone(
             f"{config.strides}: {len(missing)} tensors missing, {len(wrong)} of another shape "
             f"(first: {trouble}); choose the preset or --backbone that the file was made for"
         )
-    trunk.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+    layers.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
     _log.debug("backbone %s filled from %s", config.backbone, origin)
     return network

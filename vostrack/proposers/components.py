@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import InstanceProposals
 
 __all__ = ["ComponentsConfig", "ForegroundComponents"]
 

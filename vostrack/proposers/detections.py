@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 
 __all__ = [
@@ -60,9 +60,9 @@ class Detections:
         labels: (D,) int64 class ids; 0 where no class is known.
     """
 
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    boxes: FloatArray
+    scores: FloatArray
+    labels: IntArray
 
     def __post_init__(self) -> None:
         """Check shapes and ranges.
@@ -93,7 +93,7 @@ class Detections:
         """Return D, the number of boxes."""
         return len(self.scores)
 
-    def __getitem__(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Detections:
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> Detections:
         """Select or reorder boxes."""
         return Detections(self.boxes[index], self.scores[index], self.labels[index])
 
@@ -128,7 +128,7 @@ class Detections:
             ) from None
 
 
-Detector = Callable[[NDArray[np.uint8]], Detections]
+Detector = Callable[[UInt8Array], Detections]
 """Finds boxes in a frame (H, W, 3) uint8 RGB."""
 
 
@@ -171,7 +171,7 @@ def select_detections(
     return detections[np.array(kept, dtype=np.int64)]
 
 
-def box_overlaps(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def box_overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
     """Intersection over union of one box (4,) with others (K, 4)."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[2:], boxes[:, 2:])

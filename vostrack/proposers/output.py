@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.rle import encode_rle
 from vostrack.protocols import InstanceProposals
@@ -56,7 +56,7 @@ def write_proposals(
     return len(names), len(entries)
 
 
-def proposal_label_map(proposals: InstanceProposals) -> NDArray[np.uint8]:
+def proposal_label_map(proposals: InstanceProposals) -> UInt8Array:
     """Paint proposals 1..K over one another, the best on top; at most the best 254 of them.
 
     Returns:
@@ -81,6 +81,6 @@ def _entries(name: str, proposals: InstanceProposals) -> list[dict[str, Any]]:
     ]
 
 
-def _coco_box(box: NDArray[np.float32]) -> list[float]:
+def _coco_box(box: FloatArray) -> list[float]:
     x0, y0, x1, y1 = (float(value) for value in box)
     return [x0, y0, x1 - x0, y1 - y0]

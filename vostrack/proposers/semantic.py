@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import read_label_map
 from vostrack.models.deeplab_mobilenetv2 import load_deeplab_mobilenetv2
 from vostrack.models.fcn8s import load_fcn8s
-from vostrack.models.weights import read_state_dict
+from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["TORCHVISION_SEMANTIC", "build_semantic", "read_semantic_mask", "weights_of"]
 
@@ -114,7 +113,7 @@ def _torchvision_network(name: str, weights: str | Path | None) -> nn.Module:
     return fetched
 
 
-def read_semantic_mask(folder: Path, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+def read_semantic_mask(folder: Path, name: str, size: tuple[int, int]) -> UInt8Array:
     """Read the class mask of an image: a palette or gray PNG of class ids, 255 for unknown.
 
     Args:

@@ -10,9 +10,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from vostrack.arrays import UInt8Array
 from vostrack.models.target_net import TargetNet
 from vostrack.proposers.detections import Detections
-from vostrack.protocols import InstanceProposals, InstanceProposer, UInt8Array
+from vostrack.protocols import InstanceProposals, InstanceProposer
 
 __all__ = ["ImageProposer", "ProposerSources"]
 
@@ -30,7 +31,7 @@ class ProposerSources:
             ``vostrack.proposers.semantic.read_semantic_mask``.
         device: where networks run.
         tracked: the target network that the tracker works with, on ``device``; its adapter lends
-            the features of its trunk. None where there is no such tracker.
+            the features of its backbone. None where there is no such tracker.
     """
 
     semantic: nn.Module | None = None

@@ -11,6 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from vostrack.checks import (
+    demand_at_least,
+    demand_finite,
+    demand_positive,
+    demand_share,
+    demand_some,
+)
+from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import (
     IGNORE,
     AugmentationConfig,
@@ -18,14 +26,6 @@ from vostrack.datasets.augmentation import (
     draw_augmentation,
 )
 from vostrack.models.foreground import SegmentationNet
-from vostrack.models.precision import Precision
-from vostrack.ranges import (
-    demand_at_least,
-    demand_finite,
-    demand_positive,
-    demand_share,
-    demand_some,
-)
 from vostrack.training.loop import LoopConfig, OnStep, train
 
 __all__ = ["ForegroundRecipe", "Sample", "foreground_loss", "train_foreground"]
@@ -92,7 +92,7 @@ class ForegroundRecipe:
         """Return the settings of the loop.
 
         Args:
-            precision: see ``vostrack.models.precision``.
+            precision: see ``vostrack.compute.precision``.
             tensorboard: write curves for TensorBoard, too.
         """
         return LoopConfig(
@@ -144,7 +144,7 @@ def train_foreground(
         recipe: how.
         folder: keeps ``checkpoint.pt`` and ``log.jsonl``; see ``vostrack.training.loop.train``.
         stop_after: stop, with a checkpoint, after so many steps of this call.
-        precision: see ``vostrack.models.precision``.
+        precision: see ``vostrack.compute.precision``.
         tensorboard: write curves for TensorBoard, too.
         on_step: called after every step with the steps done and the loss.
 

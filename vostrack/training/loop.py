@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from vostrack.compute.precision import autocast
 from vostrack.errors import InputError
-from vostrack.models.precision import autocast
 from vostrack.training.checkpoint import Checkpoint
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from vostrack.checks import demand_at_least, demand_finite
+from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
-from vostrack.models.precision import Precision
-from vostrack.ranges import demand_at_least, demand_finite
 
 __all__ = ["LoopConfig", "OptimizerName", "Schedule"]
 
@@ -32,7 +32,7 @@ class LoopConfig:
         clip_norm: largest L2 norm of the whole gradient; None does not clip.
         seed: of every random choice, together with the step and the process. At least 0.
         checkpoint_every: steps between checkpoints.
-        precision: of the forward pass; see ``vostrack.models.precision``.
+        precision: of the forward pass; see ``vostrack.compute.precision``.
         tensorboard: write curves for TensorBoard into the folder, too.
         ahead: batches that are drawn ahead, each in its own thread; 0 draws when needed.
     """

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vostrack.models.precision import resolve_device
+from vostrack.compute.precision import resolve_device
 
 __all__ = ["Processes", "is_first_process", "join_processes", "training_device"]
 
@@ -25,7 +25,7 @@ def is_first_process() -> bool:
 
 
 def training_device(name: str) -> torch.device:
-    """Return this process's own device; see ``vostrack.models.precision.resolve_device``.
+    """Return this process's own device; see ``vostrack.compute.precision.resolve_device``.
 
     Under ``torchrun``, ``auto`` and ``cuda`` give each process of a machine its own GPU.
 

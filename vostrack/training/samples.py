@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vostrack.datasets import Sequence as VideoSequence
+from vostrack.datasets import VideoSequence
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.training.foreground import Sample

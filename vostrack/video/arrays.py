@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.frames import (
     NOMINAL_RATE,
@@ -16,7 +17,6 @@ from vostrack.video.frames import (
     SeekableSource,
     Selection,
     StreamedSource,
-    UInt8Array,
 )
 
 __all__ = ["IterableSource", "SequenceSource", "as_rgb"]

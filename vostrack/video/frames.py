@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 
 __all__ = [
@@ -23,7 +21,6 @@ __all__ = [
     "UInt8Array",
 ]
 
-UInt8Array = NDArray[np.uint8]
 
 NOMINAL_RATE = 25.0
 """Frames per second that give images and arrays, which have no clock, their times."""

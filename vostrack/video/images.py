@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.arrays import as_rgb
-from vostrack.video.frames import NOMINAL_RATE, Frame, SeekableSource, Selection, UInt8Array
+from vostrack.video.frames import (
+    NOMINAL_RATE,
+    Frame,
+    SeekableSource,
+    Selection,
+)
 from vostrack.video.names import IMAGE_SUFFIXES
 
 __all__ = ["ImageSource", "images_in_folder", "images_matching", "read_image"]

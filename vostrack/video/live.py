@@ -9,8 +9,14 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.video.frames import NOMINAL_RATE, Selection, StreamedSource, UInt8Array, logger
+from vostrack.video.frames import (
+    NOMINAL_RATE,
+    Selection,
+    StreamedSource,
+    logger,
+)
 from vostrack.video.video_file import displayed, orientation_of
 
 __all__ = ["OPEN_TIMEOUT", "StreamSource"]

@@ -10,8 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.video.frames import Frame, SeekableSource, Selection, StreamedSource, UInt8Array
+from vostrack.video.frames import (
+    Frame,
+    SeekableSource,
+    Selection,
+    StreamedSource,
+)
 from vostrack.video.live import OPEN_TIMEOUT
 from vostrack.video.video_index import open_video
 

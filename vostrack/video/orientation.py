@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vostrack.video.frames import UInt8Array
+from vostrack.arrays import UInt8Array
 
 __all__ = ["Orientation"]
 
@@ -21,12 +21,12 @@ class Orientation:
     Attributes:
         transpose: rows become columns.
         mirror: left and right change places.
-        upend: top and bottom change places.
+        flip_vertical: top and bottom change places.
     """
 
     transpose: bool = False
     mirror: bool = False
-    upend: bool = False
+    flip_vertical: bool = False
 
     @classmethod
     def from_matrix(cls, data: bytes) -> Orientation:
@@ -38,14 +38,16 @@ class Orientation:
         """
         a, b, _, c, d, *_ = struct.unpack("=9i", data[:36])
         if abs(a) + abs(d) >= abs(b) + abs(c):
-            return cls(transpose=False, mirror=a < 0, upend=d < 0)
-        return cls(transpose=True, mirror=c < 0, upend=b < 0)
+            return cls(transpose=False, mirror=a < 0, flip_vertical=d < 0)
+        return cls(transpose=True, mirror=c < 0, flip_vertical=b < 0)
 
     @classmethod
     def from_angle(cls, degrees: int) -> Orientation:
         """Take an angle, counter-clockwise, to the nearest quarter turn."""
         quarter = round(degrees / 90) % 4
-        return cls(transpose=quarter % 2 == 1, mirror=quarter in (2, 3), upend=quarter in (1, 2))
+        return cls(
+            transpose=quarter % 2 == 1, mirror=quarter in (2, 3), flip_vertical=quarter in (1, 2)
+        )
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """(H, W) as displayed of a frame that is ``height`` by ``width`` as decoded."""
@@ -57,6 +59,6 @@ class Orientation:
             image = image.transpose(1, 0, 2)
         if self.mirror:
             image = image[:, ::-1]
-        if self.upend:
+        if self.flip_vertical:
             image = image[::-1]
         return np.ascontiguousarray(image)

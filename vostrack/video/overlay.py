@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.video.frames import Frame, UInt8Array
+from vostrack.video.frames import Frame
 from vostrack.video.writer import VideoWriter
 
 __all__ = ["draw_overlay", "write_overlay"]

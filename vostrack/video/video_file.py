@@ -15,12 +15,12 @@ from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.frames import (
     Frame,
     SeekableSource,
     Selection,
-    UInt8Array,
     logger,
 )
 from vostrack.video.orientation import Orientation

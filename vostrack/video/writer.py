@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.video.frames import NOMINAL_RATE, UInt8Array, logger
+from vostrack.video.frames import NOMINAL_RATE, logger
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

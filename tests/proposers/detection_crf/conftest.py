@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.proposers.detection_crf import (
     DetectionCrfConfig,
     DetectionCrfProposer,
@@ -17,7 +17,6 @@ from vostrack.proposers.detection_crf import (
 )
 from vostrack.proposers.detections import Detections
 
-Ids = NDArray[np.int64]
 Objects = tuple[tuple[tuple[int, int, int, int], int], ...]
 
 
@@ -28,7 +27,7 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-def scene(objects: Objects) -> tuple[NDArray[np.uint8], Ids]:
+def scene(objects: Objects) -> tuple[UInt8Array, IntArray]:
     """Three coloured rectangles on grey noise, 64 x 96, and their ids 1..3."""
     rng = np.random.default_rng(0)
     frame = rng.integers(100, 110, (64, 96, 3)).astype(np.uint8)
@@ -44,7 +43,7 @@ def scene(objects: Objects) -> tuple[NDArray[np.uint8], Ids]:
 def semantic_of(objects: Objects) -> Callable[..., nn.Module]:
     """Build class scores (1, 3, H, W) of the drawn scene, a third of the pixels wrong."""
 
-    def build(ids: Ids, sharpness: float = 2.0) -> nn.Module:
+    def build(ids: IntArray, sharpness: float = 2.0) -> nn.Module:
         classes = np.array([0] + [label for _, label in objects])[ids]
         wrong = np.random.default_rng(1).random(classes.shape) < 0.3
         noisy = np.where(wrong, (classes + 1) % 3, classes)
@@ -92,7 +91,7 @@ def proposer_for(
 ) -> Callable[..., DetectionCrfProposer]:
     """Build a proposer of the scene with these ids."""
 
-    def build(ids: Ids, config: ProposerConfig = strong) -> DetectionCrfProposer:
+    def build(ids: IntArray, config: ProposerConfig = strong) -> DetectionCrfProposer:
         return DetectionCrfProposer(semantic=semantic_of(ids), config=config, classes=3)
 
     return build

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.proposers.detection_crf import DetectionCrfProposer, ProposerConfig
 from vostrack.proposers.detections import Detections
 
-Frame = NDArray[np.uint8]
-Scene = tuple[Frame, NDArray[np.int64]]
+Scene = tuple[UInt8Array, IntArray]
 Detect = Callable[..., Detections]
 Build = Callable[..., DetectionCrfProposer]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.proposers.detection_crf import (
     DetectionCrf,
@@ -24,9 +24,7 @@ from vostrack.proposers.detections import Detections
 from vostrack.proposers.sources import ImageProposer
 from vostrack.protocols import InstanceProposer, ObjectFollower
 
-Frame = NDArray[np.uint8]
-Ids = NDArray[np.int64]
-Scene = tuple[Frame, Ids]
+Scene = tuple[UInt8Array, IntArray]
 Semantic = Callable[..., nn.Module]
 Detect = Callable[..., Detections]
 Build = Callable[..., DetectionCrfProposer]
@@ -34,7 +32,7 @@ Logits = Callable[..., Tensor]
 Objects = tuple[tuple[tuple[int, int, int, int], int], ...]
 
 
-def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def _overlap(a: BoolArray, b: BoolArray) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
@@ -160,7 +158,7 @@ def test_network_trains_end_to_end(scene: Scene, semantic_of: Semantic, detect: 
 def instance_logits(semantic_of: Semantic, detect: Detect) -> Logits:
     """Compute those of a scene with a weak fourth box of class 2 over the first object, of 1."""
 
-    def compute(frame: Frame, ids: Ids, negligible: float) -> Tensor:
+    def compute(frame: UInt8Array, ids: IntArray, negligible: float) -> Tensor:
         good = detect()
         weak = Detections.from_lists([[12, 14, 38, 50]], [0.1], [2])
         config = DetectionCrfConfig(negligible=negligible, potentials=None)

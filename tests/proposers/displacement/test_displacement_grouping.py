@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.centres import CellInstances
 from vostrack.proposers.displacement.grouping import (
@@ -24,7 +24,7 @@ def strips(*rests: float, classes: tuple[int, ...] = ()) -> CellInstances:
     return CellInstances(numbers, np.array(ids), np.zeros(numbers.shape, np.bool_), points)
 
 
-def line(instances: CellInstances, *strengths: float) -> NDArray[np.float64]:
+def line(instances: CellInstances, *strengths: float) -> DoubleArray:
     """Boundaries of these strengths between the strips."""
     boundary = np.zeros(instances.numbers.shape)
     for index, strength in enumerate(strengths, start=1):

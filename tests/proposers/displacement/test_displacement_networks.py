@@ -8,6 +8,10 @@ import torch
 from torch import nn
 
 from vostrack.errors import InputError
+from vostrack.proposers.displacement.backbones import (
+    build_displacement_backbone,
+    fill_displacement_backbone,
+)
 from vostrack.proposers.displacement.encoding import encode_labels, encoding_table
 from vostrack.proposers.displacement.networks import (
     BoundaryHead,
@@ -17,7 +21,6 @@ from vostrack.proposers.displacement.networks import (
     load_displacement_net,
     save_displacement_net,
 )
-from vostrack.proposers.displacement.trunks import build_trunk, fill_trunk
 
 
 def parameters(module: nn.Module) -> int:
@@ -31,12 +34,12 @@ def labels(height: int = 48, width: int = 64, seed: int = 0) -> torch.Tensor:
 
 
 def test_heads_have_the_parameters_of_the_paper() -> None:
-    """Table I: 1.27 and 0.13 million on top of the 23.45 million of the trunk's convolutions."""
-    trunk, channels = build_trunk("resnet50")
+    """Table I: 1.27 and 0.13 million on top of the 23.45 million of the backbone's convolutions."""
+    backbone, channels = build_displacement_backbone("resnet50")
     config = NetworkConfig.paper()
     assert parameters(DisplacementHead(channels, config.widths, 1.0)) == 1_269_120
     assert parameters(BoundaryHead(channels, config.boundary_width)) == 125_409
-    convolutions = [m for m in trunk.modules() if isinstance(m, nn.Conv2d)]
+    convolutions = [m for m in backbone.modules() if isinstance(m, nn.Conv2d)]
     assert sum(m.weight.numel() for m in convolutions) == 23_454_912
 
 
@@ -56,17 +59,17 @@ def test_maps_are_a_quarter_of_the_label_map(config: NetworkConfig) -> None:
 
 
 def test_the_deepest_resnet_level_keeps_stride_16() -> None:
-    trunk, channels = build_trunk("resnet50")
+    backbone, channels = build_displacement_backbone("resnet50")
     with torch.no_grad():
-        levels = trunk.eval()(torch.zeros(1, 3, 64, 64))
+        levels = backbone.eval()(torch.zeros(1, 3, 64, 64))
     assert [level.shape[-1] for level in levels] == [32, 16, 8, 4, 4]
     assert channels == (64, 256, 512, 1024, 2048)
 
 
 def test_a_resnet_trunk_is_frozen_and_the_light_one_learns() -> None:
     paper = DisplacementNet(NetworkConfig.paper()).train()
-    assert not any(p.requires_grad for p in paper.trunk.parameters())
-    assert not any(m.training for m in paper.trunk.modules())
+    assert not any(p.requires_grad for p in paper.backbone.parameters())
+    assert not any(m.training for m in paper.backbone.modules())
     light = DisplacementNet().train()
     (light(labels()).field.sum() + light(labels()).boundary.sum()).backward()
     assert all(p.grad is not None for p in light.parameters())
@@ -93,7 +96,7 @@ def test_gain_is_a_factor_on_the_field() -> None:
 @pytest.mark.parametrize("encoding", ["palette", "phase"])
 def test_codes_tell_classes_apart(encoding: str) -> None:
     table = encoding_table(encoding)  # type: ignore[arg-type]  # parametrised by its values
-    # Palette colours are what ImageNet trunks know; the light trunk is told where void is.
+    # Palette colours are what ImageNet backbones know; the light backbone is told where void is.
     assert torch.equal(table[255], table[0]) == (encoding == "palette")
     distances = torch.cdist(table[:21], table[:21]) + 10 * torch.eye(21)
     assert float(distances.min()) > 0.1
@@ -120,12 +123,12 @@ def test_a_saved_network_comes_back(tmp_path: Path, half: bool) -> None:
 def test_bad_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="multiples of 16"):
         DisplacementNet()(torch.zeros(1, 40, 64, dtype=torch.int64))
-    with pytest.raises(InputError, match="trunk: expected one of light"):
-        NetworkConfig(trunk="vgg")  # type: ignore[arg-type]  # what a config file may hold
+    with pytest.raises(InputError, match="backbone: expected one of light"):
+        NetworkConfig(backbone="vgg")  # type: ignore[arg-type]  # what a config file may hold
     with pytest.raises(InputError, match="widths"):
         dataclasses.replace(NetworkConfig(), boundary_width=6)
     with pytest.raises(InputError, match="from scratch"):
-        fill_trunk(build_trunk("light")[0], "light", "imagenet")
+        fill_displacement_backbone(build_displacement_backbone("light")[0], "light", "imagenet")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(InputError, match="no displacement network"):
         load_displacement_net(tmp_path / "other.pt")
@@ -138,7 +141,7 @@ def test_a_resnet_takes_the_weights_of_a_file(tmp_path: Path) -> None:
 
     donor = torchvision.models.resnet50(weights=None)
     torch.save(donor.state_dict(), tmp_path / "resnet50.pth")
-    trunk, _ = build_trunk("resnet50")
-    fill_trunk(trunk, "resnet50", str(tmp_path / "resnet50.pth"))
-    weights = trunk.state_dict()["trunk.layer4.2.conv3.weight"]
+    backbone, _ = build_displacement_backbone("resnet50")
+    fill_displacement_backbone(backbone, "resnet50", str(tmp_path / "resnet50.pth"))
+    weights = backbone.state_dict()["layers.layer4.2.conv3.weight"]
     torch.testing.assert_close(weights, donor.layer4[2].conv3.weight.detach())

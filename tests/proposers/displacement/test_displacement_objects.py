@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import UInt8Array
 from vostrack.proposers.displacement.losses import centre_loss, centre_targets
 from vostrack.proposers.displacement.objects import (
     UNKNOWN,
@@ -18,7 +18,7 @@ from vostrack.proposers.displacement.objects import (
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 
 
-def outlined() -> NDArray[np.uint8]:
+def outlined() -> UInt8Array:
     """Two touching objects of class 3 with a void line between, one of 5, and a crumb of 3."""
     labels = np.zeros((64, 64), np.uint8)
     labels[8:40, 8:28] = 3
@@ -133,13 +133,13 @@ def test_an_outlined_scene_shows_void_between_objects() -> None:
 
 
 class _Fixed:
-    def __init__(self, labels: NDArray[np.uint8]) -> None:
+    def __init__(self, labels: UInt8Array) -> None:
         self.labels = labels
 
     def __len__(self) -> int:
         return 1
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+    def __getitem__(self, index: int) -> UInt8Array:
         return self.labels
 
 

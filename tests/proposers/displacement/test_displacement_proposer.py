@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
@@ -69,7 +69,7 @@ class PaintsClass(nn.Module):
         return logits
 
 
-def touching() -> NDArray[np.bool_]:
+def touching() -> BoolArray:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     inside = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
     for y, x in CENTRES:

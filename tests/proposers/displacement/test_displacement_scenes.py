@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.label_maps import (
@@ -25,20 +25,20 @@ PLAIN = SceneConfig(
 )
 
 
-class Fixed(Sequence[NDArray[np.uint8]]):
+class Fixed(Sequence[UInt8Array]):
     """One label map, again and again."""
 
-    def __init__(self, labels: NDArray[np.uint8]) -> None:
+    def __init__(self, labels: UInt8Array) -> None:
         self.labels = labels
 
     def __len__(self) -> int:
         return 1
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: int) -> UInt8Array:  # type: ignore[override]  # no slices
         return self.labels
 
 
-def two_squares() -> NDArray[np.uint8]:
+def two_squares() -> UInt8Array:
     labels = np.zeros((64, 64), np.uint8)
     labels[8:32, 8:32] = 3
     labels[40:60, 36:60] = 5

@@ -99,7 +99,7 @@ def test_rates_and_loop_follow_the_trunk() -> None:
     groups = paper.parameter_groups()
     assert [group["lr"] for group in groups] == [0.05, 0.5]
     trained = {id(p) for group in groups for p in group["params"]}
-    assert trained.isdisjoint(id(p) for p in paper.network.trunk.parameters())
+    assert trained.isdisjoint(id(p) for p in paper.network.backbone.parameters())
     loop = loop_for(paper.network, 100)
     assert (loop.optimizer, loop.schedule, loop.weight_decay) == ("sgd", "poly", 1e-4)
 
@@ -148,7 +148,7 @@ def test_known_centres_count_by_their_weight() -> None:
 
 
 def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> None:
-    paper = TrainSisegCommand(output=tmp_path, trunk="resnet50", pieces=0)._config()
+    paper = TrainSisegCommand(output=tmp_path, backbone="resnet50", pieces=0)._config()
     light = TrainSisegCommand(output=tmp_path)._config()
     assert (paper.centre, paper.scenes.objects, paper.offsets) == (0.0, False, None)
     assert light.centre > 0
@@ -157,7 +157,7 @@ def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> N
 
 def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
     light = TrainSisegCommand(output=tmp_path)
-    assert (light.trunk, light.steps, light.seed, light.drawn) == ("light", 1800, 0, 0)
+    assert (light.backbone, light.steps, light.seed, light.drawn) == ("light", 1800, 0, 0)
     assert light._config() == SisegConfig(
         batch=8,
         rate=None,
@@ -168,7 +168,7 @@ def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
             crop=256, longest=(224, 416), pieces=3, permute=True, objects=True, merge=0.1
         ),
     )
-    paper = TrainSisegCommand(output=tmp_path, trunk="resnet101")
+    paper = TrainSisegCommand(output=tmp_path, backbone="resnet101")
     assert paper._config() == SisegConfig(
         batch=14,
         rate=None,
@@ -181,11 +181,11 @@ def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("trunk", ["light", "resnet50"])
-def test_what_the_command_is_told_goes_before_its_defaults(tmp_path: Path, trunk: str) -> None:
+@pytest.mark.parametrize("backbone", ["light", "resnet50"])
+def test_what_the_command_is_told_goes_before_its_defaults(tmp_path: Path, backbone: str) -> None:
     command = TrainSisegCommand(
         output=tmp_path,
-        trunk=trunk,  # type: ignore[arg-type]  # its values
+        backbone=backbone,  # type: ignore[arg-type]  # its values
         batch=3,
         crop=96,
         longest=(50, 70),
@@ -206,9 +206,9 @@ def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
     assert [len(source) for source in command._sources()] == [1]
 
 
-@pytest.mark.parametrize("trunk", ["light", "resnet50"])
+@pytest.mark.parametrize("backbone", ["light", "resnet50"])
 def test_the_command_hands_the_network_of_its_trunk_on(
-    trunk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
     room = "vostrack.proposers.displacement"
@@ -219,7 +219,7 @@ def test_the_command_hands_the_network_of_its_trunk_on(
     def keep(network: DisplacementNet, recipe: SisegRecipe, *rest: Any, **_: Any) -> None:
         seen.update(network=network.config, maps=recipe.sources[0], loop=rest[0])
 
-    monkeypatch.setattr(f"{room}.trunks.fill_trunk", fill)
+    monkeypatch.setattr(f"{room}.backbones.fill_displacement_backbone", fill)
     monkeypatch.setattr("vostrack.training.loop.train", keep)
     monkeypatch.setattr(f"{room}.recipe.estimate_mean_shift", lambda *_, **__: torch.zeros(2))
     monkeypatch.setattr(
@@ -227,7 +227,7 @@ def test_the_command_hands_the_network_of_its_trunk_on(
     )
     command = TrainSisegCommand(
         output=tmp_path,
-        trunk=trunk,  # type: ignore[arg-type]  # its values
+        backbone=backbone,  # type: ignore[arg-type]  # its values
         drawn=3,
         seed=5,
         steps=50,
@@ -235,8 +235,8 @@ def test_the_command_hands_the_network_of_its_trunk_on(
         quiet=True,
     )
     assert command.run() == 0
-    light = trunk == "light"
-    assert seen["name"] == trunk
+    light = backbone == "light"
+    assert seen["name"] == backbone
     assert seen["weights"] == ("none" if light else "imagenet")
     assert seen["network"] == (NetworkConfig() if light else NetworkConfig.paper("resnet50"))
     assert seen["half"] == light

@@ -12,8 +12,8 @@ from PIL import Image
 from vostrack.cli import main
 from vostrack.masks.palette import write_label_map
 from vostrack.models.fcrn import load_fcrn
-from vostrack.models.localizer import load_localizer, trunk_of_localizer
-from vostrack.models.trunks import load_trunk, trunk_name
+from vostrack.models.localizer import load_localizer, localizer_fingerprint
+from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
 
 
 def write_pair(image: Path, label: Path) -> None:
@@ -27,8 +27,8 @@ def write_pair(image: Path, label: Path) -> None:
     write_label_map(label, ids)
 
 
-@pytest.mark.parametrize("trunk", ["target", "foreground"])
-def test_a_head_is_trained_and_proposes(tmp_path: Path, trunk: str) -> None:
+@pytest.mark.parametrize("backbone", ["target", "foreground"])
+def test_a_head_is_trained_and_proposes(tmp_path: Path, backbone: str) -> None:
     root = tmp_path / "davis"
     frame = root / "JPEGImages" / "480p" / "one" / "00000.jpg"
     write_pair(frame, root / "Annotations" / "480p" / "one" / "00000.png")
@@ -37,13 +37,13 @@ def test_a_head_is_trained_and_proposes(tmp_path: Path, trunk: str) -> None:
     runs = tmp_path / "runs"
     small = ["--pool", "2", "--size", "64", "--steps", "2", "--batch", "2", "--device", "cpu"]
     arguments = ["--root", str(root), "--output", str(runs), "--quiet", *small]
-    arguments += [] if trunk == "target" else ["--trunk", trunk]  # the default
+    arguments += [] if backbone == "target" else ["--backbone", backbone]  # the default
     assert main(["train", "localizer", *arguments]) == 0
     lines = (runs / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
     weights = runs / "localizer.safetensors"
     assert load_localizer(weights).config.channels == (128, 256)
-    assert trunk_of_localizer(weights) == trunk_name(load_trunk(trunk))  # type: ignore[arg-type]
+    assert localizer_fingerprint(weights) == backbone_fingerprint(load_backbone_network(backbone))  # type: ignore[arg-type]
     out = tmp_path / "out"
     chosen = ["--method", "hough", "--hough-localizer", str(weights), "--device", "cpu"]
     drawn = ["--hough-save-votes", str(tmp_path / "votes"), "--hough-min-cells", "1"]

@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
-from vostrack.proposers.hough_voting.pictures import open_pictures
+from vostrack.proposers.hough_voting.visualization import open_pictures
 
 IDS = np.zeros((12, 16), np.uint8)
 IDS[2:8, 1:6], IDS[4:10, 8:14], IDS[0, :] = 1, 2, 255

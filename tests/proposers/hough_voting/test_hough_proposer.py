@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
@@ -34,13 +34,11 @@ from vostrack.proposers.hough_voting import (
 )
 from vostrack.proposers.sources import ImageProposer, ProposerSources
 
-Frame = NDArray[np.uint8]
-
 # Heads on the features of an image do not look at the class map.
 UNREAD = np.zeros((2, 1, 1), np.float32)
 
 
-def scene() -> tuple[Frame, NDArray[np.uint8]]:
+def scene() -> tuple[UInt8Array, UInt8Array]:
     """A frame whose red is the class map times ten: a class 3 pair that touches, one of class 7."""
     ids = np.zeros((80, 120), np.uint8)
     ids[16:64, 8:40], ids[16:64, 40:64], ids[24:56, 80:112] = 1, 2, 3
@@ -62,9 +60,7 @@ class TrueBoxes:
 
     stride = 8
 
-    def boxes(
-        self, image: Tensor, masks: NDArray[np.float32], probabilities: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         boxes = np.zeros((1, 4, *masks.shape[1:]), np.float32)
         boxes[0, :, :, :5] = np.array([8, 16, 40, 64])[:, None, None]
         boxes[0, :, :, 5:9] = np.array([40, 16, 64, 64])[:, None, None]

@@ -20,7 +20,6 @@ from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
 from vostrack.proposers.hough_voting.boxes import decode_boxes
 from vostrack.proposers.hough_voting.feature_pool import build_pool
 from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe, disturb_mask
-from vostrack.proposers.hough_voting.pictures import LabelledPicture, Pictures
 from vostrack.proposers.hough_voting.recipe import (
     FcrnOptions,
     LocalizationRecipe,
@@ -28,6 +27,7 @@ from vostrack.proposers.hough_voting.recipe import (
     class_transforms,
 )
 from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
+from vostrack.proposers.hough_voting.visualization import LabelledPicture, Pictures
 from vostrack.training.loop import LoopConfig, train
 
 

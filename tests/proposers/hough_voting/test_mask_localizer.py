@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.models.localizer import (
@@ -17,8 +17,8 @@ from vostrack.models.localizer import (
     LocalizerHead,
     component_boxes,
     load_localizer,
+    localizer_fingerprint,
     save_localizer,
-    trunk_of_localizer,
 )
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.label_maps import DrawnMaps
@@ -32,10 +32,7 @@ from vostrack.proposers.hough_voting import (
     build_hough,
 )
 from vostrack.proposers.hough_voting.boxes import decode_boxes
-from vostrack.proposers.hough_voting.mask_localizer import (
-    label_map_features,
-    label_map_trunk_name,
-)
+from vostrack.proposers.hough_voting.mask_localizer import label_map_features, label_map_fingerprint
 from vostrack.proposers.hough_voting.mask_recipe import (
     MaskItem,
     MaskOptions,
@@ -44,22 +41,21 @@ from vostrack.proposers.hough_voting.mask_recipe import (
 )
 from vostrack.proposers.sources import ProposerSources
 
-Floats = NDArray[np.float32]
 CPU = torch.device("cpu")
 SCENES = SceneConfig(crop=64, longest=(60, 90))
 
 
-def discs(*centres: tuple[int, int], radius: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+def discs(*centres: tuple[int, int], radius: int, size: tuple[int, int]) -> BoolArray:
     y, x = np.mgrid[: size[0], : size[1]]
     masks = [(y - cy) ** 2 + (x - cx) ** 2 <= radius**2 for cy, cx in centres]
     return np.asarray(np.any(masks, axis=0), dtype=np.bool_)
 
 
-def two_classes(inside: NDArray[np.bool_]) -> Floats:
+def two_classes(inside: BoolArray) -> FloatArray:
     return np.stack([~inside, inside]).astype(np.float32)
 
 
-def by_cells(probabilities: Floats) -> Floats:
+def by_cells(probabilities: FloatArray) -> FloatArray:
     count, height, width = probabilities.shape
     cells = probabilities.reshape(count, height // 8, 8, width // 8, 8).mean((2, 4))[1:]
     return np.asarray(cells, dtype=np.float32)
@@ -108,17 +104,17 @@ def test_the_image_is_not_looked_at_and_all_classes_are(shipped: MaskLocalizer) 
     seen: list[Tensor] = []
 
     class Seeing(nn.Module):
-        def __init__(self, trunk: nn.Module) -> None:
+        def __init__(self, backbone: nn.Module) -> None:
             super().__init__()
-            self.trunk = trunk
+            self.backbone = backbone
 
         def forward(self, x: Tensor) -> list[Tensor]:
             seen.append(x)
-            levels: list[Tensor] = self.trunk(x)
+            levels: list[Tensor] = self.backbone(x)
             return levels
 
     network = load_displacement_net(shipped_weights("displacement"))
-    network.trunk = Seeing(network.trunk)
+    network.backbone = Seeing(network.backbone)
     watched = MaskLocalizer(network, shipped._head)
     watched.boxes(torch.zeros(1, 3, 128, 192), asked, three)
     watched.boxes(torch.zeros(1, 3, 128, 192), asked, same)
@@ -163,7 +159,7 @@ def test_masks_without_objects_are_refused() -> None:
         def __len__(self) -> int:
             return 3
 
-        def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        def __getitem__(self, index: int) -> UInt8Array:
             return np.zeros((64, 64), np.uint8)
 
     with pytest.raises(InputError, match="0 of 101 scenes hold an object"):
@@ -249,7 +245,7 @@ def test_the_command_trains_a_head_that_the_proposer_takes(
     file = tmp_path / "run" / "localizer.safetensors"
     assert f"trained on 4 scenes: {file}" in capsys.readouterr().out
     network = load_displacement_net(shipped_weights("displacement"))
-    assert trunk_of_localizer(file) == label_map_trunk_name(network)
+    assert localizer_fingerprint(file) == label_map_fingerprint(network)
     localizer = build_hough(HoughOptions(localizer=str(file)), ProposerSources()).localizer
     assert isinstance(localizer, MaskLocalizer)
     state = load_localizer(file).state_dict()
@@ -265,7 +261,7 @@ def test_what_the_option_names(tmp_path: Path) -> None:
     assert isinstance(default, MaskLocalizer)
     none = build_hough(HoughOptions(localizer="none"), ProposerSources()).localizer
     assert isinstance(none, HeadLocalizer)
-    assert none.trunk is None
+    assert none.backbone is None
     with pytest.raises(InputError, match=r"nothing\.safetensors"):
         build_hough(
             HoughOptions(localizer=str(tmp_path / "nothing.safetensors")), ProposerSources()
@@ -274,7 +270,7 @@ def test_what_the_option_names(tmp_path: Path) -> None:
 
 def test_a_head_of_another_trunk_is_refused(tmp_path: Path) -> None:
     head = LocalizerHead(LocalizerConfig((64, 96)))
-    save_localizer(head, tmp_path / "other.safetensors", trunk="label-map-0123456789abcdef")
+    save_localizer(head, tmp_path / "other.safetensors", backbone="label-map-0123456789abcdef")
     with pytest.raises(InputError, match="label-map-0123456789abcdef, the package has label-map-"):
         MaskLocalizer.load(CPU, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="agreement"):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from vostrack.arrays import DoubleArray, FloatArray
 from vostrack.errors import InputError
 from vostrack.proposers.hough_voting import reference, suppression
 from vostrack.proposers.hough_voting.suppression import best_first, most_overlapping, suppress
 
-Votes = tuple[NDArray[np.float64], NDArray[np.float32]]
+Votes = tuple[DoubleArray, FloatArray]
 
 
 def draw_votes(seed: int, count: int, places: int) -> Votes:
@@ -136,7 +136,7 @@ def test_no_votes_make_no_clusters() -> None:
     ],
 )
 def test_what_cannot_be_suppressed_is_refused(
-    boxes: NDArray[np.float64], scores: NDArray[np.float64], overlap: float, said: str
+    boxes: DoubleArray, scores: DoubleArray, overlap: float, said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
         suppress(boxes, scores, overlap)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.eval import InstanceAP, Instances, instances_from_voc
 from vostrack.masks.palette import read_label_map
@@ -19,10 +19,8 @@ from vostrack.proposers.hough_voting.targets import instance_boxes
 from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig, accumulate
 from vostrack.proposers.hough_voting.voting import _suppress_regions, find_instances, top_masks
 
-FloatArray = NDArray[np.float32]
 
-
-def perfect_input(classes: NDArray[np.uint8], ids: NDArray[np.uint8]) -> tuple[FloatArray, ...]:
+def perfect_input(classes: UInt8Array, ids: UInt8Array) -> tuple[FloatArray, ...]:
     """One-hot probabilities (21, H, W) and the true boxes (1, 4, H, W) of the pixels."""
     valid = (ids > 0) & (ids < 255)
     labels = np.where(valid, classes, 0)

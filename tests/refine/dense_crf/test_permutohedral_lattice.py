@@ -8,17 +8,16 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf import LatticeFilter, build_lattice
 
-Array = NDArray[np.float64]
 Vertex = tuple[int, ...]
 
 
-def _simplex(feature: Array) -> dict[Vertex, float]:
+def _simplex(feature: DoubleArray) -> dict[Vertex, float]:
     """Vertices and weights around one point, from the definition of the lattice A*_d.
 
     A vertex of remainder r has all coordinates congruent r modulo d + 1 and zero sum. The point's
@@ -53,11 +52,13 @@ def _simplex(feature: Array) -> dict[Vertex, float]:
     return {v: 1 - rest if w is None else float(w) for v, w in vertices.items()}
 
 
-def _dictionary_filter(features: Array, values: Array, transpose: bool = False) -> Array:
+def _dictionary_filter(
+    features: DoubleArray, values: DoubleArray, transpose: bool = False
+) -> DoubleArray:
     """Splat, blur and slice point by point and vertex by vertex; features (d, N), values (N, C)."""
     d, _ = features.shape
     corners = [_simplex(f) for f in features.T]
-    lattice: dict[Vertex, Array] = defaultdict(lambda: np.zeros(values.shape[1]))
+    lattice: dict[Vertex, DoubleArray] = defaultdict(lambda: np.zeros(values.shape[1]))
     for corner, value in zip(corners, values, strict=True):
         for vertex, weight in corner.items():
             lattice[vertex] = lattice[vertex] + weight * value
@@ -73,7 +74,7 @@ def _dictionary_filter(features: Array, values: Array, transpose: bool = False) 
             blurred[vertex] = total
         lattice = defaultdict(lambda: np.zeros(values.shape[1]), blurred)
     sliced = [sum(w * lattice[v] for v, w in corner.items()) for corner in corners]
-    response: Array = np.stack(sliced) / (1 + 2.0**-d)
+    response: DoubleArray = np.stack(sliced) / (1 + 2.0**-d)
     return response
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vostrack.refine.spn import LightGuidanceHead, LightSpnConfig, numba_kernel, planes
-from vostrack.refine.spn.pictures import Picture
+from vostrack.refine.spn.labelled_images import Picture
 
 # Relative and absolute.
 TOLERANCE = {

@@ -120,14 +120,14 @@ def test_torchvision_weights_fill_the_encoder(monkeypatch: pytest.MonkeyPatch) -
     from torchvision.models import VGG16_Weights, vgg
 
     torch.manual_seed(5)
-    trunk = vgg.make_layers(vgg.cfgs["D"])
-    state = {f"features.{name}": value for name, value in trunk.state_dict().items()}
+    backbone = vgg.make_layers(vgg.cfgs["D"])
+    state = {f"features.{name}": value for name, value in backbone.state_dict().items()}
     monkeypatch.setattr(VGG16_Weights, "get_state_dict", lambda *_, **__: state)
     guide = SpatialPropagationNetwork(SpnConfig(channels=1, vgg_weights="IMAGENET1K_V1")).guide
     ends = (0, 4, 9, 16, 23, 30)
     with torch.no_grad():
         for stage, start, end in zip(guide.stages, ends, ends[1:], strict=False):
-            layers = trunk[start + (start > 0) : end]
+            layers = backbone[start + (start > 0) : end]
             x = torch.randn(1, layers[0].in_channels, 5, 6)
             assert torch.equal(stage(x.clone()), layers(x.clone()))
     with pytest.raises(InputError, match=r"vgg_weights: expected one of .*got 'best'"):

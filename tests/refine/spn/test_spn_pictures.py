@@ -14,7 +14,12 @@ from vostrack.datasets import open_davis
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
 from vostrack.errors import InputError
-from vostrack.refine.spn.pictures import DavisPictures, Picture, SyntheticPictures, VocPictures
+from vostrack.refine.spn.labelled_images import (
+    DavisPictures,
+    Picture,
+    SyntheticPictures,
+    VocPictures,
+)
 
 Paint = Callable[..., Picture]
 

@@ -21,7 +21,7 @@ from vostrack.refine.spn import (
     SpnConfig,
 )
 from vostrack.refine.spn.degradation import DegradationConfig
-from vostrack.refine.spn.pictures import Picture
+from vostrack.refine.spn.labelled_images import Picture
 from vostrack.refine.spn.recipe import SpnRecipe, SpnTraining, train_spn
 from vostrack.refine.spn.weights import load_spn
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vostrack.errors import InputError
-from vostrack.models.weights import read_state_dict
+from vostrack.models.weights_file import read_state_dict
 from vostrack.proposers.detection_crf.detectors import TorchvisionDetector
 from vostrack.proposers.detection_crf.network import DetectionCrf, DetectionCrfConfig
 from vostrack.proposers.detection_crf.potentials import DetectionPotentialConfig

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.proposers.detection_crf.network import DetectionCrfOutput
 from vostrack.proposers.detections import Detections
-from vostrack.protocols import FloatArray, InstanceProposals
+from vostrack.protocols import InstanceProposals
 
 __all__ = ["cut_instances", "mean_probabilities", "winning_labels"]
 
 
-def winning_labels(logits: Tensor, height: int, width: int) -> NDArray[np.int64]:
+def winning_labels(logits: Tensor, height: int, width: int) -> IntArray:
     """Enlarge the logits one label at a time, to bound the memory, and take the best.
 
     Args:
@@ -40,7 +40,7 @@ def winning_labels(logits: Tensor, height: int, width: int) -> NDArray[np.int64]
     return winners.cpu().numpy()
 
 
-def mean_probabilities(output: DetectionCrfOutput, labels: NDArray[np.int64]) -> Tensor:
+def mean_probabilities(output: DetectionCrfOutput, labels: IntArray) -> Tensor:
     """Return how probable the instances' classes are over their masks.
 
     Args:
@@ -60,7 +60,7 @@ def mean_probabilities(output: DetectionCrfOutput, labels: NDArray[np.int64]) ->
 
 
 def cut_instances(
-    winners: NDArray[np.int64], detections: Detections, scores: FloatArray, min_pixels: int
+    winners: IntArray, detections: Detections, scores: FloatArray, min_pixels: int
 ) -> InstanceProposals:
     """Cut the instance map into masks, best first.
 
@@ -80,6 +80,6 @@ def cut_instances(
     )
 
 
-def _mask_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _mask_box(mask: BoolArray) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

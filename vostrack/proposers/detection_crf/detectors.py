@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.proposers.detections import VOC_CLASSES, Detections
 
@@ -64,7 +64,7 @@ class TorchvisionDetector:
         return cls(network, weights.meta["categories"], device)
 
     @torch.inference_mode()
-    def __call__(self, frame: NDArray[np.uint8]) -> Detections:
+    def __call__(self, frame: UInt8Array) -> Detections:
         """Detect in a frame (H, W, 3) uint8 RGB."""
         image = torch.from_numpy(frame).to(self.device).permute(2, 0, 1).float() / 255
         found = {key: value.cpu().numpy() for key, value in self.network([image])[0].items()}
@@ -87,7 +87,7 @@ class PreviousObjects:
         self.score = score
         self._boxes: list[list[float]] = []
 
-    def commit(self, labels: NDArray[np.uint8]) -> None:
+    def commit(self, labels: UInt8Array) -> None:
         """Take the label map (H, W) of a frame; 0 is background and 255 void."""
         self._boxes = []
         for label in np.unique(labels):
@@ -99,7 +99,7 @@ class PreviousObjects:
             dx, dy = self.margin * (x1 - x0), self.margin * (y1 - y0)
             self._boxes.append([x0 - dx, y0 - dy, x1 + dx, y1 + dy])
 
-    def __call__(self, frame: NDArray[np.uint8]) -> Detections:
+    def __call__(self, frame: UInt8Array) -> Detections:
         """Return one box an object of the last committed map; classes unknown."""
         count = len(self._boxes)
         return Detections.from_lists(self._boxes, [self.score] * count, [0] * count)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 
 __all__ = ["box_pixels", "grabcut_foregrounds"]
 
-BoolArray = NDArray[np.bool_]
-UInt8Array = NDArray[np.uint8]
 
 _SMALLEST_SIDE = 8
 _LONGEST_SIDE = 200
@@ -17,7 +16,7 @@ _ITERATIONS = 5
 _CONTEXT = 0.5
 
 
-def box_pixels(box: NDArray[np.float32], height: int, width: int) -> tuple[slice, slice]:
+def box_pixels(box: FloatArray, height: int, width: int) -> tuple[slice, slice]:
     """Rows and columns of the pixels that a box touches, at least one of each inside the image.
 
     Args:
@@ -31,7 +30,7 @@ def box_pixels(box: NDArray[np.float32], height: int, width: int) -> tuple[slice
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
-def grabcut_foregrounds(frame: UInt8Array, boxes: NDArray[np.float32]) -> BoolArray:
+def grabcut_foregrounds(frame: UInt8Array, boxes: FloatArray) -> BoolArray:
     """Segment the object in each box from what surrounds it.
 
     GrabCut runs on a crop around the box, of at most 200 pixels a side. Where it cannot work, the

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import BoolArray, FloatArray
 from vostrack.proposers.detection_crf.foreground import box_pixels
 
 __all__ = ["BackgroundRule", "box_masks", "identify_instances"]
@@ -18,7 +18,7 @@ BackgroundRule = Literal["unexplained", "class"]
 _FLOOR = 1e-8
 
 
-def box_masks(boxes: NDArray[np.float32], height: int, width: int) -> NDArray[np.bool_]:
+def box_masks(boxes: FloatArray, height: int, width: int) -> BoolArray:
     """The pixels B_d of each box.
 
     Args:

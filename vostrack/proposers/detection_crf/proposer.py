@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import AnyArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf.cutting import (
@@ -33,7 +33,7 @@ from vostrack.proposers.detections import (
     clip_detections,
     select_detections,
 )
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import InstanceProposals
 from vostrack.video.arrays import as_rgb
 
 __all__ = ["DetectionCrfProposer", "ProposerConfig", "SemanticScorer"]
@@ -244,7 +244,7 @@ class DetectionCrfProposer:
             found = replace(found, scores=found.scores.clip(max=self._previous.score))
         return known + found
 
-    def _network_labels(self, detections: Detections) -> NDArray[np.int64]:
+    def _network_labels(self, detections: Detections) -> IntArray:
         """The classes as the network numbers them: without a semantic scorer all are foreground."""
         return np.ones_like(detections.labels) if self.semantic is None else detections.labels
 
@@ -285,7 +285,7 @@ def _component_boxes(frame: UInt8Array, foreground: FloatArray) -> Detections:
     return Detections(found.boxes, found.scores, found.labels)
 
 
-def _resize(array: NDArray[Any], scale: float) -> NDArray[Any]:
+def _resize(array: AnyArray, scale: float) -> AnyArray:
     """Scale an image or a map (H, W[, C]); unchanged at 1."""
     if scale == 1:
         return array

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
+from vostrack.checks import demand_at_least, demand_finite, demand_share
 from vostrack.datasets.voc import VocImage, VocSample
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
@@ -26,7 +27,6 @@ from vostrack.proposers.detections import (
     clip_detections,
     select_detections,
 )
-from vostrack.ranges import demand_at_least, demand_finite, demand_share
 
 __all__ = ["DetectionCrfRecipe", "DetectionCrfTrainer", "RecipeConfig", "instance_target"]
 
@@ -206,7 +206,7 @@ class DetectionCrfRecipe:
         )
 
 
-def instance_target(sample: VocSample, detections: Detections) -> NDArray[np.int64]:
+def instance_target(sample: VocSample, detections: Detections) -> IntArray:
     """Number the true instances as the detections that they belong to.
 
     Args:
@@ -233,7 +233,7 @@ def instance_target(sample: VocSample, detections: Detections) -> NDArray[np.int
     return target
 
 
-def _mask_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _mask_box(mask: BoolArray) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return 0, 0, 0, 0
@@ -261,7 +261,7 @@ def _scaled(sample: VocSample, scale: float) -> VocSample:
     height, width = sample.frame.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
 
-    def resized(array: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+    def resized(array: UInt8Array, interpolation: int) -> UInt8Array:
         return np.asarray(cv2.resize(array, size, interpolation=interpolation), dtype=np.uint8)
 
     return VocSample(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from vostrack.arrays import AnyArray, BoolArray, DoubleArray, IntArray
 from vostrack.errors import InputError
 
 __all__ = ["CellInstances", "CentreConfig", "find_instances", "follow_field"]
 
-IntArray = NDArray[np.int64]
 
 # Cells; 100 such moves change the nearest cell of few points.
 _AT_REST = 1e-3
@@ -64,8 +62,8 @@ class CellInstances:
 
     numbers: IntArray
     classes: IntArray
-    centres: NDArray[np.bool_]
-    rests: NDArray[np.float64]
+    centres: BoolArray
+    rests: DoubleArray
 
 
 @torch.no_grad()
@@ -121,7 +119,7 @@ def find_instances(
     numbers = np.zeros(labels.shape, dtype=np.int64)
     centres = np.zeros(labels.shape, dtype=np.bool_)
     classes: list[int] = []
-    means: list[NDArray[np.float64]] = []
+    means: list[DoubleArray] = []
     for class_id in torch.unique(labels).tolist():
         if class_id in (0, void):
             continue
@@ -139,7 +137,7 @@ def find_instances(
     return CellInstances(numbers, np.array(classes, dtype=np.int64), centres, ends)
 
 
-def _assign(rests: NDArray[Any], near: NDArray[np.bool_], config: CentreConfig) -> IntArray:
+def _assign(rests: AnyArray, near: BoolArray, config: CentreConfig) -> IntArray:
     """Number the cells of one class by the centre they reach (eq. 12).
 
     Args:
@@ -175,7 +173,7 @@ def _assign(rests: NDArray[Any], near: NDArray[np.bool_], config: CentreConfig) 
     return np.asarray(np.unique(chosen, return_inverse=True)[1] + 1, dtype=np.int64)
 
 
-def _nearest(components: NDArray[Any], spots: IntArray) -> tuple[IntArray, NDArray[Any]]:
+def _nearest(components: AnyArray, spots: IntArray) -> tuple[IntArray, AnyArray]:
     """Return the component nearest to each spot, and its distance; infinity without components."""
     if not components.any():
         return np.zeros(len(spots), dtype=np.int64), np.full(len(spots), np.inf)

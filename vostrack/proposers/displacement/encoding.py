@@ -25,7 +25,7 @@ def encoding_table(encoding: Encoding) -> Tensor:
 
     Args:
         encoding: ``palette``: the colours of the VOC palette, normalised like ImageNet images, for
-            trunks that were trained on such; void looks like background. ``phase``: 1 for any
+            backbones that were trained on such; void looks like background. ``phase``: 1 for any
             object, 0 for background and -1 for void, and the class as cosine and sine of an angle.
 
     Returns:

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vostrack.arrays import DoubleArray, IntArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.proposers.displacement.centres import CellInstances
 
 __all__ = ["GroupingConfig", "Pieces", "connected_pieces", "merge_neighbours"]
 
-FloatArray = NDArray[np.float64]
 
 _SHORT = 0.7
 
@@ -60,11 +60,11 @@ class Pieces(NamedTuple):
         classes: (P,) int64 class of each.
     """
 
-    numbers: NDArray[np.int64]
-    classes: NDArray[np.int64]
+    numbers: IntArray
+    classes: IntArray
 
 
-def connected_pieces(labels: NDArray[np.int64], least: int, *, whole: bool = False) -> Pieces:
+def connected_pieces(labels: IntArray, least: int, *, whole: bool = False) -> Pieces:
     """Number the connected pieces of every class.
 
     Args:
@@ -131,29 +131,29 @@ def merge_neighbours(
 
 
 def _cuts(
-    sums: FloatArray,
-    contacts: FloatArray,
-    sizes: FloatArray,
-    rests: FloatArray,
+    sums: DoubleArray,
+    contacts: DoubleArray,
+    sizes: DoubleArray,
+    rests: DoubleArray,
     config: GroupingConfig,
     *,
     with_boundary: bool,
-) -> FloatArray:
+) -> DoubleArray:
     """Compute how well every two instances are kept apart, (K, K): from 1 on, they are two."""
     sides = np.sqrt(sizes)
     distance = np.linalg.norm(rests[:, None] - rests, axis=-1) / np.maximum(sides[:, None], sides)
-    apart: FloatArray = distance / max(config.distance, 1e-9)
+    apart: DoubleArray = distance / max(config.distance, 1e-9)
     if not with_boundary:
         return apart
     drawn = sums / np.maximum(contacts, 1)
     excess = np.maximum(contacts / np.minimum(sides[:, None], sides) - _SHORT, 0)
-    cut: FloatArray = (drawn - config.contact * excess) / max(config.boundary, 1e-9)
+    cut: DoubleArray = (drawn - config.contact * excess) / max(config.boundary, 1e-9)
     return np.minimum(apart, cut)
 
 
 def _contacts(
-    numbers: NDArray[np.int64], boundary: FloatArray, count: int
-) -> tuple[FloatArray, FloatArray]:
+    numbers: IntArray, boundary: DoubleArray, count: int
+) -> tuple[DoubleArray, DoubleArray]:
     """Sum the boundary over all sides where two instances touch, and count the sides; (K, K)."""
     sums, contacts = np.zeros((2, count + 1, count + 1))
     for one, other in (

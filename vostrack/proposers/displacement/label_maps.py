@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.datasets import Sequence as VideoSequence
+from vostrack.arrays import UInt8Array
+from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
 
@@ -28,8 +29,6 @@ __all__ = [
     "LabelMapZip",
     "label_map_source",
 ]
-
-UInt8Array = NDArray[np.uint8]
 
 
 class LabelMapSource(Protocol):

@@ -1,8 +1,7 @@
-"""Trunk, displacement head (DFM) and boundary head (CBR); eq. 1, 2 and 14."""
+"""Backbone, displacement head (DFM) and boundary head (CBR); eq. 1, 2 and 14."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
+from vostrack.models.weights_file import read_described, write_weights
+from vostrack.proposers.displacement.backbones import (
+    DisplacementBackbone,
+    build_displacement_backbone,
+)
 from vostrack.proposers.displacement.encoding import Encoding, encode_labels, encoding_table
-from vostrack.proposers.displacement.trunks import TrunkName, build_trunk
 
 __all__ = [
     "BoundaryHead",
@@ -37,8 +40,8 @@ class NetworkConfig:
     """Which network.
 
     Attributes:
-        trunk: ``resnet50`` or ``resnet101`` as in the paper, or ``light``, trained from scratch.
-        encoding: of the label maps; see ``encoding_table``. A trunk with ImageNet weights needs
+        backbone: ``resnet50`` or ``resnet101`` as in the paper, or ``light``, trained from scratch.
+        encoding: of the label maps; see ``encoding_table``. A backbone with ImageNet weights needs
             ``palette``.
         widths: channels that the displacement head reduces level 1, level 2 and all others to
             (the paper: 64, 128, 256).
@@ -47,7 +50,7 @@ class NetworkConfig:
             learning rate instead, which an optimiser with normalised steps does not need.
     """
 
-    trunk: TrunkName = "light"
+    backbone: DisplacementBackbone = "light"
     encoding: Encoding = "phase"
     widths: tuple[int, int, int] = (16, 32, 64)
     boundary_width: int = 16
@@ -57,9 +60,9 @@ class NetworkConfig:
         """Check the names.
 
         Raises:
-            InputError: unknown trunk or encoding, or widths that group normalisation cannot split.
+            InputError: unknown backbone or encoding, or widths that cannot be split into groups.
         """
-        for name, kinds in (("trunk", TrunkName), ("encoding", Encoding)):
+        for name, kinds in (("backbone", DisplacementBackbone), ("encoding", Encoding)):
             if getattr(self, name) not in get_args(kinds):
                 raise InputError(
                     f"{name}: expected one of {', '.join(get_args(kinds))}, "
@@ -70,9 +73,9 @@ class NetworkConfig:
                 raise InputError(f"widths: expected multiples of {_groups(width)}, got {width}")
 
     @staticmethod
-    def paper(trunk: TrunkName = "resnet50") -> NetworkConfig:
-        """Return the network of the paper, on that trunk."""
-        return NetworkConfig(trunk, "palette", (64, 128, 256), 32, 1.0)
+    def paper(backbone: DisplacementBackbone = "resnet50") -> NetworkConfig:
+        """Return the network of the paper, on that backbone."""
+        return NetworkConfig(backbone, "palette", (64, 128, 256), 32, 1.0)
 
 
 class FieldAndBoundary(NamedTuple):
@@ -108,7 +111,7 @@ class DisplacementHead(nn.Module):
     """The displacement field detection module: eq. 1 and 2.
 
     Args:
-        channels: of the five levels of the trunk; the first may be finer than the second.
+        channels: of the five levels of the backbone; the first may be finer than the second.
         widths: see ``NetworkConfig``.
         gain: see ``NetworkConfig``.
     """
@@ -139,7 +142,7 @@ class BoundaryHead(nn.Module):
     """The class boundary refinement module: eq. 14.
 
     Args:
-        channels: of the five levels of the trunk.
+        channels: of the five levels of the backbone.
         width: channels that every level is reduced to.
     """
 
@@ -159,11 +162,11 @@ class BoundaryHead(nn.Module):
 class DisplacementNet(nn.Module):
     """From label maps to displacement field and boundary map.
 
-    A ResNet trunk is frozen, as in the paper; the light trunk learns.
+    A ResNet backbone is frozen, as in the paper; the light backbone learns.
 
     Attributes:
         config: what was built.
-        trunk_channels: of the trunk's five levels.
+        backbone_channels: of the backbone's five levels.
         mean_shift: (2,) mean displacement (dy, dx) of the training objects, in cells. The losses
             see differences only, so the field has a free constant; ``field_and_boundary`` takes it
             off. See ``vostrack.proposers.displacement.mean_shift``.
@@ -175,21 +178,21 @@ class DisplacementNet(nn.Module):
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config or NetworkConfig()
-        self.trunk, channels = build_trunk(self.config.trunk)
-        self.trunk_channels = channels
-        self.frozen = self.config.trunk != "light"
+        self.backbone, channels = build_displacement_backbone(self.config.backbone)
+        self.backbone_channels = channels
+        self.frozen = self.config.backbone != "light"
         if self.frozen:
-            self.trunk.requires_grad_(False)
+            self.backbone.requires_grad_(False)
         self.displacement = DisplacementHead(channels, self.config.widths, self.config.gain)
         self.boundary = BoundaryHead(channels, self.config.boundary_width)
         self.register_buffer("mean_shift", torch.zeros(2))
         self.register_buffer("table", encoding_table(self.config.encoding), persistent=False)
 
     def train(self, mode: bool = True) -> DisplacementNet:
-        """Switch to training; a frozen trunk stays in evaluation mode."""
+        """Switch to training; a frozen backbone stays in evaluation mode."""
         super().train(mode)
         if self.frozen:
-            self.trunk.eval()
+            self.backbone.eval()
         return self
 
     def forward(self, labels: Tensor) -> FieldAndBoundary:
@@ -211,7 +214,7 @@ class DisplacementNet(nn.Module):
                 f"got {tuple(labels.shape)}; scale the label map first"
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            levels = self.trunk(encode_labels(labels, self.table))
+            levels = self.backbone(encode_labels(labels, self.table))
         # Exponents and differences below need more digits than autocast leaves.
         field = self.displacement(levels).float()
         return FieldAndBoundary(field, self.boundary(levels).float().sigmoid())
@@ -231,18 +234,7 @@ def save_displacement_net(network: DisplacementNet, path: Path, *, half: bool = 
         path: file to write.
         half: store float16.
     """
-    from safetensors.torch import save_file
-
-    from vostrack.masks.atomic import atomic_path
-
-    kind = torch.float16 if half else torch.float32
-    state = {
-        name: value.detach().cpu().to(kind if value.is_floating_point() else value.dtype)
-        for name, value in network.state_dict().items()
-    }
-    state = {name: value.contiguous() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={_KEY: json.dumps(asdict(network.config))})
+    write_weights(network, path, {_KEY: asdict(network.config)}, half=half)
 
 
 def load_displacement_net(path: Path) -> DisplacementNet:
@@ -251,26 +243,9 @@ def load_displacement_net(path: Path) -> DisplacementNet:
     Raises:
         InputError: no such file, or another kind of file.
     """
-    from safetensors import SafetensorError, safe_open
-
-    from vostrack.models.weights import read_state_dict
-
-    state = read_state_dict(path)
-    text = None
-    if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt") as file:
-                text = (file.metadata() or {}).get(_KEY)
-        except SafetensorError as error:
-            raise InputError(f"weights: {path} is not a safetensors file ({error})") from None
-    if text is None:
-        raise InputError(
-            f"weights: {path} holds no displacement network; give a file that "
-            "vostrack train siseg wrote"
-        )
-    config = json.loads(text)
+    config, state = read_described(path, _KEY, what="displacement network", command="siseg")
+    if "trunk" in config:  # as files before version 0.2 call it
+        config["backbone"] = config.pop("trunk")
     network = DisplacementNet(NetworkConfig(**{**config, "widths": tuple(config["widths"])}))
-    network.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    )
+    network.load_state_dict(state)
     return network.eval()

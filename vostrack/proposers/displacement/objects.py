@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.masks.palette import VOID
 
 __all__ = [
@@ -23,8 +23,6 @@ __all__ = [
     "soften",
 ]
 
-UInt8Array = NDArray[np.uint8]
-IntArray = NDArray[np.int64]
 Chance = np.random.Generator
 
 UNKNOWN = -1

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
+from vostrack.proposers.displacement.centres import CentreConfig, find_instances
 from vostrack.proposers.displacement.grouping import (
     GroupingConfig,
     connected_pieces,
@@ -31,10 +31,11 @@ from vostrack.proposers.displacement.selection import (
     select_instances,
     spread_scores,
 )
+from vostrack.proposers.displacement.trace import DisplacementTrace
 from vostrack.proposers.semantic import read_semantic_mask
-from vostrack.protocols import FloatArray, InstanceProposals, UInt8Array
+from vostrack.protocols import InstanceProposals
 
-__all__ = ["DisplacementConfig", "DisplacementProposer", "DisplacementTrace"]
+__all__ = ["DisplacementConfig", "DisplacementProposer"]
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,6 @@ class DisplacementConfig:
             raise InputError(f"cut_score: expected a value in [0, 1], got {self.cut_score}")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold: expected a value in (0, 1], got {self.threshold}")
-
-
-class DisplacementTrace(NamedTuple):
-    """What was found on the way, on (h, w) cells.
-
-    Attributes:
-        field: (2, h, w) displacement, in cells.
-        boundary: (h, w) in [0, 1].
-        instances: the instances before the walk.
-    """
-
-    field: Tensor
-    boundary: Tensor
-    instances: CellInstances
 
 
 class DisplacementProposer:
@@ -242,7 +229,7 @@ class DisplacementProposer:
                 proposals.masks, proposals.scores, np.zeros_like(proposals.labels), proposals.boxes
             )
         if self.save_fields is not None:
-            from vostrack.proposers.displacement.pictures import write_picture
+            from vostrack.proposers.displacement.visualization import write_picture
 
             write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
         return proposals

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_some
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import (
@@ -20,7 +21,6 @@ from vostrack.proposers.displacement.losses import (
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
-from vostrack.ranges import demand_at_least, demand_finite, demand_positive, demand_some
 from vostrack.training.loop import LoopConfig, step_generator
 
 __all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
@@ -32,7 +32,7 @@ class SisegConfig:
 
     Attributes:
         batch: scenes per step and process.
-        rate: peak learning rate; None for the trunk's own: 2e-3 for the light trunk under AdamW,
+        rate: peak learning rate; None for the backbone's own: 2e-3 for the light one under AdamW,
             the paper's 0.05 for a ResNet under SGD, tenfold for the displacement head.
         radius: pairs are closer than this, in cells (the paper: 10).
         offsets: so many of the pairs' offsets are drawn for each step; None takes all, as the
@@ -88,7 +88,7 @@ class SisegRecipe:
         self.config = config or SisegConfig()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the heads, and the trunk where it learns, with their peak rates."""
+        """Return the heads, and the backbone where it learns, with their peak rates."""
         network = self.network
         rate = self.config.rate or (0.05 if network.frozen else 2e-3)
         heads = rate * 10 if network.frozen else rate
@@ -97,7 +97,7 @@ class SisegRecipe:
             {"params": list(network.displacement.parameters()), "lr": heads},
         ]
         if not network.frozen:
-            groups.append({"params": list(network.trunk.parameters()), "lr": rate})
+            groups.append({"params": list(network.backbone.parameters()), "lr": rate})
         return groups
 
     def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
@@ -131,11 +131,11 @@ class SisegRecipe:
 
 
 def loop_for(network: DisplacementNet, steps: int, **changes: Any) -> LoopConfig:
-    """Return the loop that suits the trunk.
+    """Return the loop that suits the backbone.
 
     Args:
         network: a frozen ResNet gets SGD with momentum 0.9 and polynomial rates, as in the paper,
-            the light trunk AdamW and cosine rates.
+            the light backbone AdamW and cosine rates.
         steps: optimisation steps.
         changes: other fields of ``LoopConfig``.
     """

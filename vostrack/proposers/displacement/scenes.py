@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
+from vostrack.checks import demand_at_least, demand_multiple, demand_share
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.proposers.displacement.label_maps import LabelMapSource
@@ -29,12 +30,9 @@ from vostrack.proposers.displacement.objects import (
     present_labels,
     soften,
 )
-from vostrack.ranges import demand_at_least, demand_multiple, demand_share
 
 __all__ = ["Scene", "SceneConfig", "draw_scene", "pick_source"]
 
-UInt8Array = NDArray[np.uint8]
-IntArray = NDArray[np.int64]
 Chance = np.random.Generator
 
 # A void line in VOC measures 5 pixels of 500.
@@ -192,7 +190,7 @@ def _paste(
     regions[target] = number if config.objects else number * 256 + class_id
 
 
-def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[NDArray[np.bool_], int] | None:
+def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[BoolArray, int] | None:
     """Draw one connected piece of some class, cut to its box; None where all are tiny."""
     classes = [c for c in present_labels(labels) if c not in (0, VOID)]
     if not classes:
@@ -208,7 +206,7 @@ def _draw_piece(labels: UInt8Array, chance: Chance) -> tuple[NDArray[np.bool_], 
     return numbered[y : y + height, x : x + width] == chosen, class_id
 
 
-def _sized(piece: NDArray[np.bool_], area: int, chance: Chance) -> NDArray[np.bool_]:
+def _sized(piece: BoolArray, area: int, chance: Chance) -> BoolArray:
     """Scale a piece to about the area of what it is pasted beside."""
     factor = math.sqrt(area / piece.sum()) * math.exp(chance.uniform(-0.8, 0.5))
     factor = min(max(factor, 0.25), 4.0)
@@ -217,9 +215,7 @@ def _sized(piece: NDArray[np.bool_], area: int, chance: Chance) -> NDArray[np.bo
     return np.asarray(small, dtype=np.bool_)
 
 
-def _placed(
-    piece: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
+def _placed(piece: BoolArray, corner: tuple[int, int], shape: tuple[int, ...]) -> BoolArray:
     """Put a piece into an empty mask; what lies outside is cut off."""
     result = np.zeros(shape, dtype=np.bool_)
     (top, left), (height, width) = corner, piece.shape

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.masks.palette import VOID
-from vostrack.protocols import FloatArray
 
 __all__ = ["Segmentation", "from_foreground", "from_labels"]
 
@@ -28,7 +27,7 @@ class Segmentation(NamedTuple):
     probabilities: Tensor
 
 
-def from_labels(labels: NDArray[np.uint8], device: torch.device) -> Segmentation:
+def from_labels(labels: UInt8Array, device: torch.device) -> Segmentation:
     """Take a class mask (H, W) for sure; 255 is void."""
     values = torch.from_numpy(labels.astype(np.int64)).to(device)
     known = torch.where(values == VOID, 0, values)

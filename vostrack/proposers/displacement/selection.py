@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from vostrack.arrays import BoolArray, DoubleArray, IntArray
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.centres import CellInstances
 from vostrack.proposers.displacement.losses import affinity
@@ -98,9 +98,9 @@ class Candidates(NamedTuple):
     """
 
     maps: Tensor
-    classes: NDArray[np.int64]
-    pieces: NDArray[np.int64]
-    certainty: NDArray[np.float64]
+    classes: IntArray
+    pieces: IntArray
+    certainty: DoubleArray
 
 
 def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def _enlarge(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
 
 
-def _owner_by_mask(maps: Tensor, members: NDArray[np.int64], pieces: Tensor) -> Tensor:
+def _owner_by_mask(maps: Tensor, members: IntArray, pieces: Tensor) -> Tensor:
     """Number of the best instance of the pixel's own piece, (H, W), 0 for none."""
     owner = torch.zeros_like(pieces, dtype=torch.int64)
     for piece in np.unique(members).tolist():
@@ -225,7 +225,7 @@ def _owner_by_score(maps: Tensor, size: tuple[int, ...], background: float) -> T
     return torch.where(best > background, owner + 1, 0)
 
 
-def _pieces(mask: NDArray[np.bool_], config: SelectionConfig) -> list[NDArray[np.bool_]]:
+def _pieces(mask: BoolArray, config: SelectionConfig) -> list[BoolArray]:
     if not config.split:
         return [mask] if int(mask.sum()) >= config.min_pixels else []
     count, numbered, stats, _ = cv2.connectedComponentsWithStats(
@@ -236,7 +236,7 @@ def _pieces(mask: NDArray[np.bool_], config: SelectionConfig) -> list[NDArray[np
 
 
 def _proposals(
-    found: list[tuple[NDArray[np.bool_], float, int]],
+    found: list[tuple[BoolArray, float, int]],
     config: SelectionConfig,
     size: tuple[int, ...],
 ) -> InstanceProposals:
@@ -250,6 +250,6 @@ def _proposals(
     )
 
 
-def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return x, y, x + width, y + height

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.proposers.hough_voting.suppression import (
     Clusters,
     check_votes,
@@ -15,9 +15,6 @@ from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig
 
 __all__ = ["cast_votes"]
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # Centres are gathered in bins of this share of the middle box's side; at most so many a side.
 _BIN = 0.1

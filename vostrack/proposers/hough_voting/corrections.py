@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.models.localizer import LocalizerHead, component_boxes
 from vostrack.proposers.hough_voting.boxes import (
@@ -15,13 +15,11 @@ from vostrack.proposers.hough_voting.boxes import (
     encode_boxes,
 )
 from vostrack.proposers.hough_voting.grids import WindowGrid
-from vostrack.protocols import TrunkFeatures
+from vostrack.protocols import BackboneFeatures
 
 __all__ = ["DEFAULT_AGREEMENT", "check_agreement", "corrected_boxes"]
 
 DEFAULT_AGREEMENT = 0.6
-
-FloatArray = NDArray[np.float32]
 
 
 def check_agreement(agreement: float) -> None:
@@ -32,7 +30,7 @@ def check_agreement(agreement: float) -> None:
 
 def corrected_boxes(
     head: LocalizerHead,
-    seen: TrunkFeatures,
+    seen: BackboneFeatures,
     frame: tuple[int, int],
     masks: FloatArray,
     rough: FloatArray,
@@ -42,7 +40,7 @@ def corrected_boxes(
 
     Args:
         head: runs once for each mask.
-        seen: what its trunk made of a window of the frame.
+        seen: what its backbone made of a window of the frame.
         frame: rows and columns, pixels.
         masks: (K, h, w) in [0, 1], by cells of the frame.
         rough: (K, 4, h, w) the boxes of ``component_boxes``, pixels of the frame.
@@ -59,7 +57,7 @@ def corrected_boxes(
 
 def _predict(
     head: LocalizerHead,
-    seen: TrunkFeatures,
+    seen: BackboneFeatures,
     frame: tuple[int, int],
     masks: FloatArray,
     rough: FloatArray,

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vostrack.masks.atomic import atomic_path
+from vostrack.arrays import UInt8Array
+from vostrack.files import atomic_path
 from vostrack.masks.palette import davis_palette
 from vostrack.proposers.hough_voting.votes import ClassVotes, accumulate
-from vostrack.protocols import InstanceProposals, UInt8Array
+from vostrack.protocols import InstanceProposals
 
 __all__ = ["draw_votes", "picture_of_votes"]
 

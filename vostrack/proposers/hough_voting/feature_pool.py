@@ -1,4 +1,4 @@
-"""Training pictures whose features are computed once, for a head on a trunk that stays as it is."""
+"""Training pictures whose features are computed once, for a head on a frozen backbone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vostrack.models.localizer import LocalizerHead
-from vostrack.models.trunks import TrunkNetwork, trunk_maps
+from vostrack.models.shared_backbone import BackboneNetwork, backbone_levels
 from vostrack.proposers.hough_voting.scenes import PictureSource
 from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_boxes
 
@@ -46,7 +46,7 @@ class FeaturePool:
 
 
 def build_pool(
-    network: TrunkNetwork,
+    network: BackboneNetwork,
     source: PictureSource,
     count: int,
     folder: Path,
@@ -58,11 +58,11 @@ def build_pool(
     """Draw pictures and compute their features, or read what an earlier call with ``key`` left.
 
     Args:
-        network: whose trunk; its backbone gives strides 8 and 16.
+        network: whose backbone; its backbone gives strides 8 and 16.
         source: of the pictures.
         count: P.
         folder: keeps the pool in parts of 50 pictures; an interrupted call goes on behind the last.
-        key: describes trunk and source.
+        key: describes backbone and source.
         seed: of what is drawn.
         on_picture: called with the number of pictures done.
     """
@@ -92,10 +92,10 @@ def _save(content: dict[str, Any], path: Path) -> None:
     partial.replace(path)
 
 
-def _picture(network: TrunkNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+def _picture(network: BackboneNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
     device = network.mean.device
     pixels = image.permute(2, 0, 1)[None].to(device).float() / 255
-    maps = dict(zip(network.backbone.strides, trunk_maps(network, pixels), strict=True))
+    maps = dict(zip(network.backbone.strides, backbone_levels(network, pixels), strict=True))
     ids = torch.where((ids >= _INSTANCES) & (ids != VOID), VOID, ids)
     return (
         maps[8][0].half().cpu().contiguous(),

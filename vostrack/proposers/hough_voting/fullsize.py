@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig
 from vostrack.proposers.hough_voting.voting import top_masks
 from vostrack.protocols import InstanceProposals
 
 __all__ = ["instance_proposals"]
 
-FloatArray = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
 
 # A pixel whose own cell did not vote may belong to a cluster at most so many cells away.
 _REACH = 2.0
@@ -42,7 +40,7 @@ def instance_proposals(
         with_labels: False gives all the label 0.
     """
     height, width = probabilities.shape[1:]
-    groups: dict[int, NDArray[np.int64]] = {}
+    groups: dict[int, IntArray] = {}
     masks, scores, labels = [], [], []
     for votes, cluster in instances:
         if id(votes) not in groups:
@@ -65,7 +63,7 @@ def instance_proposals(
 
 def _owners(
     votes: ClassVotes, shape: tuple[int, int], stride: int, size: tuple[int, int]
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Return for each pixel of (H, W) the cluster that it belongs to, -1 for none."""
     owners = np.full(shape, -1, dtype=np.int64)
     owners[votes.rows, votes.columns] = votes.owners

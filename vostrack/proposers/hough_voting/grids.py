@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["WindowGrid"]
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _shares(cells: int, count: int, start: float, scale: float, stride: int) -> 
 
 def _cells(
     cells: int, count: int, start: float, scale: float, length: int, stride: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[IntArray, BoolArray]:
     """Return, for each cell of a frame, the cell of its window, and whether they overlap."""
     edges = (np.arange(cells + 1) * stride - start) / scale
     inside = (edges[1:] > 0) & (edges[:-1] < length)

@@ -8,19 +8,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from vostrack.arrays import FloatArray
+from vostrack.checks import demand_at_least, demand_finite, demand_positive
 from vostrack.models.localizer import LocalizerHead, component_boxes
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.feature_pool import FeaturePool
 from vostrack.proposers.hough_voting.targets import VOID
-from vostrack.ranges import demand_at_least, demand_finite, demand_positive
 
 __all__ = ["HeadOptions", "HeadRecipe", "disturb_mask"]
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Protocol, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.models.fcrn import Fcrn, load_fcrn
 from vostrack.models.foreground import SegmentationNet
@@ -18,10 +18,16 @@ from vostrack.models.localizer import (
     LocalizerHead,
     component_boxes,
     load_localizer,
-    trunk_of_localizer,
+    localizer_fingerprint,
+)
+from vostrack.models.shared_backbone import (
+    BackboneKind,
+    BackboneNetwork,
+    backbone_fingerprint,
+    backbone_levels,
+    load_backbone_network,
 )
 from vostrack.models.target_net import TargetNet
-from vostrack.models.trunks import TrunkKind, TrunkNetwork, load_trunk, trunk_maps, trunk_name
 from vostrack.models.weights import load_network, shipped_weights
 from vostrack.proposers.hough_voting.boxes import cell_centres, decode_boxes
 from vostrack.proposers.hough_voting.corrections import (
@@ -30,11 +36,9 @@ from vostrack.proposers.hough_voting.corrections import (
     corrected_boxes,
 )
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
-from vostrack.protocols import TrunkFeatures
+from vostrack.protocols import BackboneFeatures
 
 __all__ = ["FcrnLocalizer", "HeadLocalizer", "Localizer"]
-
-FloatArray = NDArray[np.float32]
 
 
 class Localizer(Protocol):
@@ -61,12 +65,12 @@ class Localizer(Protocol):
 
 
 class HeadLocalizer:
-    """The light head on the features of a trunk: those that a tracker lends, or those of a pass.
+    """The light head on the features of a backbone: those that a tracker lends, or those of a pass.
 
-    Implements ``Localizer`` and ``TrunkReader``.
+    Implements ``Localizer`` and ``FeatureConsumer``.
 
     Args:
-        network: whose trunk the head was trained on; None without a head.
+        network: whose backbone the head was trained on; None without a head.
         head: the localisation head, on the same device. Without one, every cell votes for the
             connected component of the mask that it lies in: what the head adds to.
         agreement: a predicted box whose intersection over union with that component's box is
@@ -74,7 +78,7 @@ class HeadLocalizer:
             1 leaves all as predicted.
 
     Attributes:
-        trunk: name of the trunk that the head reads, see ``vostrack.models.trunks.trunk_name``;
+        backbone: name of the backbone that the head reads, see ``backbone_fingerprint``;
             None without a head.
     """
 
@@ -82,26 +86,26 @@ class HeadLocalizer:
 
     def __init__(
         self,
-        network: TrunkNetwork | None,
+        network: BackboneNetwork | None,
         head: LocalizerHead | None,
         agreement: float = DEFAULT_AGREEMENT,
     ) -> None:
         check_agreement(agreement)
         if network is None and head is not None:
-            raise InputError("localizer: a head needs the network whose trunk it was trained on")
-        self.trunk = None if network is None or head is None else trunk_name(network)
+            raise InputError("localizer: a head needs the network whose backbone it was trained on")
+        self.backbone = None if network is None or head is None else backbone_fingerprint(network)
         self._network = network
         self._head = head
         self._agreement = agreement
         self._foreground = network if isinstance(network, SegmentationNet) else None
-        self._lent: TrunkFeatures | None = None
-        self._seen: tuple[Tensor, TrunkNetwork, dict[int, Tensor]] | None = None
+        self._lent: BackboneFeatures | None = None
+        self._seen: tuple[Tensor, BackboneNetwork, dict[int, Tensor]] | None = None
 
     @classmethod
     def load(
         cls, device: torch.device, head: Path | None = None, *, tracked: TargetNet | None = None
     ) -> HeadLocalizer:
-        """Build it on the trunk that the head was trained on.
+        """Build it on the backbone that the head was trained on.
 
         Args:
             device: where it runs.
@@ -115,10 +119,10 @@ class HeadLocalizer:
         if head is None:
             return cls(None, None)
         loaded = load_localizer(head).to(device)
-        return cls(_trunk_of(head, device, tracked), loaded)
+        return cls(_backbone_of(head, device, tracked), loaded)
 
-    def read_trunk(self, features: TrunkFeatures | None) -> None:
-        """Take features for the next call of ``boxes``; those of another trunk are not used."""
+    def use_features(self, features: BackboneFeatures | None) -> None:
+        """Take features for the next call of ``boxes``; those of another backbone are not used."""
         self._lent = features
 
     @torch.inference_mode()
@@ -143,16 +147,16 @@ class HeadLocalizer:
         rough = np.stack([component_boxes(mask, self.stride) for mask in masks])
         if self._head is None:
             return rough
-        if lent is None or lent.trunk != self.trunk:
+        if lent is None or lent.backbone != self.backbone:
             lent = self._own(image)
         frame = (image.shape[-2], image.shape[-1])
         return corrected_boxes(self._head, lent, frame, masks, rough, self._agreement)
 
-    def _own(self, image: Tensor) -> TrunkFeatures:
-        """Run the trunk on an image (1, 3, H, W), scaled down to what the head was trained on."""
+    def _own(self, image: Tensor) -> BackboneFeatures:
+        """Run the backbone on an image (1, 3, H, W), scaled down to the head's training size."""
         assert self._network is not None
         assert self._head is not None
-        assert self.trunk is not None
+        assert self.backbone is not None
         height, width = image.shape[-2:]
         ratio = min(1.0, self._head.config.longest / max(height, width))
         if ratio < 1:
@@ -161,30 +165,30 @@ class HeadLocalizer:
             image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
         maps = self._maps(self._network, image)
         seen = (image.shape[-2], image.shape[-1])
-        return TrunkFeatures(self.trunk, maps[8], maps[16], (0.0, 0.0, 1.0, 1.0), seen)
+        return BackboneFeatures(self.backbone, maps[8], maps[16], (0.0, 0.0, 1.0, 1.0), seen)
 
-    def _maps(self, network: TrunkNetwork, image: Tensor) -> dict[int, Tensor]:
-        """Run a trunk, once for the foreground and the boxes of the same image."""
+    def _maps(self, network: BackboneNetwork, image: Tensor) -> dict[int, Tensor]:
+        """Run a backbone, once for the foreground and the boxes of the same image."""
         if self._seen is None or self._seen[0] is not image or self._seen[1] is not network:
-            maps = dict(zip(network.backbone.strides, trunk_maps(network, image), strict=True))
+            maps = dict(zip(network.backbone.strides, backbone_levels(network, image), strict=True))
             self._seen = (image, network, maps)
         return self._seen[2]
 
 
-def _trunk_of(head: Path, device: torch.device, tracked: TargetNet | None) -> TrunkNetwork:
+def _backbone_of(head: Path, device: torch.device, tracked: TargetNet | None) -> BackboneNetwork:
     """Find the network that the head of a file was trained on."""
-    wanted = trunk_of_localizer(head)
+    wanted = localizer_fingerprint(head)
     if wanted is None:
-        return load_trunk("foreground").to(device)
-    if tracked is not None and trunk_name(tracked) == wanted:
+        return load_backbone_network("foreground").to(device)
+    if tracked is not None and backbone_fingerprint(tracked) == wanted:
         return tracked
-    for kind in get_args(TrunkKind):
+    for kind in get_args(BackboneKind):
         if wanted.startswith(f"{kind}-"):
-            network = load_trunk(kind).to(device)
-            if trunk_name(network) == wanted:
+            network = load_backbone_network(kind).to(device)
+            if backbone_fingerprint(network) == wanted:
                 return network
     raise InputError(
-        f"{head} was trained on the trunk {wanted}, which is neither that of a network of this "
+        f"{head} was trained on the backbone {wanted}, which is neither that of a network of this "
         "package nor of the tracker's; train it on one of them with vostrack train localizer, or "
         "track with --weights FILE of the target network it was trained on"
     )

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.models.localizer import (
     LocalizerHead,
     component_boxes,
     load_localizer,
-    trunk_of_localizer,
+    localizer_fingerprint,
 )
-from vostrack.models.trunks import digest_name
+from vostrack.models.shared_backbone import fingerprint_of
 from vostrack.models.weights import shipped_weights
 from vostrack.proposers.displacement.encoding import encode_labels
 from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
@@ -32,44 +32,43 @@ from vostrack.proposers.hough_voting.corrections import (
     corrected_boxes,
 )
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer
-from vostrack.protocols import TrunkFeatures
+from vostrack.protocols import BackboneFeatures
 
-__all__ = ["TRUNK_KIND", "MaskLocalizer", "label_map_features", "label_map_trunk_name"]
+__all__ = ["BACKBONE_KIND", "MaskLocalizer", "label_map_features", "label_map_fingerprint"]
 
-TRUNK_KIND = "label-map"
-"""What the names of the trunks begin with that these heads are trained on."""
+BACKBONE_KIND = "label-map"
+"""What the names of the backbones begin with that these heads are trained on."""
 
-FloatArray = NDArray[np.float32]
 
-# Sides of the label map that the trunk sees are multiples of its deepest stride but one.
+# Sides of the label map that the backbone sees are multiples of its deepest stride but one.
 _STEP = 16
 
 
-def label_map_trunk_name(network: DisplacementNet) -> str:
-    """Name the trunk of a displacement network, see ``vostrack.models.trunks.trunk_name``."""
-    return digest_name(TRUNK_KIND, network.trunk)
+def label_map_fingerprint(network: DisplacementNet) -> str:
+    """Name the backbone of a displacement network; see ``backbone_fingerprint``."""
+    return fingerprint_of(BACKBONE_KIND, network.backbone)
 
 
 @torch.no_grad()
 def label_map_features(network: DisplacementNet, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the trunk on label maps.
+    """Run the backbone on label maps.
 
     Args:
-        network: whose trunk.
+        network: whose backbone.
         labels: (B, H, W) integers: 0 background, 1..254 classes, 255 void; sides multiples of 16.
 
     Returns:
         (B, C, H / 8, W / 8) and (B, C', H / 16, W / 16).
     """
-    levels = network.trunk(encode_labels(labels, network.table))
+    levels = network.backbone(encode_labels(labels, network.table))
     return levels[2], levels[3]
 
 
 class MaskLocalizer:
-    """A light head on the trunk of the network for label maps. Implements ``Localizer``.
+    """A light head on the backbone of the network for label maps. Implements ``Localizer``.
 
     Args:
-        network: for label maps, whose trunk the head was trained on.
+        network: for label maps, whose backbone the head was trained on.
         head: the localisation head, on the same device.
         agreement: as for ``HeadLocalizer``.
     """
@@ -99,11 +98,11 @@ class MaskLocalizer:
         path = head or shipped_weights("localizer")
         network = load_displacement_net(shipped_weights("displacement")).to(device)
         loaded = load_localizer(path).to(device)
-        own, wanted = label_map_trunk_name(network), trunk_of_localizer(path)
+        own, wanted = label_map_fingerprint(network), localizer_fingerprint(path)
         if wanted != own:
             raise InputError(
-                f"{path} was trained on the trunk {wanted}, the package has {own}; train it anew "
-                "with vostrack train mask-localizer"
+                f"{path} was trained on the backbone {wanted}, the package has {own}; train it "
+                "again with vostrack train mask-localizer"
             )
         return cls(network, loaded)
 
@@ -119,8 +118,8 @@ class MaskLocalizer:
         frame = (probabilities.shape[1], probabilities.shape[2])
         return corrected_boxes(self._head, seen, frame, masks, rough, self._agreement)
 
-    def _look(self, probabilities: FloatArray) -> TrunkFeatures:
-        """Run the trunk on the label map of (L, H, W), at the size that the head learnt on."""
+    def _look(self, probabilities: FloatArray) -> BackboneFeatures:
+        """Run the backbone on the label map of (L, H, W), at the size that the head learnt on."""
         height, width = probabilities.shape[1:]
         ratio = self._head.config.longest / max(height, width)
         size = tuple(
@@ -129,4 +128,6 @@ class MaskLocalizer:
         small = F.interpolate(torch.from_numpy(probabilities)[None], size=size, mode="nearest")
         labels = small.argmax(1).to(self._network.table.device)
         fine, coarse = label_map_features(self._network, labels)
-        return TrunkFeatures(TRUNK_KIND, fine, coarse, (0.0, 0.0, 1.0, 1.0), (size[0], size[1]))
+        return BackboneFeatures(
+            BACKBONE_KIND, fine, coarse, (0.0, 0.0, 1.0, 1.0), (size[0], size[1])
+        )

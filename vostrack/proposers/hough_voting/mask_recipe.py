@@ -9,10 +9,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from torch import Generator, Tensor
 
+from vostrack.arrays import FloatArray, IntArray, UInt8Array
+from vostrack.checks import (
+    demand_at_least,
+    demand_finite,
+    demand_positive,
+    demand_share,
+    demand_some,
+)
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead, component_boxes
@@ -22,19 +29,9 @@ from vostrack.proposers.displacement.scenes import Scene, SceneConfig, draw_scen
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.mask_localizer import label_map_features
-from vostrack.ranges import (
-    demand_at_least,
-    demand_finite,
-    demand_positive,
-    demand_share,
-    demand_some,
-)
 
 __all__ = ["MaskItem", "MaskOptions", "MaskRecipe", "draw_items"]
 
-UInt8Array = NDArray[np.uint8]
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float32]
 
 _STRIDE = LocalizerHead.stride
 # Fewer cells of a class say little about its shape.
@@ -81,7 +78,7 @@ class MaskItem:
     """A scene as the head learns from it.
 
     Attributes:
-        labels: (H, W) uint8 label map, what the trunk sees.
+        labels: (H, W) uint8 label map, what the backbone sees.
         ids: (h, w) object under the centre of each cell; 0 none, below 0 unknown.
         boxes: (4, h, w) x0, y0, x1, y1 of that object in pixels; 0 where there is none.
         classes: the classes with objects, and how many each has.
@@ -158,7 +155,7 @@ class MaskRecipe:
 
     Args:
         head: what is trained.
-        network: for label maps, on the head's device; its trunk stays as it is.
+        network: for label maps, on the head's device; its backbone stays as it is.
         items: the scenes.
         options: how.
     """

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vostrack.compiled import compiled
+from vostrack.arrays import DoubleArray, IntArray
+from vostrack.compute.jit import compiled
 
 __all__ = ["claim", "most_overlapping", "settle"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 # Votes that are compared with one box after the other while they lie in the cache, a vector
 # operation each; and boxes after which those votes that found their owner are left out.
@@ -20,7 +18,7 @@ _STEP = 8
 
 @compiled()
 def claim(
-    boxes: FloatArray, votes: IntArray, picked: FloatArray, overlap: float, owners: IntArray
+    boxes: DoubleArray, votes: IntArray, picked: DoubleArray, overlap: float, owners: IntArray
 ) -> None:
     """Give each vote to the first picked box that it overlaps, -1 where it overlaps none.
 
@@ -67,9 +65,9 @@ def claim(
 
 @compiled()
 def settle(
-    boxes: FloatArray,
+    boxes: DoubleArray,
     votes: IntArray,
-    picked: FloatArray,
+    picked: DoubleArray,
     found: int,
     overlap: float,
     owners: IntArray,
@@ -119,7 +117,7 @@ def settle(
 
 @compiled()
 def most_overlapping(
-    boxes: FloatArray, modes: FloatArray, best: IntArray, most: FloatArray
+    boxes: DoubleArray, modes: DoubleArray, best: IntArray, most: DoubleArray
 ) -> None:
     """Find for each box (P, 4) the mode (K, 4) that it overlaps most, and how much.
 

@@ -8,27 +8,25 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.models.localizer import trunk_of_localizer
-from vostrack.models.weights import read_state_dict
+from vostrack.models.localizer import localizer_fingerprint
+from vostrack.models.weights_file import read_state_dict
 from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
-from vostrack.proposers.hough_voting.mask_localizer import TRUNK_KIND, MaskLocalizer
+from vostrack.proposers.hough_voting.mask_localizer import BACKBONE_KIND, MaskLocalizer
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
 from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
 from vostrack.proposers.semantic import read_semantic_mask
 from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import (
-    FloatArray,
+    BackboneFeatures,
+    FeatureConsumer,
     InstanceProposals,
-    TrunkFeatures,
-    TrunkReader,
-    UInt8Array,
 )
 
 __all__ = ["HoughOptions", "HoughProposer", "build_hough"]
@@ -73,7 +71,7 @@ class HoughOptions:
 class HoughProposer:
     """Finds the instances in the masks of a semantic network, or in the foreground.
 
-    Implements ``ImageProposer`` and ``TrunkReader``.
+    Implements ``ImageProposer`` and ``FeatureConsumer``.
 
     Attributes:
         localizer: predicts the boxes.
@@ -94,9 +92,9 @@ class HoughProposer:
     save_votes: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _drawn: int = 0
-    _lent: TrunkFeatures | None = None
+    _lent: BackboneFeatures | None = None
 
-    def read_trunk(self, features: TrunkFeatures | None) -> None:
+    def use_features(self, features: BackboneFeatures | None) -> None:
         """Take the features of the frame that ``propose`` is called for next."""
         self._lent = features
 
@@ -117,8 +115,8 @@ class HoughProposer:
             probabilities = self._classes(image)
         else:
             probabilities = self._two_classes(image, foreground)
-        if isinstance(self.localizer, TrunkReader):
-            self.localizer.read_trunk(lent)
+        if isinstance(self.localizer, FeatureConsumer):
+            self.localizer.use_features(lent)
         self._drawn += 1
         return self._propose(image, frame, probabilities, f"{self._drawn - 1:05d}")
 
@@ -189,7 +187,7 @@ class HoughProposer:
             scores = predict(image)
         else:
             scores = average_views(predict, image, self.views, transforms=False)
-        probabilities: NDArray[np.float32] = scores[0].cpu().numpy()
+        probabilities: FloatArray = scores[0].cpu().numpy()
         return probabilities
 
     def _two_classes(self, image: Tensor, foreground: FloatArray | None) -> FloatArray:
@@ -255,8 +253,8 @@ def _localizer(
     if options.localizer == "shipped":
         return MaskLocalizer.load(sources.device)
     path = Path(options.localizer)
-    if any(key.startswith("trunk.") for key in read_state_dict(path)):
+    if any(key.startswith("backbone.") for key in read_state_dict(path)):
         return FcrnLocalizer.load(path, sources.device, views)
-    if (trunk_of_localizer(path) or "").startswith(f"{TRUNK_KIND}-"):
+    if (localizer_fingerprint(path) or "").startswith(f"{BACKBONE_KIND}-"):
         return MaskLocalizer.load(sources.device, path)
     return HeadLocalizer.load(sources.device, path, tracked=sources.tracked)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from vostrack.checks import demand_at_least, demand_finite, demand_positive
 from vostrack.datasets.augmentation import (
     AugmentationConfig,
     apply_augmentation,
@@ -21,9 +22,8 @@ from vostrack.proposers.hough_voting.bootstrapping import (
     localization_loss,
 )
 from vostrack.proposers.hough_voting.boxes import cell_centres
-from vostrack.proposers.hough_voting.pictures import Pictures
 from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_targets
-from vostrack.ranges import demand_at_least, demand_finite, demand_positive
+from vostrack.proposers.hough_voting.visualization import Pictures
 
 __all__ = ["FcrnOptions", "LocalizationRecipe", "SemanticRecipe", "class_transforms"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from vostrack.arrays import DoubleArray, FloatArray, IntArray
 
 __all__ = ["suppress"]
 
 
-def suppress(
-    boxes: NDArray[np.float64], scores: NDArray[np.float32], overlap: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def suppress(boxes: DoubleArray, scores: FloatArray, overlap: float) -> tuple[IntArray, IntArray]:
     """Pick the best box, give it all boxes that overlap it, and begin again with the rest.
 
     Args:
@@ -34,7 +33,7 @@ def suppress(
     return np.array(kept, dtype=np.int64), owners
 
 
-def _exceeds(box: NDArray[np.float64], other: NDArray[np.float64], overlap: float) -> bool:
+def _exceeds(box: DoubleArray, other: DoubleArray, overlap: float) -> bool:
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     if width <= 0 or height <= 0:

@@ -13,17 +13,16 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.datasets import Sequence as VideoSequence
+from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
+from vostrack.datasets import VideoSequence
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.errors import InputError
 from vostrack.proposers.hough_voting.targets import VOID
 
 __all__ = ["Mixture", "PastedScenes", "PictureSource", "SyntheticScenes"]
 
-UInt8Array = NDArray[np.uint8]
 Picture = tuple[UInt8Array, UInt8Array]
 
 _MIN_PIXELS = 150
@@ -161,7 +160,7 @@ def _read(frame: Path, annotation: Path, with_ids: bool) -> Picture:
     return pixels, values.astype(np.uint8) if with_ids else (values > 0).astype(np.uint8)
 
 
-def _extent(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+def _extent(mask: BoolArray) -> tuple[float, float, float, float]:
     """Return x0, y0, x1, y1 of the mask; the whole picture where it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -174,7 +173,7 @@ def _lay(
     ids: UInt8Array,
     extent: tuple[float, float, float, float],
     reach: float,
-    place: NDArray[np.float64],
+    place: DoubleArray,
     size: int,
     flip: bool,
 ) -> Picture:

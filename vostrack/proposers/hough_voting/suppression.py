@@ -8,8 +8,9 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
+from vostrack.arrays import DoubleArray, IntArray
+from vostrack.compute.threads import in_parts
 from vostrack.errors import InputError
-from vostrack.threads import in_parts
 
 __all__ = [
     "Clusters",
@@ -20,8 +21,6 @@ __all__ = [
     "suppress_sorted_numpy",
 ]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 # Fewer votes are done before a second thread has woken up.
 _PART = 4096
@@ -111,7 +110,7 @@ def best_first(scores: NDArray[np.floating]) -> IntArray:
     return np.asarray(keys & 0xFFFFFFFF)
 
 
-def _suppress_compiled(boxes: FloatArray, order: IntArray, overlap: float) -> Clusters:
+def _suppress_compiled(boxes: DoubleArray, order: IntArray, overlap: float) -> Clusters:
     """Suppress in rounds: what the picks so far do not claim, side by side, is settled in turn."""
     from vostrack.proposers.hough_voting.numba_loops import claim, settle
 
@@ -124,7 +123,7 @@ def _suppress_compiled(boxes: FloatArray, order: IntArray, overlap: float) -> Cl
         votes = order[begin : max(2 * begin, _FIRST_ROUND)]
         so_far = picked[:found]
 
-        def run(part: slice, votes: IntArray = votes, so_far: FloatArray = so_far) -> None:
+        def run(part: slice, votes: IntArray = votes, so_far: DoubleArray = so_far) -> None:
             claim(boxes, votes[part], so_far, overlap, owners)
 
         in_parts(run, len(votes), _PART)
@@ -133,7 +132,7 @@ def _suppress_compiled(boxes: FloatArray, order: IntArray, overlap: float) -> Cl
     return Clusters(kept[:found].copy(), owners)
 
 
-def suppress_sorted_numpy(boxes: FloatArray, overlap: float) -> tuple[IntArray, IntArray]:
+def suppress_sorted_numpy(boxes: DoubleArray, overlap: float) -> tuple[IntArray, IntArray]:
     """Suppress boxes (P, 4) that come best first: one vectorised step for each that is kept."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     owners = np.empty(len(boxes), dtype=np.int64)
@@ -155,7 +154,7 @@ def suppress_sorted_numpy(boxes: FloatArray, overlap: float) -> tuple[IntArray, 
 
 def most_overlapping(
     boxes: NDArray[np.floating], modes: NDArray[np.floating]
-) -> tuple[IntArray, FloatArray]:
+) -> tuple[IntArray, DoubleArray]:
     """Find for each box the mode that it overlaps most. Uses numba where it is installed.
 
     Args:
@@ -178,7 +177,7 @@ def most_overlapping(
     return best, most
 
 
-def _most_overlapping_numpy(boxes: FloatArray, modes: FloatArray) -> tuple[IntArray, FloatArray]:
+def _most_overlapping_numpy(boxes: DoubleArray, modes: DoubleArray) -> tuple[IntArray, DoubleArray]:
     x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
     areas = (x1 - x0) * (y1 - y0)
     best = np.zeros(len(boxes), dtype=np.int64)

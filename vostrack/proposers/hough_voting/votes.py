@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.errors import InputError
 
 __all__ = ["ClassVotes", "VotingConfig", "accumulate"]
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,14 @@ to the pixels of the image.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.errors import InputError
 from vostrack.proposers.hough_voting.casting import cast_votes
 from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig
 
 __all__ = ["find_instances", "top_masks"]
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 _Instance = tuple[ClassVotes, int]
 _Common = tuple[IntArray, IntArray, IntArray]
 

@@ -1,0 +1,298 @@
+"""New pictures out of the first frame: objects cut out, moved, relit, and put back.
+
+Khoreva et al. 2019, "Lucid Data Dreaming for Video Object Segmentation": the background is closed
+by inpainting, then each object is pasted at another place, at another scale, with feathered edges.
+What was drawn is kept apart from its application, so any sample can be made again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Generator
+
+from vostrack.arrays import AnyArray, BoolArray, DoubleArray, FloatArray, UInt8Array
+from vostrack.errors import InputError
+
+__all__ = [
+    "FirstFrameAugmentationConfig",
+    "FirstFrameAugmentationParams",
+    "FirstFrameAugmenter",
+    "Placement",
+    "draw_first_frame_augmentation",
+]
+
+_VOID = 255
+
+
+@dataclass(frozen=True)
+class FirstFrameAugmentationConfig:
+    """How far a sample may be from the first frame. Standard deviations unless said.
+
+    Attributes:
+        still: probability that nothing is moved.
+        shift: of an object, as a share of its longer side.
+        scale: of an object, of the logarithm.
+        stretch: of the object's width against its height, of the logarithm.
+        rotation: of an object, degrees.
+        flip: probability that an object is mirrored.
+        background_moves: probability that the background moves too.
+        background_shift: as a share of the frame's sides.
+        background_scale: of the logarithm.
+        background_rotation: degrees.
+        occluder: probability that a piece of background is laid over the objects.
+        gamma: of the logarithm.
+        gain: of the logarithm of the brightness.
+        tint: of the logarithm of each colour's brightness.
+        blur: probability of a blur of 0.5 to 1.8 pixels, as of a moving camera.
+    """
+
+    still: float = 0.2
+    shift: float = 0.25
+    scale: float = 0.2
+    stretch: float = 0.06
+    rotation: float = 8.0
+    flip: float = 0.25
+    background_moves: float = 0.5
+    background_shift: float = 0.05
+    background_scale: float = 0.08
+    background_rotation: float = 3.0
+    occluder: float = 0.25
+    gamma: float = 0.15
+    gain: float = 0.08
+    tint: float = 0.03
+    blur: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: a probability outside [0, 1], or a negative deviation.
+        """
+        for name in ("still", "flip", "background_moves", "occluder", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
+        for name, value in vars(self).items():
+            if value < 0:
+                raise InputError(f"{name}: expected 0 or more, got {value}")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a thing goes: about its centre, scaled, turned, mirrored, then shifted.
+
+    Attributes:
+        dx: shift to the right, pixels.
+        dy: shift down, pixels.
+        scale: horizontal and vertical.
+        rotation: degrees.
+        mirror: left and right are exchanged.
+    """
+
+    dx: float = 0.0
+    dy: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    rotation: float = 0.0
+    mirror: bool = False
+
+    def matrix(self, centre: tuple[float, float]) -> DoubleArray:
+        """Return the affine map (2, 3) from where it was to where it goes."""
+        angle = math.radians(self.rotation)
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        linear = turn * np.array(self.scale)
+        if self.mirror:
+            linear[:, 0] *= -1
+        origin = np.array(centre)
+        target = origin + np.array((self.dx, self.dy))
+        return np.column_stack([linear, target - linear @ origin])
+
+
+@dataclass(frozen=True)
+class FirstFrameAugmentationParams:
+    """One drawn sample.
+
+    Attributes:
+        objects: where each object goes, in the order of their slots; None: nothing moves.
+        order: slots from the farthest to the nearest.
+        background: where the background goes.
+        occluder: x, y, half width, half height (pixels) and angle of an ellipse of background that
+            hides what is under it; None for none.
+        gamma: exponent of the image.
+        gains: factor of red, green and blue.
+        blur: standard deviation in pixels, 0 for none.
+    """
+
+    objects: tuple[Placement, ...] | None
+    order: tuple[int, ...]
+    background: Placement
+    occluder: tuple[float, float, float, float, float] | None
+    gamma: float
+    gains: tuple[float, float, float]
+    blur: float
+
+
+def draw_first_frame_augmentation(
+    config: FirstFrameAugmentationConfig,
+    generator: Generator,
+    boxes: Sequence[tuple[int, int, int, int]],
+    frame: Sequence[int],
+) -> FirstFrameAugmentationParams:
+    """Draw a sample.
+
+    Args:
+        config: how far it may be from the first frame.
+        generator: a CPU generator, the only source of chance.
+        boxes: x0, y0, x1, y1 of each object.
+        frame: H and W.
+    """
+    # A fixed number of draws for each sample keeps streams of samples apart.
+    n = torch.randn(16, generator=generator).tolist()
+    u = torch.rand(12, generator=generator).tolist()
+    moved = u[0] >= config.still
+    objects = [_draw_placement(config, generator, box) for box in boxes]
+    order = torch.randperm(len(boxes), generator=generator).tolist()
+    height, width = frame
+    background = Placement()
+    if moved and u[1] < config.background_moves:
+        zoom = math.exp(config.background_scale * n[0])
+        background = Placement(
+            config.background_shift * n[1] * width,
+            config.background_shift * n[2] * height,
+            (zoom, zoom),
+            config.background_rotation * n[3],
+        )
+    occluder = None
+    if moved and u[2] < config.occluder:
+        x0, y0, x1, y1 = boxes[int(u[3] * len(boxes))]
+        side = max(x1 - x0, y1 - y0)
+        x, y = x0 + u[4] * (x1 - x0), y0 + u[5] * (y1 - y0)
+        # Half of them are as tall as the frame: a post or a tree.
+        tall = 2.0 * height if u[6] < 0.5 else side * (0.05 + 0.25 * u[7])
+        occluder = (x, y, side * (0.03 + 0.12 * u[8]) + 1, tall, 20 * (u[9] - 0.5))
+    gain = config.gain * n[4]
+    gains = tuple(math.exp(gain + config.tint * value) for value in n[5:8])
+    return FirstFrameAugmentationParams(
+        objects=tuple(objects) if moved else None,
+        order=tuple(slot + 1 for slot in order),
+        background=background,
+        occluder=occluder,
+        gamma=math.exp(config.gamma * n[8]),
+        gains=(gains[0], gains[1], gains[2]),
+        blur=0.5 + 1.3 * u[11] if u[10] < config.blur else 0.0,
+    )
+
+
+def _draw_placement(
+    config: FirstFrameAugmentationConfig, generator: Generator, box: tuple[int, int, int, int]
+) -> Placement:
+    n = torch.randn(5, generator=generator).tolist()
+    mirror = float(torch.rand(1, generator=generator)) < config.flip
+    side = max(box[2] - box[0], box[3] - box[1])
+    zoom, stretch = math.exp(config.scale * n[0]), math.exp(config.stretch * n[1])
+    return Placement(
+        dx=config.shift * side * n[2],
+        # Objects move along the ground more than up and down.
+        dy=0.6 * config.shift * side * n[3],
+        scale=(zoom * stretch, zoom),
+        rotation=config.rotation * n[4],
+        mirror=mirror,
+    )
+
+
+class FirstFrameAugmenter:
+    """Makes samples of one frame; the inpainting is done once."""
+
+    # The seam of the cut lies on mixed pixels; they are painted over too. Inpainting at half size
+    # is four times as fast, and nobody looks at the hole itself.
+    _SEAM = 9
+    _SHRINK = 2
+    _RADIUS = 5
+    _FEATHER = 0.7
+
+    def __init__(self, frame: UInt8Array, labels: UInt8Array) -> None:
+        """Cut out the objects and close the background.
+
+        Args:
+            frame: (H, W, 3) uint8.
+            labels: (H, W) uint8; 0 background, 1..N the slots, each present; 255 void.
+        """
+        self.frame, self.labels = frame, labels
+        count = int(labels[labels != _VOID].max(initial=0))
+        self.boxes = [_box(labels == slot) for slot in range(1, count + 1)]
+        self._background = self._inpaint(frame, labels > 0)
+
+    def _inpaint(self, frame: UInt8Array, hole: BoolArray) -> UInt8Array:
+        height, width = hole.shape
+        wide = cv2.dilate(hole.astype(np.uint8), np.ones((self._SEAM, self._SEAM), np.uint8))
+        size = max(1, width // self._SHRINK), max(1, height // self._SHRINK)
+        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(wide, size, interpolation=cv2.INTER_NEAREST)
+        closed = cv2.inpaint(small, mask, self._RADIUS, cv2.INPAINT_TELEA)
+        closed = cv2.resize(closed, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.where(wide[..., None] > 0, closed, frame).astype(np.uint8)
+
+    def apply(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
+        """Make a sample.
+
+        Returns:
+            FloatArray (H, W, 3) float32 in [0, 1] and its labels (H, W) uint8.
+        """
+        image, labels = self._compose(params)
+        if params.occluder is not None:
+            image, labels = self._occlude(image, labels, params.occluder)
+        light = np.power(image / np.float32(255), np.float32(params.gamma))
+        light = np.clip(light * np.array(params.gains, np.float32), 0, 1)
+        if params.blur:
+            light = cv2.GaussianBlur(light, (0, 0), params.blur)
+        return light.astype(np.float32), labels
+
+    def _compose(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
+        if params.objects is None:
+            return self.frame.astype(np.float32), self.labels.copy()
+        height, width = self.labels.shape
+        matrix = params.background.matrix((width / 2, height / 2))
+        image = _warp(self._background.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
+        labels = np.zeros_like(self.labels)
+        for slot in params.order:
+            x0, y0, x1, y1 = self.boxes[slot - 1]
+            matrix = params.objects[slot - 1].matrix(((x0 + x1) / 2, (y0 + y1) / 2))
+            cut = _warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT)
+            alpha = cv2.GaussianBlur(cut, (0, 0), self._FEATHER)
+            colours = _warp(self.frame.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
+            image += alpha[..., None] * (colours - image)
+            labels[alpha > 0.5] = slot
+        return image, labels
+
+    def _occlude(
+        self,
+        image: FloatArray,
+        labels: UInt8Array,
+        ellipse: tuple[float, float, float, float, float],
+    ) -> tuple[FloatArray, UInt8Array]:
+        x, y, half_width, half_height, angle = ellipse
+        cover = np.zeros(labels.shape, np.uint8)
+        axes = (max(1, round(half_width)), max(1, round(half_height)))
+        cv2.ellipse(cover, (round(x), round(y)), axes, angle, 0, 360, 1, -1)
+        # The background from half a frame away, so that what hides is not what was there.
+        other = np.roll(self._background, labels.shape[1] // 2, axis=1).astype(np.float32)
+        image = np.where(cover[..., None] > 0, other, image)
+        return image, np.where(cover > 0, np.uint8(0), labels)
+
+
+def _warp(array: AnyArray, matrix: DoubleArray, border: int) -> FloatArray:
+    height, width = array.shape[:2]
+    size = (width, height)
+    warped = cv2.warpAffine(array, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return warped.astype(np.float32)
+
+
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        raise InputError("labels: expected every slot up to the highest to have pixels")
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,1 @@
+"""Small target models over shared features."""

@@ -1,0 +1,240 @@
+"""Fit a target network's decoder to one video: pairs of dreamed first frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.compute.precision import Precision, autocast
+from vostrack.errors import InputError
+from vostrack.models.memory_cues import Memory
+from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.first_frame_augmentation import (
+    FirstFrameAugmentationConfig,
+    FirstFrameAugmenter,
+    draw_first_frame_augmentation,
+)
+from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
+
+__all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
+
+# Told what is being fitted, the steps done and the steps in all.
+OnProgress = Callable[[str, int, int], None]
+
+# An object of fewer pixels teaches nothing.
+_SMALLEST = 50
+
+
+@dataclass(frozen=True)
+class TargetFinetuneConfig:
+    """How the network is fitted to the first frame.
+
+    Attributes:
+        steps: optimisation steps; 0 leaves the network as it is.
+        batch: samples per step.
+        references: frames that memories are made of, the first frame among them. Their share of
+            the backbone that is not trained is computed once.
+        learning_rate: of the decoder and the cues, at the start; it falls to 0 as a cosine.
+        backbone_share: the last stage of the backbone learns at this share of it. Earlier ones
+            are not trained: they hold what all videos have in common.
+        weight_decay: of AdamW.
+        previous_known: share of samples that are told where the object was just before.
+        pixels: of a training window, at most.
+        dream: what the samples are.
+    """
+
+    steps: int = 28
+    batch: int = 1
+    references: int = 4
+    learning_rate: float = 4e-4
+    backbone_share: float = 0.15
+    weight_decay: float = 1e-3
+    previous_known: float = 0.7
+    pixels: int = 320 * 320
+    dream: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: a number is out of its range.
+        """
+        if self.steps < 0 or self.batch < 1 or self.references < 1:
+            raise InputError(
+                f"fine-tuning: expected steps >= 0, batch >= 1 and references >= 1, got {self}"
+            )
+        if not 0 <= self.previous_known <= 1:
+            raise InputError(f"previous_known: expected 0 to 1, got {self.previous_known}")
+
+
+def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice of each object.
+
+    Args:
+        logits: (N, 1, h, w), at any size.
+        mask: (N, 1, H, W) in [0, 1].
+
+    Returns:
+        A scalar.
+    """
+    if logits.shape != mask.shape:
+        logits = F.interpolate(logits, size=mask.shape[-2:], mode="bilinear", align_corners=False)
+    probability = logits.sigmoid()
+    overlap = (probability * mask).sum((1, 2, 3))
+    # The 50 pixels keep an absent object from asking for Dice 1 and small ones from jumping.
+    total = probability.sum((1, 2, 3)) + mask.sum((1, 2, 3))
+    dice = 1 - (2 * overlap + 50) / (total + 50)
+    return F.binary_cross_entropy_with_logits(logits, mask) + dice.mean()
+
+
+def finetune_target_net(
+    network: TargetNet,
+    image: Tensor,
+    labels: Tensor,
+    config: TargetFinetuneConfig,
+    *,
+    seed: int = 0,
+    precision: Precision = "auto",
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Fit ``network`` to one frame, in place; it is left in evaluation mode.
+
+    Every sample is a pair: a memory made of one dreamed frame, and another to be segmented from
+    it, with a previous mask that is as wrong as a tracker's or with none.
+
+    Args:
+        network: on its device.
+        image: (3, H, W) in [0, 1], on the same device.
+        labels: (H, W) int64; 0 background, 1..N the slots, 255 void.
+        config: the recipe.
+        seed: of every random choice.
+        precision: see ``vostrack.compute.precision``.
+        on_progress: told of every step.
+    """
+    frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    pairs = _Pairs(FirstFrameAugmenter(frame, labels.byte().cpu().numpy()), config, image.device)
+    generator = Generator().manual_seed(seed)
+    backbone, head = _trainable(network)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": backbone, "lr": config.learning_rate * config.backbone_share},
+            {"params": head, "lr": config.learning_rate},
+        ],
+        weight_decay=config.weight_decay,
+        fused=True,  # one pass over each tensor: a third of the time on a CPU
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    )
+    pairs.prepare(network, generator, precision)
+    for step in range(config.steps):
+        with autocast(image.device, precision):
+            loss = pairs.loss(network, generator)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_([*backbone, *head], 2.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if on_progress is not None:
+            on_progress("objects", step + 1, config.steps)
+    network.requires_grad_(True).eval()
+
+
+def _trainable(network: TargetNet) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Freeze the backbone but for its last stage; return what is trained of backbone and rest."""
+    network.freeze_early_stages()
+    inside = {id(p) for p in network.backbone.parameters()}
+    trained = [p for p in network.parameters() if p.requires_grad]
+    return (
+        [p for p in trained if id(p) in inside],
+        [p for p in trained if id(p) not in inside],
+    )
+
+
+_Sample = tuple[Tensor, Tensor]
+# Early feature maps, masks (N, 1, h, w) in the window, positions of its cells.
+_Reference = tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]
+
+
+class _Pairs:
+    """Draws the samples of one frame."""
+
+    def __init__(
+        self, augmenter: FirstFrameAugmenter, config: TargetFinetuneConfig, device: torch.device
+    ) -> None:
+        self.augmenter, self.config, self.device = augmenter, config, device
+        self.frame = augmenter.labels.shape
+        self.count = len(augmenter.boxes)
+        self.references: list[_Reference] = []
+        # Coarse steps: every sample has another window, and few shapes are faster.
+        self.window = WindowConfig(pixels=config.pixels, step=64)
+
+    def prepare(self, network: TargetNet, generator: Generator, precision: Precision) -> None:
+        """Draw the references, and run the frozen part of the backbone on them."""
+        first = self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
+        drawn = [self._dream(generator) for _ in range(self.config.references - 1)]
+        for image, masks in [first, *drawn]:
+            window = self._window(masks.amax(0), self.window)
+            with torch.no_grad(), autocast(self.device, precision):
+                early = network.early_levels(window.crop(image))
+            places = window.positions(self.device)
+            self.references.append((early, window.crop(masks[:, None]), places))
+
+    def loss(self, network: TargetNet, generator: Generator) -> Tensor:
+        """Draw a reference, and a batch to be segmented from it; return their mean loss."""
+        u = float(torch.rand(1, generator=generator))
+        # Every other memory is the first frame itself: that is what tracking starts from.
+        index = 0 if u < 0.5 else int((2 * u - 1) * len(self.references))
+        early, masks, places = self.references[index]
+        memory = network.remember(network.complete(early), masks, places)
+        losses = [self._segment(network, memory, generator) for _ in range(self.config.batch)]
+        return torch.stack(losses).mean()
+
+    def _segment(self, network: TargetNet, memory: Memory, generator: Generator) -> Tensor:
+        """Draw a frame to be segmented, and return its loss."""
+        query, truth = self._dream(generator)
+        u = torch.rand(3, generator=generator).tolist()
+        near = torch.full((self.count,), float(u[0] < self.config.previous_known))
+        before = torch.stack([perturb_mask(mask, generator) for mask in truth])
+        window = self._window(before.amax(0), replace(self.window, grow=1.5 + 0.9 * u[1]))
+        unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
+        places = window.positions(self.device) / unit
+        # What was pasted elsewhere came from anywhere: all cells of the memory are equally near.
+        middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
+        found = network(
+            network.features(window.crop(query)),
+            places,
+            ([memory], [replace(memory, positions=middle)]),
+            memory.statistics,
+            window.crop(before[:, None]).to(self.device),
+            near.to(self.device),
+        )
+        return target_loss(found.logits.float(), (window.crop(truth[:, None]) > 0.5).float())
+
+    def _dream(self, generator: Generator) -> _Sample:
+        """Draw a sample in which something is left to see of at least one object."""
+        for _ in range(10):
+            params = draw_first_frame_augmentation(
+                self.config.dream, generator, self.augmenter.boxes, self.frame
+            )
+            image, labels = self.augmenter.apply(params)
+            if ((labels > 0) & (labels <= self.count)).sum() >= _SMALLEST:
+                return self._sample(image, labels)
+        return self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
+
+    def _sample(self, image: FloatArray, labels: UInt8Array) -> _Sample:
+        """Return the image (1, 3, H, W) and the masks (N, H, W)."""
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device)
+        slots = torch.arange(1, self.count + 1)[:, None, None]
+        return pixels, (torch.from_numpy(labels) == slots).float().to(self.device)
+
+    def _window(self, mask: Tensor, config: WindowConfig) -> Window:
+        return choose_window(mask_box(mask > 0.5), self.frame, config)

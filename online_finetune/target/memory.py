@@ -1,0 +1,181 @@
+"""What is known of the objects of a video between two frames, and how it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from vostrack.compute.precision import Precision
+from vostrack.models.memory_cues import Memory, Statistics
+from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.window import Box, WindowConfig, mask_box
+
+__all__ = ["Place", "TargetModelConfig", "TrackedObjects", "find_places"]
+
+
+@dataclass(frozen=True)
+class TargetModelConfig:
+    """How objects are followed with a target network.
+
+    Attributes:
+        window: the part of the frame that is looked at.
+        finetune: how the decoder is fitted to the first frame; zero steps leave it as it is.
+        mirror: every frame is seen mirrored too, and the two answers are averaged.
+        remember_every: every so many frames one is kept as a memory, 0 for none but the first.
+        memories: so many of them are kept beside the first frame, which always is.
+        adapt: what the closed-form classifier learns from later frames: ``all`` cells,
+            ``confident`` ones only (inside, or well outside of the mask), or nothing (``off``).
+        recent_share: weight of all later frames in the closed-form classifier; the first frame has
+            the rest, for good.
+        forgetting: what the newest frame takes over from the earlier ones of these.
+        smallest: an object of fewer pixels is lost: nothing is learnt of it, and it is looked for
+            without regard to where it was.
+        search_every: with some objects lost and others not, every so many frames the whole frame
+            is searched.
+        continuity: pieces of an object that begin further from where it was than this share of the
+            root of its area are dropped; None keeps all.
+        seed: of the fine-tuning.
+        precision: see ``vostrack.compute.precision``.
+    """
+
+    window: WindowConfig = field(default_factory=WindowConfig)
+    finetune: TargetFinetuneConfig = field(default_factory=TargetFinetuneConfig)
+    mirror: bool = False
+    remember_every: int = 5
+    memories: int = 3
+    adapt: Literal["all", "confident", "off"] = "confident"
+    recent_share: float = 0.23
+    forgetting: float = 0.3
+    smallest: int = 30
+    search_every: int = 3
+    continuity: float | None = 0.4
+    seed: int = 0
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is.
+
+    Attributes:
+        box: around it; None where it has no pixel.
+        area: pixels.
+    """
+
+    box: Box | None
+    area: int
+
+
+def find_places(masks: Tensor) -> tuple[Place, ...]:
+    """Find the objects of masks (N, h, w) in [0, 1], from one half on."""
+    places = []
+    for mask in masks > 0.5:
+        box = mask_box(mask)
+        x0, y0, x1, y1 = box or (0, 0, 0, 0)
+        places.append(Place(box, int(mask[y0:y1, x0:x1].sum())))
+    return tuple(places)
+
+
+@dataclass(frozen=True)
+class TrackedObjects:
+    """All objects between two frames.
+
+    Attributes:
+        masks: (N, h, w) where they were, in [0, 1].
+        places: the box and the number of pixels of each.
+        first: memory of the first frame.
+        kept: memories of later frames, oldest first.
+        recent: memory of the frame just before; per object, the last in which it was seen.
+        base: statistics of the first frame.
+        later: statistics of all later frames, None before there was one.
+        frames: how many came after the first.
+    """
+
+    masks: Tensor
+    places: tuple[Place, ...]
+    first: Memory
+    kept: list[Memory]
+    recent: Memory
+    base: Statistics
+    later: Statistics | None
+    frames: int
+
+    def part(self, index: Tensor) -> TrackedObjects:
+        """Return some of the objects."""
+        later = self.later
+        return replace(
+            self,
+            masks=self.masks[index],
+            places=tuple(self.places[k] for k in index.tolist()),
+            first=self.first.part(index),
+            kept=[memory.part(index) for memory in self.kept],
+            recent=self.recent.part(index),
+            base=self.base.part(index),
+            later=None if later is None else later.part(index),
+        )
+
+    def statistics(self, share: float) -> Statistics:
+        """Return those that the classifier is fitted to."""
+        return self.base if self.later is None else self.base.mixed(self.later, share)
+
+    def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
+        """Return the objects after a frame; those that are not seen in it learn nothing."""
+        places = find_places(masks)
+        seen = masks.new_tensor([place.area >= config.smallest for place in places]) > 0
+        whole = bool(seen.all())
+        # Memories of two frames differ in their number of cells, so objects cannot be mixed.
+        recent = memory if bool(seen.any()) else self.recent
+        frames = self.frames + 1
+        kept = self.kept
+        if whole and config.remember_every and frames % config.remember_every == 0:
+            kept = [*kept, memory][-config.memories :] if config.memories else []
+        if config.adapt == "off":
+            seen = torch.zeros_like(seen)
+        before = self.later or self.base
+        weight = torch.where(seen, config.forgetting if self.later is not None else 1.0, 0.0)
+        weight = weight.view(-1, 1, 1)
+        later = Statistics(
+            torch.lerp(before.gram, memory.statistics.gram, weight),
+            torch.lerp(before.moment, memory.statistics.moment, weight),
+        )
+        return replace(
+            self,
+            masks=masks,
+            places=places,
+            kept=kept,
+            recent=recent,
+            later=later,
+            frames=frames,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and numbers by name."""
+        later = self.later
+        return {
+            "masks": self.masks,
+            "first": self.first.state_dict(),
+            "kept": [memory.state_dict() for memory in self.kept],
+            "recent": self.recent.state_dict(),
+            "later": [] if later is None else [later.gram, later.moment],
+            "frames": self.frames,
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any], first: TrackedObjects | None) -> TrackedObjects:
+        """Take up what ``state_dict`` returned."""
+        memory = first.first if first is not None else Memory.from_state(state["first"])
+        masks = state["masks"]
+        return TrackedObjects(
+            masks=masks,
+            places=find_places(masks),
+            first=memory,
+            kept=[Memory.from_state(kept) for kept in state["kept"]],
+            recent=Memory.from_state(state["recent"]),
+            base=memory.statistics,
+            later=Statistics(*state["later"]) if state["later"] else None,
+            frames=int(state["frames"]),
+        )

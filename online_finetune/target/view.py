@@ -1,0 +1,84 @@
+"""Where objects are looked for in a frame, and what is known of that window beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vostrack.models.target_decoder import Regions
+from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.window import (
+    Window,
+    WindowConfig,
+    choose_regions,
+    choose_window,
+    union_box,
+)
+
+__all__ = ["View", "next_window", "object_regions", "units_of_distance", "window_around"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A window, and what is known of it before it is looked at.
+
+    Attributes:
+        image: (1, 3, H, W).
+        places: (1, 2, h, w) positions of the cells, pixels of the frame.
+        before: (N, 1, H, W) where the objects were.
+        regions: where each of them can be; None for everywhere.
+    """
+
+    image: Tensor
+    places: Tensor
+    before: Tensor
+    regions: Regions | None
+
+    def mirrored(self) -> View:
+        """Return it with left and right exchanged."""
+        columns = self.places.shape[-1]
+        regions = self.regions.mirrored(columns) if self.regions is not None else None
+        return View(self.image.flip(-1), self.places.flip(-1), self.before.flip(-1), regions)
+
+
+def window_around(
+    places: Sequence[Place], smallest: int, size: Sequence[int], config: WindowConfig
+) -> Window:
+    """Return the window around all objects of ``smallest`` pixels; without any, of the frame.
+
+    Args:
+        places: of the objects.
+        smallest: pixels.
+        size: H and W of the frame.
+        config: how windows are laid.
+    """
+    boxes = [p.box for p in places if p.box is not None and p.area >= smallest]
+    return choose_window(union_box(boxes), size, config)
+
+
+def next_window(
+    now: TrackedObjects, lost: bool, size: Sequence[int], config: TargetModelConfig
+) -> Window:
+    """Return the window of the next frame; now and then the whole frame, where any is lost."""
+    if lost and (now.frames + 1) % config.search_every == 0:
+        return choose_window(None, size, config.window)
+    return window_around(now.places, config.smallest, size, config.window)
+
+
+def object_regions(
+    places: Sequence[Place], window: Window, size: Sequence[int], config: WindowConfig
+) -> Regions | None:
+    """Return the part of a window for each object; see ``choose_regions``."""
+    boxes = [place.box for place in places if place.box is not None]
+    return choose_regions(window, boxes, size, config)
+
+
+def units_of_distance(objects: TrackedObjects, config: WindowConfig) -> Tensor:
+    """Return (N,) the unit of distance of each object: about the window it would have alone."""
+    units = []
+    for place in objects.places:
+        x0, y0, x1, y1 = place.box or (0, 0, *objects.masks.shape[1:])
+        units.append(config.grow * max(x1 - x0, y1 - y0) + config.margin)
+    return objects.masks.new_tensor(units)

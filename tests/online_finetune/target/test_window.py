@@ -1,0 +1,131 @@
+"""Windows: inside the frame, around the objects, and back without a shift."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vostrack.errors import InputError
+from vostrack.online_finetune.target.memory import find_places
+from vostrack.online_finetune.target.window import (
+    Window,
+    WindowConfig,
+    choose_regions,
+    choose_window,
+    mask_box,
+    union_box,
+)
+
+
+@given(
+    height=st.integers(17, 300),
+    width=st.integers(17, 300),
+    data=st.data(),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_window_holds_the_box_within_the_frame(
+    height: int, width: int, data: st.DataObject
+) -> None:
+    x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
+    config = WindowConfig(pixels=128 * 128, step=16)
+    window = choose_window((x0, y0, x1, y1), (height, width), config)
+    a, b, c, d = window.box
+    assert 0 <= a <= x0
+    assert x1 <= c <= width
+    assert 0 <= b <= y0
+    assert y1 <= d <= height
+    assert all(side % 16 == 0 and side >= 32 for side in window.size)
+    assert window.size[0] * window.size[1] <= 1.5 * config.pixels
+
+
+def test_the_whole_frame_where_there_is_no_box() -> None:
+    assert choose_window(None, (90, 160), WindowConfig()).box == (0, 0, 160, 90)
+
+
+def test_what_is_cut_and_pasted_stays_in_place() -> None:
+    mask = torch.zeros(1, 1, 300, 360)
+    mask[..., 110:160, 100:160] = 1
+    config = WindowConfig(pixels=96 * 96, margin=0)
+    window = choose_window(mask_box(mask[0, 0] > 0), (300, 360), config)
+    assert 0 < window.box[0] < 360 - window.box[2]
+    assert 0 < window.box[1] < 300 - window.box[3]
+    back = window.paste(window.spread(window.crop(mask)), (300, 360))
+    wrong = (back > 0.5) != (mask > 0.5)
+    assert int(wrong.sum()) <= 4 * (50 + 60) // 8  # a few pixels of the outline
+    assert mask_box(back[0, 0] > 0.5) == (100, 110, 160, 160)
+
+
+@given(
+    boxes=st.lists(
+        st.tuples(st.integers(0, 380), st.integers(0, 280), st.integers(5, 90), st.integers(5, 90)),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_a_region_holds_the_window_of_its_object(boxes: list[tuple[int, int, int, int]]) -> None:
+    frame, config = (300, 400), WindowConfig(pixels=160 * 160)
+    corners = [(x, y, min(400, x + w), min(300, y + h)) for x, y, w, h in boxes]
+    around = union_box(corners)
+    assert around is not None
+    assert all(
+        around[k] <= box[k] and around[k + 2] >= box[k + 2] for box in corners for k in (0, 1)
+    )
+    window = choose_window(around, frame, config)
+    regions = choose_regions(window, corners, frame, config)
+    rows, columns = (side // 16 for side in window.size)
+    if regions is None:
+        return
+    assert len(corners) > 1
+    height, width = regions.size
+    assert height * width <= 0.8 * rows * columns
+    cell_x = (window.box[2] - window.box[0]) / columns
+    cell_y = (window.box[3] - window.box[1]) / rows
+    for box, (y, x) in zip(corners, regions.corners, strict=True):
+        assert 0 <= y <= rows - height
+        assert 0 <= x <= columns - width
+        x0, y0, x1, y1 = choose_window(box, frame, config).box
+        assert window.box[0] + x * cell_x <= max(x0, window.box[0]) + 1e-6
+        assert window.box[1] + y * cell_y <= max(y0, window.box[1]) + 1e-6
+        assert window.box[0] + (x + width) * cell_x >= min(x1, window.box[2]) - 1e-6
+        assert window.box[1] + (y + height) * cell_y >= min(y1, window.box[3]) - 1e-6
+
+
+def test_small_objects_far_apart_are_decoded_apart() -> None:
+    boxes, frame, config = [(10, 10, 40, 40), (350, 250, 380, 280)], (300, 400), WindowConfig()
+    window = choose_window(union_box(boxes), frame, config)
+    regions = choose_regions(window, boxes, frame, config)
+    assert regions is not None
+    assert regions.corners[0] == (0, 0)
+    assert regions.size[0] * regions.size[1] < 0.5 * window.size[0] * window.size[1] / 256
+    assert choose_regions(choose_window(boxes[0], frame, config), boxes[:1], frame, config) is None
+
+
+def test_places_are_boxes_and_areas() -> None:
+    masks = torch.zeros(3, 20, 30)
+    masks[0, 3:8, 4:10] = 0.9
+    masks[0, 5, 6] = 0.2
+    masks[1] = 0.5
+    masks[2, 19, 29] = 1
+    found = find_places(masks)
+    assert [place.box for place in found] == [(4, 3, 10, 8), None, (29, 19, 30, 20)]
+    assert [place.area for place in found] == [29, 0, 1]
+    assert union_box([]) is None
+
+
+def test_positions_are_frame_pixels_of_cell_centres() -> None:
+    window = Window((10, 20, 42, 84), (32, 16))
+    places = window.positions(torch.device("cpu"))
+    assert places.shape == (1, 2, 2, 1)
+    assert places[0, 0].tolist() == [[26.0], [26.0]]
+    assert places[0, 1].tolist() == [[36.0], [68.0]]
+
+
+def test_bad_numbers_are_named() -> None:
+    with pytest.raises(InputError, match="pixels"):
+        WindowConfig(pixels=10)
+    with pytest.raises(InputError, match="range"):
+        WindowConfig(grow=0.5)

@@ -1,0 +1,90 @@
+"""The order in which frames are visited, and going on behind one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vostrack.errors import InputError
+from vostrack.refine.craf import Craf
+from vostrack.tracking import video
+from vostrack.tracking.tracker import Tracker
+from vostrack.tracking.video import Position, track_video
+from vostrack.video import open_source
+
+Clip = tuple[Any, Any]
+
+
+def tracker_of(adapter: Any) -> Tracker:
+    return Tracker(adapter, temporal_filter=Craf())
+
+
+def test_forward(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    steps = list(track_video(tracker_of(adapter), open_source(frames), labels[0]))
+    assert [p.index for _, _, p in steps] == list(range(12))
+    for frame, result, position in steps:
+        assert frame.index == position.index
+        np.testing.assert_array_equal(result.labels, labels[frame.index])
+
+
+@pytest.mark.parametrize("run_bytes", [1, 60 * 90 * 3 * 2, 10**9])
+def test_both_ways_from_a_frame_in_the_middle(
+    adapter: Any, clip: Clip, monkeypatch: pytest.MonkeyPatch, run_bytes: int
+) -> None:
+    monkeypatch.setattr(video, "_RUN_BYTES", run_bytes)
+    frames, labels = clip
+    source = open_source(frames)
+    steps = list(track_video(tracker_of(adapter), source, labels[5], first_mask_frame=5))
+    assert [p.index for _, _, p in steps] == [*range(5, 12), *range(4, -1, -1)]
+    assert [p.direction for _, _, p in steps] == ["forward"] * 7 + ["backward"] * 5
+    for frame, result, _ in steps:
+        np.testing.assert_array_equal(frame.image, frames[frame.index])
+        np.testing.assert_array_equal(result.labels, labels[frame.index])
+    assert adapter.starts == 1
+
+
+def test_with_start_and_stride(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    source = open_source(frames, start=1, end=11, stride=3)
+    steps = list(track_video(tracker_of(adapter), source, labels[7], first_mask_frame=7))
+    assert [p.index for _, _, p in steps] == [7, 10, 4, 1]
+
+
+@pytest.mark.parametrize("stop", range(12))
+def test_going_on_behind_any_frame_gives_the_same(adapter: Any, clip: Clip, stop: int) -> None:
+    frames, labels = clip
+    source = open_source(frames)
+    tracker = tracker_of(adapter)
+    whole = []
+    learnt: dict[str, Any] = {}
+    for k, step in enumerate(track_video(tracker, source, labels[4], first_mask_frame=4)):
+        whole.append(step)
+        if k == stop:
+            learnt = {"learnt": tracker.start_state(), "state": tracker.state(), "after": step[2]}
+    other = tracker_of(type(adapter)())
+    other.load_state(learnt["learnt"], learnt["state"])
+    rest = list(track_video(other, source, labels[4], first_mask_frame=4, after=learnt["after"]))
+    assert [p for _, _, p in rest] == [p for _, _, p in whole[stop + 1 :]]
+    for (_, one, _), (_, two, _) in zip(rest, whole[stop + 1 :], strict=True):
+        np.testing.assert_array_equal(one.scores, two.scores)
+
+
+def test_a_generator_is_walked_once(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    steps = list(track_video(tracker_of(adapter), open_source(iter(frames)), labels[0]))
+    assert [p for _, _, p in steps] == [Position(k, "forward") for k in range(12)]
+
+
+def test_a_mask_frame_that_is_not_there(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    with pytest.raises(InputError, match=r"0 to 11.*got 12"):
+        next(track_video(tracker_of(adapter), open_source(frames), labels[0], first_mask_frame=12))
+    strided = open_source(frames, stride=2)
+    with pytest.raises(InputError, match=r"steps of 2.*got 3"):
+        next(track_video(tracker_of(adapter), strided, labels[0], first_mask_frame=3))
+    once = open_source(iter(frames))
+    with pytest.raises(InputError, match="once only"):
+        next(track_video(tracker_of(adapter), once, labels[0], first_mask_frame=3))

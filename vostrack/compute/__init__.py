@@ -1,0 +1,1 @@
+"""What the numbers are computed with: precision, devices, threads and compiled loops."""

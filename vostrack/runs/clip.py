@@ -1,0 +1,224 @@
+"""Track one clip into a folder: the work behind ``vostrack track`` and every dataset run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from vostrack.arrays import UInt8Array
+from vostrack.build import build_tracker
+from vostrack.errors import InputError
+from vostrack.masks import (
+    FirstMask,
+    davis_palette,
+    read_first_mask,
+    read_label_map,
+    write_masks_json,
+)
+from vostrack.runs.folder import ClipFolder
+from vostrack.runs.record import RunRecord, mean_timings, run_settings
+from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.tracking.tracker import Tracker
+from vostrack.tracking.video import Position, track_video
+from vostrack.video import (
+    Frame,
+    FrameSource,
+    VideoWriter,
+    draw_overlay,
+    open_source,
+    write_overlay,
+)
+
+__all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
+
+_log = logging.getLogger("vostrack")
+
+
+def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
+    """Track a clip into ``request.output``.
+
+    All input is checked before anything is written. Each frame is complete on disk before the next
+    begins, so that a run that is stopped or killed can be resumed and gives the same result.
+
+    Args:
+        request: what, how and where.
+        observer: told how far the work is.
+
+    Raises:
+        InputError: the input cannot be used; the folder is as it was.
+        KeyboardInterrupt: with a message that says how to go on.
+    """
+    folder = ClipFolder(request.output)
+    folder.check(overwrite=request.overwrite, resume=request.resume)
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            open_source(
+                request.video,
+                reader=request.reader,
+                start=request.start,
+                end=request.end,
+                stride=request.stride,
+            )
+        )
+        mask = _read_mask(request, source)
+        tracker = build_tracker(
+            request.preset,
+            device=request.device,
+            weights=request.weights,
+            options=request.options,
+            on_progress=observer.finetuning if observer is not None else None,
+        )
+        settings = run_settings(request, source, mask)
+        if request.resume and folder.resumable:
+            folder.check_settings(settings)
+        record = RunRecord(request, source, mask, settings, str(tracker.device))
+        return _Run(record, folder, tracker, observer).execute()
+
+
+class _Run:
+    """One execution of a request whose input is known to be good."""
+
+    def __init__(
+        self, record: RunRecord, folder: ClipFolder, tracker: Tracker, observer: Observer | None
+    ) -> None:
+        self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
+        self.request, self.source, self.mask = record.request, record.source, record.mask
+        self.began = time.time()
+
+    def execute(self) -> ClipSummary:
+        after, made = None, False
+        if self.request.resume and self.folder.resumable:
+            after = self.folder.load_state(self.tracker)
+        else:
+            if self.request.overwrite:
+                self.folder.clear()
+            made = self.folder.begin(self.record.settings)
+        try:
+            self._track(after)
+            return self._finish()
+        except BaseException as error:
+            self._stopped(error, made)
+            raise
+
+    def _track(self, after: Position | None) -> None:
+        done = len(self.folder.frames())
+        with ExitStack() as stack:
+            live_overlay = None
+            if self.source.indices is None and self.request.overlay:
+                live_overlay = stack.enter_context(
+                    VideoWriter(self.folder.overlay, self.source.frame_rate)
+                )
+            steps = track_video(
+                self.tracker,
+                self.source,
+                self.mask.labels,
+                first_mask_frame=self.request.first_mask_frame,
+                after=after,
+            )
+            try:
+                for frame, result, position in steps:
+                    self.folder.write_frame(
+                        self.tracker, result, position, frame.time, self.request.extras
+                    )
+                    done += 1
+                    if live_overlay is not None:
+                        image = draw_overlay(frame.image, result.labels, palette=davis_palette())
+                        live_overlay.add(image, frame.time)
+                    if self.observer is not None:
+                        self.observer.frame(done, self.source.length)
+            except KeyboardInterrupt:
+                # Ctrl-C is how a live recording ends.
+                if not self.source.live or not done:
+                    raise
+                _log.info("recording stopped after %d frames", done)
+
+    def _stopped(self, error: BaseException, made: bool) -> None:
+        """Leave the folder as it was, or ready to be resumed."""
+        frames = self.folder.frames()
+        if not frames:
+            self.folder.discard(made=made)
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(
+                    "stopped before the first frame was finished; nothing was written"
+                ) from None
+            return
+        self._write_run("interrupted", frames)
+        if isinstance(error, KeyboardInterrupt):
+            total = self.source.length
+            raise KeyboardInterrupt(
+                f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
+                f"finished in {self.folder.root / 'masks'}; the same command with --resume goes on"
+            ) from None
+
+    def _finish(self) -> ClipSummary:
+        frames = self.folder.frames()
+        indices = [record["index"] for record in frames]
+        self._tell("masks.json")
+        write_masks_json(
+            self.folder.masks_json,
+            self._labels(indices),
+            self.mask.ids,
+            self.source.size,
+            names=dict(zip(self.mask.ids, self.mask.names, strict=True)),
+            info={"video": self.source.name, "frame_rate": self.source.frame_rate},
+        )
+        if self.request.overlay and self.source.indices is not None:
+            self._tell("overlay.mp4")
+            write_overlay(
+                self.folder.overlay,
+                self._overlay_frames(set(indices)),
+                palette=davis_palette(),
+                frame_rate=self.source.frame_rate,
+                audio_from=self._audio(),
+            )
+        self._write_run("complete", frames)
+        self.folder.finish()
+        timings = mean_timings(frames)
+        return ClipSummary(
+            output=self.folder.root,
+            frames=len(frames),
+            ids=self.mask.ids,
+            finetune_seconds=timings.get("fine-tuning", 0.0),
+            frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
+            truncated=self.source.truncated,
+        )
+
+    def _labels(self, indices: list[int]) -> Iterator[tuple[int, UInt8Array]]:
+        for index in indices:
+            yield index, read_label_map(self.folder.mask(index))
+
+    def _overlay_frames(self, finished: set[int]) -> Iterator[tuple[Frame, UInt8Array]]:
+        for frame in self.source:
+            if frame.index in finished:
+                yield frame, read_label_map(self.folder.mask(frame.index))
+
+    def _audio(self) -> Path | None:
+        """Return the file to take the sound from: of whole videos only, where it fits."""
+        path = Path(self.request.video)
+        return path if path.is_file() and self.request.stride == 1 else None
+
+    def _tell(self, what: str) -> None:
+        if self.observer is not None:
+            self.observer.writing(what)
+
+    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> None:
+        self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
+
+
+def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
+    paths = request.first_mask
+    if not paths:
+        raise InputError("first mask: expected a file, a folder or several files, got none")
+    mask = read_first_mask(
+        paths[0] if len(paths) == 1 else list(paths),
+        size=source.size,
+        max_objects=request.max_objects,
+        min_pixels=request.min_pixels,
+    )
+    for warning in mask.warnings:
+        _log.warning("%s", warning)
+    return mask

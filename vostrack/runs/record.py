@@ -1,0 +1,103 @@
+"""``run.json``: what the results of one clip were made from, and what is known of them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from vostrack.build import effective_preset, resolve_preset
+from vostrack.masks import FirstMask
+from vostrack.runs.request import ClipRequest
+from vostrack.video import FrameSource
+
+__all__ = ["RunRecord", "mean_timings", "run_settings"]
+
+_VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is the same all through a run.
+
+    Attributes:
+        request: what was asked for.
+        source: the frames.
+        mask: the first mask.
+        settings: from ``run_settings``.
+        device: what computed.
+    """
+
+    request: ClipRequest
+    source: FrameSource
+    mask: FirstMask
+    settings: dict[str, Any]
+    device: str
+
+    def content(
+        self, status: str, frames: list[dict[str, Any]], wall_seconds: float
+    ) -> dict[str, Any]:
+        """Return the content of ``run.json``.
+
+        Args:
+            status: ``complete`` or ``interrupted``.
+            frames: the record of each finished frame, from ``ClipFolder.frames``.
+            wall_seconds: since the start of this part of the run.
+        """
+        preset = effective_preset(self.request.preset, self.request.weights)
+        config = asdict(resolve_preset(preset, self.request.options))
+        return {
+            "status": status,
+            "settings": self.settings,
+            "config": {"preset": preset, **config},
+            "versions": _versions(),
+            "device": self.device,
+            "frames": len(frames),
+            "frames_in_source": self.source.length,
+            "truncated": self.source.truncated,
+            "warnings": list(self.mask.warnings),
+            "objects": [
+                {
+                    "id": number,
+                    "name": name,
+                    "presence": {r["index"]: r["presence"][k] for r in frames},
+                }
+                for k, (number, name) in enumerate(zip(self.mask.ids, self.mask.names, strict=True))
+            ],
+            "seconds": {k: round(v, 4) for k, v in mean_timings(frames).items()},
+            "wall_seconds": round(wall_seconds, 2),
+        }
+
+
+def run_settings(request: ClipRequest, source: FrameSource, mask: FirstMask) -> dict[str, Any]:
+    """Return what the result depends on, as plain data."""
+    settings = asdict(request)
+    for name in ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels"):
+        del settings[name]
+    labels = mask.labels
+    settings["mask_pixels"] = {str(i): int((labels == i).sum()) for i in mask.ids}
+    settings["frame_size"] = list(source.size)
+    settings["frames"] = source.length
+    return settings
+
+
+def mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the mean seconds of each stage over the frames that had it."""
+    stages: dict[str, list[float]] = {}
+    for record in frames:
+        for stage, seconds in record["timings"].items():
+            stages.setdefault(stage, []).append(seconds)
+    return {stage: float(np.mean(seconds)) for stage, seconds in stages.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

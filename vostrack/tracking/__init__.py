@@ -1,0 +1,1 @@
+"""One frame's way: from a frame and the first mask to a label map."""

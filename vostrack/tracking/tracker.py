@@ -1,0 +1,299 @@
+"""The tracker: first masks in, then one frame at a time. All state between frames lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.errors import InputError
+from vostrack.protocols import (
+    FeatureConsumer,
+    FeatureProvider,
+    InstanceProposer,
+    ObjectAdapter,
+    ObjectFollower,
+    Refiner,
+    TemporalFilter,
+)
+from vostrack.tracking.config import TrackerConfig
+from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
+from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.object_table import ObjectTable
+from vostrack.tracking.state import STATE_FORMAT, check_state_format
+from vostrack.tracking.stopwatch import Stopwatch
+
+__all__ = ["FrameResult", "Tracker", "TrackerConfig"]
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What is known of one frame.
+
+    Attributes:
+        labels: (H, W) uint8 at the frame's size; 0 background, else the object's id.
+        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
+        ids: the N object ids, as in the first mask.
+        presence: per object, the probability that it is in the frame. An adapter without an
+            estimate of it gives the mean score over the object's pixels; 0 where it has none.
+        timings: seconds spent per stage.
+    """
+
+    labels: UInt8Array
+    scores: FloatArray
+    ids: tuple[int, ...]
+    presence: tuple[float, ...]
+    timings: Mapping[str, float]
+
+
+class Tracker:
+    """Follows the objects of one video.
+
+    Every part but the adapter may be None, and is then left out; the rows of the paper's ablation
+    are such trackers. ``vostrack.build_tracker`` makes one from a preset.
+
+    Example:
+        >>> tracker = build_tracker("balanced")                # doctest: +SKIP
+        >>> tracker.start(first_frame, first_mask)             # doctest: +SKIP
+        >>> labels = tracker.step(next_frame).labels           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        adapter: ObjectAdapter,
+        *,
+        refiner: Refiner | None = None,
+        temporal_filter: TemporalFilter | None = None,
+        proposer: InstanceProposer | None = None,
+        config: TrackerConfig | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.adapter = adapter
+        self.refiner = refiner
+        self.temporal_filter = temporal_filter
+        self.proposer = proposer
+        self.config = config or TrackerConfig()
+        self.device = device or torch.device("cpu")
+        self._objects: ObjectTable | None = None
+        self._size: tuple[int, int] = (0, 0)
+        self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
+        self._last_slots = self._first_slots
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The object ids, ascending; empty before ``start``."""
+        return self._objects.ids if self._objects is not None else ()
+
+    def start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+        """Learn the objects from the first frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void.
+
+        Returns:
+            The result of the first frame: the mask that was given, its void as background.
+
+        Raises:
+            InputError: frame or mask has another form, they differ in size, the mask holds no
+                object, or an object vanishes at the working size.
+        """
+        check_frame(frame)
+        labels = check_mask(mask, frame)
+        height, width = labels.shape
+        ids = np.unique(labels[(labels > 0) & (labels != VOID)])
+        objects = ObjectTable(tuple(int(i) for i in ids))
+        watch = Stopwatch(self.device)
+        image = working_image(frame, self.config.max_size, self.device)
+        slots = objects.to_slots(labels)
+        small = resized(slots, image.shape[1:], cv2.INTER_NEAREST)
+        lost = [
+            objects.ids[k - 1] for k in range(1, len(objects.ids) + 1) if not (small == k).any()
+        ]
+        if lost:
+            raise InputError(
+                f"mask: object {lost[0]} has no pixel left at the working size of "
+                f"{image.shape[2]} x {image.shape[1]}; raise max_size or leave the object out"
+            )
+        self._objects, self._size, self._first_slots = objects, (height, width), small
+        self.adapter.start(image, torch.from_numpy(small).long().to(self.device))
+        watch.lap("fine-tuning")
+        self.seek_start()
+        output = np.where(labels == VOID, 0, labels).astype(np.uint8)
+        scores = np.stack([(output == i).astype(np.float32) for i in objects.ids])
+        return FrameResult(output, scores, objects.ids, (1.0,) * len(objects.ids), watch.seconds)
+
+    def seek_start(self) -> None:
+        """Go back to the first frame, as after ``start``; what was learnt from it is kept."""
+        self.adapter.seek_start()
+        self._last_slots = self._first_slots
+        if self.temporal_filter is not None:
+            self.temporal_filter.start(self._first_slots)
+
+    @torch.inference_mode()
+    def step(self, frame: UInt8Array) -> FrameResult:
+        """Find the objects in the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, of the same size as the first.
+
+        Raises:
+            InputError: the frame has another form or size.
+            RuntimeError: ``start`` has not been called.
+        """
+        if self._objects is None:
+            raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
+        check_frame(frame)
+        if frame.shape[:2] != self._size:
+            raise InputError(
+                f"frame: expected {self._size[1]} x {self._size[0]} pixels as in the first "
+                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it, or start anew"
+            )
+        watch = Stopwatch(self.device)
+        image = working_image(frame, self.config.max_size, self.device)
+        watch.lap("input")
+        scores, foreground = self.adapter.scores(image)
+        watch.lap("networks")
+        if foreground is not None and self.config.gate == "before":
+            scores = self._gate(scores, foreground)
+        if self.refiner is not None and self.config.learn_refined:
+            scores = self.refiner(image, scores)
+            watch.lap("refiner")
+        scores = self._filter(frame, scores.float(), foreground)
+        if foreground is not None and self.config.gate == "after":
+            scores = self._gate(scores, foreground)
+        watch.lap("filter")
+        return self._result(image, scores, watch)
+
+    def _gate(self, scores: Tensor, foreground: Tensor) -> Tensor:
+        return gate(
+            scores,
+            foreground,
+            threshold=self.config.gate_threshold,
+            dilation=self.config.gate_dilation,
+        )
+
+    def _filter(self, frame: UInt8Array, scores: Tensor, foreground: Tensor | None) -> Tensor:
+        if self.temporal_filter is None:
+            return scores
+        candidates = None
+        if self.proposer is not None:
+            size = scores.shape[1:]
+
+            def candidates() -> FloatArray:
+                return self._propose(frame, foreground, size)
+
+        known = self.adapter.presence()
+        presence = known.tolist() if known is not None else None
+        filtered = self.temporal_filter(scores.cpu().numpy(), candidates, presence)
+        return torch.from_numpy(filtered).to(self.device)
+
+    def _propose(
+        self, frame: UInt8Array, foreground: Tensor | None, size: tuple[int, ...]
+    ) -> FloatArray:
+        """Return the proposals of this frame as score maps (K, h, w) at the working size."""
+        assert self.proposer is not None
+        full: FloatArray | None = None
+        if foreground is not None:
+            small: FloatArray = foreground.float().cpu().numpy()
+            full = resized(small, self._size, cv2.INTER_LINEAR)
+        if isinstance(self.proposer, ObjectFollower):
+            self.proposer.follow(resized(self._last_slots, self._size, cv2.INTER_NEAREST))
+        if isinstance(self.proposer, FeatureConsumer):
+            owner = self.adapter
+            self.proposer.use_features(
+                owner.shared_features() if isinstance(owner, FeatureProvider) else None
+            )
+        proposals = self.proposer.propose(frame, full)
+        maps = np.zeros((len(proposals), *size), np.float32)
+        for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
+            maps[index] = resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
+        return maps
+
+    def _result(self, image: Tensor, scores: Tensor, watch: Stopwatch) -> FrameResult:
+        assert self._objects is not None
+        small = label_map(scores, threshold=self.config.threshold)
+        self.adapter.commit(scores, small)
+        self._last_slots = small.cpu().numpy()
+        if self.temporal_filter is not None:
+            self.temporal_filter.commit(self._last_slots)
+        watch.lap("memory")
+        if self.refiner is not None and not self.config.learn_refined:
+            scores = self.refiner(image, scores)
+            small = label_map(scores, threshold=self.config.threshold)
+            watch.lap("refiner")
+        if tuple(scores.shape[1:]) != self._size:
+            scores = F.interpolate(
+                scores[None], size=self._size, mode="bilinear", align_corners=False
+            )[0]
+            small = label_map(scores, threshold=self.config.threshold)
+        slots = small
+        labels = self._objects.to_ids(slots.cpu().numpy())
+        full = scores.cpu().numpy()
+        watch.lap("output")
+        presence = self._presence(scores, slots)
+        return FrameResult(labels, full, self._objects.ids, presence, watch.seconds)
+
+    def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
+        known = self.adapter.presence()
+        if known is not None:
+            return tuple(float(value) for value in known)
+        regions = [slots == k + 1 for k in range(len(scores))]
+        return tuple(
+            float(score[region].mean()) if region.any() else 0.0
+            for score, region in zip(scores, regions, strict=True)
+        )
+
+    def start_state(self) -> dict[str, Any]:
+        """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
+        assert self._objects is not None
+        return {
+            "format": STATE_FORMAT,
+            "ids": list(self._objects.ids),
+            "size": self._size,
+            "first_slots": torch.from_numpy(self._first_slots),
+            "adapter": dict(self.adapter.state_dict()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what changes from frame to frame, for ``load_state``; bounded in size."""
+        craf = self.temporal_filter
+        return {
+            "format": STATE_FORMAT,
+            "adapter": dict(self.adapter.running_state()),
+            "filter": dict(craf.state_dict()) if craf is not None else {},
+            "last_slots": torch.from_numpy(self._last_slots),
+        }
+
+    def load_state(self, learnt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        """Continue where another tracker of the same configuration stood.
+
+        Args:
+            learnt: from its ``start_state``.
+            state: from its ``state``, or None to stand at the first frame.
+
+        Raises:
+            InputError: another version of vostrack saved them; this tracker is as it was.
+        """
+        for saved in (learnt, state):
+            if saved:
+                check_state_format(saved)
+        self._objects = ObjectTable(tuple(learnt["ids"]))
+        self._size = (int(learnt["size"][0]), int(learnt["size"][1]))
+        self._first_slots = learnt["first_slots"].numpy()
+        self.adapter.load_state_dict(learnt["adapter"])
+        self.seek_start()
+        if not state:
+            return
+        if state["adapter"]:
+            self.adapter.load_running_state(state["adapter"])
+        self._last_slots = state["last_slots"].numpy()
+        if self.temporal_filter is not None:
+            self.temporal_filter.load_state_dict(state["filter"])
