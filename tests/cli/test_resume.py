@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from vostrack import clip as clip_module
 from vostrack.cli import main
 from vostrack.cli.track import TrackCommand
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map
+from vostrack.runs import clip as clip_module
 from vostrack.tracking.tracker import Tracker
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.proposers.displacement.centres import CentreConfig, find_instances
+from vostrack.proposers.displacement.centres import CellInstances, CentreConfig, find_instances
 from vostrack.proposers.displacement.grouping import (
     GroupingConfig,
     connected_pieces,
