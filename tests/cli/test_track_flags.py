@@ -119,7 +119,7 @@ def test_several_first_masks(run: Run, clip_folder: Path, tmp_path: Path) -> Non
 
 
 def test_steps_and_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vostrack.online_finetune import full_network
+    from vostrack.online_finetune.full_network import adapter as full_network
 
     fitted: list[int] = []
     original: Any = vars(full_network)["finetune"]
