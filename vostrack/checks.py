@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sized
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
 
 from vostrack.errors import InputError
 
 __all__ = [
+    "OptionValue",
+    "checked_options",
     "demand_at_least",
     "demand_finite",
     "demand_multiple",
@@ -15,6 +21,36 @@ __all__ = [
     "demand_share",
     "demand_some",
 ]
+
+OptionValue = str | int | float | bool | Path | None
+"""What an option of a part (a refiner, a proposer) may be."""
+
+Options = TypeVar("Options")
+
+
+def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part: str) -> Options:
+    """Make a part's options out of those that are not left at their defaults.
+
+    Args:
+        kind: the dataclass of its options, every field with a default.
+        given: their values, by field.
+        part: its name, for the message.
+
+    Raises:
+        InputError: it has no option of that name, or a value is out of its range.
+    """
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {near[0]}?" if near else ";"
+            raise InputError(
+                f"{part} has no option {name!r}{hint} expected one of {', '.join(known) or 'none'}"
+            )
+    try:
+        return kind(**given)
+    except InputError as error:
+        raise InputError(f"{part}: {error}") from None
 
 
 def demand_at_least(settings: object, least: Mapping[str, float], *, prefix: str = "") -> None:

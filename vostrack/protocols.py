@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "BackboneFeatures",

@@ -8,7 +8,6 @@ close repeat many times within reach: the sum over a grid of samples is close to
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,74 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vostrack.checks import demand_at_least, demand_positive
 from vostrack.compute.threads import in_parts
 from vostrack.errors import InputError
+from vostrack.refine.dense_crf.options import SampledCrfConfig
 
 __all__ = ["SampledCrfConfig", "SampledCrfRefiner", "messages"]
 
-# Pixels between samples: the finest of these that keeps to ``SampledCrfConfig.pairs``.
-_STRIDES = (4, 6, 8, 12, 16, 24, 32)
 # Pixels at a time in PyTorch: some 40 MB of pairs at the finest grid.
 _CHUNK = 2048
 # Fewer pixels are done before a second thread has woken up.
 _PART = 500
-
-
-@dataclass(frozen=True)
-class SampledCrfConfig:
-    """Settings of ``SampledCrfRefiner``.
-
-    Chosen on sequences of the DAVIS training set; a change of any by a third moved J and F by less
-    than half a point there.
-
-    Attributes:
-        unary_weight: of the score's own logit: networks are surer than they are right.
-        spatial_weight: of the mean of the neighbourhood.
-        bilateral_weight: of the mean of pixels of the same colour around.
-        iterations: mean-field steps.
-        unsure: pixels whose logit is nearer to 0 than this are refined, the others stay.
-        spatial_sigma: standard deviation of the neighbourhood, pixels.
-        bilateral_sigma: how far away pixels of the same colour count, pixels.
-        colour_sigma: what counts as the same colour, levels of 0..255.
-        reach: samples further away than so many ``bilateral_sigma`` are left out.
-        pairs: of a pixel and a sample, at most, per frame and step: with more pixels to refine the
-            grid of samples gets coarser, which bounds the time of a frame.
-    """
-
-    unary_weight: float = 0.4
-    spatial_weight: float = 1.0
-    bilateral_weight: float = 2.0
-    iterations: int = 1
-    unsure: float = 3.0
-    spatial_sigma: float = 3.0
-    bilateral_sigma: float = 50.0
-    colour_sigma: float = 8.0
-    reach: float = 1.5
-    pairs: int = 3_000_000
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InputError: a number is out of its range.
-        """
-        weights = ("unary_weight", "spatial_weight", "bilateral_weight", "iterations")
-        demand_at_least(self, dict.fromkeys(weights, 0), prefix="SampledCrfConfig.")
-        demand_positive(
-            self, "unsure", "spatial_sigma", "bilateral_sigma", "colour_sigma", "reach", "pairs"
-        )
-
-    def stride(self, pixels: int) -> int:
-        """Return the pixels between samples where so many pixels are refined."""
-        for stride in _STRIDES:
-            if pixels * (2 * self.radius(stride) + 1) ** 2 <= self.pairs:
-                return stride
-        return _STRIDES[-1]
-
-    def radius(self, stride: int) -> int:
-        """Return how many samples count to either side of a pixel."""
-        return int(self.reach * self.bilateral_sigma / stride)
 
 
 class SampledCrfRefiner:

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
 
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf.kernels import KernelConfig, image_kernels
+from vostrack.refine.dense_crf.options import DenseCrfOptions
 
-__all__ = ["DenseCrfRefiner", "DenseCrfRefinerConfig"]
+__all__ = ["DenseCrfRefiner", "DenseCrfRefinerConfig", "build_dense_crf"]
 
 
 @dataclass(frozen=True)
-class DenseCrfRefinerConfig:
-    """Settings of ``DenseCrfRefiner``.
-
-    Attributes:
-        kernels: widths of the two kernels.
-        spatial_weight: weight of the smoothness kernel.
-        bilateral_weight: weight of the appearance kernel.
-        iterations: number of mean-field steps.
-    """
+class DenseCrfRefinerConfig(DenseCrfOptions):
+    """Settings of ``DenseCrfRefiner``: its options, and what only Python can set."""
 
     kernels: KernelConfig = field(default_factory=KernelConfig)
-    spatial_weight: float = 1.0
-    bilateral_weight: float = 2.0
-    iterations: int = 5
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InputError: a weight or the number of iterations is negative.
-        """
-        for name in ("spatial_weight", "bilateral_weight", "iterations"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"DenseCrfRefinerConfig.{name}: expected >= 0, got {getattr(self, name)}"
-                )
+    """Widths of the two kernels."""
 
 
 class DenseCrfRefiner:
@@ -87,3 +67,8 @@ class DenseCrfRefiner:
             for weight, kernel in zip(weights, kernels, strict=True):
                 margin = margin + weight * kernel(field_values)
         return torch.sigmoid(margin).T.reshape(scores.shape)
+
+
+def build_dense_crf(options: DenseCrfOptions) -> DenseCrfRefiner:
+    """Build the refiner from its options."""
+    return DenseCrfRefiner(DenseCrfRefinerConfig(**asdict(options)))

@@ -9,12 +9,14 @@ import torch
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
+from vostrack.models.weights import load_network, shipped_weights
 from vostrack.models.weights_file import read_description, read_weights, write_weights
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
 from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
+from vostrack.refine.spn.options import SpnOptions
 from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner, frozen_features
 
-__all__ = ["load_refiner", "load_spn", "save_spn"]
+__all__ = ["build_spn", "load_refiner", "load_spn", "save_spn"]
 
 _KEY = "vostrack.spn"
 
@@ -92,3 +94,15 @@ def load_refiner(
             "vostrack train foreground that it was trained with"
         )
     return LightSpnRefiner(network.to(device), frozen_features(base))
+
+
+def build_spn(options: SpnOptions, device: torch.device) -> SpnRefiner | LightSpnRefiner:
+    """Build the refiner from its options.
+
+    Raises:
+        InputError: as ``load_refiner``.
+    """
+    path = shipped_weights("spn") if options.weights == "shipped" else Path(options.weights)
+    # A light head works on the features of the network that it was trained with: the shipped one.
+    base = load_network(shipped_weights())
+    return load_refiner(path, base=base.to(device), device=device)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Precision", "autocast", "has_fast_bf16", "resolve_device"]
 
@@ -19,6 +20,8 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         InputError: not a device, or not one of this machine.
     """
+    import torch
+
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -28,7 +31,7 @@ def resolve_device(device: str) -> torch.device:
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device: {device} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
-            "device(s); use --device cpu or --device auto"
+            'device(s); use `device="cpu"` or `device="auto"`'
         )
     if resolved.type not in ("cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
@@ -37,6 +40,8 @@ def resolve_device(device: str) -> torch.device:
 
 def has_fast_bf16(device: torch.device) -> bool:
     """Tell whether bfloat16 has its own instructions there; emulated, it is slower than float32."""
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # get_capabilities came with torch 2.10; before it, a CPU counts as one without.
@@ -54,6 +59,8 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     Raises:
         InputError: unknown precision.
     """
+    import torch
+
     if precision not in get_args(Precision):
         raise InputError(f"precision: expected auto, fp32 or bf16, got {precision!r}")
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))

@@ -7,7 +7,9 @@ from typing import Literal
 
 from vostrack.errors import InputError
 
-__all__ = ["TrackerConfig"]
+__all__ = ["Gate", "TrackerConfig"]
+
+Gate = Literal["before", "after", "none"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TrackerConfig:
 
     max_size: int = 854
     threshold: float = 0.5
-    gate: Literal["before", "after", "none"] = "before"
+    gate: Gate = "before"
     gate_threshold: float = 0.5
     gate_dilation: int = 5
     learn_refined: bool = True

@@ -27,6 +27,7 @@ from vostrack.proposers.detection_crf.network import (
     DetectionCrfConfig,
     DetectionCrfOutput,
 )
+from vostrack.proposers.detection_crf.options import DetectionCrfOptions
 from vostrack.proposers.detections import (
     Detections,
     Detector,
@@ -59,13 +60,13 @@ class ProposerConfig:
     """
 
     crf: DetectionCrfConfig = field(default_factory=DetectionCrfConfig)
-    min_score: float = 0.1
-    max_overlap: float = 0.3
-    max_detections: int = 50
-    foreground: Literal["grabcut", "box"] = "grabcut"
-    score: Literal["validity", "validity_and_mask"] = "validity_and_mask"
+    min_score: float = DetectionCrfOptions.min_score
+    max_overlap: float = DetectionCrfOptions.max_overlap
+    max_detections: int = DetectionCrfOptions.max_detections
+    foreground: Literal["grabcut", "box"] = DetectionCrfOptions.foreground
+    score: Literal["validity", "validity_and_mask"] = DetectionCrfOptions.score
     min_pixels: int = 10
-    max_side: int = 1000
+    max_side: int = DetectionCrfOptions.max_side
 
     def __post_init__(self) -> None:
         """Check the ranges.

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
+    from vostrack.proposers.displacement.build import build_displacement
     from vostrack.proposers.displacement.networks import (
         DisplacementNet,
         FieldAndBoundary,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         load_displacement_net,
         save_displacement_net,
     )
+    from vostrack.proposers.displacement.options import DisplacementOptions
     from vostrack.proposers.displacement.proposer import DisplacementProposer
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "DisplacementNet": "networks",
-    "DisplacementOptions": "build",
+    "DisplacementOptions": "options",
     "DisplacementProposer": "proposer",
     "FieldAndBoundary": "networks",
     "NetworkConfig": "networks",

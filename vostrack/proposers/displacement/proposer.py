@@ -19,6 +19,7 @@ from vostrack.proposers.displacement.grouping import (
     merge_neighbours,
 )
 from vostrack.proposers.displacement.networks import DisplacementNet
+from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.displacement.segmentation import (
     Segmentation,
     from_foreground,
@@ -56,8 +57,8 @@ class DisplacementConfig:
         threshold: a pixel is foreground from this probability on, where there are no classes.
     """
 
-    longest: int = 320
-    boundaries: bool = True
+    longest: int = DisplacementOptions.longest
+    boundaries: bool = DisplacementOptions.boundaries
     pieces: bool = True
     centres: CentreConfig = field(default_factory=CentreConfig)
     grouping: GroupingConfig | None = field(default_factory=GroupingConfig)

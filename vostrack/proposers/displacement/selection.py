@@ -16,6 +16,7 @@ from vostrack.arrays import BoolArray, DoubleArray, IntArray
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.centres import CellInstances
 from vostrack.proposers.displacement.losses import affinity
+from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.protocols import InstanceProposals
 from vostrack.refine.random_walk import RandomWalkConfig, random_walk
@@ -58,12 +59,12 @@ class SelectionConfig:
     radius: float = 5.0
     walk: RandomWalkConfig = field(default_factory=RandomWalkConfig)
     margin: int = 2
-    edges: Edges = "mask"
+    edges: Edges = DisplacementOptions.edges
     background: float = 0.25
-    split: bool = False
-    min_pixels: int = 100
+    split: bool = DisplacementOptions.split
+    min_pixels: int = DisplacementOptions.min_pixels
     half_score: float = 0.005
-    max_proposals: int = 100
+    max_proposals: int = DisplacementOptions.max_proposals
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.models.localizer import localizer_fingerprint
+from vostrack.models.shared_backbone import backbone_fingerprint
+from vostrack.models.target_net import TargetNet
 from vostrack.models.weights_file import read_state_dict
 from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.mask_localizer import BACKBONE_KIND, MaskLocalizer
+from vostrack.proposers.hough_voting.options import HoughOptions
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
 from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
@@ -32,46 +35,13 @@ from vostrack.protocols import (
 __all__ = ["HoughOptions", "HoughProposer", "build_hough"]
 
 _CLASSES = 21
-_DEFAULT = VotingConfig()
-
-
-@dataclass(frozen=True)
-class HoughOptions:
-    """Settings of hough that the command line offers.
-
-    Attributes:
-        localizer: what predicts the boxes: shipped, which goes by the shapes of the masks; a file
-            of another light head (train mask-localizer, train localizer) or of a localisation FCRN
-            (train fcrn --task localization); or none: pixels vote for the connected component that
-            they lie in, and objects of a class that touch stay one.
-        top: n of the top-n masks; the k-th mask of a class holds the pixels where the class is
-            among the k most probable.
-        floor: pixels with a lower probability of a class do not vote for it, in [0, 1].
-        overlap: boxes with a higher intersection over union are votes for the same instance.
-        min_cells: instances with fewer votes, of 8 x 8 pixels each, are dropped.
-        region_overlap: of two instances of a class, the lesser goes when the better holds more than
-            this share of it.
-        multi_view: average the semantic network, and a localisation FCRN, over three scales and
-            their mirror images.
-        save_votes: folder for drawings of the votes, the accumulator and the instances of each
-            image.
-    """
-
-    localizer: str = "shipped"
-    top: int = _DEFAULT.top
-    floor: float = _DEFAULT.floor
-    overlap: float = _DEFAULT.overlap
-    min_cells: int = _DEFAULT.min_cells
-    region_overlap: float = _DEFAULT.region_overlap
-    multi_view: bool = False
-    save_votes: Path | None = None
 
 
 @dataclass
 class HoughProposer:
     """Finds the instances in the masks of a semantic network, or in the foreground.
 
-    Implements ``ImageProposer`` and ``FeatureConsumer``.
+    Implements ``ImageProposer``, ``FeatureConsumer`` and ``FeatureReader``.
 
     Attributes:
         localizer: predicts the boxes.
@@ -97,6 +67,13 @@ class HoughProposer:
     def use_features(self, features: BackboneFeatures | None) -> None:
         """Take the features of the frame that ``propose`` is called for next."""
         self._lent = features
+
+    def reads_features_of(self, tracked: TargetNet | None) -> bool:
+        """Tell whether the boxes take no pass over the frame; see ``FeatureReader``."""
+        localizer = self.localizer
+        if isinstance(localizer, HeadLocalizer) and localizer.backbone is not None:
+            return tracked is not None and localizer.backbone == backbone_fingerprint(tracked)
+        return not isinstance(localizer, FcrnLocalizer)
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Propose instances.
