@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from vostrack.arrays import AnyArray
-from vostrack.datasets import VideoSequence
+from vostrack.datasets import VideoSequence, open_davis
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores, score_sequence
 from vostrack.eval.davis_unsupervised import score_unsupervised_sequence
@@ -16,9 +16,52 @@ from vostrack.eval.report import DavisReport, versions
 from vostrack.eval.report_overlays import Pictures
 from vostrack.masks import read_label_map
 
-__all__ = ["pictures", "score_results"]
+__all__ = ["evaluate", "pictures", "score_results"]
 
 Task = Literal["semi-supervised", "unsupervised"]
+
+
+def evaluate(
+    results: str | os.PathLike[str],
+    root: str | os.PathLike[str],
+    *,
+    year: int = 2017,
+    subset: str = "val",
+    task: Task = "semi-supervised",
+    resolution: str = "480p",
+    annotations: str | None = None,
+    sequences: Sequence[str] | None = None,
+    name: str | None = None,
+) -> DavisReport:
+    """Score a folder of results against a data set in DAVIS layout, as ``vostrack eval`` does.
+
+        report = evaluate("results", "DAVIS", year=2017, subset="val")
+        report.measure("J").mean
+
+    Args:
+        results: folder of ``SEQUENCE/00000.png``, palette or gray PNG of object ids.
+        root: folder with ImageSets, JPEGImages and Annotations.
+        year: 2016 (masks are binary) or 2017 (masks hold ids).
+        subset: train, val or trainval of 2016; train or val of 2017.
+        task: whose conventions to follow.
+        resolution: folder below JPEGImages.
+        annotations: another folder in place of Annotations.
+        sequences: only these.
+        name: what to call the run; the folder's name by default.
+
+    Raises:
+        InputError: as ``open_davis`` and ``score_results``.
+    """
+    found = open_davis(
+        Path(root),
+        year=year,
+        subset=subset,
+        task=task,
+        resolution=resolution,
+        annotations=annotations,
+        sequences=sequences or None,
+    )
+    return score_results(results, found, task=task, name=name)
 
 
 def score_results(
@@ -106,7 +149,7 @@ def _frames(
     if not (folder / sequence.name).is_dir():
         raise InputError(
             f"results {folder}: no folder {sequence.name}; every sequence of the set needs one "
-            "(--sequences scores some of them only)"
+            "(`sequences` scores some of them only)"
         )
     for frame, annotation in zip(sequence.frame_names, sequence.annotations, strict=True):
         if annotation is None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sized
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args, get_type_hints
 
 from vostrack.errors import InputError
 
@@ -33,7 +33,7 @@ def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part:
 
     Args:
         kind: the dataclass of its options, every field with a default.
-        given: their values, by field.
+        given: their values, by field; a path may be a string.
         part: its name, for the message.
 
     Raises:
@@ -47,8 +47,13 @@ def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part:
             raise InputError(
                 f"{part} has no option {name!r}{hint} expected one of {', '.join(known) or 'none'}"
             )
+    hints = get_type_hints(kind)
+    values = {
+        name: Path(value) if isinstance(value, str) and Path in get_args(hints[name]) else value
+        for name, value in given.items()
+    }
     try:
-        return kind(**given)
+        return kind(**values)
     except InputError as error:
         raise InputError(f"{part}: {error}") from None
 

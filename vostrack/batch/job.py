@@ -15,7 +15,8 @@ from vostrack.errors import InputError
 
 __all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
 
-Option = str | int | float | bool | None
+Scalar = str | int | float | bool | None
+Option = Scalar | Mapping[str, Scalar]
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Job:
                 f"of {len(set(names))} names"
             )
         for key, value in self.options.items():
-            if not isinstance(value, str | int | float | bool | None):
-                raise InputError(
-                    f"job {self.name}: option {key} is a {type(value).__name__}; expected text, "
-                    "a number, a truth value or None"
-                )
+            values = value.values() if isinstance(value, Mapping) else (value,)
+            for found in values:
+                if not isinstance(found, Scalar):
+                    raise InputError(
+                        f"job {self.name}: option {key} is a {type(found).__name__}; expected "
+                        "text, a number, True, False, None, or a mapping of those"
+                    )
 
     @property
     def frame_names(self) -> tuple[str, ...]:

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vostrack.runs.request import MethodOptions
+
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
 
 __all__ = ["DavisCheckCommand", "DavisRunCommand", "DavisSubmitCommand"]
 
 
-@dataclass(frozen=True)
-class _Subset:
+@dataclass(frozen=True, kw_only=True)
+class DavisOptions:
+    """Data: a subset of DAVIS."""
+
     root: Path
     """Folder with ImageSets, JPEGImages and Annotations."""
 
@@ -53,54 +57,21 @@ class _Subset:
         )
 
 
-@dataclass(frozen=True)
-class DavisRunCommand(_Subset):
-    """Track every sequence of a subset.
-
-    Example: vostrack davis run --root DAVIS --year 2017 --set val --output results
-
-    The results are results/SEQUENCE/00000.png ... A sequence that is finished is kept: after
-    Ctrl-C, a failure or a kill, the same command goes on with the others.
-    """
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Run: the sequences over processes or a cluster."""
 
     output: str = "results"
-    """Folder, or a URL that fsspec knows, for the results."""
-
-    preset: str = "balanced"
-    """See vostrack track --help."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    weights: str = "auto"
-    """See vostrack track --help."""
-
-    max_size: int | None = None
-    """Longest side to work on, pixels."""
-
-    foreground_steps: int | None = None
-    """Fine-tuning steps of the foreground model (finetune, paper)."""
-
-    object_steps: int | None = None
-    """Fine-tuning steps of the object models."""
-
-    proposer: str | None = None
-    """Instance proposer that helps the filter to find lost objects; see vostrack track --help."""
-
-    seed: int = 0
-    """Seed of the augmentations."""
+    """Folder for the results, or a URL that fsspec knows."""
 
     workers: int = 1
     """Processes on this machine, or tasks at a time on a local cluster."""
-
-    threads: int | None = None
-    """CPU threads of each process; the cores are shared out by default."""
 
     gpus: tuple[str, ...] = ()
     """Devices dealt to the processes in turn, such as 0 1."""
 
     cluster: str | None = None
-    """auto (a running Ray cluster), local (start one here), or its address."""
+    """auto (a running Ray cluster), local (start one here), or its address. Default: none."""
 
     gpus_per_task: float = 0.0
     """GPUs, or the share of one, that a task of a cluster takes."""
@@ -111,19 +82,26 @@ class DavisRunCommand(_Subset):
     overwrite: bool = False
     """Track everything again."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class DavisRunCommand(RunOptions, MethodOptions, DavisOptions):
+    """Track every sequence of a subset.
+
+    Start with: vostrack davis run --root DAVIS --year 2017 --set val --output results
+
+    The results are results/SEQUENCE/00000.png ... Finished sequences are kept: after Ctrl-C, a
+    failure or a kill, the same command goes on with the others.
+    """
+
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
         from vostrack.batch import RunConfig, davis_jobs, progress_bar, run_jobs
+        from vostrack.presets.resolve import effective_preset, resolve_preset
+        from vostrack.runs.sequence import job_options
 
-        names = ("preset", "device", "weights", "seed")
-        options = {name: getattr(self, name) for name in names}
-        for name in ("max_size", "foreground_steps", "object_steps", "proposer"):
-            if getattr(self, name) is not None:
-                options[name] = getattr(self, name)
-        if Path(self.weights).is_file():
-            # The processes of a cluster run in folders of their own.
-            options["weights"] = str(Path(self.weights).absolute())
-        jobs = davis_jobs(self.open(), self.output, options)
+        # What no sequence can be tracked with is refused before the first one.
+        resolve_preset(effective_preset(self.preset, self.weights), self.options)
+        jobs = davis_jobs(self.open(), self.output, job_options(self))
         config = RunConfig(
             workers=self.workers,
             threads=self.threads,
@@ -142,8 +120,8 @@ class DavisRunCommand(_Subset):
         return report.exit_status
 
 
-@dataclass(frozen=True)
-class DavisSubmitCommand(_Subset):
+@dataclass(frozen=True, kw_only=True)
+class DavisSubmitCommand(DavisOptions):
     """Pack results into the zip that the DAVIS server takes; refuse what it would refuse.
 
     Example: vostrack davis submit --root DAVIS --set test-dev --results results --zip s.zip
@@ -164,7 +142,7 @@ class DavisSubmitCommand(_Subset):
         from vostrack.eval.submission import write_submission
 
         if self.zip.exists() and not self.overwrite:
-            raise InputError(f"zip: {self.zip} exists; --overwrite replaces it")
+            raise InputError(f"zip: {self.zip} exists; `overwrite=True` replaces it")
         submission = write_submission(self.results, self.open(), self.zip)
         if not self.quiet:
             print(
@@ -174,8 +152,8 @@ class DavisSubmitCommand(_Subset):
         return 0
 
 
-@dataclass(frozen=True)
-class DavisCheckCommand(_Subset):
+@dataclass(frozen=True, kw_only=True)
+class DavisCheckCommand(DavisOptions):
     """Check a submission zip, of any origin, against what the DAVIS server wants.
 
     Example: vostrack davis check --root DAVIS --set test-dev --zip submission.zip

@@ -7,14 +7,27 @@ they wait, as teams of OpenMP do.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 
 import torch
 
-__all__ = ["in_parts", "pool"]
+__all__ = ["cpu_threads", "in_parts", "pool"]
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads in a block; None changes nothing."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_parts(function: Callable[[slice], None], count: int, least: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
+from vostrack.compute.threads import cpu_threads
 from vostrack.errors import InputError
 from vostrack.masks import (
     FirstMask,
@@ -55,6 +56,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
     with ExitStack() as stack:
+        stack.enter_context(cpu_threads(request.threads))
         source = stack.enter_context(
             open_source(
                 request.video,
@@ -72,10 +74,10 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
-        settings = run_settings(request, source, mask)
+        settings = run_settings(request, source, mask, tracker.device)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
-        record = RunRecord(request, source, mask, settings, str(tracker.device))
+        record = RunRecord(request, source, mask, settings)
         return _Run(record, folder, tracker, observer).execute()
 
 
@@ -120,13 +122,17 @@ class _Run:
                 after=after,
             )
             try:
-                for frame, result, position in steps:
+                for step in steps:
                     self.folder.write_frame(
-                        self.tracker, result, position, frame.time, self.request.extras
+                        self.tracker,
+                        step,
+                        scores=self.request.save_scores,
+                        mattes=self.request.save_mattes,
                     )
                     done += 1
                     if live_overlay is not None:
-                        image = draw_overlay(frame.image, result.labels, palette=davis_palette())
+                        frame, labels = step.frame, step.result.labels
+                        image = draw_overlay(frame.image, labels, palette=davis_palette())
                         live_overlay.add(image, frame.time)
                     if self.observer is not None:
                         self.observer.frame(done, self.source.length)
@@ -151,7 +157,7 @@ class _Run:
             total = self.source.length
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
-                f"finished in {self.folder.root / 'masks'}; the same command with --resume goes on"
+                f"finished in {self.folder.root / 'masks'}; `resume=True` continues the run"
             ) from None
 
     def _finish(self) -> ClipSummary:
@@ -212,7 +218,7 @@ class _Run:
 def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
     paths = request.first_mask
     if not paths:
-        raise InputError("first mask: expected a file, a folder or several files, got none")
+        raise InputError("first_mask: expected a file, a folder or several files, got none")
     mask = read_first_mask(
         paths[0] if len(paths) == 1 else list(paths),
         size=source.size,

@@ -7,7 +7,6 @@ import json
 import pickle
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,16 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.tracking.tracker import FrameResult, Tracker
-from vostrack.tracking.video import Position
+from vostrack.tracking.video import Position, TrackedFrame
 
-__all__ = ["ClipFolder", "Extras", "matte"]
+__all__ = ["ClipFolder", "matte"]
 
 _STATE = ".state"
+# Of the files in it. Version 0.1 wrote none.
+_FORMAT = 2
+# What a run may be resumed with although it was begun otherwise.
+_MAY_DIFFER = ("threads",)
 _OURS = ("masks", "scores", "mattes", "overlay.mp4", "masks.json", "run.json", _STATE)
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What is written for each frame besides its label map.
-
-    Attributes:
-        scores: the score of each object as 8-bit gray PNG.
-        mattes: the alpha matte of each object as 8-bit gray PNG.
-    """
-
-    scores: bool = False
-    mattes: bool = False
 
 
 def matte(result: FrameResult, index: int) -> FloatArray:
@@ -78,17 +68,20 @@ class ClipFolder:
         if resume:
             if self.run_json.is_file() and not self._state.is_dir():
                 raise InputError(
-                    f"resume: {self.root} is complete; nothing is left to do (--overwrite tracks "
-                    "it again)"
+                    f"resume: {self.root} is complete; nothing is left to do (`overwrite=True` "
+                    "tracks it again)"
                 )
             if not self._state.is_dir():
                 raise InputError(
-                    f"resume: {self.root} holds no interrupted run; leave --resume out to begin one"
+                    f"resume: {self.root} holds no interrupted run; leave `resume` out to begin one"
                 )
+            if self.resumable:
+                self._read_settings()
         elif self._holds_something() and not overwrite:
             raise InputError(
-                f"output: the folder {self.root} is not empty; --overwrite replaces the results in "
-                "it, --resume continues an interrupted run, --output names another folder"
+                f"output: the folder {self.root} is not empty; `overwrite=True` replaces the "
+                "results in it, `resume=True` continues an interrupted run, `output` names another "
+                "folder"
             )
 
     def _holds_something(self) -> bool:
@@ -119,7 +112,7 @@ class ClipFolder:
         """
         made = not self.root.exists()
         self._state.mkdir(parents=True, exist_ok=True)
-        _write_json(self._state / "settings.json", settings)
+        _write_json(self._state / "settings.json", {"format": _FORMAT, "settings": settings})
         return made
 
     def discard(self, *, made: bool) -> None:
@@ -136,38 +129,62 @@ class ClipFolder:
         Raises:
             InputError: names the first setting that differs.
         """
-        before = json.loads((self._state / "settings.json").read_text())
-        now = json.loads(json.dumps(settings))
+        stored = self._read_settings()
+        before, now = _flat(stored), _flat(json.loads(json.dumps(settings)))
         # In the order of the request, so that a cause is named before its consequence.
         for key in {**now, **before}:
-            if before.get(key) != now.get(key):
+            if key not in _MAY_DIFFER and before.get(key) != now.get(key):
                 raise InputError(
                     f"resume: {key} was {before.get(key)!r} in the interrupted run and is "
-                    f"{now.get(key)!r} now; resume with the same settings, or start anew with "
-                    "--overwrite"
+                    f"{now.get(key)!r} now; resume with the same options, or start anew with "
+                    "`overwrite=True`"
                 )
+
+    def _read_settings(self) -> dict[str, Any]:
+        """Return the settings of the interrupted run.
+
+        Raises:
+            InputError: another version of vostrack wrote the folder, or the file is damaged.
+        """
+        try:
+            stored = json.loads((self._state / "settings.json").read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise self._unusable(f"it cannot be read ({type(error).__name__})") from None
+        found = stored.get("format")
+        if found != _FORMAT:
+            writer = "vostrack 0.1" if found is None else "another version of vostrack"
+            raise self._unusable(f"{writer} wrote it")
+        return dict(stored["settings"])
 
     def write_frame(
         self,
         tracker: Tracker,
-        result: FrameResult,
-        position: Position,
-        time: float,
-        extras: Extras,
+        step: TrackedFrame,
+        *,
+        scores: bool = False,
+        mattes: bool = False,
     ) -> None:
-        """Write one frame; once this returns, the run can be resumed behind it."""
+        """Write one frame; once this returns, the run can be resumed after it.
+
+        Args:
+            tracker: its state after the frame is saved.
+            step: the frame with its masks.
+            scores: write the score of each object as 8-bit gray PNG.
+            mattes: write the alpha matte of each object as 8-bit gray PNG.
+        """
+        result, position = step.result, step.position
         name = f"{position.index:05d}.png"
-        if not (self._state / "learnt.pt").is_file():
-            _save(self._state / "learnt.pt", tracker.start_state())
+        if not (self._state / "start.pt").is_file():
+            _save(self._state / "start.pt", tracker.start_state())
         write_label_map(self.root / "masks" / name, result.labels)
         for k, number in enumerate(result.ids):
-            if extras.scores:
+            if scores:
                 write_matte(self.root / "scores" / str(number) / name, result.scores[k])
-            if extras.mattes:
+            if mattes:
                 write_matte(self.root / "mattes" / str(number) / name, matte(result, k))
         record = {
             "index": position.index,
-            "time": round(time, 6),
+            "time": round(step.frame.time, 6),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }
@@ -189,20 +206,20 @@ class ClipFolder:
             InputError: the state cannot be read, or another version of vostrack wrote it.
         """
         try:
-            learnt = torch.load(self._state / "learnt.pt", weights_only=True)
+            start = torch.load(self._state / "start.pt", weights_only=True)
             last = torch.load(self._state / "frame.pt", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise self._unusable(f"it cannot be read ({type(error).__name__})") from None
         try:
-            tracker.load_state(learnt, last["tracker"])
+            tracker.load_state(start, last["tracker"])
         except InputError as error:
             raise self._unusable(str(error)) from None
         return Position(last["index"], last["direction"])
 
     def _unusable(self, reason: str) -> InputError:
         return InputError(
-            f"resume: the state in {self._state} cannot be used: {reason}; run again with "
-            "--overwrite in place of --resume"
+            f"resume: the state in {self._state} cannot be used: {reason}; track the clip again "
+            "with `overwrite=True` instead of `resume=True`"
         )
 
     def frames(self) -> list[dict[str, Any]]:
@@ -229,6 +246,17 @@ class ClipFolder:
     def finish(self) -> None:
         """Remove what only resuming needed."""
         shutil.rmtree(self._state)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.update(_flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

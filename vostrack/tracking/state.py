@@ -11,7 +11,7 @@ __all__ = ["STATE_FORMAT", "check_state_format"]
 
 # Raise it with every change to what a tracker, an adapter or a filter saves, and with every new
 # shipped network: memories of one are of no use to another.
-STATE_FORMAT = 3
+STATE_FORMAT = 4
 
 
 def check_state_format(saved: Mapping[str, Any]) -> None:

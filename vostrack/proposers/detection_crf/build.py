@@ -31,7 +31,7 @@ def build_detection_crf(
     if sources.detections is not None and sources.semantic is None:
         raise InputError(
             "detection-crf: boxes alone do not tell which pixels are an object's; give a semantic "
-            "network with --semantic NAME"
+            "network with `semantic`"
         )
     config = ProposerConfig(
         crf=DetectionCrfConfig(

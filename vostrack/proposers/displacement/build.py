@@ -23,7 +23,7 @@ def build_displacement(
             detections, which this method does not use.
     """
     if sources.detections is not None:
-        raise InputError("displacement: uses no detections; leave out --detections")
+        raise InputError("displacement: uses no detections; leave `detections` out")
     config = DisplacementConfig(
         longest=options.longest,
         boundaries=options.boundaries,
