@@ -54,7 +54,7 @@ def choose(arguments: argparse.Namespace) -> Refiners:
 
 def follow(sequence: Any, preset: str, refiners: Refiners, every: int) -> dict[str, Any]:
     """Return J, F and milliseconds of every refiner on a sequence."""
-    options = TrackerOptions(sharpen=False, max_size=0)
+    options = TrackerOptions(refiner="none", max_size=0)
     tracker = build_tracker(preset, device="cpu", options=options)
     found: dict[str, dict[str, list[float]]] = {
         name: {"j": [], "f": [], "ms": []} for name in refiners

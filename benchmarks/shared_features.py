@@ -61,7 +61,7 @@ class Deaf(HoughProposer):
 def build(arguments: argparse.Namespace, way: str) -> Tracker:
     """Build the tracker of one way."""
     head = None if way == "no head" else str(arguments.localizer)
-    options = TrackerOptions(craf=True, proposer="hough", hough_localizer=head)
+    options = TrackerOptions(craf=True, proposer="hough", proposer_options={"localizer": head})
     tracker = build_tracker(arguments.preset, device=arguments.device, options=options)
     tracker.temporal_filter = Asking()
     proposer = tracker.proposer

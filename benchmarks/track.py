@@ -76,7 +76,7 @@ def measure_in_turn(
     """Track clips of so many objects, a frame of each in turn; return the ratios to the first."""
     import torch
 
-    from vostrack.build import TrackerOptions, build_tracker
+    from vostrack import TrackerOptions, build_tracker
     from vostrack.datasets.synthetic import SyntheticScene, render_clip
 
     torch.set_num_threads(threads)

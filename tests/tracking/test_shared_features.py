@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vostrack.arrays import FloatArray, UInt8Array
-from vostrack.build import TrackerOptions, build_tracker
+from vostrack.build import build_tracker
 from vostrack.errors import InputError
 from vostrack.models.backbones import ResNetBackbone
 from vostrack.models.foreground import NetworkConfig, build_network
@@ -24,6 +24,7 @@ from vostrack.models.weights import save_network, save_target_net
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
+from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.hough_voting import HeadLocalizer, HoughProposer
 from vostrack.protocols import BackboneFeatures, FeatureProvider, InstanceProposals
 from vostrack.tracking.tracker import Tracker, TrackerConfig
@@ -163,7 +164,7 @@ def test_target_models_read_a_head_of_their_own_network(
     head: LocalizerHead, network: TargetNet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file, weights = tmp_path / "head.safetensors", tmp_path / "weights.safetensors"
-    options = TrackerOptions(craf=True, proposer="hough", hough_localizer=str(file))
+    options = TrackerOptions(craf=True, proposer="hough", proposer_options={"localizer": str(file)})
     save_target_net(network, weights)
 
     def build(preset: str, source: str, backbone: str) -> tuple[Tracker, str]:
@@ -197,10 +198,11 @@ def test_target_models_read_a_head_of_their_own_network(
         build("fast", "auto", own)
 
 
-def test_a_head_needs_the_proposer(tmp_path: Path) -> None:
-    for proposer in (None, "components"):
-        options = TrackerOptions(craf=True, proposer=proposer, hough_localizer="head.safetensors")
-        with pytest.raises(InputError, match="--proposer hough"):
+def test_a_head_needs_the_proposer() -> None:
+    given = {"localizer": "head.safetensors"}
+    for proposer, words in (("none", "there is no proposer"), ("components", "no option")):
+        options = TrackerOptions(craf=True, proposer=proposer, proposer_options=given)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=words):
             build_tracker("fast", device="cpu", options=options)
 
 
@@ -216,9 +218,9 @@ def test_fitted_foreground_networks_lend_nothing_and_the_head_sees_its_own_trunk
         foreground_steps=0,
         object_steps=0,
         proposer="hough",
-        hough_localizer=str(file),
+        proposer_options={"localizer": str(file)},
         gate="none",
-        spn="none",
+        refiner="none",
     )
     tracker = build_tracker("finetune", device="cpu", weights=str(weights), options=options)
     assert not isinstance(tracker.adapter, FeatureProvider)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
+import textwrap
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, is_dataclass, make_dataclass
@@ -71,13 +73,20 @@ def parse_form(command: type[Command], arguments: Sequence[str], prog: str) -> C
         _form(command, flags),
         prog=prog,
         args=arguments,
-        description=inspect.cleandoc(command.__doc__ or ""),
+        description=_description(command),
         config=(tyro.conf.DisallowNone,),
     )
     values: dict[str, Any] = {}
     for group in fields_of(parsed):
         values.update(vars(getattr(parsed, group.name)))
     return _assemble(command, flags, values)
+
+
+def _description(command: type[Any]) -> str:
+    """Return the docstring, wrapped; the parser keeps line breaks before a space only."""
+    width = min(100, shutil.get_terminal_size().columns)
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(textwrap.fill(p, width, subsequent_indent="  ") for p in paragraphs)
 
 
 def flags_of(command: type[Any]) -> list[Flag]:
