@@ -176,6 +176,18 @@ def test_other_options_are_not_mixed(
     assert main([*base, "--seed", "3", "--overwrite", "--quiet"]) == 0
 
 
+def test_options_of_the_tracker_reach_every_sequence(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["davis", "run", *flags, "--sequences", "clip", "--quiet", "--output"]
+    assert main([*base, str(tmp_path / "a"), "--refiner", "none", "--craf", "off"]) == 0
+    changes = ["--refiner", "sampled-crf", "--sampled-crf-unary-weight", "0.1", "--craf", "off"]
+    assert main([*base, str(tmp_path / "b"), *changes]) == 0
+    assert content(tmp_path / "a") != content(tmp_path / "b")
+    assert main([*base, str(tmp_path / "c"), "--preset", "finetune", "--adapt", "on"]) == 2
+    assert "--adapt: has no effect" in capsys.readouterr().err
+
+
 def test_workers_give_the_same_bytes(flags: list[str], tmp_path: Path) -> None:
     for workers in ("1", "2"):
         output = str(tmp_path / workers)

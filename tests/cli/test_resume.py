@@ -122,9 +122,7 @@ def test_resume_refuses_the_state_of_another_version(
         state["format"] = version
     torch.save(whole, path)
     before = sorted(p.name for p in (tmp_path / "o").rglob("*"))
-    with pytest.raises(
-        InputError, match=rf"expected format \d+, got {version or 1}.*`overwrite=True`"
-    ):
+    with pytest.raises(InputError, match=rf"format \d+, got {version or 1}.*`overwrite=True`"):
         command(**settings, output=tmp_path / "o", resume=True).run()
     assert sorted(p.name for p in (tmp_path / "o").rglob("*")) == before
     assert command(**settings, output=tmp_path / "o", overwrite=True).run() == 0

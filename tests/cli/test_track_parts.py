@@ -91,8 +91,8 @@ def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
+    wrong = {"weights": record(outputs[0])["settings"]["weights"]}
     with pytest.raises(ValueError, match="does not hold a propagation"):
-        wrong = {"weights": record(outputs[0])["settings"]["weights"]}
         run(refiner="spn", refiner_options=wrong)
 
 
