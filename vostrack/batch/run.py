@@ -15,55 +15,54 @@ from vostrack.batch.local import InlineExecutor, LocalPool
 from vostrack.batch.record import DoneRecord
 from vostrack.batch.report import RunReport
 from vostrack.batch.store import open_store
+from vostrack.checks import demand_at_least
+from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
 
 __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
 
-@dataclass(frozen=True)
-class RunConfig:
-    """How a batch is run. Nothing here changes what is computed, but for ``threads``.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(ComputeOptions):
+    """Run: how a batch is run. Nothing here changes what is computed, except for ``threads``.
 
-    Attributes:
-        workers: processes on this machine, or tasks at a time on a "local" cluster; 1 without
-            ``threads``, ``gpus`` and ``cluster`` runs in the calling process.
-        threads: threads that numeric libraries may start in each process; by default the cores
-            shared among the workers, on a cluster 1. Sums may round differently with another
-            number, so fix it where results must be the same to the bit.
-        gpus: devices dealt to local processes in turn, such as ("0", "1").
-        cluster: None for this machine; "auto", "local" or an address for Ray.
-        gpus_per_task: GPUs that a task of a cluster takes.
-        retries: how often a job is started again whose process was lost, or which ran short of
-            memory or files.
-        overwrite: compute everything again, in place of results of whatever options.
+    With one worker, and without ``threads``, ``gpus`` and ``cluster``, everything runs in the
+    calling process.
     """
 
     workers: int = 1
-    threads: int | None = None
+    """Processes on this machine, or tasks at a time on a local cluster. At least 1."""
+
     gpus: tuple[str, ...] = ()
+    """Devices dealt to the processes in turn, such as 0 1."""
+
     cluster: str | None = None
+    """auto (a running Ray cluster), local (start one here), or its address. Default: none."""
+
     gpus_per_task: float = 0.0
+    """GPUs, or the share of one, that a task of a cluster takes."""
+
     retries: int = 2
+    """How often a sequence is started again whose process was lost, or ran short of memory or
+    files."""
+
     overwrite: bool = False
+    """Compute everything again, also what was finished with other options."""
 
     def __post_init__(self) -> None:
         """Check ranges and combinations.
 
         Raises:
-            InputError: a number is out of range, or a setting would have no effect.
+            InputError: a number is out of range, or an option would have no effect.
         """
-        for name, value, least in (
-            ("workers", self.workers, 1),
-            ("threads", self.threads if self.threads is not None else 1, 1),
-            ("retries", self.retries, 0),
-            ("gpus_per_task", self.gpus_per_task, 0),
-        ):
-            if value < least:
-                raise InputError(f"{name}: expected at least {least}, got {value}")
+        super().__post_init__()
+        demand_at_least(self, {"workers": 1, "retries": 0, "gpus_per_task": 0})
         if self.cluster is None and self.gpus_per_task:
-            raise InputError("gpus_per_task: only a cluster shares GPUs; use gpus, or a cluster")
+            raise InputError(
+                "gpus_per_task: only a cluster shares GPUs; use `gpus`, or choose a `cluster`"
+            )
         if self.cluster is not None and self.gpus:
-            raise InputError("gpus: a cluster deals the GPUs itself; use gpus_per_task")
+            raise InputError("gpus: a cluster deals the GPUs itself; use `gpus_per_task`")
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
         raise InputError(
             f"output: {len(other)} results were made differently: {', '.join(other[:5])}"
             f"{' ...' if len(other) > 5 else ''}; use another output folder, or overwrite them "
-            "(--overwrite)"
+            "(`overwrite=True`)"
         )
     return kept, todo
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vostrack.batch.run import RunConfig
+from vostrack.cli.command_options import CommandOptions
 from vostrack.runs.request import MethodOptions
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ __all__ = ["DavisCheckCommand", "DavisRunCommand", "DavisSubmitCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DavisOptions:
+class DavisOptions(CommandOptions):
     """Data: a subset of DAVIS."""
 
     root: Path
@@ -38,12 +40,6 @@ class DavisOptions:
     sequences: tuple[str, ...] = ()
     """Only these sequences."""
 
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar, no summary."""
-
     def open(self) -> tuple[VideoSequence, ...]:
         from vostrack.datasets import open_davis
 
@@ -58,33 +54,7 @@ class DavisOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Run: the sequences over processes or a cluster."""
-
-    output: str = "results"
-    """Folder for the results, or a URL that fsspec knows."""
-
-    workers: int = 1
-    """Processes on this machine, or tasks at a time on a local cluster."""
-
-    gpus: tuple[str, ...] = ()
-    """Devices dealt to the processes in turn, such as 0 1."""
-
-    cluster: str | None = None
-    """auto (a running Ray cluster), local (start one here), or its address. Default: none."""
-
-    gpus_per_task: float = 0.0
-    """GPUs, or the share of one, that a task of a cluster takes."""
-
-    retries: int = 2
-    """How often a sequence is started again whose process was lost."""
-
-    overwrite: bool = False
-    """Track everything again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DavisRunCommand(RunOptions, MethodOptions, DavisOptions):
+class DavisRunCommand(RunConfig, MethodOptions, DavisOptions):
     """Track every sequence of a subset.
 
     Start with: vostrack davis run --root DAVIS --year 2017 --set val --output results
@@ -93,27 +63,22 @@ class DavisRunCommand(RunOptions, MethodOptions, DavisOptions):
     failure or a kill, the same command goes on with the others.
     """
 
+    output: str = "results"
+    """Folder for the results, or a URL that fsspec knows."""
+
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
-        from vostrack.batch import RunConfig, davis_jobs, progress_bar, run_jobs
+        from vostrack.batch import davis_jobs, progress_bar, run_jobs
         from vostrack.presets.resolve import effective_preset, resolve_preset
-        from vostrack.runs.sequence import job_options
+        from vostrack.cli.command_options import CommandOptions
+from vostrack.runs.sequence import job_options
 
         # What no sequence can be tracked with is refused before the first one.
         resolve_preset(effective_preset(self.preset, self.weights), self.options)
         jobs = davis_jobs(self.open(), self.output, job_options(self))
-        config = RunConfig(
-            workers=self.workers,
-            threads=self.threads,
-            gpus=self.gpus,
-            cluster=self.cluster,
-            gpus_per_task=self.gpus_per_task,
-            retries=self.retries,
-            overwrite=self.overwrite,
-        )
         with progress_bar(jobs, quiet=self.quiet) as progress:
             report = run_jobs(
-                jobs, "vostrack.runs.sequence:track_sequence", config, progress=progress
+                jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress
             )
         if not self.quiet or report.failed:
             print(report.summary())

@@ -177,7 +177,9 @@ def _part_flags(registry: Mapping[str, Any], path: tuple[str, ...]) -> list[Flag
 
 
 def _group_of(base: type[Any]) -> str:
-    return re.sub(r"(?<=[a-z])([A-Z])", r" \1", base.__name__.removesuffix("Options")).lower()
+    return re.sub(
+        r"(?<=[a-z])([A-Z])", r" \1", re.sub("(Options|Config)$", "", base.__name__)
+    ).lower()
 
 
 def _bare(hint: Any) -> Any:

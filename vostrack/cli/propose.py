@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vostrack.arrays import UInt8Array
 from vostrack.checks import OptionValue, checked_options
+from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["ProposeCommand"]
 
 
 @dataclass(frozen=True)
-class ProposeCommand:
+class ProposeCommand(CommandOptions):
     """Find the instances of each image by itself: masks, scores, classes and boxes.
 
     Start with: vostrack propose --method detection-crf --images photos --output out
@@ -66,12 +67,6 @@ class ProposeCommand:
 
     overwrite: bool = False
     """Replace results of the same name in the output folder."""
-
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar, no summary; errors only."""
 
     method_options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options of the method, by name."""

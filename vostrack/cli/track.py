@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vostrack.cli.command_options import CommandOptions
 from vostrack.runs.request import ClipRequest
 
 __all__ = ["TrackCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackCommand(ClipRequest):
+class TrackCommand(CommandOptions, ClipRequest):
     """Track the objects of a video from the masks of one frame.
 
     Start with: vostrack track --video clip.mp4 --first-mask mask.png --output out
@@ -24,16 +25,11 @@ class TrackCommand(ClipRequest):
     same command with --resume goes on.
     """
 
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bars, no summary; errors only."""
-
     def run(self) -> int:
         """Track, and return the exit status: 0, or 1 where the video broke off early."""
         from vostrack.cli.progress import ClipProgress
-        from vostrack.runs.clip import track_clip
+        from vostrack.cli.command_options import CommandOptions
+from vostrack.runs.clip import track_clip
 
         with ClipProgress(enabled=not self.quiet) as progress:
             summary = track_clip(self, progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vostrack.checks import demand_at_least
+from vostrack.compute.options import ComputeOptions
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
 from vostrack.video import Reader
@@ -66,7 +66,7 @@ class ObjectOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
-    """Method: speed against quality, and where to compute."""
+    """Method: speed against quality."""
 
     preset: str = "balanced"
     """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
@@ -83,21 +83,8 @@ class MethodOptions:
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
 
-    threads: int | None = None
-    """CPU threads of a process, 1 or more. Set it for bit-identical results on other machines.
-    Default: all cores, which the processes of a data set run share."""
-
     options: TrackerOptions = field(default_factory=TrackerOptions)
     """Changes to the preset."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            InputError: a value is out of its range.
-        """
-        if self.threads is not None:
-            demand_at_least(self, {"threads": 1})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +111,7 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipRequest(OutputOptions, MethodOptions, ObjectOptions, VideoOptions):
+class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, VideoOptions):
     """What is tracked, how, and where the results go; see ``track_clip``.
 
         ClipRequest(video="clip.mp4", first_mask=("mask.png",), output=Path("out"), preset="fast")
