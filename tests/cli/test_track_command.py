@@ -47,8 +47,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for flag in flags_of(TrackCommand):
         assert "--" + flag.name.replace("_", "-") in text
-    assert text.index("Start with: vostrack track --video") < text.index("video options")
-    for group in ("video", "object", "method", "output", "tracker", "spn", "hough"):
+    assert text.index("Start with: vostrack track --video") < text.index("input options")
+    for group in ("input", "objects", "method", "output", "tracker", "spn", "hough"):
         assert f"{group} options" in text
 
 

@@ -70,8 +70,7 @@ class DavisRunCommand(RunConfig, MethodOptions, DavisOptions):
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
         from vostrack.batch import davis_jobs, progress_bar, run_jobs
         from vostrack.presets.resolve import effective_preset, resolve_preset
-        from vostrack.cli.command_options import CommandOptions
-from vostrack.runs.sequence import job_options
+        from vostrack.runs.sequence import job_options
 
         # What no sequence can be tracked with is refused before the first one.
         resolve_preset(effective_preset(self.preset, self.weights), self.options)

@@ -8,7 +8,6 @@ takes as a mapping. The text under a field is the flag's help.
 from __future__ import annotations
 
 import inspect
-import re
 import shutil
 import textwrap
 import types
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import tyro
 
+from vostrack.cli.command_options import CommandOptions
 from vostrack.cli.error_text import Spelling
 from vostrack.cli.field_help import first_line, help_texts
 from vostrack.errors import InputError
@@ -131,8 +131,7 @@ def _fields(command: type[Any], owner: type[Any], path: tuple[str, ...]) -> list
                         _spoken(hint, texts[name], nested),
                         _spoken_default(entries[name], hint, nested),
                         texts[name],
-                        "" if base is command else _group_of(base),
-                        "" if base is command else first_line(base),
+                        *_group_of(command, base),
                         _without_none(_bare(hint)) is bool,
                     )
                 )
@@ -176,10 +175,13 @@ def _part_flags(registry: Mapping[str, Any], path: tuple[str, ...]) -> list[Flag
     return found
 
 
-def _group_of(base: type[Any]) -> str:
-    return re.sub(
-        r"(?<=[a-z])([A-Z])", r" \1", re.sub("(Options|Config)$", "", base.__name__)
-    ).lower()
+def _group_of(command: type[Any], base: type[Any]) -> tuple[str, str]:
+    """Return the name of a group and what it is about, from a docstring like "Input: frames."."""
+    if base in (command, CommandOptions):
+        return "", ""
+    name, colon, about = first_line(base).partition(": ")
+    assert colon, f"{base.__name__}: expected a docstring that begins with the name of the group"
+    return name.lower(), about[:1].upper() + about[1:]
 
 
 def _bare(hint: Any) -> Any:

@@ -28,8 +28,7 @@ class TrackCommand(CommandOptions, ClipRequest):
     def run(self) -> int:
         """Track, and return the exit status: 0, or 1 where the video broke off early."""
         from vostrack.cli.progress import ClipProgress
-        from vostrack.cli.command_options import CommandOptions
-from vostrack.runs.clip import track_clip
+        from vostrack.runs.clip import track_clip
 
         with ClipProgress(enabled=not self.quiet) as progress:
             summary = track_clip(self, progress)

@@ -21,7 +21,7 @@ __all__ = ["TrackerOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerOptions:
-    """Changes to a preset. An option that is left out stays as the preset has it."""
+    """Tracker: changes to the preset. An option that is left out stays as the preset has it."""
 
     max_size: int | None = None
     """Longest side of the frames that the networks see, pixels: 0 (no limit), or 32 or more. Larger

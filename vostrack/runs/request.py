@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """Input: the frames."""
+    """Input: the frames of the video."""
 
     video: str
     """Video file, folder of images, pattern such as "frames/*.png", camera index, or address."""
