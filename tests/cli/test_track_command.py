@@ -48,7 +48,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for flag in flags_of(TrackCommand):
         assert "--" + flag.name.replace("_", "-") in text
     assert text.index("Start with: vostrack track --video") < text.index("input options")
-    for group in ("input", "objects", "method", "output", "tracker", "spn", "hough"):
+    for group in ("input", "object", "method", "output", "tracker", "spn", "hough"):
         assert f"{group} options" in text
 
 

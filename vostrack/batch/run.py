@@ -24,7 +24,7 @@ __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(ComputeOptions):
-    """Run: how a batch is run. Nothing here changes what is computed, except for ``threads``.
+    """Run: processes and machines. Only the number of threads changes what is computed.
 
     With one worker, and without ``threads``, ``gpus`` and ``cluster``, everything runs in the
     calling process.

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 
 from vostrack.errors import InputError
+from vostrack.models.weights import holds_target_net
 from vostrack.online_finetune.full_network.adapter import FullNetworkConfig
 from vostrack.online_finetune.target.adapter import TargetModelConfig
 from vostrack.presets.named import PRESETS, Preset
@@ -28,8 +29,6 @@ def effective_preset(preset: str, weights: str) -> str:
     Raises:
         InputError: the weights are a file that cannot be read.
     """
-    from vostrack.models.weights import holds_target_net
-
     known = PRESETS.get(preset)
     if known is None or known.target is None or weights in ("auto", "shipped"):
         return preset

@@ -47,7 +47,7 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectOptions:
-    """Objects: the masks of one frame."""
+    """Object: the masks of one frame."""
 
     first_mask: tuple[str, ...]
     """The objects to track: a palette PNG, a gray PNG of ids, a black and white or colour-coded
@@ -66,7 +66,7 @@ class ObjectOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
-    """Method: speed against quality."""
+    """Method: speed against quality, and where to compute."""
 
     preset: str = "balanced"
     """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
