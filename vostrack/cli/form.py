@@ -116,6 +116,8 @@ def _fields(command: type[Any], owner: type[Any], path: tuple[str, ...]) -> list
     for base in reversed(owner.__mro__):
         texts = help_texts(base) if is_dataclass(base) else {}
         for name in texts:
+            if name not in entries:  # a class variable
+                continue
             hint, here = hints[name], (*path, name)
             registry = _registry(name)
             if registry is not None:
@@ -228,8 +230,8 @@ def _form(command: type[Any], flags: list[Flag]) -> type[Any]:
     members: list[Any] = []
     for number, (name, entries) in enumerate(groups.items()):
         made: Any = make_dataclass(f"Group{number}", map(_member, entries), kw_only=True)
-        made.__doc__ = entries[0].about
-        kind = Annotated[made, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name=name)]
+        about = tyro.conf.arg(name=name, help=entries[0].about)
+        kind = Annotated[made, tyro.conf.OmitArgPrefixes, about]
         members.append((f"group{number}", kind))
     return make_dataclass(f"{command.__name__}Form", members)
 
