@@ -184,7 +184,7 @@ def test_help_teaches_every_method(built: list[Bright], capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("name", list(PROPOSERS))
 def test_every_option_of_every_proposer_is_described(name: str) -> None:
-    options = PROPOSERS[name].options
+    options: type[object] = PROPOSERS[name].options
     assert list(help_texts(options)) == list(options.__dataclass_fields__)
 
 

@@ -47,7 +47,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for flag in flags_of(TrackCommand):
         assert "--" + flag.name.replace("_", "-") in text
-    assert text.index("Start with: vostrack track --video") < text.index("input options")
+    assert text.index("Example: vostrack track --video") < text.index("input options")
     for group in ("input", "object", "method", "output", "tracker", "spn", "hough"):
         assert f"{group} options" in text
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
 from vostrack.errors import InputError
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

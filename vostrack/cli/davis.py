@@ -57,7 +57,7 @@ class DavisOptions(CommandOptions):
 class DavisRunCommand(RunConfig, MethodOptions, DavisOptions):
     """Track every sequence of a subset.
 
-    Start with: vostrack davis run --root DAVIS --year 2017 --set val --output results
+    Example: vostrack davis run --root DAVIS --year 2017 --set val --output results
 
     The results are results/SEQUENCE/00000.png ... Finished sequences are kept: after Ctrl-C, a
     failure or a kill, the same command goes on with the others.

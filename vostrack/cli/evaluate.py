@@ -18,7 +18,7 @@ __all__ = ["EvalCommand"]
 class EvalCommand:
     """Score results against DAVIS: J and F with mean, recall and decay.
 
-    Start with: vostrack eval results --root DAVIS --year 2017 --set val --html report.html
+    Example: vostrack eval results --root DAVIS --year 2017 --set val --html report.html
 
     The results are RESULTS/SEQUENCE/00000.png ..., palette or gray PNG of object ids.
     """

@@ -233,7 +233,9 @@ def _form(command: type[Any], flags: list[Flag]) -> type[Any]:
         about = tyro.conf.arg(name=name, help=entries[0].about)
         kind = Annotated[made, tyro.conf.OmitArgPrefixes, about]
         members.append((f"group{number}", kind))
-    return make_dataclass(f"{command.__name__}Form", members)
+    form = make_dataclass(f"{command.__name__}Form", members)
+    form.__doc__ = command.__doc__
+    return form
 
 
 def _member(flag: Flag) -> tuple[Any, ...]:

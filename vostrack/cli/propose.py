@@ -25,7 +25,7 @@ __all__ = ["ProposeCommand"]
 class ProposeCommand(CommandOptions):
     """Find the instances of each image by itself: masks, scores, classes and boxes.
 
-    Start with: vostrack propose --method detection-crf --images photos --output out
+    Example: vostrack propose --method detection-crf --images photos --output out
     --semantic deeplabv3_resnet50 --detections boxes.json
 
     The output folder receives NAME.png for each image (palette PNG, instance numbers, the best

@@ -14,7 +14,7 @@ __all__ = ["TrackCommand"]
 class TrackCommand(CommandOptions, ClipRequest):
     """Track the objects of a video from the masks of one frame.
 
-    Start with: vostrack track --video clip.mp4 --first-mask mask.png --output out
+    Example: vostrack track --video clip.mp4 --first-mask mask.png --output out
 
     Give the video, and a mask of its first frame with a number (or colour) for each object. Try
     --preset fast first, and --preset best for the final run.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
+from vostrack.proposers.displacement import DisplacementOptions, build_displacement
 from vostrack.proposers.displacement.centres import CentreConfig
 from vostrack.proposers.displacement.grouping import GroupingConfig
 from vostrack.proposers.displacement.networks import (
