@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(flags: list[str], tmp_p
     cut, log = tmp_path / "cut", tmp_path / "log"
     code = (
         "import sys, time\n"
-        "from vostrack import sequence_worker\n"
+        "from vostrack.runs import sequence\n"
         "from vostrack.tracking.tracker import Tracker\n"
         "step, start = Tracker.step, Tracker.start\n"
         "def noted(self, frame, mask):\n"
