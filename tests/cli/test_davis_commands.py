@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vostrack import evaluate
 from vostrack.cli import main
 from vostrack.masks import read_label_map, write_label_map
 
@@ -91,6 +92,20 @@ def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
     argv = ["eval", str(davis / "Annotations" / "480p"), "--root", str(davis), "--quiet"]
     assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["global"]["J&F"] == 1.0
+
+
+def test_python_scores_as_the_command_does(davis: Path, tmp_path: Path) -> None:
+    truth = davis / "Annotations" / "480p"
+    for path in sorted(truth.rglob("*.png")):
+        shifted = np.roll(read_label_map(path), 3, axis=1)
+        write_label_map(tmp_path / "results" / path.relative_to(truth), shifted)
+    argv = ["eval", str(tmp_path / "results"), "--root", str(davis), "--quiet"]
+    assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
+    report = evaluate(tmp_path / "results", davis)
+    assert report.to_json() == json.loads((tmp_path / "s.json").read_text())
+    assert 0 < report.j_and_f < 1
+    one = evaluate(tmp_path / "results", davis, sequences=["clip"], name="ours")
+    assert ([s.name for s in one.sequences], one.name) == (["clip"], "ours")
 
 
 def test_several_runs_side_by_side(
