@@ -82,7 +82,7 @@ def test_other_options_are_refused_before_anything_runs(
     out = tmp_path / "out"
     run_jobs(make_jobs(out, "ab"), worker)
     before = contents(out)
-    with pytest.raises(InputError, match=r"a \(seed=1, now 2\).*--overwrite"):
+    with pytest.raises(InputError, match=r"a \(seed=1, now 2\).*`overwrite=True`"):
         run_jobs(make_jobs(out, "cab", seed=2), worker)
     assert calls() == {"a": 1, "b": 1}
     report = run_jobs(make_jobs(out, "ab", seed=2), worker, RunConfig(overwrite=True))

@@ -170,7 +170,7 @@ def test_target_models_read_a_head_of_their_own_network(
     def build(preset: str, source: str, backbone: str) -> tuple[Tracker, str]:
         save_localizer(head, file, backbone=backbone)
         caplog.clear()
-        with caplog.at_level("INFO", "vostrack.build"):
+        with caplog.at_level("INFO", "vostrack.proposers"):
             tracker = build_tracker(preset, device="cpu", weights=source, options=options)
         assert isinstance(tracker.proposer, HoughProposer)
         localizer = tracker.proposer.localizer

@@ -207,7 +207,7 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
         DisplacementProposer(DisplacementNet()).propose(FRAME, None)
     with pytest.raises(InputError, match="one of --semantic and"):
         DisplacementProposer(DisplacementNet(), PaintsClass(1), tmp_path)
-    with pytest.raises(InputError, match="leave out --detections"):
+    with pytest.raises(InputError, match="leave `detections` out"):
         build_displacement(DisplacementOptions(), ProposerSources(detections={}))
     with pytest.raises(InputError, match="longest"):
         DisplacementConfig(longest=4)
