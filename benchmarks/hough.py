@@ -44,7 +44,7 @@ from vostrack.models.weights import load_target_net
 from vostrack.online_finetune.target.window import WindowConfig, choose_window, mask_box
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
-from vostrack.proposers.hough_voting.scenes import PastedScenes, PictureSource, SyntheticScenes
+from vostrack.proposers.hough_voting.scenes import PastedScenes, SceneSource, SyntheticScenes
 from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ProposerSources
@@ -203,7 +203,7 @@ def stills(root: Path, semantic: nn.Module, network: HeadLocalizer) -> Iterator[
         yield from both_foregrounds("stills", frame, ids, network)
 
 
-def scenes(kind: str, source: PictureSource, count: int) -> Iterator[Picture]:
+def scenes(kind: str, source: SceneSource, count: int) -> Iterator[Picture]:
     """Yield made pictures with their true foreground."""
     for index in range(count):
         frame, ids = source.draw(np.random.default_rng([77, index]))

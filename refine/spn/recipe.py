@@ -21,17 +21,17 @@ from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import IGNORE, apply_augmentation, draw_augmentation
 from vostrack.errors import InputError
 from vostrack.refine.spn.degradation import coarse_scores, draw_degradation
-from vostrack.refine.spn.labelled_images import Picture
 from vostrack.refine.spn.light import LightGuidanceHead
 from vostrack.refine.spn.network import SpatialPropagationNetwork
 from vostrack.refine.spn.recipe_config import SpnRecipe
 from vostrack.refine.spn.refiner import Features
+from vostrack.refine.spn.training_images import TrainingImage
 from vostrack.training.loop import OnStep, train
 
 __all__ = ["Source", "SpnRecipe", "SpnTraining", "train_spn"]
 
 # A weight, and the pictures that are drawn with it.
-Source = tuple[float, Sequence[Picture]]
+Source = tuple[float, Sequence[TrainingImage]]
 # The released network trains its pretrained encoder at a tenth of the rate.
 _ENCODER_FACTOR = 0.1
 # How often another crop is drawn where one holds nothing to separate.
@@ -195,13 +195,13 @@ class SpnTraining:
         coarse = coarse_scores(truth == 1, draw_degradation(recipe.degradation, generator))
         return {"image": image, "truth": truth, "coarse": coarse, "output": torch.tensor(output)}
 
-    def _draw_picture(self, generator: Generator) -> Picture:
+    def _draw_picture(self, generator: Generator) -> TrainingImage:
         source = int(torch.multinomial(self._weights, 1, generator=generator))
         pictures = self._pictures[source]
         return pictures[int(torch.randint(len(pictures), (1,), generator=generator))]
 
     def _draw_target(
-        self, picture: Picture, from_network: bool, generator: Generator
+        self, picture: TrainingImage, from_network: bool, generator: Generator
     ) -> tuple[int, Tensor]:
         """Return which output of the scorer is used, -1 for none, and the mask it should give."""
         labels = picture.labels

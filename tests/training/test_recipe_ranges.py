@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 from vostrack.errors import InputError
 from vostrack.online_finetune.target.clip_samples import ClipConfig
 from vostrack.online_finetune.target.recipe import TargetRecipe
-from vostrack.proposers.detection_crf.recipe import RecipeConfig
-from vostrack.proposers.displacement.recipe import SisegConfig
+from vostrack.proposers.detection_crf.recipe import DetectionCrfRecipe
+from vostrack.proposers.displacement.recipe import SisegRecipe
 from vostrack.proposers.displacement.scenes import SceneConfig
 from vostrack.training.foreground import ForegroundRecipe
 from vostrack.training.loop import LoopConfig, train
@@ -62,9 +62,9 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         },
     ),
     (SceneConfig, {"crop": (0, 40), "pieces": (-1,), "flip": (2,), "outline": (2,), "merge": (2,)}),
-    (SisegConfig, {"batch": (0,), "rate": (0, INFINITE), "centre": (-1, INFINITE)}),
+    (SisegRecipe, {"batch": (0,), "rate": (0, INFINITE), "centre": (-1, INFINITE)}),
     (
-        RecipeConfig,
+        DetectionCrfRecipe,
         {
             "rate": (-1, INFINITE),
             "potential_rate": (-1, INFINITE),

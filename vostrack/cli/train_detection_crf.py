@@ -78,8 +78,8 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.detection_crf.network import DetectionCrf
         from vostrack.proposers.detection_crf.recipe import (
             DetectionCrfRecipe,
-            DetectionCrfTrainer,
-            RecipeConfig,
+            DetectionCrfTraining,
+            JointNetwork,
         )
         from vostrack.proposers.detections import read_detections
         from vostrack.training.loop import train
@@ -92,7 +92,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
             checkpoint_every=min(500, self.steps),
             ahead=2,
         )
-        config = RecipeConfig(
+        config = DetectionCrfRecipe(
             batch=self.batch,
             max_side=self.max_side,
             rate=self.rate,
@@ -101,9 +101,9 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         )
         images = open_voc(self.root, self.subset)
         table = None if self.detections is None else read_detections(self.detections)
-        network = DetectionCrfTrainer(self._semantic(), DetectionCrf(21))
+        network = JointNetwork(self._semantic(), DetectionCrf(21))
         network.to(training_device(self.device))
-        recipe = DetectionCrfRecipe(network, images, table, config)
+        recipe = DetectionCrfTraining(network, images, table, config)
         with self.progress() as show:
             settings = {"semantic": self.semantic, "recipe": repr(config)}
             train(network, recipe, loop, self.output, settings=settings, on_step=show)

@@ -14,9 +14,9 @@ from vostrack.cli.train_command import MixedPrecisionTrainCommand
 if TYPE_CHECKING:
     import torch
 
+    from vostrack.datasets.labelled_images import LabelledImages
     from vostrack.models.fcrn import Fcrn
-    from vostrack.proposers.hough_voting.recipe import FcrnOptions
-    from vostrack.proposers.hough_voting.visualization import Pictures
+    from vostrack.proposers.hough_voting.recipe import FcrnRecipe
     from vostrack.training.loop import LoopConfig
 
 __all__ = ["TrainFcrnCommand"]
@@ -98,10 +98,10 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
 
     def run(self) -> int:
         """Train to the end, and return 0."""
+        from vostrack.datasets.labelled_images import open_labelled_images
         from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.recipe import FcrnOptions
-        from vostrack.proposers.hough_voting.visualization import open_pictures
+        from vostrack.proposers.hough_voting.recipe import FcrnRecipe
         from vostrack.training.processes import is_first_process, training_device
 
         demand_at_least(self, {"batch": 1, "crop": self.output_stride, "workers": 0})
@@ -113,10 +113,12 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         config = FcrnConfig(
             self.depth, self.output_stride, self.kernel, self.dilation, self.hidden, self.dropout
         )
-        pictures = open_pictures(self.layout, self.root, self.subset)
-        judged = open_pictures(self.layout, self.root, self.validate) if self.validate else None
+        pictures = open_labelled_images(self.layout, self.root, self.subset)
+        judged = (
+            open_labelled_images(self.layout, self.root, self.validate) if self.validate else None
+        )
         outputs = pictures.classes if semantic else 4 * pictures.instance_classes
-        options = FcrnOptions(
+        options = FcrnRecipe(
             self.batch,
             self.crop,
             self.learning_rate,
@@ -147,12 +149,12 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         )
 
     def _train(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions, loop: LoopConfig
+        self, network: Fcrn, pictures: LabelledImages, options: FcrnRecipe, loop: LoopConfig
     ) -> None:
-        from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
+        from vostrack.proposers.hough_voting.recipe import LocalizationTraining, SemanticTraining
         from vostrack.training.loop import train
 
-        recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
+        recipe = SemanticTraining if self.task == "semantic" else LocalizationTraining
         settings = {
             "task": self.task,
             "layout": self.layout,
@@ -175,7 +177,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
             )
 
 
-def _score(network: Fcrn, pictures: Pictures) -> str:
+def _score(network: Fcrn, pictures: LabelledImages) -> str:
     """Return the semantic scores on the pictures as a line of text."""
     import torch
 

@@ -89,7 +89,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
         from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
+        from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
@@ -104,7 +104,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
         weights = None if self.weights == "shipped" else Path(self.weights)
         network = load_backbone_network(self.backbone, weights).to(device)
         name = backbone_fingerprint(network)
-        options = HeadOptions(
+        options = HeadRecipe(
             self.batch,
             self.learning_rate,
             bootstrapping,
@@ -123,7 +123,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
             "bootstrapping": vars(options.bootstrapping),
         }
         with self.progress(decimals=4) as show:
-            recipe = HeadRecipe(head, pool, options)
+            recipe = HeadTraining(head, pool, options)
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
             path = self.output / "localizer.safetensors"
@@ -150,5 +150,5 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
                 self.pool_folder or self.output / "pool",
                 key=key,
                 seed=self.seed,
-                on_picture=show,
+                on_scene=show,
             )

@@ -56,13 +56,13 @@ class TrainMaskLocalizerCommand(TrainCommand):
         """Train to the end, and return 0."""
         import torch
 
+        from vostrack.datasets.label_maps import label_map_source
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
         from vostrack.models.weights import shipped_weights
-        from vostrack.proposers.displacement.label_maps import label_map_source
         from vostrack.proposers.displacement.networks import load_displacement_net
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
         from vostrack.proposers.hough_voting.mask_localizer import label_map_fingerprint
-        from vostrack.proposers.hough_voting.mask_recipe import MaskOptions, MaskRecipe, draw_items
+        from vostrack.proposers.hough_voting.mask_recipe import MaskRecipe, MaskTraining, draw_items
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
@@ -70,7 +70,7 @@ class TrainMaskLocalizerCommand(TrainCommand):
         loop = replace(
             self.loop(), weight_decay=1e-4, warmup=50, clip_norm=5.0, checkpoint_every=50
         )
-        options = MaskOptions(
+        options = MaskRecipe(
             batch=self.batch,
             learning_rate=self.learning_rate,
             bootstrapping=Bootstrapping(self.keep, self.threshold),
@@ -88,7 +88,7 @@ class TrainMaskLocalizerCommand(TrainCommand):
         name = label_map_fingerprint(network)
         settings = {"backbone": name, "pool": len(items), "options": repr(options)}
         with self.progress(decimals=4) as show:
-            recipe = MaskRecipe(head, network, items, options)
+            recipe = MaskTraining(head, network, items, options)
             train(head, recipe, loop, self.output, settings=settings, on_step=show)
         if is_first_process():
             path = self.output / "localizer.safetensors"

@@ -10,8 +10,8 @@ from vostrack.checks import demand_at_least
 from vostrack.cli.train_command import MixedPrecisionTrainCommand
 
 if TYPE_CHECKING:
-    from vostrack.proposers.displacement.label_maps import LabelMapSource
-    from vostrack.proposers.displacement.recipe import SisegConfig
+    from vostrack.datasets.label_maps import LabelMapSource
+    from vostrack.proposers.displacement.recipe import SisegRecipe
 
 __all__ = ["TrainSisegCommand"]
 
@@ -83,7 +83,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
             save_displacement_net,
         )
         from vostrack.proposers.displacement.recipe import (
-            SisegRecipe,
+            SisegTraining,
             estimate_mean_shift,
             loop_for,
         )
@@ -102,7 +102,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         )
         # The faster layout of convolutions on processors, too.
         network.to(training_device(self.device)).to(memory_format=torch.channels_last)
-        recipe = SisegRecipe(network, sources, config)
+        recipe = SisegTraining(network, sources, config)
         loop = loop_for(
             network,
             self.steps,
@@ -128,12 +128,12 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
 
     def _sources(self) -> list[LabelMapSource]:
         from vostrack.datasets import open_davis
-        from vostrack.errors import InputError
-        from vostrack.proposers.displacement.label_maps import (
+        from vostrack.datasets.label_maps import (
             DrawnMaps,
             ForegroundMaps,
             label_map_source,
         )
+        from vostrack.errors import InputError
 
         sources = [
             label_map_source(path, background=self.background_ids, exclude=self.exclude)
@@ -151,13 +151,13 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
             )
         return sources
 
-    def _config(self) -> SisegConfig:
-        from vostrack.proposers.displacement.recipe import SisegConfig
+    def _config(self) -> SisegRecipe:
+        from vostrack.proposers.displacement.recipe import SisegRecipe
         from vostrack.proposers.displacement.scenes import SceneConfig
 
         light = self.backbone == "light"
         batch, crop, longest = (8, 256, (224, 416)) if light else (14, 512, (256, 768))
-        return SisegConfig(
+        return SisegRecipe(
             batch=batch if self.batch is None else self.batch,
             rate=self.rate,
             offsets=16 if light and self.offsets is None else self.offsets,

@@ -171,25 +171,25 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         """Weigh pictures alike, but for the share of the made ones."""
         from vostrack.datasets import open_davis
         from vostrack.errors import InputError
-        from vostrack.refine.spn.labelled_images import (
-            DavisPictures,
-            SyntheticPictures,
-            VocPictures,
+        from vostrack.refine.spn.training_images import (
+            DavisImages,
+            SyntheticImages,
+            VocImages,
         )
 
         sources: list[Source] = []
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.year, subset="train")
-            kept = DavisPictures(s for s in sequences if s.name not in self.leave_out)
+            kept = DavisImages(s for s in sequences if s.name not in self.leave_out)
             sources.append((float(len(kept)), kept))
         if self.voc is not None:
-            voc = VocPictures(self.voc, self.voc_set)
+            voc = VocImages(self.voc, self.voc_set)
             sources.append((float(len(voc)), voc))
         if self.synthetic:
             real = sum(weight for weight, _ in sources)
             share = self.synthetic_share if real else 1.0
             sources = [(weight / real * (1 - share), pictures) for weight, pictures in sources]
-            sources.append((share, SyntheticPictures(self.synthetic, seed=self.seed)))
+            sources.append((share, SyntheticImages(self.synthetic, seed=self.seed)))
         if not sources:
             raise InputError(
                 "training: no pictures; give --davis DIR, --voc DIR or --synthetic N, or several"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 
-__all__ = ["Semantics", "SequenceObject", "VideoSequence", "natural_key", "scan_folder"]
+__all__ = ["Semantics", "SequenceObject", "VideoSequence", "scan_folder"]
 
 Semantics = Literal["binary", "ids"]
 
@@ -85,16 +85,6 @@ class VideoSequence:
         return self.prompts[0][1] if self.prompts else None
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``2`` before ``10``: runs of digits compare as numbers.
-
-    Args:
-        name: a file or folder name.
-    """
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(p), p) if p[0] in "0123456789" else (1, 0, p) for p in parts)
-
-
 def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     """List the images of a folder by name without suffix, in natural order.
 
@@ -109,7 +99,7 @@ def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: natural_key(p.name)):
+    for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
         if path.stem in found:

@@ -19,8 +19,8 @@ from vostrack.models.fcn8s import Fcn8s
 from vostrack.proposers.detection_crf import DetectionCrf
 from vostrack.proposers.detection_crf.recipe import (
     DetectionCrfRecipe,
-    DetectionCrfTrainer,
-    RecipeConfig,
+    DetectionCrfTraining,
+    JointNetwork,
     instance_target,
 )
 from vostrack.proposers.detections import Detections
@@ -76,16 +76,16 @@ class Scores(nn.Module):
         return scores
 
 
-def _recipe(root: Path, detections: bool = True, **settings: object) -> DetectionCrfRecipe:
+def _recipe(root: Path, detections: bool = True, **settings: object) -> DetectionCrfTraining:
     torch.manual_seed(0)
     table = None
     if detections:
         rows = json.loads((root / "boxes.json").read_text())["images"]["a"]
         lists = ([row[key] for row in rows] for key in ("box", "score", "label"))
         table = {"a": Detections.from_lists(*lists)}
-    config = RecipeConfig(**settings)  # type: ignore[arg-type]  # keywords of the dataclass
-    return DetectionCrfRecipe(
-        DetectionCrfTrainer(Scores(), DetectionCrf(21)), open_voc(root), table, config
+    config = DetectionCrfRecipe(**settings)  # type: ignore[arg-type]  # keywords of the dataclass
+    return DetectionCrfTraining(
+        JointNetwork(Scores(), DetectionCrf(21)), open_voc(root), table, config
     )
 
 
@@ -147,7 +147,7 @@ def test_losses_agree_with_their_definition(voc: Path) -> None:
         torch.testing.assert_close(losses[name], -factor * picked[known].mean())
 
 
-def _total(recipe: DetectionCrfRecipe) -> float:
+def _total(recipe: DetectionCrfTraining) -> float:
     losses = recipe.losses(recipe.draw(torch.Generator(), 0))
     return sum(loss.item() for loss in losses.values())
 
@@ -176,14 +176,14 @@ def test_an_image_without_boxes_gives_every_weight_a_gradient(voc: Path) -> None
 
 def test_unusable_settings_are_refused(voc: Path) -> None:
     with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
-        RecipeConfig(batch=0)
+        DetectionCrfRecipe(batch=0)
     with pytest.raises(InputError, match="max_side"):
-        RecipeConfig(max_side=5)
+        DetectionCrfRecipe(max_side=5)
     with pytest.raises(InputError, match="below 255"):
-        RecipeConfig(max_detections=255)
+        DetectionCrfRecipe(max_detections=255)
     with pytest.raises(InputError, match="no entry for 1 training images, the first a"):
-        DetectionCrfRecipe(
-            DetectionCrfTrainer(Scores(), DetectionCrf(21)), open_voc(voc), {"b": _none()}
+        DetectionCrfTraining(
+            JointNetwork(Scores(), DetectionCrf(21)), open_voc(voc), {"b": _none()}
         )
 
 

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.errors import InputError
-from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.label_maps import (
+from vostrack.datasets.label_maps import (
     DrawnMaps,
     LabelMapFolder,
     LabelMapZip,
 )
+from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 
 PLAIN = SceneConfig(

@@ -10,31 +10,31 @@ import pytest
 import torch
 
 from vostrack.cli.train_siseg import TrainSisegCommand
+from vostrack.datasets.label_maps import DrawnMaps
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.label_maps import DrawnMaps
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
     NetworkConfig,
     load_displacement_net,
 )
 from vostrack.proposers.displacement.recipe import (
-    SisegConfig,
     SisegRecipe,
+    SisegTraining,
     estimate_mean_shift,
     loop_for,
 )
 from vostrack.proposers.displacement.scenes import SceneConfig
 from vostrack.training.loop import step_generator, train
 
-SMALL = SisegConfig(batch=4, offsets=6, radius=6, scenes=SceneConfig(crop=64, longest=(48, 80)))
+SMALL = SisegRecipe(batch=4, offsets=6, radius=6, scenes=SceneConfig(crop=64, longest=(48, 80)))
 
 
-def build_recipe(seed: int = 0, config: SisegConfig = SMALL) -> SisegRecipe:
+def build_recipe(seed: int = 0, config: SisegRecipe = SMALL) -> SisegTraining:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DisplacementNet()
-    return SisegRecipe(network, [DrawnMaps(64, 80)], config)
+    return SisegTraining(network, [DrawnMaps(64, 80)], config)
 
 
 def test_a_batch_depends_on_the_generator_alone() -> None:
@@ -48,7 +48,7 @@ def test_a_batch_depends_on_the_generator_alone() -> None:
 
 
 def test_a_step_has_eight_scenes_and_sixteen_offsets_unless_told_otherwise() -> None:
-    recipe = build_recipe(config=SisegConfig(scenes=SMALL.scenes))
+    recipe = build_recipe(config=SisegRecipe(scenes=SMALL.scenes))
     first, second = (recipe.draw(step_generator(0, s, 0), s) for s in (0, 1))
     assert len(first["labels"]) == len(first["regions"]) == 8
     offsets = [batch["offsets"].tolist() for batch in (first, second)]
@@ -57,7 +57,7 @@ def test_a_step_has_eight_scenes_and_sixteen_offsets_unless_told_otherwise() -> 
 
 
 def test_all_offsets_are_taken_where_no_number_is_asked_for() -> None:
-    recipe = build_recipe(config=SisegConfig(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
+    recipe = build_recipe(config=SisegRecipe(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
     batch = recipe.draw(step_generator(0, 0, 0), 0)
     assert batch["offsets"].tolist() == list(range(34))
 
@@ -95,7 +95,7 @@ def test_rates_and_loop_follow_the_trunk() -> None:
     rates = [group["lr"] for group in light.parameter_groups()]
     assert rates == [2e-3, 2e-3, 2e-3]
     assert loop_for(light.network, 100).optimizer == "adamw"
-    paper = SisegRecipe(DisplacementNet(NetworkConfig.paper()), [DrawnMaps(4)])
+    paper = SisegTraining(DisplacementNet(NetworkConfig.paper()), [DrawnMaps(4)])
     groups = paper.parameter_groups()
     assert [group["lr"] for group in groups] == [0.05, 0.5]
     trained = {id(p) for group in groups for p in group["params"]}
@@ -130,9 +130,9 @@ def test_training_on_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no label maps"):
         TrainSisegCommand(output=tmp_path, quiet=True).run()
     with pytest.raises(InputError, match="at least one collection"):
-        SisegRecipe(DisplacementNet(), [])
+        SisegTraining(DisplacementNet(), [])
     with pytest.raises(InputError, match="batch"):
-        SisegConfig(batch=0)
+        SisegRecipe(batch=0)
 
 
 def test_known_centres_count_by_their_weight() -> None:
@@ -158,7 +158,7 @@ def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> N
 def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
     light = TrainSisegCommand(output=tmp_path)
     assert (light.backbone, light.steps, light.seed, light.drawn) == ("light", 1800, 0, 0)
-    assert light._config() == SisegConfig(
+    assert light._config() == SisegRecipe(
         batch=8,
         rate=None,
         radius=10.0,
@@ -169,7 +169,7 @@ def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
         ),
     )
     paper = TrainSisegCommand(output=tmp_path, backbone="resnet101")
-    assert paper._config() == SisegConfig(
+    assert paper._config() == SisegRecipe(
         batch=14,
         rate=None,
         radius=10.0,
@@ -216,7 +216,7 @@ def test_the_command_hands_the_network_of_its_trunk_on(
     def fill(_: object, name: str, weights: str) -> None:
         seen.update(name=name, weights=weights)
 
-    def keep(network: DisplacementNet, recipe: SisegRecipe, *rest: Any, **_: Any) -> None:
+    def keep(network: DisplacementNet, recipe: SisegTraining, *rest: Any, **_: Any) -> None:
         seen.update(network=network.config, maps=recipe.sources[0], loop=rest[0])
 
     monkeypatch.setattr(f"{room}.backbones.fill_displacement_backbone", fill)

@@ -21,11 +21,11 @@ from vostrack.refine.spn import (
     SpnConfig,
 )
 from vostrack.refine.spn.degradation import DegradationConfig
-from vostrack.refine.spn.labelled_images import Picture
 from vostrack.refine.spn.recipe import SpnRecipe, SpnTraining, train_spn
+from vostrack.refine.spn.training_images import TrainingImage
 from vostrack.refine.spn.weights import load_spn
 
-Paint = Callable[..., Picture]
+Paint = Callable[..., TrainingImage]
 SMALL = SpnRecipe(steps=4, batch=3, crop=48, warmup=0, checkpoint_every=2)
 
 
@@ -39,7 +39,9 @@ def light_head() -> LightGuidanceHead:
     return LightGuidanceHead(LightSpnConfig((3, 3)))
 
 
-def training(pictures: Sequence[Picture], recipe: SpnRecipe = SMALL, **options: Any) -> SpnTraining:
+def training(
+    pictures: Sequence[TrainingImage], recipe: SpnRecipe = SMALL, **options: Any
+) -> SpnTraining:
     return SpnTraining(light_head(), [(1.0, pictures)], recipe, features=two_levels, **options)
 
 
@@ -108,7 +110,9 @@ def test_sources_are_drawn_by_their_weights(picture: Paint) -> None:
 
 
 def test_a_picture_without_objects_is_all_background() -> None:
-    batch = training([Picture(torch.zeros(3, 50, 60).byte(), torch.zeros(50, 60).long(), False)])
+    batch = training(
+        [TrainingImage(torch.zeros(3, 50, 60).byte(), torch.zeros(50, 60).long(), False)]
+    )
     drawn = batch.draw(Generator().manual_seed(0), 0)
     assert set(drawn["truth"].flatten().tolist()) <= {0, 255}
     assert drawn["coarse"].max() < 0.5

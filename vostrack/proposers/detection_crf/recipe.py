@@ -28,11 +28,11 @@ from vostrack.proposers.detections import (
     select_detections,
 )
 
-__all__ = ["DetectionCrfRecipe", "DetectionCrfTrainer", "RecipeConfig", "instance_target"]
+__all__ = ["DetectionCrfRecipe", "DetectionCrfTraining", "JointNetwork", "instance_target"]
 
 
 @dataclass(frozen=True)
-class RecipeConfig:
+class DetectionCrfRecipe:
     """What is drawn and how it is judged.
 
     Attributes:
@@ -77,7 +77,7 @@ class RecipeConfig:
         demand_share(self, "min_score", "max_overlap")
 
 
-class DetectionCrfTrainer(nn.Module):
+class JointNetwork(nn.Module):
     """Both parts as one network, so that one checkpoint and one gradient serve them.
 
     Args:
@@ -90,7 +90,7 @@ class DetectionCrfTrainer(nn.Module):
         self.semantic = semantic
         self.crf = crf
 
-    def train(self, mode: bool = True) -> DetectionCrfTrainer:
+    def train(self, mode: bool = True) -> JointNetwork:
         """Switch to training, but keep batch statistics: batches are of one image."""
         super().train(mode)
         for module in self.modules():
@@ -99,7 +99,7 @@ class DetectionCrfTrainer(nn.Module):
         return self
 
 
-class DetectionCrfRecipe:
+class DetectionCrfTraining:
     """Draws images with boxes; a ``vostrack.training.loop.Recipe``.
 
     The loss is the cross-entropy of the classes after the class CRF plus that of the instances
@@ -115,15 +115,15 @@ class DetectionCrfRecipe:
 
     def __init__(
         self,
-        network: DetectionCrfTrainer,
+        network: JointNetwork,
         images: Sequence[VocImage],
         table: Mapping[str, Detections] | None = None,
-        config: RecipeConfig | None = None,
+        config: DetectionCrfRecipe | None = None,
     ) -> None:
         self.network = network
         self.images = images
         self.table = table
-        self.config = RecipeConfig() if config is None else config
+        self.config = DetectionCrfRecipe() if config is None else config
         if table is not None:
             lacking = [image.name for image in images if image.name not in table]
             if lacking:

@@ -56,7 +56,7 @@ class CellInstances:
     Attributes:
         numbers: (h, w) int64, 1..K the instance of a cell, 0 for none.
         classes: (K,) int64 class of each.
-        centres: (h, w) bool, the cells of the centres, for pictures.
+        centres: (h, w) bool, the cells of the centres, for their visualization.
         rests: (K, 2) float64, where the cells of each come to rest on average, as (y, x).
     """
 

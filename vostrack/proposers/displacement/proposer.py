@@ -91,7 +91,7 @@ class DisplacementProposer:
         masks: folder with a class mask NAME.png of each image, for ``propose_image``.
         config: settings.
         device: where the network runs; a semantic network must be there already.
-        save_fields: folder for a picture of field, centres, boundary and instances of each image.
+        save_fields: folder for an image of field, centres, boundary and instances of each frame.
 
     Raises:
         InputError: both a semantic network and masks were given.
@@ -229,7 +229,7 @@ class DisplacementProposer:
                 proposals.masks, proposals.scores, np.zeros_like(proposals.labels), proposals.boxes
             )
         if self.save_fields is not None:
-            from vostrack.proposers.displacement.visualization import write_picture
+            from vostrack.proposers.displacement.visualization import write_instances
 
-            write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
+            write_instances(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
         return proposals

@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_some
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import (
     boundary_loss,
     centre_loss,
@@ -23,11 +23,11 @@ from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 from vostrack.training.loop import LoopConfig, step_generator
 
-__all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
+__all__ = ["SisegRecipe", "SisegTraining", "estimate_mean_shift", "loop_for"]
 
 
 @dataclass(frozen=True)
-class SisegConfig:
+class SisegRecipe:
     """What a training consists of, besides the loop.
 
     Attributes:
@@ -63,7 +63,7 @@ class SisegConfig:
         half_disc_offsets(self.radius)
 
 
-class SisegRecipe:
+class SisegTraining:
     """The training of one network; implements ``vostrack.training.loop.Recipe``.
 
     Args:
@@ -80,12 +80,12 @@ class SisegRecipe:
         self,
         network: DisplacementNet,
         sources: Sequence[LabelMapSource],
-        config: SisegConfig | None = None,
+        config: SisegRecipe | None = None,
     ) -> None:
         demand_some(sources, "collection of label maps")
         self.network = network
         self.sources = tuple(sources)
-        self.config = config or SisegConfig()
+        self.config = config or SisegRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the heads, and the backbone where it learns, with their peak rates."""
@@ -145,7 +145,7 @@ def loop_for(network: DisplacementNet, steps: int, **changes: Any) -> LoopConfig
 
 
 @torch.no_grad()
-def estimate_mean_shift(recipe: SisegRecipe, *, batches: int = 20, seed: int = 0) -> Tensor:
+def estimate_mean_shift(recipe: SisegTraining, *, batches: int = 20, seed: int = 0) -> Tensor:
     """Measure the mean displacement of objects, and store it in the network.
 
     The losses see differences of displacements, so the field has a free constant. Displacements to

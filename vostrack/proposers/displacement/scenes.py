@@ -18,9 +18,9 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, IntArray, UInt8Array
 from vostrack.checks import demand_at_least, demand_multiple, demand_share
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import VOID_REGION
 from vostrack.proposers.displacement.networks import CELL
 from vostrack.proposers.displacement.objects import (

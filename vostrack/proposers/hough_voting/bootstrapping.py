@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.proposers.hough_voting.boxes import box_overlap, decode_boxes, encode_boxes
-from vostrack.proposers.hough_voting.targets import VOID
 
 __all__ = [
     "Bootstrapping",

@@ -12,17 +12,17 @@ from torch import Generator, Tensor
 
 from vostrack.arrays import FloatArray
 from vostrack.checks import demand_at_least, demand_finite, demand_positive
+from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead, component_boxes
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.feature_pool import FeaturePool
-from vostrack.proposers.hough_voting.targets import VOID
 
-__all__ = ["HeadOptions", "HeadRecipe", "disturb_mask"]
+__all__ = ["HeadRecipe", "HeadTraining", "disturb_mask"]
 
 
 @dataclass(frozen=True)
-class HeadOptions:
+class HeadRecipe:
     """How.
 
     Attributes:
@@ -48,7 +48,7 @@ class HeadOptions:
         demand_finite(self, "learning_rate", "size_exponent")
 
 
-class HeadRecipe:
+class HeadTraining:
     """Smooth L1 of the boxes inside the mask of some of a picture's instances.
 
     Implements ``vostrack.training.loop.Recipe``. Which instances the mask holds is drawn anew each
@@ -61,11 +61,11 @@ class HeadRecipe:
     """
 
     def __init__(
-        self, head: LocalizerHead, pool: FeaturePool, options: HeadOptions | None = None
+        self, head: LocalizerHead, pool: FeaturePool, options: HeadRecipe | None = None
     ) -> None:
         self.head = head
         self.pool = pool
-        self.options = options or HeadOptions()
+        self.options = options or HeadRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group: all of the head."""

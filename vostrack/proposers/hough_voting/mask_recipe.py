@@ -20,17 +20,17 @@ from vostrack.checks import (
     demand_share,
     demand_some,
 )
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead, component_boxes
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.scenes import Scene, SceneConfig, draw_scene
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.mask_localizer import label_map_features
 
-__all__ = ["MaskItem", "MaskOptions", "MaskRecipe", "draw_items"]
+__all__ = ["MaskItem", "MaskRecipe", "MaskTraining", "draw_items"]
 
 
 _STRIDE = LocalizerHead.stride
@@ -39,7 +39,7 @@ _FEWEST = 4
 
 
 @dataclass(frozen=True)
-class MaskOptions:
+class MaskRecipe:
     """How.
 
     Attributes:
@@ -148,7 +148,7 @@ def _item(scene: Scene) -> MaskItem:
     return MaskItem(scene.labels, ids, np.ascontiguousarray(per_cell), classes)
 
 
-class MaskRecipe:
+class MaskTraining:
     """Smooth L1 of the boxes inside the mask of one class of a scene.
 
     Implements ``vostrack.training.loop.Recipe``.
@@ -165,13 +165,13 @@ class MaskRecipe:
         head: LocalizerHead,
         network: DisplacementNet,
         items: Sequence[MaskItem],
-        options: MaskOptions | None = None,
+        options: MaskRecipe | None = None,
     ) -> None:
         demand_some(items, "scene")
         self.head = head
         self.network = network.eval()
         self.items = items
-        self.options = options or MaskOptions()
+        self.options = options or MaskRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group: all of the head."""

@@ -14,11 +14,11 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.models.localizer import localizer_fingerprint
 from vostrack.models.weights_file import read_state_dict
-from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.mask_localizer import BACKBONE_KIND, MaskLocalizer
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
+from vostrack.proposers.hough_voting.visualization import write_votes
 from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
 from vostrack.proposers.semantic import read_semantic_mask
@@ -166,7 +166,7 @@ class HoughProposer:
             with_labels=len(probabilities) > 2,
         )
         if self.save_votes is not None:
-            draw_votes(self.save_votes / f"{name}.png", frame, votes, proposals, stride)
+            write_votes(self.save_votes / f"{name}.png", frame, votes, proposals, stride)
         return proposals
 
     def _image(self, frame: UInt8Array) -> Tensor:

@@ -14,7 +14,9 @@ from vostrack.datasets.augmentation import (
     apply_augmentation,
     draw_augmentation,
 )
+from vostrack.datasets.labelled_images import LabelledImages
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.models.fcrn import Fcrn
 from vostrack.proposers.hough_voting.bootstrapping import (
     Bootstrapping,
@@ -22,14 +24,13 @@ from vostrack.proposers.hough_voting.bootstrapping import (
     localization_loss,
 )
 from vostrack.proposers.hough_voting.boxes import cell_centres
-from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_targets
-from vostrack.proposers.hough_voting.visualization import Pictures
+from vostrack.proposers.hough_voting.targets import cell_labels, instance_targets
 
-__all__ = ["FcrnOptions", "LocalizationRecipe", "SemanticRecipe", "class_transforms"]
+__all__ = ["FcrnRecipe", "LocalizationTraining", "SemanticTraining", "class_transforms"]
 
 
 @dataclass(frozen=True)
-class FcrnOptions:
+class FcrnRecipe:
     """How. The defaults are those of the first author's later networks.
 
     Attributes:
@@ -63,13 +64,13 @@ class FcrnOptions:
         demand_finite(self, "learning_rate", "size_exponent")
 
 
-class _FcrnRecipe:
+class _FcrnTraining:
     def __init__(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+        self, network: Fcrn, pictures: LabelledImages, options: FcrnRecipe | None = None
     ) -> None:
         self.network = network
         self.pictures = pictures
-        self.options = options or FcrnOptions()
+        self.options = options or FcrnRecipe()
         self.stride = int(network.config.output_stride)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ class _FcrnRecipe:
         return int(torch.randint(len(self.pictures), (1,), generator=generator))
 
 
-class SemanticRecipe(_FcrnRecipe):
+class SemanticTraining(_FcrnTraining):
     """Cross-entropy over the hard pixels, at the resolution of the prediction.
 
     Implements ``vostrack.training.loop.Recipe``.
@@ -135,7 +136,7 @@ class SemanticRecipe(_FcrnRecipe):
         return {"semantic": bootstrapped_cross_entropy(logits, batch["target"], rule)}
 
 
-class LocalizationRecipe(_FcrnRecipe):
+class LocalizationTraining(_FcrnTraining):
     """Smooth L1 of the boxes of the pixels' own instances, in the channels of their class.
 
     Implements ``vostrack.training.loop.Recipe``.
@@ -150,7 +151,7 @@ class LocalizationRecipe(_FcrnRecipe):
     """
 
     def __init__(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+        self, network: Fcrn, pictures: LabelledImages, options: FcrnRecipe | None = None
     ) -> None:
         super().__init__(network, pictures, options)
         if not pictures.instance_classes:

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.datasets import VideoSequence
+from vostrack.checks import demand_some
+from vostrack.datasets.annotated_frames import annotated_frames, merge_objects
+from vostrack.datasets.mat_files import read_mat_mask
+from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID, read_label_map
+from vostrack.masks.palette import read_label_map
 
 __all__ = [
     "DrawnMaps",
@@ -132,7 +135,9 @@ class LabelMapFolder:
             InputError: it is no label map.
         """
         path = self._files[index]
-        values = _read_sbd(path) if path.suffix.lower() == ".mat" else read_label_map(path)
+        values = (
+            read_mat_mask(path, "GTcls") if path.suffix.lower() == ".mat" else read_label_map(path)
+        )
         return self._table[values]
 
 
@@ -153,18 +158,6 @@ def _matches(stem: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(stem, pattern) for pattern in patterns)
 
 
-def _read_sbd(path: Path) -> UInt8Array:
-    from scipy.io import loadmat
-
-    try:
-        values = loadmat(path)["GTcls"]["Segmentation"][0, 0]
-    except (KeyError, ValueError, IndexError, OSError) as error:
-        raise InputError(
-            f"{path}: expected a class file of SBD with GTcls.Segmentation ({error})"
-        ) from None
-    return np.asarray(values, dtype=np.uint8)
-
-
 class ForegroundMaps:
     """The annotated frames of videos with all their objects as one class."""
 
@@ -174,27 +167,16 @@ class ForegroundMaps:
         Raises:
             InputError: none is annotated.
         """
-        self._items = [
-            (path, sequence.semantics == "ids")
-            for sequence in sequences
-            for path in sequence.annotations
-            if path is not None
-        ]
-        if not self._items:
-            raise InputError("masks: none of the sequences has an annotated frame")
+        self._frames = annotated_frames(sequences)
+        demand_some(self._frames, "annotated frame")
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
-        return len(self._items)
+        return len(self._frames)
 
     def __getitem__(self, index: int) -> UInt8Array:
         """Read one frame: 1 for the foreground; an annotation's own void stays."""
-        path, with_void = self._items[index]
-        values = read_label_map(path)
-        labels = (values > 0).astype(np.uint8)
-        if with_void:
-            labels[values == VOID] = VOID
-        return labels
+        return merge_objects(self._frames[index].read_labels())
 
 
 class DrawnMaps:
