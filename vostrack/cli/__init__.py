@@ -12,6 +12,7 @@ from typing import Protocol
 from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCommand
 from vostrack.cli.evaluate import EvalCommand
 from vostrack.cli.propose import ProposeCommand
+from vostrack.cli.renamed_flags import refuse_renamed_flags
 from vostrack.cli.track import TrackCommand
 from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
 from vostrack.cli.train_fcrn import TrainFcrnCommand
@@ -112,6 +113,7 @@ def _parse(argv: Sequence[str] | None) -> Command:
         raise InputError(f"command: expected one of {expected}, got {arguments[0]!r}{hint}")
     command = commands[arguments[0]]
     assert not isinstance(command, Mapping)
+    refuse_renamed_flags(arguments[1:], getattr(command, "renamed", {}))
     return tyro.cli(command, prog=f"{prog} {arguments[0]}", args=arguments[1:])
 
 
