@@ -13,14 +13,13 @@ turn (``in_turn``), since the speed of a shared machine changes from minute to m
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import resource
 import statistics
 from typing import Any
 
-from record import environment, write_record
+from record import begin_record, benchmark_parser, finish_record
 
 SIZES = {240: (240, 427), 480: (480, 854), 720: (720, 1280), 1080: (1080, 1920)}
 OBJECTS = (1, 2, 4, 8)
@@ -114,15 +113,16 @@ def apart(function: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     """Measure what the arguments ask for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = benchmark_parser(__doc__, threads=2)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--baseline", default="finetune", help="'' for none")
     parser.add_argument("--sizes", type=int, nargs="+", choices=list(SIZES), default=list(SIZES))
     parser.add_argument("--objects", type=int, nargs="+", default=list(OBJECTS))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", default="benchmarks/results/track.json")
     arguments = parser.parse_args()
+    packages = ("torch", "torchvision", "numpy", "opencv-python")
+    record = begin_record("tracking: seconds of fine-tuning and per frame", packages)
+    record["threads"] = arguments.threads
     cases = []
     for height in arguments.sizes:
         for objects in arguments.objects:
@@ -152,8 +152,7 @@ def main() -> None:
             arguments.threads,
         )
         print(json.dumps({"height": height, "in_turn": turns[str(height)]}), flush=True)
-    packages = ("torch", "torchvision", "numpy", "opencv-python")
-    write_record(arguments.json, {**environment(packages), "cases": cases, "in_turn": turns})
+    finish_record(record | {"cases": cases, "in_turn": turns}, arguments.json)
 
 
 if __name__ == "__main__":
