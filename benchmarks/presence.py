@@ -1,4 +1,4 @@
-"""Check how true the presence probability of the target models is.
+"""Measure the calibration of the presence probability of the target models.
 
 Each sequence is followed as usual. After every frame the same frame is asked for again with the
 objects painted out (the hole inpainted), which is the hardest way to be absent: nothing else has

@@ -1,4 +1,4 @@
-"""What it saves that the tracker lends its features to the localisation head of hough.
+"""Time saved when the tracker shares its features with the localisation head of hough.
 
 Three trackers of one preset follow the same clip in turn, frame by frame, and ask for proposals on
 every frame: with the head on shared features, with the head on a pass of its own, and without a

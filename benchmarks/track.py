@@ -1,9 +1,9 @@
 """Time the tracker: fine-tuning, each stage of a frame, and peak memory.
 
-A made clip (``vostrack.datasets.synthetic``) is tracked at several sizes and numbers of objects,
-each in a process of its own, so that peak memory is its own too. What a user would otherwise pick
-is the preset ``finetune``, one whole network fitted per object, timed on the same clip for the
-first case of each size.
+A synthetic clip (``vostrack.datasets.synthetic``) is tracked at several sizes and numbers of
+objects, each in a separate process, so that peak memory is separate as well. The baseline is the
+preset ``finetune``, one whole network fitted per object, timed on the same clip for the first case
+of each size.
 
     python benchmarks/track.py [--preset balanced] [--sizes 480] [--objects 1 4] [--json FILE]
 
@@ -72,7 +72,7 @@ def measure(preset: str, size: tuple[int, int], objects: int, device: str, threa
 def measure_in_turn(
     preset: str, size: tuple[int, int], objects: tuple[int, ...], device: str, threads: int
 ) -> Any:
-    """Track clips of so many objects, a frame of each in turn; return the ratios to the first."""
+    """Track clips of each number of objects in turn, frame by frame; return ratios to the first."""
     import torch
 
     from vostrack.build import TrackerOptions, build_tracker

@@ -5,7 +5,7 @@ instance's size, which leaves from fifty to several hundred clusters. The vector
 kept boxes (what runs without numba) is timed beside the compiled one, and so is the whole voting of
 one class: modes in the order of their support, suppression, clusters, confidence and region
 suppression. The plain Python reference is timed once, on ten thousand votes. All of them must agree
-first. The compiled loops run on so many threads, all else on one.
+first. The compiled loops run on ``--threads`` threads, everything else on one.
 
     python benchmarks/voting.py [--threads 2] [--json FILE] [--plot FILE.svg]
 """

@@ -1,4 +1,4 @@
-"""Affine and photometric augmentation: parameters are drawn apart from being applied."""
+"""Affine and photometric augmentation: parameters are drawn first and applied separately."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AugmentationConfig:
         brightness: the image is multiplied by a factor of 1 - brightness .. 1 + brightness.
         contrast: the same for the distance to the mean gray.
         saturation: the same for the distance to the pixel's own gray.
-        identity: probability that the original itself is given.
+        identity: probability of the unchanged original.
     """
 
     scale: tuple[float, float] = (0.95, 1.05)

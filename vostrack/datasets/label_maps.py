@@ -1,4 +1,4 @@
-"""Where label maps to train on come from: zip files, folders, DAVIS foregrounds, drawn shapes."""
+"""Sources of label maps for training: zip files, folders, DAVIS foregrounds, drawn shapes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class LabelMapSource(Protocol):
-    """Label maps by number: (H, W) uint8, 0 background, 255 void, all else classes."""
+    """Label maps by number: (H, W) uint8, 0 background, 255 void, all others classes."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -68,7 +68,7 @@ class LabelMapZip:
             raise InputError(f"masks: {path} cannot be read as a zip file ({error})") from None
         names = [name for name in names if not _matches(Path(name).stem, exclude)]
         if not names:
-            raise InputError(f"masks: {path} holds no PNG file that is not excluded")
+            raise InputError(f"masks: {path} holds no PNG file, apart from excluded ones")
         self._names = names
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class LabelMapZip:
         """Read one file.
 
         Raises:
-            InputError: it is no label map.
+            InputError: the file is no label map.
         """
         # A zip file keeps a position: each thread opens its own.
         archive = getattr(self._thread, "archive", None)
@@ -90,7 +90,7 @@ class LabelMapZip:
             values = np.asarray(image)
         if values.ndim != 2:
             raise InputError(
-                f"masks: {name} in {self._path} has colours, expected a palette or gray PNG of ids"
+                f"masks: {name} in {self._path} has colours; expected a palette or gray PNG of ids"
             )
         return values.astype(np.uint8)
 
@@ -104,7 +104,7 @@ class LabelMapFolder:
         """List the files.
 
         Args:
-            path: folder; its sub-folders are searched, too.
+            path: folder; its sub-folders are searched as well.
             background: class ids that have no instances (sky, floor) and count as background.
             exclude: patterns (2007_*) of file names without suffix that are left out.
 
@@ -119,7 +119,8 @@ class LabelMapFolder:
         )
         if not self._files:
             raise InputError(
-                f"masks: no PNG or MAT file in {folder} that is not excluded; expected label maps"
+                f"masks: no PNG or MAT file in {folder}, apart from excluded ones; "
+                "expected label maps"
             )
         self._table = np.arange(256, dtype=np.uint8)
         self._table[list(background)] = 0
@@ -132,7 +133,7 @@ class LabelMapFolder:
         """Read one file.
 
         Raises:
-            InputError: it is no label map.
+            InputError: the file is no label map.
         """
         path = self._files[index]
         values = (
@@ -180,10 +181,10 @@ class ForegroundMaps:
 
 
 class DrawnMaps:
-    """Label maps of random round shapes, each of one of a few classes: for trying things out."""
+    """Label maps of random round shapes, each of one of a few classes, for trial runs."""
 
     def __init__(self, count: int = 1000, side: int = 256, *, seed: int = 0) -> None:
-        """Describe the collection; nothing is drawn yet.
+        """Describe the collection without drawing anything.
 
         Args:
             count: how many label maps there are.

@@ -1,4 +1,4 @@
-"""One annotated video of a dataset: where its frames and its masks lie, and what the masks mean."""
+"""One annotated video of a data set: where its frames and masks lie, and what the masks mean."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MASK_SUFFIXES = frozenset({".png"})
 
 @dataclass(frozen=True)
 class SequenceObject:
-    """What a dataset's metadata say of one object.
+    """What a data set's metadata say about one object.
 
     Attributes:
         id: its pixel value in the annotations, at least 1.
@@ -49,7 +49,7 @@ class VideoSequence:
         semantics: "binary" where every non-zero pixel is the one object (DAVIS 2016), "ids" where
             the pixel value is the object's id and 255 is void.
         source: dataset, subset and resolution, for people.
-        objects: what the metadata say of the objects; empty for DAVIS.
+        objects: what the metadata say about the objects; empty for DAVIS.
     """
 
     name: str
@@ -104,7 +104,7 @@ def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
             continue
         if path.stem in found:
             raise InputError(
-                f"{folder}: {found[path.stem].name} and {path.name} claim the same frame; "
+                f"{folder}: {found[path.stem].name} and {path.name} have the same frame name; "
                 "keep one of them"
             )
         found[path.stem] = path

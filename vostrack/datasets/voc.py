@@ -18,7 +18,7 @@ __all__ = ["VocImage", "VocSample", "open_voc"]
 
 @dataclass(frozen=True)
 class VocSample:
-    """One image with its truth.
+    """One image with its masks.
 
     Attributes:
         frame: (H, W, 3) uint8 RGB.
@@ -43,7 +43,7 @@ class VocSample:
 
 @dataclass(frozen=True)
 class VocImage:
-    """Where one image and its truth lie.
+    """Where one image and its masks lie.
 
     Attributes:
         name: file name without its suffix.
@@ -69,7 +69,7 @@ class VocImage:
         if not classes.shape == instances.shape == frame.shape[:2]:
             raise InputError(
                 f"{self.name}: image {frame.shape[:2]}, class mask {classes.shape} and instance "
-                f"mask {instances.shape} must be of one size"
+                f"mask {instances.shape} must have the same size"
             )
         return VocSample(frame, classes, instances)
 
