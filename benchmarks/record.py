@@ -64,7 +64,7 @@ def add_davis_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequences", nargs="*", default=None)
 
 
-def open_davis_arguments(arguments: argparse.Namespace) -> list[VideoSequence]:
+def open_davis_arguments(arguments: argparse.Namespace) -> tuple[VideoSequence, ...]:
     """Open the sequences that ``add_davis_arguments`` lets a user choose."""
     from vostrack.datasets import open_davis
 
@@ -159,13 +159,17 @@ def _processor_flags() -> list[str]:
 
 
 def _threads() -> dict[str, int]:
-    """Return the number of threads of each library that is imported."""
-    ways = {"torch": "get_num_threads", "numba": "get_num_threads", "cv2": "getNumThreads"}
-    found = {}
-    for name, way in ways.items():
-        if name in sys.modules:
-            found[name] = int(getattr(sys.modules[name], way)())
-    return found
+    """Return the number of threads of each library that is imported.
+
+    The compiled loops of the package use torch's number. Numba is not asked: that would start its
+    threads, and may change torch's number.
+    """
+    ways = {"torch": "get_num_threads", "cv2": "getNumThreads"}
+    return {
+        name: int(getattr(sys.modules[name], way)())
+        for name, way in ways.items()
+        if name in sys.modules
+    }
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
-from vostrack.datasets.augmentation import AugmentationConfig
+from vostrack.datasets.augmentation import AugmentationConfig, strong_augmentation
 from vostrack.refine.spn.degradation import DegradationConfig
 
 __all__ = ["SpnRecipe"]
@@ -33,16 +33,7 @@ class SpnRecipe:
     network_share: float = 0.5
     flat_share: float = 0.0
     augmentation: AugmentationConfig = field(
-        default_factory=lambda: AugmentationConfig(
-            scale=(0.6, 1.7),
-            rotation=15,
-            shift=0.3,
-            flip=0.5,
-            brightness=0.2,
-            contrast=0.2,
-            saturation=0.2,
-            identity=0.0,
-        )
+        default_factory=lambda: strong_augmentation(brightness=0.2, contrast=0.2, saturation=0.2)
     )
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
 

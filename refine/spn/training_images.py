@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from vostrack.datasets.annotated_frames import (
     annotated_frames,
     read_annotated_frame,
 )
+from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.errors import InputError
 
@@ -37,22 +37,7 @@ class TrainingImage(NamedTuple):
     classes: bool
 
 
-class TrainingImages(Sequence[TrainingImage], ABC):
-    """Images that are read when they are needed."""
-
-    @abstractmethod
-    def read(self, index: int) -> TrainingImage:
-        """Read the image at ``index``, 0 .. len - 1."""
-
-    @overload
-    def __getitem__(self, index: int) -> TrainingImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[TrainingImage]: ...
-    def __getitem__(self, index: int | slice) -> TrainingImage | list[TrainingImage]:
-        """Read one image, or several."""
-        if isinstance(index, slice):
-            return [self.read(k) for k in range(*index.indices(len(self)))]
-        return self.read(range(len(self))[index])
+TrainingImages = ReadOnDemand[TrainingImage]
 
 
 class DavisImages(TrainingImages):

@@ -17,6 +17,7 @@ from vostrack.datasets.annotated_frames import (
     read_annotated_frame,
     read_annotation,
 )
+from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.video_sequence import Semantics
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
@@ -90,3 +91,26 @@ def test_sizes_that_differ_are_refused(image: Path, tmp_path: Path) -> None:
     write_label_map(tmp_path / "other.png", np.zeros((3, 2), np.uint8))
     with pytest.raises(InputError, match=r"expected a mask of 2 x 3 .*, got 3 x 2"):
         read_annotated_frame(image, tmp_path / "other.png")
+
+
+class Squares(ReadOnDemand[int]):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        self.reads: list[int] = []
+
+    def __len__(self) -> int:
+        return 4
+
+    def read(self, index: int) -> int:
+        self.reads.append(index)
+        return index**2
+
+
+def test_items_are_read_when_they_are_needed() -> None:
+    squares = Squares()
+    assert (squares[1], squares[-1], squares[1:3]) == (1, 9, [1, 4])
+    assert squares.reads == [1, 3, 1, 2]
+    with pytest.raises(IndexError):
+        squares[4]
+    assert list(squares) == [0, 1, 4, 9]

@@ -17,6 +17,7 @@ __all__ = [
     "AugmentationParams",
     "apply_augmentation",
     "draw_augmentation",
+    "strong_augmentation",
 ]
 
 IGNORE = 255
@@ -59,6 +60,27 @@ class AugmentationConfig:
         for name in ("flip", "identity", "brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+
+
+def strong_augmentation(
+    *, brightness: float, contrast: float, saturation: float
+) -> AugmentationConfig:
+    """Return the geometry that suits the training on crops, with the given colour changes.
+
+    Args:
+        brightness: see ``AugmentationConfig``, as for what follows.
+        contrast: of the image.
+        saturation: of the image.
+    """
+    return AugmentationConfig(
+        scale=(0.6, 1.7),
+        rotation=15,
+        shift=0.3,
+        brightness=brightness,
+        contrast=contrast,
+        saturation=saturation,
+        identity=0.0,
+    )
 
 
 @dataclass(frozen=True)

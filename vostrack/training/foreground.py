@@ -22,6 +22,7 @@ from vostrack.datasets.augmentation import (
     AugmentationConfig,
     apply_augmentation,
     draw_augmentation,
+    strong_augmentation,
 )
 from vostrack.models.foreground import SegmentationNet
 
@@ -51,16 +52,7 @@ class ForegroundRecipe:
     learning_rate: float = 1e-4
     head_learning_rate: float = 6e-4
     augmentation: AugmentationConfig = field(
-        default_factory=lambda: AugmentationConfig(
-            scale=(0.6, 1.7),
-            rotation=15,
-            shift=0.3,
-            flip=0.5,
-            brightness=0.3,
-            contrast=0.3,
-            saturation=0.4,
-            identity=0.0,
-        )
+        default_factory=lambda: strong_augmentation(brightness=0.3, contrast=0.3, saturation=0.4)
     )
 
     def __post_init__(self) -> None:

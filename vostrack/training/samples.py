@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import overload
+from collections.abc import Iterable
 
 from vostrack.checks import demand_some
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
+from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.training.foreground import Sample
 
 __all__ = ["ForegroundSamples"]
 
 
-class ForegroundSamples(Sequence[Sample]):
+class ForegroundSamples(ReadOnDemand[Sample]):
     """Every annotated frame: image (3, H, W) uint8, labels (H, W) int64 of 0, 1 and 255."""
 
     def __init__(self, sequences: Iterable[VideoSequence]) -> None:
@@ -29,13 +29,7 @@ class ForegroundSamples(Sequence[Sample]):
         """Return the number of frames."""
         return len(self._frames)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """Read one frame, or several."""
-        if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
+    def read(self, index: int) -> Sample:
+        """Read one frame with its objects merged into the foreground."""
         frame = self._frames[index].read()
         return AnnotatedFrame(frame.image, merge_objects(frame.labels)).tensors()

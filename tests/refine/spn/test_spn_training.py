@@ -107,7 +107,7 @@ def test_sources_are_drawn_by_their_weights(picture: Paint) -> None:
     assert drawn.count(1) == pytest.approx(300, abs=30)
     with pytest.raises(InputError, match="at least one image"):
         SpnTraining(light, [(0.0, [picture(1)])], SMALL, features=two_levels)
-    with pytest.raises(InputError, match="needs the features"):
+    with pytest.raises(InputError, match="needs `features`"):
         SpnTraining(light, sources, SMALL)
 
 
