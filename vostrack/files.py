@@ -1,14 +1,33 @@
-"""Writing a file so that a reader sees the old one or the new one, never half of it."""
+"""Files: the natural order of their names, and writing that never leaves half a file."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "natural_order"]
+
+_NUMBERS = re.compile(r"(\d+)")
+
+NaturalOrder = tuple[tuple[tuple[int, int, str], ...], str]
+
+
+def natural_order(name: str) -> NaturalOrder:
+    """Sort key that puts ``frame2`` before ``frame10``: runs of digits compare as numbers.
+
+    Numbers come before letters. The case of letters matters only between names that are otherwise
+    equal, and so do leading zeros.
+
+    Args:
+        name: the name of a file or folder, or a whole path.
+    """
+    parts = _NUMBERS.split(name.lower())
+    key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return key, name
 
 
 @contextmanager

@@ -205,7 +205,7 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
         lambda p, t: ["bright", "--images", p, "--detections", t / "few.json"],
         "no entry for 1 of the images, the first p2",
     ),
-    "agnostic": (lambda p, t: ["detection-crf", "--images", p], "--semantic NAME"),
+    "agnostic": (lambda p, t: ["detection-crf", "--images", p], "expected a semantic network"),
     "boxes alone": (
         lambda p, t: ["detection-crf", "--images", p / "p10.png", "--detections", t / "few.json"],
         "network with --semantic",

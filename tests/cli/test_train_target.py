@@ -63,5 +63,5 @@ def test_it_trains_resumes_and_the_result_tracks(
 
 def test_what_is_left_out_is_not_read(davis: Path, tmp_path: Path) -> None:
     argv = ["train", "target", "--root", str(davis), "--output", str(tmp_path / "runs")]
-    argv += ["--leave-out", "clip", "mirror", "--weights", "none", "--quiet"]
+    argv += ["--exclude", "clip", "mirror", "--weights", "none", "--quiet"]
     assert main(argv) == 2

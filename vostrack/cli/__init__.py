@@ -71,6 +71,9 @@ def _parse(entry: CommandEntry, prog: str, arguments: list[str]) -> Command:
         return parse_form(kind, arguments, prog)
     import tyro
 
+    from vostrack.cli.renamed_flags import refuse_renamed_flags
+
+    refuse_renamed_flags(arguments, getattr(kind, "renamed", {}))
     return tyro.cli(kind, prog=prog, args=arguments)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from PIL import Image
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 from vostrack.masks.coco_json import read_coco_json
 from vostrack.masks.image_forms import (
     open_image,
@@ -175,10 +175,4 @@ def _images_in(folder: Path) -> list[Path]:
             f"{folder}: the folder holds no image, expected one binary mask (PNG) an object; "
             "check the path"
         )
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Order 2 before 10."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+    return sorted(found, key=lambda path: natural_order(path.name))

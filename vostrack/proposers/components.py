@@ -44,14 +44,14 @@ class ForegroundComponents:
             foreground: (H, W) in [0, 1].
 
         Raises:
-            InputError: there is no foreground to take components of.
+            InputError: no foreground was given.
         """
         import cv2
 
         if foreground is None:
             raise InputError(
-                "the proposer components needs a foreground probability: use it in a tracker that "
-                "has a foreground model"
+                "the proposer components needs a foreground probability; use it in a tracker with "
+                "a foreground model"
             )
         binary = (foreground >= self.config.threshold).astype(np.uint8)
         count, numbered, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)

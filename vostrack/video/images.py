@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 from vostrack.video.arrays import as_rgb
 from vostrack.video.frames import (
     NOMINAL_RATE,
@@ -22,14 +22,6 @@ from vostrack.video.names import IMAGE_SUFFIXES
 
 __all__ = ["ImageSource", "images_in_folder", "images_matching", "read_image"]
 
-_NUMBERS = re.compile(r"(\d+)")
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that counts: frame2 before frame10, whatever the case of the letters."""
-    parts = _NUMBERS.split(str(path).lower())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
-
 
 def _is_image(path: Path) -> bool:
     return (
@@ -38,7 +30,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _sorted_images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(filter(_is_image, paths), key=lambda path: (_natural(path), str(path)))
+    return sorted(filter(_is_image, paths), key=lambda path: natural_order(str(path)))
 
 
 def images_in_folder(folder: Path) -> list[Path]:

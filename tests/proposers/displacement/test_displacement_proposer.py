@@ -203,9 +203,9 @@ def test_the_command_runs_as_it_was_measured() -> None:
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--semantic NAME or --semantic-masks"):
+    with pytest.raises(InputError, match="`semantic` or `semantic_masks`"):
         DisplacementProposer(DisplacementNet()).propose(FRAME, None)
-    with pytest.raises(InputError, match="one of --semantic and"):
+    with pytest.raises(InputError, match="one of `semantic` and"):
         DisplacementProposer(DisplacementNet(), PaintsClass(1), tmp_path)
     with pytest.raises(InputError, match="leave `detections` out"):
         build_displacement(DisplacementOptions(), ProposerSources(detections={}))

@@ -1,8 +1,8 @@
 """Instances out of a semantic mask by displacement fields and class boundaries (SISeg).
 
 "Synthetic Instance Segmentation from Semantic Image Segmentation Masks": every pixel points to
-the centre of its object, learnt from semantic masks alone; a random walk that class boundaries
-stop sharpens the result. The names below are loaded on first use.
+the centre of its object, trained on semantic masks alone. A random walk that stops at class
+boundaries refines the result. The names below are loaded on first use.
 """
 
 from __future__ import annotations

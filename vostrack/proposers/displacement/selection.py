@@ -32,7 +32,7 @@ __all__ = [
 
 Edges = Literal["mask", "walk"]
 
-# The random walk is exact to about this, relative to the highest score.
+# The accuracy of the random walk, relative to the highest score.
 _NOTHING = 1e-6
 
 
@@ -88,7 +88,7 @@ class SelectionConfig:
 
 
 class Candidates(NamedTuple):
-    """What masks are made of.
+    """The score maps from which masks are made.
 
     Attributes:
         maps: (K, h, w) score maps, at least 0.
@@ -123,7 +123,7 @@ def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
 
 @torch.no_grad()
 def spread_scores(maps: Tensor, boundary: Tensor, config: SelectionConfig) -> Tensor:
-    """Walk the score maps along the affinities, boundaries damped (eq. 15, 17 and 18).
+    """Spread the score maps along the affinities, damped at boundaries (eq. 15, 17 and 18).
 
     Args:
         maps: (K, h, w) in [0, 1].
@@ -208,7 +208,7 @@ def _owner_by_mask(maps: Tensor, members: IntArray, pieces: Tensor) -> Tensor:
 
 
 def _nearest_owner(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Index of the instance nearest to every pixel: for thin parts that the cells have missed."""
+    """Index of the instance nearest to every pixel, for thin parts that the cells miss."""
     best, winner = maps.max(0)
     empty = (best <= _NOTHING).cpu().numpy()
     if empty.any() and not empty.all():
