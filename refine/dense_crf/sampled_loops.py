@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vostrack.arrays import FloatArray, IntArray
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
 __all__ = ["blur_at", "gather_alike"]
 
@@ -14,7 +14,7 @@ __all__ = ["blur_at", "gather_alike"]
 _ANY_ORDER = {"contract", "reassoc", "nsz"}
 
 
-@compiled(fastmath=_ANY_ORDER)
+@jit(fastmath=_ANY_ORDER)
 def blur_at(
     field: FloatArray, ys: IntArray, xs: IntArray, taps: FloatArray, out: FloatArray
 ) -> None:
@@ -39,7 +39,7 @@ def blur_at(
         out[n] = total
 
 
-@compiled(fastmath=_ANY_ORDER)
+@jit(fastmath=_ANY_ORDER)
 def gather_alike(
     image: FloatArray,
     ys: IntArray,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.arrays import IntArray, UInt8Array
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
 __all__ = ["add_up", "claim", "merge", "route", "scan_rows", "scan_rows_back"]
 
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.floating[Any]]
 GatePlanes = tuple[FloatArray, FloatArray, FloatArray]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def claim(target: FloatArray) -> None:
     """Write to every cache line of the rows of target (H, W), so that it is in the cache."""
     step = 64 // target.itemsize
@@ -36,27 +36,27 @@ def claim(target: FloatArray) -> None:
             line[i] = 0.0
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _copy(source: FloatArray, target: FloatArray) -> None:
     for i in range(target.size):
         target[i] = source[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _maximum(new: FloatArray, old: FloatArray) -> None:
     """Replace what is smaller in ``old``; a NaN on either side wins, as it does in torch."""
     for i in range(old.size):
         old[i] = old[i] if old[i] >= new[i] or old[i] != old[i] else new[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def merge(new: FloatArray, result: FloatArray) -> None:
     """Replace what is smaller in ``result`` (H, W)."""
     for row in range(result.shape[0]):
         _maximum(new[row], result[row])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _advance(
     v: FloatArray,
     p1: FloatArray,
@@ -78,7 +78,7 @@ def _advance(
         )
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def scan_rows(
     x: FloatArray,
     planes: IntArray,
@@ -114,7 +114,7 @@ def scan_rows(
         before, after = after, before
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> None:
     """Give the gradient of the maximum, at each pixel of a plane, to the first that is largest.
 
@@ -134,19 +134,19 @@ def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> 
             _take_won(grad[plane, row], winner, d, own[d, plane, row])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _challenge(state: FloatArray, direction: int, best: FloatArray, winner: UInt8Array) -> None:
     for i in range(winner.size):
         winner[i] = direction if state[i] > best[i] else winner[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _take_won(grad: FloatArray, winner: UInt8Array, direction: int, own: FloatArray) -> None:
     for i in range(own.size):
         own[i] = grad[i] if winner[i] == direction else 0.0
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
     """Write the sum of a plane of the parts (D, M, H, W) into that of the total (M, H, W)."""
     for row in range(total.shape[1]):
@@ -156,33 +156,33 @@ def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
             _add(parts[d, plane, row], line)
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _add(part: FloatArray, total: FloatArray) -> None:
     for i in range(total.size):
         total[i] += part[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _receive(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
     """Add to the gradient of a line what the line behind sent it."""
     for i in range(delta.size):
         delta[i] = delta[i] + first[i] + straight[i] + last[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _multiply(p: FloatArray, delta: FloatArray, sent: FloatArray) -> None:
     for i in range(sent.size):
         sent[i] = p[i] * delta[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _keep(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
     """Leave to x what was not sent."""
     for i in range(delta.size):
         delta[i] = delta[i] - first[i] - straight[i] - last[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add: bool) -> None:
     """Write or add the gradient of a gate of a line, its source being h."""
     if add:
@@ -193,7 +193,7 @@ def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add
             dp[i] = delta[i] * (h[i] - v[i])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def scan_rows_back(
     grad: FloatArray,
     planes: IntArray,

@@ -168,7 +168,7 @@ def test_a_dense_crf_can_refine() -> None:
 
 
 def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
-    """It is learnt for the scores of networks fitted to the video; see docs/spn.md."""
+    """It is trained on the scores of networks fine-tuned on the video; see docs/spn.md."""
 
     def refiner(preset: str, **options: Any) -> object:
         return build_tracker(preset, device="cpu", options=TrackerOptions(**options)).refiner
@@ -212,7 +212,7 @@ def test_the_shipped_propagation_network_follows_edges(ground: float, bright: fl
     assert overlap(refined) > overlap(coarse) + 0.1
 
 
-def test_target_models_hand_out_sharpened_masks_and_learn_their_own() -> None:
+def test_target_models_return_refined_masks_and_learn_from_their_own_scores() -> None:
     for name in ("fast", "balanced", "best"):
         assert isinstance(build_tracker(name, device="cpu").refiner, SampledCrfRefiner)
         assert not PRESETS[name].tracker.learn_refined

@@ -59,20 +59,20 @@ def test_going_on_behind_any_frame_gives_the_same(adapter: Any, clip: Clip, stop
     source = open_source(frames)
     tracker = tracker_of(adapter)
     whole = []
-    learnt: dict[str, Any] = {}
+    saved: dict[str, Any] = {}
     for k, step in enumerate(track_video(tracker, source, labels[4], first_mask_frame=4)):
         whole.append(step)
         if k == stop:
-            learnt = {"learnt": tracker.start_state(), "state": tracker.state(), "after": step[2]}
+            saved = {"first": tracker.start_state(), "state": tracker.state(), "after": step[2]}
     other = tracker_of(type(adapter)())
-    other.load_state(learnt["learnt"], learnt["state"])
-    rest = list(track_video(other, source, labels[4], first_mask_frame=4, after=learnt["after"]))
+    other.load_state(saved["first"], saved["state"])
+    rest = list(track_video(other, source, labels[4], first_mask_frame=4, after=saved["after"]))
     assert [p for _, _, p in rest] == [p for _, _, p in whole[stop + 1 :]]
     for (_, one, _), (_, two, _) in zip(rest, whole[stop + 1 :], strict=True):
         np.testing.assert_array_equal(one.scores, two.scores)
 
 
-def test_a_generator_is_walked_once(adapter: Any, clip: Clip) -> None:
+def test_a_generator_is_read_once(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     steps = list(track_video(tracker_of(adapter), open_source(iter(frames)), labels[0]))
     assert [p for _, _, p in steps] == [Position(k, "forward") for k in range(12)]

@@ -300,7 +300,7 @@ def test_the_published_network_is_trained_on_pictures_as_they_are(
     [
         ({"batch": 0}, "batch: expected at least 1"),
         ({"crop": 16}, "crop: expected at least 32, got 16"),
-        ({"learning_rate": 0.0}, "learning_rate: expected over 0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a value above 0"),
         ({"learning_rate": float("inf")}, "learning_rate: expected a finite number"),
         ({"steps": 0}, "steps: expected at least 1"),
         ({"network_share": 1.5}, r"network_share: expected 0 \.\. 1"),
