@@ -1,19 +1,24 @@
-"""Atomic file writes: a reader sees the old file or the new one, never a partial file."""
+"""Atomic file writes, and the natural order of file names."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "natural_key"]
+
+_NUMBERS = re.compile(r"(\d+)")
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a temporary path that replaces ``path`` when the block ends.
+
+    A reader sees the old file or the new one, never a partial file.
 
     If the block raises, the temporary file is removed and an existing file at ``path`` is left
     unchanged. The temporary name starts with a dot and ends in ``.tmp``, so listing a folder by
@@ -33,3 +38,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key that puts ``frame2`` before ``frame10`` and ignores case."""
+    parts = _NUMBERS.split(name.lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
