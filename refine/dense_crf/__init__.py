@@ -1,4 +1,4 @@
-"""Dense CRF: permutohedral filtering, unrolled mean field, a refiner of score maps."""
+"""Dense CRF: permutohedral filtering, unrolled mean field, and refiners of score maps."""
 
 from vostrack.refine.dense_crf.kernels import (
     GaussianKernel,

@@ -1,4 +1,4 @@
-"""Spatial propagation: score maps sharpened along affinities learnt from the image."""
+"""Spatial propagation networks, which refine score maps along affinities of the image."""
 
 from vostrack.refine.spn.directions import DIRECTIONS, Direction
 from vostrack.refine.spn.dispatch import Impl
