@@ -1,4 +1,4 @@
-"""Running a batch to its end: what is finished is kept, what is lost is tried again."""
+"""Running a batch: finished results are kept, and lost jobs are retried."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How a batch is run. Nothing here changes what is computed, but for ``threads``.
+    """How a batch is run. Only ``threads`` may affect the results.
 
     Attributes:
-        workers: processes on this machine, or tasks at a time on a "local" cluster; 1 without
-            ``threads``, ``gpus`` and ``cluster`` runs in the calling process.
-        threads: threads that numeric libraries may start in each process; by default the cores
-            shared among the workers, on a cluster 1. Sums may round differently with another
-            number, so fix it where results must be the same to the bit.
-        gpus: devices dealt to local processes in turn, such as ("0", "1").
+        workers: number of processes on this machine, or of simultaneous tasks on a "local" cluster,
+            at least 1. With 1 and without ``threads``, ``gpus`` and ``cluster``, jobs run in the
+            calling process.
+        threads: threads that numerical libraries may start in each process. By default the cores
+            are divided among the workers; on a cluster it is 1. Rounding may depend on the number
+            of threads. Set it for bit-identical results.
+        gpus: devices assigned to local processes in turn, such as ("0", "1").
         cluster: None for this machine; "auto", "local" or an address for Ray.
-        gpus_per_task: GPUs that a task of a cluster takes.
-        retries: how often a job is started again whose process was lost, or which ran short of
-            memory or files.
-        overwrite: compute everything again, in place of results of whatever options.
+        gpus_per_task: GPUs reserved per task of a cluster, at least 0.
+        retries: number of retries if a process dies or runs out of memory or files, at least 0.
+        overwrite: whether to recompute and replace all results.
     """
 
     workers: int = 1
@@ -50,7 +50,7 @@ class RunConfig:
         """Check ranges and combinations.
 
         Raises:
-            InputError: a number is out of range, or a setting would have no effect.
+            InputError: a number is out of range, or an option would have no effect.
         """
         for name, value, least in (
             ("workers", self.workers, 1),
@@ -61,20 +61,22 @@ class RunConfig:
             if value < least:
                 raise InputError(f"{name}: expected at least {least}, got {value}")
         if self.cluster is None and self.gpus_per_task:
-            raise InputError("gpus_per_task: only a cluster shares GPUs; use gpus, or a cluster")
+            raise InputError(
+                "gpus_per_task: expected 0 without a cluster; use `gpus`, or set `cluster`"
+            )
         if self.cluster is not None and self.gpus:
-            raise InputError("gpus: a cluster deals the GPUs itself; use gpus_per_task")
+            raise InputError("gpus: a cluster assigns the GPUs itself; use `gpus_per_task` instead")
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that happened during a run.
+    """An event during a run.
 
     Attributes:
         kind: "kept" (finished before this run), "done", "failed" or "retry".
-        name: the sequence.
-        frames: how many it has.
-        detail: why, for "failed" and "retry".
+        name: name of the sequence.
+        frames: number of its frames.
+        detail: the reason, for "failed" and "retry".
     """
 
     kind: Literal["kept", "done", "failed", "retry"]
@@ -90,24 +92,25 @@ def run_jobs(
     *,
     progress: Callable[[RunEvent], None] | None = None,
 ) -> RunReport:
-    """Run all jobs, except those whose results are there already.
+    """Run all jobs that do not have a result yet.
 
-    A failure costs its own job only. After Ctrl-C, or a kill of any kind, finished results stay
-    and the same call goes on with the others. One run at a time may use an output folder.
+    A failure affects only its own job. After Ctrl-C or if the process is killed, finished results
+    remain, and the same call continues with the others. Only one run at a time may use an output
+    folder.
 
     Args:
-        jobs: what to do, each with a name of its own.
+        jobs: the jobs, with distinct names.
         worker: the function that tracks one video, or its name as ``module:function``.
-        config: how to run.
-        progress: called for every event, in the calling thread.
+        config: how to run; by default ``RunConfig()``.
+        progress: called with every event, in the calling thread.
 
     Returns:
-        A result for every job that ended, in the order of ``jobs``.
+        The results of all finished jobs, in the order of ``jobs``.
 
     Raises:
-        InputError: before anything is computed: two jobs write to the same place, a result there
-            was made with other options, something else is there, or the worker or the cluster
-            cannot be found.
+        InputError: two jobs have the same name, a result was made with other options, an output
+            folder contains other files, or the worker or the cluster cannot be found. It is raised
+            before anything is computed.
     """
     config = config or RunConfig()
     tell = progress or (lambda event: None)
@@ -129,10 +132,10 @@ def run_jobs(
 
 
 def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult], list[Job]]:
-    """Split the jobs into results that are kept and work to do."""
+    """Split the jobs into finished results and jobs to run."""
     twice = [name for name, count in Counter(job.name for job in jobs).items() if count > 1]
     if twice:
-        raise InputError(f"jobs: expected names of their own, got {', '.join(twice[:5])} twice")
+        raise InputError(f"jobs: expected distinct names, got {', '.join(twice[:5])} twice")
     kept: dict[str, JobResult] = {}
     todo: list[Job] = []
     other: list[str] = []
@@ -150,15 +153,15 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
             other.append(f"{job.name} ({_difference(job, record)})")
     if other:
         raise InputError(
-            f"output: {len(other)} results were made differently: {', '.join(other[:5])}"
-            f"{' ...' if len(other) > 5 else ''}; use another output folder, or overwrite them "
-            "(--overwrite)"
+            f"output: {len(other)} results were made with other options or inputs: "
+            f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}; use another output folder, "
+            "or `overwrite=True`"
         )
     return kept, todo
 
 
 def _difference(job: Job, record: DoneRecord) -> str:
-    """Say in what a finished result differs from what is asked for."""
+    """Describe how a finished result differs from the job."""
     changed = [
         f"{key}={record.options.get(key)!r}, now {job.options.get(key)!r}"
         for key in sorted({*job.options, *record.options})
@@ -184,7 +187,7 @@ def _make_executor(worker: Worker | str, config: RunConfig, jobs: int) -> Execut
             threads=config.threads or 1,
             gpus_per_task=config.gpus_per_task,
         )
-    # The share of a worker does not depend on how many jobs are left, nor do its results.
+    # The number of threads, and thus the result, does not depend on the number of jobs left.
     threads = config.threads or max(1, available_cores() // config.workers)
     return LocalPool(name, min(config.workers, jobs), threads, config.gpus)
 
@@ -196,7 +199,7 @@ def _drain(
     settled: dict[str, JobResult],
     tell: Callable[[RunEvent], None],
 ) -> None:
-    """Run until every job is settled, submitting again what may go better next time."""
+    """Run until every job is settled. Retry jobs with retryable errors."""
     attempts: Counter[str] = Counter()
     for job in todo:
         executor.submit(job)
