@@ -32,17 +32,19 @@ def natural_order(name: str) -> NaturalOrder:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what is written there takes its place at the end.
+    """Provide a temporary path that replaces ``path`` when the block ends.
 
-    When the block raises, the temporary file is removed and a file that was at ``path`` before
-    stays as it was. The temporary name is hidden and ends in ``.tmp``, so a folder listing by
-    suffix never picks it up, even after the process was killed.
+    A reader sees the old file or the new one, never a partial file.
+
+    If the block raises, the temporary file is removed and an existing file at ``path`` is left
+    unchanged. The temporary name starts with a dot and ends in ``.tmp``, so listing a folder by
+    suffix does not pick it up, even if the process was killed.
 
     Args:
         path: the file to write; missing parent folders are created.
 
     Yields:
-        The path to write to, on the same file system.
+        The temporary path, in the same folder.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,11 @@ class DenseCrfRefinerConfig(DenseCrfOptions):
 
 
 class DenseCrfRefiner:
-    """A binary dense CRF per object, all objects filtered together; a ``Refiner``.
+    """A binary dense CRF per object. Implements ``Refiner``.
 
-    For two labels mean field needs only the margin m = z_1 - z_0: with Potts compatibility
-    m ← logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1), one filtered channel per object.
+    For two labels, mean field needs only the margin m = z_1 - z_0. With Potts compatibility,
+    m ← logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1), with one filtered channel per object. All
+    objects are filtered together.
 
     Args:
         config: kernels, weights and iterations.
@@ -36,17 +37,18 @@ class DenseCrfRefiner:
         self.config = DenseCrfRefinerConfig() if config is None else config
 
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine.
+        """Refine the scores of one frame.
 
         Args:
             image: (3, h, w) float in [0, 1].
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, h, w) in [0, 1]; differentiable with respect to the scores.
+            The refined scores (N, h, w) in [0, 1]. They are differentiable with respect to
+            ``scores``.
 
         Raises:
-            InputError: image and scores do not fit each other, or the scores are not finite.
+            InputError: image and scores differ in size, or the scores are not finite.
         """
         if scores.ndim != 3 or image.ndim != 3 or scores.shape[1:] != image.shape[1:]:
             raise InputError(
@@ -54,7 +56,7 @@ class DenseCrfRefiner:
                 f"got {tuple(image.shape)} and {tuple(scores.shape)}"
             )
         if not bool(torch.isfinite(scores).all()):
-            raise InputError("DenseCrfRefiner: scores must be finite, got NaN or infinity")
+            raise InputError("DenseCrfRefiner: expected finite scores, got NaN or infinity")
         if len(scores) == 0:
             return scores
         kernels = image_kernels(image, self.config.kernels)

@@ -1,4 +1,4 @@
-"""Spatial propagation: score maps sharpened along affinities learnt from the image.
+"""Spatial propagation networks, which refine score maps along affinities of the image.
 
 The names below are loaded on first use.
 """

@@ -163,7 +163,7 @@ def test_a_refiner_can_be_chosen_in_any_preset() -> None:
 
 
 def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
-    """It is trained for the scores of networks fitted to the video; see docs/spn.md."""
+    """It is trained on the scores of networks fine-tuned on the video; see docs/spn.md."""
     for name in ("finetune", "finetune-no-craf", "finetune-per-video"):
         assert isinstance(refiner(name), LightSpnRefiner)
     shipped = load_spn(shipped_weights("spn")).state_dict()
@@ -215,7 +215,7 @@ def test_the_shipped_propagation_network_follows_edges(ground: float, bright: fl
     assert overlap(refined) > overlap(coarse) + 0.1
 
 
-def test_target_models_return_refined_masks_and_learn_from_their_own() -> None:
+def test_target_models_return_refined_masks_and_learn_from_their_own_scores() -> None:
     for name in ("fast", "balanced", "best"):
         assert isinstance(build_tracker(name, device="cpu").refiner, SampledCrfRefiner)
         assert not PRESETS[name].tracker.learn_refined

@@ -1,4 +1,4 @@
-"""The tracker lends the proposer what its adapter computed: one backbone pass a frame."""
+"""The tracker shares the adapter's backbone features with the proposer: one pass per frame."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Asking:
 
 
 class Reading:
-    """Keeps what it is lent, and proposes nothing."""
+    """Records the features it receives, and proposes nothing."""
 
     def __init__(self) -> None:
         self.order: list[BackboneFeatures | str | None] = []
@@ -135,7 +135,7 @@ def test_a_frame_costs_no_pass_beyond_the_adapters(
     assert len(asking.proposals) == 3
 
 
-def test_a_head_of_another_trunk_takes_one_of_its_own(
+def test_a_head_on_another_backbone_runs_its_own_pass(
     network: TargetNet, head: LocalizerHead, clip: Clip, passes: list[int]
 ) -> None:
     other = build_network(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8, "folded")).eval()
@@ -145,16 +145,18 @@ def test_a_head_of_another_trunk_takes_one_of_its_own(
     assert len(passes) == 1 + 2 * 3
 
 
-def test_it_is_lent_before_each_proposal_and_not_after(network: TargetNet, clip: Clip) -> None:
+def test_features_are_shared_before_each_proposal_and_not_after(
+    network: TargetNet, clip: Clip
+) -> None:
     adapter, reading = adapt(network), Reading()
     assert isinstance(adapter, FeatureProvider)
     follow(adapter, reading, clip)
     assert reading.order[1::2] == ["propose"] * 3
-    assert all(isinstance(lent, BackboneFeatures) for lent in reading.order[::2])
+    assert all(isinstance(features, BackboneFeatures) for features in reading.order[::2])
     assert adapter.shared_features() is None
 
 
-def test_adapters_without_a_trunk_lend_nothing(adapter: Any, clip: Clip) -> None:
+def test_adapters_without_a_backbone_share_nothing(adapter: Any, clip: Clip) -> None:
     reading = Reading()
     follow(adapter, reading, clip)
     assert reading.order == [None, "propose"] * 3
@@ -206,7 +208,7 @@ def test_a_head_needs_the_proposer() -> None:
             build_tracker("fast", device="cpu", options=options)
 
 
-def test_fitted_foreground_networks_lend_nothing_and_the_head_sees_its_own_trunk(
+def test_fine_tuned_foreground_networks_share_nothing_and_the_head_runs_its_own_backbone(
     head: LocalizerHead, clip: Clip, tmp_path: Path, passes: list[int]
 ) -> None:
     """Their backbones are fitted to the video as a whole: no head was trained on them."""

@@ -1,4 +1,4 @@
-"""Running a batch to its end: what is finished is kept, what is lost is tried again."""
+"""Running a batch: finished results are kept, and lost jobs are retried."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ class RunConfig(ComputeOptions):
         demand_at_least(self, {"workers": 1, "retries": 0, "gpus_per_task": 0})
         if self.cluster is None and self.gpus_per_task:
             raise InputError(
-                "gpus_per_task: only a cluster shares GPUs; use `gpus`, or choose a `cluster`"
+                "gpus_per_task: expected 0 without a cluster; use `gpus`, or set `cluster`"
             )
         if self.cluster is not None and self.gpus:
-            raise InputError("gpus: a cluster deals the GPUs itself; use `gpus_per_task`")
+            raise InputError("gpus: a cluster assigns the GPUs itself; use `gpus_per_task` instead")
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that happened during a run.
+    """An event during a run.
 
     Attributes:
         kind: "kept" (finished before this run), "done", "failed" or "retry".
-        name: the sequence.
-        frames: how many it has.
-        detail: why, for "failed" and "retry".
+        name: name of the sequence.
+        frames: number of its frames.
+        detail: the reason, for "failed" and "retry".
     """
 
     kind: Literal["kept", "done", "failed", "retry"]
@@ -89,24 +89,25 @@ def run_jobs(
     *,
     progress: Callable[[RunEvent], None] | None = None,
 ) -> RunReport:
-    """Run all jobs, except those whose results are there already.
+    """Run all jobs that do not have a result yet.
 
-    A failure costs its own job only. After Ctrl-C, or a kill of any kind, finished results stay
-    and the same call goes on with the others. One run at a time may use an output folder.
+    A failure affects only its own job. After Ctrl-C or if the process is killed, finished results
+    remain, and the same call continues with the others. Only one run at a time may use an output
+    folder.
 
     Args:
-        jobs: what to do, each with a name of its own.
+        jobs: the jobs, with distinct names.
         worker: the function that tracks one video, or its name as ``module:function``.
-        config: how to run.
-        progress: called for every event, in the calling thread.
+        config: how to run; by default ``RunConfig()``.
+        progress: called with every event, in the calling thread.
 
     Returns:
-        A result for every job that ended, in the order of ``jobs``.
+        The results of all finished jobs, in the order of ``jobs``.
 
     Raises:
-        InputError: before anything is computed: two jobs write to the same place, a result there
-            was made with other options, something else is there, or the worker or the cluster
-            cannot be found.
+        InputError: two jobs have the same name, a result was made with other options, an output
+            folder contains other files, or the worker or the cluster cannot be found. It is raised
+            before anything is computed.
     """
     config = config or RunConfig()
     tell = progress or (lambda event: None)
@@ -128,10 +129,10 @@ def run_jobs(
 
 
 def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult], list[Job]]:
-    """Split the jobs into results that are kept and work to do."""
+    """Split the jobs into finished results and jobs to run."""
     twice = [name for name, count in Counter(job.name for job in jobs).items() if count > 1]
     if twice:
-        raise InputError(f"jobs: expected names of their own, got {', '.join(twice[:5])} twice")
+        raise InputError(f"jobs: expected distinct names, got {', '.join(twice[:5])} twice")
     kept: dict[str, JobResult] = {}
     todo: list[Job] = []
     other: list[str] = []
@@ -149,15 +150,15 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
             other.append(f"{job.name} ({_difference(job, record)})")
     if other:
         raise InputError(
-            f"output: {len(other)} results were made differently: {', '.join(other[:5])}"
-            f"{' ...' if len(other) > 5 else ''}; use another output folder, or overwrite them "
-            "(`overwrite=True`)"
+            f"output: {len(other)} results were made with other options or inputs: "
+            f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}; use another output folder, "
+            "or `overwrite=True`"
         )
     return kept, todo
 
 
 def _difference(job: Job, record: DoneRecord) -> str:
-    """Say in what a finished result differs from what is asked for."""
+    """Describe how a finished result differs from the job."""
     changed = [
         f"{key}={record.options.get(key)!r}, now {job.options.get(key)!r}"
         for key in sorted({*job.options, *record.options})
@@ -183,7 +184,7 @@ def _make_executor(worker: Worker | str, config: RunConfig, jobs: int) -> Execut
             threads=config.threads or 1,
             gpus_per_task=config.gpus_per_task,
         )
-    # The share of a worker does not depend on how many jobs are left, nor do its results.
+    # The number of threads, and thus the result, does not depend on the number of jobs left.
     threads = config.threads or max(1, available_cores() // config.workers)
     return LocalPool(name, min(config.workers, jobs), threads, config.gpus)
 
@@ -195,7 +196,7 @@ def _drain(
     settled: dict[str, JobResult],
     tell: Callable[[RunEvent], None],
 ) -> None:
-    """Run until every job is settled, submitting again what may go better next time."""
+    """Run until every job is settled. Retry jobs with retryable errors."""
     attempts: Counter[str] = Counter()
     for job in todo:
         executor.submit(job)

@@ -127,12 +127,12 @@ class DavisCheckCommand(DavisOptions):
     """File to check."""
 
     def run(self) -> int:
-        """Print the troubles, and return 0 where the server would take the zip, else 1."""
-        from vostrack.eval.submission import check_submission, describe_troubles
+        """Print the problems, and return 0 where the server would take the zip, else 1."""
+        from vostrack.eval.submission import check_submission, describe_problems
 
-        troubles = check_submission(self.zip, self.open())
-        if troubles:
-            print(describe_troubles(troubles))
+        problems = check_submission(self.zip, self.open())
+        if problems:
+            print(describe_problems(problems))
         elif not self.quiet:
-            print(f"{self.zip}: no trouble found")
-        return 1 if any(trouble.fatal for trouble in troubles) else 0
+            print(f"{self.zip}: no problem found")
+        return 1 if any(problem.fatal for problem in problems) else 0

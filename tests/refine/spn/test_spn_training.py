@@ -323,7 +323,7 @@ def test_the_published_network_is_trained_on_pictures_as_they_are(
     [
         ({"batch": 0}, "batch: expected at least 1"),
         ({"side": 16}, "side: expected at least 32, got 16"),
-        ({"learning_rate": 0.0}, "learning_rate: expected over 0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a value above 0"),
         ({"learning_rate": float("inf")}, "learning_rate: expected a finite number"),
         ({"network_share": 1.5}, r"network_share: expected 0 \.\. 1"),
         ({"flat_share": -0.1}, r"flat_share: expected 0 \.\. 1"),
