@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 import pytest
 from PIL import Image
+from vostrack.cli.method_options import attribute_help
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.cli import main
-from vostrack.cli.method_options import attribute_help
 from vostrack.errors import InputError
 from vostrack.masks import decode_rle
 from vostrack.proposers import registry
