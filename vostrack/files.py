@@ -1,7 +1,8 @@
-"""Files: the natural order of their names, and writing that never leaves half a file."""
+"""Files: natural order of names, atomic writes, and folders that one process at a time uses."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path", "natural_order"]
+from vostrack.errors import InputError
+
+__all__ = ["atomic_path", "exclusive_folder", "natural_order"]
 
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -54,3 +57,35 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a folder while the block runs.
+
+    The lock is the operating system's: it ends with the process, however that ends. The folder is
+    created when it is missing.
+
+    Args:
+        folder: what to lock; a hidden file ``.lock`` lies in it meanwhile.
+
+    Raises:
+        InputError: another run holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    try:
+        with FileLock(lock, timeout=0):
+            try:
+                yield
+            finally:
+                # Removed while it is held: nobody waits for it.
+                with contextlib.suppress(OSError):
+                    lock.unlink()
+    except Timeout:
+        raise InputError(
+            f"output: another run is writing to {folder}; wait for it to end, stop it, or give "
+            "another folder as `output`"
+        ) from None

@@ -78,6 +78,11 @@ class Job:
         return tuple(path.stem for path in self.frames)
 
     @property
+    def is_local(self) -> bool:
+        """Whether the result goes to a folder of a file system, and not to an object store."""
+        return "://" not in self.output
+
+    @property
     def folder(self) -> Path:
         """``output`` as a path, for the worker."""
         return Path(self.output)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from vostrack.batch.attempt import find_worker, worker_name
@@ -18,6 +19,7 @@ from vostrack.batch.store import open_store
 from vostrack.checks import demand_at_least
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
+from vostrack.files import exclusive_folder
 
 __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
@@ -106,8 +108,8 @@ def run_jobs(
 
     Raises:
         InputError: two jobs have the same name, a result was made with other options, an output
-            folder contains other files, or the worker or the cluster cannot be found. It is raised
-            before anything is computed.
+            folder contains other files, another run is writing there, or the worker or the cluster
+            cannot be found. It is raised before anything is computed.
     """
     config = config or RunConfig()
     tell = progress or (lambda event: None)
@@ -117,7 +119,11 @@ def run_jobs(
     interrupted = False
     try:
         if todo:
-            with closing(_make_executor(worker, config, len(todo))) as executor:
+            with ExitStack() as stack:
+                for folder in sorted({Path(job.output).parent for job in todo if job.is_local}):
+                    stack.enter_context(exclusive_folder(folder))
+                executor = _make_executor(worker, config, len(todo))
+                stack.enter_context(closing(executor))
                 _drain(executor, todo, config.retries, settled, tell)
     except KeyboardInterrupt:
         interrupted = True

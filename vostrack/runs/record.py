@@ -16,6 +16,7 @@ from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
 from vostrack.proposers.registry import proposer_settings
 from vostrack.refine.registry import refiner_settings
+from vostrack.runs.content import input_digests
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameSource
 
@@ -48,7 +49,7 @@ class RunRecord:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete`` or ``interrupted``.
+            status: ``complete``, ``truncated`` or ``interrupted``.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
         """
@@ -93,6 +94,7 @@ def run_settings(
     settings["mask_pixels"] = {str(i): int((labels == i).sum()) for i in mask.ids}
     settings["frame_size"] = list(source.size)
     settings["frames"] = source.length
+    settings["content"] = input_digests(request)
     return settings
 
 

@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 from vostrack.tracking.tracker import FrameResult, Tracker
 from vostrack.video import Frame, FrameSource
 
-__all__ = ["Position", "TrackedFrame", "track_video"]
+__all__ = ["Position", "TrackedFrame", "track_video", "visited_frames"]
 
 # Going backwards, frames are read forwards in runs of at most this many bytes and then turned
 # round: video files can be decoded in one direction only.
@@ -104,6 +104,28 @@ def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
             f"{source.name}, got {wanted}"
         )
     return wanted
+
+
+def visited_frames(
+    source: FrameSource, position: Position, first_mask_frame: int | None = None
+) -> list[int]:
+    """Return the numbers of the frames that are done at a position, in the order of tracking.
+
+    Args:
+        source: the frames.
+        position: where tracking stands.
+        first_mask_frame: as given to ``track_video``.
+
+    Raises:
+        InputError: the frame of the mask is not among the frames of the source.
+    """
+    first = _first_frame(source, first_mask_frame)
+    if source.indices is None or first is None:
+        return list(range(position.index + 1))
+    forward = [index for index in source.indices if index >= first]
+    if position.direction == "forward":
+        return [index for index in forward if index <= position.index]
+    return forward + [i for i in reversed(source.indices) if position.index <= i < first]
 
 
 def _forward(
