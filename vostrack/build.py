@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from vostrack.compute.isolation import building
 from vostrack.compute.precision import resolve_device
 from vostrack.errors import InputError
 from vostrack.models.shared_backbone import backbone_fingerprint
@@ -42,6 +43,7 @@ __all__ = [
 _log = logging.getLogger("vostrack.build")
 
 
+@building()
 def build_tracker(
     preset: str = "balanced",
     *,

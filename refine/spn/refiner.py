@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -84,16 +85,13 @@ class LightSpnRefiner:
 
 def frozen_features(network: SegmentationNet) -> Features:
     """Return the feature maps of a network's backbone as a function; the network is frozen."""
-    network.eval().requires_grad_(False)
+    return partial(_backbone_features, network.eval().requires_grad_(False))
 
-    def features(image: Tensor) -> Sequence[Tensor]:
-        # As the weights lie in memory.
-        normal = ((image - network.mean) / network.std).contiguous(
-            memory_format=torch.channels_last
-        )
-        return network.backbone(normal)  # type: ignore[no-any-return]
 
-    return features
+def _backbone_features(network: SegmentationNet, image: Tensor) -> Sequence[Tensor]:
+    # As the weights lie in memory.
+    normal = ((image - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
+    return network.backbone(normal)  # type: ignore[no-any-return]
 
 
 def _check_frame(image: Tensor, scores: Tensor) -> None:

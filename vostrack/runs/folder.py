@@ -189,8 +189,8 @@ class ClipFolder:
             InputError: the state cannot be read, or another version of vostrack wrote it.
         """
         try:
-            learnt = torch.load(self._state / "learnt.pt", weights_only=True)
-            last = torch.load(self._state / "frame.pt", weights_only=True)
+            learnt = torch.load(self._state / "learnt.pt", weights_only=True, map_location="cpu")
+            last = torch.load(self._state / "frame.pt", weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise self._unusable(f"it cannot be read ({type(error).__name__})") from None
         try:
