@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
 from vostrack.errors import InputError
 
-__all__ = ["Precision", "autocast", "has_fast_bf16", "resolve_device"]
+__all__ = [
+    "Precision",
+    "autocast",
+    "float32_outside_autocast",
+    "has_fast_bf16",
+    "resolve_device",
+]
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -58,3 +67,20 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
         raise InputError(f"precision: expected auto, fp32 or bf16, got {precision!r}")
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+@contextmanager
+def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Give the tensors in float32, and switch autocast off while the block runs.
+
+    For linear systems and sums over many elements: bfloat16 has too few digits for them, and CUDA
+    has no solver for it.
+
+    Args:
+        tensors: of any floating type, on one device.
+
+    Yields:
+        The same tensors in float32; those that are already are not copied.
+    """
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        yield tuple(tensor.float() for tensor in tensors)
