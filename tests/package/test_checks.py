@@ -1,4 +1,4 @@
-"""The checks of settings that the trainings share."""
+"""The checks of values that many config classes share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_what_is_in_range_passes() -> None:
 
 @pytest.mark.parametrize("value", [0.5, -1, float("nan")])
 def test_the_first_that_is_too_low_is_named(value: float) -> None:
-    settings = SimpleNamespace(fine=1, low=value, lower=-9)
+    config = SimpleNamespace(fine=1, low=value, lower=-9)
     with pytest.raises(InputError, match=f"^recipe.low: expected at least 1, got {value}$"):
-        demand_at_least(settings, {"fine": 1, "low": 1, "lower": 1}, prefix="recipe.")
+        demand_at_least(config, {"fine": 1, "low": 1, "lower": 1}, prefix="recipe.")
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan")])

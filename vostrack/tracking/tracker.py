@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -27,6 +26,7 @@ from vostrack.protocols import (
 )
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
+from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.fusion import gate, label_map
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.state import STATE_FORMAT, check_state_format, on_device
@@ -34,27 +34,6 @@ from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """The tracking result of one frame.
-
-    Attributes:
-        labels: (H, W) uint8 at the frame's size; 0 background, else the object id.
-        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
-        ids: the N object ids, as in the first mask.
-        presence: for each object, the probability that it is visible, in [0, 1]. If the adapter
-            does not estimate presence, it is the mean score over the object's pixels, or 0 if the
-            object has no pixels.
-        timings: seconds spent, by name of the stage.
-    """
-
-    labels: UInt8Array
-    scores: FloatArray
-    ids: tuple[int, ...]
-    presence: tuple[float, ...]
-    timings: Mapping[str, float]
 
 
 class Tracker:
