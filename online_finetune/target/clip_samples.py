@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.arrays import AnyArray, DoubleArray, FloatArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_multiple, demand_share
+from vostrack.checks import check_at_least, check_fraction, check_multiple
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
 from vostrack.online_finetune.first_frame_augmentation import Placement
@@ -60,9 +60,9 @@ class ClipConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        demand_multiple(self, "side", 16, least=32)
-        demand_at_least(self, {"largest": 1, "rotation": 0})
-        demand_share(self, "near", "paste", "paste_is_target", "absent")
+        check_multiple(self, "side", 16, least=32)
+        check_at_least(self, {"largest": 1, "rotation": 0})
+        check_fraction(self, "near", "paste", "paste_is_target", "absent")
         if not 1 <= self.context[0] <= self.context[1]:
             raise InputError(f"context: expected 1 <= lowest <= highest, got {self.context}")
 

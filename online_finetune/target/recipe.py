@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
+from vostrack.checks import check_at_least, check_finite, check_fraction, check_positive
 from vostrack.models.memory_cues import Memory, cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target.clip_samples import ClipSamples
@@ -52,11 +52,11 @@ class TargetRecipe:
         Raises:
             InputError: a number is out of its range.
         """
-        demand_positive(self, "learning_rate")
+        check_positive(self, "learning_rate")
         factors = ("backbone_share", "scalar_share", "classifier_weight", "presence_weight")
-        demand_at_least(self, {"batch": 1, **dict.fromkeys(factors, 0)})
-        demand_finite(self, "learning_rate", *factors)
-        demand_share(self, "truth_share", "recent_share")
+        check_at_least(self, {"batch": 1, **dict.fromkeys(factors, 0)})
+        check_finite(self, "learning_rate", *factors)
+        check_fraction(self, "truth_share", "recent_share")
 
 
 class TargetTraining:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from vostrack.checks import demand_at_least, demand_finite
+from vostrack.checks import check_at_least, check_finite
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 
@@ -62,8 +62,8 @@ class LoopConfig:
                 expected = " or ".join(get_args(kinds))
                 raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
-        demand_at_least(self, least | {"momentum": 0, "weight_decay": 0})
-        demand_finite(self, "power", "momentum", "weight_decay")
+        check_at_least(self, least | {"momentum": 0, "weight_decay": 0})
+        check_finite(self, "power", "momentum", "weight_decay")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
 
