@@ -28,7 +28,14 @@ TAGS = (
     "small",
     "smoke",
 )
-"""What a clip may be said to hold. Those that concern masks are read off the true masks."""
+"""What a clip may be said to hold.
+
+Read off the true masks: "crossing" (two objects touch after the first frame), "edge" (the frame's
+edge cuts an object in the first frame), "exit" (an object is wholly outside, and back in the last
+frame of three or more), "occlusion" (over 40 % of an object is newly hidden), "small" (an object
+under 1 % of the first frame). The others were drawn so; "growth" is a factor of two and more in
+length, or a half and less.
+"""
 
 
 @dataclass(frozen=True)

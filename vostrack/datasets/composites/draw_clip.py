@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vostrack.datasets.composites.clip import CompositeClip
 from vostrack.datasets.composites.config import CompositeConfig
 from vostrack.datasets.composites.draw_plan import draw_plan
-from vostrack.datasets.composites.plan import CompositePlan
+from vostrack.datasets.composites.plan import CompositePlan, Layer
 from vostrack.datasets.composites.render import Rendered, render_plan
 from vostrack.datasets.composites.sources import CompositeSources
 from vostrack.errors import InputError
@@ -21,6 +21,10 @@ UInt8Array = NDArray[np.uint8]
 _ATTEMPTS = 40
 # An object seen by less than this share in the first frame could not be told from its parts.
 _LEAST_SHARE = 0.3
+# An object under this share of the first frame is small.
+_SMALL = 0.01
+# Of fewer pixels than this it is not said that something hides them.
+_LEAST_HIDDEN = 64
 
 
 def draw_clip(sources: CompositeSources, config: CompositeConfig, seed: int) -> CompositeClip:
@@ -38,10 +42,10 @@ def draw_clip(sources: CompositeSources, config: CompositeConfig, seed: int) -> 
     for attempt in range(_ATTEMPTS):
         plan = draw_plan(sources, config, np.random.default_rng([seed, attempt]))
         rendered = render_plan(plan, sources)
-        labels, areas, layers = _keep_visible(rendered, plan, config)
-        if not areas.shape[1]:
+        labels, kept = _keep_visible(rendered, config)
+        if not len(kept):
             continue
-        tags = _tags(plan, labels, areas, layers)
+        tags = _tags(plan, labels, rendered.areas[:, kept], kept)
         if tags.issuperset(config.demanded):
             return CompositeClip(rendered.images, labels, tags, seed)
     raise InputError(
@@ -51,54 +55,62 @@ def draw_clip(sources: CompositeSources, config: CompositeConfig, seed: int) -> 
 
 
 def _keep_visible(
-    rendered: Rendered, plan: CompositePlan, config: CompositeConfig
-) -> tuple[UInt8Array, NDArray[np.int64], list[int]]:
-    """Take the masks of objects that the first frame hardly shows away; renumber the others."""
-    first = np.bincount(rendered.labels[0].ravel(), minlength=rendered.areas.shape[1] + 1)[1:]
+    rendered: Rendered, config: CompositeConfig
+) -> tuple[UInt8Array, NDArray[np.intp]]:
+    """Take the masks of objects away that the first frame hardly shows, and renumber the others.
+
+    Returns:
+        Labels (T, H, W), and the former ids, (N,), of those kept, less 1.
+    """
+    shown = _pixels(rendered.labels[:1], rendered.areas.shape[1])[0]
     least = config.least_visible * rendered.labels[0].size
-    seen = (first >= least) & (first >= _LEAST_SHARE * rendered.areas[0])
+    kept = np.flatnonzero((shown >= least) & (shown >= _LEAST_SHARE * rendered.areas[0]))
     table = np.zeros(256, np.uint8)
-    table[1 : len(seen) + 1][seen] = np.arange(1, int(seen.sum()) + 1)
-    wanted = [index for index, layer in enumerate(plan.layers) if layer.wanted]
-    layers = [index for index, kept in zip(wanted, seen, strict=True) if kept]
-    return table[rendered.labels], rendered.areas[:, seen], layers
+    table[kept + 1] = np.arange(1, len(kept) + 1)
+    return table[rendered.labels], kept
 
 
 def _tags(
-    plan: CompositePlan,
-    labels: UInt8Array,
-    areas: NDArray[np.int64],
-    layers: list[int],
+    plan: CompositePlan, labels: UInt8Array, areas: NDArray[np.int64], kept: NDArray[np.intp]
 ) -> frozenset[str]:
     """Say what happens; what concerns masks is read off them."""
-    tags = set(plan.tags) - {"crossing", "look-alike", "bending", "parts"}
-    count = areas.shape[1]
-    shown = np.stack(
-        [np.bincount(frame.ravel(), minlength=count + 1)[1 : count + 1] for frame in labels]
+    by_id = {layer.id: layer for layer in plan.layers}
+    layers = [by_id[index + 1] for index in kept.tolist()]
+    groups = [layer.group for layer in layers if layer.group]
+    shown = _pixels(labels, len(layers))
+    hidden = (areas >= _LEAST_HIDDEN) & (shown < 0.6 * areas)
+    away = areas == 0
+    returned = away[:-1].any(axis=0) & ~away[-1] if len(labels) > 2 else away.any(axis=0)
+    edges = np.concatenate([labels[0, [0, -1]].ravel(), labels[0][:, [0, -1]].ravel()])
+    found = {
+        "small": (shown[0] < _SMALL * labels[0].size).any(),
+        "growth": any(_grows(layer) for layer in layers),
+        "occlusion": (hidden & ~hidden[0]).any(),
+        "exit": returned.any(),
+        "edge": edges.any(),
+        "crossing": any(_touch(frame) for frame in labels[1:]),
+        "look-alike": len(set(groups)) < len(groups),
+        "bending": any(layer.bend is not None for layer in layers),
+        "parts": any(layer.parts is not None for layer in layers),
+        "shadow": any(layer.shadow is not None for layer in layers),
+    }
+    return frozenset(tag for tag in plan.tags if tag not in found) | frozenset(
+        tag for tag, holds in found.items() if holds
     )
-    lengths = np.sqrt(np.maximum(areas, 1))
-    present = areas >= 16
-    if (shown[0] < 0.01 * labels[0].size).any():
-        tags.add("small")
-    if ((lengths.max(axis=0) >= 2 * lengths[0]) | (lengths[0] >= 2 * lengths[-1])).any():
-        tags.add("growth")
-    hidden = present & (shown < 0.6 * areas)
-    if (hidden[1:] & ~hidden[0]).any():
-        tags.add("occlusion")
-    left = areas == 0
-    returned = [(left[:-1, k] & ~left[-1, k]).any() for k in range(count)]
-    if any(returned) or (len(labels) < 3 and left.any()):
-        tags.add("exit")
-    border = np.concatenate([labels[0][[0, -1]].ravel(), labels[0][:, [0, -1]].ravel()])
-    if border.any():
-        tags.add("edge")
-    kept = [plan.layers[index] for index in layers]
-    if "crossing" in plan.tags and count > 1:
-        tags.add("crossing")
-    if "look-alike" in plan.tags and count > 1:
-        tags.add("look-alike")
-    if any(layer.bend is not None for layer in kept):
-        tags.add("bending")
-    if any(layer.parts is not None for layer in kept):
-        tags.add("parts")
-    return frozenset(tags)
+
+
+def _pixels(labels: UInt8Array, count: int) -> NDArray[np.int64]:
+    """How many pixels of each id 1..count each frame shows, (T, count)."""
+    rows = [np.bincount(frame.ravel(), minlength=count + 1)[1 : count + 1] for frame in labels]
+    return np.stack(rows).astype(np.int64)
+
+
+def _grows(layer: Layer) -> bool:
+    factor = layer.poses[-1].scale / layer.poses[0].scale
+    return not 0.5 < factor < 2
+
+
+def _touch(labels: UInt8Array) -> bool:
+    """Whether two objects lie side by side somewhere in a label map."""
+    pairs = ((labels[:, 1:], labels[:, :-1]), (labels[1:], labels[:-1]))
+    return any(bool(((a != b) & (a != 0) & (b != 0)).any()) for a, b in pairs)

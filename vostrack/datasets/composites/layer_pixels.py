@@ -11,13 +11,23 @@ from numpy.typing import NDArray
 from vostrack.datasets.composites.plan import Colour, Layer
 from vostrack.datasets.composites.sources import CompositeSources
 
-__all__ = ["SHAPE_SIDE", "colour_matrix", "colour_statistics", "layer_pieces", "recolour"]
+__all__ = [
+    "BLOB_AREA",
+    "SHAPE_SIDE",
+    "colour_matrix",
+    "colour_statistics",
+    "layer_pieces",
+    "recolour",
+]
 
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
 
 SHAPE_SIDE = 256
 """Side of the square on which bars and blobs are drawn, pixels."""
+
+BLOB_AREA = 0.45
+"""Share of that square which a blob covers, on average."""
 
 # A bar takes this share of its square's width.
 _BAR = 0.12

@@ -16,6 +16,7 @@ __all__ = [
     "Parts",
     "Pose",
     "Shadow",
+    "Shape",
     "Smoke",
     "View",
 ]
@@ -151,8 +152,10 @@ class Layer:
     Attributes:
         source: name of a photograph, or of a background for the other shapes.
         shape: "matte" is the photograph's object; "bar" and "blob" are cut out of a background.
-        wanted: whether it is an object with a mask; the others hide what lies behind them.
         poses: (T) where it is.
+        id: its value in the label maps, from 1 without a gap; 0 for what has no mask and hides what
+            lies behind it.
+        group: the same number, over 0, for layers that look alike.
         seed: of the shape, where it is drawn.
         flip: mirrored horizontally.
         colour: change of its colours.
@@ -166,8 +169,9 @@ class Layer:
 
     source: str
     shape: Shape
-    wanted: bool
     poses: tuple[Pose, ...]
+    id: int = 0
+    group: int = 0
     seed: int = 0
     flip: bool = False
     colour: Colour = Colour()

@@ -38,7 +38,7 @@ class Rendered:
 
     Attributes:
         images: (T, H, W, 3) uint8 RGB.
-        labels: (T, H, W) uint8; the wanted layers are 1..N in the order of the plan.
+        labels: (T, H, W) uint8; ids as in the plan.
         areas: (T, N) pixels of each inside the frame, hidden ones counted, too.
     """
 
@@ -50,8 +50,8 @@ class Rendered:
 def render_plan(plan: CompositePlan, sources: CompositeSources) -> Rendered:
     """Compose a clip.
 
-    A pixel belongs to the nearest layer whose alpha is at least 0.5 there; layers that are not
-    wanted hide what lies behind them. Shadow, smoke and light change no mask.
+    A pixel belongs to the nearest layer whose alpha is at least 0.5 there; layers without
+    an id hide what lies behind them. Shadow, smoke and light change no mask.
 
     Args:
         plan: what to render.
@@ -65,16 +65,14 @@ def render_plan(plan: CompositePlan, sources: CompositeSources) -> Rendered:
     ]
     height, width = plan.size
     labels = np.zeros((plan.frames, height, width), np.uint8)
-    wanted = [layer.wanted for layer in plan.layers]
-    ids = np.cumsum(wanted) * np.array(wanted, dtype=int)
-    areas = np.zeros((plan.frames, int(np.sum(wanted))), np.int64)
+    areas = np.zeros((plan.frames, max((layer.id for layer in plan.layers), default=0)), np.int64)
     rng = np.random.default_rng(plan.finish.seed)
     for index, frame in enumerate(frames):
         camera = cameras[index] @ np.linalg.inv(cameras[0])
-        for layer, stack, label in zip(plan.layers, stacks, ids.tolist(), strict=True):
-            area = _draw(frame, labels[index], layer, stack, index, camera, label)
-            if label:
-                areas[index, label - 1] = area
+        for layer, stack in zip(plan.layers, stacks, strict=True):
+            area = _draw(frame, labels[index], layer, stack, index, camera)
+            if layer.id:
+                areas[index, layer.id - 1] = area
         frames[index] = _finish(frame, plan, index, rng)
     images = np.stack(frames)
     if plan.finish.h264 is not None:
@@ -147,7 +145,6 @@ def _draw(
     stack: list[list[UInt8Array]],
     index: int,
     camera: FloatArray,
-    label: int,
 ) -> int:
     """Draw a layer into a frame and its labels, in place; return its area in the frame."""
     patches = [
@@ -158,7 +155,7 @@ def _draw(
     if layer.shadow is not None:
         for patch in patches:
             _cast_shadow(frame, patch, layer.shadow)
-    return sum(_paste(frame, labels, patch, label) for patch in patches)
+    return sum(_paste(frame, labels, patch, layer.id) for patch in patches)
 
 
 def _place(

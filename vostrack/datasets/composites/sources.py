@@ -35,7 +35,7 @@ UInt8Array = NDArray[np.uint8]
 Split = Literal["train", "validation", "all"]
 
 # Some 0.5 MB each for cut-outs, 1.2 MB for frames.
-_CUTOUTS, _FRAMES = 300, 200
+_CUTOUTS, _FRAMES = 300, 120
 
 
 class CompositeSources:
@@ -62,6 +62,10 @@ class CompositeSources:
         self._cutout = lru_cache(maxsize=_CUTOUTS)(read_cutout)
         self._frame = lru_cache(maxsize=_FRAMES)(self._read_frame)
         self._video = lru_cache(maxsize=16)(read_video_frames)
+
+    def __reduce__(self) -> tuple[type[CompositeSources], tuple[object, ...]]:
+        """Go to other processes without what was read."""
+        return type(self), (self.objects, (*self.stills, *self.videos))
 
     def photo(self, name: str) -> MattedPhoto:
         """Return an object by its name."""
