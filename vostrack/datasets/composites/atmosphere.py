@@ -52,9 +52,10 @@ def apply_smoke(image: UInt8Array, smoke: Smoke, index: int) -> UInt8Array:
         index: of the frame, which says how far it has drifted.
     """
     height, width = image.shape[:2]
+    density = smoke.densities[index]
     if smoke.even:
-        veil = np.array(smoke.gray, np.float64) * smoke.density
-        matrix = np.column_stack([np.eye(3) * (1 - smoke.density), veil])
+        veil = np.array(smoke.gray, np.float64) * density
+        matrix = np.column_stack([np.eye(3) * (1 - density), veil])
         return np.asarray(cv2.transform(image, matrix), dtype=np.uint8)
     cloud = _cloud(smoke.seed, 3, 5)
     rows, columns = height // _COARSE + 1, width // _COARSE + 1
@@ -62,7 +63,7 @@ def apply_smoke(image: UInt8Array, smoke: Smoke, index: int) -> UInt8Array:
     moved = np.roll(cloud, (drift_y, drift_x), axis=(0, 1))
     window = moved[: cloud.shape[0] // 2, : cloud.shape[1] // 2]
     coarse = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    thick = smoke.density * np.clip(coarse * 0.9 + 0.25, 0, 1)
+    thick = density * np.clip(coarse * 0.9 + 0.25, 0, 1)
     opacity = cv2.resize(thick, (width, height), interpolation=cv2.INTER_LINEAR)
     gray = np.empty_like(image)
     gray[:] = smoke.gray

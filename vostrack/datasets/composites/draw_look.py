@@ -27,8 +27,14 @@ def draw_colour(rng: Generator, config: CompositeConfig) -> Colour:
     )
 
 
-def draw_smokes(rng: Generator, config: CompositeConfig, tags: set[str]) -> tuple[Smoke, ...]:
-    """Draw the veils in front of a scene."""
+def draw_smokes(
+    rng: Generator, config: CompositeConfig, times: FloatArray, tags: set[str]
+) -> tuple[Smoke, ...]:
+    """Draw the veils in front of a scene.
+
+    Smoke thickens or clears over the clip and is thin in the first frame, so that the masks given
+    there show something.
+    """
     smokes = []
     for tag, share in (("haze", config.haze), ("smoke", config.smoke)):
         if rng.random() >= share:
@@ -38,10 +44,16 @@ def draw_smokes(rng: Generator, config: CompositeConfig, tags: set[str]) -> tupl
         base = rng.uniform(120, 250) if even or rng.random() < 0.8 else rng.uniform(15, 70)
         tint = rng.normal(0, 6, 3) + base
         gray = np.clip(tint, 0, 255).astype(int).tolist()
-        density = float(rng.uniform(0.2, 0.55) if even else rng.uniform(0.5, 0.95))
+        thickest = float(rng.uniform(0.2, 0.45) if even else rng.uniform(0.5, 0.92))
+        first = float(rng.uniform(0.7, 1.0) if even else rng.uniform(0.15, 0.6))
+        # It gathers until a moment of the clip and stays, or thins out by half afterwards.
+        peak = float(rng.uniform(0.3, 1.0))
+        last = float(rng.uniform(0.5, 1.0))
+        shares = np.interp(times, [0.0, peak, 1.0 + 1e-9], [first, 1.0, last])
+        densities = tuple((thickest * shares).tolist())
         drift = (float(rng.normal(0, 0.05)), float(rng.normal(-0.02, 0.03)))
         seed = int(rng.integers(2**32))
-        smokes.append(Smoke(density, (gray[0], gray[1], gray[2]), seed, drift, even))
+        smokes.append(Smoke(densities, (gray[0], gray[1], gray[2]), seed, drift, even))
     return tuple(smokes)
 
 
@@ -53,15 +65,16 @@ def draw_light(
     gamma, uneven = 1.0, 0.0
     if rng.random() < config.light:
         tags.add("light")
-        brighter = log_uniform(rng, 0.5, 1.7)
+        brighter = log_uniform(rng, 0.5, 1.4)
         colours = np.exp(rng.normal(0, 0.12, 3))
         flicker = rng.normal(0, 0.08, len(times)) if rng.random() < 0.3 else np.zeros(len(times))
         gains *= ((brighter * colours) ** times[:, None]) * np.exp(flicker)[:, None]
         uneven = float(rng.uniform(0.1, 0.6)) if rng.random() < 0.5 else 0.0
     if rng.random() < config.low_light:
         tags.add("low-light")
-        gains *= float(rng.uniform(0.25, 0.6))
-        gamma = float(rng.uniform(1.0, 1.5))
+        # However the light changes, something is to be seen in every frame.
+        gains = np.maximum(gains, 0.7) * float(rng.uniform(0.3, 0.65))
+        gamma = float(rng.uniform(1.0, 1.3))
     elif not tags & {"light"}:
         return None
     rows = tuple((float(r), float(g), float(b)) for r, g, b in gains)

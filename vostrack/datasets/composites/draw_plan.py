@@ -60,7 +60,7 @@ def draw_plan(sources: CompositeSources, config: CompositeConfig, rng: Generator
         config.size,
         backdrop,
         tuple(layers),
-        draw_smokes(rng, config, tags),
+        draw_smokes(rng, config, times, tags),
         draw_light(rng, config, times, tags),
         draw_finish(rng, config, tags),
         frozenset(tags),

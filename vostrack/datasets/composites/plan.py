@@ -188,14 +188,14 @@ class Smoke:
     """A veil in front of everything.
 
     Attributes:
-        density: 0..1, opacity where it is thickest.
+        densities: (T) 0..1, opacity where it is thickest.
         gray: its colour, 0..255.
         seed: of its form.
         drift: (x, y) how far it goes from one frame to the next, shares of the frame's width.
         even: a haze without form.
     """
 
-    density: float
+    densities: tuple[float, ...]
     gray: tuple[int, int, int]
     seed: int
     drift: tuple[float, float]

@@ -274,10 +274,10 @@ def _finish(
     frame: UInt8Array, plan: CompositePlan, index: int, rng: np.random.Generator
 ) -> UInt8Array:
     """What light, air, camera and JPEG do to a frame."""
-    if plan.light is not None:
-        frame = apply_light(frame, plan.light, index)
     for smoke in plan.smokes:
         frame = apply_smoke(frame, smoke, index)
+    if plan.light is not None:
+        frame = apply_light(frame, plan.light, index)
     if plan.finish.blur:
         frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), plan.finish.blur), dtype=np.uint8)
     if plan.finish.noise:
