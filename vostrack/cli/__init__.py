@@ -12,6 +12,7 @@ from typing import Protocol
 from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCommand
 from vostrack.cli.evaluate import EvalCommand
 from vostrack.cli.propose import ProposeCommand
+from vostrack.cli.synthesize import SynthesizeCommand
 from vostrack.cli.track import TrackCommand
 from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
 from vostrack.cli.train_fcrn import TrainFcrnCommand
@@ -55,6 +56,7 @@ COMMANDS: Commands = {
         "check": DavisCheckCommand,
     },
     "eval": EvalCommand,
+    "synthesize": SynthesizeCommand,
     "train": {
         "detection-crf": TrainDetectionCrfCommand,
         "foreground": TrainForegroundCommand,
