@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vostrack.errors import InputError
-from vostrack.ranges import demand_at_least, demand_share
+from vostrack.checks import demand_at_least, demand_share
 
 __all__ = ["TAGS", "CompositeConfig"]
 

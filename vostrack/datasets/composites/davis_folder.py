@@ -14,7 +14,7 @@ from vostrack.datasets.composites.clip import CompositeClip
 from vostrack.datasets.composites.clip_set import ListedClip
 from vostrack.datasets.composites.sources import CompositeSources
 from vostrack.errors import InputError
-from vostrack.masks.atomic import atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map
 
 __all__ = ["CompositeFolder", "Subset"]

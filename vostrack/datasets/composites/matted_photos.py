@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.errors import InputError
-from vostrack.masks.atomic import atomic_path
-from vostrack.ranges import demand_share
+from vostrack.files import atomic_path
+from vostrack.checks import demand_share
 from vostrack.video.images import images_in_folder, read_image
 
 __all__ = [
