@@ -27,9 +27,7 @@ class CompositeClips:
     def draw(self, generator: Generator, length: int) -> TrainingClip:
         """Draw a clip of ``length`` frames; ``generator`` is the only source of chance."""
         seed, size = torch.randint(2**62, (2,), generator=generator).tolist()
-        config = replace(
-            self.config, size=_SIZES[size % len(_SIZES)], frames=(length, length)
-        )
+        config = replace(self.config, size=_SIZES[size % len(_SIZES)], frames=(length, length))
         clip = draw_clip(self.sources, config, seed)
         return TrainingClip(
             images=torch.from_numpy(np.ascontiguousarray(clip.images.transpose(0, 3, 1, 2))),

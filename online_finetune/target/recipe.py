@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class TargetRecipe:
         shares = self.backbone_shares
         if len(shares) != 4 or not all(0 <= share < np.inf for share in shares):
             raise InputError(f"backbone_shares: expected 4 numbers of at least 0, got {shares}")
-        if any(a > 0 and b == 0 for a, b in zip(shares, shares[1:], strict=False)):
+        if any(a > 0 and b == 0 for a, b in pairwise(shares)):
             raise InputError(
                 f"backbone_shares: after a stage that learns all have to learn, got {shares}"
             )

@@ -47,9 +47,9 @@ class Regions:
         """Undo ``cut``: maps (B, C, h, w) that are ``outside`` everywhere else."""
         maps = parts.new_full((*parts.shape[:2], *size), outside)
         height, width = parts.shape[-2:]
-        for index, (part, (y, x)) in enumerate(zip(parts, self.corners, strict=True)):
-            rows, columns = slice(y * scale, y * scale + height), slice(x * scale, x * scale + width)
-            maps[index, :, rows, columns] = part
+        for index, (part, corner) in enumerate(zip(parts, self.corners, strict=True)):
+            y, x = (scale * cell for cell in corner)
+            maps[index, :, y : y + height, x : x + width] = part
         return maps
 
 

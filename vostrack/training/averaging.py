@@ -14,8 +14,8 @@ __all__ = ["WeightAverage"]
 class WeightAverage:
     """Exponential moving average of the weights (Polyak and Juditsky 1992).
 
-    After step k, each weight is d * mean + (1 - d) * weight with d = min(decay, (1 + k) / (10 + k)),
-    so that the initial weights are soon forgotten. Tensors of integers are copied.
+    After step k each mean is d * mean + (1 - d) * weight, with d = min(decay, (1 + k) / (10 + k)):
+    the initial weights are soon forgotten. Tensors of integers are copied.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -22,7 +22,7 @@ _log = logging.getLogger("vostrack.training")
 
 
 class Checkpoint:
-    """``checkpoint.pt`` in a folder: all that a training needs to go on as if it had not stopped."""
+    """``checkpoint.pt`` in a folder: all that a training needs to go on where it stopped."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Name the place; nothing is read or written.

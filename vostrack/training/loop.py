@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.compute.precision import autocast
 from vostrack.errors import InputError
 from vostrack.training.averaging import WeightAverage
+from vostrack.training.batches import Batch, draw_batches, mix, step_generator, to_device
+from vostrack.training.budget import Budget
 from vostrack.training.checkpoint import Checkpoint
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
@@ -26,8 +25,6 @@ from vostrack.training.validation import Validation, ValidationHistory
 
 __all__ = ["LoopConfig", "OnStep", "Recipe", "step_generator", "train"]
 
-# Any nesting of dicts, lists and tuples with tensors in it.
-Batch = Any
 # Called with the steps done and the loss.
 OnStep = Callable[[int, float], None]
 
@@ -57,14 +54,6 @@ class Recipe(Protocol):
 
 # What may differ between the parts of one training without changing its result.
 _FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
-
-
-def step_generator(seed: int, step: int, rank: int) -> Generator:
-    """Return the generator of one step of one process; another for each of the three numbers.
-
-    A training that is resumed thereby sees what an uninterrupted one would have.
-    """
-    return Generator().manual_seed(_mix(seed, step, rank, 0))
 
 
 def train(
@@ -116,29 +105,8 @@ def train(
     processes = join_processes(device)
     with _own_random_state(device):
         loop = _Loop(network, recipe, config, device, processes)
-        budget = _Budget(stop_after, hours, processes)
+        budget = Budget(stop_after, hours, processes)
         return loop.run(folder, dict(settings or {}), budget, validation, on_step)
-
-
-class _Budget:
-    """How long one call may train."""
-
-    def __init__(self, steps: int | None, hours: float | None, processes: Processes) -> None:
-        if hours is not None and not hours > 0:
-            raise InputError(f"hours: expected over 0, got {hours}")
-        self._steps, self._seconds = steps, None if hours is None else 3600 * hours
-        self._begin, self._processes = time.monotonic(), processes
-
-    def last(self, first: int, steps: int) -> int:
-        """Return the step to stop at, of a training of ``steps`` that stands at ``first``."""
-        return steps if self._steps is None else min(steps, first + self._steps)
-
-    def spent(self) -> bool:
-        """Tell whether the time is over, the same in every process."""
-        if self._seconds is None:
-            return False
-        passed = torch.tensor([time.monotonic() - self._begin], dtype=torch.float64)
-        return float(self._processes.mean(passed)) >= self._seconds
 
 
 class _Loop:
@@ -165,7 +133,7 @@ class _Loop:
         self,
         folder: Path,
         settings: dict[str, Any],
-        budget: _Budget,
+        budget: Budget,
         validation: Validation | None,
         on_step: OnStep | None,
     ) -> int:
@@ -178,10 +146,11 @@ class _Loop:
         last = budget.last(step, config.steps)
         objective = self._processes.wrap(_Objective(self._network, self._recipe), self._device)
         self._network.train()
-        writes = self._processes.rank == 0
+        rank = self._processes.rank
+        writes = rank == 0
         with (
             Record(folder, step, tensorboard=config.tensorboard, enabled=writes) as record,
-            closing(self._batches(step, last)) as batches,
+            closing(draw_batches(self._recipe.draw, config, rank, range(step, last))) as batches,
         ):
             for parts in batches:
                 begin = time.perf_counter()
@@ -222,7 +191,7 @@ class _Loop:
     def _step(self, objective: nn.Module, parts: list[Batch], step: int) -> dict[str, float]:
         """Take one step; return what the log says of it, the same in every process."""
         config = self._config
-        torch.manual_seed(_mix(config.seed, step, self._processes.rank, 1))
+        torch.manual_seed(mix(config.seed, step, self._processes.rank, 1))
         factor = config.rate_factor(step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
@@ -247,7 +216,7 @@ class _Loop:
     ) -> dict[str, float]:
         """Add ``share`` of a batch's gradient; return its losses, means over the processes."""
         with autocast(self._device, self._config.precision):
-            losses = objective(_to_device(batch, self._device))
+            losses = objective(to_device(batch, self._device))
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         named = {**losses, "loss": total}
         means = self._processes.mean(torch.stack([v.detach().float() for v in named.values()]))
@@ -255,33 +224,6 @@ class _Loop:
         _demand_finite(values, step)
         (total * share if share != 1 else total).backward()  # type: ignore[no-untyped-call]
         return values
-
-    def _batches(self, first: int, last: int) -> Iterator[list[Batch]]:
-        """Give the batches of each step; those of later steps are drawn by threads meanwhile."""
-        parts = self._config.accumulate
-
-        def draw(number: int) -> Batch:
-            generator = step_generator(self._config.seed, number, self._processes.rank)
-            return self._recipe.draw(generator, number // parts)
-
-        steps = range(first, last)
-        if self._config.ahead == 0:
-            for step in steps:
-                yield [draw(step * parts + part) for part in range(parts)]
-            return
-        with ThreadPoolExecutor(self._config.ahead) as pool:
-            waiting: deque[Future[Batch]] = deque()
-            try:
-                for step in steps:
-                    wanted = (min(last - step, self._config.ahead + 1)) * parts
-                    begin = step * parts
-                    waiting.extend(
-                        pool.submit(draw, begin + k) for k in range(len(waiting), wanted)
-                    )
-                    yield [waiting.popleft().result() for _ in range(parts)]
-            finally:
-                for future in waiting:
-                    future.cancel()
 
 
 class _Objective(nn.Module):
@@ -314,11 +256,6 @@ def _demand_rates(rates: Sequence[float]) -> None:
         )
 
 
-def _mix(*numbers: int) -> int:
-    # Torch's CPU generator takes in 32 bits only: mix the numbers, do not add them.
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
 def _demand_finite(values: Mapping[str, float], step: int) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
@@ -327,16 +264,6 @@ def _demand_finite(values: Mapping[str, float], step: int) -> None:
                 "lower the learning rate, train with --precision fp32, or look for images or "
                 "labels that are not finite"
             )
-
-
-def _to_device(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {k: _to_device(v, device) for k, v in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_to_device(v, device) for v in batch)
-    return batch
 
 
 @contextmanager
