@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,7 @@ class Background:
         return self.length > 1
 
 
-def scan_backgrounds(
-    folders: Sequence[Path], *, leave_out: Collection[str] = ()
-) -> list[Background]:
+def scan_backgrounds(folders: Sequence[Path]) -> list[Background]:
     """Find the backgrounds below some folders.
 
     A folder is one of: a data set in the layout of DAVIS (``JPEGImages/480p`` and perhaps
@@ -67,7 +65,6 @@ def scan_backgrounds(
 
     Args:
         folders: where to look.
-        leave_out: names of sequences, stills and videos not to be used.
 
     Returns:
         The backgrounds, by folder and name.
@@ -86,7 +83,7 @@ def scan_backgrounds(
                 "folders of frames, or JPEGImages/480p"
             )
         found += here
-    return [background for background in found if background.name not in leave_out]
+    return found
 
 
 def _davis_sequences(folder: Path) -> list[Background]:
@@ -171,7 +168,7 @@ def remove_object(image: UInt8Array, mask: Path) -> UInt8Array:
     hole = _resize(hole, (width, height), cv2.INTER_NEAREST)
     if not hole.any():
         return image
-    hole = np.asarray(cv2.dilate(hole, np.ones((9, 9), np.uint8)), dtype=np.uint8)
+    hole = np.asarray(cv2.dilate(hole, np.ones((13, 13), np.uint8)), dtype=np.uint8)
     scale = min(1.0, _INPAINT_SIDE / max(height, width))
     small = (max(round(width * scale), 1), max(round(height * scale), 1))
     small_image = _resize(image, small, cv2.INTER_AREA)
@@ -180,8 +177,9 @@ def remove_object(image: UInt8Array, mask: Path) -> UInt8Array:
     patched = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     # A little of the frame's own fine structure, so that the filling is not conspicuously smooth.
     detail = image.astype(np.float32) - cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32)
+    detail[hole > 0] = 0
     patched = patched + np.roll(detail, (height // 3, width // 3), axis=(0, 1))
-    weight = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 3)[..., None]
+    weight = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 2.5)[..., None]
     mixed = image.astype(np.float32) * (1 - weight) + patched * weight
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
