@@ -19,7 +19,7 @@ WritePhoto = Callable[..., None]
 def _write_photo(
     folder: Path, name: str, colour: tuple[int, int, int], shape: str = "disc"
 ) -> None:
-    """A 60 x 80 photograph with one shape in two tones of a colour, and its matte."""
+    """A 60 x 80 photograph with one shape in four tones of a colour on white, and its matte."""
     alpha = np.zeros((60, 80), np.uint8)
     if shape == "disc":
         cv2.circle(alpha, (40, 30), 20, 255, -1, cv2.LINE_AA)
@@ -32,9 +32,12 @@ def _write_photo(
         alpha[:, :60] = 128
     elif shape == "whole":
         alpha[:] = 255
-    image = np.full((60, 80, 3), 90, np.uint8)
-    image[alpha > 0] = colour
-    image[:30][alpha[:30] > 0] = np.array(colour) // 2
+    # Darker above, and to the left: no flip or turn looks like another.
+    paint = np.full((60, 80, 3), colour, np.float64)
+    paint[:30] *= 0.6
+    paint[:, :30] *= 0.8
+    share = alpha[..., None] / 255
+    image = np.rint(paint * share + 240 * (1 - share)).astype(np.uint8)
     for part in ("JPEGImages", "Mattes"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(folder / "JPEGImages" / f"{name}.png")

@@ -159,10 +159,15 @@ def test_crossing_objects_touch(sources: CompositeSources) -> None:
 
 
 def test_hidden_objects_get_no_mask(sources: CompositeSources) -> None:
-    config = replace(SMALL, objects=(6, 6), area=(0.1, 0.3), frames=(3, 3))
-    for seed in range(12):
-        clip = draw_clip(sources, config, seed)
-        assert _areas(clip)[0].min() >= 0.001 * clip.labels[0].size
+    crowded = replace(SMALL, objects=(6, 6), area=(0.1, 0.3), frames=(2, 2))
+    tiny = replace(PLAIN, objects=(4, 4), area=(0.002, 0.008), least_visible=0.004)
+    for config in (crowded, tiny):
+        counts = set()
+        for seed in range(8):
+            clip = draw_clip(sources, config, seed)
+            assert _areas(clip)[0].min() >= config.least_visible * clip.labels[0].size
+            counts.add(clip.objects)
+        assert min(counts) < config.objects[1]
 
 
 def test_ids_say_nothing_of_depth(sources: CompositeSources) -> None:

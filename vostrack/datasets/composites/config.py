@@ -100,7 +100,7 @@ class CompositeConfig:
     growth: float = 0.12
     largest_growth: float = 8.0
     bending: float = 0.5
-    largest_bend: float = 0.15
+    largest_bend: float = 0.12
     parts: float = 0.06
     look_alike: float = 0.45
     crossing: float = 0.4

@@ -35,7 +35,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "smoke": {"smoke": 1.0, "objects": (1, 3), "area": (0.01, 0.25)},
     "bending": {
         "bending": 1.0,
-        "largest_bend": 0.22,
+        "largest_bend": 0.15,
         "parts": 0.3,
         "objects": (1, 3),
         "area": (0.02, 0.3),
