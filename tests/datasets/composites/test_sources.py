@@ -20,6 +20,7 @@ from vostrack.datasets.composites.matted_photos import (
     scan_matted_photos,
 )
 from vostrack.errors import InputError
+from vostrack.video import VideoWriter
 from vostrack.video.images import read_image
 
 
@@ -97,6 +98,18 @@ def test_backgrounds_of_every_form_are_found(backgrounds_folder: Path) -> None:
     assert not any(still.moves for still in stills)
     folder = scan_backgrounds([backgrounds_folder / "davis" / "JPEGImages" / "480p"])
     assert [(b.name, b.length, b.masks) for b in folder] == [("walk", 6, ())]
+
+
+def test_a_video_file_is_a_background(objects_folder: Path, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "fade.mp4", 25.0) as writer:
+        for index in range(8):
+            writer.add(np.full((64, 96, 3), 30 * index + 10, np.uint8), index / 25)
+    sources = open_sources(objects_folder, [tmp_path], split="all")
+    assert [(b.name, b.length, b.moves) for b in sources.videos] == [("fade", 8, True)]
+    for index in (6, 1):
+        frame = sources.frame("fade", index)
+        assert frame.shape == (64, 96, 3)
+        assert np.abs(frame.astype(int) - (30 * index + 10)).max() < 6
 
 
 def test_backgrounds_are_left_out_by_name(objects_folder: Path, backgrounds_folder: Path) -> None:

@@ -29,6 +29,8 @@ UInt8Array = NDArray[np.uint8]
 _VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".webm"})
 # Frames are kept no larger than this: clips are smaller, and memory is finite.
 _LONGEST_SIDE = 960
+# A video file is decoded once and kept; these are some 40 MB.
+_MOST_FRAMES = 400
 # Inpainting takes time in proportion to the hole, and its result is smooth anyway.
 _INPAINT_SIDE = 200
 
@@ -42,7 +44,7 @@ class Background:
         frames: image files in order; one for a still, none for a video file.
         masks: the annotation of each frame, or none at all.
         video: the video file, or None.
-        length: number of frames.
+        length: number of frames; of a long video file the first 400.
     """
 
     name: str
@@ -116,7 +118,7 @@ def _clips(folder: Path) -> list[Background]:
             found.append(Background(path.name, frames, length=len(frames)))
         elif path.suffix.lower() in _VIDEO_SUFFIXES:
             with open_source(path) as source:
-                length = source.length
+                length = min(source.length or 0, _MOST_FRAMES)
             if length:
                 found.append(Background(path.stem, (), video=path, length=length))
     return found
@@ -145,7 +147,7 @@ def read_video_frames(background: Background) -> list[UInt8Array]:
     """
     assert background.video is not None
     encoded = []
-    with open_source(background.video) as source:
+    with open_source(background.video, end=background.length) as source:
         for frame in source:
             small = cv2.cvtColor(_limit(frame.image), cv2.COLOR_RGB2BGR)
             data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 93])[1]
