@@ -28,7 +28,13 @@ _CALM: dict[str, Any] = {
 }
 
 _CHANGES: dict[str, dict[str, Any]] = {
-    "look-alikes": {"look_alike": 1.0, "crossing": 0.8, "objects": (2, 4), "area": (0.01, 0.15)},
+    "look-alikes": {
+        "look_alike": 1.0,
+        "resembling": 0.0,
+        "crossing": 0.8,
+        "objects": (2, 4),
+        "area": (0.01, 0.15),
+    },
     "growth": {"growth": 1.0, "objects": (1, 3), "area": (0.004, 0.08)},
     "occlusion": {"occluder": 1.0, "crossing": 1.0, "objects": (1, 4), "area": (0.01, 0.2)},
     "small": {"objects": (1, 4), "area": (0.002, 0.008), "growth": 0.0, "camera": 0.8},
