@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.video.frame_names import FrameNames
 
 __all__ = [
     "NOMINAL_RATE",
@@ -32,7 +33,8 @@ class Frame:
     """One frame as it is displayed.
 
     Attributes:
-        index: number in the source in presentation order, regardless of start and stride.
+        index: position in the source in presentation order, from 0, regardless of start and
+            stride. `FrameSource.names` has the frame's own name and number.
         time: seconds since the first presented frame of the source.
         image: (H, W, 3) uint8 RGB, contiguous, in displayed orientation.
     """
@@ -108,6 +110,7 @@ class FrameSource(ABC):
         frame_rate: mean frames per second; None if there is no clock.
         live: whether this is a camera or stream, which can be read only once.
         truncated: whether the source ended early. It becomes True when that is detected.
+        names: the names and numbers of the frames. Those of images are the files' own.
     """
 
     name: str
@@ -115,6 +118,7 @@ class FrameSource(ABC):
     frame_rate: float | None = None
     live: bool = False
     truncated: bool = False
+    names: FrameNames = FrameNames()
 
     @property
     @abstractmethod

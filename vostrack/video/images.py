@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.video.arrays import as_rgb
+from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     NOMINAL_RATE,
     Frame,
@@ -20,7 +21,7 @@ from vostrack.video.frames import (
 )
 from vostrack.video.names import IMAGE_SUFFIXES
 
-__all__ = ["ImageSource", "images_in_folder", "images_matching", "read_image"]
+__all__ = ["ImageSource", "existing_folder", "images_in_folder", "images_matching", "read_image"]
 
 
 def _is_image(path: Path) -> bool:
@@ -29,17 +30,23 @@ def _is_image(path: Path) -> bool:
     )
 
 
-def _sorted_images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(filter(_is_image, paths), key=lambda path: natural_order(str(path)))
+def _sorted_images(paths: Iterator[Path], exclude: Collection[Path]) -> list[Path]:
+    left_out = {path.resolve() for path in exclude}
+    images = (path for path in paths if _is_image(path) and path.resolve() not in left_out)
+    return sorted(images, key=lambda path: natural_order(str(path)))
 
 
-def images_in_folder(folder: Path) -> list[Path]:
+def images_in_folder(folder: Path, exclude: Collection[Path] = ()) -> list[Path]:
     """Return the images of a folder in natural order, without hidden files.
+
+    Args:
+        folder: the folder; its subfolders do not count.
+        exclude: images that are left out.
 
     Raises:
         InputError: the folder contains no image.
     """
-    images = _sorted_images(folder.iterdir())
+    images = _sorted_images(folder.iterdir(), exclude)
     if not images:
         raise InputError(
             f"{folder} contains no image; expected files such as 00000.jpg ({_suffixes()}) "
@@ -48,17 +55,24 @@ def images_in_folder(folder: Path) -> list[Path]:
     return images
 
 
-def images_matching(pattern: str) -> list[Path]:
+def images_matching(pattern: str, exclude: Collection[Path] = ()) -> list[Path]:
     """Return the images that match a glob pattern, in natural order; ``**`` spans folders.
+
+    The leading folders of the pattern that exist are taken by their names, whatever characters
+    these contain. Where nothing matches, brackets stand for themselves.
+
+    Args:
+        pattern: the pattern.
+        exclude: images that are left out.
 
     Raises:
         InputError: no image matches.
     """
-    path = Path(pattern).expanduser()
-    # Path.glob does not accept absolute patterns.
-    base = Path(path.anchor)
+    base, rest = existing_folder(Path(pattern).expanduser())
     try:
-        images = _sorted_images(base.glob(str(path.relative_to(base))))
+        images = _sorted_images(base.glob(rest), exclude)
+        if not images and "[" in rest:
+            images = _sorted_images(base.glob(rest.replace("[", "[[]")), exclude)
     except ValueError as error:
         raise InputError(
             f"{pattern!r} is not a valid file pattern ({error}); use one such as 'frames/*.png'"
@@ -66,9 +80,20 @@ def images_matching(pattern: str) -> list[Path]:
     if not images:
         raise InputError(
             f"no image matches {pattern!r}; expected files such as frames/*.png ({_suffixes()}), "
-            "check the folder and keep the pattern in quotes"
+            "check the folder and keep the pattern in quotes (* ? and [ ] are wildcards)"
         )
     return images
+
+
+def existing_folder(pattern: Path) -> tuple[Path, str]:
+    """Split a pattern into the longest leading folder that exists and the rest."""
+    base = Path(pattern.anchor)
+    parts = pattern.relative_to(base).parts
+    kept = 0
+    while kept < len(parts) - 1 and (base / parts[kept]).is_dir():
+        base /= parts[kept]
+        kept += 1
+    return base, str(Path(*parts[kept:]))
 
 
 def _suffixes() -> str:
@@ -131,6 +156,7 @@ class ImageSource(SeekableSource):
             raise InputError("images: expected at least one path, got an empty list")
         super().__init__(name, len(paths), selection)
         self._paths = list(paths)
+        self.names = FrameNames.of_files(self._paths)
         self.size = read_image(self._paths[0]).shape[:2]
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
@@ -140,8 +166,8 @@ class ImageSource(SeekableSource):
             if image.shape[:2] != self.size:
                 # The file name is more helpful than the frame number alone.
                 raise InputError(
-                    f"{path} (frame {number}) is {image.shape[1]} x {image.shape[0]} pixels, the "
-                    f"first image is {self.size[1]} x {self.size[0]}; all frames must have the "
-                    "same size; resize it or remove it"
+                    f"{path} (frame {self.names.key(number)}) is {image.shape[1]} x "
+                    f"{image.shape[0]} pixels, the first image is "
+                    f"{self.size[1]} x {self.size[0]}; all frames must have the same size; resize it or remove it"
                 )
             yield Frame(number, number / NOMINAL_RATE, image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,6 +23,7 @@ def open_source(
     start: int = 0,
     end: int | None = None,
     stride: int = 1,
+    exclude: Collection[Path] = (),
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -40,6 +41,7 @@ def open_source(
         start: number of the first selected frame, from 0.
         end: number after the last selected frame; None for no limit.
         stride: step between selected frames, at least 1.
+        exclude: images of a folder or pattern that are no frames, such as a mask among them.
 
     Returns:
         The source. It has read only what it needs to know its size.
@@ -57,7 +59,7 @@ def open_source(
     if isinstance(source, int):
         return _open_camera(source, reader, selection)
     if isinstance(source, str | Path):
-        return _open_named(source, reader, selection)
+        return _open_named(source, reader, selection, exclude)
     _only_auto(reader, "arrays and lists")
     return _open_iterable(source, selection)
 
@@ -67,14 +69,16 @@ def _only_auto(reader: Reader, kind: str) -> None:
         raise InputError(f"reader: {reader} reads video files, not {kind}; use `reader='auto'`")
 
 
-def _open_named(source: str | Path, reader: Reader, selection: Selection) -> FrameSource:
+def _open_named(
+    source: str | Path, reader: Reader, selection: Selection, exclude: Collection[Path]
+) -> FrameSource:
     name = str(source)
     path = Path(name).expanduser()
     if path.is_dir():
         _only_auto(reader, "folders of images")
         from vostrack.video.images import ImageSource, images_in_folder
 
-        return ImageSource(images_in_folder(path), str(path), selection)
+        return ImageSource(images_in_folder(path, exclude), str(path), selection)
     if path.exists():
         return _open_file(path, reader, selection)
     if is_url(name):
@@ -85,7 +89,7 @@ def _open_named(source: str | Path, reader: Reader, selection: Selection) -> Fra
         _only_auto(reader, "images")
         from vostrack.video.images import ImageSource, images_matching
 
-        return ImageSource(images_matching(name), name, selection)
+        return ImageSource(images_matching(name, exclude), name, selection)
     raise InputError(
         f"{name!r} does not exist; expected a video file, a folder of images, a pattern such as "
         "'frames/*.png', a camera index or an address; check the path"
