@@ -127,7 +127,11 @@ class _Run:
             live_overlay = None
             if self.source.indices is None and self.request.overlay:
                 live_overlay = stack.enter_context(
-                    VideoWriter(self.folder.overlay, self.source.frame_rate)
+                    VideoWriter(
+                        self.folder.overlay,
+                        self.source.frame_rate,
+                        pixel_aspect=self.source.pixel_aspect,
+                    )
                 )
             steps = track_video(
                 self.tracker,
@@ -195,10 +199,13 @@ class _Run:
             finetune_seconds=timings.get("fine-tuning", 0.0),
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
+            damaged=bool(self.source.damage),
         )
 
     def _status(self, frames: list[dict[str, Any]]) -> str:
-        """Say complete only if every frame of the source is there."""
+        """Say complete only if every frame of the source is there, and whole."""
+        if self.source.damage:
+            return "damaged"
         done, wanted = {record["index"] for record in frames}, self.source.indices
         whole = wanted is None or done >= set(wanted)
         return "complete" if whole and not self.source.truncated else "truncated"
@@ -223,6 +230,7 @@ class _Run:
                 palette=davis_palette(),
                 frame_rate=self.source.frame_rate,
                 audio_from=self._audio(),
+                pixel_aspect=self.source.pixel_aspect,
             )
 
     def _labels(self, indices: list[int]) -> Iterator[tuple[int, UInt8Array]]:

@@ -53,7 +53,7 @@ class RunRecord:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete``, ``truncated`` or ``interrupted``.
+            status: ``complete``, ``truncated``, ``damaged`` or ``interrupted``.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
         """
@@ -65,6 +65,7 @@ class RunRecord:
             "frames_in_source": self.source.length,
             "frame_names": self._frame_names(frames),
             "truncated": self.source.truncated,
+            "damaged": list(self.source.damage),
             "warnings": list(self.mask.warnings),
             "objects": [
                 {

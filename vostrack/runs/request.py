@@ -158,6 +158,9 @@ class ClipSummary:
     truncated: bool
     """Whether the video broke off before its end."""
 
+    damaged: bool = False
+    """Whether pictures are missing or wrong within the video."""
+
 
 class Observer(Protocol):
     """Is told how far the work is."""

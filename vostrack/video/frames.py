@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
@@ -110,7 +111,10 @@ class FrameSource(ABC):
         frame_rate: mean frames per second; None if there is no clock.
         live: whether this is a camera or stream, which can be read only once.
         truncated: whether the source ended early. It becomes True when that is detected.
+        damage: times in seconds at which pictures are missing or wrong. It grows while the frames
+            are read.
         names: the names and numbers of the frames. Those of images are the files' own.
+        pixel_aspect: width of a stored pixel divided by its height.
     """
 
     name: str
@@ -118,7 +122,9 @@ class FrameSource(ABC):
     frame_rate: float | None = None
     live: bool = False
     truncated: bool = False
+    damage: tuple[float, ...] = ()
     names: FrameNames = FrameNames()
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     @abstractmethod
@@ -204,6 +210,18 @@ class SeekableSource(FrameSource):
     @abstractmethod
     def _frames(self, numbers: range) -> Iterator[Frame]:
         """Yield exactly the frames with these numbers, in ascending order."""
+
+    def _damaged(self, time: float, what: str) -> None:
+        """Record a gap, and log it the first time.
+
+        Args:
+            time: where it is, in seconds after the first frame.
+            what: what is missing or wrong there.
+        """
+        time = round(time, 3)
+        if time not in self.damage:
+            self.damage = tuple(sorted((*self.damage, time)))
+            logger.warning("%s is damaged at %.2f s: %s", self.name, time, what)
 
     def _end_at(self, count: int) -> None:
         """Record and log that only the first ``count`` frames can be read."""

@@ -168,6 +168,7 @@ class ImageSource(SeekableSource):
                 raise InputError(
                     f"{path} (frame {self.names.key(number)}) is {image.shape[1]} x "
                     f"{image.shape[0]} pixels, the first image is "
-                    f"{self.size[1]} x {self.size[0]}; all frames must have the same size; resize it or remove it"
+                    f"{self.size[1]} x {self.size[0]}; all frames must have the same "
+                    "size; resize it or remove it"
                 )
             yield Frame(number, number / NOMINAL_RATE, image)

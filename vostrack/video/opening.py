@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from vostrack.errors import InputError
 from vostrack.video.frames import FrameSource, Selection
-from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
+from vostrack.video.names import IMAGE_SUFFIXES, check_regular, is_pattern, is_url
 
 __all__ = ["Reader", "open_source"]
 
@@ -90,6 +90,11 @@ def _open_named(
         from vostrack.video.images import ImageSource, images_matching
 
         return ImageSource(images_matching(name, exclude), name, selection)
+    if name == "-":
+        raise InputError(
+            "'-': standard input can be read only once and is not supported; write the video to a "
+            "file first, for example with `cat > clip.mkv`"
+        )
     raise InputError(
         f"{name!r} does not exist; expected a video file, a folder of images, a pattern such as "
         "'frames/*.png', a camera index or an address; check the path"
@@ -97,6 +102,7 @@ def _open_named(
 
 
 def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
+    check_regular(path)
     if path.stat().st_size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes); expected a video or an image; copy it again")
     if path.suffix.lower() in IMAGE_SUFFIXES:
