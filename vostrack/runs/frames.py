@@ -23,6 +23,7 @@ def open_frames(request: ClipRequest) -> FrameSource:
         start=request.start,
         end=request.end,
         stride=request.stride,
+        value_range=request.range,
         exclude=[Path(path).expanduser() for path in request.first_mask],
     )
 

@@ -66,6 +66,7 @@ class RunRecord:
             "frame_names": self._frame_names(frames),
             "truncated": self.source.truncated,
             "damaged": list(self.source.damage),
+            "value_range": self.source.value_range,
             "warnings": list(self.mask.warnings),
             "objects": [
                 {

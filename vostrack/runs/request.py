@@ -41,6 +41,10 @@ class VideoOptions:
     end: int | None = None
     """Position after the last frame. Default: the end of the video."""
 
+    range: str = "auto"
+    """Which values of 16-bit frames become 0 to 255. full: 0 to 65535. min,max: such as 7000,8000.
+    auto: the range of the first frame where this is narrow, as of thermal cameras, else full."""
+
     stride: int = 1
     """Track every frame (1), every second one (2), and so on."""
 

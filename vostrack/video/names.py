@@ -11,7 +11,21 @@ from vostrack.errors import InputError
 __all__ = ["IMAGE_SUFFIXES", "check_regular", "is_pattern", "is_url", "plain_path"]
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        ".apng",
+        ".avif",
+        ".avifs",
+        ".bmp",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
 """Suffixes of image files, in lower case."""
 

@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.video.arrays import as_rgb
 from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
 from vostrack.video.frames import Frame, SeekableSource, Selection, logger
 from vostrack.video.timetable import is_continuous, timetable
+from vostrack.video.value_range import ValueRange
 from vostrack.video.video_index import scan_video
 from vostrack.video.video_stream import open_video
 
@@ -38,7 +42,7 @@ class VideoFileSource(SeekableSource):
         origin: time of the first presented frame on the file's own clock, in seconds.
     """
 
-    def __init__(self, path: Path, selection: Selection) -> None:
+    def __init__(self, path: Path, selection: Selection, value_range: str = "auto") -> None:
         """Read the file's packets and decode its first frames, or all if packets are no pictures.
 
         Raises:
@@ -60,6 +64,10 @@ class VideoFileSource(SeekableSource):
                 path,
                 self._tone_map.description,
             )
+        self._values: ValueRange | None = None
+        if first.format.name.startswith("gray16"):
+            self._values = ValueRange.choose(value_range, _gray(first), self.name)
+            self.value_range = self._values.low, self._values.high
         aspect = self._aspect()
         self.pixel_aspect = 1 / aspect if self.orientation.transpose else aspect
         stamps = self._stamps()
@@ -167,6 +175,8 @@ class VideoFileSource(SeekableSource):
 
     def _image(self, number: int, frame: VideoFrame) -> UInt8Array:
         self._check_coded(number, frame)
+        if self._values is not None and not self._values.full:
+            return self.orientation.apply(as_rgb(self._values.apply(_gray(frame)), self.name))
         return displayed(frame, self.orientation, self._tone_map)
 
     def _check_coded(self, number: int, frame: VideoFrame) -> None:
@@ -251,6 +261,10 @@ class VideoFileSource(SeekableSource):
         """Report damage behind the last picture, unless it precedes what is read."""
         if 0 < self._shown < len(self._times) and self._shown >= self._start:
             self._damaged(float(self._times[self._shown]), what)
+
+
+def _gray(frame: VideoFrame) -> np.ndarray[Any, Any]:
+    return frame.to_ndarray(format="gray16le")
 
 
 def _by_fields(frames: list[VideoFrame]) -> bool:
