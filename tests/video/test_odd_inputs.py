@@ -91,21 +91,17 @@ def _streams(path: Path, *clips: Path, default: int | None = None) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", ["mkv", "mov"])
 @pytest.mark.parametrize("reader", ["pyav", "opencv", "decord"])
-def test_the_larger_of_two_movies(
-    suffix: str, reader: Any, tmp_path: Path, make_clip: MakeClip
-) -> None:
+def test_the_larger_of_two_movies(reader: Any, tmp_path: Path, make_clip: MakeClip) -> None:
     small = make_clip(tmp_path / "small.mp4", 8, size=(64, 112))
     large = make_clip(tmp_path / "large.mp4", 8, size=(128, 224))
-    path = _streams(tmp_path / f"both.{suffix}", small, large)
+    path = _streams(tmp_path / "both.mkv", small, large)
     if reader == "pyav":
         assert open_source(path).size == (128, 224)
         return
-    try:
-        assert open_source(path, reader=reader).size == (128, 224)
-    except InputError as error:
-        assert "takes another stream" in str(error)
+    # Both take the first stream.
+    with pytest.raises(InputError, match="takes another stream"):
+        open_source(path, reader=reader)
 
 
 def test_the_default_movie_as_ffmpeg_chooses(tmp_path: Path, make_clip: MakeClip) -> None:
@@ -158,7 +154,7 @@ def test_hdr_is_shown_as_players_show_it(name: str, caplog: pytest.LogCaptureFix
     assert 240 <= white <= 255
     redness = image[..., 0] - image[..., 1:].max(axis=-1)
     red = image[np.unravel_index(redness.argmax(), redness.shape)]
-    assert red == pytest.approx([230, 20, 20], abs=20)
+    assert red == pytest.approx([230, 20, 20], abs=25)
 
 
 def test_hdr_in_an_overlay_is_tagged_as_it_is(tmp_path: Path) -> None:
@@ -175,7 +171,7 @@ def test_tone_maps() -> None:
 
     assert ToneMap.for_tags(1, 1) is None
     assert ToneMap.for_tags(2, 2) is None
-    ramp = np.linspace(0, 65535, 300).astype(np.uint16)
+    ramp = np.linspace(0, 1, 300, dtype=np.float32)
     gray = np.repeat(ramp[None, :, None], 3, axis=2)
     for transfer, primaries in [(16, 9), (18, 9), (16, 1), (1, 9)]:
         tone_map = ToneMap.for_tags(transfer, primaries)
@@ -194,7 +190,7 @@ def test_tone_maps() -> None:
 def test_a_pipe_is_refused_at_once(suffix: str, tmp_path: Path) -> None:
     pipe = tmp_path / f"pipe.{suffix}"
     os.mkfifo(pipe)
-    with pytest.raises(InputError, match="is a pipe, .* write the video to a file first"):
+    with pytest.raises(InputError, match=r"is a pipe, .* write the video to a file first"):
         open_source(pipe)
 
 

@@ -15,8 +15,8 @@ __all__ = ["ToneMap"]
 # Codes of ISO/IEC 23001-8.
 _PQ, _HLG = 16, 18
 _BT2020 = 9
-# Luminance of diffuse white in nits (ITU-R BT.2408), and peak of an HLG display (BT.2100).
-_WHITE, _HLG_PEAK = 203.0, 1000.0
+# Diffuse white of ITU-R BT.2408: nits in PQ, and the value in HLG.
+_WHITE, _HLG_WHITE = 203.0, 0.75
 _GAMMA = 2.4  # of a BT.1886 display
 # Light above this share of white is compressed.
 _KNEE = 0.9
@@ -26,7 +26,6 @@ _TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
     dtype=np.float32,
 )
-_LUMA = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,9 @@ class ToneMap:
         """What the frames are, for a message."""
         return f"{self.transfer}{' in BT.2020' if self.wide else ''}"
 
-    def apply(self, image: np.ndarray[Any, np.dtype[np.uint16]]) -> UInt8Array:
-        """Convert an image (H, W, 3) uint16 RGB, 0 to 65535, to uint8 RGB in BT.709."""
-        light = self._light[image]
-        if self.transfer == "HLG":
-            # The system gamma of BT.2100 acts on luminance.
-            luminance = np.maximum(light @ _LUMA, 1e-6)
-            light *= (_HLG_PEAK / _WHITE * luminance**0.2)[..., None]
+    def apply(self, image: FloatArray) -> UInt8Array:
+        """Convert an image (H, W, 3) of coded RGB, floats in [0, 1], to uint8 RGB in BT.709."""
+        light = self._light[(image * 65535 + 0.5).astype(np.int32)]
         if self.wide:
             light = np.maximum(light @ _TO_BT709.T, 0)
         if self.transfer != "SDR":
@@ -71,20 +66,31 @@ class ToneMap:
             shown = np.minimum(brightest, _KNEE) + (1 - _KNEE) * (1 - np.exp(-excess))
             light *= shown / brightest
         index = (np.clip(light, 0, 1) ** 0.5 * (_LEVELS - 1) + 0.5).astype(np.int32)
-        coded: UInt8Array = _CODES[index]
+        coded: UInt8Array = self._codes[index]
         return coded
 
     @cached_property
     def _light(self) -> FloatArray:
-        """Linear light of each 16-bit value; 1 is diffuse white, of HLG the peak of the scene."""
+        """Linear light of each 16-bit value; 1 is diffuse white."""
         value = np.linspace(0, 1, 65536)
         if self.transfer == "PQ":
             light = _pq_nits(value) / _WHITE
         elif self.transfer == "HLG":
-            light = _hlg_scene(value)
+            # Light of the scene, as for an SDR camera: without the gamma of an HLG display.
+            light = _hlg_scene(value) / _hlg_scene(np.array(_HLG_WHITE))
         else:
             light = value**_GAMMA
         return light.astype(np.float32)
+
+    @cached_property
+    def _codes(self) -> UInt8Array:
+        """8-bit value of the square root of light, which spaces the dark levels well."""
+        light = np.linspace(0, 1, _LEVELS) ** 2
+        coded = light ** (1 / _GAMMA)
+        if self.transfer == "HLG":
+            # The OETF of ITU-R BT.709, as the light is that of the scene.
+            coded = np.where(light < 0.018, 4.5 * light, 1.099 * light**0.45 - 0.099)
+        return np.rint(255 * coded).astype(np.uint8)
 
 
 def _pq_nits(value: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -104,7 +110,3 @@ def _hlg_scene(
     """The inverse OETF of ITU-R BT.2100, table 5."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(value <= 0.5, value**2 / 3, (np.exp((value - c) / a) + b) / 12)
-
-
-# 8-bit value of the square root of light, which spaces the dark levels well.
-_CODES = np.rint(255 * (np.linspace(0, 1, _LEVELS) ** 2) ** (1 / _GAMMA)).astype(np.uint8)
