@@ -89,4 +89,5 @@ class ValueRange:
         """Map integers of any shape to uint8."""
         span = self.high - self.low
         shifted = np.clip(values.astype(np.int64), self.low, self.high) - self.low
-        return ((shifted * 255 + span // 2) // span).astype(np.uint8)
+        mapped: UInt8Array = ((shifted * 255 + span // 2) // span).astype(np.uint8)
+        return mapped
