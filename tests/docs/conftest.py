@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from vostrack.masks import read_masks_json, write_label_map
+from vostrack.masks import read_masks_json, write_label_map, write_masks_json
 from vostrack.video import VideoWriter, open_source
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES = 4
+FRAMES = 3
+SIZE = (192, 120)  # half the clip's own
 PERSON = 15
 
 
@@ -31,28 +32,31 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first frames of the bundled clip under every name and in every layout of the docs."""
+    """The first frames of the bundled clip, smaller, under every name and layout of the docs."""
     folder = tmp_path_factory.mktemp("stand_ins")
     shutil.copytree(ROOT / "examples", folder / "examples")
-    with open_source(ROOT / "examples" / "crossing.mp4") as source:
-        frames = list(islice(source, FRAMES))
+    truth = read_masks_json(ROOT / "examples" / "crossing_truth.json")
+    labels = [cv2.resize(truth.labels(k), SIZE, interpolation=cv2.INTER_NEAREST) for k in range(FRAMES)]
+    with open_source(ROOT / "examples" / "crossing.mp4", end=FRAMES) as source:
+        frames = [(f.time, cv2.resize(f.image, SIZE)) for f in source]
         with VideoWriter(folder / "clip.mp4", source.frame_rate) as writer:
-            for frame in frames:
-                writer.add(frame.image, frame.time)
+            for time, image in frames:
+                writer.add(image, time)
+    for name in ("mask.png", "examples/crossing_first_mask.png"):
+        write_label_map(folder / name, labels[0])
     shutil.copy(folder / "clip.mp4", folder / "examples" / "crossing.mp4")
-    shutil.copy(folder / "examples" / "crossing_first_mask.png", folder / "mask.png")
-    truth = read_masks_json(folder / "examples" / "crossing_truth.json")
-    for number, frame in enumerate(frames):
-        image, labels = Image.fromarray(frame.image), truth.labels(number)
-        for name in ("frames", "DAVIS/JPEGImages/480p/crossing", "photos"):
-            path = folder / name / f"{number:05d}.{'png' if name == 'frames' else 'jpg'}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image.save(path)
-        write_label_map(folder / f"DAVIS/Annotations/480p/crossing/{number:05d}.png", labels)
-        classes = np.where(labels > 0, PERSON, 0)
-        write_label_map(folder / "classes" / f"{number:05d}.png", classes)
-    for path in sorted((folder / "photos").iterdir())[1:]:
-        path.unlink()
+    write_masks_json(
+        folder / "examples" / "crossing_truth.json", enumerate(labels), (1, 2), SIZE[::-1]
+    )
+    davis = folder / "DAVIS"
+    for number, (_, image) in enumerate(frames):
+        path = davis / f"JPEGImages/480p/crossing/{number:05d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+        write_label_map(davis / f"Annotations/480p/crossing/{number:05d}.png", labels[number])
+    (folder / "photos").mkdir()
+    Image.fromarray(frames[0][1]).save(folder / "photos" / "00000.jpg")
+    write_label_map(folder / "classes" / "00000.png", np.where(labels[0] > 0, PERSON, 0))
     for year in (2016, 2017):
         lists = folder / "DAVIS" / "ImageSets" / str(year)
         lists.mkdir(parents=True)

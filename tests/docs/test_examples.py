@@ -22,7 +22,7 @@ def _run(script: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_editor_mattes(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _run("editor_mattes.py", "--preset", "fast", "--objects", "2", monkeypatch=monkeypatch)
     mattes = sorted(Path("out/cutout/mattes").iterdir())
-    assert len(mattes) == 4
+    assert len(mattes) == 3
     matte, first = np.asarray(Image.open(mattes[0])), np.asarray(Image.open("mask.png"))
     assert ((matte > 127) == (first == 2)).all()
     assert Path("out/cutout/cutout.mp4").stat().st_size > 1000
@@ -42,8 +42,8 @@ def test_robot_loop(
         assert [entry["id"] for entry in line["objects"]] == [1, 2]
         assert not any(entry["lost"] for entry in line["objects"])
         x0, y0, x1, y1 = line["objects"][0]["box"]
-        assert 0 <= x0 < x1 <= 384
-        assert 0 <= y0 < y1 <= 240
+        assert 0 <= x0 < x1 <= 192
+        assert 0 <= y0 < y1 <= 120
 
 
 def test_robot_loop_from_a_box(
@@ -77,5 +77,5 @@ def test_the_notebook(workplace: Path) -> None:
     for number, cell in enumerate(cells):
         assert not cell["outputs"], "clear the outputs before you commit the notebook"
         exec(compile("".join(cell["source"]), f"cell {number}", "exec"), namespace)
-    assert len(list(Path("out/first_steps").glob("*.png"))) == 4
+    assert len(list(Path("out/first_steps").glob("*.png"))) == 3
     assert 0.8 < namespace["j"] <= 1

@@ -55,8 +55,10 @@ def test_options_exist(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         pytest.skip("it names options of earlier versions")
     spans = re.findall(r"`[^`\n]+`", _prose(page))
-    flags = {flag for span in spans for flag in re.findall(r"(?<!\S)(--[a-z-]+)", span.strip("`"))}
-    assert not flags - _known_flags()
+    words = [word for span in spans for word in span.strip("`").split()]
+    flags = {word for word in words if re.fullmatch(r"--[a-z][a-z-]*[a-z]", word)}
+    unknown = sorted(flags - _known_flags())
+    assert not unknown
 
 
 @pages
@@ -70,6 +72,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pages
 def test_files_exist(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("it names files of earlier versions")
     pattern = r"`((?:scripts|benchmarks|examples|docs|vostrack|refine|eval|tests)/[\w/.-]+\.\w+)`"
     for name in re.findall(pattern, _prose(page)):
         assert (ROOT / name).exists(), f"{page.name}: {name} does not exist"
