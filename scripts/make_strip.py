@@ -34,9 +34,7 @@ def main() -> None:
         mask = read_first_mask("examples/crossing_first_mask.png", size=source.size)
         for frame in source:
             first = frame.index == 0
-            result = (
-                tracker.start(frame.image, mask.labels) if first else tracker.step(frame.image)
-            )
+            result = tracker.start(frame.image, mask.labels) if first else tracker.step(frame.image)
             if frame.index in FRAMES:
                 drawn = draw_overlay(frame.image, result.labels, palette=davis_palette())
                 tiles.append(np.asarray(Image.fromarray(drawn).resize(SIZE, Image.Resampling.BOX)))

@@ -7,6 +7,7 @@ before it builds the site; the page is not kept in git, so it cannot fall behind
 from __future__ import annotations
 
 import argparse
+import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ Every command, with every option and its default. `vostrack COMMAND --help` show
 """
 
 
-class _Captured(Exception):
+class _CapturedError(Exception):
     """Stops the command line once the command's type is known."""
 
 
@@ -38,25 +39,22 @@ def commands() -> Iterator[tuple[str, ...]]:
             yield (name,)
 
 
-def parser_of(words: tuple[str, ...]) -> argparse.ArgumentParser:
+def parser_of(words: tuple[str, ...]) -> Any:
     """Return the parser that the command line uses for a command."""
     caught: list[Any] = []
 
     def catch(command: Any, **_: Any) -> None:
         caught.append(command)
-        raise _Captured
+        raise _CapturedError
 
-    with patch.object(tyro, "cli", catch):
-        try:
-            main([*words, "--help"])
-        except _Captured:
-            pass
+    with patch.object(tyro, "cli", catch), contextlib.suppress(_CapturedError):
+        main([*words, "--help"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return tyro.extras.get_parser(caught[0], prog=f"vostrack {' '.join(words)}")
 
 
-def flags(parser: argparse.ArgumentParser) -> list[str]:
+def flags(parser: Any) -> list[str]:
     """Return every flag of a command, but for --help."""
     return [
         flag
@@ -84,7 +82,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _description(parser: argparse.ArgumentParser) -> str:
+def _description(parser: Any) -> str:
     """Set the description's example as code and the rest as paragraphs."""
     lines = []
     for paragraph in (parser.description or "").split("\n\n"):

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from vostrack.arrays import UInt8Array
 from vostrack.masks import read_masks_json, write_label_map, write_masks_json
 from vostrack.video import VideoWriter, open_source
 
@@ -30,15 +30,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def _small(array: UInt8Array, method: Image.Resampling) -> UInt8Array:
+    return np.asarray(Image.fromarray(array).resize(SIZE, method))
+
+
 @pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first frames of the bundled clip, smaller, under every name and layout of the docs."""
     folder = tmp_path_factory.mktemp("stand_ins")
     shutil.copytree(ROOT / "examples", folder / "examples")
     truth = read_masks_json(ROOT / "examples" / "crossing_truth.json")
-    labels = [cv2.resize(truth.labels(k), SIZE, interpolation=cv2.INTER_NEAREST) for k in range(FRAMES)]
+    labels = [_small(truth.labels(k), Image.Resampling.NEAREST) for k in range(FRAMES)]
     with open_source(ROOT / "examples" / "crossing.mp4", end=FRAMES) as source:
-        frames = [(f.time, cv2.resize(f.image, SIZE)) for f in source]
+        frames = [(f.time, _small(f.image, Image.Resampling.BOX)) for f in source]
         with VideoWriter(folder / "clip.mp4", source.frame_rate) as writer:
             for time, image in frames:
                 writer.add(image, time)
