@@ -41,17 +41,18 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 def parser_of(words: tuple[str, ...]) -> Any:
     """Return the parser that the command line uses for a command."""
-    caught: list[Any] = []
+    caught: dict[str, Any] = {}
 
-    def catch(command: Any, **_: Any) -> None:
-        caught.append(command)
+    def catch(command: Any, **settings: Any) -> None:
+        caught.update(settings, f=command)
         raise _CapturedError
 
     with patch.object(tyro, "cli", catch), contextlib.suppress(_CapturedError):
         main([*words, "--help"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return tyro.extras.get_parser(caught[0], prog=f"vostrack {' '.join(words)}")
+        caught.pop("args", None)
+        return tyro.extras.get_parser(caught.pop("f"), **caught)
 
 
 def flags(parser: Any) -> list[str]:
@@ -76,7 +77,7 @@ def reference() -> str:
             if not actions:
                 continue
             if group.description:
-                parts.append(f"{_escaped(group.description)}\n")
+                parts.append(f"**{_escaped(group.description)}**\n")
             rows = ["| option | what it does |", "|---|---|", *map(_row, actions)]
             parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
