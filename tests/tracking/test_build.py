@@ -168,7 +168,7 @@ def test_a_dense_crf_can_refine() -> None:
 
 
 def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
-    """It is learnt for the scores of networks fitted to the video; see docs/results.md."""
+    """It is learnt for the scores of networks fitted to the video; see docs/spn.md."""
 
     def refiner(preset: str, **options: Any) -> object:
         return build_tracker(preset, device="cpu", options=TrackerOptions(**options)).refiner
