@@ -6,6 +6,7 @@ commands are still parsed, so that an option that does not exist fails.
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
@@ -140,6 +141,11 @@ def test_blocks_that_are_not_run_say_why() -> None:
     for block in BLOCKS:
         if block.reason is not None:
             assert block.reason.startswith(("needs ", "takes ", "builds ")), str(block)
+
+
+@pytest.mark.parametrize("block", _of("json", run=True))
+def test_json_is_json(block: Block) -> None:
+    assert json.loads(block.code)
 
 
 @pytest.mark.parametrize("block", _of("sh", run=False))
