@@ -27,7 +27,7 @@ from vostrack.online_finetune.target.view import (
     window_around,
 )
 from vostrack.online_finetune.target.window import Window
-from vostrack.protocols import BackboneFeatures
+from vostrack.protocols import BackboneFeatures, ObjectScores
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 
@@ -109,7 +109,7 @@ class TargetModelAdapter:
         self._now, self._pending = self._first, None
 
     @torch.inference_mode()
-    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    def scores(self, image: Tensor) -> ObjectScores:
         """Score a frame.
 
         Args:
@@ -146,7 +146,7 @@ class TargetModelAdapter:
         scores = window.paste(window.spread(logits).sigmoid_(), image.shape[1:])[:, 0]
         self._pending, self._presence = (features, window), presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
-        return scores, scores.amax(0)
+        return ObjectScores(scores, scores.amax(0))
 
     def _continuous(
         self, logits: Tensor, before: Tensor, window: Window, now: TrackedObjects

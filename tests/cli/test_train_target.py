@@ -57,11 +57,11 @@ def test_it_trains_resumes_and_the_result_tracks(
     track += ["--first-mask", str(min((clip_folder / "truth").iterdir())), "--weights", str(path)]
     assert main([*track, "--object-steps", "1", "--no-overlay", "--device", "cpu"]) == 0
     run = json.loads((out / "run.json").read_text())
-    assert run["config"]["preset"] == "balanced"
-    assert run["config"]["target"]["finetune"]["steps"] == 1
+    assert run["settings"]["preset"] == "balanced"
+    assert run["settings"]["method"]["target"]["finetune"]["steps"] == 1
 
 
 def test_what_is_left_out_is_not_read(davis: Path, tmp_path: Path) -> None:
     argv = ["train", "target", "--root", str(davis), "--output", str(tmp_path / "runs")]
-    argv += ["--leave-out", "clip", "mirror", "--weights", "none", "--quiet"]
+    argv += ["--exclude", "clip", "mirror", "--weights", "none", "--quiet"]
     assert main(argv) == 2

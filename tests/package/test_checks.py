@@ -35,7 +35,7 @@ def test_the_first_that_is_too_low_is_named(value: float) -> None:
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan")])
 def test_zero_is_not_positive(value: float) -> None:
-    with pytest.raises(InputError, match=f"^rate: expected over 0, got {value}$"):
+    with pytest.raises(InputError, match=f"^rate: expected a value above 0, got {value}$"):
         demand_positive(SimpleNamespace(fine=1, rate=value), "fine", "rate")
 
 

@@ -1,4 +1,4 @@
-"""Where label maps to train on come from: zip files, folders, DAVIS foregrounds, drawn shapes."""
+"""Sources of label maps for training: zip files, folders, DAVIS foregrounds, drawn shapes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.datasets import VideoSequence
+from vostrack.checks import demand_some
+from vostrack.datasets.annotated_frames import annotated_frames, merge_objects
+from vostrack.datasets.mat_files import read_mat_mask
+from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID, read_label_map
+from vostrack.masks.palette import read_label_map
 
 __all__ = [
     "DrawnMaps",
@@ -32,7 +35,7 @@ __all__ = [
 
 
 class LabelMapSource(Protocol):
-    """Label maps by number: (H, W) uint8, 0 background, 255 void, all else classes."""
+    """Label maps by number: (H, W) uint8, 0 background, 255 void, all others classes."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -65,7 +68,7 @@ class LabelMapZip:
             raise InputError(f"masks: {path} cannot be read as a zip file ({error})") from None
         names = [name for name in names if not _matches(Path(name).stem, exclude)]
         if not names:
-            raise InputError(f"masks: {path} holds no PNG file that is not excluded")
+            raise InputError(f"masks: {path} holds no PNG file, apart from excluded ones")
         self._names = names
 
     def __len__(self) -> int:
@@ -76,7 +79,7 @@ class LabelMapZip:
         """Read one file.
 
         Raises:
-            InputError: it is no label map.
+            InputError: the file is no label map.
         """
         # A zip file keeps a position: each thread opens its own.
         archive = getattr(self._thread, "archive", None)
@@ -87,7 +90,7 @@ class LabelMapZip:
             values = np.asarray(image)
         if values.ndim != 2:
             raise InputError(
-                f"masks: {name} in {self._path} has colours, expected a palette or gray PNG of ids"
+                f"masks: {name} in {self._path} has colours; expected a palette or gray PNG of ids"
             )
         return values.astype(np.uint8)
 
@@ -101,7 +104,7 @@ class LabelMapFolder:
         """List the files.
 
         Args:
-            path: folder; its sub-folders are searched, too.
+            path: folder; its sub-folders are searched as well.
             background: class ids that have no instances (sky, floor) and count as background.
             exclude: patterns (2007_*) of file names without suffix that are left out.
 
@@ -116,7 +119,8 @@ class LabelMapFolder:
         )
         if not self._files:
             raise InputError(
-                f"masks: no PNG or MAT file in {folder} that is not excluded; expected label maps"
+                f"masks: no PNG or MAT file in {folder}, apart from excluded ones; "
+                "expected label maps"
             )
         self._table = np.arange(256, dtype=np.uint8)
         self._table[list(background)] = 0
@@ -129,10 +133,12 @@ class LabelMapFolder:
         """Read one file.
 
         Raises:
-            InputError: it is no label map.
+            InputError: the file is no label map.
         """
         path = self._files[index]
-        values = _read_sbd(path) if path.suffix.lower() == ".mat" else read_label_map(path)
+        values = (
+            read_mat_mask(path, "GTcls") if path.suffix.lower() == ".mat" else read_label_map(path)
+        )
         return self._table[values]
 
 
@@ -153,18 +159,6 @@ def _matches(stem: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(stem, pattern) for pattern in patterns)
 
 
-def _read_sbd(path: Path) -> UInt8Array:
-    from scipy.io import loadmat
-
-    try:
-        values = loadmat(path)["GTcls"]["Segmentation"][0, 0]
-    except (KeyError, ValueError, IndexError, OSError) as error:
-        raise InputError(
-            f"{path}: expected a class file of SBD with GTcls.Segmentation ({error})"
-        ) from None
-    return np.asarray(values, dtype=np.uint8)
-
-
 class ForegroundMaps:
     """The annotated frames of videos with all their objects as one class."""
 
@@ -174,34 +168,23 @@ class ForegroundMaps:
         Raises:
             InputError: none is annotated.
         """
-        self._items = [
-            (path, sequence.semantics == "ids")
-            for sequence in sequences
-            for path in sequence.annotations
-            if path is not None
-        ]
-        if not self._items:
-            raise InputError("masks: none of the sequences has an annotated frame")
+        self._frames = annotated_frames(sequences)
+        demand_some(self._frames, "annotated frame")
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
-        return len(self._items)
+        return len(self._frames)
 
     def __getitem__(self, index: int) -> UInt8Array:
         """Read one frame: 1 for the foreground; an annotation's own void stays."""
-        path, with_void = self._items[index]
-        values = read_label_map(path)
-        labels = (values > 0).astype(np.uint8)
-        if with_void:
-            labels[values == VOID] = VOID
-        return labels
+        return merge_objects(self._frames[index].read_labels())
 
 
 class DrawnMaps:
-    """Label maps of random round shapes, each of one of a few classes: for trying things out."""
+    """Label maps of random round shapes, each of one of a few classes, for trial runs."""
 
     def __init__(self, count: int = 1000, side: int = 256, *, seed: int = 0) -> None:
-        """Describe the collection; nothing is drawn yet.
+        """Describe the collection without drawing anything.
 
         Args:
             count: how many label maps there are.

@@ -215,13 +215,13 @@ def test_settings_reach_the_proposer_by_name(
 ) -> None:
     file = tmp_path / "head.safetensors"
     save_localizer(head, file, backbone=backbone_fingerprint(network))
-    made = build_proposer("hough", settings={"localizer": str(file)}, tracked=network)
+    made = build_proposer("hough", options={"localizer": str(file)}, tracked=network)
     assert isinstance(made, HoughProposer)
     assert isinstance(made.localizer, HeadLocalizer)
     assert made.localizer.backbone == backbone_fingerprint(network)
     sources = ProposerSources(tracked=network)
     assert isinstance(build_hough(HoughOptions(str(file)), sources).localizer, HeadLocalizer)
-    plain = build_proposer("hough", settings={"localizer": "none"}, tracked=network)
+    plain = build_proposer("hough", options={"localizer": "none"}, tracked=network)
     assert isinstance(plain, HoughProposer)
     assert isinstance(plain.localizer, HeadLocalizer)
     assert plain.localizer.backbone is None

@@ -1,4 +1,4 @@
-"""How the two FCRNs are trained, for ``vostrack.training.loop``."""
+"""How the two FCRNs are trained; ``vostrack.training.loop.train`` follows the classes here."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive
+from vostrack.checks import demand_at_least
 from vostrack.datasets.augmentation import (
     AugmentationConfig,
     apply_augmentation,
     draw_augmentation,
 )
+from vostrack.datasets.labelled_images import LabelledImages
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.models.fcrn import Fcrn
 from vostrack.proposers.hough_voting.bootstrapping import (
     Bootstrapping,
     bootstrapped_cross_entropy,
-    localization_loss,
 )
+from vostrack.proposers.hough_voting.box_recipe import BoxRecipe
 from vostrack.proposers.hough_voting.boxes import cell_centres
-from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_targets
-from vostrack.proposers.hough_voting.visualization import Pictures
+from vostrack.proposers.hough_voting.targets import cell_labels, instance_targets
 
-__all__ = ["FcrnOptions", "LocalizationRecipe", "SemanticRecipe", "class_transforms"]
+__all__ = ["FcrnRecipe", "LocalizationTraining", "SemanticTraining", "class_transforms"]
 
 
 @dataclass(frozen=True)
-class FcrnOptions:
-    """How. The defaults are those of the first author's later networks.
+class FcrnRecipe(BoxRecipe):
+    """How the FCRNs are trained; the defaults are those of the first author's later networks.
 
     Attributes:
-        batch: crops per step.
-        crop: side of the square crops, pixels.
+        batch: crops per step and process.
+        side: of the square crops, pixels.
         learning_rate: of SGD at the start; twice that for biases.
-        bootstrapping: which pixels of a crop are learnt from; None for all.
-        size_exponent: of the weights by size (localisation only), 0 for none.
+        bootstrapping: selects the pixels of a crop that count in the loss; None for all.
+        size_exponent: of the weights by size (localisation only), at least 0; 0 for none.
         augmentation: what a crop may go through.
     """
 
     batch: int = 16
-    crop: int = 500
     learning_rate: float = 1.6e-3
     bootstrapping: Bootstrapping | None = field(default_factory=Bootstrapping)
-    size_exponent: float = 0.5
+    side: int = 500
     augmentation: AugmentationConfig = field(
         default_factory=lambda: AugmentationConfig(
             scale=(0.7, 1.3), rotation=0, shift=0, flip=0.5, identity=0
@@ -58,23 +58,22 @@ class FcrnOptions:
         Raises:
             InputError: one is out of its range.
         """
-        demand_at_least(self, {"batch": 1, "crop": 8})
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
+        super().__post_init__()
+        demand_at_least(self, {"side": 8})
 
 
-class _FcrnRecipe:
+class _FcrnTraining:
     def __init__(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+        self, network: Fcrn, images: LabelledImages, recipe: FcrnRecipe | None = None
     ) -> None:
         self.network = network
-        self.pictures = pictures
-        self.options = options or FcrnOptions()
+        self.images = images
+        self.recipe = recipe or FcrnRecipe()
         self.stride = int(network.config.output_stride)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the weights, and the biases with twice the rate and without decay."""
-        rate = self.options.learning_rate
+        rate = self.recipe.learning_rate
         named = list(self.network.named_parameters())
         return [
             {"params": [p for n, p in named if not n.endswith("bias")], "lr": rate},
@@ -88,9 +87,9 @@ class _FcrnRecipe:
     def _crop(self, image: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         height, width = labels.shape
         u = torch.rand(2, generator=generator).tolist()
-        side = self.options.crop
-        params = draw_augmentation(self.options.augmentation, generator)
-        # Centres are drawn such that no more of the crop than need be lies outside the picture.
+        side = self.recipe.side
+        params = draw_augmentation(self.recipe.augmentation, generator)
+        # Centres are drawn so that the crop reaches beyond the image as little as possible.
         center = tuple(
             size / 2 + (share - 0.5) * max(0.0, size - side / params.scale)
             for size, share in ((width, u[0]), (height, u[1]))
@@ -104,26 +103,24 @@ class _FcrnRecipe:
         )
 
     def _index(self, generator: Generator) -> int:
-        return int(torch.randint(len(self.pictures), (1,), generator=generator))
+        return int(torch.randint(len(self.images), (1,), generator=generator))
 
 
-class SemanticRecipe(_FcrnRecipe):
-    """Cross-entropy over the hard pixels, at the resolution of the prediction.
-
-    Implements ``vostrack.training.loop.Recipe``.
+class SemanticTraining(_FcrnTraining):
+    """Trains the semantic network: cross-entropy over the hard pixels, at the output resolution.
 
     Args:
         network: with one output for each class.
-        pictures: what it learns from.
-        options: how.
+        images: the training images.
+        recipe: how the network is trained.
     """
 
     def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
         """Draw a batch of crops."""
         images, targets = [], []
-        for _ in range(self.options.batch):
-            picture = self.pictures[self._index(generator)]
-            image, classes = self._crop(picture.image, picture.classes, generator)
+        for _ in range(self.recipe.batch):
+            drawn = self.images[self._index(generator)]
+            image, classes = self._crop(drawn.image, drawn.classes, generator)
             images.append(image)
             targets.append(cell_labels(classes, self.stride))
         return {"image": torch.stack(images), "target": torch.stack(targets)}
@@ -131,45 +128,43 @@ class SemanticRecipe(_FcrnRecipe):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the semantic loss."""
         logits = self.network(batch["image"].contiguous(memory_format=torch.channels_last))
-        rule = self.options.bootstrapping
+        rule = self.recipe.bootstrapping
         return {"semantic": bootstrapped_cross_entropy(logits, batch["target"], rule)}
 
 
-class LocalizationRecipe(_FcrnRecipe):
-    """Smooth L1 of the boxes of the pixels' own instances, in the channels of their class.
-
-    Implements ``vostrack.training.loop.Recipe``.
+class LocalizationTraining(_FcrnTraining):
+    """Trains the localisation network: smooth L1 of boxes, in the channels of their class.
 
     Args:
         network: with four outputs for each class but the background.
-        pictures: what it learns from.
-        options: how.
+        images: the training images.
+        recipe: how the network is trained.
 
     Raises:
-        InputError: the pictures know no instances.
+        InputError: the images have no instances.
     """
 
     def __init__(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions | None = None
+        self, network: Fcrn, images: LabelledImages, recipe: FcrnRecipe | None = None
     ) -> None:
-        super().__init__(network, pictures, options)
-        if not pictures.instance_classes:
+        super().__init__(network, images, recipe)
+        if not images.instance_classes:
             raise InputError(
-                "localisation needs instances, and this layout has none; take voc, sbd, cityscapes "
+                "localisation needs instances, but this layout has none; use voc, sbd, cityscapes "
                 "or davis"
             )
 
     def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
         """Draw a batch of crops."""
         images, boxes, labels = [], [], []
-        for _ in range(self.options.batch):
-            picture = self.pictures[self._index(generator)]
-            assert picture.ids is not None
-            image, ids = self._crop(picture.image, picture.ids, generator)
+        for _ in range(self.recipe.batch):
+            drawn = self.images[self._index(generator)]
+            assert drawn.ids is not None
+            image, ids = self._crop(drawn.image, drawn.ids, generator)
             targets = instance_targets(ids, self.stride)
             images.append(image)
             boxes.append(targets.boxes)
-            labels.append(picture.labels[targets.ids] * (targets.ids != VOID))
+            labels.append(drawn.labels[targets.ids] * (targets.ids != VOID))
         height, width = labels[0].shape
         return {
             "image": torch.stack(images),
@@ -181,15 +176,8 @@ class LocalizationRecipe(_FcrnRecipe):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the localisation loss."""
         prediction = self.network(batch["image"].contiguous(memory_format=torch.channels_last))
-        loss = localization_loss(
-            class_transforms(prediction, batch["labels"]),
-            batch["boxes"],
-            batch["labels"] > 0,
-            batch["centres"],
-            rule=self.options.bootstrapping,
-            size_exponent=self.options.size_exponent,
-        )
-        return {"localization": loss}
+        transforms = class_transforms(prediction, batch["labels"])
+        return self.recipe.loss(transforms, batch["boxes"], batch["labels"] > 0, batch["centres"])
 
 
 def class_transforms(prediction: Tensor, labels: Tensor) -> Tensor:
