@@ -18,7 +18,7 @@ from vostrack import evaluate, open_source, write_label_map
 from vostrack.batch import davis_jobs, run_jobs
 from vostrack.datasets import open_davis
 from vostrack.eval import format_table, write_html
-from vostrack.eval.dataset import pictures
+from vostrack.eval.dataset import report_images
 from vostrack.masks import read_masks_json
 
 HERE = Path(__file__).parent
@@ -66,7 +66,7 @@ def main() -> None:
         reports.append(report)
         print(f"{preset}\n{format_table(report)}\n")
     folders = [arguments.output / preset for preset in arguments.presets]
-    write_html(arguments.output / "report.html", reports, pictures(sequences, folders))
+    write_html(arguments.output / "report.html", reports, report_images(sequences, folders))
     print(f"side by side: {arguments.output / 'report.html'}")
 
 
