@@ -19,7 +19,7 @@ import torch
 from torch import Generator
 
 from vostrack.arrays import AnyArray, BoolArray, DoubleArray, FloatArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_share
+from vostrack.checks import check_at_least, check_fraction
 from vostrack.errors import InputError
 from vostrack.online_finetune.placement import Placement
 
@@ -79,8 +79,8 @@ class FirstFrameAugmentationConfig:
         Raises:
             InputError: a probability is outside [0, 1], or a deviation is negative.
         """
-        demand_share(self, "still", "flip", "background_moves", "occluder", "blur")
-        demand_at_least(self, dict.fromkeys(vars(self), 0))
+        check_fraction(self, "still", "flip", "background_moves", "occluder", "blur")
+        check_at_least(self, dict.fromkeys(vars(self), 0))
 
 
 @dataclass(frozen=True)

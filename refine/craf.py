@@ -91,13 +91,11 @@ class Craf:
 
     def commit(self, labels: UInt8Array) -> None:
         """Use the final label map (h, w) of this frame as reference for the next one."""
-        for index in range(len(self._references)):
-            region = labels == index + 1
-            if region.any():
-                self._references[index] = region
-                self._ages[index] = 0
-            else:
-                self._ages[index] += 1
+        regions = [labels == index + 1 for index in range(len(self._references))]
+        pairs = zip(regions, self._references, strict=True)
+        self._references = [region if region.any() else before for region, before in pairs]
+        ages = zip(regions, self._ages, strict=True)
+        self._ages = [0 if region.any() else age + 1 for region, age in ages]
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vostrack.compute.isolation import building
 from vostrack.compute.precision import resolve_device
 from vostrack.models.weights import initialise, load_target_net
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
@@ -23,6 +24,7 @@ from vostrack.tracking.tracker import Tracker
 __all__ = ["build_tracker"]
 
 
+@building()
 def build_tracker(
     preset: str = "balanced",
     *,

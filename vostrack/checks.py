@@ -13,13 +13,13 @@ from vostrack.errors import InputError
 
 __all__ = [
     "OptionValue",
+    "check_at_least",
+    "check_finite",
+    "check_fraction",
+    "check_multiple",
+    "check_not_empty",
+    "check_positive",
     "checked_options",
-    "demand_at_least",
-    "demand_finite",
-    "demand_multiple",
-    "demand_positive",
-    "demand_share",
-    "demand_some",
 ]
 
 OptionValue = str | int | float | bool | Path | None
@@ -58,7 +58,7 @@ def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part:
         raise InputError(f"{part}: {error}") from None
 
 
-def demand_at_least(config: object, least: Mapping[str, float], *, prefix: str = "") -> None:
+def check_at_least(config: object, least: Mapping[str, float], *, prefix: str = "") -> None:
     """Check that attributes are not below their minimum. NaN is rejected.
 
     Args:
@@ -75,7 +75,7 @@ def demand_at_least(config: object, least: Mapping[str, float], *, prefix: str =
             raise InputError(f"{prefix}{name}: expected at least {low}, got {value}")
 
 
-def demand_positive(config: object, *names: str) -> None:
+def check_positive(config: object, *names: str) -> None:
     """Check that attributes are above 0 or None. NaN is rejected.
 
     Raises:
@@ -84,7 +84,7 @@ def demand_positive(config: object, *names: str) -> None:
     _check_each(config, names, lambda value: value is None or value > 0, "a value above 0")
 
 
-def demand_finite(config: object, *names: str) -> None:
+def check_finite(config: object, *names: str) -> None:
     """Check that attributes are finite or None.
 
     Raises:
@@ -95,7 +95,7 @@ def demand_finite(config: object, *names: str) -> None:
     )
 
 
-def demand_share(config: object, *names: str) -> None:
+def check_fraction(config: object, *names: str) -> None:
     """Check that attributes are fractions or probabilities in [0, 1].
 
     Raises:
@@ -104,7 +104,7 @@ def demand_share(config: object, *names: str) -> None:
     _check_each(config, names, lambda value: 0 <= value <= 1, "0 .. 1")
 
 
-def demand_multiple(config: object, name: str, of: int, *, least: int) -> None:
+def check_multiple(config: object, name: str, of: int, *, least: int) -> None:
     """Check that an image side is a multiple of a network's stride.
 
     Args:
@@ -121,7 +121,7 @@ def demand_multiple(config: object, name: str, of: int, *, least: int) -> None:
         raise InputError(f"{name}: expected a multiple of {of} of at least {least}, got {value}")
 
 
-def demand_some(items: Sized, what: str) -> None:
+def check_not_empty(items: Sized, what: str) -> None:
     """Check that there is something to train on.
 
     Args:

@@ -1,24 +1,24 @@
-"""How a target network is trained: three frames at a time, its own masks as memories."""
+"""How a target network is trained: in the tracker's own loop, on clips that get longer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
-from vostrack.models.memory_cues import Memory, cover
-from vostrack.models.target_net import Features, Segmentation, TargetNet
-from vostrack.online_finetune.target.clip_samples import ClipSamples
-from vostrack.online_finetune.target.finetune import target_loss
+from vostrack.checks import check_at_least, check_finite, check_fraction, check_positive
+from vostrack.errors import InputError
+from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.target.clip_losses import clip_losses
+from vostrack.online_finetune.target.memory import TargetModelConfig
+from vostrack.online_finetune.target.training_clip import ClipSource, TrainingClip
+from vostrack.online_finetune.target.window import WindowConfig
 
 __all__ = ["TargetRecipe", "TargetTraining"]
-
-# An object of fewer pixels of the window is as good as absent.
-_PRESENT = 30
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,31 @@ class TargetRecipe:
     """Settings of the training.
 
     Attributes:
-        batch: clips per step.
+        batch: clips per step, or per part of a step where gradients are accumulated.
+        clip_length: frames of a clip at the first step and at the last; it grows evenly between.
+        pixels: of a window, at most; each clip draws one of these.
         learning_rate: of all but the backbone, at the peak.
-        backbone_share: the backbone's last stage learns at this share of it; the others are frozen.
+        backbone_shares: the backbone's stages of stride 2, 4, 8 and 16 learn at these shares of
+            it; a stage of share 0, and those before it, must be fixed.
         scalar_share: temperatures and penalties, single numbers, learn at this multiple of it.
+        rivals_weight: of the loss of the label map, in which objects compete.
         classifier_weight: of the loss that makes the closed-form classifier useful by itself.
         presence_weight: of the loss of the objects' presence.
-        truth_share: share of clips whose second memory is a degraded truth and not the network's
+        truth_share: share of frames from which a degraded truth is learned and not the network's
             own mask.
-        recent_share: weight of the second memory in the classifier.
+        recent_share: weight of later frames in the classifier.
     """
 
-    batch: int = 5
+    batch: int = 1
+    clip_length: tuple[int, int] = (3, 8)
+    pixels: tuple[int, ...] = (256 * 256, 320 * 320)
     learning_rate: float = 8e-4
-    backbone_share: float = 0.15
+    backbone_shares: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.15)
     scalar_share: float = 3.0
+    rivals_weight: float = 0.5
     classifier_weight: float = 0.3
     presence_weight: float = 0.1
-    truth_share: float = 0.3
+    truth_share: float = 0.15
     recent_share: float = 0.23
 
     def __post_init__(self) -> None:
@@ -52,99 +59,98 @@ class TargetRecipe:
         Raises:
             InputError: a number is out of its range.
         """
-        demand_positive(self, "learning_rate")
-        factors = ("backbone_share", "scalar_share", "classifier_weight", "presence_weight")
-        demand_at_least(self, {"batch": 1, **dict.fromkeys(factors, 0)})
-        demand_finite(self, "learning_rate", *factors)
-        demand_share(self, "truth_share", "recent_share")
+        check_positive(self, "learning_rate")
+        weights = ("scalar_share", "rivals_weight", "classifier_weight", "presence_weight")
+        check_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
+        check_finite(self, "learning_rate", *weights)
+        check_fraction(self, "truth_share", "recent_share")
+        if not 2 <= self.clip_length[0] <= self.clip_length[1]:
+            raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
+        if not self.pixels:
+            raise InputError("pixels: expected at least one number")
+        shares = self.backbone_shares
+        if len(shares) != 4 or not all(0 <= share < np.inf for share in shares):
+            raise InputError(f"backbone_shares: expected 4 numbers of at least 0, got {shares}")
+        if any(a > 0 and b == 0 for a, b in pairwise(shares)):
+            raise InputError(
+                f"backbone_shares: after a stage that learns all have to learn, got {shares}"
+            )
+
+    def length_at(self, progress: float) -> int:
+        """Return the frames of a clip at ``progress`` in [0, 1) of the training."""
+        first, last = self.clip_length
+        return min(last, first + int(progress * (last - first + 1)))
 
 
 class TargetTraining:
     """Implements the loop's ``Recipe`` for a target network."""
 
-    def __init__(self, network: TargetNet, samples: ClipSamples, recipe: TargetRecipe) -> None:
-        self.network, self.samples, self.recipe = network, samples, recipe
-        network.freeze_early_stages()
+    def __init__(
+        self, network: TargetNet, clips: ClipSource, recipe: TargetRecipe, steps: int
+    ) -> None:
+        """Choose what is trained.
+
+        Args:
+            network: trained in place.
+            clips: what to draw from.
+            recipe: the settings.
+            steps: of the whole training, over which clips grow.
+        """
+        self.network, self.clips, self.recipe, self.steps = network, clips, recipe, steps
+        network.requires_grad_(True)
+        for stride, share in zip((2, 4, 8, 16), recipe.backbone_shares, strict=True):
+            network.backbone.stage_layers(stride).requires_grad_(share > 0)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the backbone's last stage, the layers above it, and the single numbers."""
-        inside = {id(p) for p in self.network.backbone.parameters()}
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        rate = self.recipe.learning_rate
-        backbone = [p for p in trained if id(p) in inside]
-        head = [p for p in trained if id(p) not in inside and p.ndim]
-        scalars = [p for p in trained if not p.ndim]
+        """Return the backbone's stages, the layers above them, and the single numbers."""
+        network, recipe = self.network, self.recipe
+        rate = recipe.learning_rate
+        groups: list[dict[str, Any]] = []
+        for stride, share in zip((2, 4, 8, 16), recipe.backbone_shares, strict=True):
+            if share > 0:
+                stage = list(network.backbone.stage_layers(stride).parameters())
+                groups.append({"params": stage, "lr": rate * share})
+        inside = {id(p) for p in network.backbone.parameters()}
+        rest = [p for p in network.parameters() if id(p) not in inside]
+        scalars = [p for p in rest if not p.ndim]
         return [
-            {"params": backbone, "lr": rate * self.recipe.backbone_share},
-            {"params": head, "lr": rate},
-            {"params": scalars, "lr": rate * self.recipe.scalar_share, "weight_decay": 0.0},
+            *groups,
+            {"params": [p for p in rest if p.ndim], "lr": rate},
+            {"params": scalars, "lr": rate * recipe.scalar_share, "weight_decay": 0.0},
         ]
 
-    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
+    def draw(self, generator: Generator, step: int) -> list[TrainingClip]:
         """Draw a batch of clips."""
-        clips = [self.samples.draw(generator) for _ in range(self.recipe.batch)]
-        truth = torch.rand(len(clips), generator=generator) < self.recipe.truth_share
+        length = self.recipe.length_at(step / self.steps)
+        return [self.clips.draw(generator, length) for _ in range(self.recipe.batch)]
+
+    def losses(self, batch: list[TrainingClip]) -> dict[str, Tensor]:
+        """Follow the objects of each clip, as the tracker does; return the mean losses."""
+        every = [
+            clip_losses(self.network, clip, self._tracking(clip), self.recipe.truth_share)
+            for clip in batch
+        ]
+        recipe = self.recipe
+        weights = {
+            "mask": 1.0,
+            "rivals": recipe.rivals_weight,
+            "classifier": recipe.classifier_weight,
+            "presence": recipe.presence_weight,
+        }
         return {
-            "images": torch.stack([clip.images for clip in clips], dim=1),
-            "masks": torch.stack([clip.masks for clip in clips], dim=1),
-            "near": torch.tensor([float(clip.near) for clip in clips]),
-            "degraded": torch.stack([clip.degraded for clip in clips]),
-            "truth": truth.float().view(-1, 1, 1, 1),
+            name: weight * torch.stack([losses[name] for losses in every]).mean()
+            for name, weight in weights.items()
         }
 
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Segment the second frame from the first, then the third from both."""
-        masks, near, count = batch["masks"], batch["near"], len(batch["near"])
-        every = self.network.features(batch["images"].flatten(0, 1))
-        frames = [every.part(i * count, (i + 1) * count) for i in range(3)]
-        places = _grid(frames[0].key)
-        first = self.network.remember(frames[0], masks[0], places)
-        near_first = (first, near, masks[0])
-        losses, own = self._segment(frames[1], places, first, near_first, first, masks[1], "second")
-        memory = batch["degraded"] * batch["truth"] + own.detach() * (1 - batch["truth"])
-        second = self.network.remember(frames[1], memory, places)
-        more, _ = self._segment(
-            frames[2],
-            places,
-            first,
-            (second, torch.ones_like(near), memory),
-            second,
-            masks[2],
-            "third",
+    def _tracking(self, clip: TrainingClip) -> TargetModelConfig:
+        """Draw how a clip is followed: at which resolution, and how wide around the objects."""
+        rng = np.random.default_rng([clip["seed"], 1])
+        window = WindowConfig(
+            pixels=int(rng.choice(self.recipe.pixels)), grow=float(rng.uniform(1.6, 2.3)), step=64
         )
-        return losses | more
-
-    def _segment(
-        self,
-        features: Features,
-        places: Tensor,
-        first: Memory,
-        recent: tuple[Memory, Tensor, Tensor],
-        later: Memory,
-        truth: Tensor,
-        name: str,
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        memory, near, previous = recent
-        statistics = first.statistics.mixed(later.statistics, self.recipe.recent_share)
-        found: Segmentation = self.network(
-            features, places, ([first], [memory]), statistics, previous, near
+        return replace(
+            TargetModelConfig(),
+            window=window,
+            remember_every=int(rng.integers(2, 5)),
+            recent_share=self.recipe.recent_share,
         )
-        logits = F.interpolate(
-            found.logits.float(), size=truth.shape[-2:], mode="bilinear", align_corners=False
-        )
-        wanted = cover(truth, found.classified.shape[-2:]) * 2 - 1
-        present = (truth.sum((1, 2, 3)) >= _PRESENT).float()
-        classifier = F.mse_loss(found.classified.float(), wanted)
-        presence = F.binary_cross_entropy_with_logits(found.presence.float(), present)
-        return {
-            name: target_loss(logits, truth),
-            f"{name}_classifier": self.recipe.classifier_weight * classifier,
-            f"{name}_presence": self.recipe.presence_weight * presence,
-        }, logits.sigmoid()
-
-
-def _grid(key: Tensor) -> Tensor:
-    """Return x and y of the cells in units of the window: (1, 2, h, w)."""
-    axes = [(torch.arange(n, device=key.device) + 0.5) / n for n in key.shape[-2:]]
-    y, x = torch.meshgrid(*axes, indexing="ij")
-    return torch.stack([x, y])[None]

@@ -13,8 +13,8 @@ from vostrack.online_finetune.target.window import (
     Window,
     WindowConfig,
     choose_regions,
+    choose_shared_window,
     choose_window,
-    union_box,
 )
 
 __all__ = ["View", "next_window", "object_regions", "units_of_distance", "window_around"]
@@ -55,7 +55,7 @@ def window_around(
         config: how windows are laid.
     """
     boxes = [p.box for p in places if p.box is not None and p.area >= smallest]
-    return choose_window(union_box(boxes), size, config)
+    return choose_shared_window(boxes, size, config)
 
 
 def next_window(

@@ -18,6 +18,7 @@ __all__ = [
     "Window",
     "WindowConfig",
     "choose_regions",
+    "choose_shared_window",
     "choose_window",
     "mask_box",
     "union_box",
@@ -41,6 +42,8 @@ class WindowConfig:
         margin: added to each side of the window in all, pixels of the frame.
         smallest: shortest side, pixels of the frame.
         magnify: small windows are scaled up at most so much.
+        crowd: a window around several objects may have up to so many times ``pixels``, as far as
+            one of the objects would be seen more sharply in a window of its own.
         step: rows and columns of the scaled window are multiples of this one, itself a multiple of
             16. Libraries prepare their kernels for each new shape: few shapes are faster.
     """
@@ -50,6 +53,7 @@ class WindowConfig:
     margin: int = 40
     smallest: int = 120
     magnify: float = 1.5
+    crowd: float = 1.0
     step: int = 32
 
     def __post_init__(self) -> None:
@@ -60,6 +64,8 @@ class WindowConfig:
         """
         if self.pixels < 4 * _CELL**2:
             raise InputError(f"pixels: expected at least {4 * _CELL**2}, got {self.pixels}")
+        if self.crowd < 1:
+            raise InputError(f"crowd: expected at least 1, got {self.crowd}")
         if self.grow < 1 or self.margin < 0 or self.smallest < 1 or self.magnify <= 0:
             raise InputError(f"window: a number is out of its range in {self}")
         if self.step < _CELL or self.step % _CELL:
@@ -143,25 +149,57 @@ def choose_window(box: Box | None, frame: Sequence[int], config: WindowConfig) -
     """Lay a window around a box, inside the frame.
 
     Args:
-        box: of the objects; None for the whole frame.
+        box: of the object; None for the whole frame.
         frame: H and W.
         config: how.
     """
+    box = _widened(box, frame, config)
+    return _scaled(box, _scale(box, config.pixels, config), config)
+
+
+def choose_shared_window(
+    boxes: Sequence[Box], frame: Sequence[int], config: WindowConfig
+) -> Window:
+    """Lay a window around several boxes, inside the frame.
+
+    Args:
+        boxes: of the objects; none for the whole frame.
+        frame: H and W.
+        config: how.
+    """
+    whole = _widened(union_box(boxes), frame, config)
+    scale = _scale(whole, config.pixels, config)
+    if config.crowd > 1 and len(boxes) > 1:
+        own = max(_scale(_widened(box, frame, config), config.pixels, config) for box in boxes)
+        pixels = config.pixels * min(config.crowd, len(boxes))
+        scale = max(scale, min(own, _scale(whole, pixels, config)))
+    return _scaled(whole, scale, config)
+
+
+def _widened(box: Box | None, frame: Sequence[int], config: WindowConfig) -> Box:
+    """Return the part of the frame to look at for a box."""
     height, width = frame
-    if box is not None:
-        x0, y0, x1, y1 = box
-        mean = (x1 - x0 + y1 - y0) / 2
-        left, right = _side(x0, x1, mean, width, config)
-        top, bottom = _side(y0, y1, mean, height, config)
-    else:
-        left, top, right, bottom = 0, 0, width, height
-    area = (right - left) * (bottom - top)
-    scale = min(math.sqrt(config.pixels / area), config.magnify)
+    if box is None:
+        return 0, 0, width, height
+    x0, y0, x1, y1 = box
+    mean = (x1 - x0 + y1 - y0) / 2
+    left, right = _side(x0, x1, mean, width, config)
+    top, bottom = _side(y0, y1, mean, height, config)
+    return left, top, right, bottom
+
+
+def _scale(box: Box, pixels: float, config: WindowConfig) -> float:
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return min(math.sqrt(pixels / area), config.magnify)
+
+
+def _scaled(box: Box, scale: float, config: WindowConfig) -> Window:
+    left, top, right, bottom = box
     size = tuple(
         max(2 * _CELL, round(side * scale / config.step) * config.step)
         for side in (bottom - top, right - left)
     )
-    return Window((left, top, right, bottom), (size[0], size[1]))
+    return Window(box, (size[0], size[1]))
 
 
 def choose_regions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vostrack.checks import demand_at_least, demand_positive
+from vostrack.checks import check_at_least, check_positive
 
 __all__ = ["DenseCrfOptions", "SampledCrfConfig"]
 
@@ -59,8 +59,8 @@ class SampledCrfConfig:
             InputError: a number is out of its range.
         """
         weights = ("unary_weight", "spatial_weight", "bilateral_weight", "iterations")
-        demand_at_least(self, dict.fromkeys(weights, 0))
-        demand_positive(
+        check_at_least(self, dict.fromkeys(weights, 0))
+        check_positive(
             self, "unsure", "spatial_sigma", "bilateral_sigma", "colour_sigma", "reach", "pairs"
         )
 
@@ -96,4 +96,4 @@ class DenseCrfOptions:
             InputError: a weight or the number of iterations is negative.
         """
         weights = ("spatial_weight", "bilateral_weight", "iterations")
-        demand_at_least(self, dict.fromkeys(weights, 0))
+        check_at_least(self, dict.fromkeys(weights, 0))

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 
 __all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_degradation"]
@@ -61,7 +61,7 @@ class DegradationConfig:
             "islands": 0,
             "noise": 0,
         }
-        demand_at_least(self, least, prefix="degradation.")
+        check_at_least(self, least, prefix="degradation.")
         for name in ("part", "steepness"):
             low, high = getattr(self, name)
             if not 0 < low <= high:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
@@ -83,7 +83,7 @@ class LightSpnConfig:
         if self.width < 1:
             raise InputError(f"LightSpnConfig.width: expected at least 1, got {self.width}")
         least = {"n_rounds": 1, "reach": 0, "power": 0, "contrast": 0}
-        demand_at_least(self, least, prefix="LightSpnConfig.")
+        check_at_least(self, least, prefix="LightSpnConfig.")
         if not self.unsure > 0:
             raise InputError(f"LightSpnConfig.unsure: expected a value above 0, got {self.unsure}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
+from vostrack.checks import check_at_least, check_finite, check_fraction, check_positive
 from vostrack.datasets.augmentation import AugmentationConfig, strong_augmentation
 from vostrack.refine.spn.degradation import DegradationConfig
 
@@ -43,7 +43,7 @@ class SpnRecipe:
         Raises:
             InputError: a value out of its range.
         """
-        demand_at_least(self, {"batch": 1, "side": 32})
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate")
-        demand_share(self, "network_share", "flat_share")
+        check_at_least(self, {"batch": 1, "side": 32})
+        check_positive(self, "learning_rate")
+        check_finite(self, "learning_rate")
+        check_fraction(self, "network_share", "flat_share")

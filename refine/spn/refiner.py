@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -88,18 +89,15 @@ class LightSpnRefiner(_GuidedRefiner):
 
 
 def frozen_features(network: SegmentationNet) -> Features:
-    """Return a function that computes the backbone features of a network.
+    """Return a function that computes the backbone features of a network; it can be pickled.
 
     Args:
         network: the network. It is frozen and set to evaluation mode.
     """
-    network.eval().requires_grad_(False)
+    return partial(_backbone_features, network.eval().requires_grad_(False))
 
-    def features(image: Tensor) -> Sequence[Tensor]:
-        # The memory format of the weights.
-        normal = ((image - network.mean) / network.std).contiguous(
-            memory_format=torch.channels_last
-        )
-        return network.backbone(normal)  # type: ignore[no-any-return]
 
-    return features
+def _backbone_features(network: SegmentationNet, image: Tensor) -> Sequence[Tensor]:
+    # The memory format of the weights.
+    normal = ((image - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
+    return network.backbone(normal)  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from vostrack.checks import demand_some
+from vostrack.checks import check_not_empty
 from vostrack.datasets.augmentation import IGNORE, apply_augmentation, draw_augmentation
 from vostrack.errors import InputError
 from vostrack.refine.spn.degradation import coarse_scores, draw_degradation
@@ -66,7 +66,7 @@ class SpnTraining:
         scorer: nn.Module | None = None,
     ) -> None:
         used = [(weight, images) for weight, images in sources if weight > 0 and len(images)]
-        demand_some(used, "image")
+        check_not_empty(used, "image")
         if isinstance(network, LightGuidanceHead) and features is None:
             raise InputError("training: a light head needs `features`, those of a frozen backbone")
         self.network = network

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vostrack.checks import demand_some
+from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import (
     AnnotatedFrame,
@@ -50,7 +50,7 @@ class DavisImages(TrainingImages):
             InputError: no frame is annotated.
         """
         self._frames = annotated_frames(sequences)
-        demand_some(self._frames, "annotated frame")
+        check_not_empty(self._frames, "annotated frame")
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -184,7 +184,7 @@ def test_names_and_settings_are_checked(make_jobs: MakeJobs, worker: str, tmp_pa
     for settings in ({"workers": 0}, {"threads": 0}, {"retries": -1}, {"gpus_per_task": -1}):
         with pytest.raises(InputError, match="expected at least"):
             RunConfig(**settings)  # type: ignore[arg-type]  # one dict for fields of several types
-    with pytest.raises(InputError, match="only a cluster"):
+    with pytest.raises(InputError, match="expected 0 without a cluster"):
         RunConfig(gpus_per_task=0.5)
     with pytest.raises(InputError, match="assigns the GPUs"):
         RunConfig(cluster="auto", gpus=("0",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,22 +35,47 @@ def davis(clip_folder: Path, tmp_path: Path) -> Path:
     return root
 
 
-def test_it_trains_resumes_and_the_result_tracks(
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two photographs with mattes: a red disk and a green one."""
+    root = tmp_path / "photos"
+    for folder in ("JPEGImages", "Mattes"):
+        (root / folder).mkdir(parents=True)
+    y, x = np.mgrid[:96, :96]
+    disk = (x - 48) ** 2 + (y - 48) ** 2 < 30**2
+    for name, colour in (("a", (200, 30, 30)), ("b", (30, 200, 30))):
+        picture = np.where(disk[..., None], np.array(colour), 90).astype(np.uint8)
+        Image.fromarray(picture).save(root / "JPEGImages" / f"{name}.jpg")
+        Image.fromarray((255 * disk).astype(np.uint8)).save(root / "Mattes" / f"{name}.png")
+    return root
+
+
+def small_network(path: Path) -> TargetNetConfig:
+    config = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
+    save_target_net(build_target_net(config), path)
+    return config
+
+
+def test_it_trains_judges_resumes_and_the_result_tracks(
     davis: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = tmp_path / "start.safetensors"
-    small = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
-    save_target_net(build_target_net(small), start)
+    small = small_network(start)
     runs = tmp_path / "runs"
-    argv = ["train", "target", "--root", str(davis), "--output", str(runs), "--device", "cpu"]
-    argv += ["--weights", str(start), "--side", "64", "--batch", "1", "--steps", "3"]
+    argv = ["train", "target", "--data", f"davis:{davis}", "--output", str(runs), "--device", "cpu"]
+    argv += ["--weights", str(start), "--pixels", "4096", "--accumulate", "2", "--steps", "3"]
+    argv += ["--clip-length", "3", "3", "--exclude", "mirror", "--validate-every", "2"]
     assert main(argv) == 0
-    assert "trained on 2 videos" in capsys.readouterr().out
+    assert "3 of 3 steps" in capsys.readouterr().out
     lines = [json.loads(line) for line in (runs / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
+    curves = json.loads((runs / "curves.json").read_text())
+    assert [entry["step"] for entry in curves["validation"]] == [2, 3]
+    assert all(0 <= entry["J&F"] <= 1 for entry in curves["validation"])
     assert main([*argv, "--quiet"]) == 0  # complete: nothing is trained again
     assert len((runs / "log.jsonl").read_text().splitlines()) == 3
-    path = runs / "target.safetensors"
+    path = runs / "best.safetensors"
+    assert load_target_net(path).config == load_target_net(runs / "target.safetensors").config
     assert load_target_net(path).config == small
 
     out = tmp_path / "out"
@@ -61,7 +87,43 @@ def test_it_trains_resumes_and_the_result_tracks(
     assert run["settings"]["method"]["target"]["finetune"]["steps"] == 1
 
 
-def test_what_is_left_out_is_not_read(davis: Path, tmp_path: Path) -> None:
-    argv = ["train", "target", "--root", str(davis), "--output", str(tmp_path / "runs")]
-    argv += ["--exclude", "clip", "mirror", "--weights", "none", "--quiet"]
-    assert main(argv) == 2
+def test_a_mixture_of_layouts_with_hours(
+    davis: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mose = tmp_path / "MOSE"
+    for kind in ("JPEGImages", "Annotations"):
+        shutil.copytree(davis / kind / "480p", mose / kind)
+    start = tmp_path / "start.safetensors"
+    small_network(start)
+    argv = ["train", "target", "--output", str(tmp_path / "runs"), "--device", "cpu"]
+    argv += ["--data", f"davis:{davis}:0.5", f"mose:{mose}:1", f"objects:{photos}:2.5"]
+    argv += ["--backgrounds", str(davis)]
+    argv += ["--weights", str(start), "--pixels", "4096", "--steps", "50", "--hours", "1e-9"]
+    assert main(argv) == 0
+    assert "1 of 50 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ("DAVIS", "KIND:PATH"),
+        ("other:DAVIS", "KIND:PATH"),
+        ("davis:DAVIS:0", "share over 0"),
+        ("mose:nowhere:1", "no video in"),
+    ],
+)
+def test_wrong_data_is_named(
+    data: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "target", "--data", data, "--output", str(tmp_path)]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_not_trained_on(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "target", "--data", f"davis:{davis}", "--output", str(tmp_path / "runs")]
+    assert main([*argv, "--exclude", "clip", "mirror", "--weights", "none", "--quiet"]) == 2
+    assert "none of the videos" in capsys.readouterr().err
+    assert main([*argv, "--validate-every", "5", "--weights", "none", "--quiet"]) == 2
+    assert "nothing to judge on" in capsys.readouterr().err

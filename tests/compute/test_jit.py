@@ -1,4 +1,4 @@
-"""Compiled loops where nothing can be kept on disk."""
+"""Compiled loops when no cache folder is writable."""
 
 from __future__ import annotations
 

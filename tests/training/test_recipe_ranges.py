@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.online_finetune.target.clip_samples import ClipConfig
 from vostrack.online_finetune.target.recipe import TargetRecipe
+from vostrack.online_finetune.target.video_clips import VideoClipConfig
 from vostrack.proposers.detection_crf.recipe import DetectionCrfRecipe
 from vostrack.proposers.displacement.recipe import SisegRecipe
 from vostrack.proposers.displacement.scenes import SceneConfig
@@ -37,8 +37,8 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         {
             "batch": (0,),
             "learning_rate": (0, INFINITE),
-            "backbone_share": (-1, INFINITE),
             "scalar_share": (-1, INFINITE),
+            "rivals_weight": (-1, INFINITE),
             "classifier_weight": (-1, INFINITE),
             "presence_weight": (-1, INFINITE),
             "truth_share": (-1, 2),
@@ -46,15 +46,17 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         },
     ),
     (
-        ClipConfig,
+        VideoClipConfig,
         {
-            "side": (16, 40),
-            "near": (2,),
+            "objects": (0,),
+            "lost": (2,),
             "paste": (2,),
-            "paste_is_target": (2,),
+            "twin": (2,),
+            "follow_pasted": (2,),
             "absent": (2,),
-            "largest": (0,),
             "rotation": (-1,),
+            "zoom": (-1,),
+            "growth": (-1,),
         },
     ),
     (SceneConfig, {"side": (0, 40), "pieces": (-1,), "flip": (2,), "outline": (2,), "merge": (2,)}),

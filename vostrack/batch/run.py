@@ -16,7 +16,7 @@ from vostrack.batch.local import InlineExecutor, LocalPool
 from vostrack.batch.record import DoneRecord
 from vostrack.batch.report import RunReport
 from vostrack.batch.store import open_store
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
@@ -58,7 +58,7 @@ class RunConfig(ComputeOptions):
             InputError: a number is out of range, or an option would have no effect.
         """
         super().__post_init__()
-        demand_at_least(self, {"workers": 1, "retries": 0, "gpus_per_task": 0})
+        check_at_least(self, {"workers": 1, "retries": 0, "gpus_per_task": 0})
         if self.cluster is None and self.gpus_per_task:
             raise InputError(
                 "gpus_per_task: expected 0 without a cluster; use `gpus`, or set `cluster`"

@@ -71,6 +71,7 @@ COMMANDS: Commands = {
         "check": CommandEntry("davis", "DavisCheckCommand"),
     },
     "eval": CommandEntry("evaluate", "EvalCommand"),
+    "synthesize": CommandEntry("synthesize", "SynthesizeCommand"),
     "train": {
         "detection-crf": CommandEntry("train_detection_crf", "TrainDetectionCrfCommand"),
         "foreground": CommandEntry("train_foreground", "TrainForegroundCommand"),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.cli.train_command import (
     Ahead,
     Batch,
@@ -144,7 +144,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
         from vostrack.proposers.hough_voting.fcrn_recipe import FcrnRecipe
 
-        demand_at_least(self, {"side": self.output_stride})
+        check_at_least(self, {"side": self.output_stride})
         return FcrnRecipe(
             batch=self.batch,
             side=self.side,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.checks import demand_at_least, demand_multiple, demand_share
+from vostrack.checks import check_at_least, check_fraction, check_multiple
 from vostrack.cli.train_bootstrapping import BootstrappingFlags
 from vostrack.cli.train_command import (
     Batch,
@@ -77,9 +77,9 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
         from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining
         from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"pool": 1})
-        demand_multiple(self, "side", 16, least=32)
-        demand_share(self, "synthetic")
+        check_at_least(self, {"pool": 1})
+        check_multiple(self, "side", 16, least=32)
+        check_fraction(self, "synthetic")
         loop = self.loop(weight_decay=1e-4, warmup=50)
         recipe = HeadRecipe(
             self.batch, self.learning_rate, self.bootstrapping(), self.size_exponent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.cli.train_bootstrapping import BootstrappingFlags
 from vostrack.cli.train_command import Batch, LearningRate, Steps, TrainCommand
 
@@ -57,7 +57,7 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         )
         from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"pool": 1})
+        check_at_least(self, {"pool": 1})
         loop = self.loop(weight_decay=1e-4, warmup=50, clip_norm=5.0, checkpoint_every=50)
         recipe = MaskRecipe(
             self.batch, self.learning_rate, self.bootstrapping(), self.size_exponent

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.cli.train_command import MixedPrecisionTrainCommand, Steps, TrainCommand, Year
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         )
         from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"steps": 1, "seed": 0, "drawn": 0})
+        check_at_least(self, {"steps": 1, "seed": 0, "drawn": 0})
         recipe = self._recipe()
         sources = self._sources()
         light = self.backbone == "light"

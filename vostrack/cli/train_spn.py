@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.checks import demand_at_least, demand_share
+from vostrack.checks import check_at_least, check_fraction
 from vostrack.cli.train_command import (
     Ahead,
     Batch,
@@ -120,8 +120,8 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.refine.spn.training import SpnTraining
         from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"synthetic": 0})
-        demand_share(self, "synthetic_share", "coarse_share")
+        check_at_least(self, {"synthetic": 0})
+        check_fraction(self, "synthetic_share", "coarse_share")
         light = self.network == "light"
         flat = (0.15 if light else 0.0) if self.flat_share is None else self.flat_share
         rate = (1e-3 if light else 1e-4) if self.learning_rate is None else self.learning_rate

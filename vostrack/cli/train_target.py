@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from vostrack.cli.train_command import DavisSet, MixedPrecisionTrainCommand
+import tyro
+
+from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vostrack.datasets import VideoSequence
+    from vostrack.online_finetune.target.recipe import TargetRecipe
+    from vostrack.training.loop import LoopConfig
+    from vostrack.training.validation import Validation
 
 __all__ = ["TrainTargetCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTargetCommand(MixedPrecisionTrainCommand, DavisSet):
-    """Train the target network on a DAVIS training set.
+class TrainTargetCommand(MixedPrecisionTrainCommand):
+    """Train the target network on annotated videos and composed clips.
 
-    Example: vostrack train target --root DAVIS --output runs/target
+    Example: vostrack train target --data davis:DAVIS:0.4 objects:PHOTOS:0.6 --output runs/target
 
-    Clips of three frames around one object, with objects of other videos pasted in; the first
-    stages of the backbone stay as they are. Ctrl-C is safe: the same command goes on from the last
-    checkpoint. Several GPUs: torchrun --nproc-per-node 4 --no-python vostrack train target ...
+    Clips of several objects are followed in the tracker's own loop and get longer as the training
+    goes on. Ctrl-C is safe: the same command goes on from the last checkpoint. Several GPUs:
+    torchrun --nproc-per-node 4 --no-python vostrack train target ...
 
-    The result, target.safetensors, goes to vostrack track --weights.
+    The result, target.safetensors, goes to vostrack track --weights. With --validate-every,
+    best.safetensors is the best on what was held out.
     """
+
+    data: tuple[str, ...]
+    """What to draw clips from: KIND:PATH:SHARE, KIND one of davis, youtube-vos, mose (annotated
+    videos) and objects (photographs with mattes, as for vostrack synthesize)."""
 
     year: Literal[2016, 2017] = 2017
     """Which DAVIS list and annotations."""
+
+    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
+    """Which DAVIS list."""
+
+    exclude: tuple[str, ...] = ()
+    """Videos that are not trained on: the result is judged on them."""
+
+    backgrounds: tuple[Path, ...] = ()
+    """Folders of stills, videos or data sets in the layout of DAVIS, to compose clips over."""
+
+    validate: tuple[Path, ...] = ()
+    """More to judge on: data sets in the layout of DAVIS 2017 (list val), such as vostrack
+    synthesize writes."""
+
+    validate_every: int = 0
+    """Steps between judgements (preset fast); 0 for none."""
 
     backbone: Literal[
         "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"
@@ -34,44 +67,133 @@ class TrainTargetCommand(MixedPrecisionTrainCommand, DavisSet):
     weights: str = "imagenet"
     """Initial weights: imagenet, none, a backbone's file, or a target network to go on from."""
 
-    steps: int = 2200
+    steps: int = 3000
     """Optimisation steps."""
 
-    batch: int = 5
-    """Clips per step and process."""
+    hours: float | None = None
+    """Stop after so long, with a checkpoint to go on from."""
 
-    side: int = 320
-    """Side of the square windows, pixels."""
+    batch: int = 1
+    """Clips that are held in memory at once, per process."""
+
+    accumulate: int = 4
+    """Batches per step, whose gradients are averaged."""
+
+    clip_length: tuple[int, int] = (3, 8)
+    """Frames of a clip at the first step and at the last."""
+
+    pixels: tuple[int, ...] = (256 * 256, 320 * 320)
+    """Of the windows; each clip draws one of these."""
 
     learning_rate: float = 8e-4
     """Of the decoder, at the peak."""
 
+    backbone_rates: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.15)
+    """Of the backbone's stages of stride 2, 4, 8 and 16, as shares of that; 0 keeps a stage."""
+
+    average: float = 0.98
+    """Decay of the mean of weights, which is what is judged and saved; 0 for the newest weights."""
+
+    keep_every: int = 0
+    """Steps between checkpoints that are kept for good; 0 keeps the newest only."""
+
+    ahead: int = 1
+    """Batches drawn ahead, each by its own thread; the order does not change."""
+
     def run(self) -> int:
-        """Train to the end, and return 0."""
+        """Train, and return 0."""
+        from vostrack.cli.training_data import open_clips, parse_data
         from vostrack.models.weights import initialise_target_net, save_target_net
-        from vostrack.online_finetune.target.clip_samples import ClipConfig, ClipSamples
-        from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
+        from vostrack.online_finetune.target.recipe import TargetTraining
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
-        config = replace(self.loop(), warmup=100, clip_norm=2.0, checkpoint_every=100)
-        recipe = TargetRecipe(batch=self.batch, learning_rate=self.learning_rate)
-        clips = ClipConfig(side=self.side)
-        samples = ClipSamples(self.sequences(self.year), clips)
+        clips, held_out = open_clips(
+            parse_data(self.data),
+            year=self.year,
+            subset=self.subset,
+            leave_out=self.exclude,
+            backgrounds=self.backgrounds,
+        )
+        config, recipe = self._loop(), self._recipe()
         network = initialise_target_net(self.backbone, self.weights, seed=self.seed)
         network = network.to(training_device(self.device))
         with self.progress() as show:
-            train(
+            done = train(
                 network,
-                TargetTraining(network, samples, recipe),
+                TargetTraining(network, clips, recipe, self.steps),
                 config,
                 self.output,
-                settings={**asdict(recipe), **asdict(clips)},
+                settings={**asdict(recipe), "data": list(self.data)},
+                hours=self.hours,
+                validation=self._validation(held_out),
                 on_step=show,
             )
         if is_first_process():
             path = self.output / "target.safetensors"
             save_target_net(network, path, half=True)
             if not self.quiet:
-                print(f"trained on {len(samples)} videos: {path}")
+                print(f"{done} of {self.steps} steps: {path}")
         return 0
+
+    def _loop(self) -> LoopConfig:
+        return replace(
+            self.loop(),
+            warmup=min(100, max(1, self.steps // 20)),
+            clip_norm=2.0,
+            checkpoint_every=50,
+            accumulate=self.accumulate,
+            average=self.average or None,
+            keep_every=self.keep_every,
+            ahead=self.ahead,
+        )
+
+    def _recipe(self) -> TargetRecipe:
+        from vostrack.online_finetune.target.recipe import TargetRecipe
+
+        return TargetRecipe(
+            batch=self.batch,
+            clip_length=self.clip_length,
+            pixels=self.pixels,
+            learning_rate=self.learning_rate,
+            backbone_shares=self.backbone_rates,
+        )
+
+    def _validation(self, held_out: list[VideoSequence]) -> Validation | None:
+        """Return how the network is judged on what was held out: J&F with the preset ``fast``."""
+        if not self.validate_every:
+            return None
+        from vostrack.batch.held_out import score_held_out
+        from vostrack.datasets import open_davis
+        from vostrack.models.target_net import TargetNet
+        from vostrack.models.weights import save_target_net
+        from vostrack.online_finetune.target.adapter import TargetModelAdapter
+        from vostrack.presets import PRESETS
+        from vostrack.tracking.tracker import Tracker
+        from vostrack.training.validation import Validation
+
+        videos = [*held_out]
+        for root in self.validate:
+            videos += open_davis(root, year=2017, subset="val")
+        if not videos:
+            raise InputError(
+                "--validate-every: nothing to judge on; name videos in --exclude, or give "
+                "--validate a data set"
+            )
+        preset = PRESETS["fast"]
+
+        def judge(network: nn.Module) -> dict[str, float]:
+            assert isinstance(network, TargetNet)
+            device = next(network.parameters()).device
+
+            def build() -> Tracker:
+                adapter = TargetModelAdapter(network, preset.target)
+                return Tracker(adapter, config=preset.tracker, device=device)
+
+            return score_held_out(build, videos)
+
+        def keep(network: nn.Module) -> None:
+            assert isinstance(network, TargetNet)
+            save_target_net(network, self.output / "best.safetensors", half=True)
+
+        return Validation(self.validate_every, judge, keep, "J&F")

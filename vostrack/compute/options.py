@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 
 __all__ = ["ComputeOptions"]
 
@@ -25,4 +25,4 @@ class ComputeOptions:
             InputError: a value is out of its range.
         """
         if self.threads is not None:
-            demand_at_least(self, {"threads": 1})
+            check_at_least(self, {"threads": 1})

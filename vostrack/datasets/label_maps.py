@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.checks import demand_some
+from vostrack.checks import check_not_empty
 from vostrack.datasets.annotated_frames import annotated_frames, merge_objects
 from vostrack.datasets.mat_files import read_mat_mask
 from vostrack.datasets.video_sequence import VideoSequence
@@ -169,7 +169,7 @@ class ForegroundMaps:
             InputError: none is annotated.
         """
         self._frames = annotated_frames(sequences)
-        demand_some(self._frames, "annotated frame")
+        check_not_empty(self._frames, "annotated frame")
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

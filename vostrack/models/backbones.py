@@ -44,10 +44,14 @@ class Backbone(nn.Module, ABC):
     def stage(self, x: Tensor, stride: int) -> Tensor:
         """Compute the feature map at ``stride`` from the one at half the stride."""
 
-    @property
     @abstractmethod
+    def stage_layers(self, stride: int) -> nn.Module:
+        """Return the layers of ``stage``, whose parameters it has."""
+
+    @property
     def last_stage(self) -> nn.Module:
         """The layers between the two largest strides."""
+        return self.stage_layers(self.strides[-1])
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Compute the feature maps.
@@ -80,11 +84,12 @@ class ResNetBackbone(Backbone):
             x = layers.maxpool(x)  # type: ignore[operator]
         return getattr(layers, _RESNET_LAYERS[stride])(x)  # type: ignore[no-any-return]
 
-    @property
-    def last_stage(self) -> nn.Module:
-        """The layers between the two largest strides."""
-        stage: nn.Module = getattr(self.layers, _RESNET_LAYERS[self.strides[-1]])
-        return stage
+    def stage_layers(self, stride: int) -> nn.Module:
+        """Return the layers of ``stage``, whose parameters it has."""
+        if stride == 2:
+            return nn.ModuleList([self.layers.conv1, self.layers.bn1])  # type: ignore[list-item]
+        layers: nn.Module = getattr(self.layers, _RESNET_LAYERS[stride])
+        return layers
 
 
 class MobileNetBackbone(Backbone):
@@ -97,10 +102,9 @@ class MobileNetBackbone(Backbone):
             x = layer(x)
         return x
 
-    @property
-    def last_stage(self) -> nn.Module:
-        """The layers between the two largest strides."""
-        first, last = _MOBILENET_SLICES[self.strides[-1]]
+    def stage_layers(self, stride: int) -> nn.Module:
+        """Return the layers of ``stage``, whose parameters it has."""
+        first, last = _MOBILENET_SLICES[stride]
         return nn.ModuleList(self.layers.features[first:last])  # type: ignore[index]
 
 

@@ -47,8 +47,9 @@ class Regions:
         """Undo ``cut``: maps (B, C, h, w) that are ``outside`` everywhere else."""
         maps = parts.new_full((*parts.shape[:2], *size), outside)
         height, width = parts.shape[-2:]
-        for part, whole, (y, x) in zip(parts, maps, self.corners, strict=True):
-            whole[:, y * scale : y * scale + height, x * scale : x * scale + width] = part
+        for index, (part, corner) in enumerate(zip(parts, self.corners, strict=True)):
+            y, x = (scale * cell for cell in corner)
+            maps[index, :, y : y + height, x : x + width] = part
         return maps
 
 

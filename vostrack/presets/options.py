@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import get_args
 
-from vostrack.checks import OptionValue, demand_at_least
+from vostrack.checks import OptionValue, check_at_least
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.proposers.registry import ProposerName
@@ -82,7 +82,7 @@ class TrackerOptions:
         """
         for name in ("object_steps", "foreground_steps"):
             if getattr(self, name) is not None:
-                demand_at_least(self, {name: 0})
+                check_at_least(self, {name: 0})
         if self.max_size is not None:
             TrackerConfig(max_size=self.max_size)
         for name, type_ in _CHOICES.items():

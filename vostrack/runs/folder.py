@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
@@ -153,26 +154,28 @@ class ClipFolder:
                 "start the run again"
             )
         result, position = step.result, step.position
-        images = {self.mask(position.index): result.labels}
+        mask = self.mask(position.index)
+        grays: dict[Path, FloatArray] = {}
         for k, number in enumerate(result.ids):
-            name = f"{number}/{self.mask(position.index).name}"
             if scores:
-                images[self.root / "scores" / name] = result.scores[k]
+                grays[self.root / "scores" / str(number) / mask.name] = result.scores[k]
             if mattes:
-                images[self.root / "mattes" / name] = matte(result, k)
-        names = [path.relative_to(self.root).as_posix() for path in images]
+                grays[self.root / "mattes" / str(number) / mask.name] = matte(result, k)
+        files = [mask, *grays]
+        names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)
         if not (self._state / "start.pt").is_file():
             _save(self._state / "start.pt", tracker.start_state())
-        for path, image in images.items():
-            (write_label_map if image is result.labels else write_matte)(path, image)
+        write_label_map(mask, result.labels)
+        for path, gray in grays.items():
+            write_matte(path, gray)
         record = {
             "index": position.index,
             "time": round(step.frame.time, 6),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }
-        self._log.append(record, images)
+        self._log.append(record, files)
         last = {"index": position.index, "direction": position.direction}
         _save(self._state / "frame.pt", {**last, "tracker": tracker.state()})
 

@@ -80,7 +80,10 @@ def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Ten
         ratio = max_size / max(height, width)
         size = max(1, round(height * ratio)), max(1, round(width * ratio))
         frame = resized(frame, size, cv2.INTER_AREA)
-    tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
+    frame = np.ascontiguousarray(frame)
+    if not frame.flags.writeable:
+        frame = frame.copy()  # torch warns about memory that it must not write to
+    tensor = torch.from_numpy(frame).to(device)
     return tensor.permute(2, 0, 1).float() / 255
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.protocols import (
     FeatureConsumer,
@@ -25,33 +26,14 @@ from vostrack.protocols import (
 )
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
+from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.fusion import gate, label_map
 from vostrack.tracking.object_table import ObjectTable
-from vostrack.tracking.state import STATE_FORMAT, check_state_format
+from vostrack.tracking.state import STATE_FORMAT, check_state_format, on_device
 from vostrack.tracking.stopwatch import Stopwatch
+from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """The tracking result of one frame.
-
-    Attributes:
-        labels: (H, W) uint8 at the frame's size; 0 background, else the object id.
-        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
-        ids: the N object ids, as in the first mask.
-        presence: for each object, the probability that it is visible, in [0, 1]. If the adapter
-            does not estimate presence, it is the mean score over the object's pixels, or 0 if the
-            object has no pixels.
-        timings: seconds spent, by name of the stage.
-    """
-
-    labels: UInt8Array
-    scores: FloatArray
-    ids: tuple[int, ...]
-    presence: tuple[float, ...]
-    timings: Mapping[str, float]
 
 
 class Tracker:
@@ -94,6 +76,7 @@ class Tracker:
         self._size: tuple[int, int] = (0, 0)
         self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
         self._last_slots = self._first_slots
+        self._calls = OneCallAtATime()
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -114,6 +97,22 @@ class Tracker:
             InputError: the frame or the mask is malformed, their sizes differ, the mask has no
                 object, or an object vanishes at the working size.
         """
+        with self._call("Tracker.start", gradients=True):
+            return self._start(frame, mask)
+
+    @contextmanager
+    def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
+        """Run one call: alone, with our own settings, and all or nothing."""
+        check_not_forked()
+        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        with (
+            self._calls.hold(name),
+            own_settings(self.device, gradients=gradients),
+            undo_on_failure(*parts),
+        ):
+            yield
+
+    def _start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         height, width = labels.shape
@@ -146,7 +145,6 @@ class Tracker:
         if self.temporal_filter is not None:
             self.temporal_filter.start(self._first_slots)
 
-    @torch.inference_mode()
     def step(self, frame: UInt8Array) -> FrameResult:
         """Segment the objects in the next frame.
 
@@ -162,6 +160,10 @@ class Tracker:
         """
         if self._objects is None:
             raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
+        with self._call("Tracker.step"), torch.inference_mode():
+            return self._step(frame)
+
+    def _step(self, frame: UInt8Array) -> FrameResult:
         check_frame(frame)
         if frame.shape[:2] != self._size:
             raise InputError(
@@ -297,16 +299,20 @@ class Tracker:
         for saved in (start_state, state):
             if saved:
                 check_state_format(saved)
-        self._objects = ObjectTable(tuple(start_state["ids"]))
-        height, width = start_state["size"]
+        with self._call("Tracker.load_state"):
+            self._load_state(start_state, state)
+
+    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        self._objects = ObjectTable(tuple(start["ids"]))
+        height, width = start["size"]
         self._size = int(height), int(width)
-        self._first_slots = start_state["first_slots"].numpy()
-        self.adapter.load_state_dict(start_state["adapter"])
+        self._first_slots = start["first_slots"].numpy()
+        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
         self.seek_start()
         if not state:
             return
         if state["adapter"]:
-            self.adapter.load_running_state(state["adapter"])
+            self.adapter.load_running_state(on_device(state["adapter"], self.device))
         self._last_slots = state["last_slots"].numpy()
         if self.temporal_filter is not None:
             self.temporal_filter.load_state_dict(state["filter"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 from vostrack.errors import InputError
+from vostrack.files import atomic_path
+from vostrack.training.averaging import WeightAverage
 
 __all__ = ["Checkpoint"]
 
@@ -19,7 +22,7 @@ _log = logging.getLogger("vostrack.training")
 
 
 class Checkpoint:
-    """``checkpoint.pt`` in a folder: the step, the network, the optimizer and the settings."""
+    """``checkpoint.pt`` in a folder: all that a training needs to go on where it stopped."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Name the place; nothing is read or written.
@@ -31,14 +34,28 @@ class Checkpoint:
         self._path = folder / "checkpoint.pt"
         self._settings = dict(settings)
 
-    def load(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Fill both from the checkpoint and return its step; 0 where there is none.
+    def load(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage | None = None,
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Fill all of them from the checkpoint.
+
+        Args:
+            network: of the training.
+            optimizer: of its weights.
+            average: of its weights, where one is kept.
+
+        Returns:
+            The steps done and the figures of the validations so far; 0 and none where there is no
+            checkpoint.
 
         Raises:
             InputError: it was written with other settings, or cannot be read.
         """
         if not self._path.is_file():
-            return 0
+            return 0, []
         state = self._read(next(network.parameters()).device)
         theirs = state["settings"]
         different = sorted(
@@ -55,11 +72,28 @@ class Checkpoint:
             )
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        if average is not None:
+            average.load_state_dict(state["average"])
         _log.info("training goes on from step %d of %s", state["step"], self._path)
-        return int(state["step"])
+        return int(state["step"]), list(state.get("validation", []))
 
-    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Replace the checkpoint."""
+    def save(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        average: WeightAverage | None = None,
+        validation: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Replace the checkpoint.
+
+        Args:
+            network: of the training.
+            optimizer: of its weights.
+            step: steps done.
+            average: of its weights, where one is kept.
+            validation: figures so far.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_name(f".{self._path.name}.partial")
         state = {
@@ -67,9 +101,18 @@ class Checkpoint:
             "settings": self._settings,
             "network": network.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "validation": [dict(entry) for entry in validation],
         }
+        if average is not None:
+            state["average"] = average.state_dict()
         torch.save(state, partial)
         partial.replace(self._path)
+
+    def keep(self, step: int) -> None:
+        """Copy the checkpoint, of ``step`` steps, to a name of its own."""
+        kept = self._path.with_name(f"checkpoint-{step:06d}.pt")
+        with atomic_path(kept) as partial:
+            shutil.copyfile(self._path, partial)
 
     def _read(self, device: torch.device) -> dict[str, Any]:
         try:

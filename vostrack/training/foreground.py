@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vostrack.checks import (
-    demand_at_least,
-    demand_finite,
-    demand_positive,
-    demand_share,
-    demand_some,
+    check_at_least,
+    check_finite,
+    check_fraction,
+    check_not_empty,
+    check_positive,
 )
 from vostrack.datasets.augmentation import (
     IGNORE,
@@ -61,10 +61,10 @@ class ForegroundRecipe:
         Raises:
             InputError: a value out of its range.
         """
-        demand_at_least(self, {"batch": 1, "side": 32})
-        demand_share(self, "on_object")
-        demand_positive(self, "learning_rate", "head_learning_rate")
-        demand_finite(self, "learning_rate", "head_learning_rate")
+        check_at_least(self, {"batch": 1, "side": 32})
+        check_fraction(self, "on_object")
+        check_positive(self, "learning_rate", "head_learning_rate")
+        check_finite(self, "learning_rate", "head_learning_rate")
 
 
 def foreground_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class ForegroundTraining:
         samples: Sequence[Sample],
         recipe: ForegroundRecipe | None = None,
     ) -> None:
-        demand_some(samples, "image")
+        check_not_empty(samples, "image")
         self.network = network
         self.samples = samples
         self.recipe = recipe or ForegroundRecipe()

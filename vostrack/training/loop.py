@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.compute.precision import autocast
 from vostrack.errors import InputError
+from vostrack.training.averaging import WeightAverage
+from vostrack.training.batches import Batch, draw_batches, mix, step_generator, to_device
+from vostrack.training.budget import Budget
 from vostrack.training.checkpoint import Checkpoint
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
+from vostrack.training.validation import Validation, ValidationHistory
 
 __all__ = ["LoopConfig", "OnStep", "Recipe", "step_generator", "train"]
 
-# Any nesting of dicts, lists and tuples with tensors in it.
-Batch = Any
 # Called with the steps done and the loss.
 OnStep = Callable[[int, float], None]
 
@@ -54,15 +53,7 @@ class Recipe(Protocol):
 
 
 # What may differ between the parts of one training without changing its result.
-_FREE = ("checkpoint_every", "tensorboard", "ahead")
-
-
-def step_generator(seed: int, step: int, rank: int) -> Generator:
-    """Return the generator of one step of one process; another for each of the three numbers.
-
-    A training that is resumed thereby sees what an uninterrupted one would have.
-    """
-    return Generator().manual_seed(_mix(seed, step, rank, 0))
+_FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
 
 
 def train(
@@ -73,9 +64,13 @@ def train(
     *,
     settings: Mapping[str, Any] | None = None,
     stop_after: int | None = None,
+    hours: float | None = None,
+    validation: Validation | None = None,
     on_step: OnStep | None = None,
 ) -> int:
     """Train ``network`` in place; continue from ``folder`` where a checkpoint lies there.
+
+    With ``LoopConfig.average`` the network has the mean weights when this returns.
 
     Under ``torchrun`` every process calls this with a network on its own device (see
     ``vostrack.training.processes.training_device``) and the same folder: gradients are averaged,
@@ -86,11 +81,16 @@ def train(
         network: on its device; in evaluation mode afterwards.
         recipe: its batches and losses.
         config: how they are followed.
-        folder: keeps ``checkpoint.pt``, ``log.jsonl`` (one line per step) and, where asked for,
+        folder: keeps ``checkpoint.pt``, ``log.jsonl`` (one line per step), ``curves.json`` (the
+            same as one list per number, and the validations) and, where asked for,
             ``tensorboard/``.
         settings: plain data that a checkpoint has to agree with, besides ``config``, to be
             continued: the options of the recipe.
         stop_after: stop, with a checkpoint, after so many steps of this call.
+        hours: stop, with a checkpoint, after the step in which so many hours of this call are
+            over. The schedule of the rates stays that of ``config.steps``.
+        validation: how the network, with the mean weights where they are kept, is judged on the
+            way.
         on_step: called in the first process after every step.
 
     Returns:
@@ -104,9 +104,9 @@ def train(
     device = next(network.parameters()).device
     processes = join_processes(device)
     with _own_random_state(device):
-        return _Loop(network, recipe, config, device, processes).run(
-            folder, dict(settings or {}), stop_after, on_step
-        )
+        loop = _Loop(network, recipe, config, device, processes)
+        budget = Budget(stop_after, hours, processes)
+        return loop.run(folder, dict(settings or {}), budget, validation, on_step)
 
 
 class _Loop:
@@ -126,73 +126,104 @@ class _Loop:
         groups = [{**group, "params": list(group["params"])} for group in recipe.parameter_groups()]
         self._parameters = [p for group in groups for p in group["params"]]
         self._optimizer = _build_optimizer(groups, config)
+        decay = config.average
+        self._average = None if decay is None else WeightAverage(network, decay)
 
     def run(
-        self, folder: Path, settings: dict[str, Any], stop_after: int | None, on_step: OnStep | None
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        budget: Budget,
+        validation: Validation | None,
+        on_step: OnStep | None,
     ) -> int:
         config = self._config
         agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
         agreed |= {f"recipe.{k}": v for k, v in settings.items()}
         checkpoint = Checkpoint(folder, {**agreed, "processes": self._processes.count})
-        first = checkpoint.load(self._network, self._optimizer)
-        last = config.steps if stop_after is None else min(config.steps, first + stop_after)
+        step, entries = checkpoint.load(self._network, self._optimizer, self._average)
+        history = ValidationHistory(entries)
+        last = budget.last(step, config.steps)
         objective = self._processes.wrap(_Objective(self._network, self._recipe), self._device)
         self._network.train()
-        writes = self._processes.rank == 0
-        with Record(folder, first, tensorboard=config.tensorboard, enabled=writes) as record:
-            for step, batch in self._batches(first, last):
+        rank = self._processes.rank
+        writes = rank == 0
+        with (
+            Record(folder, step, tensorboard=config.tensorboard, enabled=writes) as record,
+            closing(draw_batches(self._recipe.draw, config, rank, range(step, last))) as batches,
+        ):
+            for parts in batches:
                 begin = time.perf_counter()
-                values = self._step(objective, batch, step)
+                values = self._step(objective, parts, step)
                 record.add(step + 1, {**values, "seconds": time.perf_counter() - begin})
+                step += 1
+                stop = step == last or budget.spent()
+                if writes and validation is not None and validation.due(step, config.steps):
+                    record.add_validation(step, self._judge(validation, history, step))
                 if writes and on_step is not None:
-                    on_step(step + 1, values["loss"])
-                if writes and ((step + 1) % config.checkpoint_every == 0 or step + 1 == last):
-                    checkpoint.save(self._network, self._optimizer, step + 1)
+                    on_step(step, values["loss"])
+                if writes and (step % config.checkpoint_every == 0 or stop):
+                    checkpoint.save(
+                        self._network, self._optimizer, step, self._average, history.entries
+                    )
+                    record.write_curves(history.entries)
+                if writes and config.keep_every and step % config.keep_every == 0:
+                    checkpoint.keep(step)
+                if stop:
+                    break
         self._processes.wait()
+        if self._average is not None:
+            self._average.copy_to(self._network)
         self._network.eval()
-        return max(first, last)
+        return step
 
-    def _step(self, objective: nn.Module, batch: Batch, step: int) -> dict[str, float]:
+    def _judge(
+        self, validation: Validation, history: ValidationHistory, step: int
+    ) -> dict[str, float]:
+        """Judge the network as it would be handed out."""
+        mean = nullcontext() if self._average is None else self._average.applied(self._network)
+        self._network.eval()
+        with mean, torch.no_grad():
+            figures = history.run(validation, self._network, step)
+        self._network.train()
+        return figures
+
+    def _step(self, objective: nn.Module, parts: list[Batch], step: int) -> dict[str, float]:
         """Take one step; return what the log says of it, the same in every process."""
         config = self._config
-        torch.manual_seed(_mix(config.seed, step, self._processes.rank, 1))
+        torch.manual_seed(mix(config.seed, step, self._processes.rank, 1))
         factor = config.rate_factor(step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        with autocast(self._device, config.precision):
-            losses = objective(_to_device(batch, self._device))
-        total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        named = {**losses, "loss": total}
-        means = self._processes.mean(torch.stack([v.detach().float() for v in named.values()]))
-        values = dict(zip(named, means.tolist(), strict=True))
-        _demand_finite(values, step)
         self._optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        sums: dict[str, float] = {}
+        for number, batch in enumerate(parts):
+            last = number == len(parts) - 1
+            with self._processes.no_exchange(objective) if not last else nullcontext():
+                values = self._backward(objective, batch, step, 1 / len(parts))
+            sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
+        means = {name: value / len(parts) for name, value in sums.items()}
         limit = math.inf if config.clip_norm is None else config.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit).item()
         _demand_finite({"gradient": norm}, step)
         self._optimizer.step()
-        return {**values, "gradient": norm, "rate": factor}
+        if self._average is not None:
+            self._average.update(self._network, step)
+        return {**means, "gradient": norm, "rate": factor}
 
-    def _batches(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
-        def draw(step: int) -> Batch:
-            generator = step_generator(self._config.seed, step, self._processes.rank)
-            return self._recipe.draw(generator, step)
-
-        if self._config.ahead == 0:
-            for step in range(first, last):
-                yield step, draw(step)
-            return
-        with ThreadPoolExecutor(self._config.ahead) as pool:
-            waiting: deque[Future[Batch]] = deque()
-            try:
-                for step in range(first, last):
-                    wanted = min(last - step, self._config.ahead + 1)
-                    waiting.extend(pool.submit(draw, step + k) for k in range(len(waiting), wanted))
-                    yield step, waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+    def _backward(
+        self, objective: nn.Module, batch: Batch, step: int, share: float
+    ) -> dict[str, float]:
+        """Add ``share`` of a batch's gradient; return its losses, means over the processes."""
+        with autocast(self._device, self._config.precision):
+            losses = objective(to_device(batch, self._device))
+        total = torch.stack([loss.float() for loss in losses.values()]).sum()
+        named = {**losses, "loss": total}
+        means = self._processes.mean(torch.stack([v.detach().float() for v in named.values()]))
+        values: dict[str, float] = dict(zip(named, means.tolist(), strict=True))
+        _demand_finite(values, step)
+        (total * share if share != 1 else total).backward()  # type: ignore[no-untyped-call]
+        return values
 
 
 class _Objective(nn.Module):
@@ -225,11 +256,6 @@ def _demand_rates(rates: Sequence[float]) -> None:
         )
 
 
-def _mix(*numbers: int) -> int:
-    # Torch's CPU generator takes in 32 bits only: mix the numbers, do not add them.
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
 def _demand_finite(values: Mapping[str, float], step: int) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
@@ -238,16 +264,6 @@ def _demand_finite(values: Mapping[str, float], step: int) -> None:
                 "lower the learning rate, train with --precision fp32, or look for images or "
                 "labels that are not finite"
             )
-
-
-def _to_device(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {k: _to_device(v, device) for k, v in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_to_device(v, device) for v in batch)
-    return batch
 
 
 @contextmanager

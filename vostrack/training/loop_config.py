@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from vostrack.checks import demand_at_least, demand_finite
+from vostrack.checks import check_at_least, check_finite
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 
@@ -35,6 +35,12 @@ class LoopConfig:
         precision: of the forward pass; see ``vostrack.compute.precision``.
         tensorboard: write curves for TensorBoard into the folder, too.
         ahead: batches that are drawn ahead, each in its own thread; 0 draws when needed.
+        accumulate: batches per step, whose gradients are averaged: n batches of b take the steps
+            of one batch of n * b in the memory of b.
+        average: decay of the moving average of the weights, in [0, 1), which the network has in
+            the end; None keeps no average. See ``vostrack.training.averaging``.
+        keep_every: steps between checkpoints that are kept for good, beside the newest; 0 keeps
+            the newest only.
     """
 
     steps: int
@@ -50,6 +56,9 @@ class LoopConfig:
     precision: Precision = "auto"
     tensorboard: bool = False
     ahead: int = 0
+    accumulate: int = 1
+    average: float | None = None
+    keep_every: int = 0
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -62,8 +71,11 @@ class LoopConfig:
                 expected = " or ".join(get_args(kinds))
                 raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
-        demand_at_least(self, least | {"momentum": 0, "weight_decay": 0})
-        demand_finite(self, "power", "momentum", "weight_decay")
+        least |= {"accumulate": 1, "keep_every": 0}
+        check_at_least(self, least | {"momentum": 0, "weight_decay": 0})
+        if self.average is not None and not 0 <= self.average < 1:
+            raise InputError(f"average: expected 0 <= decay < 1, or None, got {self.average}")
+        check_finite(self, "power", "momentum", "weight_decay")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +61,12 @@ class Processes:
         return DistributedDataParallel(
             module, device_ids=[device.index] if device.type == "cuda" else None
         )
+
+    def no_exchange(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Keep gradients in their process for a while: more are to be added to them."""
+        if isinstance(module, DistributedDataParallel):
+            return module.no_sync()
+        return nullcontext()
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean over the processes; not finite for all where it is not for one."""

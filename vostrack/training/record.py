@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vostrack.errors import InputError
+from vostrack.files import atomic_path
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -32,14 +33,14 @@ class Record:
             InputError: TensorBoard is not installed.
         """
         self._log: TextIO | None = None
+        self._path = folder / "log.jsonl"
         self._curves: SummaryWriter | None = None
         if tensorboard:
             self._curves = _open_curves(folder / "tensorboard", first, enabled)
         if enabled:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / "log.jsonl"
-            _cut(path, first)
-            self._log = path.open("a")
+            _cut(self._path, first)
+            self._log = self._path.open("a")
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Write the numbers of the step."""
@@ -50,6 +51,29 @@ class Record:
         if self._curves is not None:
             for name, value in values.items():
                 self._curves.add_scalar(name, value, step)
+
+    def add_validation(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write the figures of a validation to TensorBoard; ``write_curves`` has them in JSON."""
+        if self._curves is not None:
+            for name, value in figures.items():
+                self._curves.add_scalar(f"validation/{name}", value, step)
+
+    def write_curves(self, validation: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``curves.json``: the log as one list per number, and the validations.
+
+        Args:
+            validation: ``step`` and the figures of each.
+        """
+        if self._log is None:
+            return
+        curves: dict[str, list[float | None]] = {}
+        lines = [json.loads(line) for line in self._path.read_text().splitlines()]
+        names = dict.fromkeys(name for line in lines for name in line)
+        for name in names:
+            curves[name] = [line.get(name) for line in lines]
+        content = {"training": curves, "validation": [dict(entry) for entry in validation]}
+        with atomic_path(self._path.with_name("curves.json")) as partial:
+            partial.write_text(json.dumps(content))
 
     def __enter__(self) -> Record:
         """Return itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vostrack.checks import demand_some
+from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
 from vostrack.datasets.read_on_demand import ReadOnDemand
@@ -23,7 +23,7 @@ class ForegroundSamples(ReadOnDemand[Sample]):
             InputError: no frame is annotated.
         """
         self._frames = annotated_frames(sequences)
-        demand_some(self._frames, "annotated frame")
+        check_not_empty(self._frames, "annotated frame")
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -1,10 +1,9 @@
-"""Clips to train on, the losses, and that a target network learns from them."""
+"""The losses of a target network, fitting it to a frame, and that it learns from clips."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,136 +14,21 @@ from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.online_finetune.mask_perturbation import perturb_mask
-from vostrack.online_finetune.target.clip_samples import ClipConfig, ClipSamples
 from vostrack.online_finetune.target.finetune import (
     TargetFinetuneConfig,
     finetune_target_net,
     target_loss,
 )
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
+from vostrack.online_finetune.target.training_clip import TrainingClip
+from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
 from vostrack.training.loop import LoopConfig, train
 
 SMALL = TargetNetConfig(key=8, value=8, embedding=8, labels=3, widths=(16, 12, 8, 8))
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoSequence]:
-    """Two videos of five frames: a red box and a blue disk move over noise."""
-    rng = np.random.default_rng(0)
-    root = tmp_path_factory.mktemp("videos")
-    videos = []
-    for name, colour in (("red", (230, 20, 20)), ("blue", (20, 20, 230))):
-        frames, masks = [], []
-        back = rng.integers(60, 140, (120, 160, 3)).astype(np.uint8)
-        for t in range(5):
-            y, x = np.mgrid[:120, :160]
-            box = (abs(x - 60 - 5 * t) < 22) & (abs(y - 60) < 18)
-            disk = (x - 70 - 5 * t) ** 2 + (y - 55) ** 2 < 500
-            mask = box if name == "red" else disk
-            frames.append(root / f"{name}{t}.jpg")
-            masks.append(root / f"{name}{t}.png")
-            Image.fromarray(np.where(mask[..., None], np.array(colour, np.uint8), back)).save(
-                frames[-1]
-            )
-            Image.fromarray(mask.astype(np.uint8) * 255).save(masks[-1])
-        videos.append(
-            VideoSequence(name, tuple(frames), tuple(masks), ((0, masks[0]),), "binary", "")
-        )
-    return videos
-
-
-def test_a_clip_shows_its_object(videos: list[VideoSequence]) -> None:
-    samples = ClipSamples(videos, ClipConfig(side=96, paste=0, absent=0))
-    assert len(samples) == 2
-    for seed in range(12):
-        clip = samples.draw(torch.Generator().manual_seed(seed))
-        assert clip.images.shape == (3, 3, 96, 96)
-        assert clip.masks.shape == (3, 1, 96, 96)
-        assert clip.degraded.shape == (1, 96, 96)
-        red, _, blue = clip.images.unbind(1)
-        inside = clip.masks[:, 0] > 0
-        assert inside.sum() > 500
-        # The object is the saturated thing: red far from blue inside, and nowhere else.
-        vivid = (red - blue).abs() > 0.25
-        assert (vivid == inside).float().mean() > 0.9
-
-
-def test_clips_are_replayable_and_vary(videos: list[VideoSequence]) -> None:
-    samples = ClipSamples(videos, ClipConfig(side=64))
-    one, again, other = (
-        samples.draw(torch.Generator().manual_seed(seed)).images for seed in (3, 3, 4)
-    )
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
-
-
-def test_a_pasted_object_hides_or_is_the_target(videos: list[VideoSequence]) -> None:
-    config = ClipConfig(side=96, paste=1, paste_is_target=1, absent=0)
-    colours = set()
-    for seed in range(12):
-        clip = ClipSamples(videos[:1] + videos[1:], config).draw(
-            torch.Generator().manual_seed(seed)
-        )
-        inside = clip.masks[0, 0] > 0
-        if inside.any():
-            red, _, blue = (clip.images[0, c][inside].mean() for c in range(3))
-            assert abs(float(red - blue)) > 0.15
-            colours.add(bool(red > blue))
-    assert colours == {True, False}
-
-
-def test_which_object_is_followed(videos: list[VideoSequence]) -> None:
-    def is_red(seed: int, **changes: float) -> bool:
-        config = ClipConfig(side=96, absent=0, **changes)  # type: ignore[arg-type]
-        clip = ClipSamples(videos, config).draw(torch.Generator().manual_seed(seed))
-        inside = clip.masks[0, 0] > 0
-        return bool(clip.images[0, 0][inside].mean() > clip.images[0, 2][inside].mean())
-
-    changed = 0
-    for seed in range(12):
-        host = is_red(seed, paste=0)
-        assert is_red(seed, paste=1, paste_is_target=0) == host
-        changed += is_red(seed, paste=1, paste_is_target=1) != host
-    assert changed >= 3  # where another video was drawn, its object is the one
-
-
-def test_an_object_can_be_absent(videos: list[VideoSequence]) -> None:
-    clip = ClipSamples(videos, ClipConfig(side=96, paste=0, absent=1)).draw(
-        torch.Generator().manual_seed(0)
-    )
-    assert clip.masks[1].any()
-    assert not clip.masks[2].any()
-
-
-def test_one_of_several_objects_is_followed(videos: list[VideoSequence], tmp_path: Path) -> None:
-    frames, masks = [], []
-    for t in range(2):
-        labels = np.zeros((120, 160), np.uint8)
-        labels[20:60, 20:60], labels[60:100, 90:130], labels[:4] = 1, 2, 255
-        picture = np.full((120, 160, 3), 90, np.uint8)
-        picture[labels == 1], picture[labels == 2] = (240, 0, 0), (0, 0, 240)
-        frames.append(tmp_path / f"{t}.jpg")
-        masks.append(tmp_path / f"{t}.png")
-        Image.fromarray(picture).save(frames[-1])
-        Image.fromarray(labels).save(masks[-1])
-    video = VideoSequence("two", tuple(frames), tuple(masks), ((0, masks[0]),), "ids", "")
-    samples = ClipSamples([video], ClipConfig(side=96, paste=0, absent=0))
-    found = set()
-    for seed in range(10):
-        clip = samples.draw(torch.Generator().manual_seed(seed))
-        inside = clip.masks[:, 0] > 0
-        red = clip.images[:, 0][inside] - clip.images[:, 2][inside]
-        assert (red > 0.1).float().mean() > 0.95 or (red < -0.1).float().mean() > 0.95
-        found.add(bool(red.mean() > 0))
-    assert found == {True, False}
-
-
-def test_no_annotated_video_is_an_error(videos: list[VideoSequence]) -> None:
-    bare = VideoSequence("bare", videos[0].frames, (None,) * 5, (), "binary", "")
-    with pytest.raises(InputError, match="none of the videos"):
-        ClipSamples([bare], ClipConfig())
-    with pytest.raises(InputError, match="side"):
-        ClipConfig(side=100)
+PLAIN = VideoClipConfig(lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0)
+TINY = TargetRecipe(
+    batch=2, learning_rate=5e-3, pixels=(48 * 48,), clip_length=(3, 4), truth_share=0
+)
 
 
 def test_perturbed_masks_are_near_and_not_the_truth() -> None:
@@ -174,62 +58,72 @@ def test_the_loss_is_cross_entropy_and_dice() -> None:
 def test_training_lowers_every_loss(videos: list[VideoSequence], tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_target_net(SMALL)
-    samples = ClipSamples(videos, ClipConfig(side=64, rotation=0))
-    recipe = TargetTraining(network, samples, TargetRecipe(batch=2, learning_rate=3e-3))
+    recipe = TargetTraining(network, VideoClips(videos, PLAIN), TINY, 16)
     groups = recipe.parameter_groups()
     assert sum(len(group["params"]) for group in groups) == sum(
         p.requires_grad for p in network.parameters()
     )
-    frozen = {k: v.clone() for k, v in network.state_dict().items() if ".layer1." in k}
+    before = {k: v.clone() for k, v in network.state_dict().items()}
 
     def losses() -> dict[str, float]:
         with torch.no_grad():
-            drawn = [recipe.draw(torch.Generator().manual_seed(900 + i), 0) for i in range(6)]
+            drawn = [recipe.draw(torch.Generator().manual_seed(900 + i), 0) for i in range(4)]
             every = [recipe.losses(batch) for batch in drawn]
         return {k: float(np.mean([float(e[k]) for e in every])) for k in every[0]}
 
-    before = losses()
-    assert set(before) == {
-        f"{name}{part}" for name in ("second", "third") for part in ("", "_classifier", "_presence")
+    first = losses()
+    assert set(first) == {"mask", "rivals", "classifier", "presence"}
+    train(network, recipe, LoopConfig(steps=16, clip_norm=2.0), tmp_path)
+    assert losses()["mask"] < 0.85 * first["mask"]
+    changed = {
+        k.split(".")[2]
+        for k, v in network.state_dict().items()
+        if "backbone" in k and not torch.equal(v, before[k])
     }
-    train(network, recipe, LoopConfig(steps=40, clip_norm=2.0), tmp_path)
-    after = losses()
-    assert after["second"] < 0.85 * before["second"]
-    assert after["third"] < 0.85 * before["third"]
-    state = network.state_dict()
-    assert all(torch.equal(state[k], v) for k, v in frozen.items())
+    # Shares of 0 keep the stages of stride 2 and 4 as they were.
+    assert changed == {"layer2", "layer3"}
 
 
-@pytest.mark.parametrize("truth_share", [0.0, 1.0])
-def test_the_second_memory_is_the_networks_own_mask_or_a_degraded_truth(
-    videos: list[VideoSequence], monkeypatch: pytest.MonkeyPatch, truth_share: float
-) -> None:
-    torch.manual_seed(0)
+class NoClips:
+    def draw(self, generator: torch.Generator, length: int) -> TrainingClip:
+        raise AssertionError
+
+
+def test_every_stage_has_its_own_rate() -> None:
     network = build_target_net(SMALL)
-    samples = ClipSamples(videos, ClipConfig(side=64, rotation=0))
-    recipe = TargetTraining(network, samples, TargetRecipe(batch=2, truth_share=truth_share))
-    remembered: list[torch.Tensor] = []
-    answers: list[torch.Tensor] = []
-    remember, decode = network.remember, network.decoder.forward
+    recipe = TargetRecipe(learning_rate=1e-3, backbone_shares=(0.1, 0.2, 0.3, 0.4))
+    groups = TargetTraining(network, NoClips(), recipe, 10).parameter_groups()
+    assert [group["lr"] for group in groups] == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 1e-3, 3e-3])
+    first = [p.shape for p in groups[0]["params"]]
+    assert first == [network.backbone.state_dict()["layers.conv1.weight"].shape, (64,)]
+    every = [id(p) for group in groups for p in group["params"]]
+    assert sorted(every) == sorted(id(p) for p in network.parameters())
 
-    def spy_remember(features: Any, mask: torch.Tensor, *rest: Any, **options: Any) -> Any:
-        remembered.append(mask)
-        return remember(features, mask, *rest, **options)
 
-    def spy_decode(*inputs: Any) -> Any:
-        found = decode(*inputs)
-        answers.append(found[0])
-        return found
+def test_clips_get_longer(videos: list[VideoSequence]) -> None:
+    recipe = TargetTraining(build_target_net(SMALL), VideoClips(videos, PLAIN), TINY, 10)
+    lengths = [
+        len(recipe.draw(torch.Generator().manual_seed(step), step)[0]["images"])
+        for step in range(10)
+    ]
+    assert lengths == [3] * 5 + [4] * 5
+    eight = TargetRecipe(clip_length=(3, 8))
+    assert [eight.length_at(x / 10) for x in (0, 2, 5, 9)] == [3, 4, 6, 8]
 
-    monkeypatch.setattr(network, "remember", spy_remember)
-    monkeypatch.setattr(network.decoder, "forward", spy_decode)
-    batch = recipe.draw(torch.Generator().manual_seed(3), 0)
-    with torch.no_grad():
-        recipe.losses(batch)
-    own = torch.nn.functional.interpolate(
-        answers[0], size=(64, 64), mode="bilinear", align_corners=False
-    ).sigmoid()
-    torch.testing.assert_close(remembered[1], batch["degraded"] if truth_share else own)
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clip_length", (1, 3)),
+        ("clip_length", (4, 3)),
+        ("pixels", ()),
+        ("backbone_shares", (0.1, 0.1, 0.1)),
+        ("backbone_shares", (0.0, 0.1, 0.0, 0.1)),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match=f"^{name}: "):
+        TargetRecipe(**{name: value})  # type: ignore[arg-type]
 
 
 def test_fine_tuning_lowers_the_loss_of_its_frame(videos: list[VideoSequence]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from vostrack.online_finetune.target.window import (
     Window,
     WindowConfig,
     choose_regions,
+    choose_shared_window,
     choose_window,
     mask_box,
     union_box,
@@ -129,3 +132,36 @@ def test_bad_numbers_are_named() -> None:
         WindowConfig(pixels=10)
     with pytest.raises(InputError, match="range"):
         WindowConfig(grow=0.5)
+
+
+FAR_APART = ((20, 20, 60, 60), (700, 380, 760, 440))
+
+
+def sharpness(window: Window) -> float:
+    return window.size[1] / (window.box[2] - window.box[0])
+
+
+def test_far_objects_are_seen_as_sharply_as_the_pixels_of_both_allow() -> None:
+    frame, config = (480, 854), WindowConfig(crowd=2.0, step=16)
+    plain = choose_shared_window(FAR_APART, frame, replace(config, crowd=1.0))
+    crowd = choose_shared_window(FAR_APART, frame, config)
+    assert plain == choose_window(union_box(FAR_APART), frame, config)
+    assert crowd.box == plain.box
+    assert sharpness(crowd) == pytest.approx(2**0.5 * sharpness(plain), rel=0.05)
+    # More objects do not ask for more than ``crowd``.
+    assert choose_shared_window([*FAR_APART, FAR_APART[0]], frame, config) == crowd
+
+
+def test_a_crowd_costs_nothing_where_an_object_alone_would_be_seen_no_better() -> None:
+    frame, config = (480, 854), WindowConfig(crowd=2.0, step=16)
+    large = ((100, 40, 700, 440), (120, 60, 720, 460))
+    for boxes in (large, large[:1], ()):
+        plain = choose_shared_window(boxes, frame, replace(config, crowd=1.0))
+        assert choose_shared_window(boxes, frame, config).size[0] <= plain.size[0] + 32
+    near = ((100, 100, 120, 120), (110, 110, 130, 130))
+    assert sharpness(choose_shared_window(near, frame, config)) <= 1.05 * config.magnify
+
+
+def test_a_crowd_under_one_is_an_error() -> None:
+    with pytest.raises(InputError, match="crowd"):
+        WindowConfig(crowd=0.5)

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from vostrack.arrays import BoolArray, IntArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_finite, demand_share
+from vostrack.checks import check_at_least, check_finite, check_fraction
 from vostrack.datasets.annotated_frames import image_tensor
 from vostrack.datasets.voc import VocImage, VocSample
 from vostrack.errors import InputError
@@ -69,7 +69,7 @@ class DetectionCrfRecipe:
         Raises:
             InputError: a value is out of its range.
         """
-        demand_at_least(self, {"batch": 1, "max_detections": 1, "max_side": 32})
+        check_at_least(self, {"batch": 1, "max_detections": 1, "max_side": 32})
         if self.max_detections >= VOID:
             raise InputError(f"max_detections: expected below {VOID}, got {self.max_detections}")
         factors = (
@@ -79,9 +79,9 @@ class DetectionCrfRecipe:
             "instance_weight",
             "jitter",
         )
-        demand_at_least(self, dict.fromkeys(factors, 0))
-        demand_finite(self, *factors)
-        demand_share(self, "min_score", "max_overlap")
+        check_at_least(self, dict.fromkeys(factors, 0))
+        check_finite(self, *factors)
+        check_fraction(self, "min_score", "max_overlap")
 
 
 class JointNetwork(nn.Module):

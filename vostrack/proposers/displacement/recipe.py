@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_some
+from vostrack.checks import check_at_least, check_finite, check_not_empty, check_positive
 from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.losses import (
@@ -55,11 +55,11 @@ class SisegRecipe:
         Raises:
             InputError: one is out of its range.
         """
-        demand_at_least(self, {"batch": 1, "centre": 0})
+        check_at_least(self, {"batch": 1, "centre": 0})
         if self.offsets is not None and self.offsets < 1:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "centre")
+        check_positive(self, "learning_rate")
+        check_finite(self, "learning_rate", "centre")
         half_disc_offsets(self.radius)
 
 
@@ -82,7 +82,7 @@ class SisegTraining:
         sources: Sequence[LabelMapSource],
         recipe: SisegRecipe | None = None,
     ) -> None:
-        demand_some(sources, "collection of label maps")
+        check_not_empty(sources, "collection of label maps")
         self.network = network
         self.sources = tuple(sources)
         self.recipe = recipe or SisegRecipe()

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import BoolArray, IntArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_multiple, demand_share
+from vostrack.checks import check_at_least, check_fraction, check_multiple
 from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
@@ -74,11 +74,11 @@ class SceneConfig:
         Raises:
             InputError: one is out of its range.
         """
-        demand_multiple(self, "side", 16, least=16)
+        check_multiple(self, "side", 16, least=16)
         if not 1 <= self.longest[0] <= self.longest[1]:
             raise InputError(f"longest: expected 1 <= lowest <= highest, got {self.longest}")
-        demand_at_least(self, {"pieces": 0})
-        demand_share(self, "flip", "same_class", "outline", "merge")
+        check_at_least(self, {"pieces": 0})
+        check_fraction(self, "flip", "same_class", "outline", "merge")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive
+from vostrack.checks import check_at_least, check_finite, check_positive
 from vostrack.models.localizer import LocalizerHead
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
 
@@ -39,9 +39,9 @@ class BoxRecipe:
         Raises:
             InputError: one is out of its range.
         """
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
-        demand_at_least(self, {"batch": 1, "size_exponent": 0})
+        check_positive(self, "learning_rate")
+        check_finite(self, "learning_rate", "size_exponent")
+        check_at_least(self, {"batch": 1, "size_exponent": 0})
 
     def loss(
         self, transforms: Tensor, boxes: Tensor, valid: Tensor, centres: Tensor

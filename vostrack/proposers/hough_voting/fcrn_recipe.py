@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.datasets.augmentation import (
     AugmentationConfig,
     apply_augmentation,
@@ -59,7 +59,7 @@ class FcrnRecipe(BoxRecipe):
             InputError: one is out of its range.
         """
         super().__post_init__()
-        demand_at_least(self, {"side": 8})
+        check_at_least(self, {"side": 8})
 
 
 class _FcrnTraining:

@@ -12,7 +12,7 @@ from scipy.ndimage import find_objects
 from torch import Tensor
 
 from vostrack.arrays import FloatArray, IntArray, UInt8Array
-from vostrack.checks import demand_share, demand_some
+from vostrack.checks import check_fraction, check_not_empty
 from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
@@ -53,7 +53,7 @@ class MaskRecipe(BoxRecipe):
             InputError: one is out of its range, or the scenes do not tell objects apart.
         """
         super().__post_init__()
-        demand_share(self, "several")
+        check_fraction(self, "several")
         if not self.scenes.objects:
             raise InputError("scenes: boxes need objects that are told apart; set `objects=True`")
 
@@ -95,7 +95,7 @@ def draw_items(
     Raises:
         InputError: there are no label maps, or they contain hardly any object.
     """
-    demand_some(sources, "collection of label maps")
+    check_not_empty(sources, "collection of label maps")
     chance = np.random.default_rng(seed)
     items: list[MaskItem] = []
     for tried in range(20 * count):
@@ -150,7 +150,7 @@ class MaskTraining(LocalizerTraining):
         items: Sequence[MaskItem],
         recipe: MaskRecipe | None = None,
     ) -> None:
-        demand_some(items, "scene")
+        check_not_empty(items, "scene")
         self.recipe = recipe or MaskRecipe()
         super().__init__(head, self.recipe)
         self.network = network.eval()

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
-from vostrack.checks import demand_some
+from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
@@ -78,7 +78,7 @@ class PastedScenes:
         self.size = size
         videos = (annotated_frames([sequence]) for sequence in sequences)
         self._videos = [frames for frames in videos if frames]
-        demand_some(self._videos, "annotated frame")
+        check_not_empty(self._videos, "annotated frame")
 
     def draw(self, rng: np.random.Generator) -> Scene:
         """Draw one scene."""

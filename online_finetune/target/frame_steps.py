@@ -1,0 +1,204 @@
+"""What is done with one frame: objects are found in it, then learned from it.
+
+Tracking and training call the same functions, so that a network is trained in the loop that it is
+used in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vostrack.compute.precision import autocast
+from vostrack.models.memory_cues import cover
+from vostrack.models.target_net import Features, Segmentation, TargetNet
+from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.view import (
+    View,
+    next_window,
+    object_regions,
+    units_of_distance,
+    window_around,
+)
+from vostrack.online_finetune.target.window import Window
+
+__all__ = ["Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
+
+# Pixels that any object, however small, may move by between two frames.
+_JITTER = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of N objects in a frame, before it is learned from.
+
+    Attributes:
+        features: of the window.
+        window: the part of the frame that was looked at.
+        before: (N, 1, H, W) in [0, 1], where the objects were, in the window.
+        segmentation: logits of masks, presence and classifier, in the window.
+    """
+
+    features: Features
+    window: Window
+    before: Tensor
+    segmentation: Segmentation
+
+
+def begin_objects(
+    network: TargetNet, image: Tensor, masks: Tensor, config: TargetModelConfig
+) -> TrackedObjects:
+    """Make the memory of the first frame.
+
+    Args:
+        network: on its device.
+        image: (3, h, w) in [0, 1].
+        masks: (N, h, w) 0 or 1.
+        config: how objects are followed.
+    """
+    places = find_places(masks)
+    window = window_around(places, 1, image.shape[1:], config.window)
+    with autocast(image.device, config.precision):
+        features = network.features(window.crop(image[None]))
+    memory = network.remember(
+        _floats(features), window.crop(masks[:, None]), window.positions(image.device)
+    )
+    return TrackedObjects(masks, places, memory, [], memory, memory.statistics, None, 0)
+
+
+def find_objects(
+    network: TargetNet, image: Tensor, now: TrackedObjects, config: TargetModelConfig
+) -> Finding:
+    """Segment the objects of a frame.
+
+    Args:
+        network: on its device.
+        image: (3, h, w) in [0, 1].
+        now: the objects after the frame before.
+        config: how objects are followed.
+    """
+    near = now.masks.new_tensor([float(place.area >= config.smallest) for place in now.places])
+    window = next_window(now, bool((near == 0).any()), image.shape[1:], config)
+    view = View(
+        window.crop(image[None]),
+        window.positions(image.device),
+        window.crop(now.masks[:, None], antialias=False),
+        (
+            object_regions(now.places, window, image.shape[1:], config.window)
+            if bool(near.all())
+            else None
+        ),
+    )
+    features, found = _look(network, view, now, near, config)
+    if config.mirror:
+        _, other = _look(network, view.mirrored(), now, near, config)
+        found = Segmentation(
+            (found.logits + other.logits.flip(-1)) / 2,
+            (found.presence + other.presence) / 2,
+            found.classified,
+        )
+    return Finding(features, window, view.before, found)
+
+
+def spread_scores(
+    finding: Finding, now: TrackedObjects, size: Sequence[int], config: TargetModelConfig
+) -> Tensor:
+    """Return scores (N, h, w) in [0, 1] for a frame of ``size`` = h and w; not differentiable."""
+    logits, window = finding.segmentation.logits.detach(), finding.window
+    if config.continuity is not None:
+        per_pixel = logits.shape[-1] / (window.box[2] - window.box[0])
+        reaches = [
+            round((config.continuity * math.sqrt(place.area) + _JITTER) * per_pixel)
+            if place.area >= config.smallest
+            else -1
+            for place in now.places
+        ]
+        before = cover(finding.before, logits.shape[-2:])
+        logits = drop_detached_pieces(logits, before, reaches)
+    return window.paste(window.spread(logits).sigmoid_(), size)[:, 0]
+
+
+def learn_objects(
+    network: TargetNet,
+    finding: Finding,
+    masks: tuple[Tensor, Tensor],
+    now: TrackedObjects,
+    config: TargetModelConfig,
+) -> TrackedObjects:
+    """Return the objects after a frame that is done.
+
+    Args:
+        network: on its device.
+        finding: of the frame.
+        masks: scores (N, h, w) in [0, 1], and the label map (h, w) uint8 of slots 1..N.
+        now: the objects before the frame.
+        config: how objects are followed.
+    """
+    scores, labels = masks
+    slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
+    # What another object won is not this one's, however high its own score.
+    keep = (labels == slots[:, None, None]).logical_or_(labels == 0)
+    own = keep.view(torch.uint8).to(scores.dtype).mul_(scores)
+    memory = network.remember(
+        finding.features,
+        finding.window.crop(own[:, None], antialias=False),
+        finding.window.positions(scores.device),
+        confident=config.adapt == "confident",
+    )
+    return now.after(own, memory, config)
+
+
+def _look(
+    network: TargetNet, view: View, now: TrackedObjects, near: Tensor, config: TargetModelConfig
+) -> tuple[Features, Segmentation]:
+    """Return the features of the window, and what is found in it of all objects."""
+    with autocast(view.image.device, config.precision):
+        features = _floats(network.features(view.image))
+    if bool((near == near[0]).all()):
+        return features, _segment(network, features, view, now, near, config)
+    deep = features.levels[3].shape[-2:]
+    logits = near.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
+    classified = near.new_empty((len(near), 1, *deep))
+    presence = torch.empty_like(near)
+    # Objects that are lost have no place, and compare with the first frame only.
+    for group in (near > 0).nonzero()[:, 0], (near == 0).nonzero()[:, 0]:
+        part = replace(view, before=view.before[group])
+        found = _segment(network, features, part, now.part(group), near[group], config)
+        logits[group], presence[group] = found.logits, found.presence
+        classified[group] = found.classified
+    return features, Segmentation(logits, presence, classified)
+
+
+def _segment(
+    network: TargetNet,
+    features: Features,
+    view: View,
+    objects: TrackedObjects,
+    near: Tensor,
+    config: TargetModelConfig,
+) -> Segmentation:
+    """Segment objects that are all near or all lost."""
+    unit = units_of_distance(objects, config.window).view(-1, 1, 1)
+    recent = objects.recent if bool(near[0]) else objects.first
+    recent = replace(recent, positions=recent.positions / unit)
+    found: Segmentation = network(
+        features,
+        view.places / unit[..., None],
+        ([objects.first, *objects.kept], [recent]),
+        objects.statistics(config.recent_share),
+        view.before,
+        near,
+        view.regions,
+    )
+    return found
+
+
+def _floats(features: Features) -> Features:
+    """Return the features in float32: similarities and the solver need its precision."""
+    f2, f4, f8, f16 = (level.float() for level in features.levels)
+    return Features((f2, f4, f8, f16), features.key.float(), features.embedding.float())

@@ -1,0 +1,133 @@
+"""A clip is followed in training as the tracker follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from vostrack.datasets import VideoSequence
+from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.target import clip_losses as module
+from vostrack.online_finetune.target.adapter import TargetModelAdapter
+from vostrack.online_finetune.target.clip_losses import clip_losses, rivals_loss
+from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.memory import TargetModelConfig
+from vostrack.online_finetune.target.training_clip import TrainingClip
+from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
+from vostrack.online_finetune.target.window import WindowConfig
+from vostrack.tracking.config import TrackerConfig
+from vostrack.tracking.fusion import label_map
+from vostrack.tracking.tracker import Tracker
+
+CONFIG = TargetModelConfig(
+    window=WindowConfig(pixels=96 * 96),
+    finetune=TargetFinetuneConfig(steps=0),
+    remember_every=2,
+    precision="fp32",
+)
+
+
+@pytest.fixture(scope="module")
+def clip(videos: list[VideoSequence]) -> TrainingClip:
+    """Five frames with two objects."""
+    config = VideoClipConfig(lost=0, paste=1, absent=0, twin=0, follow_pasted=1)
+    for seed in range(20):
+        clip = VideoClips(videos, config).draw(Generator().manual_seed(seed), 5)
+        if int(clip["labels"][0].max()) == 2:
+            return clip
+    raise AssertionError
+
+
+def learned_masks(
+    network: TargetNet, clip: TrainingClip, truth_share: float, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the scores and label maps that are learned from in training."""
+    taken: list[tuple[Tensor, Tensor]] = []
+    learn = vars(module)["learn_objects"]
+
+    def spy(network: Any, finding: Any, masks: Any, *rest: Any) -> Any:
+        taken.append(masks)
+        return learn(network, finding, masks, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "learn_objects", spy)
+        clip_losses(network, clip, CONFIG, truth_share)
+    return taken
+
+
+def test_masks_and_competition_are_the_trackers(
+    target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = Tracker(
+        TargetModelAdapter(target_network, CONFIG),
+        config=TrackerConfig(max_size=0, gate="none"),
+    )
+    frames = np.ascontiguousarray(clip["images"].permute(0, 2, 3, 1).numpy())
+    tracker.start(frames[0], clip["labels"][0].numpy())
+    expected = [tracker.step(frame) for frame in frames[1:]]
+    taken = learned_masks(target_network, clip, 0.0, monkeypatch)
+    assert len(taken) == len(expected) == 4
+    for (scores, labels), result in zip(taken, expected, strict=True):
+        np.testing.assert_allclose(scores.numpy(), result.scores, atol=1e-5)
+        assert (labels.numpy() == result.labels).mean() > 0.999
+
+
+def test_a_degraded_truth_can_be_learned_from(
+    target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = learned_masks(target_network, clip, 1.0, monkeypatch)
+    overlaps = []
+    for (scores, _), truth in zip(taken, clip["labels"][1:], strict=True):
+        for number, mask in enumerate(scores, start=1):
+            both = (mask > 0.5) & (truth == number)
+            either = (mask > 0.5) | (truth == number)
+            if (truth == number).sum() < 100:
+                continue
+            overlaps.append(float(both.sum() / either.sum()))
+    assert len(overlaps) >= 4
+    assert all(0.3 < overlap < 1 for overlap in overlaps)
+
+
+def test_all_that_is_trained_gets_a_gradient(target_network: TargetNet, clip: TrainingClip) -> None:
+    target_network.requires_grad_(True)
+    losses = clip_losses(target_network, clip, CONFIG, 0.0)
+    assert set(losses) == {"mask", "rivals", "classifier", "presence"}
+    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    bare = [name for name, p in target_network.named_parameters() if p.grad is None]
+    target_network.zero_grad()
+    assert not bare
+
+
+def test_lost_objects_are_looked_for_everywhere(
+    target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = []
+    find: Any = vars(module)["find_objects"]
+
+    def spy(*inputs: Any) -> Any:
+        finding = find(*inputs)
+        boxes.append(finding.window.box)
+        return finding
+
+    monkeypatch.setattr(module, "find_objects", spy)
+    clip_losses(target_network, {**clip, "lost": True}, CONFIG, 1.0)
+    assert boxes[0] == (0, 0, 160, 120)
+
+
+def test_rivals_are_judged_as_the_label_map_judges() -> None:
+    logits = torch.randn(3, 1, 20, 30, generator=Generator().manual_seed(1))
+    winner = label_map(logits.sigmoid()[:, 0]).long()
+    entropies = []
+    for wanted in (winner, (winner + 1) % 4):
+        masks = (wanted == torch.arange(1, 4)[:, None, None]).float()[:, None]
+        scores = torch.cat([torch.zeros(1, 20, 30), logits[:, 0]])
+        expected = torch.nn.functional.cross_entropy(scores[None], wanted[None])
+        assert float(rivals_loss(logits, masks)) == pytest.approx(float(expected), rel=1e-5)
+        entropies.append(float(expected))
+    assert entropies[0] < entropies[1]
+    assert bool((scores.argmax(0) == winner).all())
+    assert float(rivals_loss(logits[:1], masks[:1])) == 0

@@ -1,0 +1,127 @@
+"""``--data KIND:PATH:SHARE``: what clips are drawn from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
+    from vostrack.online_finetune.target.clip_mixture import ClipMixture
+
+__all__ = ["DataPart", "open_clips", "open_videos", "parse_data"]
+
+DataKind = Literal["davis", "youtube-vos", "mose", "objects"]
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """One part of a mixture.
+
+    Attributes:
+        kind: the layout: ``davis``, ``youtube-vos``, ``mose`` (folders ``JPEGImages/NAME`` and
+            ``Annotations/NAME``), or ``objects`` (photographs with mattes, to be composed).
+        path: its folder.
+        share: of the clips, in relation to the other parts.
+    """
+
+    kind: DataKind
+    path: Path
+    share: float
+
+
+def parse_data(items: Sequence[str]) -> list[DataPart]:
+    """Read the parts of a mixture.
+
+    Args:
+        items: ``KIND:PATH`` or ``KIND:PATH:SHARE``; without a share it is 1.
+
+    Raises:
+        InputError: an item has another form.
+    """
+    parts = []
+    for item in items:
+        found = re.fullmatch(r"([a-z-]+):(.+?)(?::([0-9.]+))?", item)
+        if found is None or found[1] not in get_args(DataKind):
+            raise InputError(
+                f"--data: expected KIND:PATH or KIND:PATH:SHARE with KIND one of "
+                f"{', '.join(get_args(DataKind))}, got {item!r}"
+            )
+        try:
+            share = float(found[3] or 1)
+        except ValueError:
+            share = 0.0
+        if not share > 0:
+            raise InputError(f"--data: expected a share over 0, got {found[3]!r} in {item!r}")
+        parts.append(DataPart(found[1], Path(found[2]), share))  # type: ignore[arg-type]
+    return parts
+
+
+def open_videos(part: DataPart, year: int, subset: str) -> list[VideoSequence]:
+    """Open the annotated videos of a part; none of ``objects``.
+
+    Args:
+        part: one of a mixture.
+        year: which DAVIS list and annotations.
+        subset: which list.
+
+    Raises:
+        InputError: the folder has not this layout.
+    """
+    from vostrack.datasets import open_davis, open_mose, open_youtube_vos
+
+    if part.kind == "davis":
+        return list(open_davis(part.path, year=year, subset=subset))
+    if part.kind == "youtube-vos":
+        return list(open_youtube_vos(part.path, subset="train"))
+    if part.kind == "mose":
+        return list(open_mose(part.path))
+    return []
+
+
+def open_clips(
+    parts: Sequence[DataPart],
+    *,
+    year: int,
+    subset: str,
+    leave_out: Collection[str],
+    backgrounds: Sequence[Path],
+) -> tuple[ClipMixture, list[VideoSequence]]:
+    """Open a mixture to train on.
+
+    Args:
+        parts: at least one.
+        year: which DAVIS list and annotations.
+        subset: which list.
+        leave_out: names of videos that are not trained on, nor used as backgrounds.
+        backgrounds: folders of stills and videos for composed clips, beside the photographs.
+
+    Returns:
+        The mixture, and the videos that were left out.
+
+    Raises:
+        InputError: a folder has another layout, or nothing to train on is left.
+    """
+    from vostrack.datasets.composites import CompositeConfig, open_sources
+    from vostrack.online_finetune.target.clip_mixture import ClipMixture
+    from vostrack.online_finetune.target.composite_clips import CompositeClips
+    from vostrack.online_finetune.target.training_clip import ClipSource
+    from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
+
+    sources: list[tuple[ClipSource, float]] = []
+    held_out: list[VideoSequence] = []
+    for part in parts:
+        if part.kind == "objects":
+            photos = open_sources(part.path, backgrounds, leave_out=leave_out)
+            sources.append((CompositeClips(photos, CompositeConfig(objects=(1, 3))), part.share))
+            continue
+        videos = open_videos(part, year, subset)
+        held_out += [video for video in videos if video.name in leave_out]
+        rest = [video for video in videos if video.name not in leave_out]
+        sources.append((VideoClips(rest, VideoClipConfig()), part.share))
+    return ClipMixture(sources), held_out
