@@ -258,7 +258,7 @@ class Tracker:
     def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
         estimate = self.adapter.presence()
         if estimate is not None:
-            return tuple(float(value) for value in estimate)
+            return tuple(estimate.tolist())
         regions = [slots == k + 1 for k in range(len(scores))]
         return tuple(
             float(score[region].mean()) if region.any() else 0.0
