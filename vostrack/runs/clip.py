@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
@@ -180,7 +181,9 @@ class _Run:
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
-            self._write_outputs(frames)
+            # A second Ctrl-C ends this at once; resuming writes the outputs again.
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write_outputs(frames)
             total = self.source.length
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "

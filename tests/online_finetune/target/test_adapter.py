@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vostrack.models.target_net import TargetNet
+from vostrack.models.target_net import Segmentation, TargetNet
+from vostrack.online_finetune.target import frame_steps
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
@@ -139,8 +140,8 @@ def test_what_lies_apart_is_dropped_unless_asked_for(
     for continuity in (None, 0.15, 2.0):
         window = WindowConfig(pixels=96 * 128, magnify=1.0, grow=9)
         adapter = start(network, images[0], labels, window=window, continuity=continuity)
-        answer = (torch.empty(0), drawn, torch.zeros(1))
-        monkeypatch.setattr(adapter, "_look", lambda *_, answer=answer: answer)
+        answer = Segmentation(drawn, torch.zeros(1), torch.zeros(1, 1, 6, 8))
+        monkeypatch.setattr(frame_steps, "_look", lambda *_, answer=answer: (None, answer))
         scores, _ = adapter.scores(images[1])
         found[continuity] = float(scores[0, 62:78, 102:118].max()) > 0.5
         assert float(scores[0, 25:45, 35:55].min()) > 0.5
