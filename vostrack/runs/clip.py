@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
     FirstMask,
+    VideoFrames,
     davis_palette,
     read_first_mask,
     read_label_map,
@@ -73,6 +75,8 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             )
         )
         mask = _read_mask(request, source)
+        if mask.frame is not None and source.indices and mask.frame != source.indices[0]:
+            request = replace(request, first_mask_frame=mask.frame)
         tracker = build_tracker(
             request.preset,
             device=request.device,
@@ -264,6 +268,7 @@ def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
         size=source.size,
         max_objects=request.max_objects,
         min_pixels=request.min_pixels,
+        frames=VideoFrames(source.indices or (), asked=request.first_mask_frame),
     )
     for warning in mask.warnings:
         _log.warning("%s", warning)
