@@ -203,7 +203,8 @@ class VideoClips:
                 borderValue=fill,
             )
             seen[0].append((light.apply(rng, picture) * 255).round().astype(np.uint8))
-            seen[1].append(cv2.warpAffine(values, matrix, (width, height), flags=cv2.INTER_NEAREST))
+            turned = cv2.warpAffine(values, matrix, (width, height), flags=cv2.INTER_NEAREST)
+            seen[1].append(turned.astype(np.uint8))
         return seen
 
 

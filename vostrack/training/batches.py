@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import abc, deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -32,7 +32,7 @@ def draw_batches(
     config: LoopConfig,
     rank: int,
     steps: range,
-) -> Iterator[list[Batch]]:
+) -> abc.Generator[list[Batch], None, None]:
     """Give the batches of each step; those of later steps are drawn by threads meanwhile.
 
     Args:

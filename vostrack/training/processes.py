@@ -65,7 +65,7 @@ class Processes:
     def no_exchange(self, module: nn.Module) -> AbstractContextManager[None]:
         """Keep gradients in their process for a while: more are to be added to them."""
         if isinstance(module, DistributedDataParallel):
-            return module.no_sync()  # type: ignore[no-any-return]
+            return module.no_sync()
         return nullcontext()
 
     def mean(self, values: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from vostrack.datasets import VideoSequence
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target import clip_losses as module
+from vostrack.online_finetune.target import frame_steps
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.online_finetune.target.clip_losses import clip_losses, rivals_loss
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -47,7 +48,7 @@ def learned_masks(
 ) -> list[tuple[Tensor, Tensor]]:
     """Return the scores and label maps that are learned from in training."""
     taken: list[tuple[Tensor, Tensor]] = []
-    learn = module.learn_objects
+    learn = frame_steps.learn_objects
 
     def spy(network: Any, finding: Any, masks: Any, *rest: Any) -> Any:
         taken.append(masks)
@@ -106,7 +107,7 @@ def test_lost_objects_are_looked_for_everywhere(
     target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boxes = []
-    find = module.find_objects
+    find = frame_steps.find_objects
 
     def spy(*inputs: Any) -> Any:
         finding = find(*inputs)
@@ -114,7 +115,7 @@ def test_lost_objects_are_looked_for_everywhere(
         return finding
 
     monkeypatch.setattr(module, "find_objects", spy)
-    clip_losses(target_network, {**clip, "lost": True}, CONFIG, 1.0)  # type: ignore[typeddict-item]
+    clip_losses(target_network, {**clip, "lost": True}, CONFIG, 1.0)
     assert boxes[0] == (0, 0, 160, 120)
 
 

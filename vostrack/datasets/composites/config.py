@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vostrack.errors import InputError
 from vostrack.checks import demand_at_least, demand_share
+from vostrack.errors import InputError
 
 __all__ = ["TAGS", "CompositeConfig"]
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vostrack.checks import demand_share
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
-from vostrack.checks import demand_share
 from vostrack.video.images import images_in_folder, read_image
 
 __all__ = [
