@@ -72,7 +72,7 @@ def draw(points: dict[str, tuple[float, float]]) -> str:
 
 
 def main() -> None:
-    """Read the runs and write the picture."""
+    """Read the runs and write the curve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", help="NAME=RUN_FOLDER:SCORES.json")
     parser.add_argument("--out", type=Path, required=True)

@@ -11,12 +11,11 @@ OpenCV may use all cores, ours uses one. The two must agree before anything is t
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import cv2
 import numpy as np
-from record import environment, spread, time_alternately, write_record
+from record import begin_record, benchmark_parser, finish_record, spread, time_alternately
 
 from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
 from vostrack.eval import frame_scores
@@ -122,19 +121,13 @@ def measure(objects: int, wobble: float) -> dict[str, Any]:
 
 def main() -> None:
     """Run every case and write one record."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", default="benchmarks/results/davis_metrics.json")
-    arguments = parser.parse_args()
+    arguments = benchmark_parser(__doc__).parse_args()
+    record = begin_record(
+        "davis_metrics: J and F of one frame, all objects", ("numpy", "opencv-python")
+    )
     cases = [measure(objects, wobble) for objects in (1, 3, 10) for wobble in (2.0, 12.0)]
-    record = {
-        "benchmark": "davis_metrics: J and F of one frame, all objects",
-        "size": list(SIZE),
-        "frames_per_repeat": FRAMES,
-        "opencv_threads": cv2.getNumThreads(),
-        "environment": environment(("numpy", "opencv-python")),
-        "cases": cases,
-    }
-    write_record(arguments.json, record)
+    record |= {"size": list(SIZE), "frames_per_repeat": FRAMES, "cases": cases}
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ for its backward pass is counted at 500 x 500 with 21 labels.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import environment, spread, time_alternately, write_record
+from record import begin_record, benchmark_parser, finish_record, spread, time_alternately
 from torch import Tensor
 
 from vostrack.refine.dense_crf import (
@@ -206,8 +204,7 @@ def panel(title: str, counts: Sequence[int], values: Sequence[float], left: int)
 
 def main() -> None:
     """Measure, and write the record."""
-    parser = argparse.ArgumentParser(description="Time the dense CRF.")
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="write SVG curves here")
     parser.add_argument("--image", metavar="FILE", type=Path, help="time on this frame")
     parser.add_argument("--size", nargs=2, type=int, default=SIZE, metavar=("H", "W"))
@@ -216,13 +213,9 @@ def main() -> None:
     arguments = parser.parse_args()
     image = frame_of(arguments.image, arguments.size)
     cpu = torch.device("cpu")
-    record: dict[str, Any] = {
-        "benchmark": "dense CRF, spatial and bilateral kernel, float32",
-        "environment": environment(("torch", "numpy")),
-        "threads": torch.get_num_threads(),
-        "cpu": measure(image, cpu, arguments.repeats),
-        "training_21_labels": saved_for_backward(cpu, arguments.training_side),
-    }
+    record = begin_record("dense CRF, spatial and bilateral kernel, float32", ("torch", "numpy"))
+    record["cpu"] = measure(image, cpu, arguments.repeats)
+    record["training_21_labels"] = saved_for_backward(cpu, arguments.training_side)
     if torch.cuda.is_available():
         device = torch.device("cuda")
         record["gpu"] = {
@@ -233,10 +226,7 @@ def main() -> None:
         }
     if arguments.plot:
         plot(record, arguments.plot)
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ network alone, and of the class CRF without and with the potentials.
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from record import environment, write_record
+from record import begin_record, benchmark_parser, finish_record
 
 from vostrack.datasets.voc import VocSample, open_voc
 from vostrack.eval.instance_ap import InstanceAP
@@ -121,16 +119,16 @@ class Shared:
 @torch.inference_mode()
 def main() -> None:
     """Score every row and write the record."""
-    parser = argparse.ArgumentParser(description="Score the proposer detection-crf.")
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--voc", required=True, type=Path)
     parser.add_argument("--set", default="val", dest="subset")
     parser.add_argument("--detections", required=True, type=Path)
     parser.add_argument("--semantic", default="deeplab_mobilenetv2")
     parser.add_argument("--semantic-weights", type=Path)
-    parser.add_argument("--first", type=int, help="only so many images, for a quick look")
+    parser.add_argument("--first", type=int, help="number of images, for a quick look")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="write a figure per image here")
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
     arguments = parser.parse_args()
+    record = begin_record("detection-crf, AP^r and mean IoU", ("torch", "numpy", "opencv-python"))
     network = build_semantic(arguments.semantic, arguments.semantic_weights)
     table = read_detections(arguments.detections)
     config = ProposerConfig()
@@ -147,16 +145,8 @@ def main() -> None:
         if arguments.figures:
             draw(arguments.figures / f"{image.name}.png", shared, found)
     summaries = {name: row.summary() for name, row in results.items()}
-    record = {
-        "benchmark": "detection-crf, AP^r and mean IoU",
-        "environment": environment(("torch", "numpy", "opencv-python")),
-        "images": len(images),
-        "rows": summaries,
-    }
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    record |= {"images": len(images), "rows": summaries}
+    finish_record(record, arguments.json)
     print(as_table(summaries))
 
 

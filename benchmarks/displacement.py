@@ -14,8 +14,6 @@ in whole classes as the paper has it; on the masks of the given semantic network
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from displacement_accuracy import accuracy
-from record import environment, spread, time_alternately, write_record
+from record import begin_record, benchmark_parser, finish_record, spread, time_alternately
 from torch import Tensor
 
 from vostrack.models.weights import shipped_weights
@@ -210,10 +208,8 @@ def plot(section: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """Measure, print, and write what was asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser = benchmark_parser(__doc__, threads=torch.get_num_threads())
     parser.add_argument("--plot", metavar="FILE.svg", type=Path)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--longest", type=int, default=LONGEST)
     parser.add_argument("--backbone", choices=("light", "resnet50", "resnet101"), default="light")
     parser.add_argument("--weights", type=Path, help="of the proposer; the shipped ones by default")
@@ -221,11 +217,8 @@ def main() -> None:
     parser.add_argument("--semantic-weights", type=Path, help="of deeplab_mobilenetv2")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    record: dict[str, Any] = {
-        "benchmark": "displacement proposer",
-        "environment": environment(("torch", "numpy", "scipy", "opencv-python")),
-        "threads": torch.get_num_threads(),
-    }
+    packages = ("torch", "numpy", "scipy", "opencv-python")
+    record = begin_record("displacement proposer", packages)
     if arguments.voc is not None:
         if arguments.semantic_weights is None:
             parser.error("--voc needs --semantic-weights")
@@ -241,10 +234,7 @@ def main() -> None:
             record[device] = timings(network.to(device), arguments.longest)
         if arguments.plot is not None:
             plot(record["cuda" if "cuda" in record else "cpu"], arguments.plot)
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

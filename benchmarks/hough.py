@@ -1,36 +1,34 @@
 """Score the proposer hough: what a localizer adds to voting for the connected components.
 
     python benchmarks/hough.py --voc VOC2007 --semantic-weights FILE [--localizer NAME=FILE ...]
-    python benchmarks/hough.py --train DAVIS --held-out NAME ... [--pictures 60]
+    python benchmarks/hough.py --train DAVIS --held-out NAME ... [--scenes 60]
     python benchmarks/hough.py --videos FRAMES=LABELS ... [--every 5]
 
 ``--voc`` (VOC layout with SegmentationObject) is scored class by class, on the masks of DeepLabv3
 and on the true ones, and class-agnostically, on the foreground of the package's network and on the
 true one. ``--train`` makes scenes of several instances from the videos named by ``--held-out``, and
-made scenes with seeds that no training draws. ``--videos`` pairs a folder of frames with one of
-label maps. The options go together.
+synthetic scenes with seeds that training never draws. ``--videos`` pairs a folder of frames with
+one of label maps. The options can be combined.
 
-Beside the localizers that are named: ``none`` (pixels vote for their connected component),
-``shipped`` (the package's, which goes by the shapes of the masks), ``components`` (the connected
-components themselves, without voting) and ``true boxes`` (a localizer that makes no mistake, the
-most that one can add). A head on the backbone of the target network is also run as in the tracker,
-``NAME lent``: on the features of the window around the foreground, in place of those of the whole
-picture scaled down.
+Besides the named localizers: ``none`` (pixels vote for their connected component),
+``shipped`` (the package's, which reads the shapes of the masks), ``components`` (the connected
+components themselves, without voting) and ``true boxes`` (a localizer without errors, the
+upper bound). A head on the backbone of the target network is also run as in the tracker,
+``NAME shared``: on the features of the window around the foreground instead of those of the whole
+image scaled down.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from record import environment, write_record
+from record import begin_record, benchmark_parser, finish_record
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
@@ -44,7 +42,7 @@ from vostrack.models.weights import load_target_net
 from vostrack.online_finetune.target.window import WindowConfig, choose_window, mask_box
 from vostrack.proposers.hough_voting.localizers import HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.proposer import HoughOptions, HoughProposer, build_hough
-from vostrack.proposers.hough_voting.scenes import PastedScenes, PictureSource, SyntheticScenes
+from vostrack.proposers.hough_voting.scenes import PastedScenes, SceneSource, SyntheticScenes
 from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ProposerSources
@@ -53,14 +51,14 @@ from vostrack.video.images import read_image
 
 CLASSES = 21
 SCENE_SIZE = 320
-# Training draws the seeds of made scenes from 0 on, a hundred thousand of them.
+# Training draws the seeds of synthetic scenes from 0 .. 99,999.
 FIRST_SEED = 1_000_000
 MIN_PIXELS = 100
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture with its truth and what the voting starts from.
+class Example:
+    """One example with its truth and what the voting starts from.
 
     Attributes:
         kind: the set that it counts for.
@@ -139,25 +137,25 @@ class Ways:
             for name, chosen in localizers.items()
         }
 
-    def find(self, picture: Picture) -> Iterator[tuple[str, InstanceProposals]]:
-        """Find the instances of a picture in every way."""
-        yield "components", components(picture.probabilities)
-        self.given.probabilities = picture.probabilities
-        self.true_boxes.ids = picture.ids
-        by_class = len(picture.probabilities) > 2
+    def find(self, example: Example) -> Iterator[tuple[str, InstanceProposals]]:
+        """Find the instances of an example in every way."""
+        yield "components", components(example.probabilities)
+        self.given.probabilities = example.probabilities
+        self.true_boxes.ids = example.ids
+        by_class = len(example.probabilities) > 2
         localizers: dict[str, Localizer] = {**self.heads, "true boxes": self.true_boxes}
         for name, localizer in localizers.items():
             proposer = HoughProposer(localizer, semantic=self.given if by_class else None)
-            foreground = None if by_class else picture.probabilities[1]
-            yield name, proposer.propose(picture.frame, foreground)
+            foreground = None if by_class else example.probabilities[1]
+            yield name, proposer.propose(example.frame, foreground)
             if foreground is not None and isinstance(localizer, HeadLocalizer):
-                lent = self.lend(picture.frame, foreground)
-                if lent.backbone == localizer.backbone:
-                    proposer.use_features(lent)
-                    yield f"{name} lent", proposer.propose(picture.frame, foreground)
+                shared = self.share(example.frame, foreground)
+                if shared.backbone == localizer.backbone:
+                    proposer.use_features(shared)
+                    yield f"{name} shared", proposer.propose(example.frame, foreground)
 
     @torch.inference_mode()
-    def lend(self, frame: UInt8Array, foreground: FloatArray) -> BackboneFeatures:
+    def share(self, frame: UInt8Array, foreground: FloatArray) -> BackboneFeatures:
         """Compute what an adapter would for the objects that the foreground shows."""
         image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
         size = image.shape[1:]
@@ -167,27 +165,27 @@ class Ways:
         return BackboneFeatures(name, levels[2], levels[3], window.shares(size), window.size)
 
 
-def two_classes(kind: str, frame: UInt8Array, ids: UInt8Array, foreground: FloatArray) -> Picture:
-    """Make a picture of a foreground (H, W)."""
+def two_classes(kind: str, frame: UInt8Array, ids: UInt8Array, foreground: FloatArray) -> Example:
+    """Make an example of a foreground (H, W)."""
     numbers = [k for k in np.unique(ids) if k not in (0, VOID)]
     masks = np.array([ids == k for k in numbers]).reshape(-1, *ids.shape)
     truth = Instances(masks, np.zeros(len(numbers), np.int64))
     probabilities = np.stack([1 - foreground, foreground]).astype(np.float32)
-    return Picture(kind, frame, ids, truth, probabilities)
+    return Example(kind, frame, ids, truth, probabilities)
 
 
 def both_foregrounds(
     kind: str, frame: UInt8Array, ids: UInt8Array, network: HeadLocalizer
-) -> Iterator[Picture]:
-    """Make the two class-agnostic pictures: on the network's foreground and on the true one."""
+) -> Iterator[Example]:
+    """Make the two class-agnostic examples: on the network's foreground and on the true one."""
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
     yield two_classes(f"{kind}: foreground of the network", frame, ids, network.foreground(image))
     inside = ((ids > 0) & (ids != VOID)).astype(np.float32)
     yield two_classes(f"{kind}: true foreground", frame, ids, inside)
 
 
-def stills(root: Path, semantic: nn.Module, network: HeadLocalizer) -> Iterator[Picture]:
-    """Yield each picture of a VOC folder four times."""
+def stills(root: Path, semantic: nn.Module, network: HeadLocalizer) -> Iterator[Example]:
+    """Yield each image of a VOC folder four times."""
     for path in sorted((root / "SegmentationObject").glob("*.png")):
         frame = read_image(root / "JPEGImages" / f"{path.stem}.jpg")
         classes = read_label_map(root / "SegmentationClass" / path.name)
@@ -196,22 +194,22 @@ def stills(root: Path, semantic: nn.Module, network: HeadLocalizer) -> Iterator[
         image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
             scores = semantic(image).softmax(1)[0].numpy()
-        yield Picture("stills: classes of the network", frame, ids, truth, scores)
+        yield Example("stills: classes of the network", frame, ids, truth, scores)
         known = np.where(classes < CLASSES, classes, 0)
         true = np.ascontiguousarray(np.eye(CLASSES, dtype=np.float32)[known].transpose(2, 0, 1))
-        yield Picture("stills: true classes", frame, ids, truth, true)
+        yield Example("stills: true classes", frame, ids, truth, true)
         yield from both_foregrounds("stills", frame, ids, network)
 
 
-def scenes(kind: str, source: PictureSource, count: int) -> Iterator[Picture]:
-    """Yield made pictures with their true foreground."""
+def scenes(kind: str, source: SceneSource, count: int) -> Iterator[Example]:
+    """Yield synthetic scenes with their true foreground."""
     for index in range(count):
         frame, ids = source.draw(np.random.default_rng([77, index]))
         yield two_classes(kind, frame, ids, ((ids > 0) & (ids != VOID)).astype(np.float32))
 
 
-def videos(pairs: list[str], every: int, network: HeadLocalizer) -> Iterator[Picture]:
-    """Yield every so-manieth frame of each pair FRAMES=LABELS of folders, twice."""
+def videos(pairs: list[str], every: int, network: HeadLocalizer) -> Iterator[Example]:
+    """Yield every n-th frame of each pair FRAMES=LABELS of folders, twice."""
     for pair in pairs:
         frames, labels = (Path(part) for part in pair.split("="))
         paths = sorted(labels.glob("*.png"))[::every]
@@ -222,7 +220,7 @@ def videos(pairs: list[str], every: int, network: HeadLocalizer) -> Iterator[Pic
             yield from both_foregrounds("videos", frame, read_label_map(path), network)
 
 
-def pictures(arguments: argparse.Namespace) -> Iterator[Picture]:
+def examples(arguments: argparse.Namespace) -> Iterator[Example]:
     """Yield all that was asked for."""
     network = HeadLocalizer.load(torch.device("cpu"))
     if arguments.voc is not None:
@@ -231,7 +229,7 @@ def pictures(arguments: argparse.Namespace) -> Iterator[Picture]:
     if arguments.train is not None:
         sequences = open_davis(arguments.train, year=2016, subset="train")
         held = [s for s in sequences if s.name in arguments.held_out]
-        count = arguments.pictures
+        count = arguments.scenes
         yield from scenes("pasted scenes", PastedScenes(held, SCENE_SIZE), count)
         made = SyntheticScenes(SCENE_SIZE, first_seed=FIRST_SEED)
         yield from scenes("synthetic scenes", made, count)
@@ -239,19 +237,19 @@ def pictures(arguments: argparse.Namespace) -> Iterator[Picture]:
 
 
 def score(arguments: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:
-    """Return AP^r by kind of picture and way."""
+    """Return AP^r by kind of example and way."""
     localizers = {"none": "none", "shipped": "shipped"}
     for pair in arguments.localizer:
         name, _, file = pair.partition("=")
         localizers[name] = file
     ways = Ways(localizers)
     scorers: dict[tuple[str, str], InstanceAP] = {}
-    for picture in pictures(arguments):
-        void: BoolArray = picture.ids == VOID
-        for name, found in ways.find(picture):
-            scorer = scorers.setdefault((picture.kind, name), InstanceAP())
+    for example in examples(arguments):
+        void: BoolArray = example.ids == VOID
+        for name, found in ways.find(example):
+            scorer = scorers.setdefault((example.kind, name), InstanceAP())
             confidences = found.scores.astype(np.float64)
-            scorer.update(Instances(found.masks, found.labels, confidences), picture.truth, void)
+            scorer.update(Instances(found.masks, found.labels, confidences), example.truth, void)
     table: dict[str, dict[str, dict[str, float]]] = {}
     for (kind, name), scorer in scorers.items():
         scores = scorer.compute()
@@ -265,28 +263,22 @@ def score(arguments: argparse.Namespace) -> dict[str, dict[str, dict[str, float]
 
 def main() -> None:
     """Score, print, and write what was asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--voc", type=Path, help="folder in VOC layout")
     parser.add_argument("--semantic-weights", type=Path, help="of deeplab_mobilenetv2")
     parser.add_argument("--train", type=Path, help="DAVIS folder with the held-out videos")
     parser.add_argument("--held-out", nargs="+", default=[], metavar="NAME")
-    parser.add_argument("--pictures", type=int, default=60, help="of each kind of scene")
+    parser.add_argument("--scenes", type=int, default=60, help="of each kind of scene")
     parser.add_argument("--videos", nargs="+", default=[], metavar="FRAMES=LABELS")
     parser.add_argument("--every", type=int, default=5, help="frames of a video")
     parser.add_argument("--localizer", nargs="+", default=[], metavar="NAME=FILE")
     arguments = parser.parse_args()
     if arguments.voc is not None and arguments.semantic_weights is None:
         parser.error("--voc needs --semantic-weights")
-    record: dict[str, Any] = {
-        "benchmark": "proposer hough, AP^r",
-        "environment": environment(("torch", "numpy", "scipy", "opencv-python")),
-        "scores": score(arguments),
-    }
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    packages = ("torch", "numpy", "scipy", "opencv-python")
+    record = begin_record("proposer hough, AP^r", packages)
+    record["scores"] = score(arguments)
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Check how true the presence probability of the target models is.
+"""Measure the calibration of the presence probability of the target models.
 
 Each sequence is followed as usual. After every frame the same frame is asked for again with the
 objects painted out (the hole inpainted), which is the hardest way to be absent: nothing else has
@@ -13,19 +13,24 @@ the numbers of the others.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from record import environment, write_record
+from record import (
+    add_davis_arguments,
+    begin_record,
+    benchmark_parser,
+    finish_record,
+    open_davis_arguments,
+)
 
 from vostrack.arrays import DoubleArray
 from vostrack.build import build_tracker
-from vostrack.datasets import open_davis
-from vostrack.masks import read_label_map
+from vostrack.datasets.annotated_frames import read_annotation
+from vostrack.masks.palette import VOID
 from vostrack.models.weights import load_target_net, save_target_net
 from vostrack.presets import TrackerOptions
 from vostrack.video import open_source
@@ -38,8 +43,8 @@ def collect(sequence: Any, preset: str, steps: int | None) -> tuple[DoubleArray,
     present: list[float] = []
     with open_source(sequence.frames[0].parent) as source:
         for frame, path in zip(source, sequence.annotations, strict=True):
-            labels = read_label_map(path)
-            labels[labels == 255] = 0 if sequence.semantics == "ids" else 1
+            labels = read_annotation(path, sequence.semantics)
+            labels[labels == VOID] = 0
             if not tracker.ids:
                 tracker.start(frame.image, labels)
                 continue
@@ -94,26 +99,18 @@ def judge(logits: DoubleArray, present: DoubleArray) -> dict[str, float]:
 
 def main() -> None:
     """Collect, judge, and fit where asked."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", required=True)
-    parser.add_argument("--year", type=int, default=2017, choices=(2016, 2017))
-    parser.add_argument("--set", default="val")
-    parser.add_argument("--sequences", nargs="*", default=None)
+    parser = benchmark_parser(__doc__)
+    add_davis_arguments(parser)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--steps", type=int, default=None, help="fine-tuning steps")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--apply", type=Path, default=None, help="file for the fitted network")
-    parser.add_argument("--json", default="benchmarks/results/presence.json")
     arguments = parser.parse_args()
-    sequences = open_davis(
-        arguments.root,
-        year=arguments.year,
-        subset=arguments.set,
-        sequences=tuple(arguments.sequences) if arguments.sequences else None,
-    )
+    sequences = open_davis_arguments(arguments)
+    record = begin_record("presence: calibration", ("torch", "numpy"))
     found = {s.name: collect(s, arguments.preset, arguments.steps) for s in sequences}
     logits, present = (np.concatenate([pair[k] for pair in found.values()]) for k in (0, 1))
-    record: dict[str, Any] = {**environment(("torch", "numpy")), "as_is": judge(logits, present)}
+    record["as_is"] = judge(logits, present)
     if arguments.fit:
         crossed = []
         for name, (own, _) in found.items():
@@ -129,7 +126,7 @@ def main() -> None:
                 network.decoder.presence.weight.mul_(scale)
                 network.decoder.presence.bias.mul_(scale).add_(shift)
             save_target_net(network, arguments.apply, half=True)
-    write_record(arguments.json, record)
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""What every benchmark writes down: the machine, the versions, the spread, and the command.
+"""The record of a benchmark: its command line, the machine, the versions, and the spread.
 
-Run a benchmark as ``python benchmarks/NAME.py``; it imports this file from its own folder.
+Every benchmark prints its record as JSON, and writes it with ``--json FILE``. Run a benchmark as
+``python benchmarks/NAME.py``; it imports this file from its own folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -15,9 +17,86 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["environment", "spread", "time_alternately", "write_record"]
+if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
+
+__all__ = [
+    "add_davis_arguments",
+    "begin_record",
+    "benchmark_parser",
+    "environment",
+    "finish_record",
+    "open_davis_arguments",
+    "spread",
+    "time_alternately",
+]
+
+# The instruction sets that decide how fast the arithmetic of networks is.
+_FLAGS = (
+    *("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_bf16", "amx_int8", "asimd", "sve", "sve2", "bf16", "i8mm"),
+)
+
+
+def benchmark_parser(
+    description: str | None, *, threads: int | None = None
+) -> argparse.ArgumentParser:
+    """Return a parser with the arguments of every benchmark.
+
+    Args:
+        description: the docstring of the benchmark, of which the first line is shown.
+        threads: default of ``--threads``; None leaves that argument out.
+    """
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the record here")
+    if threads is not None:
+        parser.add_argument("--threads", type=int, default=threads)
+    return parser
+
+
+def add_davis_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose sequences; ``open_davis_arguments`` reads them."""
+    parser.add_argument("--root", required=True, help="folder in the layout of DAVIS")
+    parser.add_argument("--year", type=int, default=2017, choices=(2016, 2017))
+    parser.add_argument("--set", default="val")
+    parser.add_argument("--sequences", nargs="*", default=None)
+
+
+def open_davis_arguments(arguments: argparse.Namespace) -> tuple[VideoSequence, ...]:
+    """Open the sequences that ``add_davis_arguments`` lets a user choose."""
+    from vostrack.datasets import open_davis
+
+    return open_davis(
+        arguments.root,
+        year=arguments.year,
+        subset=arguments.set,
+        sequences=tuple(arguments.sequences) if arguments.sequences else None,
+    )
+
+
+def begin_record(
+    name: str, packages: Iterable[str] = ("numpy",), device: str | None = None
+) -> dict[str, Any]:
+    """Start a record: the name of the benchmark, and the environment before it runs.
+
+    Args:
+        name: what is measured.
+        packages: see ``environment``.
+        device: see ``environment``.
+    """
+    return {"benchmark": name, "environment": environment(packages, device)}
+
+
+def finish_record(record: dict[str, Any], path: str | os.PathLike[str] | None) -> None:
+    """Print a record as JSON, and write it where a path is given."""
+    text = json.dumps(record, indent=1, allow_nan=False)
+    if path is not None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def environment(packages: Iterable[str] = ("numpy",), device: str | None = None) -> dict[str, Any]:
@@ -31,6 +110,8 @@ def environment(packages: Iterable[str] = ("numpy",), device: str | None = None)
         "commit": _git("rev-parse", "HEAD"),
         "changed_files": len(_git("status", "--porcelain").splitlines()),
         "device": device or _processor(),
+        "processor_flags": _processor_flags(),
+        "threads": _threads(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -64,6 +145,31 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _processor_flags() -> list[str]:
+    """Return which of the instruction sets that matter the processor has; [] where unknown."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in lines:
+        if line.startswith(("flags", "Features")):
+            known = line.partition(":")[2].split()
+            return [flag for flag in _FLAGS if flag in known]
+    return []
+
+
+def _threads() -> dict[str, int]:
+    """Return the number of threads of each library that is imported.
+
+    The compiled loops of the package use torch's number. Numba is not asked: that would start its
+    threads, and may change torch's number.
+    """
+    ways = {"torch": "get_num_threads", "cv2": "getNumThreads"}
+    return {
+        name: int(getattr(sys.modules[name], way)())
+        for name, way in ways.items()
+        if name in sys.modules
+    }
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
@@ -109,12 +215,3 @@ def time_alternately(
             if turn >= warm_up:
                 times[name].append(time.perf_counter() - begin)
     return times
-
-
-def write_record(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
-    """Write a record as JSON and print it."""
-    text = json.dumps(record, indent=1, allow_nan=False)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text + "\n", encoding="utf-8")
-    print(text)

@@ -20,13 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import environment, write_record
+from record import (
+    add_davis_arguments,
+    begin_record,
+    benchmark_parser,
+    finish_record,
+    open_davis_arguments,
+)
 from torch import Tensor
 
 from vostrack.build import build_tracker
-from vostrack.datasets import open_davis
+from vostrack.datasets.annotated_frames import read_annotation
 from vostrack.eval import frame_scores
-from vostrack.masks import read_label_map
 from vostrack.models.weights import load_network, shipped_weights
 from vostrack.presets import TrackerOptions
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
@@ -54,7 +59,7 @@ def choose(arguments: argparse.Namespace) -> Refiners:
 
 def follow(sequence: Any, preset: str, refiners: Refiners, every: int) -> dict[str, Any]:
     """Return J, F and milliseconds of every refiner on a sequence."""
-    options = TrackerOptions(sharpen=False, max_size=0)
+    options = TrackerOptions(refiner="none", max_size=0)
     tracker = build_tracker(preset, device="cpu", options=options)
     found: dict[str, dict[str, list[float]]] = {
         name: {"j": [], "f": [], "ms": []} for name in refiners
@@ -62,9 +67,7 @@ def follow(sequence: Any, preset: str, refiners: Refiners, every: int) -> dict[s
     with open_source(sequence.frames[0].parent) as source:
         frames = list(zip(source, sequence.annotations, strict=True))
         for number, (frame, path) in enumerate(frames):
-            truth = read_label_map(path)
-            if sequence.semantics != "ids":
-                truth = (truth > 0).astype(np.uint8)
+            truth = read_annotation(path, sequence.semantics)
             if number == 0:
                 tracker.start(frame.image, truth)
                 continue
@@ -92,24 +95,16 @@ def follow(sequence: Any, preset: str, refiners: Refiners, every: int) -> dict[s
 
 def main() -> None:
     """Follow the sequences and write the record."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", required=True)
-    parser.add_argument("--year", type=int, default=2017, choices=(2016, 2017))
-    parser.add_argument("--set", default="val")
-    parser.add_argument("--sequences", nargs="*", default=None)
+    parser = benchmark_parser(__doc__)
+    add_davis_arguments(parser)
     parser.add_argument("--preset", default="balanced", choices=("fast", "balanced", "best"))
-    parser.add_argument("--every", type=int, default=1, help="score every so many frames")
-    parser.add_argument("--dense", action="store_true", help="the dense CRF over all pixels, too")
+    parser.add_argument("--every", type=int, default=1, help="score every n-th frame")
+    parser.add_argument("--dense", action="store_true", help="also the dense CRF over all pixels")
     parser.add_argument("--spn", nargs="*", default=[], metavar="NAME=FILE")
-    parser.add_argument("--json", default="benchmarks/results/sharpening.json")
     arguments = parser.parse_args()
     refiners = choose(arguments)
-    sequences = open_davis(
-        arguments.root,
-        year=arguments.year,
-        subset=arguments.set,
-        sequences=tuple(arguments.sequences) if arguments.sequences else None,
-    )
+    sequences = open_davis_arguments(arguments)
+    record = begin_record("refiners at equal inputs", ("torch", "numpy", "numba"))
     rows: dict[str, Any] = {}
     for sequence in sequences:
         rows[sequence.name] = follow(sequence, arguments.preset, refiners, arguments.every)
@@ -122,10 +117,9 @@ def main() -> None:
         for name in refiners
     }
     print("mean", json.dumps(mean))
-    record = {**environment(("torch", "numpy", "numba")), "sequences": rows, "mean": mean}
+    record |= {"sequences": rows, "mean": mean}
     record["settings"] = {"preset": arguments.preset, "every": arguments.every}
-    record["threads"] = torch.get_num_threads()
-    write_record(arguments.json, record)
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What it saves that the tracker lends its features to the localisation head of hough.
+"""Time saved when the tracker shares its features with the localisation head of hough.
 
 Three trackers of one preset follow the same clip in turn, frame by frame, and ask for proposals on
-every frame: with the head on lent features, with the head on a pass of its own, and without a head.
-Counted are the backbone passes of each and the seconds of each step.
+every frame: with the head on shared features, with the head on a pass of its own, and without a
+head. Counted are the backbone passes of each and the seconds of each step.
 
-    python benchmarks/lent_trunk.py --localizer FILE [--preset fast] [--frames 30] [--json FILE]
+    python benchmarks/shared_features.py --localizer FILE [--preset fast] [--frames 30]
 
 The clip is examples/crossing.mp4 by default; FILE is a head on the backbone of the target network.
 """
@@ -12,14 +12,13 @@ The clip is examples/crossing.mp4 by default; FILE is a head on the backbone of 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from record import environment, spread, write_record
+from record import begin_record, benchmark_parser, finish_record, spread
 from torch import Tensor
 
 from vostrack.arrays import FloatArray
@@ -52,7 +51,7 @@ class Asking(Craf):
 
 
 class Deaf(HoughProposer):
-    """Does not read what it is lent."""
+    """Ignores the shared features."""
 
     def use_features(self, features: BackboneFeatures | None) -> None:
         """Leave it."""
@@ -61,7 +60,7 @@ class Deaf(HoughProposer):
 def build(arguments: argparse.Namespace, way: str) -> Tracker:
     """Build the tracker of one way."""
     head = None if way == "no head" else str(arguments.localizer)
-    options = TrackerOptions(craf=True, proposer="hough", hough_localizer=head)
+    options = TrackerOptions(craf=True, proposer="hough", proposer_options={"localizer": head})
     tracker = build_tracker(arguments.preset, device=arguments.device, options=options)
     tracker.temporal_filter = Asking()
     proposer = tracker.proposer
@@ -86,7 +85,7 @@ def count_passes() -> list[int]:
 
 def measure(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Follow the clip in all ways, in turn."""
-    ways = ("lent", "own pass", "no head")
+    ways = ("shared", "own pass", "no head")
     trackers = {way: build(arguments, way) for way in ways}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     passes: dict[str, list[int]] = {way: [] for way in ways}
@@ -114,27 +113,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, and write what was asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = benchmark_parser(__doc__, threads=torch.get_num_threads())
     parser.add_argument("--localizer", type=Path, required=True, help="head on the target backbone")
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--video", type=Path, default=EXAMPLES / "crossing.mp4")
     parser.add_argument("--first-mask", type=Path, default=EXAMPLES / "crossing_first_mask.png")
     parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    record = {
-        "benchmark": "features lent to the localisation head",
-        "environment": environment(("torch", "numpy", "opencv-python")),
-        "threads": arguments.threads,
-        "ways": measure(arguments),
-    }
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    packages = ("torch", "numpy", "opencv-python")
+    record = begin_record("features shared with the localisation head", packages)
+    record["ways"] = measure(arguments)
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

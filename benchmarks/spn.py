@@ -11,15 +11,13 @@ published way of one launch per line; bytes per second stand beside those of a c
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from record import environment, spread, time_alternately, write_record
+from record import begin_record, benchmark_parser, finish_record, spread, time_alternately
 from torch import Tensor
 
 from vostrack.refine.spn import Impl, normalize_gates, propagate, reference
@@ -172,8 +170,7 @@ def copy_bandwidth(device: torch.device, repeats: int, size: int = 2**28) -> flo
 
 def main() -> None:
     """Run every case and write the record."""
-    parser = argparse.ArgumentParser(description="Time spatial propagation.")
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser = benchmark_parser(__doc__)
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -185,13 +182,11 @@ def main() -> None:
         [smaller(case) if arguments.quick else case for case in cases]
         for cases in (CASES, GPU_CASES)
     )
-    record: dict[str, Any] = {
-        "benchmark": "spatial propagation, four directions, float32",
-        "quick": arguments.quick,
-        "environment": environment(("torch", "numba", "numpy", "triton")),
-        "threads": torch.get_num_threads(),
-        "cpu": [measure(case, "numba", torch.device("cpu"), repeats) for case in cases],
-    }
+    record = begin_record(
+        "spatial propagation, four directions, float32", ("torch", "numba", "numpy", "triton")
+    )
+    record["quick"] = arguments.quick
+    record["cpu"] = [measure(case, "numba", torch.device("cpu"), repeats) for case in cases]
     if torch.cuda.is_available():
         device = torch.device("cuda")
         record["gpu"] = {
@@ -199,10 +194,7 @@ def main() -> None:
             "copy_gigabytes_per_second": copy_bandwidth(device, repeats),
             "cases": [measure(case, "triton", device, repeats) for case in gpu_cases],
         }
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Time the tracker: fine-tuning, each stage of a frame, and peak memory.
 
-A made clip (``vostrack.datasets.synthetic``) is tracked at several sizes and numbers of objects,
-each in a process of its own, so that peak memory is its own too. What a user would otherwise pick
-is the preset ``finetune``, one whole network fitted per object, timed on the same clip for the
-first case of each size.
+A synthetic clip (``vostrack.datasets.synthetic``) is tracked at several sizes and numbers of
+objects, each in a separate process, so that peak memory is separate as well. The baseline is the
+preset ``finetune``, one whole network fitted per object, timed on the same clip for the first case
+of each size.
 
     python benchmarks/track.py [--preset balanced] [--sizes 480] [--objects 1 4] [--json FILE]
 
@@ -13,14 +13,13 @@ turn (``in_turn``), since the speed of a shared machine changes from minute to m
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import resource
 import statistics
 from typing import Any
 
-from record import environment, write_record
+from record import begin_record, benchmark_parser, finish_record
 
 SIZES = {240: (240, 427), 480: (480, 854), 720: (720, 1280), 1080: (1080, 1920)}
 OBJECTS = (1, 2, 4, 8)
@@ -73,10 +72,10 @@ def measure(preset: str, size: tuple[int, int], objects: int, device: str, threa
 def measure_in_turn(
     preset: str, size: tuple[int, int], objects: tuple[int, ...], device: str, threads: int
 ) -> Any:
-    """Track clips of so many objects, a frame of each in turn; return the ratios to the first."""
+    """Track clips of each number of objects in turn, frame by frame; return ratios to the first."""
     import torch
 
-    from vostrack.build import TrackerOptions, build_tracker
+    from vostrack import TrackerOptions, build_tracker
     from vostrack.datasets.synthetic import SyntheticScene, render_clip
 
     torch.set_num_threads(threads)
@@ -114,15 +113,16 @@ def apart(function: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     """Measure what the arguments ask for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = benchmark_parser(__doc__, threads=2)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--baseline", default="finetune", help="'' for none")
     parser.add_argument("--sizes", type=int, nargs="+", choices=list(SIZES), default=list(SIZES))
     parser.add_argument("--objects", type=int, nargs="+", default=list(OBJECTS))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", default="benchmarks/results/track.json")
     arguments = parser.parse_args()
+    packages = ("torch", "torchvision", "numpy", "opencv-python")
+    record = begin_record("tracking: seconds of fine-tuning and per frame", packages)
+    record["threads"] = arguments.threads
     cases = []
     for height in arguments.sizes:
         for objects in arguments.objects:
@@ -152,8 +152,7 @@ def main() -> None:
             arguments.threads,
         )
         print(json.dumps({"height": height, "in_turn": turns[str(height)]}), flush=True)
-    packages = ("torch", "torchvision", "numpy", "opencv-python")
-    write_record(arguments.json, {**environment(packages), "cases": cases, "in_turn": turns})
+    finish_record(record | {"cases": cases, "in_turn": turns}, arguments.json)
 
 
 if __name__ == "__main__":

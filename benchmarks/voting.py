@@ -5,15 +5,13 @@ instance's size, which leaves from fifty to several hundred clusters. The vector
 kept boxes (what runs without numba) is timed beside the compiled one, and so is the whole voting of
 one class: modes in the order of their support, suppression, clusters, confidence and region
 suppression. The plain Python reference is timed once, on ten thousand votes. All of them must agree
-first. The compiled loops run on so many threads, all else on one.
+first. The compiled loops run on ``--threads`` threads, everything else on one.
 
     python benchmarks/voting.py [--threads 2] [--json FILE] [--plot FILE.svg]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import environment, spread, time_alternately, write_record
+from record import begin_record, benchmark_parser, finish_record, spread, time_alternately
 
 from vostrack.arrays import DoubleArray, FloatArray, IntArray
 from vostrack.proposers.hough_voting import reference, suppression
@@ -145,24 +143,17 @@ def plot(cases: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Run every case and write the record."""
-    parser = argparse.ArgumentParser(description="Time the voting.")
-    parser.add_argument("--json", metavar="FILE", help="also write the record here")
+    parser = benchmark_parser(__doc__, threads=1)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the times as SVG")
-    parser.add_argument("--threads", type=int, default=1, help="of the compiled loops")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    record: dict[str, Any] = {
-        "benchmark": f"suppression with owners, {INSTANCES} instances, overlap {OVERLAP}",
-        "environment": environment(("numba", "numpy")),
-        "threads": torch.get_num_threads(),
-        "cases": [measure(count, error) for count in SIZES for error in ERRORS],
-    }
+    record = begin_record(
+        f"suppression with owners, {INSTANCES} instances, overlap {OVERLAP}", ("numba", "numpy")
+    )
+    record["cases"] = [measure(count, error) for count in SIZES for error in ERRORS]
     if arguments.plot:
         plot(record["cases"], arguments.plot)
-    if arguments.json:
-        write_record(arguments.json, record)
-    else:
-        print(json.dumps(record, indent=1))
+    finish_record(record, arguments.json)
 
 
 if __name__ == "__main__":

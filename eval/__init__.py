@@ -1,4 +1,4 @@
-"""Scores of masks, ours or anyone's: DAVIS J and F, AP of instances, mean IoU, and their reports.
+"""Evaluation of masks: DAVIS J and F, instance AP, mean IoU, and reports.
 
     from vostrack.eval import SemiSupervisedScorer
 
@@ -7,7 +7,7 @@
         scorer.update(prediction, truth)
     scorer.compute().measure("J", 1).mean       # of object 1
 
-The names below are loaded on first use, so that importing the package costs nothing.
+The names below are imported on first use, so importing the package is fast.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vostrack.eval.official import OfficialComparison, check_official
     from vostrack.eval.report import DavisReport, read_report, versions
     from vostrack.eval.report_html import write_html
-    from vostrack.eval.report_overlays import Pictures
+    from vostrack.eval.report_overlays import ReportImages
     from vostrack.eval.report_text import format_table, write_csv
     from vostrack.eval.semantic import ConfusionMatrix, SemanticScores
 
@@ -57,7 +57,7 @@ __all__ = [
     "Instances",
     "Measure",
     "OfficialComparison",
-    "Pictures",
+    "ReportImages",
     "SemanticScores",
     "SemiSupervisedScorer",
     "SequenceScores",
@@ -91,7 +91,7 @@ _HOMES = {
     "Instances": "instances",
     "Measure": "davis",
     "OfficialComparison": "official",
-    "Pictures": "report_overlays",
+    "ReportImages": "report_overlays",
     "SemanticScores": "semantic",
     "SemiSupervisedScorer": "davis",
     "SequenceScores": "davis",

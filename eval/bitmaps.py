@@ -1,9 +1,9 @@
-"""Binary masks packed 64 pixels to a word, for exact set arithmetic on whole frames.
+"""Binary masks with 64 pixels per word, for exact set operations on whole frames.
 
-A stack of masks is an array (K, h, words) of little-endian uint64; pixel x of a row is bit
-``x % 64`` of word ``x // 64``. In a ``Window`` there are enough zeros between rows, and rows of
-zeros between masks, that the whole stack, read as one stream of bits, can be shifted at once: what
-leaves a row or a mask falls into the zeros and reaches no neighbour.
+A stack of masks is an array (K, h, words) of little-endian uint64. Pixel x of a row is bit
+``x % 64`` of word ``x // 64``. A ``Window`` has enough zeros between rows, and rows of zeros
+between masks, so that the whole stack can be shifted at once as one stream of bits: bits that leave
+a row or a mask fall into the zeros and do not reach a neighbour.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Bits", "Window", "count", "dilate", "outline", "pack_labels", "windo
 Bits = NDArray[np.uint64]
 
 _WORD = 64
-_STRIP = 128  # rows taken at a time, so that the copy stays in the cache
+_STRIP = 128  # rows per copy, so that it stays in the cache
 _BYTE_COUNTS = np.array([bin(value).count("1") for value in range(256)], dtype=np.uint8)
 
 
@@ -31,18 +31,18 @@ def pack_labels(maps: Sequence[UInt8Array], objects: int) -> Iterator[tuple[int,
     """Split label maps into one packed mask per object.
 
     Args:
-        maps: M label maps (H, W) uint8; no id may be above ``objects``, but with a single object
-            every id above 0 is that object.
-        objects: N, at least 1.
+        maps: M label maps (H, W) uint8. No id may be above ``objects``; but if that is 1, every id
+            above 0 is the object.
+        objects: number of objects N, at least 1.
 
     Yields:
-        Each id 1..N, in no order, with the masks of that object in the M maps:
-        (M, H, ceil(W / 64)).
+        Each id 1..N, in any order, with the masks of that object in the M maps, (M, H,
+        ceil(W / 64)).
     """
     if objects == 1:
         yield 1, _pack(maps, None)
         return
-    # One packed plane per binary digit of the ids: log2(N) passes over the pixels instead of N.
+    # One packed plane per binary digit of the ids takes log2(N) passes over the pixels, not N.
     digits = [_pack(maps, digit) for digit in range(objects.bit_length())]
     yield from _split(digits[:-1], digits[-1], 1, objects)
     yield from _split(digits[:-1], ~digits[-1], 0, objects)
@@ -51,7 +51,7 @@ def pack_labels(maps: Sequence[UInt8Array], objects: int) -> Iterator[tuple[int,
 def _split(
     digits: Sequence[Bits], mask: Bits, prefix: int, objects: int
 ) -> Iterator[tuple[int, Bits]]:
-    """Divide the pixels whose ids begin with the digits of ``prefix`` by the digits that follow."""
+    """Split the pixels whose ids start with the digits of ``prefix`` by the following digits."""
     if prefix << len(digits) > objects:
         return
     if not digits:
@@ -64,7 +64,7 @@ def _split(
 
 
 def _pack(maps: Sequence[UInt8Array], digit: int | None) -> Bits:
-    """Pack where a map has this binary digit, or any, set: (M, H, words)."""
+    """Pack the pixels with this binary digit, or any digit if None, set: (M, H, words)."""
     height, width = maps[0].shape
     plane = np.zeros((len(maps), height, -(-width // _WORD) * 8), dtype=np.uint8)
     used = -(-width // 8)
@@ -80,15 +80,15 @@ def _pack(maps: Sequence[UInt8Array], digit: int | None) -> Bits:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a frame that holds some masks and their outlines, with zeros around it.
+    """The part of a frame that contains some masks and their outlines, padded with zeros.
 
     Attributes:
-        masks: (K, h, words), a copy, with zeros between rows and below for ``dilate``.
-        rows: how many of the h rows belong to the frame.
-        columns: (words,), marks the pixels of a row that belong to the frame.
-        last_column: (words,), marks the last column of the frame; zeros where the window ends
+        masks: (K, h, words), a copy, with zeros between rows and at the bottom for ``dilate``.
+        rows: number of the h rows that belong to the frame.
+        columns: (words,), mask of the pixels of a row that belong to the frame.
+        last_column: (words,), mask of the last column of the frame; zeros if the window ends
             before it.
-        at_bottom: the window's last row is the last row of the frame.
+        at_bottom: whether the window includes the last row of the frame.
     """
 
     masks: Bits
@@ -99,19 +99,19 @@ class Window:
 
 
 def window(masks: Bits, width: int, radius: int) -> Window:
-    """Cut out the part of the frame that holds all of a stack.
+    """Crop a stack of masks to the part of the frame that contains them.
 
     Args:
         masks: (K, H, words) without zeros at the ends, as from ``pack_labels``.
         width: W of the frame in pixels.
-        radius: how far ``dilate`` will reach, in pixels.
+        radius: the largest radius for ``dilate``, in pixels.
     """
     union = np.bitwise_or.reduce(masks, axis=0)
     used = union.reshape(-1) != 0
     first, last = int(used.argmax()), len(used) - 1 - int(used[::-1].argmax())
     if not used[first]:
         first = last = 0
-    # An outline reaches one pixel above and to the left of its mask.
+    # An outline extends one pixel above and to the left of its mask.
     top, bottom = max(first // masks.shape[2] - 1, 0), last // masks.shape[2] + 1
     across: list[int] = np.bitwise_or.reduce(union[top:bottom], axis=0).tolist()
     filled = [index for index, word in enumerate(across) if word] or [0]
@@ -125,10 +125,10 @@ def window(masks: Bits, width: int, radius: int) -> Window:
 
 
 def _pad(first: int, last: int, radius: int) -> int:
-    """Return how many words of zeros keep the rows apart, given the outermost words of all rows.
+    """Return the words of zeros needed between rows, given the outermost words of all rows.
 
-    Outlines of neighbouring rows are as many bits apart as the words leave free at both ends. The
-    first bit must be free in any case: it is what the last pixel of the row before sees.
+    The free bits at both ends of the words already separate neighbouring rows. The first bit must
+    always be free, because the last pixel of the previous row reads it.
     """
     free = (first & -first).bit_length() - 1 if first else _WORD
     if free and free + _WORD - last.bit_length() > radius:
@@ -138,7 +138,7 @@ def _pad(first: int, last: int, radius: int) -> int:
 
 @lru_cache(maxsize=64)
 def _columns(width: int, used: int, words: int) -> tuple[Bits, Bits]:
-    """Mark the first ``width`` pixels of a row within its ``used`` words, and the last of all."""
+    """Return masks of the first ``width`` pixels in the ``used`` words, and of the last one."""
     columns = np.zeros(words, dtype="<u8")
     columns[:used] = np.uint64(2**_WORD - 1)
     last = np.zeros(words, dtype="<u8")
@@ -147,15 +147,15 @@ def _columns(width: int, used: int, words: int) -> tuple[Bits, Bits]:
         columns[word] = np.uint64(2 ** (bit + 1) - 1)
         last[word] = np.uint64(2**bit)
     for marks in (columns, last):
-        marks.setflags(write=False)  # they are shared by every call
+        marks.setflags(write=False)  # the cached arrays are shared
     return columns, last
 
 
 def outline(part: Window) -> Bits:
-    """Find the outline of each mask, by the rule of the DAVIS benchmark.
+    """Compute the outline of each mask by the definition of the DAVIS benchmark.
 
-    A pixel belongs to the outline when it, its right, its lower and its lower right neighbour are
-    not all alike; the last row and the last column are taken to go on beyond the frame.
+    A pixel belongs to the outline if it and its right, lower and lower right neighbours are not all
+    equal. The last row and the last column are replicated beyond the frame.
 
     Returns:
         (K, h, words), zero outside the frame.
@@ -166,7 +166,7 @@ def outline(part: Window) -> Bits:
     east[:-1] |= stream[1:] << np.uint64(_WORD - 1)
     if part.last_column.any():
         east |= (masks & part.last_column).reshape(-1)
-    # Not all four alike: one of them is set, and not all are.
+    # Not all four are equal if at least one is set, but not all.
     either: Bits = stream | east
     both: Bits = stream & east
     mixed: Bits = either ^ both
@@ -183,17 +183,17 @@ def outline(part: Window) -> Bits:
 
 
 def dilate(masks: Bits, radius: int) -> Bits:
-    """Dilate by the disk of all pixels at distance ``radius`` or less, exactly.
+    """Dilate exactly by the disk of all pixels at a distance of at most ``radius``.
 
-    The disk is a pile of rows: each distinct row width is made once, by shifting the stream of
-    bits, and then laid at its heights.
+    The disk is decomposed into rows. Each distinct row width is computed once, by shifting the
+    stream of bits, and then added at its heights.
 
     Args:
-        masks: (K, h, words) in a window made for this radius or a larger one.
-        radius: in pixels, at least 0.
+        masks: (K, h, words), in a window for this radius or a larger one.
+        radius: radius in pixels, at least 0.
 
     Returns:
-        (K, h, words). What lies outside the frame has no meaning.
+        (K, h, words). Bits outside the frame are meaningless.
     """
     words = masks.shape[2]
     wide, reach = masks.reshape(-1), 0
@@ -210,7 +210,7 @@ def dilate(masks: Bits, radius: int) -> Bits:
 
 @lru_cache(maxsize=16)
 def _disk_rows(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Return the distinct half widths of a disk's rows, ascending, each with its heights."""
+    """Return the distinct half widths of the rows of a disk, ascending, with their heights."""
     heights: dict[int, list[int]] = {}
     for height in range(radius + 1):
         heights.setdefault(math.isqrt(radius**2 - height**2), []).append(height)
@@ -218,7 +218,7 @@ def _disk_rows(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
 
 
 def _widen(stream: Bits, step: int) -> Bits:
-    """Return the union of a stream with itself moved by ``step`` bits either way."""
+    """Return the union of a stream and itself shifted by ``step`` bits in both directions."""
     rest = np.uint64(_WORD - step)
     up = stream << np.uint64(step)
     down = stream >> np.uint64(step)
@@ -231,7 +231,7 @@ def _widen(stream: Bits, step: int) -> Bits:
 
 
 def _lay(result: Bits, stream: Bits, offset: int) -> None:
-    """Add to ``result`` the stream moved by ``offset`` words either way."""
+    """Add the stream, shifted by ``offset`` words in both directions, to ``result``."""
     if not offset:
         result |= stream
         return
@@ -241,7 +241,7 @@ def _lay(result: Bits, stream: Bits, offset: int) -> None:
 
 
 def count(masks: Bits) -> IntArray:
-    """Count the pixels of each mask: (K, h, words) gives (K,) int64."""
+    """Count the pixels of each mask (K, h, words). Return (K,) int64."""
     flat = np.ascontiguousarray(masks).reshape(len(masks), math.prod(masks.shape[1:]))
     if hasattr(np, "bitwise_count"):  # numpy 2
         ones: UInt8Array = np.bitwise_count(flat)
@@ -252,5 +252,5 @@ def count(masks: Bits) -> IntArray:
 
 
 def _count_by_table(words: Bits) -> UInt8Array:
-    """Count the ones of each byte, for numpy before 2.0."""
+    """Count the set bits of each byte, for numpy before 2.0."""
     return _BYTE_COUNTS[words.view(np.uint8)]

@@ -9,23 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from vostrack.arrays import BoolArray
+from vostrack.arrays import BoolArray, DoubleArray
 from vostrack.errors import InputError
-from vostrack.eval.instance_ap import check_sizes
-from vostrack.eval.instances import Instances, without_void
+from vostrack.eval.instances import Instances, InstanceScorer, without_void
 
 __all__ = ["CocoAP", "CocoScores"]
 
 
 @dataclass(frozen=True)
 class CocoScores:
-    """The COCO measures; each in [0, 1], or NaN where there is no true instance.
+    """The COCO measures, in [0, 1]; NaN if there is no true instance.
 
     Attributes:
-        ap: the mean over the overlaps 0.50, 0.55, ..., 0.95.
-        ap50: at overlap 0.5.
-        ap75: at overlap 0.75.
-        per_class: AP of each label that has a true instance.
+        ap: mean AP over the overlap thresholds 0.50, 0.55, ..., 0.95.
+        ap50: AP at overlap threshold 0.5.
+        ap75: AP at overlap threshold 0.75.
+        per_class: AP of each label with a true instance.
     """
 
     ap: float
@@ -34,48 +33,33 @@ class CocoScores:
     per_class: dict[int, float]
 
 
-class CocoAP:
-    """Pools detections over images for the COCO protocol.
+class CocoAP(InstanceScorer):
+    """Average precision over images by the COCO protocol.
 
-    At most the 100 best detections of an image and class count; areas of all sizes. Masks are kept
-    run-length coded. Void pixels, which COCO does not know, are cleared in truth and prediction.
+    It uses at most the 100 best detections per image and class, and objects of all sizes. Masks are
+    stored run-length encoded. COCO has no void pixels, so they are cleared in truth and prediction.
     """
 
     def __init__(self) -> None:
-        """Begin with no image."""
+        """Start without images."""
         self._images: list[dict[str, int]] = []
         self._truth: list[dict[str, Any]] = []
         self._detections: list[dict[str, Any]] = []
 
-    def update(
-        self, prediction: Instances, truth: Instances, void: BoolArray | None = None
+    def _add(
+        self, prediction: Instances, scores: DoubleArray, truth: Instances, void: BoolArray | None
     ) -> None:
-        """Add one image.
-
-        Args:
-            prediction: the detections, with scores.
-            truth: the true instances.
-            void: (H, W) pixels that count for neither; None for none.
-
-        Raises:
-            InputError: detections without scores, or masks of another size than the truth's.
-        """
-        if prediction.scores is None:
-            raise InputError("prediction.scores: expected one score for each detection, got None")
-        check_sizes(prediction, truth, void)
         height, width = truth.masks.shape[1:]
         self._images.append({"id": len(self._images) + 1, "height": height, "width": width})
         for mask, label in zip(without_void(truth, void), truth.labels, strict=True):
             entry = self._entry(mask, int(label))
             self._truth.append({**entry, "id": len(self._truth) + 1, "iscrowd": 0})
-        rows = zip(
-            without_void(prediction, void), prediction.labels, prediction.scores, strict=True
-        )
+        rows = zip(without_void(prediction, void), prediction.labels, scores, strict=True)
         for mask, label, score in rows:
             self._detections.append({**self._entry(mask, int(label)), "score": float(score)})
 
     def _entry(self, mask: BoolArray, label: int) -> dict[str, Any]:
-        """Describe one mask as COCO does."""
+        """Return one mask as a COCO annotation."""
         from pycocotools import mask as rle
 
         code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -91,13 +75,15 @@ class CocoAP:
         """Return the measures over the images so far.
 
         Raises:
-            InputError: no image had a true instance.
+            InputError: there was no true instance.
         """
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
         if not self._truth:
-            raise InputError("no image had a true instance; nothing to score")
+            raise InputError(
+                "average precision: expected a true instance, got none; call update first"
+            )
         labels = sorted({entry["category_id"] for entry in self._truth + self._detections})
         data = COCO()
         data.dataset = {
@@ -113,7 +99,7 @@ class CocoAP:
                 for number, entry in enumerate(self._detections)
             ],
         }
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports on stdout
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints to stdout
             data.createIndex()
             detections.createIndex()
             judge = COCOeval(data, detections, "segm")
@@ -134,6 +120,6 @@ class CocoAP:
 
 
 def _mean(precision: Any) -> float:
-    """Return the mean of what was measured."""
+    """Return the mean of the measured values; NaN if there are none."""
     known = precision[precision > -1]
     return float(known.mean()) if known.size else float("nan")

@@ -1,24 +1,67 @@
-"""Score a folder of results against a dataset."""
+"""Scoring a folder of results against a data set."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from vostrack.arrays import AnyArray
-from vostrack.datasets import VideoSequence
+from vostrack.datasets import VideoSequence, open_davis
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores, score_sequence
 from vostrack.eval.davis_unsupervised import score_unsupervised_sequence
 from vostrack.eval.report import DavisReport, versions
-from vostrack.eval.report_overlays import Pictures
+from vostrack.eval.report_overlays import ReportImages
 from vostrack.masks import read_label_map
 
-__all__ = ["pictures", "score_results"]
+__all__ = ["evaluate", "report_images", "score_results"]
 
 Task = Literal["semi-supervised", "unsupervised"]
+
+
+def evaluate(
+    results: str | os.PathLike[str],
+    root: str | os.PathLike[str],
+    *,
+    year: int = 2017,
+    subset: str = "val",
+    task: Task = "semi-supervised",
+    resolution: str = "480p",
+    annotations: str | None = None,
+    sequences: Sequence[str] | None = None,
+    name: str | None = None,
+) -> DavisReport:
+    """Score a folder of results against a data set in DAVIS layout, as ``vostrack eval`` does.
+
+        report = evaluate("results", "DAVIS", year=2017, subset="val")
+        report.measure("J").mean
+
+    Args:
+        results: folder of ``SEQUENCE/00000.png``, palette or gray PNG of object ids.
+        root: folder with ImageSets, JPEGImages and Annotations.
+        year: 2016 (masks are binary) or 2017 (masks hold ids).
+        subset: train, val or trainval of 2016; train or val of 2017.
+        task: whose conventions to follow.
+        resolution: folder below JPEGImages.
+        annotations: another folder in place of Annotations.
+        sequences: only these.
+        name: what to call the run; the folder's name by default.
+
+    Raises:
+        InputError: as ``open_davis`` and ``score_results``.
+    """
+    found = open_davis(
+        Path(root),
+        year=year,
+        subset=subset,
+        task=task,
+        resolution=resolution,
+        annotations=annotations,
+        sequences=sequences or None,
+    )
+    return score_results(results, found, task=task, name=name)
 
 
 def score_results(
@@ -29,18 +72,21 @@ def score_results(
     name: str | None = None,
     on_sequence: Callable[[str], None] | None = None,
 ) -> DavisReport:
-    """Score ``results/SEQUENCE/FRAME.png`` of every sequence.
+    """Score the masks ``results/SEQUENCE/FRAME.png`` of every sequence.
 
     Args:
         results: folder of label maps, palette or gray PNG.
-        sequences: what was to be found, as ``open_davis`` returns it; all frames annotated.
-        task: whose conventions to follow.
-        name: what to call the run; the folder's name by default.
-        on_sequence: told of every sequence that is done.
+        sequences: the ground truth, as ``open_davis`` returns it, with all frames annotated.
+        task: the evaluation protocol.
+        name: name of the run; by default that of the folder.
+        on_sequence: called with the name of every finished sequence.
+
+    Returns:
+        The scores.
 
     Raises:
-        InputError: there is no such folder, a sequence is not annotated throughout, or the scorer
-            refuses a frame; the message names it.
+        InputError: the folder does not exist, a frame has no annotation, or the scorer rejects a
+            frame.
     """
     folder = Path(results)
     if not folder.is_dir():
@@ -63,10 +109,15 @@ def score_results(
     return DavisReport(scores, name or folder.resolve().name, info)
 
 
-def pictures(
+def report_images(
     sequences: Iterable[VideoSequence], results: Iterable[str | os.PathLike[str]]
-) -> Pictures:
-    """Return where a report finds its frames, their truth, and the masks of several runs."""
+) -> ReportImages:
+    """Return access to the frames, the ground truth and the masks of several runs.
+
+    Args:
+        sequences: the sequences of the report.
+        results: the folders of results, one per run.
+    """
     known = {sequence.name: sequence for sequence in sequences}
     frames = {
         (name, frame): number
@@ -92,7 +143,7 @@ def pictures(
 
         return mask_of
 
-    return Pictures(
+    return ReportImages(
         frame=frame_of,
         truth=truth_of,
         predictions=[masks_in(Path(folder)) for folder in results],
@@ -105,14 +156,14 @@ def _frames(
 ) -> Iterator[tuple[str, AnyArray | None, AnyArray]]:
     if not (folder / sequence.name).is_dir():
         raise InputError(
-            f"results {folder}: no folder {sequence.name}; every sequence of the set needs one "
-            "(--sequences scores some of them only)"
+            f"results {folder}: no folder {sequence.name}; expected one for every sequence; select "
+            "fewer with `sequences`"
         )
     for frame, annotation in zip(sequence.frame_names, sequence.annotations, strict=True):
         if annotation is None:
             raise InputError(
-                f"{sequence.name}/{frame}: no annotation to score against; the test sets keep "
-                "theirs on the server (vostrack davis submit packs results for it)"
+                f"{sequence.name}/{frame}: no annotation; those of the test sets are only on the "
+                "server; pack the results for it with vostrack davis submit"
             )
         path = folder / sequence.name / f"{frame}.png"
         prediction = read_label_map(path) if path.is_file() else None

@@ -1,7 +1,7 @@
-"""The DAVIS scores of one sequence, frame by frame.
+"""DAVIS evaluation of one sequence, frame by frame.
 
-The conventions are those of the official evaluation code (davis2017-evaluation), stated at each
-class. A scorer keeps a few numbers per frame and never a mask, so it can run beside a tracker.
+The conventions are those of the official evaluation code (davis2017-evaluation) and are documented
+at each class. A scorer stores a few numbers per frame but no masks, so it can run during tracking.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Measure:
     """One measure over the frames of an object, or its mean over objects.
 
     Attributes:
-        mean: over the scored frames, in [0, 1].
-        recall: the share of scored frames above 0.5, in [0, 1].
-        decay: the mean of the first quarter of the frames less that of the last, in [-1, 1]; NaN
-            where a quarter has no frames.
+        mean: mean over the scored frames, in [0, 1].
+        recall: fraction of scored frames above 0.5, in [0, 1].
+        decay: mean of the first quarter of the frames minus that of the last quarter, in [-1, 1];
+            NaN if a quarter has no frames.
     """
 
     mean: float
@@ -53,12 +53,12 @@ class Measure:
 def summarize(values: DoubleArray) -> Measure:
     """Summarize one measure of one object (Perazzi et al. 2016, section 5.1).
 
-    The quarters are the official ones: neighbours share a frame, and their limits are 8-bit
-    numbers, so a sequence with more than 256 scored frames takes the quarters from its beginning,
-    or finds the last one empty, whose decay is then NaN.
+    The quarters are those of the official code: neighbouring quarters share a frame, and their
+    limits are 8-bit numbers. With more than 256 scored frames, the quarters are therefore taken
+    from the beginning of the sequence, or the last one is empty and the decay is NaN.
 
     Args:
-        values: (T,) per frame; NaN where a frame is not scored.
+        values: (T,), one value per frame; NaN for frames that are not scored.
     """
     scored = values[~np.isnan(values)]
     if not len(scored):
@@ -76,11 +76,11 @@ class SequenceScores:
     """J and F of every object in every frame of a sequence.
 
     Attributes:
-        name: of the sequence.
-        frames: T names.
-        j: (T, N) region similarity in [0, 1], object n in column n-1; NaN where a frame is not
-            scored.
-        f: (T, N) contour accuracy, likewise.
+        name: name of the sequence.
+        frames: names of the T frames.
+        j: (T, N), region similarity in [0, 1], with object n in column n-1; NaN for frames that are
+            not scored.
+        f: (T, N), contour accuracy, in the same form.
     """
 
     name: str
@@ -92,7 +92,7 @@ class SequenceScores:
         """Check the shapes.
 
         Raises:
-            InputError: the tables do not fit the frames.
+            InputError: the tables do not match the frames.
         """
         for table in (self.j, self.f):
             if table.ndim != 2 or table.shape != self.j.shape or len(table) != len(self.frames):
@@ -112,25 +112,25 @@ class SequenceScores:
 
 
 class SemiSupervisedScorer:
-    """Scores a sequence whose objects were given in its first frame.
+    """Scores a sequence of the semi-supervised task, where the first mask is given.
 
-    * The objects are the ids 1..N, N the highest id in the first frame's truth. With ``binary``
-      (DAVIS 2016) whatever is not 0 is the one object.
-    * The first and the last frame are not scored. Until another frame comes, the latest counts as
-      the last.
-    * Void (255) in the truth is background, and so is an id above N; nothing is masked out.
-    * J is 1 where an object is absent from truth and prediction, and so is F.
-    * A predicted id above N is an error; an object that is never predicted scores 0 where it is.
-    * What is wrong with a frame that is not scored does not matter, as the official code never
-      reads it: an error about a frame is raised when the next one arrives.
+    * The objects are the ids 1..N, where N is the highest id in the truth of the first frame. With
+      ``binary`` (DAVIS 2016), everything except 0 is the one object.
+    * The first and the last frame are not scored. The latest frame counts as the last until another
+      one is added.
+    * Void (255) and ids above N in the truth are background. Nothing is masked out.
+    * If an object is absent from truth and prediction, J and F are 1.
+    * A predicted id above N is an error. An object that is not predicted scores 0 where it exists.
+    * Errors in a frame that is not scored are ignored, because the official code does not read it.
+      An error in a frame is therefore raised when the next frame is added.
     """
 
     def __init__(self, name: str = "sequence", *, binary: bool = False) -> None:
-        """Begin a sequence.
+        """Start a sequence.
 
         Args:
-            name: of the sequence, for its scores and in errors.
-            binary: score foreground against background (DAVIS 2016).
+            name: name of the sequence.
+            binary: whether to score foreground against background (DAVIS 2016).
         """
         self.name = name
         self.binary = binary
@@ -145,18 +145,18 @@ class SemiSupervisedScorer:
         """Add the next frame.
 
         Args:
-            prediction: (H, W) ids, or None where the results lack this frame.
+            prediction: (H, W) ids; None if the results lack this frame.
             truth: (H, W) ids; 255 is void unless ``binary``.
-            frame: its name; by default its number in five digits.
+            frame: name of the frame; by default its number with five digits.
 
         Returns:
-            The scores of this frame (which will not count if it proves to be the last), or None
-            for the first frame and for one that cannot be scored.
+            The scores of this frame, which do not count if it is the last one; None for the first
+            frame and for a frame that cannot be scored.
 
         Raises:
-            InputError: the truth is no label map or its first frame has no object; or the frame
-                before this one must be scored and cannot be: no prediction, another size than the
-                truth, or an id above N.
+            InputError: the truth is malformed or has no object in the first frame; or the previous
+                frame cannot be scored, because the prediction is missing, has another size, or has
+                an id above N.
         """
         frame = f"{len(self._frames):05d}" if frame is None else frame
         if self._problem:
@@ -177,15 +177,15 @@ class SemiSupervisedScorer:
         return None if first or self._problem else scores
 
     def compute(self) -> SequenceScores:
-        """Return the scores of the frames so far, the latest taken as the last.
+        """Return the scores of the frames so far, with the latest one as the last.
 
         Raises:
-            InputError: there is no frame between the first and the last.
+            InputError: there are fewer than 3 frames.
         """
         if len(self._frames) < 3:
             raise InputError(
-                f"sequence {self.name}: expected at least 3 frames, as the first and the last are "
-                f"not scored, got {len(self._frames)}"
+                f"sequence {self.name}: expected at least 3 frames, because the first and the last "
+                f"are not scored, got {len(self._frames)}"
             )
         j = np.stack([scores.j for scores in self._scores])
         f = np.stack([scores.f for scores in self._scores])
@@ -197,39 +197,38 @@ class SemiSupervisedScorer:
         objects = int(truth.any()) if self.binary else int(truth[truth != VOID].max(initial=0))
         if not objects:
             raise InputError(
-                f"{self.name}/{frame} (truth): the first frame has no object (ids 1..254); "
-                "give the annotation of the first frame first"
+                f"{self.name}/{frame} (truth): expected an object (ids 1..254) in the first frame, "
+                "got none; start with the annotation of the first frame"
             )
         return objects
 
     def _score(self, prediction: AnyArray | None, truth: UInt8Array, name: str) -> FrameScores:
         """Score one frame."""
         if prediction is None:
-            raise InputError(f"{name}: no predicted mask; every scored frame needs one")
+            raise InputError(f"{name}: no predicted mask; expected one for every scored frame")
         prediction = as_label_map(prediction, f"{name} (prediction)")
         check_same_size(prediction, truth, name)
         if not self.binary:
             highest = int(prediction.max())
             if highest > self._objects:
                 raise InputError(
-                    f"{name}: the prediction has id {highest}, but the first frame's truth has "
-                    f"only {self._objects} objects; number them as that annotation does"
+                    f"{name}: expected ids up to {self._objects} in the prediction like in the "
+                    f"first frame's truth, got {highest}; number the objects like that annotation"
                 )
             truth = only_ids(truth, self._objects)
         return matched_scores(prediction, truth, self._objects)
 
 
 def score_sequence(name: str, frames: Iterable[Frame], *, binary: bool = False) -> SequenceScores:
-    """Score a sequence whose objects were given in its first frame.
+    """Score a sequence with ``SemiSupervisedScorer``.
 
     Args:
-        name: of the sequence.
-        frames: (name, prediction, truth) of each frame in order; see ``SemiSupervisedScorer``,
-            whose conventions these are.
-        binary: score foreground against background (DAVIS 2016).
+        name: name of the sequence.
+        frames: (name, prediction, truth) of each frame, in order.
+        binary: whether to score foreground against background (DAVIS 2016).
 
     Raises:
-        InputError: as the scorer does.
+        InputError: as in ``SemiSupervisedScorer``.
     """
     scorer = SemiSupervisedScorer(name, binary=binary)
     for frame, prediction, truth in frames:

@@ -1,4 +1,4 @@
-"""The unsupervised DAVIS scores of one sequence: proposals matched to objects, then scored."""
+"""Unsupervised DAVIS evaluation of one sequence: match proposals to objects and score them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,30 @@ from vostrack.masks.palette import VOID
 __all__ = ["MAX_PROPOSALS", "UnsupervisedScorer", "score_unsupervised_sequence"]
 
 MAX_PROPOSALS = 20
-"""As many non-overlapping proposals as the benchmark allows in a sequence (Caelles et al. 2019)."""
+"""Maximum number of non-overlapping proposals in a sequence (Caelles et al. 2019)."""
 
 
 class UnsupervisedScorer:
-    """Scores a sequence whose objects were found without being shown.
+    """Scores a sequence of the unsupervised task, where no first mask is given.
 
-    * The objects are the ids 1..N, N the highest id in the first frame's truth; the proposals are
-      the ids 1..P of the predictions, P the highest in any frame and at most 20.
-    * Every frame is scored, the first and the last too. Void (255) in the truth is left out of
-      truth and prediction.
-    * Each object gets the proposal that the Hungarian method gives it, on the means over the
-      frames of (J + F) / 2. A proposal that is left over costs nothing; an object that is left
-      over is scored against an empty mask.
-    * The scores stand in the order of the objects. (The official code lists the same scores in
-      the order of the proposals, so that its ``sequence_1`` need not be object 1.)
+    * The objects are the ids 1..N, where N is the highest id in the truth of the first frame. The
+      proposals are the ids 1..P of the predictions, where P is the highest id in any frame and at
+      most 20.
+    * Every frame is scored, including the first and the last. Void (255) in the truth is removed
+      from truth and prediction.
+    * The Hungarian method assigns a proposal to each object, based on (J + F) / 2 averaged over
+      the frames. Unassigned proposals are not penalized. Unassigned objects are scored against an
+      empty mask.
+    * The scores are in the order of the objects. (The official code lists the same scores in the
+      order of the proposals, so its ``sequence_1`` need not be object 1.)
     """
 
     def __init__(self, name: str = "sequence") -> None:
-        """Begin a sequence called ``name``."""
+        """Start a sequence.
+
+        Args:
+            name: name of the sequence.
+        """
         self.name = name
         self._frames: list[str] = []
         self._scores: list[FrameScores] = []
@@ -50,22 +55,24 @@ class UnsupervisedScorer:
         Args:
             prediction: (H, W) ids of the proposals.
             truth: (H, W) ids of the objects; 255 void.
-            frame: its name; by default its number in five digits.
+            frame: name of the frame; by default its number with five digits.
 
         Raises:
-            InputError: no prediction, not label maps, of different sizes, an id above 20, or no
-                object in the first frame.
+            InputError: the prediction is missing, a label map is malformed, the sizes differ, an id
+                is above 20, or the first frame has no object.
         """
         name = f"{self.name}/{f'{len(self._frames):05d}' if frame is None else frame}"
         if prediction is None:
-            raise InputError(f"{name}: no predicted mask; every frame needs one")
+            raise InputError(f"{name}: no predicted mask; expected one for every frame")
         prediction = as_label_map(prediction, f"{name} (prediction)")
         truth = as_label_map(truth, f"{name} (truth)")
         if not self._frames:
             self._objects = int(truth[truth != VOID].max(initial=0))
             if not self._objects:
-                raise InputError(f"{name} (truth): the first frame has no object (ids 1..254)")
-        # As many rows as objects, so that each object can be given an empty mask.
+                raise InputError(
+                    f"{name} (truth): expected an object (ids 1..254) in the first frame, got none"
+                )
+        # At least as many rows as objects, so that each object can be assigned an empty mask.
         rows = max(MAX_PROPOSALS, self._objects)
         self._check_count(int(prediction.max()), name)
         self._scores.append(pair_scores(prediction, truth, rows, self._objects, name=name))
@@ -73,24 +80,24 @@ class UnsupervisedScorer:
         self._frames.append(name.removeprefix(f"{self.name}/"))
 
     def _check_count(self, highest: int, name: str) -> None:
-        """Refuse more proposals than the benchmark allows."""
+        """Check that there are not more proposals than the benchmark allows."""
         if highest > MAX_PROPOSALS:
             raise InputError(
-                f"{name}: the prediction has id {highest}, but at most {MAX_PROPOSALS} proposals "
-                "are allowed; keep the best and renumber them"
+                f"{name}: expected at most {MAX_PROPOSALS} proposals in the prediction, got id "
+                f"{highest}; keep the best ones and renumber them"
             )
 
     def assignment(self) -> tuple[int, ...]:
-        """Return the proposal id given to each object 1..N; above P it is an empty mask."""
+        """Return the proposal id assigned to each object 1..N. Ids above P are empty masks."""
         j, f = self._tables()
         rows, columns = linear_sum_assignment(-(j.mean(axis=0) + f.mean(axis=0)) / 2)
         return tuple(int(rows[column]) + 1 for column in np.argsort(columns))
 
     def compute(self) -> SequenceScores:
-        """Return the scores of each object with its proposal.
+        """Return the scores of each object with its assigned proposal.
 
         Raises:
-            InputError: there is no frame yet.
+            InputError: no frame was added.
         """
         if not self._frames:
             raise InputError(f"sequence {self.name}: expected at least 1 frame, got none")
@@ -102,7 +109,7 @@ class UnsupervisedScorer:
         )
 
     def _tables(self) -> tuple[DoubleArray, DoubleArray]:
-        """Return J and F of each frame, proposal and object."""
+        """Return J and F for each frame, proposal and object."""
         rows = max(self._proposals, self._objects)
         j = np.stack([scores.j[:rows] for scores in self._scores])
         f = np.stack([scores.f[:rows] for scores in self._scores])
@@ -110,15 +117,14 @@ class UnsupervisedScorer:
 
 
 def score_unsupervised_sequence(name: str, frames: Iterable[Frame]) -> SequenceScores:
-    """Score a sequence whose objects were found without being shown.
+    """Score a sequence with ``UnsupervisedScorer``.
 
     Args:
-        name: of the sequence.
-        frames: (name, prediction, truth) of each frame in order; see ``UnsupervisedScorer``, whose
-            conventions these are.
+        name: name of the sequence.
+        frames: (name, prediction, truth) of each frame, in order.
 
     Raises:
-        InputError: as the scorer does.
+        InputError: as in ``UnsupervisedScorer``.
     """
     scorer = UnsupervisedScorer(name)
     for frame, prediction, truth in frames:

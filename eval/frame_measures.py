@@ -2,7 +2,7 @@
 
 Perazzi et al. 2016, "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation",
 section 5, with the conventions of the DAVIS 2017 evaluation code. Objects are compared exactly, as
-sets of pixels; nothing is resized or approximated.
+sets of pixels. Nothing is resized or approximated.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class FrameScores:
     """J and F of one frame.
 
     Attributes:
-        j: region similarity in [0, 1]; (N,) per object, or (P, N) for all pairs.
-        f: contour accuracy in [0, 1]; the same shape.
+        j: region similarity in [0, 1]; (N,) for objects, or (P, N) for pairs of a proposal and an
+            object.
+        f: contour accuracy in [0, 1], of the same shape.
     """
 
     j: DoubleArray
@@ -43,20 +44,20 @@ class FrameScores:
 
 
 def contour_tolerance(height: int, width: int) -> int:
-    """Return how many pixels apart contours still match: 0.8 % of the diagonal, rounded up."""
+    """Return the maximum distance of matching contours: 0.8 % of the diagonal, in pixels."""
     return math.ceil(0.008 * float(np.linalg.norm((height, width))))
 
 
 def region_j(intersection: int, union: int) -> float:
-    """Return the Jaccard index from pixel counts; 1 where both masks are empty."""
+    """Return the Jaccard index from pixel counts; 1 if both masks are empty."""
     return intersection / union if union else 1.0
 
 
 def boundary_f(matched_prediction: int, prediction: int, matched_truth: int, truth: int) -> float:
     """Return the F-measure of contours from pixel counts.
 
-    An empty contour has precision (or recall) 1 of nothing, so F is 1 where both are empty and 0
-    where only one is.
+    The precision or recall of an empty contour is 1, so F is 1 if both are empty and 0 if only one
+    is.
 
     Args:
         matched_prediction: predicted contour pixels within the tolerance of the true contour.
@@ -75,21 +76,22 @@ def frame_scores(
 ) -> FrameScores:
     """Score each object of one frame against the truth of the same id.
 
-    An object that is absent from both scores 1, from one of them 0. Void (255) in the truth counts
-    as background, as in the semi-supervised DAVIS evaluation. True ids above ``objects`` count as
-    background too: they are objects that were not there in the first frame.
+    An object that is absent from both scores 1; if it is absent from only one, it scores 0. Void
+    (255) in the truth is background, as in the semi-supervised DAVIS evaluation. So are true ids
+    above ``objects``, which belong to objects that are not in the first frame.
 
     Args:
-        prediction: (H, W) ids, 0 background, 1..N the objects.
-        truth: (H, W) ids, likewise; 255 void.
-        objects: N, at least 1.
-        name: names the frame in an error.
+        prediction: (H, W) ids; 0 background, 1..N objects.
+        truth: (H, W) ids; 0 background, 1..N objects, 255 void.
+        objects: number of objects N, at least 1.
+        name: name of the frame in messages.
 
     Returns:
-        (N,) scores.
+        The scores of the N objects.
 
     Raises:
-        InputError: not label maps, of different sizes, or a predicted id above ``objects``.
+        InputError: a label map is malformed, the sizes differ, or a predicted id is above
+            ``objects``.
     """
     if objects < 1:
         raise InputError(f"objects: expected at least 1, got {objects}")
@@ -98,29 +100,29 @@ def frame_scores(
     check_same_size(prediction, truth, name)
     if (highest := int(prediction.max())) > objects:
         raise InputError(
-            f"{name}: the prediction has id {highest}, but there are only {objects} objects; "
-            "number them as in the first frame's annotation"
+            f"{name}: expected ids up to {objects} in the prediction, got id {highest}; number "
+            "the objects like the first frame's annotation"
         )
     return matched_scores(prediction, only_ids(truth, objects), objects)
 
 
 def only_ids(truth: UInt8Array, objects: int) -> UInt8Array:
-    """Clear the ids above ``objects``, void among them."""
+    """Set ids above ``objects``, including void, to 0."""
     if int(truth.max()) <= objects:
         return truth
     return np.where(truth > objects, np.uint8(0), truth)
 
 
 def matched_scores(prediction: UInt8Array, truth: UInt8Array, objects: int) -> FrameScores:
-    """Score each object against the truth of the same id, on maps that were checked before.
+    """Score each object against the truth of the same id, without checking the input.
 
     Args:
-        prediction: (H, W) uint8, ids 0..N. With one object any id above 0 is that object.
-        truth: likewise.
-        objects: N, at least 1.
+        prediction: (H, W) uint8, ids 0..N. If N is 1, any id above 0 is the object.
+        truth: (H, W) uint8, in the same form.
+        objects: number of objects N, at least 1.
 
     Returns:
-        (N,) scores.
+        The scores of the N objects.
     """
     radius = contour_tolerance(*truth.shape)
     scores = FrameScores(np.empty(objects), np.empty(objects))
@@ -132,7 +134,7 @@ def matched_scores(prediction: UInt8Array, truth: UInt8Array, objects: int) -> F
 
 
 def _matched_counts(part: Window, radius: int) -> list[int]:
-    """Count one object: intersection, union, and the four arguments of ``boundary_f``."""
+    """Return the counts of one object: intersection, union, and the arguments of ``boundary_f``."""
     lines = outline(part)
     near = dilate(lines, radius)
     sets = np.empty((6, *lines.shape[1:]), dtype=np.uint64)
@@ -156,20 +158,22 @@ def pair_scores(
 ) -> FrameScores:
     """Score every proposal of one frame against every object.
 
-    Void (255) in the truth is left out of both, as in the unsupervised DAVIS evaluation.
+    Void (255) in the truth is removed from both, as in the unsupervised DAVIS evaluation.
 
     Args:
-        prediction: (H, W) ids, 0 background, 1..P the proposals.
-        truth: (H, W) ids, 0 background, 1..N the objects, 255 void; ids between are background.
-        proposals: P, at least 1; a proposal that is not in the frame is scored as an empty mask.
-        objects: N, at least 1.
-        name: names the frame in an error.
+        prediction: (H, W) ids; 0 background, 1..P proposals.
+        truth: (H, W) ids; 0 background, 1..N objects, 255 void. Other ids are background.
+        proposals: number of proposals P, at least 1. Proposals that are not in the frame are scored
+            as empty masks.
+        objects: number of objects N, at least 1.
+        name: name of the frame in messages.
 
     Returns:
-        (P, N) scores.
+        The scores (P, N) of all pairs.
 
     Raises:
-        InputError: not label maps, of different sizes, or a predicted id above ``proposals``.
+        InputError: a label map is malformed, the sizes differ, or a predicted id is above
+            ``proposals``.
     """
     prediction = as_label_map(prediction, f"{name} (prediction)")
     truth = as_label_map(truth, f"{name} (truth)")
@@ -177,8 +181,8 @@ def pair_scores(
     present = int(prediction.max())
     if present > proposals:
         raise InputError(
-            f"{name}: the prediction has id {present}, but at most {proposals} proposals are "
-            "allowed; keep the best and renumber them"
+            f"{name}: expected at most {proposals} proposals in the prediction, got id {present}; "
+            "keep the best ones and renumber them"
         )
     prediction = np.where(truth == VOID, np.uint8(0), prediction)
     radius = contour_tolerance(*truth.shape)
@@ -208,7 +212,7 @@ def pair_scores(
 
 
 def _stack(labels: UInt8Array, objects: int) -> Bits:
-    """Pack one label map: (N, H, words)."""
+    """Pack the objects of one label map: (N, H, words)."""
     masks = np.empty((objects, labels.shape[0], -(-labels.shape[1] // 64)), dtype=np.uint64)
     if objects:
         for number, mask in pack_labels((labels,), objects):
@@ -217,7 +221,7 @@ def _stack(labels: UInt8Array, objects: int) -> Bits:
 
 
 def _pair_counts(rows: Bits, columns: Bits, height: int) -> list[list[int]]:
-    """Count the pixels that each row shares with each column, with empty rows up to ``height``."""
+    """Count the pixels that each row shares with each column. Pad with zeros to ``height`` rows."""
     table = np.zeros((height, len(columns)), dtype=np.int64)
     for index, column in enumerate(columns):
         table[: len(rows), index] = count(rows & column)

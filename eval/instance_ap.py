@@ -1,7 +1,7 @@
-"""Average precision of instance masks: AP^r at any overlap, and AP^r_vol.
+"""Average precision of instance masks: AP^r at any overlap threshold, and AP^r_vol.
 
-Hariharan et al. 2014, "Simultaneous Detection and Segmentation". Published numbers differ in how
-detections are matched and how the curve is integrated; both are choices here.
+Hariharan et al. 2014, "Simultaneous Detection and Segmentation". Published numbers differ in the
+matching of detections and in the integration of the curve. Both are options here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, DoubleArray
 from vostrack.errors import InputError
-from vostrack.eval.instances import (
-    Instances,
-    overlaps,
-    without_void,
-)
+from vostrack.eval.instances import Instances, InstanceScorer, overlaps, without_void
 
 __all__ = [
     "VOLUME_THRESHOLDS",
@@ -34,21 +30,22 @@ Integration = Literal["area", "11pt", "nonint"]
 Matching = Literal["sds", "voc"]
 
 VOLUME_THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
-"""The overlaps 0.1, 0.2, ..., 0.9 whose mean AP^r is AP^r_vol."""
+"""The overlap thresholds 0.1, 0.2, ..., 0.9. Their mean AP^r is AP^r_vol."""
 
 
 def match(overlap: DoubleArray, threshold: float, matching: Matching) -> BoolArray:
-    """Decide which detections of one class in one image are true.
+    """Decide which detections of one class in one image are true positives.
 
     Args:
-        overlap: (K, M) overlap of each detection, best score first, with each true instance.
-        threshold: in [0, 1].
-        matching: ``"sds"``: a detection takes the true instance it overlaps most among those that
-            are still free, if by more than the threshold. ``"voc"``: it may only take the one it
-            overlaps most of all, if by the threshold or more and if that one is still free.
+        overlap: (K, M), overlap of each detection with each true instance, best score first.
+        threshold: overlap threshold in [0, 1].
+        matching: with ``"sds"``, a detection is matched to the unmatched true instance with the
+            largest overlap, if that is above the threshold. With ``"voc"``, it can be matched only
+            to the true instance with the largest overlap, if that is at least the threshold and the
+            instance is still unmatched.
 
     Returns:
-        (K,) whether each detection is true.
+        (K,) bool, whether each detection is a true positive.
     """
     true = np.zeros(len(overlap), dtype=np.bool_)
     free = np.ones(overlap.shape[1], dtype=np.bool_)
@@ -69,15 +66,16 @@ def average_precision(true: BoolArray, instances: int, integration: Integration)
     """Integrate the precision-recall curve of one class.
 
     Args:
-        true: (K,) whether each detection of the whole data set is true, best score first.
-        instances: how many true instances there are.
-        integration: ``"area"``: under the curve's monotone envelope (PASCAL VOC since 2010, SDS).
-            ``"11pt"``: the mean of the best precision at recall 0, 0.1, ..., 1 or beyond (VOC
-            2007, MNC). ``"nonint"``: the sum of the precision at every true detection over the
-            number of instances.
+        true: (K,) bool, whether each detection of the data set is a true positive, best score
+            first.
+        instances: number of true instances.
+        integration: ``"area"`` is the area under the monotone envelope of the curve (PASCAL VOC
+            since 2010, SDS). ``"11pt"`` is the mean of the best precision at recall of at least 0,
+            0.1, ..., 1 (VOC 2007, MNC). ``"nonint"`` is the sum of the precision at every true
+            positive, divided by the number of instances.
 
     Returns:
-        In [0, 1]; NaN where there is no true instance.
+        The average precision in [0, 1]; NaN if there is no true instance.
     """
     if instances == 0:
         return float("nan")
@@ -90,18 +88,18 @@ def average_precision(true: BoolArray, instances: int, integration: Integration)
     best_beyond = np.maximum.accumulate(precision[::-1])[::-1]
     if integration == "area":
         return float(best_beyond[true].sum() / instances)
-    # recall >= i / 10 in whole numbers: 3 of 10 must reach 0.3.
+    # recall >= i / 10 in integers, so that 3 of 10 reach 0.3.
     reached = [np.flatnonzero(found * 10 >= step * instances) for step in range(11)]
     return float(sum(best_beyond[hits[0]] for hits in reached if len(hits)) / 11)
 
 
 @dataclass(frozen=True)
 class APScores:
-    """Average precision by overlap and class.
+    """Average precision by overlap threshold and class.
 
     Attributes:
-        thresholds: (T,) overlaps.
-        classes: (C,) labels that have a true instance or a detection.
+        thresholds: the T overlap thresholds.
+        classes: the C labels with a true instance or a detection.
         ap: (T, C) in [0, 1]; NaN for a class without a true instance.
     """
 
@@ -110,30 +108,30 @@ class APScores:
     ap: DoubleArray
 
     def mean_ap(self, threshold: float) -> float:
-        """Return AP^r at one overlap, the mean over the classes that have a true instance.
+        """Return AP^r at one threshold, the mean over the classes with a true instance.
 
         Raises:
-            InputError: the overlap was not evaluated.
+            InputError: the threshold was not evaluated.
         """
         for index, known in enumerate(self.thresholds):
             if abs(known - threshold) < 1e-9:
                 return _mean(self.ap[index])
-        raise InputError(f"threshold {threshold} was not evaluated; choose from {self.thresholds}")
+        raise InputError(f"threshold: expected one of {self.thresholds}, got {threshold}")
 
     @property
     def volume(self) -> float:
-        """AP^r_vol: the mean over 0.1, ..., 0.9 of AP^r.
+        """AP^r_vol, the mean of AP^r over the thresholds 0.1, ..., 0.9.
 
         Raises:
-            InputError: these overlaps were not all evaluated.
+            InputError: one of these thresholds was not evaluated.
         """
         return float(np.mean([self.mean_ap(threshold) for threshold in VOLUME_THRESHOLDS]))
 
 
-class InstanceAP:
-    """Pools detections over images. Keeps overlaps and scores, never a mask.
+class InstanceAP(InstanceScorer):
+    """Average precision over images. It stores overlaps and scores, but no masks.
 
-    Detections with equal scores are ranked in the order in which they came.
+    Detections with equal scores are ranked in the order in which they were added.
     """
 
     def __init__(
@@ -143,15 +141,15 @@ class InstanceAP:
         integration: Integration = "area",
         matching: Matching = "sds",
     ) -> None:
-        """Begin.
+        """Start without images.
 
         Args:
-            thresholds: overlaps in [0, 1].
+            thresholds: overlap thresholds in [0, 1].
             integration: as in ``average_precision``.
             matching: as in ``match``.
 
         Raises:
-            InputError: an unknown choice, or an overlap outside [0, 1].
+            InputError: an option is unknown, or a threshold is outside [0, 1].
         """
         if integration not in ("area", "11pt", "nonint"):
             raise InputError(f"integration: expected area, 11pt or nonint, got {integration!r}")
@@ -164,43 +162,33 @@ class InstanceAP:
         self.matching: Matching = matching
         self._images: dict[int, list[tuple[DoubleArray, DoubleArray]]] = {}
 
-    def update(
-        self, prediction: Instances, truth: Instances, void: BoolArray | None = None
+    def _add(
+        self, prediction: Instances, scores: DoubleArray, truth: Instances, void: BoolArray | None
     ) -> None:
-        """Add one image.
-
-        Args:
-            prediction: the detections, with scores.
-            truth: the true instances.
-            void: (H, W) pixels that count for neither; None for none.
-
-        Raises:
-            InputError: detections without scores, or masks of another size than the truth's.
-        """
-        if prediction.scores is None:
-            raise InputError("prediction.scores: expected one score for each detection, got None")
-        check_sizes(prediction, truth, void)
         mine, theirs = without_void(prediction, void), without_void(truth, void)
         for label in sorted({*prediction.labels.tolist(), *truth.labels.tolist()}):
             chosen = np.flatnonzero(prediction.labels == label)
-            chosen = chosen[np.argsort(-prediction.scores[chosen], kind="stable")]
+            chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
             overlap = overlaps(mine[chosen], theirs[truth.labels == label])
-            self._images.setdefault(label, []).append((prediction.scores[chosen], overlap))
+            self._images.setdefault(label, []).append((scores[chosen], overlap))
 
     def compute(self) -> APScores:
         """Return the average precision over the images so far.
 
         Raises:
-            InputError: no image had an instance.
+            InputError: there was no true instance and no detection.
         """
         if not self._images:
-            raise InputError("no image had a true instance or a detection; nothing to score")
+            raise InputError(
+                "average precision: expected a true instance or a detection, got none; call "
+                "update first"
+            )
         classes = tuple(sorted(self._images))
         ap = [[self._class_ap(label, limit) for label in classes] for limit in self.thresholds]
         return APScores(self.thresholds, classes, np.array(ap))
 
     def _class_ap(self, label: int, threshold: float) -> float:
-        """Return the average precision of one class at one overlap."""
+        """Return the average precision of one class at one threshold."""
         images = self._images[label]
         scores = np.concatenate([scores for scores, _ in images])
         true = np.concatenate([match(rows, threshold, self.matching) for _, rows in images])
@@ -209,22 +197,7 @@ class InstanceAP:
         return average_precision(true[order], instances, self.integration)
 
 
-def check_sizes(prediction: Instances, truth: Instances, void: BoolArray | None) -> None:
-    """Refuse masks of different sizes.
-
-    Raises:
-        InputError: the sizes differ.
-    """
-    sizes = [masks.shape[-2:] for masks in (prediction.masks, truth.masks)]
-    sizes += [] if void is None else [void.shape]
-    if len(set(sizes)) > 1:
-        raise InputError(
-            "prediction, truth and void must have one size (H, W), got "
-            + ", ".join(str(size) for size in sizes)
-        )
-
-
 def _mean(values: DoubleArray) -> float:
-    """Return the mean of the numbers; NaN where there is none."""
+    """Return the mean of the values that are not NaN; NaN if there are none."""
     numbers = values[~np.isnan(values)]
     return float(numbers.mean()) if len(numbers) else float("nan")

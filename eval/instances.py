@@ -1,8 +1,10 @@
-"""Sets of instance masks, as predicted and as true, and how far each two overlap."""
+"""Predicted and true instance masks, their overlaps, and the input checks of the AP scorers."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +13,14 @@ from vostrack.errors import InputError
 from vostrack.eval.label_maps import as_label_map, check_same_size
 from vostrack.masks.palette import VOID
 
-__all__ = ["Instances", "instances_from_voc", "overlaps", "without_void"]
+__all__ = [
+    "InstanceScorer",
+    "Instances",
+    "VocInstances",
+    "instances_from_voc",
+    "overlaps",
+    "without_void",
+]
 
 
 @dataclass(frozen=True)
@@ -20,8 +29,8 @@ class Instances:
 
     Attributes:
         masks: (K, H, W) bool.
-        labels: (K,) integers, the class of each.
-        scores: (K,) floats, higher is surer; None for the truth.
+        labels: (K,) integers, the class of each instance.
+        scores: (K,) floats, the confidence of each detection; None for the ground truth.
     """
 
     masks: BoolArray
@@ -29,11 +38,11 @@ class Instances:
     scores: DoubleArray | None = None
 
     def __post_init__(self) -> None:
-        """Check the shapes against one another.
+        """Check the shapes.
 
         Raises:
-            InputError: not masks, or another number of labels or scores than of masks, or a score
-                that is not a number.
+            InputError: the masks are malformed, the number of labels or scores differs from that
+                of the masks, or a score is NaN.
         """
         if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
             raise InputError(
@@ -47,26 +56,37 @@ class Instances:
                     f"got {values.shape}"
                 )
         if self.scores is not None and np.isnan(self.scores).any():
-            raise InputError("Instances.scores: expected numbers, got NaN; drop such instances")
+            raise InputError("Instances.scores: expected numbers, got NaN; remove these instances")
 
     def __len__(self) -> int:
-        """Return K."""
+        """Return K, the number of instances."""
         return len(self.masks)
 
 
-def instances_from_voc(class_map: AnyArray, object_map: AnyArray) -> tuple[Instances, BoolArray]:
-    """Read the true instances from a pair of PASCAL VOC label maps.
+class VocInstances(NamedTuple):
+    """The ground truth of a PASCAL VOC image.
+
+    Attributes:
+        instances: the true instances, in the order of their ids.
+        void: (H, W) bool, the void pixels of the object map.
+    """
+
+    instances: Instances
+    void: BoolArray
+
+
+def instances_from_voc(class_map: AnyArray, object_map: AnyArray) -> VocInstances:
+    """Extract the true instances from a pair of PASCAL VOC label maps.
 
     Args:
         class_map: (H, W) of ``SegmentationClass``: 0 background, 1..20 classes, 255 void.
         object_map: (H, W) of ``SegmentationObject``: 0 background, 1.. instances, 255 void.
 
     Returns:
-        The instances in the order of their ids, each with the class that most of its pixels have,
-        and the void pixels (H, W) bool of the object map.
+        The instances, each with the most frequent class of its pixels, and the void pixels.
 
     Raises:
-        InputError: not label maps, of different sizes, or an instance whose pixels have no class.
+        InputError: the label maps are malformed or differ in size, or an instance has no class.
     """
     object_map = as_label_map(object_map, "object map")
     class_map = as_label_map(class_map, "class map")
@@ -81,29 +101,62 @@ def instances_from_voc(class_map: AnyArray, object_map: AnyArray) -> tuple[Insta
         if not votes.any():
             raise InputError(
                 f"object map: instance {number} has no class in the class map; "
-                "give the two files of the same image"
+                "use the two files of the same image"
             )
         labels[index] = int(votes.argmax())
-    return Instances(masks, labels), object_map == VOID
+    return VocInstances(Instances(masks, labels), object_map == VOID)
+
+
+class InstanceScorer(ABC):
+    """Collects the detections of images, after checking them."""
+
+    def update(
+        self, prediction: Instances, truth: Instances, void: BoolArray | None = None
+    ) -> None:
+        """Add one image.
+
+        Args:
+            prediction: the detections, with scores.
+            truth: the true instances.
+            void: (H, W) bool, pixels to ignore; None for none.
+
+        Raises:
+            InputError: the detections have no scores, or the sizes of the masks differ.
+        """
+        if prediction.scores is None:
+            raise InputError("prediction.scores: expected one score for each detection, got None")
+        sizes = [masks.shape[-2:] for masks in (prediction.masks, truth.masks)]
+        sizes += [] if void is None else [void.shape]
+        if len(set(sizes)) > 1:
+            raise InputError(
+                "prediction, truth and void: expected the same size (H, W), got "
+                + ", ".join(str(size) for size in sizes)
+            )
+        self._add(prediction, prediction.scores, truth, void)
+
+    @abstractmethod
+    def _add(
+        self, prediction: Instances, scores: DoubleArray, truth: Instances, void: BoolArray | None
+    ) -> None: ...
 
 
 def without_void(instances: Instances, void: BoolArray | None) -> BoolArray:
-    """Return the masks without the void pixels (H, W), which are judged for nobody."""
+    """Return the masks without the void pixels (H, W), which are not evaluated."""
     return instances.masks if void is None else instances.masks & ~void
 
 
 def overlaps(first: BoolArray, second: BoolArray) -> DoubleArray:
-    """Return the intersection over union of each two masks.
+    """Return the intersection over union of every pair of masks.
 
     Args:
         first: (K, H, W) bool.
         second: (M, H, W) bool.
 
     Returns:
-        (K, M) in [0, 1]; 0 where both masks are empty.
+        (K, M) in [0, 1]; 0 if both masks are empty.
     """
     pixels = first.shape[1] * first.shape[2]
-    # Sums of up to 2^24 ones are exact in float32, and a matrix product is the fastest counter.
+    # Sums of up to 2^24 ones are exact in float32, and a matrix product counts fastest.
     exact = np.dtype(np.float32 if pixels <= 2**24 else np.float64)
     rows = first.reshape(len(first), pixels).astype(exact)
     columns = second.reshape(len(second), pixels).astype(exact)

@@ -1,4 +1,4 @@
-"""What a label map must be before it is scored."""
+"""Checks of label maps before scoring."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["as_label_map", "check_same_size"]
 
 
 def as_label_map(labels: AnyArray, name: str) -> UInt8Array:
-    """Return a label map as uint8.
+    """Check a label map and convert it to uint8.
 
     Args:
         labels: (H, W), bool or integers in 0..255.
-        name: how to name it in an error.
+        name: name of the label map in messages.
 
     Raises:
-        InputError: another shape, type or range.
+        InputError: the shape, type or range is not supported.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or 0 in labels.shape or labels.dtype.kind not in "bui":
         raise InputError(
             f"{name}: expected a label map (H, W) of integers, "
-            f"got {labels.dtype} of shape {labels.shape}; read an index PNG without converting it "
-            "to RGB"
+            f"got {labels.dtype} of shape {labels.shape}; read an indexed PNG without converting "
+            "it to RGB"
         )
     if labels.dtype == np.uint8:
         return labels
@@ -39,13 +39,14 @@ def as_label_map(labels: AnyArray, name: str) -> UInt8Array:
 
 
 def check_same_size(prediction: AnyArray, truth: AnyArray, name: str) -> None:
-    """Refuse a prediction of another size than its truth.
+    """Check that a prediction has the size of its truth.
 
     Raises:
-        InputError: the shapes differ; masks are not resized silently, as that changes the score.
+        InputError: the shapes differ. Masks are not resized, because that would change the score.
     """
     if prediction.shape != truth.shape:
         raise InputError(
-            f"{name}: the predicted mask is {prediction.shape[1]}x{prediction.shape[0]} pixels, "
-            f"the truth {truth.shape[1]}x{truth.shape[0]}; save the masks at the truth's size"
+            f"{name}: expected a predicted mask of {truth.shape[1]}x{truth.shape[0]} pixels like "
+            f"the truth, got {prediction.shape[1]}x{prediction.shape[0]}; save the masks at that "
+            "size"
         )

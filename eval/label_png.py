@@ -1,4 +1,4 @@
-"""Label maps as PNG bytes: what exactly is in the file, and the one form that DAVIS wants."""
+"""Label maps as PNG bytes: inspecting a file, and encoding it as DAVIS requires."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ class LabelPng:
     """A decoded PNG.
 
     Attributes:
-        form: bit depth and colour type in words, such as "8-bit indexed".
-        size: (H, W) pixels.
-        labels: (H, W) uint8 ids, None where the pixel values are colours or have 16 bits.
-        davis_colours: whether the palette agrees with DAVIS's, as far as it goes, and covers the
-            ids in use.
-        canonical: whether it is what ``encode_label_png`` would have made, bar compression.
+        form: bit depth and colour type, such as "8-bit indexed".
+        size: H and W, in pixels.
+        labels: (H, W) uint8 ids; None if the pixel values are colours or have 16 bits.
+        davis_colours: whether the palette equals a prefix of the DAVIS palette and covers all ids.
+        canonical: whether the file is equivalent to the output of ``encode_label_png``.
     """
 
     form: str
@@ -44,10 +43,10 @@ def inspect_label_png(data: bytes) -> LabelPng | str:
     """Decode a PNG as a label map.
 
     Args:
-        data: the file's bytes.
+        data: the bytes of the file.
 
     Returns:
-        What it holds, or why it is no whole PNG.
+        The decoded file, or a message if it is not a complete PNG.
     """
     if not data.startswith(_SIGNATURE) or len(data) < 26:
         return "expected a PNG file, got other bytes"
@@ -61,10 +60,10 @@ def inspect_label_png(data: bytes) -> LabelPng | str:
             palette = bytes(image.getpalette() or b"")
             pixels = np.asarray(image)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        return f"damaged PNG: {error}"
+        return f"corrupt PNG: {error}"
     except Image.DecompressionBombError as error:
-        return f"damaged PNG: {error}"
-    # Pillow stretches gray of 2 and 4 bits to 0..255, so its values are no ids any more.
+        return f"corrupt PNG: {error}"
+    # Pillow scales gray of 2 and 4 bits to 0..255, so these values are not ids.
     holds_ids = colour == 3 or (colour == 0 and depth in (1, 8))
     labels = pixels.astype(np.uint8) if holds_ids else None
     davis = davis_palette().tobytes()

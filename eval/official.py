@@ -1,4 +1,4 @@
-"""Comparison with the official DAVIS evaluation code, where it is installed."""
+"""Comparison with the official DAVIS evaluation code, if it is installed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class OfficialComparison:
     """Two sets of global scores, in the order of ``GLOBAL_COLUMNS``.
 
     Attributes:
-        ours: our scores.
-        official: those of the official code.
+        ours: scores of this package.
+        official: scores of the official code.
     """
 
     ours: tuple[float, ...]
@@ -32,7 +32,7 @@ class OfficialComparison:
 
     @property
     def difference(self) -> float:
-        """The largest difference of a score; scores that are NaN in both are equal."""
+        """The largest absolute difference of a score. Scores that are NaN in both are equal."""
         pairs = zip(self.ours, self.official, strict=True)
         gaps = [abs(a - b) for a, b in pairs if not (math.isnan(a) and math.isnan(b))]
         return max(gaps, default=0.0)
@@ -60,25 +60,25 @@ def check_official(
 ) -> OfficialComparison:
     """Score the same results with the official code (davis2017-evaluation) and compare.
 
-    Its evaluation class is called directly. Its command line, which takes CSV files left in the
-    results folder for the answer and ends with status 0 on a missing frame, is not used, and
-    nothing is written.
+    The evaluation class is called directly, and nothing is written. The official command line is
+    not used, because it reuses old CSV files in the results folder and exits with status 0 if a
+    frame is missing.
 
     Args:
-        report: our scores of these results.
+        report: the scores of these results.
         root: the DAVIS 2017 folder.
-        results: the folder of results, one folder of PNG files per sequence.
-        subset: ``train``, ``val``, ...
-        task: what the report scored.
+        results: the folder of results, with one folder of PNG files per sequence.
+        subset: the subset, such as ``train`` or ``val``.
+        task: the task of the report.
 
     Raises:
-        InputError: the package is not installed, or it gave up, with what it said.
+        InputError: the package is not installed or fails; the message contains its output.
     """
     try:
         from davis2017.evaluation import DAVISEvaluation
     except ImportError as error:
         raise InputError(
-            "check-official needs the package davis2017, which is on no registry; install it with "
+            "check_official: expected the package davis2017, which is not on PyPI; install it with "
             "pip install git+https://github.com/davisvideochallenge/davis2017-evaluation@ac7c43f "
             f"({error})"
         ) from error
@@ -92,11 +92,11 @@ def check_official(
             scores = judge.evaluate(os.fspath(results))
     except SystemExit as error:
         raise InputError(
-            f"the official code gave up on {results}: {said.getvalue().strip() or error}"
+            f"results {results}: the official code stopped: {said.getvalue().strip() or error}"
         ) from error
     except (OSError, ValueError, AssertionError, AttributeError) as error:
         raise InputError(
-            f"the official code failed on {results} with {type(error).__name__}: {error}"
+            f"results {results}: the official code failed with {type(error).__name__}: {error}"
         ) from error
     return OfficialComparison(global_row(report), _official_row(scores))
 

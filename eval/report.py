@@ -1,4 +1,4 @@
-"""The scores of a whole run: global, per sequence and per object, and as JSON."""
+"""The scores of a run: global, per sequence and per object, and as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MEASURES: tuple[MeasureName, MeasureName] = ("J", "F")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that may matter to a score."""
+    """Return the versions of Python and of the packages that may affect scores."""
     found = {"python": platform.python_version()}
     for package in ("vostrack", "numpy", "scipy"):
         try:
@@ -41,9 +41,9 @@ class DavisReport:
     """The DAVIS scores of one run over a set of sequences.
 
     Attributes:
-        sequences: at least one, in the order of the set.
-        name: what to call the run beside others.
-        info: what was scored (year, set, task, results folder, versions), as JSON can hold it.
+        sequences: scores of at least one sequence, in the order of the set.
+        name: name of the run.
+        info: further information (source, task, results folder, versions) as JSON values.
     """
 
     sequences: Sequence[SequenceScores]
@@ -51,19 +51,19 @@ class DavisReport:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that there is something to report.
+        """Check the sequences.
 
         Raises:
-            InputError: no sequence, or two of one name.
+            InputError: there is no sequence, or two have the same name.
         """
         names = [sequence.name for sequence in self.sequences]
         if not names:
             raise InputError(f"report {self.name}: expected at least one sequence, got none")
         if len(set(names)) < len(names):
-            raise InputError(f"report {self.name}: a sequence occurs twice in {names}")
+            raise InputError(f"report {self.name}: expected distinct sequences, got {names}")
 
     def objects(self) -> list[tuple[SequenceScores, int]]:
-        """Return every (sequence, object 1..N), in order."""
+        """Return every pair of a sequence and an object number (1..N), in order."""
         return [
             (sequence, number)
             for sequence in self.sequences
@@ -73,17 +73,17 @@ class DavisReport:
     def measure(self, which: MeasureName) -> Measure:
         """Return the mean of one measure over all objects of all sequences.
 
-        As the official code does, each object counts once, however many share its sequence.
+        As in the official code, each object has the same weight.
         """
         return _mean([sequence.measure(which, number) for sequence, number in self.objects()])
 
     @property
     def j_and_f(self) -> float:
-        """The mean of the two global means."""
+        """The mean of the global J and F means."""
         return (self.measure("J").mean + self.measure("F").mean) / 2
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values; null for a frame that is not scored and for NaN."""
+        """Return the report as JSON values, with null for NaN and for unscored frames."""
         return {
             "global": {
                 "J&F": _number(self.j_and_f),
@@ -94,17 +94,17 @@ class DavisReport:
         }
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write ``to_json`` to a file."""
+        """Write the report as JSON, atomically."""
         text = json.dumps(self.to_json(), indent=1, allow_nan=False)
         with atomic_path(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_report(path: str | os.PathLike[str]) -> DavisReport:
-    """Read a report that ``write_json`` wrote.
+    """Read a report written by ``DavisReport.write_json``.
 
     Raises:
-        InputError: not such a file.
+        InputError: the file is missing or is not such a report.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -113,14 +113,14 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
         sequences = [_read_sequence(*item) for item in data["sequences"].items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: expected a DAVIS report in JSON as vostrack eval --json writes it, got "
-            f"{type(error).__name__}: {error}"
+            f"{path}: expected a DAVIS report written by vostrack eval as JSON, got "
+            f"{type(error).__name__}: {error}; write it again"
         ) from error
     return DavisReport(sequences, name, info)
 
 
 def _read_sequence(name: str, data: Mapping[str, Any]) -> SequenceScores:
-    """Read one sequence of the JSON."""
+    """Parse the JSON of one sequence."""
     tables: list[DoubleArray] = []
     for which in _MEASURES:
         columns = [
@@ -164,7 +164,7 @@ def _measure_json(measure: Measure) -> dict[str, float | None]:
 
 
 def _number(value: float) -> float | None:
-    """Return a JSON number, or None for NaN, which JSON does not have."""
+    """Return a JSON number; None for NaN, which JSON does not support."""
     return None if math.isnan(value) else float(value)
 
 

@@ -12,7 +12,7 @@ COLOURS = (
     "#0f8b8d",
     "#777777",
 )
-"""One colour per run, used again from the beginning after the last."""
+"""One colour per run. They are reused cyclically."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1f24; --soft: #667; --rule: #d9dce1; --back: #fff;

@@ -1,4 +1,4 @@
-"""One HTML file with the scores of one or several runs: no network, nothing beside it."""
+"""A self-contained HTML file with the scores of one or several runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores
 from vostrack.eval.report import DavisReport
 from vostrack.eval.report_assets import COLOURS, SCRIPT, STYLE
-from vostrack.eval.report_overlays import Pictures, overlay_uri, worst_frames
+from vostrack.eval.report_overlays import ReportImages, overlay_uri, worst_frames
 from vostrack.eval.report_plots import Line, plot_svg
 from vostrack.eval.report_text import GLOBAL_COLUMNS, global_row
 from vostrack.files import atomic_path
@@ -28,47 +28,51 @@ __all__ = ["render_html", "write_html"]
 def write_html(
     path: str | os.PathLike[str],
     reports: Sequence[DavisReport],
-    pictures: Pictures | None = None,
+    images: ReportImages | None = None,
     *,
     worst: int = 6,
     title: str = "DAVIS scores",
 ) -> None:
-    """Write ``render_html`` to a file."""
-    page = render_html(reports, pictures, worst=worst, title=title)
+    """Write the result of ``render_html`` to a file, atomically."""
+    page = render_html(reports, images, worst=worst, title=title)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def render_html(
     reports: Sequence[DavisReport],
-    pictures: Pictures | None = None,
+    images: ReportImages | None = None,
     *,
     worst: int = 6,
     title: str = "DAVIS scores",
 ) -> str:
-    """Lay out a page that opens anywhere: scripts, plots and pictures are part of it.
+    """Render a page that includes all scripts, plots and images.
 
     Args:
-        reports: the runs, the one of interest first; they may cover different sequences.
-        pictures: gives the worst frames; None leaves them out.
-        worst: how many frames of each run to show.
-        title: of the page.
+        reports: the runs, the most important one first. They may have different sequences.
+        images: access to the images of the worst frames; None leaves them out.
+        worst: number of frames to show for each run.
+        title: title of the page.
+
+    Returns:
+        The HTML text.
 
     Raises:
-        InputError: no report, two of one name, or not one source of predictions for each.
+        InputError: there is no report, two have the same name, or ``images`` does not have one
+            source of predictions per report.
     """
     names = [report.name for report in reports]
     if not names or len(set(names)) < len(names):
         raise InputError(f"reports: expected at least one, each with its own name, got {names}")
-    if pictures and len(pictures.predictions) != len(reports):
+    if images and len(images.predictions) != len(reports):
         raise InputError(
-            f"pictures.predictions: expected one for each of {len(reports)} reports, "
-            f"got {len(pictures.predictions)}"
+            f"images.predictions: expected one for each of {len(reports)} reports, "
+            f"got {len(images.predictions)}"
         )
     plots, series = _time_section(reports)
-    # "<" could end the script element; JSON allows it to be written as an escape.
+    # "<" could end the script element, so it is escaped, which JSON allows.
     embedded = json.dumps(series, allow_nan=False).replace("<", "\\u003c")
-    shown = _worst_section(reports, pictures, worst) if pictures else ""
+    shown = _worst_section(reports, images, worst) if images else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -81,13 +85,13 @@ def render_html(
 
 
 def _chip(run: int, name: str) -> str:
-    """Return a run's name behind its colour."""
+    """Return the name of a run with its colour in front."""
     colour = COLOURS[run % len(COLOURS)]
     return f'<span class="run" style="background:{colour}"></span>{html.escape(name)}'
 
 
 def _info(reports: Sequence[DavisReport]) -> str:
-    """List what each run says of itself."""
+    """List the information about each run."""
     rows = []
     for run, report in enumerate(reports):
         facts = "; ".join(f"{key} {_plain(value)}" for key, value in report.info.items())
@@ -96,19 +100,19 @@ def _info(reports: Sequence[DavisReport]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value of the info as words."""
+    """Format a value of the information."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
     return str(value)
 
 
 def _score(value: float) -> str:
-    """Return a score with three decimals, a dash for NaN."""
+    """Format a score with three decimals, and NaN as a dash."""
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Lay out a table; a cell that is not yet an element becomes one."""
+    """Render a table. Cells that are not elements yet are wrapped."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "".join(
         "<tr>"
@@ -123,7 +127,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _marked(values: Sequence[float], *, lowest: bool = False) -> list[str]:
-    """Return cells of the runs' scores, the best in bold where there are several."""
+    """Return table cells of the scores of the runs. Of several, the best is marked."""
     known = [value for value in values if not math.isnan(value)]
     if len(values) < 2 or not known:
         return [_score(value) for value in values]
@@ -135,7 +139,7 @@ def _marked(values: Sequence[float], *, lowest: bool = False) -> list[str]:
 
 
 def _global_section(reports: Sequence[DavisReport]) -> str:
-    """Tabulate the global scores, a row for each run."""
+    """Tabulate the global scores, with one row per run."""
     columns = [
         _marked(values, lowest=name.endswith("Decay"))
         for name, values in zip(
@@ -163,7 +167,7 @@ class _Object:
 
 
 def _objects(reports: Sequence[DavisReport]) -> list[_Object]:
-    """Return every object of any run, in the order of the first run that has it."""
+    """Return every object of any run, in the order of the first run with that object."""
     found: dict[tuple[str, int], dict[int, SequenceScores]] = {}
     for run, report in enumerate(reports):
         for sequence, number in report.objects():
@@ -172,14 +176,14 @@ def _objects(reports: Sequence[DavisReport]) -> list[_Object]:
 
 
 def _object_section(reports: Sequence[DavisReport]) -> str:
-    """Tabulate J and F of every object, a group of columns for each run."""
+    """Tabulate J and F of every object, with one group of columns per run."""
     rows = []
-    for thing in _objects(reports):
+    for entry in _objects(reports):
         pairs = []
         for run in range(len(reports)):
-            scores = thing.runs.get(run)
+            scores = entry.runs.get(run)
             pairs.append(
-                (scores.measure("J", thing.number).mean, scores.measure("F", thing.number).mean)
+                (scores.measure("J", entry.number).mean, scores.measure("F", entry.number).mean)
                 if scores
                 else (math.nan, math.nan)
             )
@@ -189,7 +193,7 @@ def _object_section(reports: Sequence[DavisReport]) -> str:
             _marked([f for _, f in pairs]),
         )
         cells = [column[run] for run in range(len(reports)) for column in columns]
-        rows.append([html.escape(thing.label), *cells])
+        rows.append([html.escape(entry.label), *cells])
     header = ["object"]
     for run, report in enumerate(reports):
         prefix = _chip(run, report.name) + " " if len(reports) > 1 else ""
@@ -198,16 +202,16 @@ def _object_section(reports: Sequence[DavisReport]) -> str:
 
 
 def _time_section(reports: Sequence[DavisReport]) -> tuple[str, list[dict[str, Any]]]:
-    """Plot J and F of every object over time; also return the values, for the pointer."""
+    """Plot J and F of every object over time. Also return the values, for the tooltips."""
     series: list[dict[str, Any]] = []
     parts = []
-    for thing in _objects(reports):
-        frames = max((scores.frames for scores in thing.runs.values()), key=len)
+    for entry in _objects(reports):
+        frames = max((scores.frames for scores in entry.runs.values()), key=len)
         plots = []
         for measure in "JF":
             lines = [
-                Line(run, _over(frames, scores, measure, thing.number))
-                for run, scores in thing.runs.items()
+                Line(run, _over(frames, scores, measure, entry.number))
+                for run, scores in entry.runs.items()
             ]
             plots.append(
                 f'<div class="plot" data-series="{len(series)}">'
@@ -219,41 +223,41 @@ def _time_section(reports: Sequence[DavisReport]) -> tuple[str, list[dict[str, A
                     "runs": [[reports[line.run].name, _rounded(line)] for line in lines],
                 }
             )
-        parts.append(f'<h3>{html.escape(thing.label)}</h3><div class="pair">{"".join(plots)}</div>')
+        parts.append(f'<h3>{html.escape(entry.label)}</h3><div class="pair">{"".join(plots)}</div>')
     legend = "".join(
         f'<span class="name">{_chip(run, report.name)}</span>' for run, report in enumerate(reports)
     )
     text = (
-        "<h2>Over time</h2><p>Region similarity J and contour accuracy F, frame by frame. A frame "
-        f'that is not scored is a gap.</p><div class="legend">{legend}</div>'
+        "<h2>Over time</h2><p>Region similarity J and contour accuracy F for each frame. Frames "
+        f'that are not scored are gaps.</p><div class="legend">{legend}</div>'
     )
     return text + "".join(parts), series
 
 
 def _over(frames: Sequence[str], scores: SequenceScores, measure: str, number: int) -> FloatArray:
-    """Return one object's values in the given frames; NaN where the run does not have a frame."""
+    """Return the values of one object in the given frames; NaN for frames not in the run."""
     values = (scores.j if measure == "J" else scores.f)[:, number - 1]
     known = dict(zip(scores.frames, values.tolist(), strict=True))
     return np.array([known.get(frame, math.nan) for frame in frames])
 
 
 def _rounded(line: Line) -> list[float | None]:
-    """Return a line's values as JSON holds them."""
+    """Return the values of a line as JSON values."""
     return [None if math.isnan(value) else round(value, 4) for value in line.values.tolist()]
 
 
-def _worst_section(reports: Sequence[DavisReport], pictures: Pictures, limit: int) -> str:
-    """Show the worst frames of each run, the truth beside every run's masks."""
+def _worst_section(reports: Sequence[DavisReport], images: ReportImages, limit: int) -> str:
+    """Show the worst frames of each run, with the truth next to the masks of every run."""
     places = dict.fromkeys(place for report in reports for place in worst_frames(report, limit))
     rows = []
     for name, frame in places:
-        picture = pictures.frame(name, frame)
-        columns = [("truth", pictures.truth(name, frame))]
+        image = images.frame(name, frame)
+        columns = [("truth", images.truth(name, frame))]
         for run, report in enumerate(reports):
             caption = f"{_chip(run, report.name)} {_frame_score(report, name, frame)}"
-            columns.append((caption, pictures.predictions[run](name, frame)))
+            columns.append((caption, images.predictions[run](name, frame)))
         figures = "".join(
-            f"<figure>{_figure(picture, labels, pictures.binary)}"
+            f"<figure>{_figure(image, labels, images.binary)}"
             f"<figcaption>{caption}</figcaption></figure>"
             for caption, labels in columns
         )
@@ -262,19 +266,19 @@ def _worst_section(reports: Sequence[DavisReport], pictures: Pictures, limit: in
             f"<h3>{html.escape(name)}, frame {html.escape(frame)}</h3>"
             f'<div class="frames" style="{style}">{figures}</div>'
         )
-    text = "Frames whose worst object has the lowest (J + F) / 2, at most two of a sequence."
+    text = "Frames whose worst object has the lowest (J + F) / 2, at most two per sequence."
     return f"<h2>Worst frames</h2><p>{text}</p>{''.join(rows)}"
 
 
-def _figure(picture: Any, labels: Any, binary: bool) -> str:
-    """Return a picture, or words where there is no mask to draw."""
+def _figure(image: Any, labels: Any, binary: bool) -> str:
+    """Return an image element, or a note if there is no mask."""
     if labels is None:
         return "<p>no mask</p>"
-    return f'<img alt="" src="{overlay_uri(picture, labels, binary=binary)}">'
+    return f'<img alt="" src="{overlay_uri(image, labels, binary=binary)}">'
 
 
 def _frame_score(report: DavisReport, name: str, frame: str) -> str:
-    """Return the mean J and F of one frame's objects, in words."""
+    """Format the mean J and F of the objects in one frame."""
     for sequence in report.sequences:
         if sequence.name == name and frame in sequence.frames:
             index = sequence.frames.index(frame)

@@ -1,4 +1,4 @@
-"""J or F over time as inline SVG."""
+"""Plots of J or F over time as inline SVG."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 26, 512, 16, 112
 
 @dataclass(frozen=True)
 class Line:
-    """One run's values of one measure of one object.
+    """The values of one measure of one object in one run.
 
     Attributes:
-        run: the run's position, which decides its colour.
-        values: (T,) in [0, 1]; NaN where a frame is not scored.
+        run: index of the run, which determines its colour.
+        values: (T,) in [0, 1]; NaN for frames that are not scored.
     """
 
     run: int
@@ -30,12 +30,12 @@ class Line:
 
 
 def plot_svg(title: str, frames: Sequence[str], lines: Sequence[Line]) -> str:
-    """Draw the lines of all runs over the frames; an unscored frame is a gap.
+    """Draw the lines of all runs over the frames. Frames that are not scored are gaps.
 
     Args:
-        title: short, shown in the corner and read to those who do not see the plot.
-        frames: T names.
-        lines: one for each run that has this object.
+        title: short title, shown in the corner and read by screen readers.
+        frames: names of the T frames.
+        lines: one for each run with this object.
     """
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" data-left="{_LEFT}" data-right="{_RIGHT}" '
@@ -60,12 +60,12 @@ def plot_svg(title: str, frames: Sequence[str], lines: Sequence[Line]) -> str:
 
 
 def _y(value: float) -> float:
-    """Return the height of a score."""
+    """Return the y coordinate of a score."""
     return round(_BOTTOM - (_BOTTOM - _TOP) * value, 1)
 
 
 def _pieces(values: FloatArray) -> list[str]:
-    """Return the points of each run of scored frames; a lone frame becomes a short dash."""
+    """Return the points of each stretch of scored frames. A single frame becomes a dot."""
     step = (_RIGHT - _LEFT) / max(len(values) - 1, 1)
     pieces: list[list[str]] = [[]]
     for index, value in enumerate(values.tolist()):

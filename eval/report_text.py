@@ -1,4 +1,4 @@
-"""A report for the terminal, and as the CSV files that the official DAVIS tool writes."""
+"""A report as a table for the terminal, and as the CSV files of the official DAVIS tool."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from vostrack.eval.report import DavisReport
 from vostrack.files import atomic_path
 
-__all__ = ["GLOBAL_COLUMNS", "format_table", "global_row", "write_csv"]
+__all__ = ["GLOBAL_COLUMNS", "CsvFiles", "format_table", "global_row", "write_csv"]
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -32,19 +33,26 @@ def global_row(report: DavisReport) -> tuple[float, ...]:
     return tuple(row)
 
 
-def write_csv(
-    report: DavisReport, folder: str | os.PathLike[str], subset: str
-) -> tuple[Path, Path]:
-    """Write the two CSV files of the official tool, which replace older ones.
+class CsvFiles(NamedTuple):
+    """The CSV files of a report, with three decimals.
+
+    Attributes:
+        whole: ``global_results-SUBSET.csv``, the global scores.
+        objects: ``per-sequence_results-SUBSET.csv``, with one row per object, named by its sequence
+            and number.
+    """
+
+    whole: Path
+    objects: Path
+
+
+def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) -> CsvFiles:
+    """Write the two CSV files of the official tool. Existing files are replaced.
 
     Args:
         report: the scores.
-        folder: where to; made if it is not there.
-        subset: the set's name, which is part of the file names.
-
-    Returns:
-        ``global_results-SUBSET.csv`` and ``per-sequence_results-SUBSET.csv``; three decimals, and
-        a row per object in the second, called after the sequence with its number added.
+        folder: folder of the files; it is created if missing.
+        subset: name of the subset, which is part of the file names.
     """
     rows = [
         (
@@ -54,13 +62,13 @@ def write_csv(
         )
         for sequence, number in report.objects()
     ]
-    paths = (
+    files = CsvFiles(
         Path(folder) / f"global_results-{subset}.csv",
         Path(folder) / f"per-sequence_results-{subset}.csv",
     )
-    _write(paths[0], GLOBAL_COLUMNS, [global_row(report)])
-    _write(paths[1], ("Sequence", "J-Mean", "F-Mean"), rows)
-    return paths
+    _write(files.whole, GLOBAL_COLUMNS, [global_row(report)])
+    _write(files.objects, ("Sequence", "J-Mean", "F-Mean"), rows)
+    return files
 
 
 def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float | str]]) -> None:
@@ -72,14 +80,14 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float | st
 
 
 def _cell(value: float | str) -> str:
-    """Return a value with three decimals, NaN as an empty cell."""
+    """Format a value with three decimals, and NaN as an empty cell."""
     if isinstance(value, str):
         return value
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def format_table(report: DavisReport) -> str:
-    """Lay out the scores for a terminal: one line per object, then the global means."""
+    """Format the scores as a table: one line per object, then the global means."""
     header = ("sequence", *(name.removesuffix("-Mean") for name in GLOBAL_COLUMNS))
     rows: list[tuple[str, ...]] = [header]
     for sequence, number in report.objects():

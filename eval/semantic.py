@@ -1,4 +1,4 @@
-"""Semantic scores from a confusion matrix: mean IoU, pixel accuracy, mean accuracy."""
+"""Semantic segmentation scores from a confusion matrix: mean IoU and accuracies."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class SemanticScores:
     """The scores of Long et al. 2015 ("Fully Convolutional Networks"), section 5; each in [0, 1].
 
     Attributes:
-        pixel_accuracy: the share of pixels that are right.
-        mean_accuracy: the mean of ``accuracy`` over the classes that occur in the truth.
-        mean_iou: the mean of ``iou`` over the classes that occur in the truth or the prediction.
-        accuracy: (C,) share of each class's true pixels that are right; NaN for a class that does
-            not occur in the truth.
-        iou: (C,) intersection over union; 0 for a class that is only predicted, NaN for one that
-            does not occur at all.
+        pixel_accuracy: fraction of correctly classified pixels.
+        mean_accuracy: mean of ``accuracy`` over the classes in the truth.
+        mean_iou: mean of ``iou`` over the classes in the truth or the prediction.
+        accuracy: (C,), fraction of correctly classified pixels of each class; NaN for a class that
+            is not in the truth.
+        iou: (C,), intersection over union of each class; 0 for a class that is only predicted, NaN
+            for a class that does not occur.
     """
 
     pixel_accuracy: float
@@ -36,17 +36,17 @@ class SemanticScores:
 
 
 class ConfusionMatrix:
-    """Counts, over images, how often each true class was predicted as each other."""
+    """Counts pixels by true and predicted class, over images."""
 
     def __init__(self, classes: int, *, void: int | None = VOID) -> None:
-        """Begin.
+        """Start without images.
 
         Args:
-            classes: C; labels are 0..C-1.
-            void: the true label of pixels that are not judged; None for none.
+            classes: number of classes C; the labels are 0..C-1.
+            void: true label of pixels to ignore; None for none.
 
         Raises:
-            InputError: not 1..255 classes.
+            InputError: the number of classes is outside 1..255.
         """
         if not 1 <= classes <= VOID:
             raise InputError(f"classes: expected 1..255, got {classes}")
@@ -59,13 +59,12 @@ class ConfusionMatrix:
         """Add one image.
 
         Args:
-            prediction: (H, W) labels 0..C-1; anything on void pixels.
-            truth: (H, W) labels 0..C-1 or void.
-            name: names the image in an error.
+            prediction: (H, W) labels 0..C-1; arbitrary on void pixels.
+            truth: (H, W) labels 0..C-1, or void.
+            name: name of the image in messages.
 
         Raises:
-            InputError: not label maps, of different sizes, or a label out of range on a pixel
-                that is judged.
+            InputError: a label map is malformed, the sizes differ, or a label is out of range.
         """
         prediction = as_label_map(prediction, f"{name} (prediction)")
         truth = as_label_map(truth, f"{name} (truth)")
@@ -76,8 +75,8 @@ class ConfusionMatrix:
         for kind, labels in (("prediction", prediction), ("truth", truth)):
             if labels.size and int(labels.max()) >= self.classes:
                 raise InputError(
-                    f"{name} ({kind}): label {int(labels.max())} is not one of the "
-                    f"{self.classes} classes 0..{self.classes - 1}"
+                    f"{name} ({kind}): expected labels 0..{self.classes - 1}, got "
+                    f"{int(labels.max())}"
                 )
         pairs = truth.ravel().astype(np.intp) * self.classes + prediction.ravel()
         self.counts += np.bincount(pairs, minlength=self.classes**2).reshape(self.counts.shape)
@@ -86,11 +85,13 @@ class ConfusionMatrix:
         """Return the scores over the images so far.
 
         Raises:
-            InputError: no pixel was judged yet.
+            InputError: no pixel was evaluated.
         """
         total = int(self.counts.sum())
         if not total:
-            raise InputError("no pixel was judged: no image was given, or all pixels are void")
+            raise InputError(
+                "confusion matrix: expected a pixel that is not void, got none; call update first"
+            )
         right = np.diag(self.counts)
         occurring = self.counts.sum(axis=1)
         union = occurring + self.counts.sum(axis=0) - right

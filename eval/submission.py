@@ -1,8 +1,8 @@
-"""DAVIS submissions: the zip that the evaluation server takes, written and checked.
+"""Writing and checking DAVIS submissions, the zip files for the evaluation server.
 
-The server unpacks a zip whose root holds one folder for each listed sequence, and in it one 8-bit
-indexed PNG for every frame, the first included, as large as the frame; the pixel value is the
-object's id (DAVIS 2017 challenge, Pont-Tuset et al. 2017).
+The root of the zip has one folder per listed sequence. It contains one 8-bit indexed PNG for every
+frame, including the first, of the size of the frame. The pixel values are object ids (DAVIS 2017
+challenge, Pont-Tuset et al. 2017).
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from PIL import Image
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
-from vostrack.eval.submission_layout import Trouble, member_name, read_layout
+from vostrack.eval.submission_layout import Problem, member_name, read_layout
 from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, read_label_map
 
 __all__ = [
+    "Problem",
     "Submission",
-    "Trouble",
     "check_submission",
-    "describe_troubles",
+    "describe_problems",
     "write_submission",
 ]
 
 _Key = TypeVar("_Key")
 
 _UNSUPERVISED_OBJECTS = 20
-"""Proposals per sequence in the unsupervised task (Caelles et al. 2019)."""
+"""Maximum number of proposals per sequence in the unsupervised task (Caelles et al. 2019)."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What was written.
+    """A written submission.
 
     Attributes:
         path: the zip file.
         sequences: number of sequence folders.
         frames: number of masks.
-        rewritten: how many of them were given the indexed form or the palette they lacked.
+        rewritten: number of masks that were converted to indexed PNG with the DAVIS palette.
     """
 
     path: Path
@@ -59,22 +59,22 @@ def write_submission(
 ) -> Submission:
     """Pack the results of a test subset for the server.
 
-    Masks ``<results_dir>/<sequence>/<frame>.png`` that are right go in byte for byte; gray 8-bit
-    masks of ids and indexed ones with other colours are rewritten with the PASCAL palette. Other
-    files of the folders are left out. The zip appears only when it is whole, and the same results
-    make the same bytes.
+    Correct masks ``<results_dir>/<sequence>/<frame>.png`` are copied unchanged. Gray 8-bit masks of
+    ids and indexed ones with another palette are rewritten with the PASCAL palette. Other files in
+    the folders are left out. The zip is written atomically, and the same results yield the same
+    bytes.
 
     Args:
-        results_dir: one folder for each sequence.
+        results_dir: folder with one folder per sequence.
         sequences: the subset, as ``open_davis`` returns it.
         zip_path: the file to write.
 
     Raises:
-        InputError: the server would refuse the zip; the message lists all the troubles.
+        InputError: the server would reject the zip. The message lists all problems.
     """
     root = Path(results_dir)
     if not root.is_dir():
-        raise InputError(f"results {root}: no such folder; expected one folder for each sequence")
+        raise InputError(f"results {root}: no such folder; expected one with a folder per sequence")
     if not sequences:
         raise InputError("submission: expected at least one sequence, got none")
     present = {
@@ -83,75 +83,75 @@ def write_submission(
         for frame in seq.frame_names
         if (path := root / seq.name / f"{frame}.png").is_file()
     }
-    troubles: list[Trouble] = []
+    problems: list[Problem] = []
     frames = rewritten = 0
     with atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for found in _examine(sequences, present, Path.read_bytes):
             labels = None if found.png is None else found.png.labels
-            troubles += [
-                trouble
-                for trouble in found.troubles
-                if trouble.fatal and not (trouble.kind == "format" and labels is not None)
+            problems += [
+                problem
+                for problem in found.problems
+                if problem.fatal and not (problem.kind == "format" and labels is not None)
             ]
-            if troubles or found.png is None or labels is None:
+            if problems or found.png is None or labels is None:
                 continue
             data = found.data if found.png.canonical else encode_label_png(labels)
             archive.writestr(_stored(found.member), data)
             frames += 1
             rewritten += not found.png.canonical
-        if troubles:
+        if problems:
             raise InputError(
-                f"results {root}: the server would refuse this submission.\n"
-                + describe_troubles(troubles)
+                f"results {root}: the server would reject this submission.\n"
+                + describe_problems(problems)
             )
     return Submission(Path(zip_path), len(sequences), frames, rewritten)
 
 
-def check_submission(zip_path: str | Path, sequences: Sequence[VideoSequence]) -> list[Trouble]:
-    """Check a zip that anyone wrote.
+def check_submission(zip_path: str | Path, sequences: Sequence[VideoSequence]) -> list[Problem]:
+    """Check any submission zip.
 
     Args:
         zip_path: the file.
-        sequences: the subset it should hold, as ``open_davis`` returns it.
+        sequences: the expected subset, as ``open_davis`` returns it.
 
     Returns:
-        All the troubles, in the order of the zip's layout and then of the sequences; the server
-        accepts the zip when none of them is fatal.
+        All problems, first of the layout, then of the sequences. The server accepts the zip if none
+        of them is fatal.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
     """
     path = Path(zip_path)
     if not path.is_file():
-        raise InputError(f"submission {path}: no such file")
+        raise InputError(f"submission {path}: no such file; check the path")
     expected = {seq.name: seq.frame_names for seq in sequences}
     try:
         with zipfile.ZipFile(path) as archive:
-            present, troubles = read_layout(archive.infolist(), expected)
+            present, problems = read_layout(archive.infolist(), expected)
             for found in _examine(sequences, present, archive.read):
-                troubles += found.troubles
+                problems += found.problems
     except zipfile.BadZipFile as error:
-        return [Trouble("zip", path.name, f"expected a zip file: {error}")]
-    return troubles
+        return [Problem("zip", path.name, f"expected a zip file: {error}")]
+    return problems
 
 
-def describe_troubles(troubles: Iterable[Trouble], per_kind: int = 5) -> str:
-    """Render troubles for people, a line each, at most ``per_kind`` lines for each kind."""
-    by_kind: dict[str, list[Trouble]] = {}
-    for trouble in troubles:
-        by_kind.setdefault(trouble.kind, []).append(trouble)
+def describe_problems(problems: Iterable[Problem], per_kind: int = 5) -> str:
+    """Format problems as text, with one line each and at most ``per_kind`` lines per kind."""
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
     lines: list[str] = []
     for kind, found in by_kind.items():
-        for trouble in found[:per_kind]:
-            grade = kind if trouble.fatal else f"{kind}, accepted by the server"
-            lines.append(f"  {trouble.where}: {trouble.message} [{grade}]")
+        for problem in found[:per_kind]:
+            grade = kind if problem.fatal else f"{kind}, accepted by the server"
+            lines.append(f"  {problem.where}: {problem.message} [{grade}]")
         if len(found) > per_kind:
             lines.append(f"  and {len(found) - per_kind} more [{kind}]")
     return "\n".join(lines)
 
 
 def _stored(member: str) -> zipfile.ZipInfo:
-    """An entry without the time of writing; PNG is compressed already."""
+    """Return a zip entry with a fixed time and without compression, since PNG is compressed."""
     info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
     return info
@@ -159,10 +159,10 @@ def _stored(member: str) -> zipfile.ZipInfo:
 
 @dataclass(frozen=True)
 class _Examined:
-    """An expected member: its bytes and what they decode to, as far as it is there."""
+    """An expected member with its bytes and the decoded PNG, if present."""
 
     member: str
-    troubles: list[Trouble]
+    problems: list[Problem]
     data: bytes = b""
     png: LabelPng | None = None
 
@@ -170,23 +170,23 @@ class _Examined:
 def _examine(
     sequences: Sequence[VideoSequence], present: Mapping[str, _Key], read: Callable[[_Key], bytes]
 ) -> Iterator[_Examined]:
-    """Yield every expected member; a sequence of which nothing is there, only once."""
+    """Yield every expected member. A sequence without any members is yielded only once."""
     for seq in sequences:
         members = [member_name(seq.name, frame) for frame in seq.frame_names]
         if not any(member in present for member in members):
             message = f"expected {len(members)} masks, found none"
-            yield _Examined(seq.name, [Trouble("missing", seq.name, message)])
+            yield _Examined(seq.name, [Problem("missing", seq.name, message)])
             continue
         limit = _object_limit(seq)
         for member, frame in zip(members, seq.frames, strict=True):
             if member not in present:
-                yield _Examined(member, [Trouble("missing", member, "no mask for this frame")])
+                yield _Examined(member, [Problem("missing", member, "no mask for this frame")])
                 continue
             try:
                 data = read(present[member])
             except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
                 message = f"cannot be read: {error}"
-                yield _Examined(member, [Trouble("corrupt", member, message)])
+                yield _Examined(member, [Problem("corrupt", member, message)])
                 continue
             yield _examine_png(member, data, _frame_size(frame), limit)
 
@@ -194,22 +194,24 @@ def _examine(
 def _examine_png(member: str, data: bytes, size: tuple[int, int], limit: int) -> _Examined:
     png = inspect_label_png(data)
     if isinstance(png, str):
-        return _Examined(member, [Trouble("corrupt", member, png)])
-    troubles: list[Trouble] = []
+        return _Examined(member, [Problem("corrupt", member, png)])
+    problems: list[Problem] = []
     if png.form != "8-bit indexed":
-        troubles.append(Trouble("format", member, f"expected 8-bit indexed PNG, got {png.form}"))
+        problems.append(Problem("format", member, f"expected 8-bit indexed PNG, got {png.form}"))
     elif not png.davis_colours:
-        message = "the palette is not PASCAL's; ids count, but viewers show other colours"
-        troubles.append(Trouble("palette", member, message, fatal=False))
+        message = (
+            "the palette differs from PASCAL's; only ids count, but viewers show other colours"
+        )
+        problems.append(Problem("palette", member, message, fatal=False))
     if png.size != size:
-        message = "expected {}x{} as the frame, got {}x{}".format(*size[::-1], *png.size[::-1])
-        troubles.append(Trouble("size", member, message))
+        message = "expected {}x{} like the frame, got {}x{}".format(*size[::-1], *png.size[::-1])
+        problems.append(Problem("size", member, message))
     highest = 0 if png.labels is None else int(png.labels.max(initial=0))
     if highest > limit:
         hint = " (void, or a black and white mask)" if highest == VOID else ""
         message = f"expected ids up to {limit}, the first frame's objects, got {highest}{hint}"
-        troubles.append(Trouble("ids", member, message))
-    return _Examined(member, troubles, data, png)
+        problems.append(Problem("ids", member, message))
+    return _Examined(member, problems, data, png)
 
 
 def _object_limit(seq: VideoSequence) -> int:
@@ -222,7 +224,7 @@ def _object_limit(seq: VideoSequence) -> int:
 
 
 def _frame_size(frame: Path) -> tuple[int, int]:
-    """(H, W) from the header alone."""
+    """Read H and W from the header of an image."""
     try:
         with Image.open(frame) as image:
             return image.height, image.width

@@ -1,1 +1,1 @@
-"""Learning the objects of one video from their first masks."""
+"""Object models that learn the objects of one video from the first mask."""

@@ -1,8 +1,9 @@
-"""New pictures out of the first frame: objects cut out, moved, relit, and put back.
+"""Lucid-style augmentation of the first frame.
 
-Khoreva et al. 2019, "Lucid Data Dreaming for Video Object Segmentation": the background is closed
-by inpainting, then each object is pasted at another place, at another scale, with feathered edges.
-What was drawn is kept apart from its application, so any sample can be made again.
+After Khoreva et al. 2019, "Lucid Data Dreaming for Video Object Segmentation": the objects are cut
+out, the background is inpainted, and each object is pasted at another position and scale with
+feathered edges and other lighting. Drawing the parameters is separate from applying them, so every
+sample can be reproduced.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +19,15 @@ import torch
 from torch import Generator
 
 from vostrack.arrays import AnyArray, BoolArray, DoubleArray, FloatArray, UInt8Array
+from vostrack.checks import check_at_least, check_fraction
 from vostrack.errors import InputError
+from vostrack.online_finetune.placement import Placement
 
 __all__ = [
     "FirstFrameAugmentationConfig",
     "FirstFrameAugmentationParams",
     "FirstFrameAugmenter",
+    "FirstFrameSample",
     "Placement",
     "draw_first_frame_augmentation",
 ]
@@ -32,24 +37,24 @@ _VOID = 255
 
 @dataclass(frozen=True)
 class FirstFrameAugmentationConfig:
-    """How far a sample may be from the first frame. Standard deviations unless said.
+    """Strength of the augmentation: standard deviations unless stated otherwise.
 
     Attributes:
-        still: probability that nothing is moved.
-        shift: of an object, as a share of its longer side.
-        scale: of an object, of the logarithm.
-        stretch: of the object's width against its height, of the logarithm.
-        rotation: of an object, degrees.
+        still: probability that nothing moves.
+        shift: shift of an object, as a fraction of its longer side.
+        scale: logarithm of an object's scale.
+        stretch: logarithm of the change of an object's aspect ratio.
+        rotation: rotation of an object, in degrees.
         flip: probability that an object is mirrored.
         background_moves: probability that the background moves too.
-        background_shift: as a share of the frame's sides.
-        background_scale: of the logarithm.
-        background_rotation: degrees.
-        occluder: probability that a piece of background is laid over the objects.
-        gamma: of the logarithm.
-        gain: of the logarithm of the brightness.
-        tint: of the logarithm of each colour's brightness.
-        blur: probability of a blur of 0.5 to 1.8 pixels, as of a moving camera.
+        background_shift: shift of the background, as a fraction of the frame's sides.
+        background_scale: logarithm of the background's scale.
+        background_rotation: rotation of the background, in degrees.
+        occluder: probability that a piece of background occludes the objects.
+        gamma: logarithm of the gamma exponent.
+        gain: logarithm of the brightness.
+        tint: logarithm of the brightness of each colour channel.
+        blur: probability of a Gaussian blur with a standard deviation of 0.5 to 1.8 pixels.
     """
 
     still: float = 0.2
@@ -69,62 +74,28 @@ class FirstFrameAugmentationConfig:
     blur: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check the values.
 
         Raises:
-            InputError: a probability outside [0, 1], or a negative deviation.
+            InputError: a probability is outside [0, 1], or a deviation is negative.
         """
-        for name in ("still", "flip", "background_moves", "occluder", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
-        for name, value in vars(self).items():
-            if value < 0:
-                raise InputError(f"{name}: expected 0 or more, got {value}")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a thing goes: about its centre, scaled, turned, mirrored, then shifted.
-
-    Attributes:
-        dx: shift to the right, pixels.
-        dy: shift down, pixels.
-        scale: horizontal and vertical.
-        rotation: degrees.
-        mirror: left and right are exchanged.
-    """
-
-    dx: float = 0.0
-    dy: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    rotation: float = 0.0
-    mirror: bool = False
-
-    def matrix(self, centre: tuple[float, float]) -> DoubleArray:
-        """Return the affine map (2, 3) from where it was to where it goes."""
-        angle = math.radians(self.rotation)
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        linear = turn * np.array(self.scale)
-        if self.mirror:
-            linear[:, 0] *= -1
-        origin = np.array(centre)
-        target = origin + np.array((self.dx, self.dy))
-        return np.column_stack([linear, target - linear @ origin])
+        check_fraction(self, "still", "flip", "background_moves", "occluder", "blur")
+        check_at_least(self, dict.fromkeys(vars(self), 0))
 
 
 @dataclass(frozen=True)
 class FirstFrameAugmentationParams:
-    """One drawn sample.
+    """Parameters of one sample.
 
     Attributes:
-        objects: where each object goes, in the order of their slots; None: nothing moves.
-        order: slots from the farthest to the nearest.
-        background: where the background goes.
-        occluder: x, y, half width, half height (pixels) and angle of an ellipse of background that
-            hides what is under it; None for none.
+        objects: transform of each object, in the order of the slots; None if nothing moves.
+        order: slots from the farthest to the nearest object.
+        background: transform of the background.
+        occluder: x, y, half width, half height (pixels) and angle (degrees) of an occluding
+            ellipse filled with background; None for no occluder.
         gamma: exponent of the image.
-        gains: factor of red, green and blue.
-        blur: standard deviation in pixels, 0 for none.
+        gains: factors of red, green and blue.
+        blur: standard deviation of the blur in pixels; 0 for none.
     """
 
     objects: tuple[Placement, ...] | None
@@ -142,15 +113,18 @@ def draw_first_frame_augmentation(
     boxes: Sequence[tuple[int, int, int, int]],
     frame: Sequence[int],
 ) -> FirstFrameAugmentationParams:
-    """Draw a sample.
+    """Draw the parameters of a sample.
 
     Args:
-        config: how far it may be from the first frame.
-        generator: a CPU generator, the only source of chance.
-        boxes: x0, y0, x1, y1 of each object.
-        frame: H and W.
+        config: strength of the augmentation.
+        generator: a CPU generator, the only source of randomness.
+        boxes: x0, y0, x1, y1 of each object, in pixels.
+        frame: H and W of the frame, in pixels.
+
+    Returns:
+        The parameters, for ``FirstFrameAugmenter.apply``.
     """
-    # A fixed number of draws for each sample keeps streams of samples apart.
+    # The number of draws is fixed, so that one sample does not affect the next.
     n = torch.randn(16, generator=generator).tolist()
     u = torch.rand(12, generator=generator).tolist()
     moved = u[0] >= config.still
@@ -171,7 +145,7 @@ def draw_first_frame_augmentation(
         x0, y0, x1, y1 = boxes[int(u[3] * len(boxes))]
         side = max(x1 - x0, y1 - y0)
         x, y = x0 + u[4] * (x1 - x0), y0 + u[5] * (y1 - y0)
-        # Half of them are as tall as the frame: a post or a tree.
+        # Half of the occluders are as tall as the frame, like a post or a tree.
         tall = 2.0 * height if u[6] < 0.5 else side * (0.05 + 0.25 * u[7])
         occluder = (x, y, side * (0.03 + 0.12 * u[8]) + 1, tall, 20 * (u[9] - 0.5))
     gain = config.gain * n[4]
@@ -196,7 +170,7 @@ def _draw_placement(
     zoom, stretch = math.exp(config.scale * n[0]), math.exp(config.stretch * n[1])
     return Placement(
         dx=config.shift * side * n[2],
-        # Objects move along the ground more than up and down.
+        # Objects move more sideways than up and down.
         dy=0.6 * config.shift * side * n[3],
         scale=(zoom * stretch, zoom),
         rotation=config.rotation * n[4],
@@ -204,22 +178,38 @@ def _draw_placement(
     )
 
 
-class FirstFrameAugmenter:
-    """Makes samples of one frame; the inpainting is done once."""
+class FirstFrameSample(NamedTuple):
+    """An augmented frame.
 
-    # The seam of the cut lies on mixed pixels; they are painted over too. Inpainting at half size
-    # is four times as fast, and nobody looks at the hole itself.
+    Attributes:
+        image: (H, W, 3) float32 RGB in [0, 1].
+        labels: (H, W) uint8; 0 background, 1..N object slots, 255 void.
+    """
+
+    image: FloatArray
+    labels: UInt8Array
+
+
+class FirstFrameAugmenter:
+    """Generates samples from one frame. The background is inpainted only once."""
+
+    # Mixed pixels along the cut are inpainted too. Inpainting at half size is four times as fast,
+    # and the hole itself does not matter.
     _SEAM = 9
     _SHRINK = 2
     _RADIUS = 5
     _FEATHER = 0.7
 
     def __init__(self, frame: UInt8Array, labels: UInt8Array) -> None:
-        """Cut out the objects and close the background.
+        """Cut out the objects and inpaint the background.
 
         Args:
-            frame: (H, W, 3) uint8.
-            labels: (H, W) uint8; 0 background, 1..N the slots, each present; 255 void.
+            frame: (H, W, 3) uint8 RGB.
+            labels: (H, W) uint8; 0 background, 1..N object slots, 255 void. Every slot must have
+                pixels.
+
+        Raises:
+            InputError: a slot has no pixels.
         """
         self.frame, self.labels = frame, labels
         count = int(labels[labels != _VOID].max(initial=0))
@@ -236,12 +226,8 @@ class FirstFrameAugmenter:
         closed = cv2.resize(closed, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.where(wide[..., None] > 0, closed, frame).astype(np.uint8)
 
-    def apply(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
-        """Make a sample.
-
-        Returns:
-            FloatArray (H, W, 3) float32 in [0, 1] and its labels (H, W) uint8.
-        """
+    def apply(self, params: FirstFrameAugmentationParams) -> FirstFrameSample:
+        """Generate the sample with these parameters."""
         image, labels = self._compose(params)
         if params.occluder is not None:
             image, labels = self._occlude(image, labels, params.occluder)
@@ -249,7 +235,7 @@ class FirstFrameAugmenter:
         light = np.clip(light * np.array(params.gains, np.float32), 0, 1)
         if params.blur:
             light = cv2.GaussianBlur(light, (0, 0), params.blur)
-        return light.astype(np.float32), labels
+        return FirstFrameSample(light.astype(np.float32), labels)
 
     def _compose(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
         if params.objects is None:
@@ -278,7 +264,7 @@ class FirstFrameAugmenter:
         cover = np.zeros(labels.shape, np.uint8)
         axes = (max(1, round(half_width)), max(1, round(half_height)))
         cv2.ellipse(cover, (round(x), round(y)), axes, angle, 0, 360, 1, -1)
-        # The background from half a frame away, so that what hides is not what was there.
+        # The occluder shows the background half a frame away, so it differs from what it hides.
         other = np.roll(self._background, labels.shape[1] // 2, axis=1).astype(np.float32)
         image = np.where(cover[..., None] > 0, other, image)
         return image, np.where(cover > 0, np.uint8(0), labels)
@@ -294,5 +280,7 @@ def _warp(array: AnyArray, matrix: DoubleArray, border: int) -> FloatArray:
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
-        raise InputError("labels: expected every slot up to the highest to have pixels")
+        raise InputError(
+            "labels: expected every slot up to the highest to have pixels; renumber the objects"
+        )
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

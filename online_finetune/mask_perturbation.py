@@ -1,4 +1,4 @@
-"""True masks made as wrong as a tracker's, and still masks: what a network learns to mend."""
+"""Perturbing true masks, to imitate the errors of a tracker in training."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from vostrack.arrays import AnyArray
 
 __all__ = ["perturb_mask"]
 
-# Radius of the largest growth or shrinking, pixels at 480 rows.
+# Radius of the largest dilation or erosion, in pixels at 480 rows.
 _RADIUS = 8
 
 
 def perturb_mask(mask: Tensor, generator: Generator) -> Tensor:
-    """Grow or shrink a mask, warp it a little, and now and then bite a piece off or add one.
+    """Dilate or erode a mask, warp it slightly, and sometimes remove or add a disk.
 
     Args:
         mask: (H, W), 0 or 1.
-        generator: a CPU generator, the only source of chance.
+        generator: a CPU generator, the only source of randomness.
 
     Returns:
-        (H, W) float32, 0 or 1; empty where ``mask`` is.
+        (H, W) float32, 0 or 1. An empty mask stays empty.
     """
     array: AnyArray = (mask > 0.5).cpu().numpy().astype(np.uint8)
     u = torch.rand(6, generator=generator).tolist()

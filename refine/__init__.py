@@ -1,1 +1,1 @@
-"""Sharpening score maps in space, and keeping them consistent in time."""
+"""Spatial refinement of score maps, and filtering for consistency over time."""

@@ -1,7 +1,7 @@
 """CRAF, the connected region-aware filter of Cheng et al. (2017), section 4.2.
 
-The paper leaves open what happens when the best region is too small, when two regions cover each
-other, and how an object that was lost for a frame can come back. Each choice below says so.
+The paper does not specify what happens if the best region is too small or if two regions cover each
+other, and how a lost object can reappear. Such choices are marked below.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ __all__ = ["Craf", "CrafConfig"]
 
 @dataclass(frozen=True)
 class CrafConfig:
-    """The filter's thresholds; alpha to delta are the paper's.
+    """Thresholds of the filter. alpha, beta, gamma and delta are those of the paper.
 
     Attributes:
-        binarize: a pixel belongs to a connected region where its score is above this (the released
-            filter: 30 of 255).
+        binarize: pixels with a score above this threshold form the connected regions (30 of 255 in
+            the released filter), in [0, 1].
         connectivity: 4 or 8 neighbours.
-        min_overlap: a region must have a Jaccard index with the object's previous region above
-            this to be chosen at all.
-        alpha: and an area above this share of the object's largest region.
-        beta: an object loses the region of another that it covers by more than this share.
-        gamma: an object is searched anew when its region is smaller than this share of its area in
-            the previous frame. (The paper gives no unit; a share of the previous area is what its
-            released filter uses.)
-        delta: Jaccard index that a region must exceed to be taken in that search.
-        min_previous: no search for an object whose previous area was under so many pixels.
-        max_age: an object lost for more frames than this is no longer looked for where it was
-            last seen; its strongest region is taken instead. (As written, the paper's filter can
-            never find a lost object again: its overlap with nothing is 0.)
-        keep_fragments: regions that overlap better than the chosen one but are too small are kept
-            with full score (the released filter does so; the paper does not say it).
-        companions: besides the chosen region, others are kept that lie on the object's previous
-            region with more than this share of their own area: an object behind a post is several
-            regions. 1 keeps none, as in the paper.
+        min_overlap: minimum Jaccard index of a chosen region with the object's previous region, in
+            [0, 1].
+        alpha: minimum area of a chosen region, as a fraction of the object's largest region, in
+            [0, 1].
+        beta: if an object covers more than this fraction of another object's region, it loses that
+            region, in [0, 1].
+        gamma: an object counts as lost if its region is smaller than this fraction of its previous
+            area, in [0, 1]. (The paper gives no unit. The released filter uses the previous area.)
+        delta: minimum Jaccard index of a region that replaces a lost object, in [0, 1].
+        min_previous: objects with a smaller previous area in pixels do not count as lost.
+        max_age: after this many frames without the object, the previous region no longer matters
+            and the strongest region is chosen. (The filter of the paper can never find such an
+            object again, because the overlap with an empty region is 0.)
+        keep_fragments: whether to keep, with score 1, the regions that overlap better than the
+            chosen one but are too small (as in the released filter; not in the paper).
+        companions: other regions are kept too if more than this fraction of their area lies in the
+            object's previous region, in [0, 1]. An object behind a post has several regions. 1
+            keeps none, as in the paper.
     """
 
     binarize: float = 30 / 255
@@ -63,7 +64,7 @@ class CrafConfig:
         """Check the ranges.
 
         Raises:
-            InputError: a share outside [0, 1], or another connectivity than 4 or 8.
+            InputError: a fraction is outside [0, 1], or the connectivity is not 4 or 8.
         """
         shares = ("binarize", "min_overlap", "alpha", "beta", "gamma", "delta", "companions")
         for name in shares:
@@ -74,7 +75,7 @@ class CrafConfig:
 
 
 class Craf:
-    """The filter with its memory of the previous frame. Implements ``TemporalFilter``."""
+    """Connected region-aware filter with a memory of the previous frame; a ``TemporalFilter``."""
 
     def __init__(self, config: CrafConfig | None = None) -> None:
         self.config = config or CrafConfig()
@@ -82,21 +83,19 @@ class Craf:
         self._ages: list[int] = []
 
     def start(self, labels: UInt8Array) -> None:
-        """Take the label map (h, w) of the first frame, slots 1..N; 255 counts as background."""
+        """Start from the label map (h, w) of the first frame; slots 1..N, 255 is background."""
         slots = labels[labels != 255]
         count = int(slots.max()) if slots.size else 0
         self._references = [labels == slot for slot in range(1, count + 1)]
         self._ages = [0] * count
 
     def commit(self, labels: UInt8Array) -> None:
-        """Take the final label map (h, w) of the frame as the reference of the next one."""
-        for index in range(len(self._references)):
-            region = labels == index + 1
-            if region.any():
-                self._references[index] = region
-                self._ages[index] = 0
-            else:
-                self._ages[index] += 1
+        """Use the final label map (h, w) of this frame as reference for the next one."""
+        regions = [labels == index + 1 for index in range(len(self._references))]
+        pairs = zip(regions, self._references, strict=True)
+        self._references = [region if region.any() else before for region, before in pairs]
+        ages = zip(regions, self._ages, strict=True)
+        self._ages = [0 if region.any() else age + 1 for region, age in ages]
 
     def __call__(
         self,
@@ -108,20 +107,19 @@ class Craf:
 
         Args:
             scores: (N, h, w) in [0, 1].
-            candidates: gives (K, h, w) score maps of further regions for step 3.
-            presence: probability of each object's being in the frame; step 3 does not look for
-                one that is probably gone.
+            candidates: returns (K, h, w) score maps of further regions for step 3.
+            presence: N probabilities that the objects are visible. Step 3 skips objects below 0.5.
 
         Returns:
             (N, h, w): the scores inside each object's region, zero elsewhere.
 
         Raises:
-            InputError: another number of objects than ``start`` was given.
+            InputError: the number of objects differs from that in ``start``.
         """
         if len(scores) != len(self._references):
             raise InputError(
-                f"CRAF: expected scores of {len(self._references)} objects, as in the first "
-                f"frame, got {len(scores)}"
+                f"CRAF: expected scores of {len(self._references)} objects like in the first "
+                f"frame, got {len(scores)}; call start again for other objects"
             )
         scores = scores.copy()
         regions = [self._find_regions(score) for score in scores]
@@ -141,13 +139,13 @@ class Craf:
         return connected_regions(score, self.config.binarize, self.config.connectivity)
 
     def _best_region(self, index: int, scores: FloatArray, regions: Regions) -> BoolArray:
-        """Step 1: the region of highest overlap with the previous one that is large enough."""
+        """Step 1: choose the large enough region that overlaps most with the previous one."""
         config = self.config
         empty = np.zeros(regions.numbered.shape, dtype=np.bool_)
         if len(regions.areas) < 2:
             return empty
         if self._ages[index] > config.max_age:
-            # Mean score times area: the most of the object that there is, wherever it is.
+            # Rank by mean score times area, regardless of the position.
             rank: DoubleArray = np.bincount(
                 regions.numbered.ravel(), scores[index].ravel(), minlength=len(regions.areas)
             ).astype(np.float64)
@@ -164,7 +162,7 @@ class Craf:
             if large[number]:
                 fragments = np.isin(regions.numbered, list(regions.chosen - {int(number)}))
                 scores[index][fragments] = 1.0
-                regions.chosen |= regions.lying_on(self._references[index], config.companions)
+                regions.chosen |= regions.inside(self._references[index], config.companions)
                 region: BoolArray = np.isin(regions.numbered, list(regions.chosen))
                 return region
             if not config.keep_fragments:
@@ -173,11 +171,11 @@ class Craf:
         return empty
 
     def _remove_covered(self, selected: list[BoolArray]) -> list[BoolArray]:
-        """Step 2: an object gives up the region of another that it covers.
+        """Step 2: remove from each object the regions of other objects that it covers.
 
-        All decisions are taken on the same snapshot, so the order of the objects has no effect.
-        Of two near-duplicates, which cover each other, the one that fits its own previous region
-        better keeps the pixels; of equals the lower slot.
+        All decisions are based on the same regions, so the order of the objects has no effect. If
+        two regions cover each other, the one that fits its previous region better keeps the pixels.
+        Between equals it is the lower slot.
         """
         areas = [int(region.sum()) for region in selected]
         result = [region.copy() for region in selected]
@@ -207,9 +205,9 @@ class Craf:
         selected: list[BoolArray],
         candidates: Callable[[], FloatArray] | None,
     ) -> bool:
-        """Step 3: search objects that are lost or shrank among the regions that nobody took.
+        """Step 3: look for lost or shrunken objects among the unused regions.
 
-        Each object is replaced at most once, in ascending order of slots, so the step ends.
+        Each object is replaced at most once, in ascending order of the slots.
         """
         maps = [(scores[m].copy(), r) for m, r in enumerate(regions)]
         if candidates is not None:
@@ -263,7 +261,7 @@ class Craf:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned."""
+        """Load the result of ``state_dict``."""
         height, width = state["shape"]
         self._references = [
             np.unpackbits(bits.numpy(), count=height * width)

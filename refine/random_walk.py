@@ -1,8 +1,8 @@
-"""A random walk on the grid, which spreads score maps until boundaries stop them.
+"""A random walk on the pixel grid, which spreads score maps up to boundaries.
 
 "Synthetic Instance Segmentation from Semantic Image Segmentation Masks", eq. 17 and 18, after Ahn
-et al. 2019. The transition matrix T = S^-1 A^beta is sparse and is never built dense; its power T^t
-is a Chebyshev expansion, which needs about sqrt(t) products where repeated steps need t.
+et al. 2019. The transition matrix T = S^-1 A^beta is sparse. Its power T^t is computed by a
+Chebyshev expansion, with about sqrt(t) matrix products instead of t.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["RandomWalkConfig", "chebyshev_power", "random_walk", "transition_mat
 
 @dataclass(frozen=True)
 class RandomWalkConfig:
-    """How far and how freely the walk goes.
+    """Length of the random walk and strength of the boundaries.
 
     Attributes:
-        exponent: beta; the larger, the more a weak boundary stops.
-        steps: t.
-        tolerance: largest error of T^t that the expansion may leave, relative to the scores; 0
-            takes every step one by one.
+        exponent: beta, above 0. With a larger value, weak boundaries stop the walk more.
+        steps: number of steps t, at least 0.
+        tolerance: maximum error of T^t, relative to the scores, in [0, 1). 0 computes every single
+            step.
     """
 
     exponent: float = 10.0
@@ -40,7 +40,7 @@ class RandomWalkConfig:
         """Check the numbers.
 
         Raises:
-            InputError: one is out of its range.
+            InputError: a number is out of range.
         """
         if self.steps < 0 or not self.exponent > 0 or not 0 <= self.tolerance < 1:
             raise InputError(
@@ -57,25 +57,24 @@ def random_walk(
     *,
     active: Tensor | None = None,
 ) -> Tensor:
-    """Spread score maps along a grid of affinities (eq. 18, without its penalty).
+    """Spread score maps along a grid of affinities (eq. 18, without the penalty term).
 
-    Every step replaces a score by the mean over the neighbours, weighted by their affinity to the
-    power of beta, and over itself with weight 1. A constant map stays as it is.
+    Every step replaces a score by a weighted mean over its neighbours and itself. The weights are
+    the affinities to the power of beta, and 1 for itself. A constant map is unchanged.
 
     Args:
         scores: (K, H, W) float.
-        affinities: one map (H - dy, W - |dx|) in [0, 1] for each offset: of every cell that has the
-            neighbour, in the order of the rows and columns. Links across the border do not exist.
-        offsets: (dy, dx) with dy > 0, or dy = 0 and dx > 0; links go both ways.
-        config: how far.
-        active: (H, W) bool, the cells to walk on; scores elsewhere are given back as zero. All by
-            default.
+        affinities: one map (H - dy, W - |dx|) in [0, 1] per offset, for the cells that have this
+            neighbour inside the grid.
+        offsets: (dy, dx) with dy > 0, or dy = 0 and dx > 0. Links are symmetric.
+        config: the random walk; by default ``RandomWalkConfig()``.
+        active: (H, W) bool, the cells of the walk; by default all. Other cells get the score 0.
 
     Returns:
-        (K, H, W).
+        The scores after the walk, (K, H, W).
 
     Raises:
-        InputError: the shapes do not fit one another.
+        InputError: the shapes do not match, or an offset is invalid.
     """
     config = config or RandomWalkConfig()
     if scores.ndim != 3:
@@ -89,10 +88,10 @@ def random_walk(
         return result
     matrix = transition_matrix(affinities, offsets, active, config.exponent)
     columns = scores[:, active].to(matrix.dtype).T.contiguous()
-    # The walk keeps constants, so one may be lent to it: without, scores fade into subnormal
-    # numbers, with which processors are many times slower.
-    lent = columns.abs().amax().clamp(min=1e-6)
-    result[:, active] = (_power(matrix, columns + lent, config) - lent).T.to(scores.dtype)
+    # Add a constant, which the walk preserves, and subtract it again. Otherwise the scores decay
+    # into subnormal numbers, which are many times slower.
+    bias = columns.abs().amax().clamp(min=1e-6)
+    result[:, active] = (_power(matrix, columns + bias, config) - bias).T.to(scores.dtype)
     return result
 
 
@@ -102,21 +101,21 @@ def transition_matrix(
     active: Tensor,
     exponent: float,
 ) -> Tensor:
-    """Build T of eq. 17.
+    """Build the transition matrix T of eq. 17.
 
     Args:
         affinities: as in ``random_walk``.
         offsets: as in ``random_walk``.
-        active: (H, W) bool, the n cells that take part, in the order of rows and columns.
+        active: (H, W) bool, the n cells of the walk, in row-major order.
         exponent: beta.
 
     Returns:
-        (n, n) sparse CSR; every row sums to 1. All rows hold the same number of entries, those
-        of neighbours that do not exist being zero.
+        (n, n) sparse CSR matrix. Every row sums to 1. All rows have the same number of entries;
+        those of missing neighbours are zero.
     """
     height, width = active.shape
     kind = affinities[0].dtype if affinities else torch.float32
-    # Neighbours of a cell by ascending number, so that the rows of the matrix are in order.
+    # Ascending cell numbers, so that the entries in each row of the matrix are in order.
     links = sorted({(0, 0), *offsets, *((-dy, -dx) for dy, dx in offsets)})
     position = {link: k for k, link in enumerate(links)}
     weights = torch.zeros(len(links), height, width, dtype=kind, device=active.device)
@@ -129,7 +128,7 @@ def transition_matrix(
         weights[position[dy, dx]][source] = powers
         weights[position[-dy, -dx]][target] = powers
     flat = active.reshape(-1).nonzero()[:, 0]
-    # A neighbour that does not take part has weight zero; its number only has to be in order.
+    # An inactive neighbour has weight 0. Its number only has to preserve the order.
     number = (active.reshape(-1).cumsum(0) - 1).clamp_(min=0).to(torch.int32)
     jumps = torch.tensor([dy * width + dx for dy, dx in links], device=active.device)
     columns = number[(flat[:, None] + jumps).clamp_(0, height * width - 1)]
@@ -141,7 +140,7 @@ def transition_matrix(
 
 def _csr(starts: Tensor, columns: Tensor, values: Tensor, side: int) -> Tensor:
     with warnings.catch_warnings():
-        # torch warns once that its CSR format is in beta; products with dense columns are not new.
+        # torch warns once that its CSR format is in beta.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
         return torch.sparse_csr_tensor(
             starts, columns, values, size=(side, side), check_invariants=False
@@ -166,19 +165,20 @@ def _power(matrix: Tensor, columns: Tensor, config: RandomWalkConfig) -> Tensor:
 
 @lru_cache(maxsize=16)
 def chebyshev_power(steps: int, tolerance: float) -> tuple[float, ...]:
-    """Expand x^steps on [-1, 1] in Chebyshev polynomials, no further than needed.
+    """Expand x^steps on [-1, 1] in Chebyshev polynomials, truncated at a tolerance.
 
-    The coefficient of T_k is 2^(1 - t) binom(t, (t - k) / 2) for k of the parity of t, half that
-    for k = 0. They are positive and sum to 1, so what is left out bounds the error; the rest is
-    scaled to sum to 1 again, which keeps constants exactly. T is similar to a symmetric matrix with
-    eigenvalues in [-1, 1], hence the bound holds for T^t in the norm that its degrees weigh.
+    The coefficient of T_k is 2^(1 - t) binom(t, (t - k) / 2) if k has the parity of t, and half of
+    that for k = 0. The coefficients are positive and sum to 1, so the sum of the omitted ones
+    bounds the error. The others are scaled to sum to 1 again, which preserves constants exactly.
+    The transition matrix is similar to a symmetric matrix with eigenvalues in [-1, 1], so the bound
+    also holds for its power, in the norm weighted by its degrees.
 
     Args:
         steps: t.
-        tolerance: largest sum of coefficients that may be left out.
+        tolerance: maximum sum of the omitted coefficients.
 
     Returns:
-        Coefficients of T_0, T_1, ...
+        The coefficients of T_0, T_1, ...
     """
     exact = [0.0] * (steps + 1)
     for k in range(steps % 2, steps + 1, 2):

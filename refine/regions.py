@@ -1,4 +1,4 @@
-"""Connected regions of a score map, and how they lie on another region."""
+"""Connected regions of a score map, and their overlap with a reference region."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Regions", "connected_regions", "jaccard"]
 
 @dataclass
 class Regions:
-    """The connected regions of one score map; region 0 is the rest.
+    """The connected regions of one score map. Region 0 is the background.
 
     Attributes:
-        numbered: (h, w), the region of each pixel.
-        areas: pixels of each region; 0 for region 0.
-        chosen: those that were taken for an object.
+        numbered: (h, w) int32, the region of each pixel.
+        areas: area of each region in pixels; 0 for region 0.
+        chosen: the regions selected for an object.
     """
 
     numbered: NDArray[np.int32]
@@ -28,7 +28,7 @@ class Regions:
     chosen: set[int]
 
     def overlaps(self, reference: BoolArray) -> DoubleArray:
-        """Return the Jaccard index of each region with ``reference``; 0 for region 0."""
+        """Return the Jaccard index of each region with ``reference`` (h, w); 0 for region 0."""
         inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
         union = self.areas + reference.sum() - inside
         jaccard: DoubleArray = np.zeros(len(self.areas))
@@ -36,19 +36,19 @@ class Regions:
         jaccard[0] = 0
         return jaccard
 
-    def lying_on(self, reference: BoolArray, share: float) -> set[int]:
-        """Return the regions with more than ``share`` of their area inside ``reference``."""
+    def inside(self, reference: BoolArray, fraction: float) -> set[int]:
+        """Return the regions with more than a fraction of their area inside ``reference``."""
         inside = np.bincount(self.numbered[reference], minlength=len(self.areas))
         inside[0] = 0
-        return {int(number) for number in np.nonzero(inside > share * self.areas)[0]}
+        return {int(number) for number in np.nonzero(inside > fraction * self.areas)[0]}
 
 
 def connected_regions(score: FloatArray, above: float, connectivity: int) -> Regions:
-    """Find the connected regions of a score map; none of them is chosen yet.
+    """Find the connected regions of a score map. None of them is chosen yet.
 
     Args:
         score: (h, w) in [0, 1].
-        above: a pixel belongs to a region where its score is above this.
+        above: pixels with a score above this threshold form the regions.
         connectivity: 4 or 8 neighbours.
     """
     binary = (score > above).astype(np.uint8)
@@ -59,6 +59,6 @@ def connected_regions(score: FloatArray, above: float, connectivity: int) -> Reg
 
 
 def jaccard(a: BoolArray, b: BoolArray) -> float:
-    """Return intersection over union of two regions (h, w); 0 where both are empty."""
+    """Return the intersection over union of two regions (h, w); 0 if both are empty."""
     union = int((a | b).sum())
     return int((a & b).sum()) / union if union else 0.0

@@ -1,4 +1,10 @@
-"""vostrack: a video and the masks of its first frame in, the mask of every object out.
+"""vostrack: give a video and the masks of its first frame; get the masks of every frame.
+
+    from vostrack import ClipRequest, track_clip
+
+    track_clip(ClipRequest(video="clip.mp4", first_mask=("mask.png",), output=Path("out")))
+
+Frame by frame, with nothing written:
 
     from vostrack import build_tracker
 
@@ -15,37 +21,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vostrack.build import PRESETS, TrackerOptions, build_tracker
+    from vostrack.build import build_tracker
     from vostrack.errors import InputError
-    from vostrack.masks import read_first_mask
-    from vostrack.tracking.tracker import FrameResult, Tracker, TrackerConfig
-    from vostrack.tracking.video import track_video
-    from vostrack.video import open_source
+    from vostrack.eval.dataset import evaluate
+    from vostrack.masks import FirstMask, read_first_mask, write_label_map
+    from vostrack.presets.named import PRESETS
+    from vostrack.presets.options import TrackerOptions
+    from vostrack.runs.clip import track_clip
+    from vostrack.runs.request import ClipRequest, ClipSummary
+    from vostrack.tracking.config import TrackerConfig
+    from vostrack.tracking.tracker import FrameResult, Tracker
+    from vostrack.tracking.video import TrackedFrame, track_video
+    from vostrack.video import Frame, FrameSource, open_source, write_overlay
 
 __all__ = [
     "PRESETS",
+    "ClipRequest",
+    "ClipSummary",
+    "FirstMask",
+    "Frame",
     "FrameResult",
+    "FrameSource",
     "InputError",
+    "TrackedFrame",
     "Tracker",
     "TrackerConfig",
     "TrackerOptions",
     "build_tracker",
+    "evaluate",
     "open_source",
     "read_first_mask",
+    "track_clip",
     "track_video",
+    "write_label_map",
+    "write_overlay",
 ]
 
 _HOMES = {
-    "PRESETS": "vostrack.build",
+    "PRESETS": "vostrack.presets.named",
+    "ClipRequest": "vostrack.runs.request",
+    "ClipSummary": "vostrack.runs.request",
+    "FirstMask": "vostrack.masks",
+    "Frame": "vostrack.video",
     "FrameResult": "vostrack.tracking.tracker",
+    "FrameSource": "vostrack.video",
     "InputError": "vostrack.errors",
+    "TrackedFrame": "vostrack.tracking.video",
     "Tracker": "vostrack.tracking.tracker",
-    "TrackerConfig": "vostrack.tracking.tracker",
-    "TrackerOptions": "vostrack.build",
+    "TrackerConfig": "vostrack.tracking.config",
+    "TrackerOptions": "vostrack.presets.options",
     "build_tracker": "vostrack.build",
+    "evaluate": "vostrack.eval.dataset",
     "open_source": "vostrack.video",
     "read_first_mask": "vostrack.masks",
+    "track_clip": "vostrack.runs.clip",
     "track_video": "vostrack.tracking.video",
+    "write_label_map": "vostrack.masks",
+    "write_overlay": "vostrack.video",
 }
 
 

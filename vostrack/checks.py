@@ -1,97 +1,144 @@
-"""Checks of settings that many dataclasses share."""
+"""Checks of values that many config classes share."""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar, get_args, get_type_hints
 
 from vostrack.errors import InputError
 
 __all__ = [
-    "demand_at_least",
-    "demand_finite",
-    "demand_multiple",
-    "demand_positive",
-    "demand_share",
-    "demand_some",
+    "OptionValue",
+    "check_at_least",
+    "check_finite",
+    "check_fraction",
+    "check_multiple",
+    "check_not_empty",
+    "check_positive",
+    "checked_options",
 ]
 
+OptionValue = str | int | float | bool | Path | None
+"""What an option of a part (a refiner, a proposer) may be."""
 
-def demand_at_least(settings: object, least: Mapping[str, float], *, prefix: str = "") -> None:
-    """Refuse settings under their least values, and those that are not a number.
+Options = TypeVar("Options")
+
+
+def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part: str) -> Options:
+    """Make a part's options out of those that are not left at their defaults.
 
     Args:
-        settings: what has the attributes.
-        least: the lowest value allowed, by name of the attribute.
-        prefix: what the message says before that name.
+        kind: the dataclass of its options, every field with a default.
+        given: their values, by field; a path may be a string.
+        part: its name, for the message.
 
     Raises:
-        InputError: names the first that is too low.
+        InputError: it has no option of that name, or a value is out of its range.
+    """
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {near[0]}?" if near else ";"
+            raise InputError(
+                f"{part} has no option {name!r}{hint} expected one of {', '.join(known) or 'none'}"
+            )
+    hints = get_type_hints(kind)
+    values = {
+        name: Path(value) if isinstance(value, str) and Path in get_args(hints[name]) else value
+        for name, value in given.items()
+    }
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{part}: {error}") from None
+
+
+def check_at_least(config: object, least: Mapping[str, float], *, prefix: str = "") -> None:
+    """Check that attributes are not below their minimum. NaN is rejected.
+
+    Args:
+        config: the object with the attributes.
+        least: the minimum of each attribute, by name.
+        prefix: text before the attribute's name in the message.
+
+    Raises:
+        InputError: a value is too low; the message names the first one.
     """
     for name, low in least.items():
-        value = getattr(settings, name)
+        value = getattr(config, name)
         if not value >= low:
             raise InputError(f"{prefix}{name}: expected at least {low}, got {value}")
 
 
-def demand_positive(settings: object, *names: str) -> None:
-    """Refuse settings that are neither None nor over 0.
+def check_positive(config: object, *names: str) -> None:
+    """Check that attributes are above 0 or None. NaN is rejected.
 
     Raises:
-        InputError: names the first.
+        InputError: a value is 0 or less; the message names the first one.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not value > 0:
-            raise InputError(f"{name}: expected over 0, got {value}")
+    _check_each(config, names, lambda value: value is None or value > 0, "a value above 0")
 
 
-def demand_finite(settings: object, *names: str) -> None:
-    """Refuse settings that are infinite or not a number; None passes.
+def check_finite(config: object, *names: str) -> None:
+    """Check that attributes are finite or None.
 
     Raises:
-        InputError: names the first.
+        InputError: a value is infinite or NaN; the message names the first one.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not math.isfinite(value):
-            raise InputError(f"{name}: expected a finite number, got {value}")
+    _check_each(
+        config, names, lambda value: value is None or math.isfinite(value), "a finite number"
+    )
 
 
-def demand_share(settings: object, *names: str) -> None:
-    """Refuse shares and probabilities outside [0, 1].
+def check_fraction(config: object, *names: str) -> None:
+    """Check that attributes are fractions or probabilities in [0, 1].
 
     Raises:
-        InputError: names the first.
+        InputError: a value is outside [0, 1]; the message names the first one.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if not 0 <= value <= 1:
-            raise InputError(f"{name}: expected 0 .. 1, got {value}")
+    _check_each(config, names, lambda value: 0 <= value <= 1, "0 .. 1")
 
 
-def demand_multiple(settings: object, name: str, of: int, *, least: int) -> None:
-    """Refuse a side that a network's cells do not divide.
+def check_multiple(config: object, name: str, of: int, *, least: int) -> None:
+    """Check that an image side is a multiple of a network's stride.
 
     Args:
-        settings: what has the attribute.
-        name: of the attribute, in pixels.
-        of: side of the coarsest cells, pixels.
-        least: the lowest value allowed.
+        config: the object with the attribute.
+        name: name of the attribute, a length in pixels.
+        of: the network's largest stride, in pixels.
+        least: the minimum, in pixels.
 
     Raises:
-        InputError: ``settings.name`` is lower, or no multiple.
+        InputError: the value is below ``least`` or not a multiple of ``of``.
     """
-    value = getattr(settings, name)
+    value = getattr(config, name)
     if value < least or value % of:
         raise InputError(f"{name}: expected a multiple of {of} of at least {least}, got {value}")
 
 
-def demand_some(items: Sized, what: str) -> None:
-    """Refuse to train on nothing.
+def check_not_empty(items: Sized, what: str) -> None:
+    """Check that there is something to train on.
+
+    Args:
+        items: the training items.
+        what: what one item is called in the message.
 
     Raises:
-        InputError: ``items`` is empty; ``what`` names one of them.
+        InputError: ``items`` is empty.
     """
     if not len(items):
         raise InputError(f"training: expected at least one {what}, got none")
+
+
+def _check_each(
+    config: object, names: tuple[str, ...], accepts: Callable[..., bool], expected: str
+) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not accepts(value):
+            raise InputError(f"{name}: expected {expected}, got {value}")

@@ -1,4 +1,4 @@
-"""The one exception that carries a message meant for the person who gave the input."""
+"""The exception for input that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["InputError"]
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used.
+    """The user's input cannot be used.
 
-    The message names the problem, what was expected, what came and the remedy; the command line
-    prints it on one line, without a traceback, and exits with status 2.
+    The message names the problem, what was expected, what was found and the remedy. The command
+    line prints it on one line, without a traceback, and exits with status 2.
     """

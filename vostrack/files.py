@@ -1,29 +1,53 @@
-"""Writing a file so that a reader sees the old one or the new one, never half of it."""
+"""Files: natural order of names, atomic writes, and folders that one process at a time uses."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+from vostrack.errors import InputError
+
+__all__ = ["atomic_path", "exclusive_folder", "natural_order"]
+
+_NUMBERS = re.compile(r"(\d+)")
+
+NaturalOrder = tuple[tuple[tuple[int, int, str], ...], str]
+
+
+def natural_order(name: str) -> NaturalOrder:
+    """Sort key that puts ``frame2`` before ``frame10``: runs of digits compare as numbers.
+
+    Numbers come before letters. The case of letters matters only between names that are otherwise
+    equal, and so do leading zeros.
+
+    Args:
+        name: the name of a file or folder, or a whole path.
+    """
+    parts = _NUMBERS.split(name.lower())
+    key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return key, name
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what is written there takes its place at the end.
+    """Provide a temporary path that replaces ``path`` when the block ends.
 
-    When the block raises, the temporary file is removed and a file that was at ``path`` before
-    stays as it was. The temporary name is hidden and ends in ``.tmp``, so a folder listing by
-    suffix never picks it up, even after the process was killed.
+    A reader sees the old file or the new one, never a partial file.
+
+    If the block raises, the temporary file is removed and an existing file at ``path`` is left
+    unchanged. The temporary name starts with a dot and ends in ``.tmp``, so listing a folder by
+    suffix does not pick it up, even if the process was killed.
 
     Args:
         path: the file to write; missing parent folders are created.
 
     Yields:
-        The path to write to, on the same file system.
+        The temporary path, in the same folder.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,3 +57,35 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a folder while the block runs.
+
+    The lock is the operating system's: it ends with the process, however that ends. The folder is
+    created when it is missing.
+
+    Args:
+        folder: what to lock; a hidden file ``.lock`` lies in it meanwhile.
+
+    Raises:
+        InputError: another run holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    try:
+        with FileLock(lock, timeout=0):
+            try:
+                yield
+            finally:
+                # Removed while it is held: nobody waits for it.
+                with contextlib.suppress(OSError):
+                    lock.unlink()
+    except Timeout:
+        raise InputError(
+            f"output: another run is writing to {folder}; wait for it to end, stop it, or give "
+            "another folder as `output`"
+        ) from None

@@ -1,6 +1,6 @@
-"""The contracts between the tracker and the parts that can be swapped.
+"""Interfaces between the tracker and its interchangeable parts.
 
-Axes, everywhere in the project: N objects, K proposals, C channels, H rows, W columns, T frames.
+Axes used throughout the project: N objects, K proposals, C channels, H rows, W columns, T frames.
 A *frame* is an array (H, W, 3) uint8 RGB; an *image* is a tensor (3, h, w) float in [0, 1] at the
 tracker's working resolution.
 """
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "BackboneFeatures",
@@ -25,6 +27,7 @@ __all__ = [
     "InstanceProposer",
     "ObjectAdapter",
     "ObjectFollower",
+    "ObjectScores",
     "Refiner",
     "TemporalFilter",
 ]
@@ -32,13 +35,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class InstanceProposals:
-    """The instances that a proposer sees in one frame, best first.
+    """Instance proposals for one frame, best first.
 
     Attributes:
-        masks: (K, H, W) bool, at the resolution of the frame that was given.
+        masks: (K, H, W) bool, at the resolution of the frame.
         scores: (K,) float32 in [0, 1], descending.
-        labels: (K,) int64 class of each instance; 0 where the proposer knows no classes.
-        boxes: (K, 4) float32, x0, y0, x1, y1 in pixels, the end exclusive.
+        labels: (K,) int64 class of each instance; 0 if the proposer is class-agnostic.
+        boxes: (K, 4) float32, x0, y0, x1, y1 in pixels; x1 and y1 are exclusive.
     """
 
     masks: BoolArray
@@ -47,10 +50,10 @@ class InstanceProposals:
     boxes: FloatArray
 
     def __post_init__(self) -> None:
-        """Check the shapes against one another.
+        """Check that the shapes agree.
 
         Raises:
-            InputError: a shape does not fit the number of masks.
+            InputError: a shape does not match the number of masks.
         """
         if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
             raise InputError(
@@ -74,16 +77,16 @@ class InstanceProposals:
 
 @dataclass(frozen=True)
 class BackboneFeatures:
-    """What the backbone of a network made of a window of a frame.
+    """Backbone features of one window of a frame.
 
     Attributes:
-        backbone: its name, see ``backbone_fingerprint``. Where the network was fitted to the
-            video, the name of what it was before.
+        backbone: name of the backbone; see ``backbone_fingerprint``. If the network was
+            fine-tuned on the video, the name of the backbone before fine-tuning.
         fine: (1, C, h, w) float32 features at stride 8.
         coarse: (1, C', ceil(h / 2), ceil(w / 2)) float32 features at stride 16.
-        box: x0, y0, x1, y1 of the window as shares of the frame's width and height, in [0, 1]: the
-            same for the frame at any resolution.
-        size: rows and columns of the image that the backbone saw, pixels.
+        box: x0, y0, x1, y1 of the window as fractions of the frame's width and height, in [0, 1].
+            They do not depend on the frame's resolution.
+        size: H and W of the backbone's input image, in pixels.
     """
 
     backbone: str
@@ -94,140 +97,165 @@ class BackboneFeatures:
 
 
 class InstanceProposer(Protocol):
-    """Finds instances in a single frame, with no memory of other frames."""
+    """Proposes instance masks in a single frame, without memory of other frames."""
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
-        """Propose instances.
+        """Propose instances in one frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            foreground: (H, W) in [0, 1], the tracker's foreground probability of this frame, or
-                None when there is no tracker.
+            foreground: (H, W) float32 in [0, 1], the tracker's foreground probability for this
+                frame; None if there is none.
+
+        Returns:
+            The proposals, best first.
         """
         ...
 
 
 @runtime_checkable
 class ObjectFollower(Protocol):
-    """What an ``InstanceProposer`` offers in addition if it looks where the objects were before."""
+    """Optional interface of an ``InstanceProposer`` that uses the objects' last positions."""
 
     def follow(self, labels: UInt8Array) -> None:
-        """Take the objects of the previous frame, before each frame's ``propose``.
+        """Receive the label map of the previous frame. Called before each ``propose``.
 
         Args:
-            labels: (H, W) uint8 at the resolution of the frames; 0 background, 1..N the objects.
+            labels: (H, W) uint8 at the resolution of the frame; 0 background, 1..N objects.
         """
         ...
 
 
 @runtime_checkable
 class FeatureConsumer(Protocol):
-    """What an ``InstanceProposer`` offers in addition if features that exist save it a pass."""
+    """Optional interface of an ``InstanceProposer`` that can reuse backbone features.
+
+    Shared features save the proposer a backbone pass of its own.
+    """
 
     def use_features(self, features: BackboneFeatures | None) -> None:
-        """Take the features of a frame, before each frame's ``propose``.
+        """Receive the backbone features of a frame. Called before each ``propose``.
 
         Args:
-            features: what the ``ObjectAdapter`` computed for the same frame; None where it lends
-                nothing.
+            features: features that the ``ObjectAdapter`` computed for the same frame; None if it
+                shares none.
         """
         ...
 
 
 @runtime_checkable
 class FeatureProvider(Protocol):
-    """What an ``ObjectAdapter`` offers in addition if it lends the features that it computed."""
+    """Optional interface of an ``ObjectAdapter`` that shares its backbone features."""
 
     def shared_features(self) -> BackboneFeatures | None:
-        """Return those of the frame that was scored last; None before that, and after ``commit``.
+        """Return the backbone features of the frame that was scored last.
 
-        They are not copied: whoever reads them changes nothing.
+        The tensors are not copied. Callers must not modify them.
+
+        Returns:
+            The features; None before the first ``scores`` and after each ``commit``.
         """
         ...
+
+
+class ObjectScores(NamedTuple):
+    """Score maps of one frame.
+
+    Attributes:
+        objects: (N, h, w) in [0, 1], one map per object slot.
+        foreground: (h, w) foreground probability in [0, 1]; None if the adapter has no foreground
+            model.
+    """
+
+    objects: Tensor
+    foreground: Tensor | None
 
 
 class ObjectAdapter(Protocol):
-    """Learns the objects of one video from their first masks, then scores every later frame."""
+    """Segments the objects of one video.
+
+    It learns the objects from the first mask and then computes score maps for every later frame.
+    """
 
     def start(self, image: Tensor, labels: Tensor) -> None:
-        """Learn from the first frame.
+        """Learn the objects from the first frame and its mask.
 
         Args:
             image: (3, h, w) float in [0, 1].
-            labels: (h, w) int64; 0 background, 1..N the object slots, 255 void.
+            labels: (h, w) int64; 0 background, 1..N object slots, 255 void.
         """
         ...
 
-    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Score a frame.
+    def scores(self, image: Tensor) -> ObjectScores:
+        """Compute the score maps of a frame.
 
         Args:
             image: (3, h, w) float in [0, 1].
 
         Returns:
-            The object scores (N, h, w) in [0, 1], and the foreground probability (h, w) or None
-            when this adapter has no foreground model.
+            The object scores and the foreground probability.
         """
         ...
 
     def presence(self) -> Tensor | None:
-        """Return (N,) the probability of each object's being in the frame that was scored last.
+        """Return the probability that each object is visible in the frame scored last.
 
-        None where this adapter has no estimate of its own.
+        Returns:
+            (N,) in [0, 1]; None if this adapter does not estimate presence.
         """
         ...
 
     def commit(self, scores: Tensor, labels: Tensor) -> None:
-        """Take the final result of the frame that was scored last, to learn from it.
+        """Update the memory with the final result of the frame scored last.
 
         Args:
-            scores: (N, h, w) in [0, 1], after all filters.
-            labels: (h, w) uint8, the label map made of them, slots 1..N.
+            scores: (N, h, w) in [0, 1], after refinement and filtering.
+            labels: (h, w) uint8, the label map of these scores; 0 background, slots 1..N.
         """
         ...
 
     def seek_start(self) -> None:
-        """Go back to the first frame: forget what ``commit`` taught."""
+        """Return to the first frame and discard every memory update since then."""
         ...
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return what was learnt, as plain tensors and numbers that ``torch.save`` can write."""
+        """Return what ``start`` learned, as tensors and numbers that ``torch.save`` can write."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned, in place of ``start``."""
+        """Load the result of ``state_dict``, instead of calling ``start``."""
         ...
 
     def running_state(self) -> Mapping[str, Any]:
-        """Return what ``commit`` taught since the first frame, as ``state_dict`` does."""
+        """Return the memory updates since the first frame, in the form of ``state_dict``."""
         ...
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``running_state`` returned, after ``load_state_dict``."""
+        """Load the result of ``running_state``, after ``load_state_dict``."""
         ...
 
 
 class Refiner(Protocol):
-    """Sharpens the score maps of one frame along its image edges."""
+    """Refines the score maps of one frame along image edges."""
 
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine.
+        """Refine the scores.
 
         Args:
             image: (3, h, w) float in [0, 1].
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, h, w) in [0, 1].
+            The refined scores (N, h, w) in [0, 1].
         """
         ...
 
 
 class TemporalFilter(Protocol):
-    """Keeps the score maps of one frame consistent with the frames before it."""
+    """Keeps the score maps of each frame consistent with the previous frames."""
 
     def start(self, labels: UInt8Array) -> None:
-        """Take the label map (h, w) of the first frame, slots 1..N."""
+        """Start from the label map (h, w) uint8 of the first frame; slots 1..N."""
         ...
 
     def __call__(
@@ -240,9 +268,9 @@ class TemporalFilter(Protocol):
 
         Args:
             scores: (N, h, w) in [0, 1].
-            candidates: gives (K, h, w) score maps in [0, 1] of further regions that a lost object
-                may be found in; called only when an object is lost or shrank.
-            presence: probability of each object's being in the frame, where that is known.
+            candidates: returns (K, h, w) score maps in [0, 1] of regions where a lost object may
+                reappear. It is called only if an object was lost or has shrunk.
+            presence: N probabilities that the objects are visible; None if unknown.
 
         Returns:
             The scores (N, h, w), zero outside the region chosen for each object.
@@ -250,13 +278,13 @@ class TemporalFilter(Protocol):
         ...
 
     def commit(self, labels: UInt8Array) -> None:
-        """Take the final label map (h, w) of the frame as the reference of the next one."""
+        """Use the final label map (h, w) uint8 of this frame as reference for the next one."""
         ...
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return the state between frames, as arrays and numbers."""
+        """Return the state kept between frames, as arrays and numbers."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned."""
+        """Load the result of ``state_dict``."""
         ...

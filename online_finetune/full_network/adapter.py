@@ -15,25 +15,26 @@ from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet, build_network
 from vostrack.online_finetune.full_network.finetune import FinetuneConfig, finetune
+from vostrack.protocols import ObjectScores
 
 __all__ = ["FullNetworkAdapter", "FullNetworkConfig"]
 
-# Told what is being fitted, the steps done and the steps in all.
+# Called with the name of the model being fine-tuned, the steps done and the total steps.
 OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class FullNetworkConfig:
-    """Which networks are fitted to a video, and how.
+    """Which networks are fine-tuned on a video, and how.
 
     Attributes:
-        foreground: how the generic network becomes this video's foreground model. Zero steps
-            leave it as it is: the paper's row "-FT".
-        objects: how an object model is made from the foreground model.
-        per_video: one model with N + 1 outputs in place of N models (the paper's table 1).
-        share_single: with one object, foreground and object are the same thing: fit one network,
-            with the steps of ``objects``, and use it for both.
-        seed: of the augmentations.
+        foreground: fine-tuning of the generic network into this video's foreground model. Zero
+            steps leave it unchanged (row "-FT" of the paper's ablation).
+        objects: fine-tuning of the foreground model into an object model.
+        per_video: one model with N + 1 outputs instead of N models (the paper's table 1).
+        share_single: if there is one object, foreground and object are identical: fine-tune one
+            network as in ``objects`` and use it for both.
+        seed: seed of the augmentations.
         precision: see ``vostrack.compute.precision``.
     """
 
@@ -46,7 +47,7 @@ class FullNetworkConfig:
 
 
 class FullNetworkAdapter:
-    """A foreground model and the object models of one video. Implements ``ObjectAdapter``."""
+    """Fine-tuned foreground and object models of one video. Implements ``ObjectAdapter``."""
 
     def __init__(
         self,
@@ -55,20 +56,21 @@ class FullNetworkAdapter:
         *,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Take the generic network; it is copied, never changed.
+        """Create the adapter.
 
         Args:
-            generic: a network with two outputs, on the device to work on.
-            config: how it is fitted.
-            on_progress: told of every fine-tuning step.
+            generic: a network with two outputs, on the device to use. It is copied, never changed.
+            config: how to fine-tune it.
+            on_progress: called after every fine-tuning step with the name of the model, the steps
+                done and the total steps.
 
         Raises:
-            InputError: the network has another number of outputs.
+            InputError: the network does not have two outputs.
         """
         if generic.outputs != 2:
             raise InputError(
-                "the generic network needs two outputs (background, foreground), "
-                f"got {generic.outputs}"
+                "generic network: expected two outputs (background, foreground), "
+                f"got {generic.outputs}; build it with outputs=2"
             )
         self.config = config or FullNetworkConfig()
         self.on_progress = on_progress
@@ -77,11 +79,11 @@ class FullNetworkAdapter:
         self._objects: list[SegmentationNet] = []
 
     def start(self, image: Tensor, labels: Tensor) -> None:
-        """Fit the models of a video.
+        """Fine-tune the models of a video.
 
         Args:
             image: (3, h, w) in [0, 1], on the device of the generic network.
-            labels: (h, w) int64; 0 background, 1..N the slots, 255 void.
+            labels: (h, w) int64; 0 background, 1..N object slots, 255 void.
         """
         count = int(labels[labels != IGNORE].max())
         if count == 1 and self.config.share_single and not self.config.per_video:
@@ -105,16 +107,16 @@ class FullNetworkAdapter:
                 self._fit(self._foreground, image, target, slot, name, self.config.objects)
             )
 
-    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Score a frame.
+    def scores(self, image: Tensor) -> ObjectScores:
+        """Compute the score maps of a frame.
 
         Args:
             image: (3, h, w) in [0, 1].
 
         Returns:
-            Object scores (N, h, w) and the foreground probability (h, w), both in [0, 1]. The
-            scores of a per-video model are each object's probability against the background's, so
-            that 0.5 is where an object becomes likelier than the background.
+            Object scores (N, h, w) and foreground probability (h, w), both in [0, 1]. A per-video
+            model scores each object against the background alone: above 0.5 the object is more
+            likely than the background.
 
         Raises:
             RuntimeError: ``start`` has not been called.
@@ -124,27 +126,28 @@ class FullNetworkAdapter:
         foreground = self._probabilities(self._foreground, image)
         if self.config.per_video:
             every = self._probabilities(self._objects[0], image)
-            return every[1:] / (every[1:] + every[:1]).clamp(min=1e-12), foreground[1]
+            scores = every[1:] / (every[1:] + every[:1]).clamp(min=1e-12)
+            return ObjectScores(scores, foreground[1])
         if self._objects[0] is self._foreground:
-            return foreground[1:], foreground[1]
-        scores = [self._probabilities(network, image)[1] for network in self._objects]
-        return torch.stack(scores), foreground[1]
+            return ObjectScores(foreground[1:], foreground[1])
+        maps = [self._probabilities(network, image)[1] for network in self._objects]
+        return ObjectScores(torch.stack(maps), foreground[1])
 
     def presence(self) -> None:
-        """Return None: the scores are all these models say."""
+        """Return None: these models do not estimate presence."""
 
     def commit(self, scores: Tensor, labels: Tensor) -> None:
-        """Do nothing: the paper's models learn from the first frame only."""
+        """Do nothing: these models learn from the first frame only."""
 
     def seek_start(self) -> None:
         """Do nothing: nothing changes after the first frame."""
 
     def running_state(self) -> dict[str, Any]:
-        """Return nothing: nothing changes after the first frame."""
+        """Return an empty state: nothing changes after the first frame."""
         return {}
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
-        """Take up nothing."""
+        """Do nothing: the running state is empty."""
 
     @torch.inference_mode()
     def _probabilities(self, network: SegmentationNet, image: Tensor) -> Tensor:
@@ -162,7 +165,7 @@ class FullNetworkAdapter:
         name: str,
         config: FinetuneConfig,
     ) -> SegmentationNet:
-        """Copy ``source`` and fit the copy; ``stream`` gives each model its own random numbers."""
+        """Fine-tune a copy of ``source``. Each ``stream`` has its own random numbers."""
         network = copy.deepcopy(source)
         generator = Generator().manual_seed(self.config.seed * 1009 + stream)
         report = self.on_progress
@@ -183,7 +186,7 @@ class FullNetworkAdapter:
         return network
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights of every model that ``start`` fitted."""
+        """Return the weights of every model that ``start`` fine-tuned."""
         if self._foreground is None:
             raise RuntimeError("FullNetworkAdapter.state_dict was called before start")
         shared = self._objects[0] is self._foreground
@@ -193,7 +196,7 @@ class FullNetworkAdapter:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned, in place of ``start``."""
+        """Load the result of ``state_dict``, instead of calling ``start``."""
         self._foreground = copy.deepcopy(self._generic)
         self._foreground.load_state_dict(state["foreground"])
         self._objects = [] if state["objects"] else [self._foreground]
@@ -207,7 +210,7 @@ class FullNetworkAdapter:
 
 
 def _with_outputs(network: SegmentationNet, outputs: int) -> SegmentationNet:
-    """Return a copy with ``outputs`` classes, each object starting as the foreground."""
+    """Return a copy with ``outputs`` classes; each object class starts as the foreground."""
     wide = build_network(network.config, outputs)
     state = network.state_dict()
     for key in ("head.classify.weight", "head.classify.bias"):

@@ -1,4 +1,4 @@
-"""Fine-tune a whole network on augmentations of one frame (Cheng et al. 2017, section 3.3)."""
+"""Fine-tuning a whole network on augmentations of one frame (Cheng et al. 2017, section 3.3)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from vostrack.online_finetune.full_network.loss import balanced_cross_entropy
 
 __all__ = ["PAPER_RATE", "FinetuneConfig", "finetune", "learning_rate_factor"]
 
-# The paper sums the loss over pixels and steps by 1e-8 at batch 1; its released solver reaches the
-# same effective step as 1e-10 / (1 - 0.99). Our loss is the mean, so the rate is multiplied by the
-# pixels of a 480 x 854 frame, and the weight decay divided by them.
+# The paper sums the loss over all pixels and uses a learning rate of 1e-8 at batch size 1. Its
+# released solver has the same effective step, 1e-10 / (1 - 0.99). Our loss is the mean, so the rate
+# is multiplied by the number of pixels of a 480 x 854 frame and the weight decay is divided by it.
 _DAVIS_PIXELS = 480 * 854
 PAPER_RATE = 1e-10 * _DAVIS_PIXELS
 PAPER_DECAY = 5e-4 / _DAVIS_PIXELS
 
-# A draw can shift a small object out of the frame; such a sample teaches nothing.
+# An augmentation may shift a small object out of the frame. Such a sample is drawn again.
 _DRAWS = 20
 
 OnStep = Callable[[int, float], None]
@@ -38,20 +38,21 @@ OnStep = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """How a network is fitted to one frame; the defaults are the paper's, for a mean loss.
+    """How a network is fine-tuned on one frame. The defaults are the paper's, for a mean loss.
 
     Attributes:
-        steps: optimisation steps, one sample each.
-        optimizer: ``sgd`` with momentum, or ``adamw``.
-        learning_rate: of the backbone, at the start.
-        head_learning_rate: of the head, at the start.
-        momentum: of SGD.
-        weight_decay: coefficient of the squared norm.
-        schedule: ``halve`` halves the rate every ``halve_every`` steps; ``cosine`` takes it to 0.
-        halve_every: steps between halvings.
-        share_limits: see ``balanced_cross_entropy``.
-        original_every: every so many steps the sample is the frame itself; 0 for chance alone.
-        augmentation: what the other samples are.
+        steps: optimization steps, with one sample each; at least 0.
+        optimizer: ``sgd`` (with momentum) or ``adamw``.
+        learning_rate: initial learning rate of the backbone.
+        head_learning_rate: initial learning rate of the head.
+        momentum: momentum of SGD.
+        weight_decay: weight decay.
+        schedule: ``halve`` halves the rate every ``halve_every`` steps; ``cosine`` anneals it to 0.
+        halve_every: steps between two halvings.
+        share_limits: limits of the class frequencies; see ``balanced_cross_entropy``.
+        original_every: the original frame is the sample of every ``original_every``-th step; 0 for
+            never.
+        augmentation: augmentation of the other samples.
     """
 
     steps: int = 30_000
@@ -81,7 +82,7 @@ class FinetuneConfig:
 
 
 def learning_rate_factor(config: FinetuneConfig, step: int) -> float:
-    """Return what the starting rate is multiplied by at ``step`` (from 0), in [0, 1]."""
+    """Return the factor of the initial learning rate at ``step`` (from 0), in [0, 1]."""
     if config.schedule == "halve":
         return float(0.5 ** (step // config.halve_every))
     return 0.5 * (1 + math.cos(math.pi * step / max(config.steps, 1)))
@@ -97,16 +98,16 @@ def finetune(
     precision: Precision = "auto",
     on_step: OnStep | None = None,
 ) -> None:
-    """Fit ``network`` to one frame, in place. Zero steps change nothing.
+    """Fine-tune ``network`` on one frame, in place. With zero steps it is unchanged.
 
     Args:
-        network: K outputs; left in evaluation mode, on its device.
+        network: network with K outputs. It is left in evaluation mode, on its device.
         image: (3, H, W) in [0, 1], on the network's device.
-        target: (H, W) int64 in 0..K-1, 255 where the pixel does not count.
-        config: the recipe.
-        generator: a CPU generator, the only source of chance.
+        target: (H, W) int64 in 0..K-1, or 255 for pixels to ignore.
+        config: how to fine-tune.
+        generator: a CPU generator, the only source of randomness.
         precision: see ``vostrack.compute.precision``.
-        on_step: called after every step with the steps done and the loss.
+        on_step: called after every step with the number of steps done and the loss.
     """
     optimizer = _optimizer(network, config)
     network.eval()

@@ -14,22 +14,23 @@ __all__ = ["balanced_cross_entropy"]
 def balanced_cross_entropy(
     logits: Tensor, target: Tensor, *, share_limits: tuple[float, float] = (0.0, 1.0)
 ) -> Tensor:
-    """Weigh every pixel by the share of the pixels that are *not* of its class, and average.
+    """Compute the cross-entropy, with each pixel weighted by 1 - frequency of its class.
 
-    For two classes this is eq. 1 of Cheng et al. (2017) with w the share of the foreground among
-    the labelled pixels: foreground pixels weigh 1 - w, background pixels w. The paper sums over
-    pixels; here the sum is divided by the number of labelled pixels, so that the learning rate
-    does not depend on the resolution. With more classes a pixel of class c weighs 1 - share(c).
+    For two classes this is eq. 1 of Cheng et al. (2017), where w is the fraction of foreground
+    among the labelled pixels: foreground pixels have weight 1 - w and background pixels w. The
+    paper sums over pixels. Here the sum is divided by the number of labelled pixels, so that the
+    learning rate does not depend on the resolution. With more classes, a pixel of class c has
+    weight 1 - frequency(c).
 
     Args:
         logits: (B, K, H, W), K classes, background first.
-        target: (B, H, W) int64 in 0..K-1, or 255 where the pixel does not count.
-        share_limits: each class share is clamped to this range before it becomes a weight, so
-            that neither a tiny object's background nor a huge object loses all weight.
+        target: (B, H, W) int64 in 0..K-1, or 255 for pixels to ignore.
+        share_limits: each class frequency is clamped to this range, within [0, 1]. This keeps some
+            weight for the background of a tiny object and for a huge object.
 
     Returns:
-        The mean over samples, a scalar; 0 for a sample without labelled pixels or, with the
-        default limits, with a single class.
+        The mean over samples, a scalar. A sample contributes 0 if it has no labelled pixels or,
+        with the default limits, only one class.
     """
     classes = logits.shape[1]
     counted = target != IGNORE

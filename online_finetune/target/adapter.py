@@ -21,7 +21,7 @@ from vostrack.online_finetune.target.frame_steps import (
     spread_scores,
 )
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
-from vostrack.protocols import BackboneFeatures
+from vostrack.protocols import BackboneFeatures, ObjectScores
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 
@@ -93,7 +93,7 @@ class TargetModelAdapter:
         self._now, self._pending = self._first, None
 
     @torch.inference_mode()
-    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    def scores(self, image: Tensor) -> ObjectScores:
         """Score a frame.
 
         Args:
@@ -112,7 +112,7 @@ class TargetModelAdapter:
         scores = spread_scores(found, now, image.shape[1:], self.config)
         self._pending, self._presence = found, found.segmentation.presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
-        return scores, scores.amax(0)
+        return ObjectScores(scores, scores.amax(0))
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""

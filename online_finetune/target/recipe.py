@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_share
+from vostrack.checks import check_at_least, check_finite, check_fraction, check_positive
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.clip_losses import clip_losses
@@ -59,11 +59,11 @@ class TargetRecipe:
         Raises:
             InputError: a number is out of its range.
         """
-        demand_positive(self, "learning_rate")
+        check_positive(self, "learning_rate")
         weights = ("scalar_share", "rivals_weight", "classifier_weight", "presence_weight")
-        demand_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
-        demand_finite(self, "learning_rate", *weights)
-        demand_share(self, "truth_share", "recent_share")
+        check_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
+        check_finite(self, "learning_rate", *weights)
+        check_fraction(self, "truth_share", "recent_share")
         if not 2 <= self.clip_length[0] <= self.clip_length[1]:
             raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
         if not self.pixels:

@@ -14,7 +14,7 @@ import torch
 from torch import Generator
 
 from vostrack.arrays import AnyArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_share
+from vostrack.checks import check_at_least, check_fraction
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
 from vostrack.online_finetune.target.pasted_object import Flight, Light, mask_extent
@@ -63,8 +63,8 @@ class VideoClipConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        demand_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0})
-        demand_share(self, "lost", "paste", "twin", "follow_pasted", "absent")
+        check_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0})
+        check_fraction(self, "lost", "paste", "twin", "follow_pasted", "absent")
 
 
 _Frames = tuple[list[AnyArray], list[UInt8Array]]
@@ -203,8 +203,8 @@ class VideoClips:
                 borderValue=fill,
             )
             seen[0].append((light.apply(rng, picture) * 255).round().astype(np.uint8))
-            turned = cv2.warpAffine(values, matrix, (width, height), flags=cv2.INTER_NEAREST)
-            seen[1].append(turned.astype(np.uint8))
+            moved = cv2.warpAffine(values, matrix, (width, height), flags=cv2.INTER_NEAREST)
+            seen[1].append(moved.astype(np.uint8, copy=False))
         return seen
 
 

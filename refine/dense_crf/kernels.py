@@ -1,4 +1,4 @@
-"""The two Gaussian kernels of the dense CRF (Krähenbühl and Koltun 2011), normalised."""
+"""The two normalised Gaussian kernels of the dense CRF (Krähenbühl and Koltun 2011)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TINY = 1e-20
 
 @dataclass(frozen=True)
 class KernelConfig:
-    """Widths of the kernels.
+    """Standard deviations and normalisation of the kernels.
 
     Attributes:
         spatial_sigma: standard deviation of the smoothness kernel, in pixels.
-        bilateral_sigma: standard deviation of the appearance kernel in space, in pixels.
-        colour_sigma: the same in colour, in levels of 0..255.
-        normalisation: with K the filter and n = K·1: n^-½ K n^-½ ("symmetric"), n^-1 K ("after"),
-            K n^-1 ("before") or K alone ("none").
+        bilateral_sigma: spatial standard deviation of the appearance kernel, in pixels.
+        colour_sigma: colour standard deviation of the appearance kernel, in levels of 0..255.
+        normalisation: for the filter K and n = K·1: n^-½ K n^-½ ("symmetric"), n^-1 K ("after"),
+            K n^-1 ("before"), or K itself ("none").
     """
 
     spatial_sigma: float = 3.0
@@ -56,16 +56,16 @@ class KernelConfig:
 
 
 class GaussianKernel:
-    """A lattice filter with its normalisation; what the CRF calls for each message.
+    """A lattice filter with normalisation, which computes the messages of the CRF.
 
-    The self-message (j = i) stays in the sum, as in every released implementation.
+    The sum includes the message of a pixel to itself, as in every released implementation.
 
     Args:
-        features: (d, N) in units of the standard deviation.
+        features: (d, N), in units of the standard deviation.
         normalisation: see ``KernelConfig``.
 
     Raises:
-        InputError: the features cannot be used, or the normalisation is unknown.
+        InputError: ``build_lattice`` rejects the features, or the normalisation is unknown.
     """
 
     def __init__(self, features: Tensor, normalisation: Normalisation = "after") -> None:
@@ -79,7 +79,7 @@ class GaussianKernel:
             (norm + _TINY) ** left if left else None, (norm + _TINY) ** right if right else None
         )
         self.of_ones = self(ones)
-        """(N, 1), the kernel applied to the constant one."""
+        """(N, 1), the kernel applied to a constant 1."""
 
     @property
     def points(self) -> int:
@@ -92,7 +92,7 @@ class GaussianKernel:
         return self._filter.vertices
 
     def __call__(self, values: Tensor, transpose: bool = False) -> Tensor:
-        """Filter (N, C) values; ``transpose`` applies the transposed operator."""
+        """Filter values (N, C). ``transpose`` applies the transposed operator."""
         return self._filter(values, transpose)
 
 
@@ -103,14 +103,14 @@ def spatial_kernel(
     normalisation: Normalisation = "after",
     like: Tensor | None = None,
 ) -> GaussianKernel:
-    """Smoothness kernel of an image size; built once per size and kept for the next frames.
+    """Return the smoothness kernel for an image size. It is cached for later frames.
 
     Args:
         height: H in pixels.
         width: W in pixels.
         sigma: standard deviation in pixels.
         normalisation: see ``KernelConfig``.
-        like: gives the dtype and the device; float32 on the CPU when None.
+        like: tensor with the dtype and the device; None for float32 on the CPU.
     """
     reference = torch.empty(0) if like is None else like
     return _cached_spatial_kernel(
@@ -127,7 +127,7 @@ def _cached_spatial_kernel(
     dtype: torch.dtype,
     device: torch.device,
 ) -> GaussianKernel:
-    # Inference tensors could not take part in training later on.
+    # Inference tensors could not be used in training later.
     with torch.inference_mode(False):
         positions = _positions(height, width, torch.empty(0, dtype=dtype, device=device))
         return GaussianKernel(positions / sigma, normalisation)
@@ -136,7 +136,7 @@ def _cached_spatial_kernel(
 def bilateral_kernel(
     image: Tensor, sigma: float, colour_sigma: float, normalisation: Normalisation = "after"
 ) -> GaussianKernel:
-    """Appearance kernel of one image.
+    """Return the appearance kernel of an image.
 
     Args:
         image: (3, H, W) in [0, 1], float32 or float64.
@@ -145,7 +145,7 @@ def bilateral_kernel(
         normalisation: see ``KernelConfig``.
 
     Raises:
-        InputError: the image is not a finite (3, H, W).
+        InputError: the image is not (3, H, W) with finite values.
     """
     if image.ndim != 3 or not image.is_floating_point():
         raise InputError(
@@ -159,11 +159,11 @@ def bilateral_kernel(
 
 
 def image_kernels(image: Tensor, config: KernelConfig) -> list[GaussianKernel]:
-    """Both kernels of one image, the spatial one first.
+    """Return both kernels of an image, the smoothness kernel first.
 
     Args:
         image: (3, H, W) in [0, 1], float32 or float64.
-        config: widths and normalisation.
+        config: standard deviations and normalisation.
     """
     height, width = image.shape[-2:]
     return [
@@ -173,7 +173,7 @@ def image_kernels(image: Tensor, config: KernelConfig) -> list[GaussianKernel]:
 
 
 def _positions(height: int, width: int, like: Tensor) -> Tensor:
-    """Pixel coordinates (2, H * W): x, then y."""
+    """Return the pixel coordinates (2, H * W): x, then y."""
     rows = torch.arange(height, dtype=like.dtype, device=like.device)
     columns = torch.arange(width, dtype=like.dtype, device=like.device)
     y, x = torch.meshgrid(rows, columns, indexing="ij")

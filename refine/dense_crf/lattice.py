@@ -1,8 +1,8 @@
 """The permutohedral lattice of a set of feature vectors (Adams et al. 2010), in tensor operations.
 
-Every point lies in one simplex of the lattice; its d + 1 vertices and the barycentric weights are
-all that Gaussian filtering needs, together with the two neighbours of each vertex along each of the
-d + 1 lattice directions. Nothing here loops over points, so the same code builds on any device.
+Every point lies in one simplex of the lattice. Gaussian filtering needs its d + 1 vertices, the
+barycentric weights, and the two neighbours of each vertex along each of the d + 1 lattice
+directions. Nothing here loops over points, so the same code runs on any device.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _HASH_SEEDS = (11, 23, 47, 95)
 
 @dataclass(frozen=True)
 class PermutohedralLattice:
-    """A built lattice of N points in d dimensions with M occupied vertices.
+    """A lattice of N points in d dimensions with M occupied vertices.
 
     Attributes:
         vertices: (d + 1, N) int64 in [0, M), the vertices of the simplex around each point.
-        weights: (d + 1, N), the barycentric weights, in [0, 1], each column sums to one.
-        neighbours: (d + 1, 2, M) int64 in [0, M], the vertices before and behind along each
-            direction; M stands for an unoccupied one.
+        weights: (d + 1, N) in [0, 1], the barycentric weights. Each column sums to one.
+        neighbours: (d + 1, 2, M) int64 in [0, M], the previous and next vertex along each
+            direction. M stands for an unoccupied vertex.
         order: ((d + 1) * N,) int64, positions in the flattened ``vertices``, by ascending vertex.
     """
 
@@ -57,15 +57,15 @@ def build_lattice(features: Tensor) -> PermutohedralLattice:
     """Embed feature vectors in the lattice and connect its occupied vertices.
 
     Args:
-        features: (d, N) float32 or float64, in units of the kernel's standard deviation; d >= 1,
-            N >= 1.
+        features: (d, N) float32 or float64 with d, N >= 1, in units of the kernel's standard
+            deviation.
 
     Returns:
-        The lattice, on the device and in the dtype of the features. No gradient reaches them.
+        The lattice, with the device and the dtype of the features. It has no gradient.
 
     Raises:
-        InputError: the shape is not (d, N), a value is not finite, or values are so large
-            (a standard deviation so small) that lattice coordinates cannot be told apart.
+        InputError: the shape is not (d, N), a value is not finite, or values are so large (a
+            standard deviation so small) that lattice coordinates are not distinguishable.
     """
     if features.ndim != 2 or min(features.shape) < 1 or not features.is_floating_point():
         raise InputError(
@@ -77,8 +77,8 @@ def build_lattice(features: Tensor) -> PermutohedralLattice:
     largest = float(features.abs().max())
     if not largest < limit:  # also true of NaN
         raise InputError(
-            f"build_lattice: features must be finite and below {limit:.0f} standard deviations, "
-            f"got {largest}; check the image for NaN or take larger standard deviations"
+            f"build_lattice: expected finite features below {limit:.0f} standard deviations, got "
+            f"{largest}; check the image for NaN, or use larger standard deviations"
         )
     origin, rank, weights = _enclosing_simplex(features)
     vertices, neighbours, order = _connect(origin, rank)
@@ -86,10 +86,10 @@ def build_lattice(features: Tensor) -> PermutohedralLattice:
 
 
 def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the remainder-0 vertex (d + 1, N), the rank (d + 1, N) and the weights (d + 1, N)."""
+    """Find the remainder-0 vertex, the rank and the weights of each point, each (d + 1, N)."""
     d, count = features.shape
     elevated = _elevate(features)
-    # Nearest point of the coarse lattice, ties to the lower; its coordinates need not sum to zero.
+    # The nearest point of the coarse lattice. Its coordinates need not sum to zero yet.
     origin = torch.ceil(elevated / (d + 1) - 0.5)
     excess = origin.sum(0).to(torch.int64)
     origin = origin * (d + 1)
@@ -100,7 +100,7 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             below = delta[i] < delta[j]
             rank[i] += below
             rank[j] += ~below
-    # Bring the point onto the plane: the coordinates that rounded furthest move by d + 1.
+    # Move the point to the plane: the coordinates with the largest rounding change by d + 1.
     wrap = (rank < 0).to(torch.int64) - (rank > d).to(torch.int64)
     wrap *= d + 1
     rank += wrap
@@ -117,7 +117,7 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _elevate(features: Tensor) -> Tensor:
     """Map (d, N) features isometrically onto the plane of zero sum in d + 1 coordinates.
 
-    The factor makes one blur pass over the lattice a Gaussian of unit standard deviation.
+    With this scale, one blur of the lattice is a Gaussian with unit standard deviation.
     """
     d, count = features.shape
     elevated = features.new_empty(d + 1, count)
@@ -132,10 +132,10 @@ def _elevate(features: Tensor) -> Tensor:
 
 
 def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Number the occupied vertices, find their neighbours, and order the simplices' corners.
+    """Number the occupied vertices, find their neighbours, and sort the corners of the simplices.
 
-    A vertex is known by the first d of its coordinates (they sum to zero), packed into one integer
-    by a *linear* code, so that a step along a direction adds a constant to the code.
+    A vertex is identified by its first d coordinates, because they sum to zero. A *linear* code
+    packs them into one integer, so that a step along a direction adds a constant to the code.
     """
     d = origin.shape[0] - 1
     coordinates = origin[:d]
@@ -148,7 +148,7 @@ def _connect(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _numbered(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Number the distinct codes, ascending, with the one sort that splatting needs as well.
+    """Number the distinct codes in ascending order. Splatting reuses the sort order.
 
     Returns:
         The distinct codes (M,), the number of each code, and the order of the flattened codes.
@@ -162,10 +162,10 @@ def _numbered(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _code_factors(coordinates: Tensor) -> list[tuple[Tensor, bool]]:
-    """Return candidate factors (d,) of the linear code, and whether each is free of collisions.
+    """Return candidate factors (d,) of the linear code, and whether each is collision-free.
 
-    Mixed radix where it fits into 62 bits; else random odd factors modulo 2**64, whose collisions
-    (probability about M**2 / 2**64) are checked for.
+    A mixed radix code is used if it fits into 62 bits, otherwise random odd factors modulo 2**64.
+    Their collisions, with a probability of about M**2 / 2**64, are detected later.
     """
     d = coordinates.shape[0]
     low, high = torch.aminmax(coordinates, dim=1)
@@ -185,12 +185,12 @@ def _code_factors(coordinates: Tensor) -> list[tuple[Tensor, bool]]:
 
 
 def _vertex_coordinate(coordinate: Tensor, rank: Tensor, remainder: int, d: int) -> Tensor:
-    """One coordinate (N,) of each simplex's vertex of the given remainder."""
+    """Return one coordinate (N,) of each simplex's vertex with the given remainder."""
     return coordinate + remainder - (d + 1) * (rank > d - remainder).to(torch.int64)
 
 
 def _vertex_codes(coordinates: Tensor, rank: Tensor, factors: Tensor) -> Tensor:
-    """The codes (d + 1, N) of all vertices of all simplices."""
+    """Return the codes (d + 1, N) of all vertices of all simplices."""
     d, count = coordinates.shape
     codes = coordinates.new_zeros(d + 1, count)
     for remainder in range(d + 1):
@@ -202,7 +202,7 @@ def _vertex_codes(coordinates: Tensor, rank: Tensor, factors: Tensor) -> Tensor:
 
 
 def _codes_are_unique(coordinates: Tensor, rank: Tensor, vertices: Tensor, size: int) -> bool:
-    """Whether all simplices that share a vertex number also agree on its coordinates."""
+    """Tell whether all simplices with the same vertex number agree on its coordinates."""
     d = coordinates.shape[0]
     for i in range(d):
         values = torch.stack(
@@ -216,12 +216,12 @@ def _codes_are_unique(coordinates: Tensor, rank: Tensor, vertices: Tensor, size:
 
 
 def _neighbours(occupied: Tensor, factors: Tensor) -> Tensor:
-    """The neighbours (d + 1, 2, M) of the sorted vertex codes (M,); M where unoccupied."""
+    """Return the neighbours (d + 1, 2, M) of the sorted vertex codes (M,); M if unoccupied."""
     d, size = len(factors), len(occupied)
     neighbours = occupied.new_full((d + 1, 2, size + 1), size)
     indices = torch.arange(size, device=occupied.device)
     for direction in range(d + 1):
-        # One step: -1 on every coordinate, +d on that of the direction (not stored for the last).
+        # A step is -1 in every coordinate, and +d in that of the direction (not stored if last).
         step = -factors.sum()
         if direction < d:
             step = step + (d + 1) * factors[direction]
@@ -229,6 +229,6 @@ def _neighbours(occupied: Tensor, factors: Tensor) -> Tensor:
         found = torch.searchsorted(occupied, wanted).clamp_(max=size - 1)
         found = torch.where(occupied[found] == wanted, found, size)
         neighbours[direction, 0, :size] = found
-        # The opposite neighbour is the inverse map; slot M collects the unoccupied ones.
+        # The opposite neighbour is the inverse map. Index M collects unoccupied vertices.
         neighbours[direction, 1].scatter_(0, found, indices)
     return neighbours[:, :, :size].contiguous()

@@ -1,4 +1,4 @@
-"""Gaussian filtering on a permutohedral lattice: splat, blur, slice, and its exact transpose."""
+"""Gaussian filtering on a permutohedral lattice, and the exact transpose."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ __all__ = ["LatticeFilter"]
 class LatticeFilter:
     """The linear operator K ~ exp(-|f_i - f_j|^2 / 2), applied to any number of channels.
 
-    Splatting S, blurring B_0..B_d and slicing Sᵀ are kept as sparse matrices in CSR form (threaded
-    on the CPU, cuSPARSE on a GPU), built once and shared by every label and every iteration.
+    Splatting S, blurring B_0..B_d and slicing Sᵀ are sparse CSR matrices (threaded on a CPU,
+    cuSPARSE on a GPU). They are built once and used for every label and every iteration.
 
-    ``scale`` makes it L K R with diagonal L and R, which cost nothing: they go into the matrices.
+    ``scale`` changes the operator to L K R with diagonal L and R. This is free at run time, because
+    the factors are multiplied into the matrices.
 
     Args:
-        features: (d, N) in units of the kernel's standard deviation; see ``build_lattice``.
+        features: (d, N), in units of the kernel's standard deviation; see ``build_lattice``.
     """
 
     def __init__(self, features: Tensor) -> None:
@@ -31,12 +32,12 @@ class LatticeFilter:
         self.vertices = lattice.size
         self.dtype = lattice.weights.dtype
         self._blurs = [_blur_matrix(pair, self.dtype) for pair in lattice.neighbours]
-        # One pair for K and one for its transpose, the same until they are scaled apart.
+        # First of each pair: for K; second: for its transpose. Only ``scale`` makes them differ.
         self._slices = (_slice_matrix(lattice),) * 2
         self._splats = (_splat_matrix(lattice),) * 2
 
     def scale(self, left: Tensor | None, right: Tensor | None) -> None:
-        """Become L K R, and Kᵀ become R Kᵀ L, for good.
+        """Change the operator K to L K R, and Kᵀ to R Kᵀ L.
 
         Args:
             left: (N, 1), the diagonal of L; None for the identity.
@@ -47,15 +48,16 @@ class LatticeFilter:
         self._splats = (_scaled_columns(splats[0], right), _scaled_columns(splats[1], left))
 
     def __call__(self, values: Tensor, transpose: bool = False) -> Tensor:
-        """Filter.
+        """Filter values.
 
         Args:
-            values: (N, C); computed in the dtype of the features, returned in that of the values.
-            transpose: apply Kᵀ in place of K. They differ: blurring along one direction and along
-                another do not commute where vertices are unoccupied.
+            values: (N, C). The computation uses the dtype of the features.
+            transpose: apply Kᵀ instead of K. They differ, because blurs along different directions
+                do not commute near unoccupied vertices.
 
         Returns:
-            (N, C). Differentiable any number of times with respect to the values.
+            (N, C), in the dtype of the values. It is differentiable any number of times with
+            respect to the values.
 
         Raises:
             InputError: the values are not (N, C).
@@ -69,7 +71,7 @@ class LatticeFilter:
         return filtered.to(values.dtype)
 
     def _apply(self, values: Tensor, transpose: bool) -> Tensor:
-        # Half precision would break the adjoint identity, and sparse products do not know it.
+        # Half precision would break the adjoint identity, and sparse products do not support it.
         with torch.autocast(values.device.type, enabled=False):
             vertices = self._splats[transpose] @ values.contiguous()
             for blur in reversed(self._blurs) if transpose else self._blurs:
@@ -78,7 +80,7 @@ class LatticeFilter:
 
 
 class _Filter(torch.autograd.Function):
-    """K forward, Kᵀ backward; written in terms of itself, so it can be differentiated again."""
+    """K forward and Kᵀ backward. It uses itself in backward, so it is twice differentiable."""
 
     @staticmethod
     def forward(ctx, values, operator, transpose):  # type: ignore[no-untyped-def]  # torch's ctx
@@ -99,10 +101,10 @@ def _csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int])
 
 
 def _slice_matrix(lattice: PermutohedralLattice) -> Tensor:
-    """(N, M): reads each point from its vertices; carries the factor of the lattice's blur.
+    """Build the slicing matrix (N, M), which interpolates each point from its vertices.
 
-    The d + 1 passes of (½, 1, ½) have more than unit mass; 1 / (1 + 2^-d) brings the constant
-    function close to one, as in Adams et al.'s implementation.
+    It includes the factor 1 / (1 + 2^-d), because the d + 1 passes of (½, 1, ½) have more than unit
+    mass. With it, a constant 1 stays close to 1, as in the implementation of Adams et al.
     """
     corners, count = lattice.vertices.shape
     starts = torch.arange(0, corners * count + 1, corners, device=lattice.vertices.device)
@@ -111,14 +113,14 @@ def _slice_matrix(lattice: PermutohedralLattice) -> Tensor:
 
 
 def _splat_matrix(lattice: PermutohedralLattice) -> Tensor:
-    """(M, N): adds each point onto its vertices."""
+    """Build the splatting matrix (M, N), which adds each point to its vertices."""
     count, order = lattice.points, lattice.order
     starts = _row_starts(lattice.vertices.reshape(-1), lattice.size)
     return _csr(starts, order % count, lattice.weights.reshape(-1)[order], (lattice.size, count))
 
 
 def _scaled_rows(matrix: Tensor, factors: Tensor | None) -> Tensor:
-    """Multiply each row of a CSR matrix whose rows are equally long by a factor (rows, 1)."""
+    """Multiply the rows of a CSR matrix with equally many entries per row by factors (rows, 1)."""
     if factors is None:
         return matrix
     values = matrix.values().reshape(len(factors), -1) * factors
@@ -127,7 +129,7 @@ def _scaled_rows(matrix: Tensor, factors: Tensor | None) -> Tensor:
 
 
 def _scaled_columns(matrix: Tensor, factors: Tensor | None) -> Tensor:
-    """Multiply each column of a CSR matrix by a factor (columns, 1)."""
+    """Multiply the columns of a CSR matrix by factors (columns, 1)."""
     if factors is None:
         return matrix
     values = matrix.values() * factors.reshape(-1)[matrix.col_indices().long()]
@@ -136,7 +138,7 @@ def _scaled_columns(matrix: Tensor, factors: Tensor | None) -> Tensor:
 
 
 def _blur_matrix(neighbours: Tensor, dtype: torch.dtype) -> Tensor:
-    """(M, M), symmetric: one on the diagonal and one half for each occupied neighbour (2, M)."""
+    """Build the symmetric blur matrix (M, M): 1 on the diagonal, ½ for each occupied neighbour."""
     size = neighbours.shape[1]
     itself = torch.arange(size, device=neighbours.device)
     columns = torch.stack([neighbours[0], itself, neighbours[1]], dim=1)

@@ -15,31 +15,31 @@ __all__ = ["HigherOrderPotential", "MeanField", "MeanFieldResult"]
 
 
 class HigherOrderPotential(Protocol):
-    """A further term of the energy, with latent variables of its own."""
+    """An additional term of the energy with latent variables of its own."""
 
     def start(self) -> Tensor:
-        """Return the latent variables' logits (D,) before the first iteration."""
+        """Return the logits (D,) of the latent variables before the first iteration."""
         ...
 
     def messages(self, probabilities: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Update from the previous iteration's state, both at once.
+        """Compute the messages and the new latent variables from the previous iteration.
 
         Args:
-            probabilities: (N, L), the pixels' label probabilities.
-            latent: (D,), the latent variables' logits.
+            probabilities: (N, L), label probabilities of the pixels.
+            latent: (D,), logits of the latent variables.
 
         Returns:
-            What to add to the pixels' logits (N, L), and the new latent logits (D,).
+            The increment of the pixels' logits (N, L), and the new latent logits (D,).
         """
         ...
 
 
 class MeanFieldResult(NamedTuple):
-    """What inference ends with.
+    """Result of mean-field inference.
 
     Attributes:
-        logits: (L, H, W); their softmax over the labels is Q.
-        latent: (D,) logits of the higher-order potential's latent variables, or None without one.
+        logits: (L, H, W). Their softmax over the labels is the distribution Q.
+        latent: (D,), logits of the latent variables; None without a higher-order potential.
     """
 
     logits: Tensor
@@ -49,17 +49,18 @@ class MeanFieldResult(NamedTuple):
 class MeanField(nn.Module):
     """Unrolled mean field: z ← U - μ Σ_k w_k F_k softmax(z) + higher-order messages.
 
-    With ``labels`` the kernel weights are one per label and the compatibility μ (L, L) is trained,
-    starting from Potts (-identity). Without, there is one scalar per kernel and μ stays Potts, so
-    the same layer serves any number of labels (the instance CRF of Arnab and Torr 2016).
+    With ``labels``, each kernel has a weight per label, and the compatibility μ (L, L) is learned,
+    starting from the Potts model (-identity). Without, each kernel has one scalar weight, and μ is
+    the Potts model. The same layer then works for any number of labels, as in the instance CRF of
+    Arnab and Torr (2016).
 
     Args:
-        kernel_weights: start value of the weight of each kernel, in the order of the kernels.
-        labels: L, or None for weights that know no labels.
-        iterations: number of mean-field steps.
+        kernel_weights: initial weight of each kernel, in the order of the kernels.
+        labels: number of labels L; None for weights that do not depend on the label.
+        iterations: number of mean-field iterations, at least 0.
 
     Raises:
-        InputError: no kernel weight, or a negative number of iterations.
+        InputError: there is no kernel weight, or the number of iterations is negative.
     """
 
     kernel_weights: nn.Parameter
@@ -90,23 +91,22 @@ class MeanField(nn.Module):
         kernels: Sequence[GaussianKernel],
         potential: HigherOrderPotential | None = None,
     ) -> MeanFieldResult:
-        """Infer.
+        """Run mean-field inference.
 
         Args:
-            logits: (L, H, W), minus the unary energies.
-            kernels: of this image, as many as there are kernel weights.
-            potential: a higher-order term, or None.
+            logits: (L, H, W), the negative unary energies.
+            kernels: the kernels of this image, one per kernel weight.
+            potential: a higher-order potential, or None.
 
         Returns:
             The refined logits and the latent variables.
 
         Raises:
-            InputError: the shape of the logits does not fit the weights or the kernels, or they
-                are not finite.
+            InputError: the logits do not match the weights or the kernels, or are not finite.
         """
         self._check(logits, kernels)
         labels, height, width = logits.shape
-        # Pixel-major, as the sparse filters want it; one transposition for all iterations.
+        # The sparse filters need pixel-major order. Transpose once for all iterations.
         unary = logits.reshape(labels, -1).T.contiguous()
         state = unary
         latent = None if potential is None else potential.start()
@@ -121,9 +121,9 @@ class MeanField(nn.Module):
     def _with_pairwise(
         self, unary: Tensor, probabilities: Tensor, kernels: Sequence[GaussianKernel]
     ) -> Tensor:
-        """Add the pairwise term's contribution to the logits (N, L).
+        """Add the contribution of the pairwise term to the logits (N, L).
 
-        Multiply and add in one pass: beside the filters, the time goes into reading memory.
+        Multiplication and addition are fused, because memory bandwidth limits the speed.
         """
         total = unary if self.compatibility is None else torch.zeros_like(unary)
         for weight, kernel in zip(self.kernel_weights, kernels, strict=True):
@@ -147,15 +147,17 @@ class MeanField(nn.Module):
         for kernel in kernels:
             if kernel.points != pixels:
                 raise InputError(
-                    f"MeanField: logits of {pixels} pixels, but a kernel of {kernel.points}; "
-                    "build the kernels from the image at the logits' resolution"
+                    f"MeanField: expected kernels of {pixels} pixels like the logits, got "
+                    f"{kernel.points}; build the kernels at the resolution of the logits"
                 )
         if not bool(torch.isfinite(logits).all()):
-            raise InputError("MeanField: logits must be finite, got NaN or infinity")
+            raise InputError(
+                "MeanField: expected finite logits, got NaN or infinity; check the network"
+            )
 
 
 def _filter_probabilities(probabilities: Tensor, kernel: GaussianKernel) -> Tensor:
-    """Filter all labels; of two, one, from which the other follows as they sum to one."""
+    """Filter all labels. Of two labels, filter only one, because they sum to one."""
     if probabilities.shape[1] != 2:
         return kernel(probabilities)
     first = kernel(probabilities[:, :1])

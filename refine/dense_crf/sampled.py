@@ -1,96 +1,38 @@
-"""The dense CRF where it matters: at unsure pixels, with neighbours sampled on a grid.
+"""A fast dense CRF: only at uncertain pixels, with neighbours sampled on a grid.
 
 A binary dense CRF (Krähenbühl and Koltun 2011) over all pixels needs a lattice per frame, which
-takes longer than a tracker's networks. But scores that are sure do not move, and colours that are
-close repeat many times within reach: the sum over a grid of samples is close to that over all.
+takes longer than a tracker's networks. But confident scores do not change, and similar colours
+occur many times nearby. A sum over a grid of samples is therefore close to the sum over all pixels.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vostrack.checks import demand_at_least, demand_positive
 from vostrack.compute.threads import in_parts
 from vostrack.errors import InputError
+from vostrack.refine.dense_crf.options import SampledCrfConfig
 
-__all__ = ["SampledCrfConfig", "SampledCrfRefiner", "messages"]
+__all__ = ["Messages", "SampledCrfConfig", "SampledCrfRefiner", "messages"]
 
-# Pixels between samples: the finest of these that keeps to ``SampledCrfConfig.pairs``.
-_STRIDES = (4, 6, 8, 12, 16, 24, 32)
-# Pixels at a time in PyTorch: some 40 MB of pairs at the finest grid.
+# Pixels per batch in PyTorch, which take about 40 MB on the finest grid.
 _CHUNK = 2048
-# Fewer pixels are done before a second thread has woken up.
+# Minimum pixels per thread. Fewer are done before a second thread wakes up.
 _PART = 500
 
 
-@dataclass(frozen=True)
-class SampledCrfConfig:
-    """Settings of ``SampledCrfRefiner``.
-
-    Chosen on sequences of the DAVIS training set; a change of any by a third moved J and F by less
-    than half a point there.
-
-    Attributes:
-        unary_weight: of the score's own logit: networks are surer than they are right.
-        spatial_weight: of the mean of the neighbourhood.
-        bilateral_weight: of the mean of pixels of the same colour around.
-        iterations: mean-field steps.
-        unsure: pixels whose logit is nearer to 0 than this are refined, the others stay.
-        spatial_sigma: standard deviation of the neighbourhood, pixels.
-        bilateral_sigma: how far away pixels of the same colour count, pixels.
-        colour_sigma: what counts as the same colour, levels of 0..255.
-        reach: samples further away than so many ``bilateral_sigma`` are left out.
-        pairs: of a pixel and a sample, at most, per frame and step: with more pixels to refine the
-            grid of samples gets coarser, which bounds the time of a frame.
-    """
-
-    unary_weight: float = 0.4
-    spatial_weight: float = 1.0
-    bilateral_weight: float = 2.0
-    iterations: int = 1
-    unsure: float = 3.0
-    spatial_sigma: float = 3.0
-    bilateral_sigma: float = 50.0
-    colour_sigma: float = 8.0
-    reach: float = 1.5
-    pairs: int = 3_000_000
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InputError: a number is out of its range.
-        """
-        weights = ("unary_weight", "spatial_weight", "bilateral_weight", "iterations")
-        demand_at_least(self, dict.fromkeys(weights, 0), prefix="SampledCrfConfig.")
-        demand_positive(
-            self, "unsure", "spatial_sigma", "bilateral_sigma", "colour_sigma", "reach", "pairs"
-        )
-
-    def stride(self, pixels: int) -> int:
-        """Return the pixels between samples where so many pixels are refined."""
-        for stride in _STRIDES:
-            if pixels * (2 * self.radius(stride) + 1) ** 2 <= self.pairs:
-                return stride
-        return _STRIDES[-1]
-
-    def radius(self, stride: int) -> int:
-        """Return how many samples count to either side of a pixel."""
-        return int(self.reach * self.bilateral_sigma / stride)
-
-
 class SampledCrfRefiner:
-    """A binary dense CRF per object at its unsure pixels; a ``Refiner``.
+    """A binary dense CRF per object at its uncertain pixels. Implements ``Refiner``.
 
-    As ``DenseCrfRefiner``, with m ← a logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1); F_k are the two
-    normalised filters, of which that of appearance takes its samples from a regular grid.
+    Like ``DenseCrfRefiner``, with m ← a logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1). F_k are the
+    two normalised filters. The appearance filter uses samples on a regular grid.
 
     Args:
         config: kernels, weights and iterations.
@@ -101,17 +43,17 @@ class SampledCrfRefiner:
 
     @torch.no_grad()
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine.
+        """Refine the scores of one frame.
 
         Args:
             image: (3, h, w) float in [0, 1].
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, h, w) in [0, 1].
+            The refined scores (N, h, w) in [0, 1].
 
         Raises:
-            InputError: image and scores do not fit each other.
+            InputError: image and scores differ in size.
         """
         if scores.ndim != 3 or image.ndim != 3 or scores.shape[1:] != image.shape[1:]:
             raise InputError(
@@ -119,7 +61,7 @@ class SampledCrfRefiner:
                 f"got {tuple(image.shape)} and {tuple(scores.shape)}"
             )
         config = self.config
-        # The sigmoid of ``unsure``, from the middle of the scores.
+        # The threshold on the logit as distance of the score from 0.5.
         margin = torch.tensor(config.unsure).sigmoid().item() - 0.5
         places = [_where((score - 0.5).abs_() < margin) for score in scores]
         stride = config.stride(sum(len(rows) for rows, _ in places))
@@ -143,9 +85,23 @@ class SampledCrfRefiner:
                 current = score.clone()
             if step:
                 current[rows, columns] = own
-            near, alike = messages(image, current, rows, columns, config, stride)
-            own = (unary + config.spatial_weight * near + config.bilateral_weight * alike).sigmoid()
+            near, similar = messages(image, current, rows, columns, config, stride)
+            own = (
+                unary + config.spatial_weight * near + config.bilateral_weight * similar
+            ).sigmoid()
         return own.to(score.dtype)
+
+
+class Messages(NamedTuple):
+    """Messages of both kernels to P pixels, in [-1, 1].
+
+    Attributes:
+        near: (P,), the mean over the neighbourhood.
+        similar: (P,), the mean over samples of similar colour; 0 if there are none.
+    """
+
+    near: Tensor
+    similar: Tensor
 
 
 def messages(
@@ -157,25 +113,21 @@ def messages(
     stride: int,
     *,
     compiled: bool | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> Messages:
     """Filter 2 score - 1 with both kernels at some pixels.
 
-    Colours are compared by (1 - d² / 8σ²)⁴, 0 from d = 2.8 σ on, in place of exp(-d² / 2σ²): it
-    differs by 0.08 at most and needs no exponential. A sample is as far away as the cell of the
-    grid that it stands for is from that of the pixel.
+    The colour weight is (1 - d² / 8σ²)⁴, and 0 from d = 2.8 σ on, instead of exp(-d² / 2σ²). It
+    differs by at most 0.08 and needs no exponential. The distance of a sample is that between its
+    grid cell and the grid cell of the pixel.
 
     Args:
         image: (3, h, w) float32 in [0, 1].
         score: (h, w) float32 in [0, 1].
-        rows: (P,) int64.
-        columns: (P,) int64.
+        rows: (P,) int64, rows of the pixels.
+        columns: (P,) int64, columns of the pixels.
         config: the kernels.
-        stride: pixels between samples.
-        compiled: whether compiled loops do it; None: on a CPU, where numba is installed.
-
-    Returns:
-        The mean of the neighbourhood (P,), and that of the samples of the same colour (P,), 0
-        where there is none.
+        stride: sample spacing in pixels.
+        compiled: whether to use compiled loops; None for the CPU if numba is installed.
     """
     if compiled is None:
         compiled = score.device.type == "cpu" and _has_numba()
@@ -183,14 +135,14 @@ def messages(
         return _messages_compiled(image, score, rows, columns, config, stride)
     near = _blurred(2 * score - 1, config.spatial_sigma)[rows, columns]
     parts = [
-        _alike(image, score, rows[i : i + _CHUNK], columns[i : i + _CHUNK], config, stride)
+        _similar(image, score, rows[i : i + _CHUNK], columns[i : i + _CHUNK], config, stride)
         for i in range(0, len(rows), _CHUNK)
     ]
-    return near, torch.cat(parts) if parts else near
+    return Messages(near, torch.cat(parts) if parts else near)
 
 
 def _blurred(field: Tensor, sigma: float) -> Tensor:
-    """Blur (h, w) by a Gaussian cut off at 2 sigma; what is outside repeats the border."""
+    """Blur a map (h, w) with a Gaussian truncated at 2 sigma. The border is replicated."""
     taps = _taps(sigma).to(field.device)
     radius = len(taps) // 2
     padded = F.pad(field[None, None], (radius,) * 4, mode="replicate")
@@ -198,7 +150,7 @@ def _blurred(field: Tensor, sigma: float) -> Tensor:
     return F.conv2d(rows, taps.view(1, 1, -1, 1))[0, 0]
 
 
-def _alike(
+def _similar(
     image: Tensor,
     score: Tensor,
     rows: Tensor,
@@ -231,7 +183,7 @@ def _messages_compiled(
     columns: Tensor,
     config: SampledCrfConfig,
     stride: int,
-) -> tuple[Tensor, Tensor]:
+) -> Messages:
     from vostrack.refine.dense_crf import sampled_loops as loops
 
     start = stride // 2
@@ -241,17 +193,17 @@ def _messages_compiled(
     ys, xs = rows.numpy(), columns.numpy()
     taps, fade = _taps(config.spatial_sigma).numpy(), _fade(config, stride).numpy()
     inverse = np.float32(_inverse(config))
-    near, alike = (np.empty(len(ys), np.float32) for _ in range(2))
+    near, similar = (np.empty(len(ys), np.float32) for _ in range(2))
 
     def run(part: slice) -> None:
         loops.blur_at(whole, ys[part], xs[part], taps, near[part])
-        loops.gather_alike(
-            pixels, ys[part], xs[part], stride, colours, values, fade, inverse, alike[part]
+        loops.gather_similar(
+            pixels, ys[part], xs[part], stride, colours, values, fade, inverse, similar[part]
         )
 
     in_parts(run, len(ys), _PART)
-    # The taps sum to one, so that what is filtered may be turned into -1 to 1 afterwards.
-    return torch.from_numpy(near).mul_(2).sub_(1), torch.from_numpy(alike)
+    # The taps sum to one, so the result can be mapped to [-1, 1] after filtering.
+    return Messages(torch.from_numpy(near).mul_(2).sub_(1), torch.from_numpy(similar))
 
 
 @lru_cache(maxsize=1)
@@ -265,11 +217,11 @@ def _inverse(config: SampledCrfConfig) -> float:
 
 
 def _where(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows and columns (P,) where a mask (h, w) is true."""
+    """Return the rows and columns (P,) of the true pixels of a mask (h, w)."""
     if mask.device.type != "cpu":
         rows, columns = mask.nonzero(as_tuple=True)
         return rows, columns
-    # Numpy finds a few pixels among many several times as fast.
+    # numpy is several times faster if few pixels are true.
     flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
     return flat // mask.shape[1], flat % mask.shape[1]
 
@@ -281,7 +233,7 @@ def _taps(sigma: float) -> Tensor:
 
 
 def _fade(config: SampledCrfConfig, stride: int) -> Tensor:
-    """Return how samples count by their distance along one axis: (2 radius + 1,)."""
+    """Return the weights (2 radius + 1,) of samples by their distance along one axis."""
     radius = config.radius(stride)
     apart = torch.arange(-radius, radius + 1) * stride
     return torch.exp(-apart.square() / (2 * config.bilateral_sigma**2))

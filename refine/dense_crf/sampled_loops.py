@@ -1,24 +1,24 @@
-"""The compiled loops of ``sampled``: a pixel at a time."""
+"""Compiled loops of ``sampled``, which process one pixel at a time."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from vostrack.arrays import FloatArray, IntArray
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
-__all__ = ["blur_at", "gather_alike"]
+__all__ = ["blur_at", "gather_similar"]
 
 
-# Sums in any order: rows of samples are then added eight or sixteen at a time.
+# Allow sums in any order, so that eight or sixteen samples are added at a time.
 _ANY_ORDER = {"contract", "reassoc", "nsz"}
 
 
-@compiled(fastmath=_ANY_ORDER)
+@jit(fastmath=_ANY_ORDER)
 def blur_at(
     field: FloatArray, ys: IntArray, xs: IntArray, taps: FloatArray, out: FloatArray
 ) -> None:
-    """Blur field (h, w) by taps (2 r + 1,) along both axes, at pixels (P,) only."""
+    """Blur a map (h, w) with the filter taps (2 r + 1,) along both axes, at pixels (P,) only."""
     height, width = field.shape
     radius = taps.size // 2
     for n in range(ys.size):
@@ -39,8 +39,8 @@ def blur_at(
         out[n] = total
 
 
-@compiled(fastmath=_ANY_ORDER)
-def gather_alike(
+@jit(fastmath=_ANY_ORDER)
+def gather_similar(
     image: FloatArray,
     ys: IntArray,
     xs: IntArray,
@@ -51,7 +51,7 @@ def gather_alike(
     inverse: np.float32,
     out: FloatArray,
 ) -> None:
-    """Average the samples values (h', w') whose colours (3, h', w') are those of pixels (P,)."""
+    """Average the values (h', w') of samples with colours (3, h', w') similar to pixels (P,)."""
     height, width = values.shape
     radius = fade.size // 2
     zero, one = np.float32(0), np.float32(1)

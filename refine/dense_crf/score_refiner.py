@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
 
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf.kernels import KernelConfig, image_kernels
+from vostrack.refine.dense_crf.options import DenseCrfOptions
 
-__all__ = ["DenseCrfRefiner", "DenseCrfRefinerConfig"]
+__all__ = ["DenseCrfRefiner", "DenseCrfRefinerConfig", "build_dense_crf"]
 
 
 @dataclass(frozen=True)
-class DenseCrfRefinerConfig:
-    """Settings of ``DenseCrfRefiner``.
-
-    Attributes:
-        kernels: widths of the two kernels.
-        spatial_weight: weight of the smoothness kernel.
-        bilateral_weight: weight of the appearance kernel.
-        iterations: number of mean-field steps.
-    """
+class DenseCrfRefinerConfig(DenseCrfOptions):
+    """Settings of ``DenseCrfRefiner``: its options, and what only Python can set."""
 
     kernels: KernelConfig = field(default_factory=KernelConfig)
-    spatial_weight: float = 1.0
-    bilateral_weight: float = 2.0
-    iterations: int = 5
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InputError: a weight or the number of iterations is negative.
-        """
-        for name in ("spatial_weight", "bilateral_weight", "iterations"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"DenseCrfRefinerConfig.{name}: expected >= 0, got {getattr(self, name)}"
-                )
+    """Widths of the two kernels."""
 
 
 class DenseCrfRefiner:
-    """A binary dense CRF per object, all objects filtered together; a ``Refiner``.
+    """A binary dense CRF per object. Implements ``Refiner``.
 
-    For two labels mean field needs only the margin m = z_1 - z_0: with Potts compatibility
-    m ← logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1), one filtered channel per object.
+    For two labels, mean field needs only the margin m = z_1 - z_0. With Potts compatibility,
+    m ← logit(score) + Σ_k w_k F_k(2 sigmoid(m) - 1), with one filtered channel per object. All
+    objects are filtered together.
 
     Args:
         config: kernels, weights and iterations.
@@ -56,17 +37,18 @@ class DenseCrfRefiner:
         self.config = DenseCrfRefinerConfig() if config is None else config
 
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine.
+        """Refine the scores of one frame.
 
         Args:
             image: (3, h, w) float in [0, 1].
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, h, w) in [0, 1]; differentiable with respect to the scores.
+            The refined scores (N, h, w) in [0, 1]. They are differentiable with respect to
+            ``scores``.
 
         Raises:
-            InputError: image and scores do not fit each other, or the scores are not finite.
+            InputError: image and scores differ in size, or the scores are not finite.
         """
         if scores.ndim != 3 or image.ndim != 3 or scores.shape[1:] != image.shape[1:]:
             raise InputError(
@@ -74,7 +56,7 @@ class DenseCrfRefiner:
                 f"got {tuple(image.shape)} and {tuple(scores.shape)}"
             )
         if not bool(torch.isfinite(scores).all()):
-            raise InputError("DenseCrfRefiner: scores must be finite, got NaN or infinity")
+            raise InputError("DenseCrfRefiner: expected finite scores, got NaN or infinity")
         if len(scores) == 0:
             return scores
         kernels = image_kernels(image, self.config.kernels)
@@ -87,3 +69,8 @@ class DenseCrfRefiner:
             for weight, kernel in zip(weights, kernels, strict=True):
                 margin = margin + weight * kernel(field_values)
         return torch.sigmoid(margin).T.reshape(scores.shape)
+
+
+def build_dense_crf(options: DenseCrfOptions) -> DenseCrfRefiner:
+    """Build the refiner from its options."""
+    return DenseCrfRefiner(DenseCrfRefinerConfig(**asdict(options)))

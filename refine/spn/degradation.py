@@ -1,7 +1,7 @@
-"""True masks made as coarse as the scores of a segmentation network: what the SPN learns to mend.
+"""True masks degraded to coarse scores, as of a segmentation network: what the SPN refines.
 
-Drawing and applying are apart: ``draw_degradation`` turns a generator into plain numbers,
-``coarse_scores`` is a function of those and the mask.
+``draw_degradation`` draws plain numbers from a generator; ``coarse_scores`` is a function of these
+numbers and the mask.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 
 __all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_degradation"]
@@ -21,19 +21,19 @@ __all__ = ["Degradation", "DegradationConfig", "Part", "coarse_scores", "draw_de
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """How far coarse scores may be from the truth. Lengths are pixels.
+    """How far coarse scores may differ from the true mask. Lengths are in pixels.
 
     Attributes:
         shift: the mask moves by -shift .. shift along each axis, half of that on average.
         spread: it is dilated by up to ``spread``, or eroded by up to as much.
         blur: highest standard deviation of a Gaussian.
-        cell: highest side of the cells, of which each has one score; drawn on a log scale from 1.
+        cell: highest side of the cells, each of which has one score; drawn on a log scale from 1.
         holes: highest number of parts of the object that are lost.
-        islands: highest number of parts of the background that are taken for the object.
+        islands: highest number of parts of the background that are added to the object.
         part: smallest and largest radius of a part, as a share of the radius of a disc as large as
             the object.
         noise: highest standard deviation of noise on the logits, one value per cell.
-        steepness: lowest and highest logit of a cell that is wholly inside.
+        steepness: lowest and highest logit of a cell that lies completely inside.
     """
 
     shift: float = 6
@@ -61,7 +61,7 @@ class DegradationConfig:
             "islands": 0,
             "noise": 0,
         }
-        demand_at_least(self, least, prefix="degradation.")
+        check_at_least(self, least, prefix="degradation.")
         for name in ("part", "steepness"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
@@ -75,7 +75,7 @@ class Part:
     """An ellipse that is lost or added.
 
     Attributes:
-        place: which of the pixels it may lie on is its middle, as a share of their number.
+        place: the centre among the possible pixels, as a share of their number.
         radius: as a share of the object's own.
         stretch: ratio of its height to its width.
     """
@@ -87,7 +87,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Degradation:
-    """One draw: enough to make the same scores again. By default it changes nothing but steepness.
+    """One draw, which determines the scores. By default it changes only the steepness.
 
     Attributes:
         shift: (x, y), pixels to the right and down.
@@ -98,7 +98,7 @@ class Degradation:
         islands: parts that are added.
         noise: standard deviation of the noise on the logits.
         noise_seed: of that noise.
-        steepness: logit of a cell that is wholly inside.
+        steepness: logit of a cell that lies completely inside.
     """
 
     shift: tuple[int, int] = (0, 0)
@@ -113,7 +113,7 @@ class Degradation:
 
 
 def draw_degradation(config: DegradationConfig, generator: Generator) -> Degradation:
-    """Draw how one mask is degraded.
+    """Draw the degradation of one mask.
 
     Args:
         config: the ranges.
@@ -148,11 +148,11 @@ def draw_degradation(config: DegradationConfig, generator: Generator) -> Degrada
 
 
 def coarse_scores(mask: Tensor, degradation: Degradation) -> Tensor:
-    """Make coarse scores of a mask: parts, spread, shift, blur, then logits of cells.
+    """Degrade a mask to coarse scores: parts, spread, shift, blur, then logits of cells.
 
     Args:
         mask: (H, W), true inside the object.
-        degradation: what is done to it.
+        degradation: the numbers that were drawn.
 
     Returns:
         (H, W) float32 in (0, 1).
@@ -171,7 +171,7 @@ def coarse_scores(mask: Tensor, degradation: Degradation) -> Tensor:
 
 
 def _change_parts(mask: Tensor, degradation: Degradation) -> Tensor:
-    """Take the holes out of the object and put the islands beside it."""
+    """Remove the holes from the object and add the islands."""
     area = int(mask.sum())
     if area == 0:
         return mask
@@ -203,7 +203,7 @@ def _spread(x: Tensor, radius: int) -> Tensor:
 
 
 def _shift(x: Tensor, shift: tuple[int, int]) -> Tensor:
-    """Move the content; what comes in from outside repeats the border."""
+    """Move the content; the border is repeated where nothing moves in."""
     right, down = shift
     pads = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))
     padded = functional.pad(x, pads, mode="replicate")

@@ -1,4 +1,4 @@
-"""Which implementation of the propagation runs: the caller's choice, the user's, or the fastest."""
+"""Choosing the implementation of the propagation: the caller's, the user's, or the fastest."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Implementation(Protocol):
-    """What a module that implements the propagation offers; ``reference`` documents both."""
+    """Interface of a module that implements the propagation; see ``reference``."""
 
     def forward(
         self, x: Tensor, gates: Tensor, directions: Sequence[int], keep_states: bool
     ) -> tuple[Tensor, Tensor]:
-        """Propagate."""
+        """Propagate the map."""
         ...
 
     def backward(
@@ -40,11 +40,11 @@ class Implementation(Protocol):
 
 
 def check_name(name: str, source: str) -> None:
-    """Refuse an unknown name.
+    """Check the name of an implementation.
 
     Args:
-        name: the name of an implementation.
-        source: where it was given, for the message.
+        name: the name.
+        source: where the name was given, for the message.
 
     Raises:
         InputError: there is no such implementation.
@@ -57,16 +57,16 @@ def resolve(impl: str, device: torch.device) -> str:
     """Choose the implementation for tensors on a device.
 
     Args:
-        impl: a name; ``auto`` follows the environment variable VOSTRACK_SPN, and where that is
-            unset or ``auto`` itself, the device: Triton on CUDA, numba on the CPU, where they are
-            installed and (Triton) agree with the reference on this device.
-        device: where the tensors are.
+        impl: a name. ``auto`` uses the environment variable VOSTRACK_SPN. If that is unset or
+            ``auto`` too, it is Triton on CUDA and numba on the CPU if installed, else the
+            reference. Triton must also agree with the reference on this device.
+        device: device of the tensors.
 
     Returns:
         ``reference``, ``numba`` or ``triton``.
 
     Raises:
-        InputError: the implementation that was named cannot run here.
+        InputError: the named implementation is not available on this device.
     """
     source = "impl"
     if impl == "auto":
@@ -98,7 +98,7 @@ def implementation(name: str) -> Implementation:
 
 
 def _obstacle(impl: str, device: torch.device) -> str:
-    """Say why an implementation cannot run on a device; empty if it can."""
+    """Return why an implementation cannot run on a device; empty if it can."""
     if impl == "reference":
         return ""
     if importlib.util.find_spec(impl) is None:
@@ -125,9 +125,9 @@ def _fastest(device: torch.device) -> str:
 
 @lru_cache(maxsize=8)
 def _disagreement(device: torch.device) -> str:
-    """Say how the Triton kernel fails on a small map of this device; empty if it does not.
+    """Return how the Triton kernel fails on a small map on this device; empty if it works.
 
-    Drivers, devices and versions of Triton differ too much to trust a kernel unseen.
+    Drivers, devices and versions of Triton differ too much to rely on an untested kernel.
     """
     size = (70, 600) if device.type == "cuda" else (3, 9)  # the interpreter is slow
     generator = torch.Generator().manual_seed(0)
@@ -139,7 +139,7 @@ def _disagreement(device: torch.device) -> str:
             y, states = module.forward(x, gates, range(4), True)
             results.append((y, *module.backward(x, x, gates, states, range(4))))
         torch.testing.assert_close(results[1], results[0], rtol=1e-3, atol=1e-3)
-    except Exception as error:  # whatever a compiler, a driver or a launch may raise
+    except Exception as error:  # any error of the compiler, the driver or the launch
         return f"its check failed ({type(error).__name__}: {str(error).strip().splitlines()[0]})"
     return ""
 
@@ -152,7 +152,7 @@ def _report(impl: str, device: str, source: str) -> None:
 @lru_cache(maxsize=32)
 def _report_fallback(impl: str, device: str, obstacle: str) -> None:
     _LOG.warning(
-        "spatial propagation on %s: the slow reference, for %s cannot run: %s",
+        "spatial propagation on %s: using the slow reference, because %s cannot run: %s",
         device,
         impl,
         obstacle,

@@ -1,4 +1,4 @@
-"""Gates under which the propagation is stable, and the contrast of an image along each of them."""
+"""Normalising gates for a stable propagation, and the image contrast along each gate."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ GateMode = Literal["bounded", "always", "convex"]
 def normalize_gates(raw: Tensor, mode: GateMode = "bounded") -> Tensor:
     """Normalise the three gates of every pixel.
 
-    With a sum of absolute gates of at most one, Gershgorin's theorem bounds the transition from
-    line to line by one (Liu et al. 2017, theorem 1). Signed gates still let the state leave the
-    range of the input, even grow along the scan; only ``convex`` keeps scores in [0, 1].
+    If the absolute gates sum to at most one, Gershgorin's theorem bounds the transition from line
+    to line by one (Liu et al. 2017, theorem 1). With signed gates, the state can still leave the
+    range of the input and even grow along the scan. Only ``convex`` keeps scores in [0, 1].
 
     Args:
         raw: (..., 3, H, W), any real numbers.
         mode: ``bounded`` divides by max(1, sum |g|), so that small gates stay small and x
-            dominates; ``always`` divides by sum |g|, as the released Caffe code of Liu et al. does;
-            ``convex`` gives s_k / (1 + sum s) with s = softplus(g): the state is a convex
-            combination of x and its three sources. Softplus rather than a sigmoid so that one gate
-            can come as close to one as the guidance likes, and 1 + sum rather than a maximum so
-            that x keeps a positive weight and no gradient ever vanishes altogether.
+            dominates. ``always`` divides by sum |g|, as in the released Caffe code of Liu et al.
+            ``convex`` returns s_k / (1 + sum s) with s = softplus(g), so that the state is a convex
+            combination of x and its three sources. With softplus, unlike a sigmoid, a gate can be
+            arbitrarily close to one. With 1 + sum, unlike a maximum, x keeps a positive weight and
+            no gradient vanishes completely.
 
     Returns:
-        The gates, in the shape of ``raw``.
+        The normalised gates, in the shape of ``raw``.
 
     Raises:
         InputError: the mode is unknown, or ``raw`` has no axis of three gates.
@@ -50,19 +50,19 @@ def normalize_gates(raw: Tensor, mode: GateMode = "bounded") -> Tensor:
         positive = functional.softplus(raw)
         return positive / (1 + positive.sum(dim=-3, keepdim=True))
     raise InputError(
-        f"normalize_gates: expected a mode out of {', '.join(get_args(GateMode))}, got {mode!r}"
+        f"normalize_gates: expected one of the modes {', '.join(get_args(GateMode))}, got {mode!r}"
     )
 
 
 def squared_contrast(image: Tensor) -> Tensor:
-    """Return how far each pixel is from the three that its gates take from, in colour.
+    """Return the squared colour difference of each pixel to the three sources of its gates.
 
     Args:
         image: (B, C, H, W).
 
     Returns:
-        (B, 1, 4, 3, H, W): per direction and gate the mean over C of the squared difference; 0
-        where the source is outside the image, on the side that the scan comes from.
+        (B, 1, 4, 3, H, W): the squared difference for each direction and gate, averaged over C; 0
+        if the source is outside the image.
     """
     height, width = image.shape[-2:]
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")

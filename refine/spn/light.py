@@ -1,16 +1,16 @@
-"""Propagation guided by features that the tracker computes anyway, one set of gates per image.
+"""A light propagation network on backbone features, with one set of gates per image.
 
-Where Cheng et al. 2017 run a VGG-16 per frame for 32 channels of gates, this head turns the feature
-maps of a backbone into a single channel of convex gates, and propagates the scores themselves.
+Cheng et al. (2017) run a VGG-16 per frame for 32 channels of gates. This head computes a single
+channel of convex gates from the feature maps of a backbone, and propagates the scores themselves.
 
-What 32 channels and convolutions do there about scores that are wrong, confidence does here, as in
-normalised convolution (Knutsson and Westin 1993): scores near the border of the coarse mask count
-little, so that what is sure inside flows up to the closed gates at the edge of the image. The
-maximum over directions of the paper would keep a wrong score, which the directions along and out
-of its own strip confirm.
+Wrong scores are handled by confidence weights, as in normalised convolution (Knutsson and Westin
+1993), instead of 32 channels and convolutions. Scores near the border of the coarse mask have a low
+weight, so confident scores spread up to the closed gates at image edges. With the paper's maximum
+over directions, a wrong score would persist, because the scans along its own strip confirm it.
 
-Two things keep the head from erasing what it has never met, such as an object without texture on
-even ground: contrast lowers a gate whatever the features say, and sure scores stay as they are.
+Two measures prevent the head from erasing unfamiliar content, such as an object without texture on
+a uniform background. Contrast lowers a gate regardless of the features, and confident scores are
+not changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vostrack.checks import demand_at_least
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
@@ -33,29 +33,29 @@ from vostrack.refine.spn.propagation import scan
 
 __all__ = ["LightGuidanceHead", "LightSpnConfig", "mix_scores", "refine_scores"]
 
-# softplus(-8) = 0.0003: a head without training leaves even unsure scores as they are.
+# softplus(-8) = 0.0003: an untrained head hardly changes any score.
 _CLOSED = -8.0
-# Where training starts: as chosen for the dense CRF at unsure pixels. At the logit from which on
-# scores stay they give about that logit again, so that nothing jumps.
+# Initial weights, as chosen for the sampled dense CRF. At the logit threshold of ``unsure`` they
+# approximately reproduce the logit, so that there is no jump.
 _WEIGHTS = (0.4, 2.0)
-# What the least sure score still counts: divisions stay defined.
+# Minimum confidence, so that divisions are defined.
 _LEAST_CONFIDENCE = 1e-3
 
 
 @dataclass(frozen=True)
 class LightSpnConfig:
-    """How the light head is built and used.
+    """Configuration of the light head.
 
     Attributes:
-        feature_channels: channels of each feature map it is given.
-        stride: pixels of the image per gate along an axis, 2 or 4.
-        width: channels inside the head.
-        n_rounds: propagations with the same gates; see ``refine_scores`` for this and the next.
-        reach: how far confidence looks, pixels of the image.
-        power: how steeply it rises with agreement.
-        unsure: pixels whose logit is nearer to 0 than this are refined, the others stay.
-        contrast: a step of colour, as the root of the mean square over red, green and blue in
-            [0, 1], that lowers a raw gate by half before training; 0 leaves contrast out.
+        feature_channels: number of channels of each feature map.
+        stride: stride of the gates in image pixels, 2 or 4.
+        width: channels of the hidden layers, at least 1.
+        n_rounds: number of propagations with the same gates, at least 1; see ``refine_scores``.
+        reach: radius of the confidence window in image pixels, at least 0; see ``refine_scores``.
+        power: exponent of the confidence, at least 0; see ``refine_scores``.
+        unsure: only pixels with an absolute logit below this threshold are refined.
+        contrast: colour difference (root mean square over red, green and blue in [0, 1]) that
+            lowers a raw gate by one half before training; 0 disables contrast.
     """
 
     feature_channels: tuple[int, ...]
@@ -83,18 +83,18 @@ class LightSpnConfig:
         if self.width < 1:
             raise InputError(f"LightSpnConfig.width: expected at least 1, got {self.width}")
         least = {"n_rounds": 1, "reach": 0, "power": 0, "contrast": 0}
-        demand_at_least(self, least, prefix="LightSpnConfig.")
+        check_at_least(self, least, prefix="LightSpnConfig.")
         if not self.unsure > 0:
-            raise InputError(f"LightSpnConfig.unsure: expected over 0, got {self.unsure}")
+            raise InputError(f"LightSpnConfig.unsure: expected a value above 0, got {self.unsure}")
 
 
 class LightGuidanceHead(nn.Module):
-    """From an image and its backbone features to convex gates, shared by all channels.
+    """Computes convex gates from an image and its backbone features, shared by all channels.
 
-    The features say what belongs together, the image, through one strided convolution, where
-    exactly it ends. All are brought to the resolution of the gates and summed; the contrast along
-    each gate, times a factor that is learnt, is taken off. Without training the gates are nearly
-    closed, so that a propagation changes next to nothing.
+    The features indicate which pixels belong together. One strided convolution of the image
+    locates the edges. All are resampled to the resolution of the gates and summed, and the contrast
+    along each gate, times a learned factor, is subtracted. The gates of an untrained head are
+    nearly closed, so that it hardly changes the scores.
     """
 
     def __init__(self, config: LightSpnConfig) -> None:
@@ -108,19 +108,19 @@ class LightGuidanceHead(nn.Module):
         )
         self.gates = nn.Conv2d(width, 12, 3, padding=1)
         if config.contrast > 0:
-            # Half of (d / contrast)², as in the kernels of a dense CRF; as a logarithm, so that
-            # contrast never opens a gate.
+            # Half of (d / contrast)², as in a dense CRF. It is a logarithm, so that contrast never
+            # opens a gate.
             self.steepness = nn.Parameter(torch.tensor(-math.log(2 * config.contrast**2)))
-        # Of a pixel's own logit and of what reaches it, -1 to 1; see ``mix_scores``.
+        # Weights of a pixel's own logit and of the propagated score; see ``mix_scores``.
         self.mixing = nn.Parameter(torch.tensor(_WEIGHTS))
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(_bias(self.gates), _CLOSED)
 
     def open_gates(self, raw: float = 0.0) -> None:
-        """Set where training starts: nearly closed gates take thousands of steps to open.
+        """Open the gates before training. Nearly closed gates need thousands of steps to open.
 
         Args:
-            raw: the raw gate of a head that knows nothing; 0 takes two thirds from the neighbours.
+            raw: initial raw gate. With 0, two thirds of a score come from the neighbours.
         """
         nn.init.constant_(_bias(self.gates), raw)
 
@@ -132,10 +132,10 @@ class LightGuidanceHead(nn.Module):
             features: one (B, c, h', w') per entry of ``feature_channels``, at any resolution.
 
         Returns:
-            (B, 1, 4, 3, ceil(h/stride), ceil(w/stride)), convex.
+            Convex gates, (B, 1, 4, 3, ceil(h/stride), ceil(w/stride)).
 
         Raises:
-            InputError: the features are not those the head was built for.
+            InputError: the features do not have the configured channels.
         """
         channels = tuple(f.shape[1] if f.ndim == 4 else -1 for f in features)
         if channels != self.config.feature_channels:
@@ -143,7 +143,7 @@ class LightGuidanceHead(nn.Module):
                 "features: expected maps (B, c, h, w) with channels "
                 f"{self.config.feature_channels}, got {[tuple(f.shape) for f in features]}"
             )
-        # As the features of a backbone lie in memory: two thirds of the head's time on a CPU.
+        # The memory format of the backbone features takes a third less time on a CPU.
         x: Tensor = self.stem((image - 0.5).contiguous(memory_format=torch.channels_last))
         for lateral, feature in zip(self.laterals, features, strict=True):
             level = lateral(feature)
@@ -159,15 +159,15 @@ class LightGuidanceHead(nn.Module):
         return normalize_gates(raw, "convex")
 
     def refine(self, gates: Tensor, scores: Tensor, impl: Impl = "auto") -> Tensor:
-        """Refine scores with gates of this head.
+        """Refine scores with the gates of this head.
 
         Args:
-            gates: what ``forward`` returned.
+            gates: the result of ``forward``.
             scores: (N, h, w) in [0, 1].
             impl: implementation of the propagation.
 
         Returns:
-            (N, h, w) in [0, 1]; see ``refine_scores`` and ``mix_scores``.
+            The refined scores (N, h, w) in [0, 1]; see ``refine_scores`` and ``mix_scores``.
         """
         config = self.config
         propagated = refine_scores(
@@ -190,27 +190,27 @@ def refine_scores(
     reach: int = 10,
     power: float = 4.0,
 ) -> Tensor:
-    """Replace scores by what is sure in reach along the gates.
+    """Propagate confident scores along the gates.
 
-    In each round c s and c, with the confidence c, are propagated along the four directions; the
-    sums over the directions, divided, are the new scores. c is |2 m - 1| ** power for the mean m of
-    the scores around, so that object and background are refined alike: refining 1 - s gives one
-    minus the refined s. Only the change goes back to full resolution, so that detail finer than
-    the gates survives.
+    In each round, c s and c are propagated along the four directions, with the confidence c and the
+    score s. The quotient of their sums over the directions is the new score. The confidence is
+    |2 m - 1| ** power for the local mean m of the scores. Object and background are treated
+    symmetrically: refining 1 - s yields one minus the refined s. Only the change is upsampled to
+    full resolution, so that details finer than the gates are preserved.
 
     Args:
         gates: (1 or N, 1, 4, 3, h', w'), convex, at any resolution.
         scores: (N, h, w) in [0, 1].
         impl: implementation of the propagation.
-        n_rounds: how often; the second sees the confidence after the first.
-        reach: half the side of the square over which the mean is taken, twice over; pixels.
-        power: 0 trusts all scores alike.
+        n_rounds: number of rounds. Each one uses the confidence after the previous one.
+        reach: radius in pixels of the box filter, which is applied twice to compute the mean.
+        power: exponent of the confidence. With 0, all scores have the same confidence.
 
     Returns:
-        (N, h, w) in [0, 1].
+        The propagated scores (N, h, w) in [0, 1].
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes do not match.
     """
     if scores.ndim != 3 or gates.ndim != 6:
         raise InputError(
@@ -238,19 +238,20 @@ def refine_scores(
 
 
 def mix_scores(scores: Tensor, propagated: Tensor, weights: Tensor, unsure: float) -> Tensor:
-    """Weigh scores against what was propagated, as mean field weighs a unary against a message.
+    """Combine scores and propagated scores, like unaries and messages in mean field.
 
     Args:
         scores: any shape, in [0, 1].
-        propagated: likewise.
-        weights: (2,), of the logit of a score and of 2 propagated - 1; the sum is the new logit.
-        unsure: scores whose logit is at least so far from 0 stay as they are.
+        propagated: the same shape, in [0, 1].
+        weights: (2,), weights of the logit of ``scores`` and of 2 ``propagated`` - 1. The weighted
+            sum is the new logit.
+        unsure: scores with an absolute logit of at least this threshold are not changed.
 
     Returns:
-        The new scores, with the type of the old.
+        The new scores, in the type of ``scores``.
     """
     own = scores.float()
-    # The sigmoid of ``unsure``, from the middle of the scores: a score of 0 or 1 has no logit.
+    # The threshold as distance of the score from 0.5: the logit of 0 or 1 is infinite.
     margin = torch.tensor(unsure).sigmoid().item() - 0.5
     chosen = (own - 0.5).abs() < margin
     logit = torch.logit(own, eps=0.5 - margin)
@@ -259,9 +260,9 @@ def mix_scores(scores: Tensor, propagated: Tensor, weights: Tensor, unsure: floa
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
-    """Average over squares; what is outside repeats the border."""
+    """Apply a box filter. The border is replicated."""
     padded = functional.pad(x, (radius,) * 4, mode="replicate")
-    # Rows, then columns: a third of the time of a square window.
+    # Rows, then columns, which takes a third of the time of a square window.
     rows = functional.avg_pool2d(padded, (1, 2 * radius + 1), stride=1)
     return functional.avg_pool2d(rows, (2 * radius + 1, 1), stride=1)
 

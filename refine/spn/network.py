@@ -1,8 +1,8 @@
-"""The spatial propagation network of Cheng et al. 2017: a mask, propagated along a learnt image.
+"""The spatial propagation network of Cheng et al. (2017).
 
-Layers follow the network that Liu et al. released (VGG-16 encoder, decoder with summed skips, gates
-at half resolution), with two classes, background and one object. Its fixed bilinear deconvolutions
-are bilinear interpolations here, which differ in the outermost pixel only.
+The layers are those of the network that Liu et al. released (VGG-16 encoder, decoder with summed
+skip connections, gates at half resolution), with two classes, background and one object. Its fixed
+bilinear deconvolutions are bilinear interpolations here, which differ only in the outermost pixels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vostrack.refine.spn.propagation import propagate
 
 __all__ = ["SpatialPropagationNetwork", "SpnConfig", "VggGuidance"]
 
-# Input, then output channels of the convolutions of each VGG-16 stage.
+# Input channels, then output channels of the convolutions, for each VGG-16 stage.
 _VGG_STAGES = (
     (3, 64, 64),
     (64, 128, 128),
@@ -40,15 +40,15 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class SpnConfig:
-    """How the network is built.
+    """Configuration of the network.
 
     Attributes:
-        channels: channels of the propagated map.
-        n_rounds: propagations with the same gates, 1 (the paper's text) or 2 (the released code).
-        gate_mode: normalisation of the gates.
-        vgg_weights: torchvision's name of the VGG-16 weights the encoder starts from, such as
-            ``IMAGENET1K_V1`` (fetched by torchvision where its cache lacks them), or None for
-            random ones.
+        channels: channels of the propagated map, at least 1.
+        n_rounds: number of propagations with the same gates: 1 (as in the paper) or 2 (as in the
+            released code).
+        gate_mode: normalisation of the gates; see ``normalize_gates``.
+        vgg_weights: torchvision's name of the initial VGG-16 weights, such as ``IMAGENET1K_V1``
+            (downloaded if not in torchvision's cache); None for random weights.
         impl: implementation of the propagation.
     """
 
@@ -71,7 +71,7 @@ class SpnConfig:
 
 
 class VggGuidance(nn.Module):
-    """VGG-16 and a symmetric decoder: from an image to raw gates at half its resolution."""
+    """VGG-16 with a symmetric decoder: computes raw gates at half the image resolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -107,18 +107,18 @@ class VggGuidance(nn.Module):
             x = decoder(_double(x)) + skip
         raw: Tensor = self.gates(_double(x))
         batch, _, height, width = raw.shape
-        # The released layout: directions outermost, then gates, then channels.
+        # The order of the released network: directions, then gates, then channels.
         released = raw.reshape(batch, 4, 3, self.channels, height, width)
         return released.permute(0, 3, 1, 2, 4, 5).contiguous()
 
     def load_torchvision(self, name: str) -> None:
-        """Take the encoder's weights from torchvision's VGG-16.
+        """Load the encoder's weights from torchvision's VGG-16.
 
         Args:
-            name: one of torchvision's names, such as ``IMAGENET1K_V1``.
+            name: torchvision's name of the weights, such as ``IMAGENET1K_V1``.
 
         Raises:
-            InputError: torchvision knows no such weights, or cannot fetch them.
+            InputError: torchvision has no such weights, or they cannot be downloaded.
         """
         from torchvision.models import VGG16_Weights
 
@@ -132,8 +132,8 @@ class VggGuidance(nn.Module):
         except (OSError, RuntimeError) as error:
             cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
             raise InputError(
-                f"vgg_weights: {name} could not be downloaded ({error}); on a machine with a "
-                f"network, fetch {weights.url} and put it at {cache}, or start from random weights"
+                f"vgg_weights: {name} could not be downloaded ({error}); on a machine with "
+                f"internet access, download {weights.url} to {cache}, or start from random weights"
             ) from None
         convs = [m for stage in self.stages for m in stage.modules() if isinstance(m, nn.Conv2d)]
         for index, conv in zip(_TORCHVISION_CONVS, convs, strict=True):
@@ -143,10 +143,10 @@ class VggGuidance(nn.Module):
 
 
 class SpatialPropagationNetwork(nn.Module):
-    """Sharpens the scores of any number of objects along one guidance of the image.
+    """Refines the scores of any number of objects with one guidance per image.
 
-    The guidance depends on the image alone: compute it once per frame and share it among all
-    objects. Images of any size are padded to multiples of 32 and cropped back.
+    The guidance depends only on the image. Compute it once per frame and use it for all objects.
+    Images of any size are padded to multiples of 32, and the result is cropped.
     """
 
     mean: Tensor
@@ -173,7 +173,7 @@ class SpatialPropagationNetwork(nn.Module):
             image: (B, 3, h, w) or (3, h, w) in [0, 1], any h and w.
 
         Returns:
-            (B, C, 4, 3, ceil(h/32)*16, ceil(w/32)*16), B being 1 for a single image.
+            (B, C, 4, 3, ceil(h/32)*16, ceil(w/32)*16), with B = 1 for a single image.
 
         Raises:
             InputError: the image has another shape.
@@ -187,23 +187,23 @@ class SpatialPropagationNetwork(nn.Module):
         return normalize_gates(raw, self.config.gate_mode)
 
     def logits(self, gates: Tensor, scores: Tensor) -> Tensor:
-        """Refine scores, up to the last softmax; what training needs.
+        """Refine scores without the final softmax, for training.
 
         Args:
-            gates: from ``guidance``, of one image or of one per score map.
+            gates: from ``guidance``, of one image or of one image per score map.
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, 2, h, w), background and object.
+            Logits (N, 2, h, w) of background and object.
 
         Raises:
-            InputError: the gates are not those of an image of this size.
+            InputError: the gates belong to an image of another size.
         """
         height, width = _check_scores(gates, scores)
         right, bottom = gates.shape[-1] * 2 - width, gates.shape[-2] * 2 - height
         mask = functional.pad(scores, (0, right, 0, bottom))
         state = self.mask_branch(torch.stack([1 - mask, mask], dim=1))
-        # Gates come in the type of the convolutions, which autocast may have lowered.
+        # The gates may have a lower precision because of autocast.
         gates = gates.to(state.dtype)
         for _ in range(self.config.n_rounds):
             state = propagate(state, gates, self.config.impl)
@@ -218,27 +218,27 @@ class SpatialPropagationNetwork(nn.Module):
             scores: (N, h, w) in [0, 1].
 
         Returns:
-            (N, h, w) in [0, 1].
+            The refined scores (N, h, w) in [0, 1].
 
         Raises:
-            InputError: the gates are not those of an image of this size.
+            InputError: the gates belong to an image of another size.
         """
         if len(scores) == 0:
             return scores
         return self.logits(gates, scores).float().softmax(dim=1)[:, 1].to(scores.dtype)
 
     def forward(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine a batch, one score map per image, up to the last softmax.
+        """Refine a batch with one score map per image, without the final softmax.
 
         Args:
             image: (B, 3, h, w) in [0, 1].
             scores: (B, h, w) in [0, 1].
 
         Returns:
-            (B, 2, h, w), background and object.
+            Logits (B, 2, h, w) of background and object.
 
         Raises:
-            InputError: the shapes do not fit.
+            InputError: the shapes do not match.
         """
         return self.logits(self.guidance(image), scores)
 
@@ -255,7 +255,7 @@ def _double(x: Tensor) -> Tensor:
 
 
 def _padding(size: Sequence[int], multiple: int) -> tuple[int, int, int, int]:
-    """Return what ``pad`` adds to the right and below for the next multiple."""
+    """Return the padding on the right and at the bottom up to the next multiple."""
     return 0, -size[1] % multiple, 0, -size[0] % multiple
 
 
@@ -267,7 +267,8 @@ def _check_scores(gates: Tensor, scores: Tensor) -> tuple[int, int]:
     expected = ((height + bottom) // 2, (width + right) // 2)
     if tuple(gates.shape[-2:]) != expected or gates.shape[0] not in (1, len(scores)):
         raise InputError(
-            f"scores: gates of shape {tuple(gates.shape)} belong to another image than scores of "
-            f"shape {tuple(scores.shape)}; compute the guidance of the same image"
+            f"scores: expected the size of the gates' image, got gates of shape "
+            f"{tuple(gates.shape)} and scores of shape {tuple(scores.shape)}; compute the guidance "
+            "of the same image"
         )
     return height, width

@@ -1,13 +1,12 @@
-"""The compiled loops of ``numba_kernel``: along rows only, over dense planes.
+"""Compiled loops of ``numba_kernel``, along the rows of contiguous planes.
 
-Columns are scanned as the rows of turned planes. Planes that share their gates are walked through
-together, line by line, so that a line of gates comes from memory once for all of them. What costs
-time is memory, not arithmetic: nothing is read or written in any order but that of the rows.
+Columns are scanned as the rows of transposed planes. Planes with shared gates are scanned together,
+line by line, so that a line of gates is read from memory only once. The loops are limited by memory
+bandwidth, so everything is read and written in row order.
 
-The recurrences are those of ``reference``; lines of a plane carry one cell more at either end, so
-that a source outside the image needs no branch. Each innermost loop writes to one array alone:
-with more, the compiler gives up on proving that they do not overlap, and takes one number at a
-time.
+The recurrences are those of ``reference``. Lines have one additional cell at either end, so that a
+source outside the image needs no branch. Each innermost loop writes to only one array: with more,
+the compiler cannot prove that they do not overlap, and does not vectorize the loop.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.arrays import IntArray, UInt8Array
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
 __all__ = ["add_up", "claim", "merge", "route", "scan_rows", "scan_rows_back"]
 
@@ -26,9 +25,9 @@ FloatArray = NDArray[np.floating[Any]]
 GatePlanes = tuple[FloatArray, FloatArray, FloatArray]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def claim(target: FloatArray) -> None:
-    """Write to every cache line of the rows of target (H, W), so that it is in the cache."""
+    """Write to every cache line of the rows of target (H, W), to load it into the cache."""
     step = 64 // target.itemsize
     for row in range(target.shape[0]):
         line = target[row]
@@ -36,27 +35,27 @@ def claim(target: FloatArray) -> None:
             line[i] = 0.0
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _copy(source: FloatArray, target: FloatArray) -> None:
     for i in range(target.size):
         target[i] = source[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _maximum(new: FloatArray, old: FloatArray) -> None:
-    """Replace what is smaller in ``old``; a NaN on either side wins, as it does in torch."""
+    """Write the maximum of both into ``old``. NaN on either side yields NaN, as in torch."""
     for i in range(old.size):
         old[i] = old[i] if old[i] >= new[i] or old[i] != old[i] else new[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def merge(new: FloatArray, result: FloatArray) -> None:
-    """Replace what is smaller in ``result`` (H, W)."""
+    """Write the maximum of both (H, W) into ``result``."""
     for row in range(result.shape[0]):
         _maximum(new[row], result[row])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _advance(
     v: FloatArray,
     p1: FloatArray,
@@ -65,7 +64,7 @@ def _advance(
     before: FloatArray,
     after: FloatArray,
 ) -> None:
-    """Take one step of the scan: after (L + 2) from before (L + 2) and the input line v (L)."""
+    """Compute one step: ``after`` (L + 2) from ``before`` (L + 2) and the input line v (L)."""
     lanes = v.size
     before[0] = v[0]
     before[lanes + 1] = v[lanes - 1]
@@ -78,7 +77,7 @@ def _advance(
         )
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def scan_rows(
     x: FloatArray,
     planes: IntArray,
@@ -88,10 +87,10 @@ def scan_rows(
     backwards: bool,
     merged: bool,
 ) -> None:
-    """Scan the rows of some planes of x (M, H, W), with the same three gates (H, W) each.
+    """Scan the rows of some planes of x (M, H, W) with the same three gates (H, W) each.
 
-    Writes to the planes of the same numbers: the state into ``states`` (M, H, W) unless that is
-    empty, and into y (M, H, W), by maximum where ``merged``.
+    Write the state to the same planes of ``states`` (M, H, W), unless that is empty, and of y
+    (M, H, W). With ``merged``, y becomes the maximum of its old value and the state.
     """
     height, width = x.shape[1], x.shape[2]
     before = np.empty((planes.size, width + 2), dtype=x.dtype)
@@ -114,11 +113,11 @@ def scan_rows(
         before, after = after, before
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> None:
-    """Give the gradient of the maximum, at each pixel of a plane, to the first that is largest.
+    """Assign the gradient of the maximum at each pixel of a plane to the first largest state.
 
-    Reads the plane of ``states`` (D, M, H, W) and ``grad`` (M, H, W), writes that of ``own``
+    Read the plane of ``states`` (D, M, H, W) and ``grad`` (M, H, W). Write the plane of ``own``
     (D, M, H, W).
     """
     directions, height, width = states.shape[0], states.shape[2], states.shape[3]
@@ -134,21 +133,21 @@ def route(states: FloatArray, grad: FloatArray, plane: int, own: FloatArray) -> 
             _take_won(grad[plane, row], winner, d, own[d, plane, row])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _challenge(state: FloatArray, direction: int, best: FloatArray, winner: UInt8Array) -> None:
     for i in range(winner.size):
         winner[i] = direction if state[i] > best[i] else winner[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _take_won(grad: FloatArray, winner: UInt8Array, direction: int, own: FloatArray) -> None:
     for i in range(own.size):
         own[i] = grad[i] if winner[i] == direction else 0.0
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
-    """Write the sum of a plane of the parts (D, M, H, W) into that of the total (M, H, W)."""
+    """Write the sum over D of a plane of ``parts`` (D, M, H, W) to ``total`` (M, H, W)."""
     for row in range(total.shape[1]):
         line = total[plane, row]
         _copy(parts[0, plane, row], line)
@@ -156,35 +155,35 @@ def add_up(parts: FloatArray, plane: int, total: FloatArray) -> None:
             _add(parts[d, plane, row], line)
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _add(part: FloatArray, total: FloatArray) -> None:
     for i in range(total.size):
         total[i] += part[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _receive(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
-    """Add to the gradient of a line what the line behind sent it."""
+    """Add the gradients from the next line to the gradient of a line."""
     for i in range(delta.size):
         delta[i] = delta[i] + first[i] + straight[i] + last[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _multiply(p: FloatArray, delta: FloatArray, sent: FloatArray) -> None:
     for i in range(sent.size):
         sent[i] = p[i] * delta[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _keep(first: FloatArray, straight: FloatArray, last: FloatArray, delta: FloatArray) -> None:
-    """Leave to x what was not sent."""
+    """Subtract the gradients sent to the sources; the rest is the gradient of x."""
     for i in range(delta.size):
         delta[i] = delta[i] - first[i] - straight[i] - last[i]
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add: bool) -> None:
-    """Write or add the gradient of a gate of a line, its source being h."""
+    """Write or add the gradient of a gate of a line with the source h."""
     if add:
         for i in range(dp.size):
             dp[i] += delta[i] * (h[i] - v[i])
@@ -193,7 +192,7 @@ def _credit(delta: FloatArray, h: FloatArray, v: FloatArray, dp: FloatArray, add
             dp[i] = delta[i] * (h[i] - v[i])
 
 
-@compiled(fastmath={"contract"})
+@jit(fastmath={"contract"})
 def scan_rows_back(
     grad: FloatArray,
     planes: IntArray,
@@ -204,10 +203,10 @@ def scan_rows_back(
     backwards: bool,
     more: bool,
 ) -> None:
-    """Go back through ``scan_rows``.
+    """Differentiate ``scan_rows``.
 
-    Turns the gradient of the states (M, H, W) into that of x where it lies, and writes that of the
-    gates, summed over the planes, into the three dp (H, W); adds it there if there are ``more``.
+    Replace the gradient of the states (M, H, W) by that of x, in place. Write the gradient of the
+    gates, summed over the planes, to the three dp (H, W); with ``more``, add it to them.
     """
     height, width = x.shape[1], x.shape[2]
     h = np.empty(width + 2, dtype=x.dtype)
@@ -226,7 +225,7 @@ def scan_rows_back(
             for k in range(3):
                 _multiply(p[k][row], delta, out[k, 1:-1])
                 _credit(delta, h[k : k + width], v, dp[k][row], more or n > 0)
-            out[0, 1] = 0.0  # no source lies outside
+            out[0, 1] = 0.0  # no source is outside the image
             out[2, width] = 0.0
             _keep(out[0, 1:-1], out[1, 1:-1], out[2, 1:-1], delta)
         if t == 0 and not more:

@@ -1,6 +1,6 @@
-"""Maps as planes in plain memory, and turning planes, so that columns become rows.
+"""Maps as contiguous planes, and transposing planes so that columns become rows.
 
-Importing this module imports neither numba nor OpenCV; the first call does.
+numba and OpenCV are imported on the first call.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from torch import Tensor
 
 from vostrack.arrays import AnyArray
 
-__all__ = ["as_array", "as_planes", "empty", "turn", "turn_back"]
+__all__ = ["as_array", "as_planes", "empty", "transpose", "transpose_back"]
 
 
-# Side of the tiles of a plane that are turned at a time; two of them fit the second cache.
+# Side of the tiles that are transposed at a time. Two of them fit into the L2 cache.
 _TILE = 256
 
 
-def turn(source: AnyArray, planes: Iterable[int], target: AnyArray) -> None:
-    """Transpose planes of source (M, H, W) into the first ones of target (M', W, H)."""
+def transpose(source: AnyArray, planes: Iterable[int], target: AnyArray) -> None:
+    """Transpose some planes of source (M, H, W) into the first planes of target (M', W, H)."""
     for place, plane in enumerate(planes):
         _transpose(source[plane], target[place])
 
 
-def turn_back(source: AnyArray, target: AnyArray, planes: Iterable[int]) -> None:
-    """Transpose the first planes of source (M', W, H) into some of target (M, H, W)."""
+def transpose_back(source: AnyArray, target: AnyArray, planes: Iterable[int]) -> None:
+    """Transpose the first planes of source (M', W, H) into some planes of target (M, H, W)."""
     for place, plane in enumerate(planes):
         _transpose(source[place], target[plane])
 
 
 def _transpose(source: AnyArray, target: AnyArray) -> None:
-    """Transpose in tiles; fetching each tile of the target first was measured to save a third."""
+    """Transpose in tiles. Loading each target tile into the cache first saves a third."""
     import cv2
 
     from vostrack.refine.spn import numba_loops as loops
@@ -46,18 +46,18 @@ def _transpose(source: AnyArray, target: AnyArray) -> None:
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> AnyArray:
-    """Return an array of anything; those of torch take twice as long to be touched first."""
+    """Return an uninitialised array. The first write to a torch tensor takes twice as long."""
     return np.empty(shape, dtype)
 
 
 def as_array(tensor: Tensor) -> AnyArray:
-    """View as an array whose planes (..., H, W) are dense; copies only where they are not."""
+    """View a tensor as an array with contiguous planes (..., H, W). Copy only if necessary."""
     tensor = tensor.detach()
     dense = tensor.stride()[-2:] == (tensor.shape[-1], 1)
     return (tensor if dense else tensor.contiguous()).numpy()
 
 
 def as_planes(x: Tensor) -> AnyArray:
-    """View (N, C, H, W) as planes (M, H, W), one behind the other; copies where they are not."""
+    """View (N, C, H, W) as contiguous planes (M, H, W). Copy only if necessary."""
     planes: AnyArray = x.detach().contiguous().numpy().reshape(-1, *x.shape[2:])
     return planes

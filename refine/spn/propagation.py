@@ -1,7 +1,7 @@
-"""The linear propagation of a map along its four directions, as an operator of PyTorch.
+"""The linear propagation of a map along four directions, as a PyTorch operator.
 
-Registered as ``vostrack::spn_propagate`` with a fake and a gradient, so that it survives
-``torch.compile(fullgraph=True)`` whole. ``reference`` holds the mathematics.
+It is registered as ``vostrack::spn_propagate`` with a fake implementation and a gradient, so that
+``torch.compile(fullgraph=True)`` works. ``reference`` documents the mathematics.
 """
 
 from __future__ import annotations
@@ -25,43 +25,44 @@ _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 def scan(x: Tensor, gates: Tensor, direction: Direction, impl: Impl = "auto") -> Tensor:
     """Propagate a map along one direction (Liu et al. 2017, eq. 1).
 
-    From line to line, h = x + sum_k p_k (h_k - x) over the three nearest pixels h_k of the line
-    before; a source outside the image has no gate. The gate p_k belongs to the pixel that receives.
+    From line to line, h = x + sum_k p_k (h_k - x) over the three nearest pixels h_k of the previous
+    line. The gate p_k belongs to the receiving pixel. Sources outside the image have no gate.
 
     Args:
-        x: (N, C, H, W), floating point; the state is float32 at least, whatever the type of x.
-        gates: (N or 1, C or 1, 3, H, W), type and device of x; axis 2 holds the gates towards the
-            up or left diagonal, straight and down or right diagonal source. Gates shared by all
-            objects or channels are not copied. ``normalize_gates`` makes them stable.
-        direction: where the scan goes.
-        impl: the implementation; ``auto`` takes the fastest, or that of VOSTRACK_SPN.
+        x: (N, C, H, W), floating point. The state is at least float32, whatever the type of x.
+        gates: (N or 1, C or 1, 3, H, W), with the type and device of x. Axis 2 has the gates of the
+            up or left diagonal, the straight, and the down or right diagonal source. Gates shared
+            by all objects or channels are not copied. ``normalize_gates`` makes them stable.
+        direction: direction of the scan.
+        impl: the implementation. ``auto`` chooses the one in VOSTRACK_SPN, or else the fastest.
 
     Returns:
-        The state h, (N, C, H, W) in the type of x. Differentiable once, in x and the gates.
+        The state h, (N, C, H, W), in the type of x. It is differentiable once, with respect to x
+        and the gates.
 
     Raises:
-        InputError: shapes, types, devices or names do not fit, or ``impl`` cannot run here.
+        InputError: shapes, types, devices or names do not match, or ``impl`` is not available.
     """
     if direction not in DIRECTIONS:
         raise InputError(
-            f"scan: expected a direction out of {', '.join(DIRECTIONS)}, got {direction!r}"
+            f"scan: expected one of the directions {', '.join(DIRECTIONS)}, got {direction!r}"
         )
     _check(x, gates, "(N or 1, C or 1, 3, H, W)", (3,), impl)
     return _run(x, gates.unsqueeze(2), [DIRECTIONS.index(direction)], impl)
 
 
 def propagate(x: Tensor, gates: Tensor, impl: Impl = "auto") -> Tensor:
-    """Propagate a map along all four directions and keep the largest value of each pixel.
+    """Propagate a map along all four directions and take the maximum at each pixel.
 
     Args:
         x: (N, C, H, W), as in ``scan``.
-        gates: (N or 1, C or 1, 4, 3, H, W); axis 2 runs over left_right, right_left, top_bottom,
-            bottom_top, axis 3 is that of ``scan``.
+        gates: (N or 1, C or 1, 4, 3, H, W). Axis 2 has left_right, right_left, top_bottom and
+            bottom_top; axis 3 is as in ``scan``.
         impl: the implementation, as in ``scan``.
 
     Returns:
-        (N, C, H, W) in the type of x. Differentiable once; the gradient of a tie goes to the first
-        of its directions.
+        (N, C, H, W), in the type of x. It is differentiable once. In a tie, the gradient goes to
+        the first direction.
 
     Raises:
         InputError: as in ``scan``.
@@ -71,10 +72,10 @@ def propagate(x: Tensor, gates: Tensor, impl: Impl = "auto") -> Tensor:
 
 
 def _check(x: Tensor, gates: Tensor, form: str, middle: tuple[int, ...], impl: str) -> None:
-    """Check the arguments; ``middle`` are the axes of the gates between channels and rows."""
+    """Check the arguments. ``middle`` is the shape of the gates between channels and rows."""
     dispatch.check_name(impl, "impl")
     if x.ndim != 4 or 0 in x.shape:
-        raise InputError(f"x: expected a map (N, C, H, W) that is not empty, got {tuple(x.shape)}")
+        raise InputError(f"x: expected a non-empty map (N, C, H, W), got {tuple(x.shape)}")
     objects, channels, height, width = x.shape
     fits = (
         gates.ndim == 4 + len(middle)
@@ -110,7 +111,7 @@ def _propagate_now(
     x: Tensor, gates: Tensor, directions: Sequence[int], impl: str, keep_states: bool
 ) -> tuple[Tensor, Tensor]:
     chosen = dispatch.resolve(impl, x.device)
-    if chosen == "triton":  # it widens what it loads, on chip
+    if chosen == "triton":  # it converts to the wider type on chip
         return dispatch.implementation(chosen).forward(x, gates, directions, keep_states)
     result, states = dispatch.implementation(chosen).forward(
         _widen(x), _widen(gates), directions, keep_states

@@ -1,17 +1,17 @@
-"""The propagation in plain PyTorch: slow, readable, and what every other implementation must equal.
+"""The propagation in plain PyTorch: slow, readable, the reference for all implementations.
 
 Liu et al. 2017 ("Learning affinity via spatial propagation networks"), eq. 1; Cheng et al. 2017,
 eq. 3. With x the input, h the state, and p1, p2, p3 the gates of the pixel towards the three
-nearest pixels of the line before (up or left, straight, down or right):
+nearest pixels of the previous line (up or left, straight, down or right):
 
     h = (1 - p1 - p2 - p3) x + p1 h1 + p2 h2 + p3 h3 = x + sum_k p_k (h_k - x)
 
-A source outside the image has no gate: its share stays with x. In the second form that is a source
-equal to x, which is how the border is treated here and in every kernel; a constant input is then
-reproduced bit for bit, whatever the gates.
+A source outside the image has no gate. In the second form, this is a source equal to x, which is
+how the border is implemented here and in every kernel. A constant input is then reproduced exactly,
+whatever the gates.
 
-Every implementation offers the two functions ``forward`` and ``backward`` of this module. Tensors
-are float32 or float64; all shapes were checked by the caller.
+Every implementation provides the functions ``forward`` and ``backward`` of this module. Tensors are
+float32 or float64. The caller has checked all shapes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["backward", "forward", "scan_states"]
 def forward(
     x: Tensor, gates: Tensor, directions: Sequence[int], keep_states: bool
 ) -> tuple[Tensor, Tensor]:
-    """Scan in every direction and keep the largest value of each pixel.
+    """Scan in every direction and take the maximum at each pixel.
 
-    Differentiable by autograd, which is how ``backward`` is tested.
+    Autograd can differentiate it; the tests of ``backward`` use this.
 
     Args:
         x: (N, C, H, W).
         gates: (N or 1, C or 1, D, 3, H, W).
-        directions: the D directions of ``gates``, as places in ``DIRECTIONS``.
-        keep_states: also return the state of each direction, which ``backward`` needs.
+        directions: the D directions of ``gates``, as indices into ``DIRECTIONS``.
+        keep_states: whether to return the state of each direction, for ``backward``.
 
     Returns:
         The result (N, C, H, W), and the states (D, N, C, H, W) or an empty tensor.
@@ -54,14 +54,14 @@ def scan_states(x: Tensor, gates: Tensor, direction: int) -> Tensor:
     Args:
         x: (N, C, H, W).
         gates: (N or 1, C or 1, 3, H, W).
-        direction: the place of the direction in ``DIRECTIONS``.
+        direction: the direction, as index into ``DIRECTIONS``.
 
     Returns:
         The state h (N, C, H, W).
     """
     axis = line_axis(direction)
     step = -1 if is_reversed(direction) else 1
-    # Unbinding once matters: indexing a line per step makes autograd quadratic in their number.
+    # Unbind once: indexing a line per step makes autograd quadratic in the number of lines.
     lines = x.unbind(axis)[::step]
     gate_lines = gates.unbind(axis)[::step]
     h = lines[0]
@@ -77,14 +77,14 @@ def scan_states(x: Tensor, gates: Tensor, direction: int) -> Tensor:
 def backward(
     grad: Tensor, x: Tensor, gates: Tensor, states: Tensor, directions: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Propagate a gradient back through ``forward``; that of a maximum goes to the first winner.
+    """Compute the gradients of ``forward``. In a tie, the gradient goes to the first direction.
 
     Args:
         grad: (N, C, H, W), the gradient of the result.
         x: (N, C, H, W).
         gates: (N or 1, C or 1, D, 3, H, W).
         states: (D, N, C, H, W), from ``forward``.
-        directions: the D directions.
+        directions: the D directions, as indices into ``DIRECTIONS``.
 
     Returns:
         The gradients of x (N, C, H, W) and of the gates, in the shape of the gates.
@@ -105,13 +105,13 @@ def _scan_backward(
 ) -> tuple[Tensor, Tensor]:
     """Solve the adjoint recurrence, from the last line of the scan to the first.
 
-    With delta the whole gradient of h: delta = theta + sum_k p_k delta_k over the pixels of the
-    line behind that took h as their source; dx = (1 - p1 - p2 - p3) delta; dp_k = delta (h_k - x).
+    For the total gradient delta of h, delta = theta + sum_k p_k delta_k over the pixels of the next
+    line that have h as a source. Then dx = (1 - p1 - p2 - p3) delta and dp_k = delta (h_k - x).
     """
     axis = line_axis(direction)
     step = -1 if is_reversed(direction) else 1
     thetas, lines, sources, gate_lines = (t.unbind(axis)[::step] for t in (theta, x, state, gates))
-    # What the line behind sends back along each gate.
+    # Gradients from the next line along each gate.
     first, straight, last = (torch.zeros_like(lines[0]) for _ in range(3))
     grad_lines: list[Tensor] = []
     grad_gate_lines: list[Tensor] = []

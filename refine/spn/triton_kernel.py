@@ -1,13 +1,13 @@
 """The propagation on CUDA: one launch for all directions, channels and objects.
 
-One program walks along one direction of one plane with its line in registers; neighbours are
-exchanged on chip, and the next line is loaded while the current one is computed. Inputs may be
-float16 or bfloat16, the state is float32 (float64 for float64). A horizontal scan reads columns as
-they lie, with the stride of a row: neighbouring columns share cache lines, so that memory is read
-once, but not in full transactions.
+Each program scans one plane in one direction and keeps the current line in registers. Neighbours
+are exchanged on chip, and the next line is loaded while the current one is computed. Inputs may be
+float16 or bfloat16. The state is float32 (float64 for float64). A horizontal scan reads columns
+with the stride of a row. Neighbouring columns share cache lines, so memory is read once, but not in
+full transactions.
 
-These kernels were checked in Triton's interpreter and compiled for several architectures; they
-have never run on a GPU. ``dispatch`` compares them with the reference before it trusts a device.
+These kernels were tested in Triton's interpreter and compiled for several architectures. They have
+never run on a GPU. ``dispatch`` compares them with the reference before using them on a device.
 """
 
 from __future__ import annotations
@@ -26,17 +26,10 @@ __all__ = ["backward", "forward", "scan_back_kernel", "scan_kernel"]
 def forward(
     x: Tensor, gates: Tensor, directions: Sequence[int], keep_states: bool
 ) -> tuple[Tensor, Tensor]:
-    """Do what ``reference.forward`` does, without autograd.
+    """Compute the same as ``reference.forward``, without autograd.
 
-    Args:
-        x: (N, C, H, W), any floating point type.
-        gates: (N or 1, C or 1, D, 3, H, W), same type and device.
-        directions: the D directions.
-        keep_states: also return the state of each direction.
-
-    Returns:
-        The result (N, C, H, W) in the type of x, and the states (D, N, C, H, W), or an empty
-        tensor, in float32 (float64 where x is).
+    x and the gates may have any floating point type. The result has the type of x. The states are
+    float32, or float64 if x is.
     """
     x, gates = x.contiguous(), gates.contiguous()
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
@@ -52,20 +45,10 @@ def forward(
 def backward(
     grad: Tensor, x: Tensor, gates: Tensor, states: Tensor, directions: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Do what ``reference.backward`` does.
+    """Compute the same as ``reference.backward``.
 
-    Gradients of shared gates are written per plane and summed afterwards: reproducible, for the
-    memory of one set of gates per plane.
-
-    Args:
-        grad: (N, C, H, W) float32 or float64.
-        x: (N, C, H, W), same type.
-        gates: (N or 1, C or 1, D, 3, H, W), same type.
-        states: (D, N, C, H, W), from ``forward``.
-        directions: the D directions.
-
-    Returns:
-        The gradients of x (N, C, H, W) and of the gates, in the shape of the gates.
+    The gradients of shared gates are written per plane and summed afterwards. This is reproducible,
+    but needs memory for one set of gates per plane.
     """
     grad, x, gates, states = (t.contiguous() for t in (grad, x, gates, states))
     winner = states.argmax(dim=0).to(torch.uint8)
@@ -101,7 +84,7 @@ def _codes(directions: Sequence[int], device: torch.device) -> Tensor:
 
 
 def _sizes(x: Tensor, gates: Tensor) -> tuple[int, ...]:
-    """Return C, H, W and how far the gates move per object and per channel, in sets of gates."""
+    """Return C, H, W, and the strides of the gates per object and channel, in sets of gates."""
     _, channels, height, width = x.shape
     per_object = gates.shape[1] if gates.shape[0] > 1 else 0
     per_channel = 1 if gates.shape[1] > 1 else 0
@@ -115,7 +98,7 @@ def _launch(x: Tensor) -> dict[str, int]:
 
 @triton.jit
 def _geometry(direction, height, width):  # type: ignore[no-untyped-def]  # Triton reads no types
-    """Return the lines, lanes, the strides of both, and the first line's offset for a scan."""
+    """Return the numbers of lines and lanes, the lane stride, the first offset and the step."""
     horizontal = direction < 2
     lines = tl.where(horizontal, width, height)
     lanes = tl.where(horizontal, height, width)
@@ -140,7 +123,7 @@ def scan_kernel(  # type: ignore[no-untyped-def]  # Triton reads no types
     gates_per_channel,
     BLOCK: tl.constexpr,
 ):
-    """Scan one plane in one direction: programs (N * C, D), a line of at most BLOCK lanes."""
+    """Scan one plane in one direction. Programs: (N * C, D); a line has at most BLOCK lanes."""
     plane = tl.program_id(0).to(tl.int64)
     slot = tl.program_id(1)
     size = height * width
@@ -173,7 +156,7 @@ def scan_kernel(  # type: ignore[no-untyped-def]  # Triton reads no types
         next_p1 = tl.load(gates_ptr + following, mask=more, other=0.0).to(wide)
         next_p2 = tl.load(gates_ptr + size + following, mask=more, other=0.0).to(wide)
         next_p3 = tl.load(gates_ptr + 2 * size + following, mask=more, other=0.0).to(wide)
-        # A source outside the image counts as equal to x, so that its gate has no effect.
+        # A source outside the image equals x, so that its gate has no effect.
         h1 = tl.where(lane == 0, v, tl.gather(h, lower, 0))
         h3 = tl.where(lane == lanes - 1, v, tl.gather(h, upper, 0))
         h = v + p1 * (h1 - v) + p2 * (h - v) + p3 * (h3 - v)
@@ -199,7 +182,7 @@ def scan_back_kernel(  # type: ignore[no-untyped-def]  # Triton reads no types
     gates_per_channel,
     BLOCK: tl.constexpr,
 ):
-    """Go back through ``scan_kernel``; grad_x is (D, N, C, H, W), the gates' (N, C, D, 3, H, W)."""
+    """Differentiate ``scan_kernel``: grad_x (D, N, C, H, W), grad_gates (N, C, D, 3, H, W)."""
     plane = tl.program_id(0).to(tl.int64)
     slot = tl.program_id(1)
     size = height * width
@@ -220,7 +203,7 @@ def scan_back_kernel(  # type: ignore[no-untyped-def]  # Triton reads no types
     grad_x_ptr += (slot * tl.num_programs(0).to(tl.int64) + plane) * size
 
     offset = lane * lane_stride + start + (lines - 1) * step
-    # What the line behind sends back along each gate.
+    # Gradients from the next line along each gate.
     first = tl.zeros([BLOCK], dtype=states_ptr.dtype.element_ty)
     straight = tl.zeros([BLOCK], dtype=states_ptr.dtype.element_ty)
     last = tl.zeros([BLOCK], dtype=states_ptr.dtype.element_ty)

@@ -1,4 +1,4 @@
-"""Trained propagation networks as files."""
+"""Saving and loading trained propagation networks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
+from vostrack.models.weights import load_network, shipped_weights
 from vostrack.models.weights_file import read_description, read_weights, write_weights
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
 from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
+from vostrack.refine.spn.options import SpnOptions
 from vostrack.refine.spn.refiner import LightSpnRefiner, SpnRefiner, frozen_features
 
-__all__ = ["load_refiner", "load_spn", "save_spn"]
+__all__ = ["build_spn", "load_refiner", "load_spn", "save_spn"]
 
 _KEY = "vostrack.spn"
 
@@ -22,12 +24,12 @@ _KEY = "vostrack.spn"
 def save_spn(
     network: SpatialPropagationNetwork | LightGuidanceHead, path: Path, *, half: bool = False
 ) -> None:
-    """Write a network with its configuration as safetensors.
+    """Write a network with its configuration as safetensors, atomically.
 
     Args:
-        network: what to save.
-        path: file to write; replaced whole or not at all.
-        half: store float16: half the size, a relative rounding error of at most 2**-11.
+        network: the network.
+        path: the file to write.
+        half: whether to store float16, with a relative rounding error of at most 2**-11.
     """
     kind = "light" if isinstance(network, LightGuidanceHead) else "whole"
     write_weights(
@@ -36,13 +38,13 @@ def save_spn(
 
 
 def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
-    """Read a network written by ``save_spn``, or the bare state dict of a whole one.
+    """Load a network written by ``save_spn``, or the bare state dict of a full network.
 
     Returns:
         The network, float32, on the CPU, in evaluation mode.
 
     Raises:
-        InputError: no such file, or it does not hold a propagation network.
+        InputError: the file does not exist or does not contain a propagation network.
     """
     if not path.is_file():
         raise InputError(f"spn: no file {path}; expected a file of vostrack train spn")
@@ -55,12 +57,12 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
             config["feature_channels"] = tuple(config["feature_channels"])
             network = LightGuidanceHead(LightSpnConfig(**config))
         else:
-            # The encoder's weights are in the file: nothing is fetched.
+            # The file contains the encoder's weights, so nothing is downloaded.
             network = SpatialPropagationNetwork(SpnConfig(**{**config, "vgg_weights": None}))
         network.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"spn: {path} does not hold a propagation network "
+            f"spn: {path} does not contain a propagation network "
             f"({' '.join(str(error).split())[:200]}); expected a file of vostrack train spn"
         ) from None
     return network.eval()
@@ -69,15 +71,15 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
 def load_refiner(
     path: Path, *, base: SegmentationNet | None = None, device: torch.device | None = None
 ) -> SpnRefiner | LightSpnRefiner:
-    """Read a network written by ``save_spn``, ready to refine the scores of a tracker.
+    """Load a network written by ``save_spn`` as a refiner.
 
     Args:
         path: the file.
-        base: the network whose backbone a light head was trained on; it is frozen.
-        device: where to; that of ``base``, or the CPU, by default.
+        base: the network whose backbone a light head was trained on. It is frozen.
+        device: device of the refiner; by default that of ``base``, or the CPU.
 
     Raises:
-        InputError: as ``load_spn``, or a light head without the backbone it was built for.
+        InputError: as in ``load_spn``, or ``base`` does not have the backbone of a light head.
     """
     network = load_spn(path)
     if device is None:
@@ -88,7 +90,19 @@ def load_refiner(
     if base is None or channels != network.config.feature_channels:
         raise InputError(
             f"spn: {path} was trained on a backbone with feature channels "
-            f"{network.config.feature_channels}, got {channels or 'none'}; give the network of "
-            "vostrack train foreground that it was trained with"
+            f"{network.config.feature_channels}, got {channels or 'none'}; use the foreground "
+            "network that it was trained with"
         )
     return LightSpnRefiner(network.to(device), frozen_features(base))
+
+
+def build_spn(options: SpnOptions, device: torch.device) -> SpnRefiner | LightSpnRefiner:
+    """Build the refiner from its options.
+
+    Raises:
+        InputError: as ``load_refiner``.
+    """
+    path = shipped_weights("spn") if options.weights == "shipped" else Path(options.weights)
+    # A light head works on the features of the network that it was trained with: the shipped one.
+    base = load_network(shipped_weights())
+    return load_refiner(path, base=base.to(device), device=device)

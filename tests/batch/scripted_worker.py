@@ -32,7 +32,8 @@ def track(job: Job) -> JobResult:
         if victim and index == len(frames) // 2:
             killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(float(job.options.get("pause") or 0))
+        pause = job.options.get("pause")
+        time.sleep(float(pause) if isinstance(pause, int | float) else 0)
         content = f"{job.name} {frame.stem} {job.options.get('seed')}"
         (job.folder / f"{frame.stem}.png").write_bytes(hashlib.sha256(content.encode()).digest())
     return JobResult(job.name, frames=len(job.frames))

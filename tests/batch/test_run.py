@@ -82,7 +82,7 @@ def test_other_options_are_refused_before_anything_runs(
     out = tmp_path / "out"
     run_jobs(make_jobs(out, "ab"), worker)
     before = contents(out)
-    with pytest.raises(InputError, match=r"a \(seed=1, now 2\).*--overwrite"):
+    with pytest.raises(InputError, match=r"a \(seed=1, now 2\).*`overwrite=True`"):
         run_jobs(make_jobs(out, "cab", seed=2), worker)
     assert calls() == {"a": 1, "b": 1}
     report = run_jobs(make_jobs(out, "ab", seed=2), worker, RunConfig(overwrite=True))
@@ -108,7 +108,7 @@ def test_foreign_files_are_left_alone(make_jobs: MakeJobs, worker: str, tmp_path
     (out / "a").mkdir(parents=True)
     (out / "a/thesis.tex").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="no batch run made"):
+        with pytest.raises(InputError, match="not written by a batch run"):
             run_jobs(make_jobs(out, "ab"), worker, RunConfig(overwrite=overwrite))
     assert (out / "a/thesis.tex").read_text() == "years of work"
 
@@ -123,7 +123,7 @@ def test_failures_cost_their_own_sequence_only(
     errors = {r.name: r.error for r in report.failed}
     assert errors["b"] == "ZeroDivisionError: scripted failure"
     assert errors["c"] == "scripted refusal"
-    assert "nothing for 1 of 4 frames, the first being 00003" in (errors["d"] or "")
+    assert "no file for 1 of 4 frames, the first is 00003" in (errors["d"] or "")
     details = {r.name: r.details for r in report.failed}
     assert "scripted_worker.py" in details["b"]
     assert details["c"] == ""
@@ -177,16 +177,16 @@ def test_names_and_settings_are_checked(make_jobs: MakeJobs, worker: str, tmp_pa
     for name in ("../a", "a/b", ".a", ""):
         with pytest.raises(InputError, match="plain folder name"):
             replace(jobs[0], name=name)
-    with pytest.raises(InputError, match="different names"):
+    with pytest.raises(InputError, match="distinct names"):
         replace(jobs[0], frames=jobs[0].frames * 2)
     with pytest.raises(InputError, match="option log is a list"):
         replace(jobs[0], options={"log": []})  # type: ignore[dict-item]  # the mistake under test
     for settings in ({"workers": 0}, {"threads": 0}, {"retries": -1}, {"gpus_per_task": -1}):
         with pytest.raises(InputError, match="expected at least"):
             RunConfig(**settings)  # type: ignore[arg-type]  # one dict for fields of several types
-    with pytest.raises(InputError, match="only a cluster"):
+    with pytest.raises(InputError, match="expected 0 without a cluster"):
         RunConfig(gpus_per_task=0.5)
-    with pytest.raises(InputError, match="deals the GPUs"):
+    with pytest.raises(InputError, match="assigns the GPUs"):
         RunConfig(cluster="auto", gpus=("0",))
 
 
@@ -195,12 +195,12 @@ def test_worker_that_is_not_there(
     make_jobs: MakeJobs, worker: str, tmp_path: Path, name: str
 ) -> None:
     for config in (RunConfig(), RunConfig(workers=2)):
-        with pytest.raises(InputError, match="can be imported"):
+        with pytest.raises(InputError, match="importable module:function"):
             run_jobs(make_jobs(tmp_path / "out"), name, config)
 
 
 def test_nested_worker_cannot_travel(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="top of a module"):
+    with pytest.raises(InputError, match="top level of a module"):
         run_jobs(make_jobs(tmp_path / "out"), lambda job: JobResult(job.name), RunConfig(workers=2))
 
 

@@ -104,7 +104,7 @@ def test_upload_puts_the_record_last(
 
 def test_foreign_objects_are_left_alone(make_jobs: MakeJobs, worker: str, memory: Any) -> None:
     memory.pipe_file("/bucket/run/a/thesis.tex", b"years of work")
-    with pytest.raises(InputError, match="no batch run made"):
+    with pytest.raises(InputError, match="not written by a batch run"):
         run_jobs(make_jobs("memory://bucket/run"), worker, RunConfig(overwrite=True))
     assert memory.cat_file("/bucket/run/a/thesis.tex") == b"years of work"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,21 @@ from vostrack.datasets.synthetic_scene import SyntheticScene
 from vostrack.masks import write_label_map
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.weights import initialise, save_network
+from vostrack.presets.options import TrackerOptions
 
 Run = Callable[..., Path]
+
+
+def command_of(**settings: Any) -> TrackCommand:
+    """Make a command of settings by name, those of the tracker among them."""
+    options = {f.name: settings.pop(f.name) for f in fields(TrackerOptions) if f.name in settings}
+    return TrackCommand(**settings, options=TrackerOptions(**options))
+
+
+@pytest.fixture
+def command() -> Callable[..., TrackCommand]:
+    """Make a command of settings by name."""
+    return command_of
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +92,7 @@ def run(settings: dict[str, Any], tmp_path: Path) -> Run:
         nonlocal count
         count += 1
         output = tmp_path / f"run{count}"
-        command = TrackCommand(**{**settings, "output": output, **changes})
+        command = command_of(**{**settings, "output": output, **changes})
         assert command.run() == 0
         return command.output
 

@@ -155,13 +155,27 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
         lambda c, t: [*video(c), *mask(c, "--weights", text(t / "w.pt", "x"))],
         ("w.pt", "state dict"),
     ),
-    "unknown proposer": (lambda c, t: [*video(c), *mask(c, "--proposer", "x")], ("components",)),
     "proposer without filter": (
         lambda c, t: [*video(c), *mask(c, "--proposer", "components", "--craf", "off")],
-        ("--craf",),
+        ("--craf on",),
+    ),
+    "option of another part": (
+        lambda c, t: [*video(c), *mask(c, "--hough-localizer", "none")],
+        ("--proposer hough",),
+    ),
+    "option of a part out of range": (
+        lambda c, t: [
+            *video(c),
+            *mask(c, "--refiner", "sampled-crf", "--sampled-crf-iterations", "-1"),
+        ],
+        ("error: --sampled-crf-iterations: expected at least 0",),
+    ),
+    "no effect in the preset": (
+        lambda c, t: [*video(c), *mask(c, "--adapt", "on")],
+        ("--adapt: has no effect in the preset finetune",),
     ),
     "working size too small": (lambda c, t: [*video(c), *mask(c, "--max-size", "8")], ("32",)),
-    "negative steps": (lambda c, t: [*video(c), *mask(c, "--object-steps", "-1")], ("0 or more",)),
+    "negative steps": (lambda c, t: [*video(c), *mask(c, "--object-steps", "-1")], ("at least 0",)),
     "no threads": (lambda c, t: [*video(c), *mask(c, "--threads", "0")], ("at least 1",)),
     "nothing to resume": (lambda c, t: [*video(c), *mask(c, "--resume")], ("--resume",)),
 }
@@ -234,8 +248,38 @@ def test_unknown_commands(argv: list[str], words: str, capsys: pytest.CaptureFix
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--spn", "x.pt"], "--refiner spn --spn-weights x.pt"),
+        (["--spn=none"], "--refiner none"),
+        (["--spn", "shipped"], "--refiner spn"),
+        (["--sharpen", "off"], "--refiner none"),
+        (["--sharpen=on"], "--refiner sampled-crf"),
+        (["--dense-crf", "--quiet"], "--refiner dense-crf"),
+    ],
+)
+def test_flags_of_version_0_1_are_refused_with_the_new_spelling(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["track", "--video", "v", "--first-mask", "m", *argv]) == 2
+    message = capsys.readouterr().err.strip()
+    assert message.startswith(f"error: {argv[0].split('=')[0]}")
+    assert message.split("now spelled ")[1] == words
+
+
+@pytest.mark.parametrize("flag", ["--proposer", "--refiner", "--gate", "--craf"])
+def test_a_wrong_choice_is_answered_with_the_right_ones(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["track", "--video", "v", "--first-mask", "m", flag, "x"])
+    assert stop.value.code == 2
+    assert "preset" in capsys.readouterr().err
+
+
 def test_a_misspelt_flag_is_corrected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["track", "--vidoe", "x", "--first-mask", "y"])
+        main(["track", "--video", "x", "--first-mask", "y", "--refinr", "none"])
     assert stop.value.code == 2
-    assert "--video" in capsys.readouterr().err
+    assert "--refiner" in capsys.readouterr().err

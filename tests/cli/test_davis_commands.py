@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vostrack import evaluate
 from vostrack.cli import main
 from vostrack.masks import read_label_map, write_label_map
 
@@ -91,6 +92,20 @@ def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
     argv = ["eval", str(davis / "Annotations" / "480p"), "--root", str(davis), "--quiet"]
     assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["global"]["J&F"] == 1.0
+
+
+def test_python_scores_as_the_command_does(davis: Path, tmp_path: Path) -> None:
+    truth = davis / "Annotations" / "480p"
+    for path in sorted(truth.rglob("*.png")):
+        shifted = np.roll(read_label_map(path), 3, axis=1)
+        write_label_map(tmp_path / "results" / path.relative_to(truth), shifted)
+    argv = ["eval", str(tmp_path / "results"), "--root", str(davis), "--quiet"]
+    assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
+    report = evaluate(tmp_path / "results", davis)
+    assert report.to_json() == json.loads((tmp_path / "s.json").read_text())
+    assert 0 < report.j_and_f < 1
+    one = evaluate(tmp_path / "results", davis, sequences=["clip"], name="ours")
+    assert ([s.name for s in one.sequences], one.name) == (["clip"], "ours")
 
 
 def test_several_runs_side_by_side(
@@ -176,6 +191,18 @@ def test_other_options_are_not_mixed(
     assert main([*base, "--seed", "3", "--overwrite", "--quiet"]) == 0
 
 
+def test_options_of_the_tracker_reach_every_sequence(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["davis", "run", *flags, "--sequences", "clip", "--quiet", "--output"]
+    assert main([*base, str(tmp_path / "a"), "--refiner", "none", "--craf", "off"]) == 0
+    changes = ["--refiner", "sampled-crf", "--sampled-crf-unary-weight", "0.1", "--craf", "off"]
+    assert main([*base, str(tmp_path / "b"), *changes]) == 0
+    assert content(tmp_path / "a") != content(tmp_path / "b")
+    assert main([*base, str(tmp_path / "c"), "--preset", "finetune", "--adapt", "on"]) == 2
+    assert "--adapt: has no effect" in capsys.readouterr().err
+
+
 def test_workers_give_the_same_bytes(flags: list[str], tmp_path: Path) -> None:
     for workers in ("1", "2"):
         output = str(tmp_path / workers)
@@ -190,7 +217,7 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(flags: list[str], tmp_p
     cut, log = tmp_path / "cut", tmp_path / "log"
     code = (
         "import sys, time\n"
-        "from vostrack import sequence_worker\n"
+        "from vostrack.runs import sequence\n"
         "from vostrack.tracking.tracker import Tracker\n"
         "step, start = Tracker.step, Tracker.start\n"
         "def noted(self, frame, mask):\n"

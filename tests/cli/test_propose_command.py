@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,13 +16,14 @@ from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.cli import main
-from vostrack.cli.method_options import attribute_help
+from vostrack.cli.field_help import help_texts
 from vostrack.errors import InputError
 from vostrack.masks import decode_rle
 from vostrack.proposers import registry
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf import DetectionCrfProposer
-from vostrack.proposers.registry import METHODS, Method, ProposerSources, build_proposer
+from vostrack.proposers.registry import METHODS, PROPOSERS, Method, build_proposer
+from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import InstanceProposals
 from vostrack.video.writer import VideoWriter
 
@@ -31,20 +32,20 @@ Propose = Callable[..., int]
 
 @dataclass(frozen=True)
 class BrightOptions:
-    """Settings of the method made up here.
-
-    Attributes:
-        level: a pixel this bright is an object's,
-            0 to 255.
-        part: which channel.
-        invert: dark ones instead.
-        weights: a file, or none.
-    """
+    """Options of the method made up here."""
 
     level: int = 128
+    """A pixel this bright is an object's,
+    0 to 255."""
+
     part: Literal["red", "blue"] = "red"
+    """Which channel."""
+
     invert: bool = False
+    """Dark ones instead."""
+
     weights: Path | None = None
+    """A file, or none."""
 
 
 class Bright:
@@ -175,16 +176,16 @@ def test_help_teaches_every_method(built: list[Bright], capsys: pytest.CaptureFi
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for words in (
         "vostrack propose --method detection-crf --images photos",
-        "--detection-crf-min-score FLOAT lowest detector score used, in [0, 1]. (default: 0.1)",
-        "--is-named-level INT a pixel this bright is an object's, 0 to 255. (default: 128)",
+        "--detection-crf-min-score FLOAT Lowest detector score used, 0 to 1. (default: 0.1)",
+        "--is-named-level INT A pixel this bright is an object's, 0 to 255. (default: 128)",
     ):
         assert words in text
 
 
-@pytest.mark.parametrize("name", list(METHODS))
-def test_every_option_of_every_method_is_described(name: str) -> None:
-    options = METHODS[name].options
-    assert set(attribute_help(options)) == set(options.__dataclass_fields__)
+@pytest.mark.parametrize("name", list(PROPOSERS))
+def test_every_option_of_every_proposer_is_described(name: str) -> None:
+    options: Any = PROPOSERS[name].options
+    assert list(help_texts(options)) == list(options.__dataclass_fields__)
 
 
 REFUSED: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
@@ -204,10 +205,10 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
         lambda p, t: ["bright", "--images", p, "--detections", t / "few.json"],
         "no entry for 1 of the images, the first p2",
     ),
-    "agnostic": (lambda p, t: ["detection-crf", "--images", p], "--semantic NAME"),
+    "agnostic": (lambda p, t: ["detection-crf", "--images", p], "expected a semantic network"),
     "boxes alone": (
         lambda p, t: ["detection-crf", "--images", p / "p10.png", "--detections", t / "few.json"],
-        "--semantic NAME",
+        "network with --semantic",
     ),
     "range": (
         lambda p, t: ["detection-crf", "--images", p, "--detection-crf-min-score", 2],
@@ -257,7 +258,7 @@ def test_results_are_replaced_only_when_asked(
     index = tmp_path / "out" / "proposals.json"
     before = index.read_text()
     assert _propose(*run, "--bright-invert") == 2
-    assert "give --overwrite" in capsys.readouterr().err
+    assert "--overwrite replaces them" in capsys.readouterr().err
     assert index.read_text() == before
     assert _propose(*run, "--bright-invert", "--overwrite") == 0
     assert index.read_text() != before

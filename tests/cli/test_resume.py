@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import pytest
 import torch
 
 from vostrack.cli import main
-from vostrack.cli.track import TrackCommand
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map
 from vostrack.runs import clip as clip_module
 from vostrack.tracking.tracker import Tracker
+
+Make = Callable[..., Any]
 
 
 def all_masks(output: Path) -> list[Any]:
@@ -44,6 +46,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
 @pytest.mark.parametrize("stop", [0, 1, 3])
 def test_ctrl_c_then_resume_gives_the_same(
     settings: dict[str, Any],
+    command: Make,
     clip_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -54,15 +57,15 @@ def test_ctrl_c_then_resume_gives_the_same(
         truth = str(clip_folder / "truth" / "00002.png")
         settings = {**settings, "first_mask": (truth,), "first_mask_frame": 2}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert TrackCommand(**settings, output=whole).run() == 0
+    assert command(**settings, output=whole).run() == 0
     with monkeypatch.context() as patched:
         interrupt_after(patched, stop)
-        with pytest.raises(KeyboardInterrupt, match="--resume"):
-            TrackCommand(**settings, output=cut).run()
+        with pytest.raises(KeyboardInterrupt, match="`resume=True`"):
+            command(**settings, output=cut).run()
     assert len(all_masks(cut)) == stop + 1
     assert json.loads((cut / "run.json").read_text())["status"] == "interrupted"
     assert not (cut / "masks.json").exists()
-    assert TrackCommand(**settings, output=cut, resume=True).run() == 0
+    assert command(**settings, output=cut, resume=True).run() == 0
     for one, other in zip(all_masks(whole), all_masks(cut), strict=True):
         np.testing.assert_array_equal(one, other)
     assert (whole / "masks.json").read_text() == (cut / "masks.json").read_text()
@@ -70,36 +73,37 @@ def test_ctrl_c_then_resume_gives_the_same(
 
 
 def test_resume_does_not_fine_tune_again(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], command: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         interrupt_after(patched, 1)
         with pytest.raises(KeyboardInterrupt):
-            TrackCommand(**settings, output=tmp_path / "o").run()
+            command(**settings, output=tmp_path / "o").run()
 
     def refuse(*_: Any) -> None:
         raise AssertionError("fine-tuned again")
 
     monkeypatch.setattr(Tracker, "start", refuse)
-    assert TrackCommand(**settings, output=tmp_path / "o", resume=True).run() == 0
+    assert command(**settings, output=tmp_path / "o", resume=True).run() == 0
 
 
 def test_resume_refuses_other_settings(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], command: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         interrupt_after(patched, 1)
         with pytest.raises(KeyboardInterrupt):
-            TrackCommand(**settings, output=tmp_path / "o").run()
+            command(**settings, output=tmp_path / "o").run()
     changed = {**settings, "stride": 2, "output": tmp_path / "o", "resume": True}
     with pytest.raises(ValueError, match=r"stride was 1.*is 2"):
-        TrackCommand(**changed).run()
+        command(**changed).run()
 
 
-@pytest.mark.parametrize("name", ["frame.pt", "learnt.pt"])
+@pytest.mark.parametrize("name", ["frame.pt", "start.pt"])
 @pytest.mark.parametrize("version", [None, 1000])
 def test_resume_refuses_the_state_of_another_version(
     settings: dict[str, Any],
+    command: Make,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -108,7 +112,7 @@ def test_resume_refuses_the_state_of_another_version(
     with monkeypatch.context() as patched:
         interrupt_after(patched, 1)
         with pytest.raises(KeyboardInterrupt):
-            TrackCommand(**settings, output=tmp_path / "o").run()
+            command(**settings, output=tmp_path / "o").run()
     path = tmp_path / "o" / ".state" / name
     whole = torch.load(path, weights_only=True)
     state = whole["tracker"] if name == "frame.pt" else whole
@@ -118,32 +122,61 @@ def test_resume_refuses_the_state_of_another_version(
         state["format"] = version
     torch.save(whole, path)
     before = sorted(p.name for p in (tmp_path / "o").rglob("*"))
-    with pytest.raises(InputError, match=rf"expected format \d+, got {version or 1}.*--overwrite"):
-        TrackCommand(**settings, output=tmp_path / "o", resume=True).run()
+    with pytest.raises(InputError, match=rf"format \d+, got {version or 1}.*`overwrite=True`"):
+        command(**settings, output=tmp_path / "o", resume=True).run()
     assert sorted(p.name for p in (tmp_path / "o").rglob("*")) == before
-    assert TrackCommand(**settings, output=tmp_path / "o", overwrite=True).run() == 0
+    assert command(**settings, output=tmp_path / "o", overwrite=True).run() == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"no state"])
 def test_resume_refuses_a_damaged_state(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+    settings: dict[str, Any],
+    command: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
 ) -> None:
     with monkeypatch.context() as patched:
         interrupt_after(patched, 1)
         with pytest.raises(KeyboardInterrupt):
-            TrackCommand(**settings, output=tmp_path / "o").run()
+            command(**settings, output=tmp_path / "o").run()
     (tmp_path / "o" / ".state" / "frame.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot be read \(\w+\); .*--overwrite"):
-        TrackCommand(**settings, output=tmp_path / "o", resume=True).run()
+    with pytest.raises(InputError, match=r"cannot be read \(\w+\); .*`overwrite=True`"):
+        command(**settings, output=tmp_path / "o", resume=True).run()
 
 
-def test_resume_needs_something_to_resume(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_resume_needs_something_to_resume(
+    settings: dict[str, Any], command: Make, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="no interrupted run"):
-        TrackCommand(**settings, output=tmp_path / "new", resume=True).run()
+        command(**settings, output=tmp_path / "new", resume=True).run()
     assert not (tmp_path / "new").exists()
-    assert TrackCommand(**settings, output=tmp_path / "done").run() == 0
+    assert command(**settings, output=tmp_path / "done").run() == 0
     with pytest.raises(ValueError, match="complete"):
-        TrackCommand(**settings, output=tmp_path / "done", resume=True).run()
+        command(**settings, output=tmp_path / "done", resume=True).run()
+
+
+def test_resume_refuses_a_folder_of_version_0_1(
+    settings: dict[str, Any],
+    command: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 1)
+        with pytest.raises(KeyboardInterrupt):
+            command(**settings, output=tmp_path / "o").run()
+    state = tmp_path / "o" / ".state"
+    (state / "start.pt").rename(state / "learnt.pt")
+    stored = json.loads((state / "settings.json").read_text())
+    (state / "settings.json").write_text(json.dumps(stored["settings"]))
+    argv = ["track", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
+    assert main([*argv, "--output", str(tmp_path / "o"), "--resume", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --resume: ")
+    assert "vostrack 0.1 wrote it" in said
+    assert "--overwrite" in said
 
 
 def test_ctrl_c_while_fine_tuning_leaves_nothing(
@@ -164,7 +197,7 @@ def test_ctrl_c_while_fine_tuning_leaves_nothing(
 
 
 def test_ctrl_c_while_writing_the_overlay_can_be_resumed(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], command: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {**settings, "overlay": True}
 
@@ -174,13 +207,15 @@ def test_ctrl_c_while_writing_the_overlay_can_be_resumed(
     with monkeypatch.context() as patched:
         patched.setattr(clip_module, "write_overlay", stop)
         with pytest.raises(KeyboardInterrupt, match="6 of 6"):
-            TrackCommand(**settings, output=tmp_path / "o").run()
-    assert TrackCommand(**settings, output=tmp_path / "o", resume=True).run() == 0
+            command(**settings, output=tmp_path / "o").run()
+    assert command(**settings, output=tmp_path / "o", resume=True).run() == 0
     assert (tmp_path / "o" / "overlay.mp4").is_file()
     assert not (tmp_path / "o" / ".state").exists()
 
 
-def test_a_killed_process_can_be_resumed(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_process_can_be_resumed(
+    settings: dict[str, Any], command: Make, tmp_path: Path
+) -> None:
     """SIGKILL leaves no time to tidy up."""
     argv = ["--video", settings["video"], "--first-mask", *settings["first_mask"]]
     argv += [
@@ -212,8 +247,8 @@ def test_a_killed_process_can_be_resumed(settings: dict[str, Any], tmp_path: Pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     whole = {**settings, "output": tmp_path / "whole"}
-    assert TrackCommand(**whole).run() == 0
+    assert command(**whole).run() == 0
     assert len(all_masks(tmp_path / "cut")) < 6
-    assert TrackCommand(**{**settings, "output": tmp_path / "cut", "resume": True}).run() == 0
+    assert command(**{**settings, "output": tmp_path / "cut", "resume": True}).run() == 0
     for one, other in zip(all_masks(tmp_path / "whole"), all_masks(tmp_path / "cut"), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import runpy
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vostrack.cli import main
+from vostrack.cli.form import flags_of
 from vostrack.cli.track import TrackCommand
 
 
@@ -45,9 +45,11 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         main(["track", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for field in fields(TrackCommand):
-        assert "--" + field.name.replace("_", "-") in text
-    assert "Example" in text
+    for flag in flags_of(TrackCommand):
+        assert "--" + flag.name.replace("_", "-") in text
+    assert text.index("Example: vostrack track --video") < text.index("input options")
+    for group in ("input", "object", "method", "output", "tracker", "spn", "hough"):
+        assert f"{group} options" in text
 
 
 def test_the_script_is_the_same_function(

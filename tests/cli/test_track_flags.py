@@ -17,6 +17,7 @@ from PIL import Image
 
 from vostrack.cli.track import TrackCommand
 from vostrack.masks import read_label_map, read_masks_json, write_label_map
+from vostrack.presets.options import TrackerOptions
 
 Run = Callable[..., Path]
 
@@ -66,9 +67,9 @@ def test_the_output_folder(run: Run, clip_folder: Path) -> None:
 
 def test_the_same_seed_gives_the_same_masks(run: Run) -> None:
     # Random weights, so that a seed shows after a few steps.
-    one = run(object_steps=6, gate="none", craf="off", save_scores=True)
-    two = run(object_steps=6, gate="none", craf="off", save_scores=True)
-    other = run(object_steps=6, gate="none", craf="off", save_scores=True, seed=1)
+    one = run(object_steps=6, gate="none", craf=False, save_scores=True)
+    two = run(object_steps=6, gate="none", craf=False, save_scores=True)
+    other = run(object_steps=6, gate="none", craf=False, save_scores=True, seed=1)
     scores = [[p.read_bytes() for p in sorted(o.glob("scores/*/*.png"))] for o in (one, two, other)]
     assert scores[0] == scores[1]
     assert scores[0] != scores[2]
@@ -132,21 +133,21 @@ def test_steps_and_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(foreground_steps=2, object_steps=3)
     assert fitted == [2, 3, 3]
     fitted.clear()
-    run(per_video="on")
+    run(per_video=True)
     assert fitted == [1, 2]
     fitted.clear()
-    run(preset="finetune-per-video", per_video="off")
+    run(preset="finetune-per-video", per_video=False)
     assert fitted == [1, 2, 2]
 
 
 def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
     def config(**changes: Any) -> Any:
-        return record(run(**changes))["config"]
+        return record(run(**changes))["settings"]["method"]
 
     assert config()["craf"] is not None
-    assert config(craf="off")["craf"] is None
+    assert config(craf=False)["craf"] is None
     assert config(preset="finetune-no-craf")["craf"] is None
-    assert config(preset="finetune-no-craf", craf="on")["craf"] is not None
+    assert config(preset="finetune-no-craf", craf=True)["craf"] is not None
     row = config(preset="finetune-no-craf-no-ft", foreground_steps=None)
     assert row["adapter"]["foreground"]["steps"] == 0
     assert config(preset="finetune-per-video")["adapter"]["per_video"] is True
@@ -156,17 +157,17 @@ def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
 
 
 def test_craf_and_gate_change_the_masks(run: Run) -> None:
-    base = run(craf="off", gate="none")
-    assert not same(base, run(craf="on", gate="none"))
+    base = run(craf=False, gate="none")
+    assert not same(base, run(craf=True, gate="none"))
 
 
 def test_max_size_changes_the_masks(run: Run) -> None:
-    changes = {"craf": "off", "gate": "none", "object_steps": 6}
+    changes = {"craf": False, "gate": "none", "object_steps": 6}
     assert not same(run(**changes), run(**changes, max_size=48))
 
 
 def test_precision_changes_the_scores(run: Run) -> None:
-    changes = {"save_scores": True, "gate": "none", "craf": "off"}
+    changes = {"save_scores": True, "gate": "none", "craf": False}
     files = [
         b"".join(p.read_bytes() for p in sorted(run(**changes, precision=p).glob("scores/1/*")))
         for p in ("fp32", "bf16")
@@ -176,10 +177,10 @@ def test_precision_changes_the_scores(run: Run) -> None:
 
 def test_adaptation_reaches_the_target_models(run: Run) -> None:
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
-    for flag, expected in (("preset", "confident"), ("off", "off")):
-        config = record(run(**changes, adapt=flag))["config"]
-        assert config["preset"] == "fast"
-        assert config["target"]["adapt"] == expected
+    for flag, expected in ((None, "confident"), (False, "off")):
+        settings = record(run(**changes, adapt=flag))["settings"]
+        assert settings["preset"] == "fast"
+        assert settings["method"]["target"]["adapt"] == expected
 
 
 def test_weights_file(run: Run, tmp_path: Path) -> None:
@@ -195,19 +196,19 @@ def test_weights_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_device_is_taken(run: Run) -> None:
-    assert record(run(device="cpu"))["device"] == "cpu"
+    assert record(run(device="auto"))["settings"]["device"] in ("cpu", "cuda")
+    assert record(run(device="cpu"))["settings"]["device"] == "cpu"
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="0 CUDA"):
             run(device="cuda")
 
 
-def test_threads(run: Run) -> None:
+def test_threads(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
     before = torch.get_num_threads()
-    try:
-        run(threads=1, end=2)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    assert record(run(threads=3, end=2))["settings"]["threads"] == 3
+    assert asked == [3, before]  # and back
     with pytest.raises(ValueError, match="threads"):
         run(threads=0)
 
@@ -233,13 +234,13 @@ def test_limits_of_the_mask(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     assert "pixels" in caplog.text
 
 
-def test_overwrite(run: Run, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_overwrite(run: Run, settings: dict[str, Any], command: Callable[..., Any]) -> None:
     output = run()
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="--overwrite"):
-        TrackCommand(**{**settings, "output": output}).run()
+    with pytest.raises(ValueError, match="`overwrite=True`"):
+        command(**{**settings, "output": output}).run()
     again = {**settings, "output": output, "overwrite": True, "end": 3}
-    assert TrackCommand(**again).run() == 0
+    assert command(**again).run() == 0
     assert len(masks(output)) == 3
     assert (output / "notes.txt").read_text() == "mine"
 
@@ -249,8 +250,8 @@ def test_every_flag_is_exercised_here() -> None:
     others = ("test_resume.py", "test_track_command.py", "test_track_parts.py")
     files = [Path(__file__), *(Path(__file__).with_name(name) for name in others)]
     source = "".join(path.read_text() for path in files)
-    for field in fields(TrackCommand):
-        assert re.search(rf"\b{field.name}\b|--{field.name.replace('_', '-')}", source), field.name
+    for entry in (*fields(TrackCommand), *fields(TrackerOptions)):
+        assert re.search(rf"\b{entry.name}\b|--{entry.name.replace('_', '-')}", source), entry.name
 
 
 def test_ids_and_names_survive(run: Run, clip_folder: Path, tmp_path: Path) -> None:

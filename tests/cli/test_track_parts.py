@@ -41,7 +41,7 @@ def test_proposer_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(proposer="components")
     assert len(asked) == 5
     with pytest.raises(ValueError, match="filter"):
-        run(proposer="components", craf="off")
+        run(proposer="components", craf=False)
 
 
 def test_a_localizer_reaches_the_proposer(
@@ -69,14 +69,14 @@ def test_a_localizer_reaches_the_proposer(
     monkeypatch.setattr(TargetModelAdapter, "scores", lost)
     monkeypatch.setattr(TargetModelAdapter, "presence", lambda _: None)
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
-    run(**changes, proposer="hough", craf="on", end=3, hough_localizer="none")
+    run(**changes, proposer="hough", craf=True, end=3, proposer_options={"localizer": "none"})
     assert not grids
-    run(**changes, proposer="hough", craf="on", end=3, hough_localizer=str(file))
+    run(**changes, proposer="hough", craf=True, end=3, proposer_options={"localizer": str(file)})
     # What it reads is the tracker's window: of a frame of 96 x 48, scaled up.
     assert grids
     assert all(grid[1] > 96 / 8 for grid in grids)
-    with pytest.raises(ValueError, match="--proposer hough"):
-        run(**changes, craf="on", hough_localizer=str(file))
+    with pytest.raises(ValueError, match="choose one with `proposer`"):
+        run(**changes, craf=True, proposer_options={"localizer": str(file)})
 
 
 def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
@@ -85,26 +85,38 @@ def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "spn.pt"
     torch.save(SpatialPropagationNetwork().state_dict(), path)
-    changes = {"end": 2, "save_scores": True, "gate": "none", "craf": "off"}
-    outputs = [run(**changes), run(**changes, spn=str(path))]
+    changes = {"end": 2, "save_scores": True, "gate": "none", "craf": False}
+    chosen = {"refiner": "spn", "refiner_options": {"weights": str(path)}}
+    outputs = [run(**changes), run(**changes, **chosen)]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
+    wrong = {"weights": record(outputs[0])["settings"]["weights"]}
     with pytest.raises(ValueError, match="does not hold a propagation"):
-        run(spn=str(Path(record(outputs[0])["settings"]["weights"])))
+        run(refiner="spn", refiner_options=wrong)
 
 
 def test_a_dense_crf_refines_the_scores(run: Run) -> None:
-    outputs = [run(save_scores=True, dense_crf=flag) for flag in (False, True)]
+    outputs = [run(save_scores=True, refiner=name) for name in ("none", "dense-crf")]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
 
 
-def test_sharpening_can_be_chosen(run: Run) -> None:
-    outputs = [run(save_scores=True, sharpen=flag) for flag in ("preset", "on", "off")]
+def test_the_sampled_crf_can_be_chosen(run: Run) -> None:
+    outputs = [run(save_scores=True, refiner=name) for name in (None, "sampled-crf", "none")]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
-    assert files[0] == files[2] != files[1]
-    assert record(outputs[1])["config"]["sharpen"]["iterations"] == 1
-    assert record(outputs[2])["config"]["sharpen"] is None
+    assert len(set(files)) == 3  # the preset's refiner is another one
+    methods = [record(output)["settings"]["method"] for output in outputs]
+    assert [method["refiner"] for method in methods] == ["spn", "sampled-crf", "none"]
+    assert methods[0]["refiner_options"] == {"weights": "shipped"}
+    assert methods[1]["refiner_options"]["iterations"] == 1
+    assert methods[2]["refiner_options"] == {}
     assert "refiner" in record(outputs[1])["seconds"]
+
+
+def test_the_options_of_a_refiner_reach_it(run: Run) -> None:
+    changes = {"save_scores": True, "refiner": "sampled-crf"}
+    outputs = [run(**changes), run(**changes, refiner_options={"iterations": 0})]
+    files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
+    assert files[0] != files[1]

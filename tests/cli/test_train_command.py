@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map, write_label_map
-from vostrack.models.foreground import NetworkConfig
+from vostrack.models.foreground import NetworkConfig, SegmentationNet
 from vostrack.models.weights import initialise, load_network
-from vostrack.training.foreground import ForegroundRecipe, foreground_loss, train_foreground
+from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining, foreground_loss
+from vostrack.training.loop import LoopConfig, train
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_it_trains_and_the_result_can_be_tracked_with(
         "150",
         "--batch",
         "2",
-        "--crop",
+        "--side",
         "48",
     ]
     assert main(argv) == 0
@@ -57,7 +59,7 @@ def test_it_trains_and_the_result_can_be_tracked_with(
     assert np.mean(losses[-30:]) < 0.95 * np.mean(losses[:30])
     network = load_network(runs / "foreground.safetensors")
     assert network.config.strides == (2, 4)
-    assert main([*argv, "--leave-out", "clip"]) == 2
+    assert main([*argv, "--exclude", "clip"]) == 2
     assert "annotated" in capsys.readouterr().err
 
 
@@ -73,16 +75,30 @@ def samples() -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    recipe = ForegroundRecipe(steps=6, batch=1, crop=32, checkpoint_every=2)
+    recipe = ForegroundRecipe(batch=1, side=32)
+    loop = LoopConfig(6, checkpoint_every=2)
     config = NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded")
     whole, cut, other = (initialise(config, "none") for _ in range(3))
-    assert train_foreground(whole, samples(), recipe, tmp_path / "a") == 6
-    assert train_foreground(cut, samples(), recipe, tmp_path / "b", stop_after=3) == 3
-    assert train_foreground(other, samples(), recipe, tmp_path / "b") == 6
+
+    def follow(network: SegmentationNet, folder: str, stop_after: int | None = None) -> int:
+        training = ForegroundTraining(network, samples(), recipe)
+        settings = asdict(recipe)
+        folder_path = tmp_path / folder
+        return train(network, training, loop, folder_path, settings=settings, stop_after=stop_after)
+
+    assert follow(whole, "a") == 6
+    assert follow(cut, "b", stop_after=3) == 3
+    assert follow(other, "b") == 6
     pairs = zip(whole.state_dict().values(), other.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     with pytest.raises(InputError, match="another recipe"):
-        train_foreground(other, samples(), ForegroundRecipe(steps=9), tmp_path / "b")
+        train(other, ForegroundTraining(other, samples(), recipe), loop, tmp_path / "b")
+
+
+def test_no_samples_are_refused() -> None:
+    network = initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded"), "none")
+    with pytest.raises(InputError, match="expected at least one image"):
+        ForegroundTraining(network, [])
 
 
 def test_the_loss_by_hand() -> None:

@@ -18,24 +18,24 @@ ROOTS = {
 }
 # Per command: a flag, and values that are refused.
 REFUSED = {
-    "foreground": ["--batch 0 -1", "--crop 0 31", "--width 0"],
+    "foreground": ["--batch 0 -1", "--side 0 31", "--width 0"],
     "target": ["--batch 0", "--side -16 16 40", "--learning-rate 0 -1 nan inf"],
     "spn": [
         "--batch 0",
-        "--crop 31",
+        "--side 31",
         "--learning-rate 0 inf",
         "--ahead -1",
         "--synthetic -1",
         "--synthetic-share -1 2 nan",
         "--coarse-share 2",
     ],
-    "siseg": ["--batch 0", "--crop 0 40", "--rate 0 nan inf", "--drawn -1", "--pieces -1"],
+    "siseg": ["--batch 0", "--side 0 40", "--learning-rate 0 nan inf", "--drawn -1", "--pieces -1"],
     "fcrn": [
         "--batch 0",
-        "--crop 7",
+        "--side 7",
         "--learning-rate 0 -1 nan inf",
         "--size-exponent nan",
-        "--workers -1",
+        "--ahead -1",
         "--power -1 inf",
         "--keep -1",
         "--threshold 2",
@@ -44,7 +44,7 @@ REFUSED = {
     "localizer": [
         "--batch 0",
         "--learning-rate 0 nan inf",
-        "--size 0 40",
+        "--side 0 40",
         "--pool 0",
         "--synthetic -1 2",
         "--size-exponent inf",
@@ -61,8 +61,8 @@ REFUSED = {
     "detection-crf": [
         "--batch 0",
         "--max-side 31",
-        "--rate -1 inf",
-        "--potential-rate -1 nan",
+        "--learning-rate -1 inf",
+        "--potential-learning-rate -1 nan",
         "--instance-weight -1 inf",
     ],
 }

@@ -64,7 +64,7 @@ def test_it_trains_judges_resumes_and_the_result_tracks(
     runs = tmp_path / "runs"
     argv = ["train", "target", "--data", f"davis:{davis}", "--output", str(runs), "--device", "cpu"]
     argv += ["--weights", str(start), "--pixels", "4096", "--accumulate", "2", "--steps", "3"]
-    argv += ["--clip-length", "3", "3", "--leave-out", "mirror", "--validate-every", "2"]
+    argv += ["--clip-length", "3", "3", "--exclude", "mirror", "--validate-every", "2"]
     assert main(argv) == 0
     assert "3 of 3 steps" in capsys.readouterr().out
     lines = [json.loads(line) for line in (runs / "log.jsonl").read_text().splitlines()]
@@ -83,8 +83,8 @@ def test_it_trains_judges_resumes_and_the_result_tracks(
     track += ["--first-mask", str(min((clip_folder / "truth").iterdir())), "--weights", str(path)]
     assert main([*track, "--object-steps", "1", "--no-overlay", "--device", "cpu"]) == 0
     run = json.loads((out / "run.json").read_text())
-    assert run["config"]["preset"] == "balanced"
-    assert run["config"]["target"]["finetune"]["steps"] == 1
+    assert run["settings"]["preset"] == "balanced"
+    assert run["settings"]["method"]["target"]["finetune"]["steps"] == 1
 
 
 def test_a_mixture_of_layouts_with_hours(
@@ -123,7 +123,7 @@ def test_what_is_left_out_is_not_trained_on(
     davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["train", "target", "--data", f"davis:{davis}", "--output", str(tmp_path / "runs")]
-    assert main([*argv, "--leave-out", "clip", "mirror", "--weights", "none", "--quiet"]) == 2
+    assert main([*argv, "--exclude", "clip", "mirror", "--weights", "none", "--quiet"]) == 2
     assert "none of the videos" in capsys.readouterr().err
     assert main([*argv, "--validate-every", "5", "--weights", "none", "--quiet"]) == 2
     assert "nothing to judge on" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Compiled loops where nothing can be kept on disk."""
+"""Compiled loops when no cache folder is writable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import pytest
 
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
 
 def test_without_a_folder_for_it_the_code_is_kept_in_memory(
@@ -29,7 +29,7 @@ def test_without_a_folder_for_it_the_code_is_kept_in_memory(
 
     monkeypatch.setattr("vostrack.compute.jit.numba", SimpleNamespace(njit=refusing))
 
-    @compiled(fastmath={"contract"})
+    @jit(fastmath={"contract"})
     def double(x: float) -> float:
         return 2 * x
 

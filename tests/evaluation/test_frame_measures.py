@@ -184,8 +184,16 @@ def test_both_ways_of_counting_agree() -> None:
         (np.zeros((4, 5)), np.zeros((4, 5), np.uint8), "float64"),
         (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.uint8), "without converting"),
         (np.full((4, 5), 300), np.zeros((4, 5), np.uint8), "300"),
-        (np.zeros((4, 6), np.uint8), np.zeros((4, 5), np.uint8), "6x4 pixels, the truth 5x4"),
-        (np.full((4, 5), 3, np.uint8), np.zeros((4, 5), np.uint8), "id 3"),
+        (
+            np.zeros((4, 6), np.uint8),
+            np.zeros((4, 5), np.uint8),
+            "5x4 pixels like the truth, got 6x4",
+        ),
+        (
+            np.full((4, 5), 3, np.uint8),
+            np.zeros((4, 5), np.uint8),
+            "got id 3",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_named(

@@ -18,7 +18,7 @@ from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.eval import (
     DavisReport,
-    Pictures,
+    ReportImages,
     SequenceScores,
     check_official,
     format_table,
@@ -111,7 +111,7 @@ def test_table(report: DavisReport) -> None:
 def test_reports_need_sequences_of_different_names(report: DavisReport) -> None:
     with pytest.raises(InputError, match="at least one sequence"):
         DavisReport([])
-    with pytest.raises(InputError, match="occurs twice"):
+    with pytest.raises(InputError, match="expected distinct sequences"):
         DavisReport([report.sequences[0], report.sequences[0]])
     with pytest.raises(InputError, match="its own name"):
         render_html([report, report])
@@ -131,7 +131,7 @@ def test_worst_frames_are_spread(report: DavisReport) -> None:
     assert worst_frames(long, 9) == [("long", "00000"), ("long", "00010")]
 
 
-def _pictures(runs: int) -> Pictures:
+def _pictures(runs: int) -> ReportImages:
     def frame(sequence: str, name: str) -> AnyArray | None:
         return None if sequence == "swan" else np.full((12, 20, 3), 200, np.uint8)
 
@@ -141,7 +141,7 @@ def _pictures(runs: int) -> Pictures:
     def missing(sequence: str, name: str) -> None:
         return None
 
-    return Pictures(frame, labels, [labels, missing][:runs])
+    return ReportImages(frame, labels, [labels, missing][:runs])
 
 
 def test_html_stands_alone(report: DavisReport, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_without_the_official_package(
     report: DavisReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "davis2017.evaluation", None)
-    with pytest.raises(InputError, match="check-official needs the package davis2017"):
+    with pytest.raises(InputError, match="check_official: expected the package davis2017"):
         check_official(report, root=tmp_path, results=tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_comparison_with_the_official_interface(
     assert comparison.difference == pytest.approx(0.5 / 3)
     assert not comparison.agrees()
     assert "J&F-Mean  0.533333 here, 0.533333" in str(comparison)
-    with pytest.raises(InputError, match=r"gave up on .*00003\.png not found!"):
+    with pytest.raises(InputError, match=r"the official code stopped: 00003\.png not found!"):
         check_official(report, root=tmp_path, results=tmp_path / "missing")
 
 

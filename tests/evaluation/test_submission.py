@@ -106,9 +106,9 @@ def test_nothing_is_written_that_would_be_refused(
     text = str(caught.value)
     assert "swan/00000.png: no mask for this frame [missing]" in text
     assert "swan/00001.png: expected ids up to 2, the first frame's objects, got 3 [ids]" in text
-    assert "swan/00002.png: expected 9x6 as the frame, got 10x6 [size]" in text
+    assert "swan/00002.png: expected 9x6 like the frame, got 10x6 [size]" in text
     assert "goat/00000.png: expected 8-bit indexed PNG, got 8-bit RGB [format]" in text
-    assert "goat/00001.png: damaged PNG" in text
+    assert "goat/00001.png: corrupt PNG" in text
     assert len(text.splitlines()) == 6
     assert target.read_bytes() == b"the last good one"
     assert [path.name for path in tmp_path.glob("*.zip*")] == ["submission.zip"]

@@ -16,7 +16,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.video_sequence import Semantics
 from vostrack.errors import InputError
-from vostrack.eval.submission import Trouble, check_submission, describe_troubles
+from vostrack.eval.submission import Problem, check_submission, describe_problems
 from vostrack.masks.palette import write_label_map
 
 HEIGHT, WIDTH = 6, 9
@@ -24,8 +24,8 @@ NAMES = ("swan", "goat")
 Labels = Callable[..., UInt8Array]
 
 
-def _kinds(troubles: list[Trouble]) -> list[str]:
-    return [trouble.kind for trouble in troubles]
+def _kinds(problems: list[Problem]) -> list[str]:
+    return [problem.kind for problem in problems]
 
 
 def _zip(tmp_path: Path, results: Path, changes: dict[str, bytes | None], top: str = "") -> Path:
@@ -70,9 +70,9 @@ def test_limits_of_ids(
         for seq in sequences
     ]
     write_label_map(results / "goat/00002.png", labels(highest))
-    troubles = check_submission(_zip(tmp_path, results, {}), subset)
-    assert _kinds(troubles) == ["ids"] * too_high
-    assert [("black and white" in t.message) for t in troubles] == [highest == 255] * too_high
+    problems = check_submission(_zip(tmp_path, results, {}), subset)
+    assert _kinds(problems) == ["ids"] * too_high
+    assert [("black and white" in t.message) for t in problems] == [highest == 255] * too_high
 
 
 # What is in the zip instead: bytes, the name of a form, or nothing; and what that is called.
@@ -110,16 +110,16 @@ def test_foreign_zip(
 ) -> None:
     named, kinds = FOREIGN[case]
     changes = {k: forms[v] if isinstance(v, str) else v for k, v in named.items()}
-    troubles = check_submission(_zip(tmp_path, results, changes), sequences)
-    assert _kinds(troubles) == kinds
-    assert [trouble.fatal for trouble in troubles] == [kind != "palette" for kind in kinds]
+    problems = check_submission(_zip(tmp_path, results, changes), sequences)
+    assert _kinds(problems) == kinds
+    assert [problem.fatal for problem in problems] == [kind != "palette" for kind in kinds]
 
 
 def test_wrapping_folder_is_named_and_looked_into(
     sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
 ) -> None:
-    troubles = check_submission(_zip(tmp_path, results, {}, top="submission/"), sequences)
-    assert [(t.kind, t.where) for t in troubles] == [("layout", "submission")]
+    problems = check_submission(_zip(tmp_path, results, {}, top="submission/"), sequences)
+    assert [(t.kind, t.where) for t in problems] == [("layout", "submission")]
     changes: dict[str, bytes | None] = {"goat/00001.png": None}
     target = _zip(tmp_path, results, changes, top="submission/")
     with zipfile.ZipFile(target, "a") as archive:
@@ -151,8 +151,8 @@ def test_damaged_zips(sequences: tuple[VideoSequence, ...], results: Path, tmp_p
     # Behind the local header (30 bytes), the name, and the start of the compressed data.
     data[info.header_offset + 30 + len(info.filename) + 40] ^= 0xFF
     target.write_bytes(data)
-    troubles = check_submission(target, sequences)
-    assert [(t.kind, t.where) for t in troubles] == [("corrupt", "goat/00000.png")]
+    problems = check_submission(target, sequences)
+    assert [(t.kind, t.where) for t in problems] == [("corrupt", "goat/00000.png")]
 
 
 def test_checksum_of_a_chunk_counts(
@@ -171,15 +171,15 @@ def test_zip_bomb_is_not_unpacked(
 ) -> None:
     header = b"\x89PNG\r\n\x1a\n" + zlib.compress(b"")
     changes: dict[str, bytes | None] = {"goat/00000.png": header + bytes(65 * 2**20)}
-    troubles = check_submission(_zip(tmp_path, results, changes), sequences)
-    assert _kinds(troubles) == ["corrupt", "missing"]
-    assert "when unpacked" in troubles[0].message
+    problems = check_submission(_zip(tmp_path, results, changes), sequences)
+    assert _kinds(problems) == ["corrupt", "missing"]
+    assert "when unpacked" in problems[0].message
 
 
 def test_description_is_short() -> None:
-    troubles = [Trouble("ids", f"a/{index}", "too high") for index in range(9)]
-    troubles.append(Trouble("palette", "b", "other colours", fatal=False))
-    assert describe_troubles(troubles, per_kind=2).splitlines() == [
+    problems = [Problem("ids", f"a/{index}", "too high") for index in range(9)]
+    problems.append(Problem("palette", "b", "other colours", fatal=False))
+    assert describe_problems(problems, per_kind=2).splitlines() == [
         "  a/0: too high [ids]",
         "  a/1: too high [ids]",
         "  and 7 more [ids]",

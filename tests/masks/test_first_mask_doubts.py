@@ -18,7 +18,7 @@ def test_small_objects_and_full_frames_are_warned_of(two_objects: UInt8Array) ->
     mask = check_first_mask(two_objects, min_pixels=4)
     assert mask.ids == (1, 2, 7)
     assert len(mask.warnings) == 1
-    assert "object 7 covers 3 pixels, fewer than 4" in mask.warnings[0]
+    assert "object 7 has 3 pixels, fewer than 4" in mask.warnings[0]
     assert "larger" in mask.warnings[0]
     assert check_first_mask(two_objects, min_pixels=3).warnings == ()
     full = check_first_mask(np.where(two_objects == 1, 1, 2))
@@ -66,7 +66,7 @@ def test_more_void_than_objects_is_warned_of(two_objects: UInt8Array) -> None:
     two_objects[26:] = 255
     mask = check_first_mask(two_objects)
     assert "840 pixels are void" in mask.warnings[0]
-    assert "give it an id of 1..254" in mask.warnings[0]
+    assert "give it an id in 1..254" in mask.warnings[0]
 
 
 @pytest.mark.shared_data

@@ -86,7 +86,7 @@ def test_a_writer_can_be_saved_more_than_once(tmp_path: Path, clip: UInt8Array) 
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (np.full((20, 30), 9, np.uint8), r"ids \[9\] are not among \[3, 7\]; announce"),
+        (np.full((20, 30), 9, np.uint8), r"ids \[9\] are not among \[3, 7\]; pass all ids"),
         (np.zeros((30, 20), np.uint8), r"expected uint8 of shape \(20, 30\)"),
         (np.zeros((20, 30), np.int64), "got int64"),
     ],
@@ -105,7 +105,7 @@ def test_ids_that_no_label_map_holds(ids: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "broken JSON"),
+        ("{", "invalid JSON"),
         ("[]", "expected the layout of masks.json"),
         ('{"size": [4, 4], "frames": [0]}', "expected the layout"),
         ('{"size": [4], "frames": [0], "objects": []}', "expected the layout"),
@@ -120,7 +120,7 @@ def test_ids_that_no_label_map_holds(ids: tuple[int, ...]) -> None:
         ),
         (
             '{"size": [4, 4], "frames": [0], "objects": [{"id": 300, "segmentations": [null]}]}',
-            "id of 1..254",
+            "id in 1..254",
         ),
         (None, "check the path"),
     ],

@@ -72,7 +72,7 @@ def test_values_are_read_as_they_are(tmp_path: Path, mode: str) -> None:
         (Image.new("RGB", (4, 4)), "mode RGB; save the label map as an indexed PNG"),
         (Image.fromarray(np.full((4, 4), 300, np.uint16)), "got 300; renumber"),
         (b"not an image", "cannot be read"),
-        (None, "exists and is whole"),
+        (None, "existing, complete"),
     ],
     ids=["colours", "large ids", "no image", "missing"],
 )

@@ -121,7 +121,7 @@ def test_polygons_are_the_union() -> None:
     [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7], "1 2 3", [1, 2, 3, 4, 5, None], [1, 2, 3, 4, 5, 1e9]],
 )
 def test_bad_polygons_are_refused(polygon: Any) -> None:
-    with pytest.raises(InputError, match=r"polygon: .* three or more points"):
+    with pytest.raises(InputError, match=r"polygon: .* at least three points"):
         fill_polygons([polygon], (10, 10))
 
 

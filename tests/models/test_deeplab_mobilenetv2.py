@@ -39,7 +39,7 @@ def test_other_shapes_and_files_are_refused(tmp_path: Path) -> None:
         load_deeplab_mobilenetv2(tmp_path / "none.pt")
     path = tmp_path / "other.pt"
     torch.save({"classifier.bias": torch.zeros(21)}, path)
-    with pytest.raises(InputError, match="folded BatchNorm"):
+    with pytest.raises(InputError, match="folded batch normalisation"):
         load_deeplab_mobilenetv2(path)
 
 

@@ -133,9 +133,9 @@ def test_saved_network_is_loaded(tmp_path: Path) -> None:
 
 def test_other_files_and_shapes_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="does not hold an FCN-8s"):
+    with pytest.raises(InputError, match="expected an FCN-8s"):
         load_fcn8s(tmp_path / "other.pt")
-    with pytest.raises(InputError, match="not the state dict of torchvision's VGG-16"):
+    with pytest.raises(InputError, match="expected a state dict of torchvision's VGG-16"):
         fcn8s_from_vgg16(tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"\(B, 3, H, W\)"):
         Fcn8s(2, WIDTHS, 6)(torch.zeros(3, 4, 4))

@@ -124,5 +124,5 @@ def test_what_cannot_be_built_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             FcrnConfig(**wrong)  # type: ignore[arg-type]
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="no FCRN"):
+    with pytest.raises(InputError, match="expected FCRN weights"):
         load_fcrn(tmp_path / "other.pt")

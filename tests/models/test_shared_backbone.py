@@ -33,7 +33,7 @@ def network() -> TargetNet:
         return build_target_net(small).eval()
 
 
-def test_a_name_is_of_the_trunks_weights_alone(network: TargetNet, tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_backbone_weights_only(network: TargetNet, tmp_path: Path) -> None:
     name = backbone_fingerprint(network)
     assert name.startswith("target-")
     assert backbone_fingerprint(copy.deepcopy(network)) == name
@@ -56,7 +56,7 @@ def test_a_name_tells_the_kind() -> None:
     assert one != other
 
 
-def test_the_packages_two_trunks_are_not_the_same_and_files_can_be_had() -> None:
+def test_the_two_shipped_backbones_differ_and_load_from_files() -> None:
     target, foreground = load_backbone_network("target"), load_backbone_network("foreground")
     assert (
         backbone_fingerprint(target).split("-")[1] != backbone_fingerprint(foreground).split("-")[1]
@@ -65,7 +65,7 @@ def test_the_packages_two_trunks_are_not_the_same_and_files_can_be_had() -> None
     assert backbone_fingerprint(
         load_backbone_network("target", shipped_weights("target"))
     ) == backbone_fingerprint(target)
-    with pytest.raises(InputError, match="no target network"):
+    with pytest.raises(InputError, match="expected a target network"):
         load_backbone_network("target", shipped_weights("foreground"))
 
 
@@ -77,7 +77,7 @@ def test_maps_are_those_that_the_networks_see(network: TargetNet) -> None:
         torch.testing.assert_close(found, level)
 
 
-def test_a_head_records_its_trunk(tmp_path: Path) -> None:
+def test_a_head_records_its_backbone(tmp_path: Path) -> None:
     head = LocalizerHead(LocalizerConfig((8, 16), 4, (1,), 4, (1,)))
     save_localizer(head, tmp_path / "a.safetensors", backbone="target-0123")
     assert localizer_fingerprint(tmp_path / "a.safetensors") == "target-0123"

@@ -237,9 +237,9 @@ def test_files_bring_their_configuration(network: TargetNet, tmp_path: Path) -> 
     assert again.config == SMALL
     masks, near = torch.ones(1, 1, 48, 64), torch.ones(1)
     torch.testing.assert_close(segment(again, masks, near), segment(network, masks, near))
-    with pytest.raises(InputError, match="no vostrack network"):
+    with pytest.raises(InputError, match="expected a vostrack network"):
         load_network(path)
-    with pytest.raises(InputError, match="no target network"):
+    with pytest.raises(InputError, match="expected a target network"):
         load_target_net(
             Path(__file__).parents[2] / "vostrack/models/weights/foreground.safetensors"
         )
@@ -247,7 +247,7 @@ def test_files_bring_their_configuration(network: TargetNet, tmp_path: Path) -> 
     assert resumed.config == SMALL
 
 
-def test_only_the_last_stage_of_the_trunk_is_trained() -> None:
+def test_only_the_last_backbone_stage_is_trained() -> None:
     network = build_target_net(SMALL)
     network.freeze_early_stages()
     trained = {

@@ -90,7 +90,9 @@ def test_offline_the_message_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch)
         raise URLError("no route to host")
 
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", offline)
-    with pytest.raises(InputError, match=r"no route.*https://.*resnet18.*\.pth.*--weights"):
+    with pytest.raises(
+        InputError, match=r"no route.*https://.*resnet18.*\.pth.*`weights='shipped'`"
+    ):
         initialise(CONFIG, "imagenet")
 
 
@@ -129,7 +131,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         tmp_path / "missing.pt": "no file",
         text: "cannot be read",
         evil: "cannot be read",
-        a_list: "holds a list",
+        a_list: "expected a state dict, got a list",
         fake: "not a safetensors",
         other: "does not fit",
     }

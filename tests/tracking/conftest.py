@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vostrack.arrays import UInt8Array
+from vostrack.protocols import ObjectScores
 
 COLOURS = {3: (250, 20, 20), 7: (20, 250, 20)}
 
@@ -28,10 +29,10 @@ class ColourAdapter:
         count = int(labels[labels != 255].max())
         self.colours = torch.stack([image[:, labels == k].mean(1) for k in range(1, count + 1)])
 
-    def scores(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    def scores(self, image: Tensor) -> ObjectScores:
         distance = (image[None] - self.colours[:, :, None, None]).abs().sum(1)
         scores = (1 - distance).clamp(0, 1)
-        return scores, scores.amax(0)
+        return ObjectScores(scores, scores.amax(0))
 
     def presence(self) -> Tensor | None:
         return None

@@ -10,18 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vostrack.build import (
-    PRESETS,
-    TrackerOptions,
-    build_tracker,
-    effective_preset,
-    resolve_preset,
-)
+from vostrack.build import build_tracker
 from vostrack.errors import InputError
 from vostrack.models.target_net import build_target_net
 from vostrack.models.weights import save_target_net, shipped_weights
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
+from vostrack.presets import PRESETS, TrackerOptions, effective_preset, resolve_preset
 from vostrack.refine.craf import Craf
 from vostrack.refine.dense_crf import DenseCrfRefiner, SampledCrfRefiner
 from vostrack.refine.spn.refiner import LightSpnRefiner
@@ -101,7 +96,7 @@ def test_unknown_names() -> None:
     with pytest.raises(InputError, match="paper"):
         build_tracker("slow")
     with pytest.raises(InputError, match="components"):
-        build_tracker("finetune", options=TrackerOptions(proposer="none"))
+        build_tracker("finetune", options=TrackerOptions(proposer="x"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced", "best"])
@@ -153,26 +148,22 @@ def test_a_proposer_and_the_filter_can_be_added_to_target_models() -> None:
         assert len(tracker.step(frame).presence) == 1
 
 
-def test_a_dense_crf_can_refine() -> None:
-    options = TrackerOptions(dense_crf=True)
-    tracker = build_tracker("fast", device="cpu", options=options)
-    assert isinstance(tracker.refiner, DenseCrfRefiner)
-    assert resolve_preset("fast", options).sharpen is None
-    for both in (
-        TrackerOptions(dense_crf=True, spn="spn.safetensors"),
-        TrackerOptions(dense_crf=True, sharpen=True),
-        TrackerOptions(spn="spn.safetensors", sharpen=True),
-    ):
-        with pytest.raises(InputError, match="choose one"):
-            build_tracker("fast", device="cpu", options=both)
+def refiner(preset: str, **options: Any) -> object:
+    return build_tracker(preset, device="cpu", options=TrackerOptions(**options)).refiner
+
+
+def test_a_refiner_can_be_chosen_in_any_preset() -> None:
+    for preset in ("fast", "finetune"):
+        assert isinstance(refiner(preset, refiner="sampled-crf"), SampledCrfRefiner)
+        assert isinstance(refiner(preset, refiner="dense-crf"), DenseCrfRefiner)
+        assert isinstance(refiner(preset, refiner="spn"), LightSpnRefiner)
+        assert refiner(preset, refiner="none") is None
+    resolved = resolve_preset("fast", TrackerOptions(refiner="spn"))
+    assert not resolved.tracker.learn_refined  # target models do not learn from refined scores
 
 
 def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
-    """It is learnt for the scores of networks fitted to the video; see docs/spn.md."""
-
-    def refiner(preset: str, **options: Any) -> object:
-        return build_tracker(preset, device="cpu", options=TrackerOptions(**options)).refiner
-
+    """It is trained on the scores of networks fine-tuned on the video; see docs/results.md."""
     for name in ("finetune", "finetune-no-craf", "finetune-per-video"):
         assert isinstance(refiner(name), LightSpnRefiner)
     shipped = load_spn(shipped_weights("spn")).state_dict()
@@ -180,17 +171,29 @@ def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> 
     assert isinstance(found, LightSpnRefiner)
     assert all(torch.equal(v, shipped[k]) for k, v in found.head.state_dict().items())
     assert refiner("finetune-no-spn") is None
-    assert refiner("finetune", spn="none") is None
-    assert isinstance(refiner("finetune", sharpen=True), SampledCrfRefiner)
-    assert isinstance(refiner("finetune", dense_crf=True), DenseCrfRefiner)
-    assert isinstance(refiner("fast", spn="shipped"), LightSpnRefiner)
-    assert isinstance(refiner("fast", spn="none"), SampledCrfRefiner)
+    missing = {"weights": str(tmp_path / "nothing.safetensors")}
     with pytest.raises(
         InputError,
         match=r"spn: no file .*nothing\.safetensors; expected a file of vostrack train spn",
     ):
-        refiner("finetune", spn=str(tmp_path / "nothing.safetensors"))
+        refiner("finetune", refiner_options=missing)
     assert "paper-no-spn" not in PRESETS
+
+
+def test_the_options_of_a_part_go_to_it_alone() -> None:
+    found = refiner("fast", refiner_options={"iterations": 3})
+    assert isinstance(found, SampledCrfRefiner)
+    assert (found.config.iterations, found.config.reach) == (3, 1.5)
+    for options, words in (
+        ({"refiner_options": {"iteration": 3}}, "no option 'iteration', did you mean iterations"),
+        ({"refiner_options": {"iterations": -3}}, "sampled-crf: iterations: expected at least 0"),
+        ({"refiner": "spn", "refiner_options": {"iterations": 3}}, "spn has no option"),
+        ({"refiner": "none", "refiner_options": {"iterations": 3}}, "there is no refiner"),
+        ({"proposer_options": {"localizer": "none"}}, "there is no proposer"),
+        ({"craf": True, "proposer": "components", "proposer_options": {"localizer": "none"}}, "no"),
+    ):
+        with pytest.raises(InputError, match=words):
+            resolve_preset("fast", TrackerOptions(**options))
 
 
 @pytest.mark.parametrize(("ground", "bright"), [(0.15, 0.85), (0.4, 0.6)])
@@ -212,19 +215,12 @@ def test_the_shipped_propagation_network_follows_edges(ground: float, bright: fl
     assert overlap(refined) > overlap(coarse) + 0.1
 
 
-def test_target_models_hand_out_sharpened_masks_and_learn_their_own() -> None:
+def test_target_models_return_refined_masks_and_learn_from_their_own_scores() -> None:
     for name in ("fast", "balanced", "best"):
         assert isinstance(build_tracker(name, device="cpu").refiner, SampledCrfRefiner)
         assert not PRESETS[name].tracker.learn_refined
-    off = build_tracker("fast", device="cpu", options=TrackerOptions(sharpen=False))
-    assert off.refiner is None
-    assert PRESETS["paper"].sharpen is None
+    assert PRESETS["paper"].refiner == "none"
     assert PRESETS["paper"].tracker.learn_refined
-    on = TrackerOptions(sharpen=True)
-    assert isinstance(
-        build_tracker("finetune", device="cpu", weights="none", options=on).refiner,
-        SampledCrfRefiner,
-    )
 
 
 def test_adaptation_is_an_option_of_target_models() -> None:

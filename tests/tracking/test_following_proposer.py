@@ -80,10 +80,10 @@ def test_it_is_given_the_same_after_a_resumption(adapter: Any, clip: Clip) -> No
     tracker = _tracker(adapter, first)
     tracker.start(frames[0], labels[0])
     tracker.step(frames[3])
-    learnt, state = tracker.start_state(), tracker.state()
+    start, state = tracker.start_state(), tracker.state()
     tracker.step(frames[4])
     again = _tracker(type(adapter)(), second)
-    again.load_state(learnt, state)
+    again.load_state(start, state)
     with torch.inference_mode():
         again.step(frames[4])
     np.testing.assert_array_equal(second.maps[-1], first.maps[-1])

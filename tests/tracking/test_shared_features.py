@@ -1,4 +1,4 @@
-"""The tracker lends the proposer what its adapter computed: one backbone pass a frame."""
+"""The tracker shares the adapter's backbone features with the proposer: one pass per frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vostrack.arrays import FloatArray, UInt8Array
-from vostrack.build import TrackerOptions, build_tracker
+from vostrack.build import build_tracker
 from vostrack.errors import InputError
 from vostrack.models.backbones import ResNetBackbone
 from vostrack.models.foreground import NetworkConfig, build_network
@@ -24,6 +24,7 @@ from vostrack.models.weights import save_network, save_target_net
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
+from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.hough_voting import HeadLocalizer, HoughProposer
 from vostrack.protocols import BackboneFeatures, FeatureProvider, InstanceProposals
 from vostrack.tracking.tracker import Tracker, TrackerConfig
@@ -56,7 +57,7 @@ class Asking:
 
 
 class Reading:
-    """Keeps what it is lent, and proposes nothing."""
+    """Records the features it receives, and proposes nothing."""
 
     def __init__(self) -> None:
         self.order: list[BackboneFeatures | str | None] = []
@@ -134,7 +135,7 @@ def test_a_frame_costs_no_pass_beyond_the_adapters(
     assert len(asking.proposals) == 3
 
 
-def test_a_head_of_another_trunk_takes_one_of_its_own(
+def test_a_head_on_another_backbone_runs_its_own_pass(
     network: TargetNet, head: LocalizerHead, clip: Clip, passes: list[int]
 ) -> None:
     other = build_network(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8, "folded")).eval()
@@ -144,16 +145,18 @@ def test_a_head_of_another_trunk_takes_one_of_its_own(
     assert len(passes) == 1 + 2 * 3
 
 
-def test_it_is_lent_before_each_proposal_and_not_after(network: TargetNet, clip: Clip) -> None:
+def test_features_are_shared_before_each_proposal_and_not_after(
+    network: TargetNet, clip: Clip
+) -> None:
     adapter, reading = adapt(network), Reading()
     assert isinstance(adapter, FeatureProvider)
     follow(adapter, reading, clip)
     assert reading.order[1::2] == ["propose"] * 3
-    assert all(isinstance(lent, BackboneFeatures) for lent in reading.order[::2])
+    assert all(isinstance(features, BackboneFeatures) for features in reading.order[::2])
     assert adapter.shared_features() is None
 
 
-def test_adapters_without_a_trunk_lend_nothing(adapter: Any, clip: Clip) -> None:
+def test_adapters_without_a_backbone_share_nothing(adapter: Any, clip: Clip) -> None:
     reading = Reading()
     follow(adapter, reading, clip)
     assert reading.order == [None, "propose"] * 3
@@ -163,13 +166,13 @@ def test_target_models_read_a_head_of_their_own_network(
     head: LocalizerHead, network: TargetNet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file, weights = tmp_path / "head.safetensors", tmp_path / "weights.safetensors"
-    options = TrackerOptions(craf=True, proposer="hough", hough_localizer=str(file))
+    options = TrackerOptions(craf=True, proposer="hough", proposer_options={"localizer": str(file)})
     save_target_net(network, weights)
 
     def build(preset: str, source: str, backbone: str) -> tuple[Tracker, str]:
         save_localizer(head, file, backbone=backbone)
         caplog.clear()
-        with caplog.at_level("INFO", "vostrack.build"):
+        with caplog.at_level("INFO", "vostrack.proposers"):
             tracker = build_tracker(preset, device="cpu", weights=source, options=options)
         assert isinstance(tracker.proposer, HoughProposer)
         localizer = tracker.proposer.localizer
@@ -197,14 +200,15 @@ def test_target_models_read_a_head_of_their_own_network(
         build("fast", "auto", own)
 
 
-def test_a_head_needs_the_proposer(tmp_path: Path) -> None:
-    for proposer in (None, "components"):
-        options = TrackerOptions(craf=True, proposer=proposer, hough_localizer="head.safetensors")
-        with pytest.raises(InputError, match="--proposer hough"):
+def test_a_head_needs_the_proposer() -> None:
+    given = {"localizer": "head.safetensors"}
+    for proposer, words in (("none", "there is no proposer"), ("components", "no option")):
+        options = TrackerOptions(craf=True, proposer=proposer, proposer_options=given)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=words):
             build_tracker("fast", device="cpu", options=options)
 
 
-def test_fitted_foreground_networks_lend_nothing_and_the_head_sees_its_own_trunk(
+def test_fine_tuned_foreground_networks_share_nothing_and_the_head_runs_its_own_backbone(
     head: LocalizerHead, clip: Clip, tmp_path: Path, passes: list[int]
 ) -> None:
     """Their backbones are fitted to the video as a whole: no head was trained on them."""
@@ -216,9 +220,9 @@ def test_fitted_foreground_networks_lend_nothing_and_the_head_sees_its_own_trunk
         foreground_steps=0,
         object_steps=0,
         proposer="hough",
-        hough_localizer=str(file),
+        proposer_options={"localizer": str(file)},
         gate="none",
-        spn="none",
+        refiner="none",
     )
     tracker = build_tracker("finetune", device="cpu", weights=str(weights), options=options)
     assert not isinstance(tracker.adapter, FeatureProvider)

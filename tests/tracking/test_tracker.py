@@ -145,7 +145,7 @@ def test_the_proposer_is_given_the_frame_at_its_own_size(adapter: Any, clip: Cli
     assert seen == [((120, 180, 3), (120, 180))]
 
 
-def test_rewind_goes_back_to_the_first_frame(adapter: Any, clip: Clip) -> None:
+def test_seek_start_goes_back_to_the_first_frame(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     tracker = Tracker(adapter, temporal_filter=Craf())
     tracker.start(frames[0], labels[0])
@@ -157,7 +157,7 @@ def test_rewind_goes_back_to_the_first_frame(adapter: Any, clip: Clip) -> None:
     assert adapter.starts == 1
 
 
-def test_restore_continues_where_another_stood(adapter: Any, clip: Clip) -> None:
+def test_load_state_continues_where_another_stood(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     tracker = Tracker(adapter, temporal_filter=Craf())
     tracker.start(frames[0], labels[0])
@@ -171,17 +171,17 @@ def test_restore_continues_where_another_stood(adapter: Any, clip: Clip) -> None
     np.testing.assert_array_equal(one.scores, two.scores)
 
 
-@pytest.mark.parametrize("which", ["learnt", "state"])
+@pytest.mark.parametrize("which", ["start_state", "state"])
 def test_a_state_of_another_version_changes_nothing(adapter: Any, clip: Clip, which: str) -> None:
     frames, labels = clip
     tracker = Tracker(adapter)
     tracker.start(frames[0], labels[0])
     tracker.step(frames[1])
-    saved = {"learnt": tracker.start_state(), "state": tracker.state()}
+    saved = {"start_state": tracker.start_state(), "state": tracker.state()}
     saved[which]["format"] += 1
     other = Tracker(type(adapter)())
-    with pytest.raises(InputError, match=r"expected format \d+, got \d+, which another version"):
-        other.load_state(saved["learnt"], saved["state"])
+    with pytest.raises(InputError, match=r"expected format \d+, got \d+; .* by another version"):
+        other.load_state(saved["start_state"], saved["state"])
     assert other.ids == ()
 
 

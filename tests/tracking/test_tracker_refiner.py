@@ -1,4 +1,4 @@
-"""Where the refiner stands: before what is learnt, or after it."""
+"""The refiner runs before the memory update or after it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Clip = tuple[Any, Any]
 
 
 @pytest.mark.parametrize("learn_refined", [True, False])
-def test_what_is_refined_is_learnt_or_only_handed_out(
+def test_refined_scores_are_learned_or_only_returned(
     adapter: Any, clip: Clip, learn_refined: bool
 ) -> None:
     frames, _ = clip
     raw: list[Tensor] = []
-    learnt: list[tuple[Tensor, Tensor]] = []
+    learned: list[tuple[Tensor, Tensor]] = []
     filtered: list[Any] = []
 
     class Filter(Craf):
@@ -35,7 +35,7 @@ def test_what_is_refined_is_learnt_or_only_handed_out(
         return raw[-1], scores(image)[1]
 
     adapter.scores = recording
-    adapter.commit = lambda scores, labels: learnt.append((scores, labels))
+    adapter.commit = lambda scores, labels: learned.append((scores, labels))
     config = TrackerConfig(gate="none", learn_refined=learn_refined)
 
     def everything(image: Tensor, scores: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def test_what_is_refined_is_learnt_or_only_handed_out(
     result = tracker.step(frames[1])
     assert (result.labels > 0).all()
     assert (result.scores == 1).all()
-    kept, labels = learnt[0]
+    kept, labels = learned[0]
     assert torch.equal(kept, torch.ones_like(kept) if learn_refined else raw[0])
     assert bool((labels > 0).all()) == learn_refined
     assert bool((tracker.state()["last_slots"] > 0).all()) == learn_refined

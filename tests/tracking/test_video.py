@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 from vostrack.refine.craf import Craf
 from vostrack.tracking import video
 from vostrack.tracking.tracker import Tracker
-from vostrack.tracking.video import Position, track_video
+from vostrack.tracking.video import Position, TrackedFrame, track_video
 from vostrack.video import open_source
 
 Clip = tuple[Any, Any]
@@ -24,10 +24,11 @@ def tracker_of(adapter: Any) -> Tracker:
 def test_forward(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     steps = list(track_video(tracker_of(adapter), open_source(frames), labels[0]))
-    assert [p.index for _, _, p in steps] == list(range(12))
-    for frame, result, position in steps:
-        assert frame.index == position.index
-        np.testing.assert_array_equal(result.labels, labels[frame.index])
+    assert [step.position.index for step in steps] == list(range(12))
+    for step in steps:
+        assert isinstance(step, TrackedFrame)
+        assert step.frame.index == step.position.index
+        np.testing.assert_array_equal(step.result.labels, labels[step.frame.index])
 
 
 @pytest.mark.parametrize("run_bytes", [1, 60 * 90 * 3 * 2, 10**9])
@@ -38,11 +39,12 @@ def test_both_ways_from_a_frame_in_the_middle(
     frames, labels = clip
     source = open_source(frames)
     steps = list(track_video(tracker_of(adapter), source, labels[5], first_mask_frame=5))
-    assert [p.index for _, _, p in steps] == [*range(5, 12), *range(4, -1, -1)]
-    assert [p.direction for _, _, p in steps] == ["forward"] * 7 + ["backward"] * 5
-    for frame, result, _ in steps:
-        np.testing.assert_array_equal(frame.image, frames[frame.index])
-        np.testing.assert_array_equal(result.labels, labels[frame.index])
+    assert [step.position.index for step in steps] == [*range(5, 12), *range(4, -1, -1)]
+    assert [step.position.direction for step in steps] == ["forward"] * 7 + ["backward"] * 5
+    for step in steps:
+        index = step.frame.index
+        np.testing.assert_array_equal(step.frame.image, frames[index])
+        np.testing.assert_array_equal(step.result.labels, labels[index])
     assert adapter.starts == 1
 
 
@@ -50,7 +52,7 @@ def test_with_start_and_stride(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     source = open_source(frames, start=1, end=11, stride=3)
     steps = list(track_video(tracker_of(adapter), source, labels[7], first_mask_frame=7))
-    assert [p.index for _, _, p in steps] == [7, 10, 4, 1]
+    assert [step.position.index for step in steps] == [7, 10, 4, 1]
 
 
 @pytest.mark.parametrize("stop", range(12))
@@ -59,23 +61,25 @@ def test_going_on_behind_any_frame_gives_the_same(adapter: Any, clip: Clip, stop
     source = open_source(frames)
     tracker = tracker_of(adapter)
     whole = []
-    learnt: dict[str, Any] = {}
+    saved: dict[str, Any] = {}
     for k, step in enumerate(track_video(tracker, source, labels[4], first_mask_frame=4)):
         whole.append(step)
         if k == stop:
-            learnt = {"learnt": tracker.start_state(), "state": tracker.state(), "after": step[2]}
+            start, running = tracker.start_state(), tracker.state()
+            saved = {"start": start, "running": running, "after": step.position}
     other = tracker_of(type(adapter)())
-    other.load_state(learnt["learnt"], learnt["state"])
-    rest = list(track_video(other, source, labels[4], first_mask_frame=4, after=learnt["after"]))
-    assert [p for _, _, p in rest] == [p for _, _, p in whole[stop + 1 :]]
-    for (_, one, _), (_, two, _) in zip(rest, whole[stop + 1 :], strict=True):
-        np.testing.assert_array_equal(one.scores, two.scores)
+    other.load_state(saved["start"], saved["running"])
+    rest = list(track_video(other, source, labels[4], first_mask_frame=4, after=saved["after"]))
+    expected = whole[stop + 1 :]
+    assert [step.position for step in rest] == [step.position for step in expected]
+    for one, two in zip(rest, expected, strict=True):
+        np.testing.assert_array_equal(one.result.scores, two.result.scores)
 
 
-def test_a_generator_is_walked_once(adapter: Any, clip: Clip) -> None:
+def test_a_generator_is_read_once(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     steps = list(track_video(tracker_of(adapter), open_source(iter(frames)), labels[0]))
-    assert [p for _, _, p in steps] == [Position(k, "forward") for k in range(12)]
+    assert [step.position for step in steps] == [Position(k, "forward") for k in range(12)]
 
 
 def test_a_mask_frame_that_is_not_there(adapter: Any, clip: Clip) -> None:

@@ -103,8 +103,8 @@ def test_the_network_has_the_mean_weights_in_the_end(tmp_path: Path) -> None:
     train(newest, Fit(newest), replace(CONFIG, average=None), tmp_path / "newest")
     assert weights(mean) != weights(newest)
     state = torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)
-    assert torch.equal(state["average"]["weight"], mean.weight)
-    assert torch.equal(state["network"]["weight"], newest.weight)
+    assert torch.equal(state["average"]["weight"], mean.state_dict()["weight"])
+    assert torch.equal(state["network"]["weight"], newest.state_dict()["weight"])
 
 
 def test_the_best_is_kept_and_no_later_one(tmp_path: Path) -> None:

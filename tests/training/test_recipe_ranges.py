@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from torch import Generator, Tensor, nn
 from vostrack.errors import InputError
 from vostrack.online_finetune.target.recipe import TargetRecipe
 from vostrack.online_finetune.target.video_clips import VideoClipConfig
-from vostrack.proposers.detection_crf.recipe import RecipeConfig
-from vostrack.proposers.displacement.recipe import SisegConfig
+from vostrack.proposers.detection_crf.recipe import DetectionCrfRecipe
+from vostrack.proposers.displacement.recipe import SisegRecipe
 from vostrack.proposers.displacement.scenes import SceneConfig
 from vostrack.training.foreground import ForegroundRecipe
 from vostrack.training.loop import LoopConfig, train
@@ -25,15 +26,10 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         ForegroundRecipe,
         {
             "batch": (0,),
-            "crop": (31,),
+            "side": (31,),
             "on_object": (-0.1, 1.1),
             "learning_rate": (0, INFINITE),
             "head_learning_rate": (0, INFINITE),
-            "steps": (0,),
-            "seed": (-1,),
-            "warmup": (-1,),
-            "weight_decay": (-1,),
-            "checkpoint_every": (0,),
         },
     ),
     (
@@ -63,13 +59,13 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
             "growth": (-1,),
         },
     ),
-    (SceneConfig, {"crop": (0, 40), "pieces": (-1,), "flip": (2,), "outline": (2,), "merge": (2,)}),
-    (SisegConfig, {"batch": (0,), "rate": (0, INFINITE), "centre": (-1, INFINITE)}),
+    (SceneConfig, {"side": (0, 40), "pieces": (-1,), "flip": (2,), "outline": (2,), "merge": (2,)}),
+    (SisegRecipe, {"batch": (0,), "learning_rate": (0, INFINITE), "centre": (-1, INFINITE)}),
     (
-        RecipeConfig,
+        DetectionCrfRecipe,
         {
-            "rate": (-1, INFINITE),
-            "potential_rate": (-1, INFINITE),
+            "learning_rate": (-1, INFINITE),
+            "potential_learning_rate": (-1, INFINITE),
             "class_weight": (-1, INFINITE),
             "instance_weight": (-1, INFINITE),
             "jitter": (-1, INFINITE),
@@ -90,6 +86,15 @@ CASES = [
 def test_a_number_out_of_range_is_named(kind: Callable[..., Any], name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^{name}: expected"):
         kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("seed", -1), ("warmup", -1), ("weight_decay", -1), ("checkpoint_every", 0)],
+)
+def test_a_number_of_the_loop_out_of_range_is_named(name: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"^{name}: expected"):
+        replace(LoopConfig(1), **{name: value})  # type: ignore[arg-type]  # its fields
 
 
 class Line:

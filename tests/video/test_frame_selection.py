@@ -125,15 +125,15 @@ def test_iterables_can_be_gone_through_again_unless_they_are_iterators() -> None
     assert len(list(lazy)) == len(list(lazy)) == COUNT
     generator = open_source(image for image in _arrays())
     assert len(list(generator)) == COUNT
-    with pytest.raises(InputError, match="gone through before"):
+    with pytest.raises(InputError, match="already read"):
         list(generator)
-    with pytest.raises(InputError, match="once only"):
+    with pytest.raises(InputError, match="only once"):
         generator.read(0, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_start_beyond_the_end(kind: str, open_kind: Callable[..., FrameSource]) -> None:
-    with pytest.raises(InputError, match=r"start: frame 14 .* has 14 frames, 0 to 13"):
+    with pytest.raises(InputError, match=r"start: .* has 14 frames, 0 to 13, got 14"):
         list(open_kind(kind, start=COUNT))
 
 

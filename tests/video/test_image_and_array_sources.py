@@ -145,7 +145,7 @@ def _frame(*shape: int) -> UInt8Array:
         (3.5, "got float"),
         (None, "got NoneType"),
         (True, "got True"),
-        (["a.png", 3], "expected an image file"),
+        (["a.png", 3], "expected a list of image files"),
     ],
 )
 def test_refused_arrays(source: Any, words: str) -> None:

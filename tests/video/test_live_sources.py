@@ -67,9 +67,9 @@ def test_stream(
         assert [read_number(frame.image) for frame in frames] == list(range(3, 20, 2))
         if reader == "auto":
             assert [f.time for f in frames] == pytest.approx([n / 25 for n in range(3, 20, 2)])
-        with pytest.raises(InputError, match="gone through before"):
+        with pytest.raises(InputError, match="already read"):
             list(source)
-        with pytest.raises(InputError, match="once only"):
+        with pytest.raises(InputError, match="only once"):
             source.read(0, 1)
 
 
@@ -123,7 +123,7 @@ def test_stream_that_breaks_off(
     assert len(frames) > 40
     assert [frame.index for frame in frames] == list(range(len(frames)))
     assert source.truncated
-    assert "broke off" in caplog.text
+    assert "was interrupted" in caplog.text
 
 
 def test_rtsp_goes_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_camera(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         times = [frame.time for frame in frames]
         assert times[0] == 0
         assert times == sorted(times)
-        with pytest.raises(InputError, match="once only"):
+        with pytest.raises(InputError, match="only once"):
             source.read(0, 1)
     assert _Camera.released == 1
 
@@ -198,7 +198,7 @@ def test_camera_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         open_source(-1)
     readers: list[Any] = ["pyav", "decord"]
     for reader in readers:
-        with pytest.raises(InputError, match="cameras are read by opencv"):
+        with pytest.raises(InputError, match="does not read cameras"):
             open_source(0, reader=reader)
     with pytest.raises(InputError, match="decord reads video files"):
         open_source("rtsp://x/1", reader="decord")

@@ -282,7 +282,7 @@ def test_cover_picture_is_no_video(tmp_path: Path, make_clip: MakeClip) -> None:
                 packet.stream = stream
                 container.mux(packet)
         container.mux(packets)
-    with pytest.raises(InputError, match="has no video"):
+    with pytest.raises(InputError, match="contains no video"):
         open_source(path)
 
 

@@ -60,7 +60,9 @@ def test_overlay_is_the_blend(alpha: float, contour: bool) -> None:
 
 def test_overlay_refuses_what_does_not_fit() -> None:
     image, labels = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
-    with pytest.raises(InputError, match="label map: it is 4 x 6 pixels, its frame 6 x 4"):
+    with pytest.raises(
+        InputError, match="label map: expected 6 x 4 pixels like its frame, got 4 x 6"
+    ):
         draw_overlay(image, labels.T, palette=_palette())
     with pytest.raises(InputError, match="got int64"):
         draw_overlay(image, labels.astype(np.int64), palette=_palette())
@@ -174,7 +176,7 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
     (tmp_path / "folder.mp4").mkdir()
     for path, words in [
         (tmp_path / "out.avi", r"ending in \.mp4, got 'out\.avi'"),
-        (tmp_path / "none" / "out.mp4", "does not exist; make it first"),
+        (tmp_path / "none" / "out.mp4", "does not exist; create it first"),
         (tmp_path / "folder.mp4", r"folder\.mp4 is a folder"),
     ]:
         with pytest.raises(InputError, match=words):
@@ -282,7 +284,7 @@ def test_sound_that_breaks_off_does_no_harm(
     out = tmp_path / "out.mp4"
     write_overlay(out, _painted(clip), palette=_palette(), frame_rate=25, audio_from=clip)
     assert open_source(out).length == 5
-    assert "the sound breaks off" in caplog.text
+    assert "the audio ends early" in caplog.text
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:

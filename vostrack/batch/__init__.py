@@ -1,4 +1,4 @@
-"""Running a whole dataset: resumable, over processes or a cluster, one video at a time in each."""
+"""Running whole data sets: resumable, on local processes or a cluster, one video per task."""
 
 from vostrack.batch.job import Job, JobResult, Option, Worker, davis_jobs
 from vostrack.batch.progress import progress_bar

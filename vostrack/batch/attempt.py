@@ -1,4 +1,4 @@
-"""One attempt at one job, in whichever process it lands."""
+"""One attempt at a job, in any process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["attempt_job", "find_worker", "worker_name"]
 
 
 def attempt_job(job: Job, worker: str | Worker) -> JobResult:
-    """Track one video and put the result in its place.
+    """Track one video and store the result.
 
     Args:
-        job: what to do.
-        worker: the function that tracks, or its name as ``module:function``.
+        job: the job.
+        worker: the tracking function, or its name as ``module:function``.
 
     Returns:
-        The worker's result, or a failed one that says why; only ``KeyboardInterrupt`` and its like
-        come through as exceptions.
+        The result of the worker, or a failed result with the reason. Only exceptions such as
+        ``KeyboardInterrupt`` are raised.
     """
     started = time.perf_counter()
     try:
@@ -40,7 +40,7 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
             store.commit(scratch, record_result(job, result, scratch))
             return replace(result, status="done")
         finally:
-            # After a commit there is nothing left to remove.
+            # After a commit, the scratch folder no longer exists.
             store.discard(scratch)
     except Exception as error:
         expected = isinstance(error, InputError)
@@ -50,49 +50,49 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
             error=str(error) if expected else f"{type(error).__name__}: {error}",
             details="" if expected else traceback.format_exc(),
             status="failed",
-            retryable=_may_pass(error),
+            retryable=_is_retryable(error),
         )
 
 
 def worker_name(worker: Worker) -> str:
-    """Name a function so that another process finds it.
+    """Return the name of a function by which another process can import it.
 
     Args:
-        worker: a function at the top of an importable module.
+        worker: a function at the top level of an importable module.
 
     Returns:
-        ``module:function``.
+        The name, ``module:function``.
 
     Raises:
-        InputError: the function is nested, a lambda, or of the script that is running.
+        InputError: the function is nested, a lambda, or defined in the running script.
     """
     module, name = getattr(worker, "__module__", None), getattr(worker, "__qualname__", "")
     if not module or module == "__main__" or not name.isidentifier():
         raise InputError(
             f"worker {name or worker!r} of {module}: other processes cannot import it; expected a "
-            "function at the top of a module, not of the script itself"
+            "function at the top level of a module, not of the running script"
         )
     return f"{module}:{name}"
 
 
 def find_worker(name: str) -> Worker:
-    """Import the function that ``worker_name`` named.
+    """Import a function by its name from ``worker_name``.
 
     Raises:
-        InputError: there is no such module or function.
+        InputError: the module or the function does not exist.
     """
     module, _, function = name.partition(":")
     try:
         found: Worker = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
-            f"worker {name!r}: expected module:function that can be imported ({error})"
+            f"worker {name!r}: expected an importable module:function ({error})"
         ) from error
     return found
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the cause may be gone next time: memory was short, or a shared disk stumbled."""
+def _is_retryable(error: Exception) -> bool:
+    """Tell whether a retry may help, as after a lack of memory or an error of a shared disk."""
     if isinstance(error, FileNotFoundError | FileExistsError | PermissionError):
         return False
     return isinstance(error, OSError | MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -1,4 +1,4 @@
-"""Running jobs on a Ray cluster; a task is one video."""
+"""Running jobs on a Ray cluster, with one video per task."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ __all__ = ["RayExecutor"]
 _LOG = logging.getLogger("vostrack")
 
 _OBJECT_STORE_BYTES = 100_000_000
-"""Only paths and results travel through Ray, so a small store does."""
+"""A small object store suffices, because only paths and results pass through Ray."""
 
 
 class RayExecutor:
     """Runs jobs as Ray tasks. The workers read the frames and write the results themselves.
 
     Args:
-        worker: name of the function that tracks, ``module:function``; every node can import it.
-        cluster: "auto" for the cluster that ``ray start`` made on this machine, "local" for one
-            that lives as long as this object, or a cluster's address.
-        workers: tasks at a time on a "local" cluster; elsewhere the cluster decides.
-        threads: cores that a task takes, and threads it may start.
-        gpus_per_task: GPUs that a task takes, such as 1 or 0.25.
+        worker: name of the tracking function, ``module:function``. Every node must be able to
+            import it.
+        cluster: "auto" for the cluster started by ``ray start`` on this machine, "local" for one
+            that exists as long as this object, or the address of a cluster.
+        workers: number of simultaneous tasks on a "local" cluster. Other clusters decide
+            themselves.
+        threads: cores reserved per task, and threads that it may start.
+        gpus_per_task: GPUs reserved per task, such as 1 or 0.25.
 
     Raises:
-        InputError: Ray is not installed, or there is no such cluster.
+        InputError: Ray is not installed, or the cluster does not exist.
     """
 
     def __init__(
@@ -45,31 +47,31 @@ class RayExecutor:
         self._ray: Any = ray
         self._worker = worker
         self._running: dict[Any, Job] = {}
-        # A cluster that the caller has joined already is used and left alone.
+        # If the caller has already connected to a cluster, use it and do not disconnect.
         self._owns_connection = not ray.is_initialized()
         if self._owns_connection:
             _connect(ray, cluster, workers * threads)
         found = self._ray.cluster_resources().get("GPU", 0.0)
         if found < gpus_per_task:
             _LOG.warning(
-                "each task asks for %g GPUs and the cluster has %g; tasks wait until it has more",
+                "each task needs %g GPUs, but the cluster has %g; tasks wait until it has more",
                 gpus_per_task,
                 found,
             )
         self._task = ray.remote(
             num_cpus=threads,
             num_gpus=gpus_per_task,
-            # Whoever runs the batch counts the attempts, alike on one machine and on many.
+            # Retries are handled by ``run_jobs``, like on a single machine.
             max_retries=0,
             runtime_env={"env_vars": thread_environment(threads)},
         )(attempt_job)
 
     def submit(self, job: Job) -> None:
-        """Hand a job to the cluster."""
+        """Submit a job to the cluster."""
         self._running[self._task.remote(job, self._worker)] = job
 
     def next(self) -> tuple[Job, JobResult | Lost]:
-        """Wait for any task to end, or for its worker to be lost."""
+        """Wait until any task ends or its worker is lost."""
         (ended,), _ = self._ray.wait(list(self._running), num_returns=1)
         job = self._running.pop(ended)
         try:
@@ -80,7 +82,7 @@ class RayExecutor:
             return job, Lost(f"{type(error).__name__}: {reason[0]}")
 
     def close(self) -> None:
-        """Stop the tasks still at work, and leave the cluster if it was joined here."""
+        """Cancel running tasks. Disconnect if this object made the connection."""
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         self._running.clear()
@@ -89,19 +91,19 @@ class RayExecutor:
 
 
 def _connect(ray: Any, cluster: str, cores: int) -> None:
-    settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if cluster == "local":
-        settings |= {
+        options |= {
             "num_cpus": cores,
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE_BYTES,
         }
     try:
-        ray.init(address=cluster, **settings)
+        ray.init(address=cluster, **options)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cluster {cluster!r}: no Ray cluster takes us in there ({reason}); start one with "
-            "'ray start --head', or use 'local'. One that asks for a token also needs "
-            "RAY_AUTH_MODE=token here"
+            f"cluster {cluster!r}: cannot connect to a Ray cluster ({reason}); start one with "
+            "'ray start --head', or use `cluster='local'`; for a cluster with token "
+            "authentication, also set RAY_AUTH_MODE=token"
         ) from error

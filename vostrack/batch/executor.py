@@ -1,4 +1,4 @@
-"""What every way of running jobs offers, and the threads each process may use."""
+"""The interface for running jobs, and limiting the threads of each process."""
 
 from __future__ import annotations
 
@@ -22,38 +22,41 @@ _THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class Lost:
-    """The process that ran a job is gone.
+    """The process of a job has died.
 
     Attributes:
-        reason: what is known of it.
+        reason: the reason, as far as known.
     """
 
     reason: str
 
 
 class Executor(Protocol):
-    """Runs attempts, some at a time."""
+    """Runs attempts at jobs, several at a time."""
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
         ...
 
     def next(self) -> tuple[Job, JobResult | Lost]:
-        """Wait for any queued job to end; it is not queued again."""
+        """Wait until any queued job ends, and remove it from the queue."""
         ...
 
     def close(self) -> None:
-        """Stop at once, ending the processes that are still at work."""
+        """Stop immediately and terminate running processes."""
         ...
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Environment that holds numeric libraries to a number of threads from their import on."""
+    """Return environment variables that limit the threads of numerical libraries.
+
+    They take effect when the libraries are imported.
+    """
     return dict.fromkeys(_THREAD_VARIABLES, str(threads))

@@ -1,4 +1,4 @@
-"""The unit of work of a batch: one video to track, and what came of it."""
+"""The unit of work of a batch, a video to track, and its result."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from vostrack.errors import InputError
 
 __all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
 
-Option = str | int | float | bool | None
+Scalar = str | int | float | bool | None
+Option = Scalar | Mapping[str, Scalar]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One video to track. It holds paths and settings only, so it travels between processes.
+    """One video to track. It contains only paths and options, so it can be sent to other processes.
 
-    Paths are absolute where the processes run in other folders, as on a cluster.
+    Paths must be absolute if the processes run in other folders, as on a cluster.
 
     Attributes:
-        name: the sequence's name, and the name of its result folder.
-        frames: T image files.
-        first_mask: the mask of ``frames[0]``, None where the worker has to find the objects.
-        output: where the result goes, a folder or a URL that fsspec knows. In the hands of the
-            worker it is always an empty local folder to write into.
+        name: name of the sequence and of its result folder.
+        frames: the T image files.
+        first_mask: the mask of ``frames[0]``; None if the worker has to find the objects.
+        output: destination of the result, a folder or a URL that fsspec supports. The worker always
+            receives an empty local folder here.
         options: the settings that the result depends on; a result made with others is never
             taken for this job's.
-        semantics: "binary" where every non-zero pixel of the masks is one object, or "ids".
-        later_masks: (index into ``frames``, mask file) where further objects first appear.
+        semantics: "binary" if all non-zero pixels of a mask are one object, or "ids".
+        later_masks: (index into ``frames``, mask file) of frames where further objects first
+            appear.
     """
 
     name: str
@@ -45,11 +47,11 @@ class Job:
     later_masks: tuple[tuple[int, Path], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what every part of a batch relies on.
+        """Check the name, the frames and the options.
 
         Raises:
-            InputError: the name is no plain folder name, there is no frame, two frames share a
-                name, or an option is not plain.
+            InputError: the name is not a plain folder name, there is no frame, two frames have the
+                same name, or the type of an option is not supported.
         """
         if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
             raise InputError(
@@ -58,20 +60,27 @@ class Job:
         names = self.frame_names
         if not names or len(set(names)) != len(names):
             raise InputError(
-                f"job {self.name}: expected frames of different names, got {len(names)} frames "
-                f"of {len(set(names))} names"
+                f"job {self.name}: expected frames with distinct names, got {len(names)} frames "
+                f"with {len(set(names))} names"
             )
         for key, value in self.options.items():
-            if not isinstance(value, str | int | float | bool | None):
-                raise InputError(
-                    f"job {self.name}: option {key} is a {type(value).__name__}; expected text, "
-                    "a number, a truth value or None"
-                )
+            values = value.values() if isinstance(value, Mapping) else (value,)
+            for found in values:
+                if not isinstance(found, Scalar):
+                    raise InputError(
+                        f"job {self.name}: option {key} is a {type(found).__name__}; expected "
+                        "text, a number, True, False, None, or a mapping of those"
+                    )
 
     @property
     def frame_names(self) -> tuple[str, ...]:
         """The T frame names without their suffix."""
         return tuple(path.stem for path in self.frames)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the result goes to a folder of a file system, and not to an object store."""
+        return "://" not in self.output
 
     @property
     def folder(self) -> Path:
@@ -100,17 +109,17 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of one job.
+    """The result of a job.
 
     Attributes:
-        name: the job's.
-        frames: number of frames tracked.
-        seconds: time that the worker took, without waiting.
-        error: None, or why there is no result, on one line.
+        name: name of the job.
+        frames: number of tracked frames.
+        seconds: duration of the worker, without waiting.
+        error: the reason of a failure on one line; None for success.
         details: the traceback of an unexpected error, or "".
-        attempts: how often the job was started in this run; 0 for a result kept from before.
+        attempts: number of attempts in this run; 0 for a result kept from an earlier run.
         status: "done", "kept" or "failed".
-        retryable: whether trying again may help (memory or files were short).
+        retryable: whether a retry may help, as after a lack of memory or of files.
     """
 
     name: str
@@ -124,9 +133,9 @@ class JobResult:
 
 
 Worker = Callable[[Job], JobResult]
-"""Tracks one video: writes a file ``<frame name>.*`` for every frame into ``job.folder``.
+"""Tracks one video and writes a file ``<frame name>.*`` for every frame into ``job.folder``.
 
-It is found again by name in other processes, so it is a function at the top of a module.
+Other processes import it by name, so it must be a function at the top level of a module.
 """
 
 
@@ -135,9 +144,9 @@ def davis_jobs(
     output: str | Path,
     options: Mapping[str, Option] | None = None,
 ) -> list[Job]:
-    """Make one job for each sequence of a dataset.
+    """Create one job for each sequence of a data set.
 
-    Frames before the first annotated one are left out: no object is known there.
+    Frames before the first annotated one are left out, because no object is known there.
 
     Args:
         sequences: as ``open_davis`` or ``open_youtube_vos`` returns them.

@@ -1,4 +1,4 @@
-"""Running jobs on this machine: in this process, or in several of their own."""
+"""Running jobs on this machine, in this process or in several others."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["InlineExecutor", "LocalPool"]
 
 
 class InlineExecutor:
-    """Runs one job after the other in this process.
+    """Runs one job after another in this process.
 
     Args:
-        worker: the function that tracks.
+        worker: the tracking function.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -37,18 +37,18 @@ class InlineExecutor:
         self._queue.append(job)
 
     def next(self) -> tuple[Job, JobResult | Lost]:
-        """Run the job that has waited longest."""
+        """Run the first job in the queue."""
         job = self._queue.popleft()
         return job, attempt_job(job, self._worker)
 
     def close(self) -> None:
-        """Forget the queue."""
+        """Clear the queue."""
         self._queue.clear()
 
 
 @dataclass
 class _Slot:
-    """One worker process and what it is doing."""
+    """One worker process and its current job."""
 
     environment: Mapping[str, str]
     pool: futures.ProcessPoolExecutor | None = None
@@ -58,17 +58,17 @@ class _Slot:
 
 
 class LocalPool:
-    """Runs jobs in spawned processes, one job at a time in each.
+    """Runs jobs in spawned processes, each with one job at a time.
 
-    Every process is a pool of its own, so one that dies breaks only its own pool and costs only
-    the job it had. A process ends with its parent, however the parent ends: otherwise an orphan
-    would go on writing into a folder that a resumed run has taken over.
+    Every process has its own pool, so that a process that dies affects only its own job. A process
+    always ends with its parent. Otherwise an orphan could write into a folder that a resumed run is
+    using.
 
     Args:
-        worker: name of the function that tracks, ``module:function``.
+        worker: name of the tracking function, ``module:function``.
         workers: number of processes.
-        threads: threads that numeric libraries may start in each.
-        gpus: devices dealt to the processes in turn, as ``CUDA_VISIBLE_DEVICES`` takes them.
+        threads: threads that numerical libraries may start in each process.
+        gpus: values of ``CUDA_VISIBLE_DEVICES``, assigned to the processes in turn.
     """
 
     def __init__(self, worker: str, workers: int, threads: int, gpus: Sequence[str] = ()) -> None:
@@ -82,11 +82,11 @@ class LocalPool:
             self._slots.append(_Slot(environment))
 
     def submit(self, job: Job) -> None:
-        """Queue a job; it starts when a process is free and ``next`` is called."""
+        """Queue a job. It starts when ``next`` is called and a process is idle."""
         self._queue.append(job)
 
     def next(self) -> tuple[Job, JobResult | Lost]:
-        """Keep the processes busy until one of them ends a job, or ends itself."""
+        """Start queued jobs on idle processes, and wait until a job ends or a process dies."""
         for slot in self._slots:
             if slot.future is None and self._queue:
                 self._start(slot, self._queue.popleft())
@@ -101,10 +101,10 @@ class LocalPool:
             return job, future.result()
         except BrokenProcessPool:
             _stop(slot)
-            return job, Lost("its process ended abruptly (killed, or out of memory)")
+            return job, Lost("its process died (killed, or out of memory)")
 
     def close(self) -> None:
-        """End all processes."""
+        """Terminate all processes."""
         self._queue.clear()
         for slot in self._slots:
             _stop(slot)
@@ -117,7 +117,7 @@ class LocalPool:
                 1, mp_context=context, initializer=_start_process, initargs=(reader,)
             )
         slot.job = job
-        # The process is spawned here, and inherits the environment as it is now.
+        # The process is spawned here and inherits this environment.
         with _environment(slot.environment):
             slot.future = slot.pool.submit(attempt_job, job, self._worker)
 
@@ -131,7 +131,7 @@ def _stop(slot: _Slot) -> None:
 
 
 def _start_process(lifeline: Connection) -> None:
-    """Leave Ctrl-C to the parent, and end when the parent lets go of the lifeline."""
+    """Ignore Ctrl-C, and exit when the parent closes the lifeline or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""A progress bar over the frames of a batch."""
+"""A progress bar for the frames of a batch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["progress_bar"]
 def progress_bar(
     jobs: Sequence[Job], *, quiet: bool = False
 ) -> Iterator[Callable[[RunEvent], None]]:
-    """Show a bar on standard error, with a line for every failure and retry.
+    """Show a progress bar on standard error, with a line for every failure and retry.
 
-    The bar counts frames and moves when a sequence ends. It appears on a terminal only; the lines
-    appear anywhere.
+    The bar counts frames and advances when a sequence ends. It is shown only on a terminal; the
+    lines are always shown.
 
     Args:
-        jobs: all that will be run.
-        quiet: show neither.
+        jobs: all jobs.
+        quiet: whether to show neither.
 
     Yields:
-        What ``run_jobs`` takes as ``progress``.
+        The ``progress`` callback for ``run_jobs``.
     """
     from tqdm import tqdm
 

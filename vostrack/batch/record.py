@@ -1,4 +1,4 @@
-"""``done.json``: the note that a result folder is whole, and what it was made from."""
+"""``done.json``: the record that a result folder is complete, and how it was created."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _DISTRIBUTIONS = ("vostrack", "torch", "torchvision", "numpy", "scipy", "opencv-
 
 @dataclass(frozen=True)
 class DoneRecord:
-    """What is known of a finished result.
+    """The record of a finished result.
 
     Attributes:
-        name: the sequence.
+        name: name of the sequence.
         fingerprint: hash of the job's options, frame names and masks.
-        options: the job's.
-        frames: names of the frames tracked.
-        seconds: time that tracking took.
-        versions: of Python and of the packages that the result depends on.
-        files: size in bytes of every file, by its path within the folder.
-        format: version of this record.
+        options: options of the job.
+        frames: names of the tracked frames.
+        seconds: duration of tracking.
+        versions: versions of Python and of the packages that affect the result.
+        files: size of every file in bytes, by its path in the folder.
+        format: format version of this record.
     """
 
     name: str
@@ -46,12 +46,12 @@ class DoneRecord:
     format: int = _FORMAT
 
     def to_json(self) -> str:
-        """Render the record as ``done.json``."""
+        """Return the text of ``done.json``."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
     @staticmethod
     def from_json(text: str | bytes) -> DoneRecord | None:
-        """Read ``done.json``; None where it is damaged or of another format."""
+        """Parse ``done.json``. Return None if it is corrupt or has another format."""
         try:
             data = json.loads(text)
             if data["format"] != _FORMAT:
@@ -62,15 +62,15 @@ class DoneRecord:
 
 
 def record_result(job: Job, result: JobResult, folder: Path) -> DoneRecord:
-    """Describe what a worker left in its folder.
+    """Create the record of a worker's result.
 
     Args:
         job: the job.
-        result: what the worker returned.
-        folder: where it wrote.
+        result: the value that the worker returned.
+        folder: the folder that the worker wrote to.
 
     Raises:
-        InputError: a frame has no file there.
+        InputError: a frame has no file in the folder.
     """
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
@@ -78,11 +78,11 @@ def record_result(job: Job, result: JobResult, folder: Path) -> DoneRecord:
         if path.is_file()
     }
     written = {Path(name).stem for name in files}
-    bare = [name for name in job.frame_names if name not in written]
-    if bare:
+    missing = [name for name in job.frame_names if name not in written]
+    if missing:
         raise InputError(
-            f"{job.name}: the worker wrote nothing for {len(bare)} of {len(job.frames)} frames, "
-            f"the first being {bare[0]}; expected a file of each frame's name"
+            f"{job.name}: the worker wrote no file for {len(missing)} of {len(job.frames)} frames, "
+            f"the first is {missing[0]}; expected a file with the name of each frame"
         )
     return DoneRecord(
         name=job.name,

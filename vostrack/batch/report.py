@@ -1,4 +1,4 @@
-"""What came of a batch, for people and for the exit status."""
+"""The outcome of a batch: a summary and an exit status."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class RunReport:
     """The outcome of a run.
 
     Attributes:
-        results: of every job that ended, in the order of the jobs.
-        remaining: names of the jobs that did not end.
+        results: results of all finished jobs, in the order of the jobs.
+        remaining: names of the unfinished jobs.
         interrupted: whether Ctrl-C stopped the run.
     """
 
@@ -25,34 +25,34 @@ class RunReport:
 
     @property
     def failed(self) -> tuple[JobResult, ...]:
-        """The results that are failures."""
+        """The results of failed jobs."""
         return tuple(result for result in self.results if result.error is not None)
 
     @property
     def exit_status(self) -> int:
-        """0 when every job has its result, 130 after Ctrl-C, otherwise 1."""
+        """0 if every job has a result, 130 after Ctrl-C, otherwise 1."""
         if self.interrupted:
             return 130
         return 1 if self.failed or self.remaining else 0
 
     def summary(self) -> str:
-        """Say in a few lines what was done, what failed and why, and how to go on."""
+        """Summarize what was done, what failed and why, and how to continue."""
         done = [result for result in self.results if result.status == "done"]
         kept = sum(result.status == "kept" for result in self.results)
         frames = sum(result.frames for result in done)
         seconds = sum(result.seconds for result in done)
         lines = [
             f"{len(done)} sequences done ({frames} frames, {seconds:.1f} s of work), "
-            f"{kept} kept from before, {len(self.failed)} failed"
+            f"{kept} kept from an earlier run, {len(self.failed)} failed"
         ]
         for result in self.failed:
             times = f" (after {result.attempts} attempts)" if result.attempts > 1 else ""
             lines.append(f"  {result.name}: {result.error}{times}")
         if self.interrupted:
             lines.append(
-                f"interrupted: {len(self.remaining)} sequences remain; the same command goes on "
-                "with them and keeps the finished ones"
+                f"interrupted: {len(self.remaining)} sequences remain; run the same command again "
+                "to continue with them and keep the finished ones"
             )
         elif self.failed:
-            lines.append("the same command tries the failed ones again and keeps the others")
+            lines.append("run the same command again to retry the failed ones and keep the others")
         return "\n".join(lines)

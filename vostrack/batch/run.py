@@ -1,11 +1,12 @@
-"""Running a batch to its end: what is finished is kept, what is lost is tried again."""
+"""Running a batch: finished results are kept, and lost jobs are retried."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from vostrack.batch.attempt import find_worker, worker_name
@@ -15,66 +16,66 @@ from vostrack.batch.local import InlineExecutor, LocalPool
 from vostrack.batch.record import DoneRecord
 from vostrack.batch.report import RunReport
 from vostrack.batch.store import open_store
+from vostrack.checks import check_at_least
+from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
+from vostrack.files import exclusive_folder
 
 __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
 
-@dataclass(frozen=True)
-class RunConfig:
-    """How a batch is run. Nothing here changes what is computed, but for ``threads``.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(ComputeOptions):
+    """Run: processes and machines. Only the number of threads changes what is computed.
 
-    Attributes:
-        workers: processes on this machine, or tasks at a time on a "local" cluster; 1 without
-            ``threads``, ``gpus`` and ``cluster`` runs in the calling process.
-        threads: threads that numeric libraries may start in each process; by default the cores
-            shared among the workers, on a cluster 1. Sums may round differently with another
-            number, so fix it where results must be the same to the bit.
-        gpus: devices dealt to local processes in turn, such as ("0", "1").
-        cluster: None for this machine; "auto", "local" or an address for Ray.
-        gpus_per_task: GPUs that a task of a cluster takes.
-        retries: how often a job is started again whose process was lost, or which ran short of
-            memory or files.
-        overwrite: compute everything again, in place of results of whatever options.
+    With one worker, and without ``threads``, ``gpus`` and ``cluster``, everything runs in the
+    calling process.
     """
 
     workers: int = 1
-    threads: int | None = None
+    """Processes on this machine, or tasks at a time on a local cluster. At least 1."""
+
     gpus: tuple[str, ...] = ()
+    """Devices dealt to the processes in turn, such as 0 1."""
+
     cluster: str | None = None
+    """auto (a running Ray cluster), local (start one here), or its address. Default: none."""
+
     gpus_per_task: float = 0.0
+    """GPUs, or the share of one, that a task of a cluster takes."""
+
     retries: int = 2
+    """How often a sequence is started again whose process was lost, or ran short of memory or
+    files."""
+
     overwrite: bool = False
+    """Compute everything again, also what was finished with other options."""
 
     def __post_init__(self) -> None:
         """Check ranges and combinations.
 
         Raises:
-            InputError: a number is out of range, or a setting would have no effect.
+            InputError: a number is out of range, or an option would have no effect.
         """
-        for name, value, least in (
-            ("workers", self.workers, 1),
-            ("threads", self.threads if self.threads is not None else 1, 1),
-            ("retries", self.retries, 0),
-            ("gpus_per_task", self.gpus_per_task, 0),
-        ):
-            if value < least:
-                raise InputError(f"{name}: expected at least {least}, got {value}")
+        super().__post_init__()
+        check_at_least(self, {"workers": 1, "retries": 0, "gpus_per_task": 0})
         if self.cluster is None and self.gpus_per_task:
-            raise InputError("gpus_per_task: only a cluster shares GPUs; use gpus, or a cluster")
+            raise InputError(
+                "gpus_per_task: expected 0 without a cluster; use `gpus`, or set `cluster`"
+            )
         if self.cluster is not None and self.gpus:
-            raise InputError("gpus: a cluster deals the GPUs itself; use gpus_per_task")
+            raise InputError("gpus: a cluster assigns the GPUs itself; use `gpus_per_task` instead")
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that happened during a run.
+    """An event during a run.
 
     Attributes:
         kind: "kept" (finished before this run), "done", "failed" or "retry".
-        name: the sequence.
-        frames: how many it has.
-        detail: why, for "failed" and "retry".
+        name: name of the sequence.
+        frames: number of its frames.
+        detail: the reason, for "failed" and "retry".
     """
 
     kind: Literal["kept", "done", "failed", "retry"]
@@ -90,24 +91,25 @@ def run_jobs(
     *,
     progress: Callable[[RunEvent], None] | None = None,
 ) -> RunReport:
-    """Run all jobs, except those whose results are there already.
+    """Run all jobs that do not have a result yet.
 
-    A failure costs its own job only. After Ctrl-C, or a kill of any kind, finished results stay
-    and the same call goes on with the others. One run at a time may use an output folder.
+    A failure affects only its own job. After Ctrl-C or if the process is killed, finished results
+    remain, and the same call continues with the others. Only one run at a time may use an output
+    folder.
 
     Args:
-        jobs: what to do, each with a name of its own.
+        jobs: the jobs, with distinct names.
         worker: the function that tracks one video, or its name as ``module:function``.
-        config: how to run.
-        progress: called for every event, in the calling thread.
+        config: how to run; by default ``RunConfig()``.
+        progress: called with every event, in the calling thread.
 
     Returns:
-        A result for every job that ended, in the order of ``jobs``.
+        The results of all finished jobs, in the order of ``jobs``.
 
     Raises:
-        InputError: before anything is computed: two jobs write to the same place, a result there
-            was made with other options, something else is there, or the worker or the cluster
-            cannot be found.
+        InputError: two jobs have the same name, a result was made with other options, an output
+            folder contains other files, another run is writing there, or the worker or the cluster
+            cannot be found. It is raised before anything is computed.
     """
     config = config or RunConfig()
     tell = progress or (lambda event: None)
@@ -117,7 +119,11 @@ def run_jobs(
     interrupted = False
     try:
         if todo:
-            with closing(_make_executor(worker, config, len(todo))) as executor:
+            with ExitStack() as stack:
+                for folder in sorted({Path(job.output).parent for job in todo if job.is_local}):
+                    stack.enter_context(exclusive_folder(folder))
+                executor = _make_executor(worker, config, len(todo))
+                stack.enter_context(closing(executor))
                 _drain(executor, todo, config.retries, settled, tell)
     except KeyboardInterrupt:
         interrupted = True
@@ -129,10 +135,10 @@ def run_jobs(
 
 
 def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult], list[Job]]:
-    """Split the jobs into results that are kept and work to do."""
+    """Split the jobs into finished results and jobs to run."""
     twice = [name for name, count in Counter(job.name for job in jobs).items() if count > 1]
     if twice:
-        raise InputError(f"jobs: expected names of their own, got {', '.join(twice[:5])} twice")
+        raise InputError(f"jobs: expected distinct names, got {', '.join(twice[:5])} twice")
     kept: dict[str, JobResult] = {}
     todo: list[Job] = []
     other: list[str] = []
@@ -150,15 +156,15 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
             other.append(f"{job.name} ({_difference(job, record)})")
     if other:
         raise InputError(
-            f"output: {len(other)} results were made differently: {', '.join(other[:5])}"
-            f"{' ...' if len(other) > 5 else ''}; use another output folder, or overwrite them "
-            "(--overwrite)"
+            f"output: {len(other)} results were made with other options or inputs: "
+            f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}; use another output folder, "
+            "or `overwrite=True`"
         )
     return kept, todo
 
 
 def _difference(job: Job, record: DoneRecord) -> str:
-    """Say in what a finished result differs from what is asked for."""
+    """Describe how a finished result differs from the job."""
     changed = [
         f"{key}={record.options.get(key)!r}, now {job.options.get(key)!r}"
         for key in sorted({*job.options, *record.options})
@@ -184,7 +190,7 @@ def _make_executor(worker: Worker | str, config: RunConfig, jobs: int) -> Execut
             threads=config.threads or 1,
             gpus_per_task=config.gpus_per_task,
         )
-    # The share of a worker does not depend on how many jobs are left, nor do its results.
+    # The number of threads, and thus the result, does not depend on the number of jobs left.
     threads = config.threads or max(1, available_cores() // config.workers)
     return LocalPool(name, min(config.workers, jobs), threads, config.gpus)
 
@@ -196,7 +202,7 @@ def _drain(
     settled: dict[str, JobResult],
     tell: Callable[[RunEvent], None],
 ) -> None:
-    """Run until every job is settled, submitting again what may go better next time."""
+    """Run until every job is settled. Retry jobs with retryable errors."""
     attempts: Counter[str] = Counter()
     for job in todo:
         executor.submit(job)

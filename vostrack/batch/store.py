@@ -1,7 +1,7 @@
-"""Where the result of one job goes: a local folder, or a folder of an object store.
+"""Storing the result of a job in a local folder or an object store.
 
-A result is made in a scratch folder and appears in its place in one step, ``done.json`` last; so a
-folder with a valid ``done.json`` is whole, whatever was killed and when.
+A result is created in a scratch folder and then moved or uploaded, with ``done.json`` last. A
+folder with a valid ``done.json`` is therefore complete, even if a process was killed.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ __all__ = ["FsspecStore", "LocalStore", "ResultStore", "open_store"]
 
 
 class ResultStore(Protocol):
-    """The place of one job's result."""
+    """Storage for the result of one job."""
 
     def read(self) -> DoneRecord | None:
-        """Return the record of the finished result, None where there is none that is whole."""
+        """Return the record of the finished result; None if there is no complete result."""
         ...
 
     def check_free(self) -> None:
-        """Make sure that a new result may take the place.
+        """Check that a new result may be written.
 
         Raises:
-            InputError: something that no batch run made is there.
+            InputError: there are files that were not written by a batch run.
         """
         ...
 
     def begin(self) -> Path:
-        """Clear what an interrupted run left, and return an empty local folder to write into."""
+        """Remove files of an interrupted run, and return an empty local scratch folder."""
         ...
 
     def commit(self, scratch: Path, record: DoneRecord) -> None:
-        """Put the folder of ``begin`` in its place, replacing an older result."""
+        """Move or upload the scratch folder to its destination, replacing an older result."""
         ...
 
     def discard(self, scratch: Path) -> None:
-        """Remove the folder of ``begin``."""
+        """Remove the scratch folder if it exists."""
         ...
 
 
 def open_store(output: str) -> ResultStore:
-    """Find the store for a result.
+    """Open the store for a result.
 
     Args:
-        output: a local path, or a URL that fsspec knows, such as ``s3://bucket/run/seq``.
+        output: a local path, or a URL that fsspec supports, such as ``s3://bucket/run/seq``.
 
     Raises:
-        InputError: the URL needs a package that is not installed.
+        InputError: the URL is not supported or needs a package that is not installed.
     """
     return FsspecStore(output) if "://" in output else LocalStore(Path(output))
 
 
 class LocalStore:
-    """A result in a local or shared folder, moved there as a whole.
+    """A result in a local or shared folder, which is moved there atomically.
 
     Args:
-        folder: where the result goes; its parent is made when needed.
+        folder: folder of the result; its parent is created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self) -> DoneRecord | None:
-        """Return the record if it is valid and every file has the size that it notes."""
+        """Return the record if it is valid and every file has the recorded size."""
         try:
             record = DoneRecord.from_json((self._folder / DONE).read_bytes())
             if record and all(
@@ -82,10 +82,10 @@ class LocalStore:
         return None
 
     def check_free(self) -> None:
-        """Refuse a folder with files in it and no ``done.json``: it is somebody else's.
+        """Check that the folder is empty or missing, or contains ``done.json``.
 
         Raises:
-            InputError: there is such a folder, or a file in its place.
+            InputError: the folder contains other files, or it is a file.
         """
         if not self._folder.exists() or (self._folder / DONE).exists():
             return
@@ -93,9 +93,9 @@ class LocalStore:
             raise _foreign(str(self._folder))
 
     def begin(self) -> Path:
-        """Make a scratch folder beside the result's, so that moving it is one step."""
+        """Create a scratch folder next to the result, so that it can be renamed atomically."""
         parent, name = self._folder.parent, self._folder.name
-        # The exact length of the suffix keeps a job "a" from clearing what job "a.b" writes.
+        # The exact suffix length prevents job "a" from removing the files of job "a.b".
         suffix = "." + "[0-9a-f]" * 8
         for prefix in (".partial-", ".old-"):
             for left in parent.glob(glob.escape(prefix + name) + suffix):
@@ -108,7 +108,7 @@ class LocalStore:
         """Write ``done.json`` and rename the folder.
 
         Raises:
-            InputError: something that no batch run made has come in between.
+            InputError: there are now files that were not written by a batch run.
         """
         self.check_free()
         (scratch / DONE).write_text(record.to_json(), encoding="utf-8")
@@ -126,13 +126,12 @@ class LocalStore:
 
 
 class FsspecStore:
-    """A result in an object store: made in a local temporary folder, then uploaded.
+    """A result in an object store, which is created in a temporary folder and then uploaded.
 
-    While an upload is under way a marker file lies beside it, which tells an interrupted one from
-    files of somebody else.
+    A marker file exists during the upload. It distinguishes an interrupted upload from other files.
 
     Args:
-        url: where the result goes, such as ``s3://bucket/run/seq``.
+        url: URL of the result, such as ``s3://bucket/run/seq``.
 
     Raises:
         InputError: fsspec or the package for this kind of URL is not installed.
@@ -152,12 +151,14 @@ class FsspecStore:
                 "and the fsspec package for this kind of URL"
             ) from error
         except ValueError as error:
-            raise InputError(f"output {url}: {error}; expected a URL that fsspec knows") from error
+            raise InputError(
+                f"output {url}: {error}; expected a URL that fsspec supports"
+            ) from error
         self._fs: Any = fs
         self._path: str = path.rstrip("/")
 
     def read(self) -> DoneRecord | None:
-        """Return the record if it is valid and every object has the size that it notes."""
+        """Return the record if it is valid and every object has the recorded size."""
         sizes = self._sizes()
         if DONE not in sizes:
             return None
@@ -167,31 +168,31 @@ class FsspecStore:
         return None
 
     def check_free(self) -> None:
-        """Refuse a folder with objects in it and neither ``done.json`` nor the marker.
+        """Check that the folder is empty, or contains ``done.json`` or the marker.
 
         Raises:
-            InputError: there is such a folder.
+            InputError: the folder contains other objects.
         """
         sizes = self._sizes()
         if sizes and DONE not in sizes and self._MARKER not in sizes:
             raise _foreign(self._url)
 
     def begin(self) -> Path:
-        """Make a scratch folder where temporary files go."""
+        """Create a temporary scratch folder."""
         return Path(tempfile.mkdtemp(prefix="vostrack-"))
 
     def commit(self, scratch: Path, record: DoneRecord) -> None:
         """Upload the files and then ``done.json``.
 
         Raises:
-            InputError: something that no batch run made has come in between.
+            InputError: there are now files that were not written by a batch run.
         """
         self.check_free()
         self._fs.makedirs(self._path, exist_ok=True)
         marker = f"{self._path}/{self._MARKER}"
         self._fs.pipe_file(marker, b"")
-        # The record goes first and comes back last: a folder that is half old is never taken for
-        # a whole one.
+        # The record is deleted first and written last, so that a partly replaced folder never looks
+        # complete.
         stale = self._sizes()
         for name in sorted(stale, key=lambda name: name != DONE):
             if name != self._MARKER:
@@ -221,6 +222,6 @@ class FsspecStore:
 
 def _foreign(place: str) -> InputError:
     return InputError(
-        f"output {place}: there are files that no batch run made; choose another output folder "
-        "or move them away"
+        f"output {place}: there are files that were not written by a batch run; use another output "
+        "folder, or move them"
     )

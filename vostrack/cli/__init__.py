@@ -7,67 +7,11 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
-from vostrack.cli.davis import DavisCheckCommand, DavisRunCommand, DavisSubmitCommand
-from vostrack.cli.evaluate import EvalCommand
-from vostrack.cli.propose import ProposeCommand
-from vostrack.cli.synthesize import SynthesizeCommand
-from vostrack.cli.track import TrackCommand
-from vostrack.cli.train_detection_crf import TrainDetectionCrfCommand
-from vostrack.cli.train_fcrn import TrainFcrnCommand
-from vostrack.cli.train_foreground import TrainForegroundCommand
-from vostrack.cli.train_localizer import TrainLocalizerCommand
-from vostrack.cli.train_mask_localizer import TrainMaskLocalizerCommand
-from vostrack.cli.train_siseg import TrainSisegCommand
-from vostrack.cli.train_spn import TrainSpnCommand
-from vostrack.cli.train_target import TrainTargetCommand
+from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
 from vostrack.errors import InputError
 
-__all__ = ["main"]
-
-
-class Command(Protocol):
-    """What every command offers."""
-
-    @property
-    def verbose(self) -> bool:
-        """Whether to log more."""
-        ...
-
-    @property
-    def quiet(self) -> bool:
-        """Whether to say nothing but errors."""
-        ...
-
-    def run(self) -> int:
-        """Do the work and return the exit status."""
-        ...
-
-
-Commands = Mapping[str, "type[Command] | Mapping[str, type[Command]]"]
-
-COMMANDS: Commands = {
-    "track": TrackCommand,
-    "propose": ProposeCommand,
-    "davis": {
-        "run": DavisRunCommand,
-        "submit": DavisSubmitCommand,
-        "check": DavisCheckCommand,
-    },
-    "eval": EvalCommand,
-    "synthesize": SynthesizeCommand,
-    "train": {
-        "detection-crf": TrainDetectionCrfCommand,
-        "foreground": TrainForegroundCommand,
-        "target": TrainTargetCommand,
-        "spn": TrainSpnCommand,
-        "siseg": TrainSisegCommand,
-        "fcrn": TrainFcrnCommand,
-        "localizer": TrainLocalizerCommand,
-        "mask-localizer": TrainMaskLocalizerCommand,
-    },
-}
+__all__ = ["COMMANDS", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,25 +24,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success; 1 where the result is partial, or a file could not be read or written; 2 where
         the input cannot be used; 130 after Ctrl-C.
     """
+    entry: CommandEntry | None = None
     try:
-        command = _parse(argv)
+        entry, prog, arguments = _find(argv)
+        command = _parse(entry, prog, arguments)
         with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
             return command.run()
     except InputError as error:
-        return _fail(f"error: {error}", 2)
+        return _fail(f"error: {_spoken(str(error), entry)}", 2)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does.
         return 1
     except OSError as error:
         return _fail(f"error: {error}", 1)
     except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "stopped", 130)
+        return _fail(_spoken(str(stop), entry) or "stopped", 130)
 
 
-def _parse(argv: Sequence[str] | None) -> Command:
+def _find(argv: Sequence[str] | None) -> tuple[CommandEntry, str, list[str]]:
     """Find the command in two steps, so that each help text shows one level."""
-    import tyro
-
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog, commands = "vostrack", COMMANDS
     if arguments and isinstance(group := commands.get(arguments[0]), Mapping):
@@ -112,21 +56,53 @@ def _parse(argv: Sequence[str] | None) -> Command:
         hint = f"; did you mean {near[0]}?" if near else ""
         expected = ", ".join(commands)
         raise InputError(f"command: expected one of {expected}, got {arguments[0]!r}{hint}")
-    command = commands[arguments[0]]
-    assert not isinstance(command, Mapping)
-    return tyro.cli(command, prog=f"{prog} {arguments[0]}", args=arguments[1:])
+    entry = commands[arguments[0]]
+    assert isinstance(entry, CommandEntry)
+    return entry, f"{prog} {arguments[0]}", arguments[1:]
+
+
+def _parse(entry: CommandEntry, prog: str, arguments: list[str]) -> Command:
+    kind = entry.load()
+    if entry.grouped:
+        from vostrack.cli.form import parse_form
+        from vostrack.cli.retired_flags import refuse_retired_flags
+
+        refuse_retired_flags(arguments)
+        return parse_form(kind, arguments, prog)
+    import tyro
+
+    from vostrack.cli.renamed_flags import refuse_renamed_flags
+
+    refuse_renamed_flags(arguments, getattr(kind, "renamed", {}))
+    return tyro.cli(kind, prog=prog, args=arguments)
+
+
+def _spoken(message: str, entry: CommandEntry | None) -> str:
+    """Return a message of the library in the words of the command line."""
+    if entry is None:
+        return message
+    from vostrack.cli.error_text import to_flags
+    from vostrack.cli.form import spelling_of
+
+    return to_flags(message, spelling_of(entry.load(), grouped=entry.grouped))
 
 
 def _overview(prog: str, commands: Commands) -> str:
     lines = [f"usage: {prog} COMMAND [OPTIONS]", ""]
     if prog == "vostrack":
-        lines += ["A video and the masks of its first frame in, the mask of every object out.", ""]
-    for name, command in commands.items():
-        if isinstance(command, Mapping):
-            lines.append(f"  {name:<12} {', '.join(command)}")
+        lines += [
+            "Give a video and the masks of its first frame; get the masks of every frame.",
+            "",
+            "Start with: vostrack track --video clip.mp4 --first-mask mask.png --output out",
+            "",
+        ]
+    width = max(map(len, commands)) + 2
+    for name, entry in commands.items():
+        if isinstance(entry, Mapping):
+            lines.append(f"  {name:<{width}}{', '.join(entry)}")
         else:
-            lines.append(f"  {name:<12} {(command.__doc__ or '').splitlines()[0]}")
-    return "\n".join([*lines, "", f"{prog} COMMAND --help tells the options of each."])
+            lines.append(f"  {name:<{width}}{entry.summary()}")
+    return "\n".join([*lines, "", f"{prog} COMMAND --help shows the options of a command."])
 
 
 @contextmanager

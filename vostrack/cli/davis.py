@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vostrack.batch.run import RunConfig
+from vostrack.cli.command_options import CommandOptions
+from vostrack.runs.request import MethodOptions
+
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
 
 __all__ = ["DavisCheckCommand", "DavisRunCommand", "DavisSubmitCommand"]
 
 
-@dataclass(frozen=True)
-class _Subset:
+@dataclass(frozen=True, kw_only=True)
+class DavisOptions(CommandOptions):
+    """Data: a subset of DAVIS."""
+
     root: Path
     """Folder with ImageSets, JPEGImages and Annotations."""
 
@@ -34,12 +40,6 @@ class _Subset:
     sequences: tuple[str, ...] = ()
     """Only these sequences."""
 
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar, no summary."""
-
     def open(self) -> tuple[VideoSequence, ...]:
         from vostrack.datasets import open_davis
 
@@ -53,97 +53,39 @@ class _Subset:
         )
 
 
-@dataclass(frozen=True)
-class DavisRunCommand(_Subset):
+@dataclass(frozen=True, kw_only=True)
+class DavisRunCommand(RunConfig, MethodOptions, DavisOptions):
     """Track every sequence of a subset.
 
     Example: vostrack davis run --root DAVIS --year 2017 --set val --output results
 
-    The results are results/SEQUENCE/00000.png ... A sequence that is finished is kept: after
-    Ctrl-C, a failure or a kill, the same command goes on with the others.
+    The results are results/SEQUENCE/00000.png ... Finished sequences are kept: after Ctrl-C, a
+    failure or a kill, the same command goes on with the others.
     """
 
     output: str = "results"
-    """Folder, or a URL that fsspec knows, for the results."""
-
-    preset: str = "balanced"
-    """See vostrack track --help."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    weights: str = "auto"
-    """See vostrack track --help."""
-
-    max_size: int | None = None
-    """Longest side to work on, pixels."""
-
-    foreground_steps: int | None = None
-    """Fine-tuning steps of the foreground model (finetune, paper)."""
-
-    object_steps: int | None = None
-    """Fine-tuning steps of the object models."""
-
-    proposer: str | None = None
-    """Instance proposer that helps the filter to find lost objects; see vostrack track --help."""
-
-    seed: int = 0
-    """Seed of the augmentations."""
-
-    workers: int = 1
-    """Processes on this machine, or tasks at a time on a local cluster."""
-
-    threads: int | None = None
-    """CPU threads of each process; the cores are shared out by default."""
-
-    gpus: tuple[str, ...] = ()
-    """Devices dealt to the processes in turn, such as 0 1."""
-
-    cluster: str | None = None
-    """auto (a running Ray cluster), local (start one here), or its address."""
-
-    gpus_per_task: float = 0.0
-    """GPUs, or the share of one, that a task of a cluster takes."""
-
-    retries: int = 2
-    """How often a sequence is started again whose process was lost."""
-
-    overwrite: bool = False
-    """Track everything again."""
+    """Folder for the results, or a URL that fsspec knows."""
 
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
-        from vostrack.batch import RunConfig, davis_jobs, progress_bar, run_jobs
+        from vostrack.batch import davis_jobs, progress_bar, run_jobs
+        from vostrack.presets.resolve import effective_preset, resolve_preset
+        from vostrack.runs.sequence import job_options
 
-        names = ("preset", "device", "weights", "seed")
-        options = {name: getattr(self, name) for name in names}
-        for name in ("max_size", "foreground_steps", "object_steps", "proposer"):
-            if getattr(self, name) is not None:
-                options[name] = getattr(self, name)
-        if Path(self.weights).is_file():
-            # The processes of a cluster run in folders of their own.
-            options["weights"] = str(Path(self.weights).absolute())
-        jobs = davis_jobs(self.open(), self.output, options)
-        config = RunConfig(
-            workers=self.workers,
-            threads=self.threads,
-            gpus=self.gpus,
-            cluster=self.cluster,
-            gpus_per_task=self.gpus_per_task,
-            retries=self.retries,
-            overwrite=self.overwrite,
-        )
+        # What no sequence can be tracked with is refused before the first one.
+        resolve_preset(effective_preset(self.preset, self.weights), self.options)
+        jobs = davis_jobs(self.open(), self.output, job_options(self))
         with progress_bar(jobs, quiet=self.quiet) as progress:
             report = run_jobs(
-                jobs, "vostrack.runs.sequence:track_sequence", config, progress=progress
+                jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress
             )
         if not self.quiet or report.failed:
             print(report.summary())
         return report.exit_status
 
 
-@dataclass(frozen=True)
-class DavisSubmitCommand(_Subset):
+@dataclass(frozen=True, kw_only=True)
+class DavisSubmitCommand(DavisOptions):
     """Pack results into the zip that the DAVIS server takes; refuse what it would refuse.
 
     Example: vostrack davis submit --root DAVIS --set test-dev --results results --zip s.zip
@@ -164,7 +106,7 @@ class DavisSubmitCommand(_Subset):
         from vostrack.eval.submission import write_submission
 
         if self.zip.exists() and not self.overwrite:
-            raise InputError(f"zip: {self.zip} exists; --overwrite replaces it")
+            raise InputError(f"zip: {self.zip} exists; `overwrite=True` replaces it")
         submission = write_submission(self.results, self.open(), self.zip)
         if not self.quiet:
             print(
@@ -174,8 +116,8 @@ class DavisSubmitCommand(_Subset):
         return 0
 
 
-@dataclass(frozen=True)
-class DavisCheckCommand(_Subset):
+@dataclass(frozen=True, kw_only=True)
+class DavisCheckCommand(DavisOptions):
     """Check a submission zip, of any origin, against what the DAVIS server wants.
 
     Example: vostrack davis check --root DAVIS --set test-dev --zip submission.zip
@@ -185,12 +127,12 @@ class DavisCheckCommand(_Subset):
     """File to check."""
 
     def run(self) -> int:
-        """Print the troubles, and return 0 where the server would take the zip, else 1."""
-        from vostrack.eval.submission import check_submission, describe_troubles
+        """Print the problems, and return 0 where the server would take the zip, else 1."""
+        from vostrack.eval.submission import check_submission, describe_problems
 
-        troubles = check_submission(self.zip, self.open())
-        if troubles:
-            print(describe_troubles(troubles))
+        problems = check_submission(self.zip, self.open())
+        if problems:
+            print(describe_problems(problems))
         elif not self.quiet:
-            print(f"{self.zip}: no trouble found")
-        return 1 if any(trouble.fatal for trouble in troubles) else 0
+            print(f"{self.zip}: no problem found")
+        return 1 if any(problem.fatal for problem in problems) else 0

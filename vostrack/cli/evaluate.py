@@ -80,7 +80,7 @@ class EvalCommand:
 
         from vostrack.datasets import open_davis
         from vostrack.eval import format_table, write_csv, write_html
-        from vostrack.eval.dataset import pictures, score_results
+        from vostrack.eval.dataset import report_images, score_results
 
         sequences = open_davis(
             self.root,
@@ -110,7 +110,7 @@ class EvalCommand:
         if self.csv is not None:
             write_csv(reports[0], self.csv, self.subset)
         if self.html is not None:
-            write_html(self.html, reports, pictures(sequences, folders), worst=self.worst)
+            write_html(self.html, reports, report_images(sequences, folders), worst=self.worst)
         if not self.quiet:
             for report in reports:
                 print(f"{report.name}\n{format_table(report)}\n")

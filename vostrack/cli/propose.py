@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import tyro
+from typing import TYPE_CHECKING, Any
 
 from vostrack.arrays import UInt8Array
-from vostrack.cli.method_options import method_options_type, options_of
+from vostrack.checks import OptionValue, checked_options
+from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ __all__ = ["ProposeCommand"]
 
 
 @dataclass(frozen=True)
-class ProposeCommand:
+class ProposeCommand(CommandOptions):
     """Find the instances of each image by itself: masks, scores, classes and boxes.
 
     Example: vostrack propose --method detection-crf --images photos --output out
@@ -45,7 +44,7 @@ class ProposeCommand:
     """Folder of images, a pattern such as "photos/*.jpg", or one image. They may differ in size."""
 
     video: str | None = None
-    """Video file, in place of --images."""
+    """Video file, instead of --images."""
 
     semantic: str | None = None
     """Network that scores the VOC classes of each pixel: deeplab_mobilenetv2 or fcn8s_vgg16 (with
@@ -69,17 +68,8 @@ class ProposeCommand:
     overwrite: bool = False
     """Replace results of the same name in the output folder."""
 
-    verbose: bool = False
-    """Log more."""
-
-    quiet: bool = False
-    """No progress bar, no summary; errors only."""
-
-    options: Annotated[
-        Any,
-        tyro.conf.OmitArgPrefixes,
-        tyro.conf.arg(name="", constructor_factory=method_options_type),
-    ] = None
+    method_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Options of the method, by name."""
 
     def run(self) -> int:
         """Propose, write, and return the exit status: 0, or 1 where the video broke off early."""
@@ -91,11 +81,14 @@ class ProposeCommand:
         method = self._choose(METHODS)
         if (self.images is None) == (self.video is None):
             came = "neither" if self.images is None else "both"
-            raise InputError(f"expected one of --images and --video, got {came}")
+            raise InputError(f"expected one of `images` and `video`, got {came}")
         paths = None if self.images is None else _image_paths(self.images)
         self._check_output(paths)
         sources = self._sources([path.stem for path in paths] if paths is not None else ())
-        proposer = method.build(options_of(self.options, self.method, method.options), sources)
+        settings = checked_options(
+            method.options, self.method_options, f"method_options: {self.method}"
+        )
+        proposer = method.build(settings, sources)
         stream = _Stream(paths, self.video)
         with stream, tqdm(total=stream.length, unit="image", disable=self.quiet or None) as bar:
             results = _results(proposer, stream.frames(), bar)
@@ -107,7 +100,7 @@ class ProposeCommand:
 
     def _choose(self, methods: Any) -> Any:
         if self.method not in methods:
-            raise InputError(f"--method: expected one of {', '.join(methods)}, got {self.method}")
+            raise InputError(f"method: expected one of {', '.join(methods)}, got {self.method}")
         return methods[self.method]
 
     def _check_output(self, paths: list[Path] | None) -> None:
@@ -115,13 +108,14 @@ class ProposeCommand:
         if paths and any(path.parent.resolve() == self.output.resolve() for path in paths):
             raise InputError(
                 f"{self.output} holds the images themselves, which NAME.png would replace; give "
-                "another --output"
+                "another `output`"
             )
         index = self.output / "proposals.json"
         if index.exists() or any(self.output.glob("*.png")):
             if not self.overwrite:
                 raise InputError(
-                    f"{self.output} holds results already; give --overwrite or another --output"
+                    f"{self.output} holds results already; `overwrite=True` replaces "
+                    "them, `output` names another folder"
                 )
             # A run that stops early must not leave an index of other masks.
             index.unlink(missing_ok=True)
@@ -134,17 +128,17 @@ class ProposeCommand:
         from vostrack.proposers.sources import ProposerSources
 
         if self.semantic is None and self.semantic_weights is not None:
-            raise InputError("--semantic-weights: give the network's name with --semantic too")
+            raise InputError("semantic_weights: give the network's name with `semantic` too")
         masks = self.semantic_masks
         if masks is not None and not masks.is_dir():
-            raise InputError(f"--semantic-masks: expected a folder, {masks} is none")
+            raise InputError(f"semantic_masks: expected a folder, {masks} is none")
         device = resolve_device(self.device)
         detections = None if self.detections is None else read_detections(self.detections)
         if detections is not None:
             lacking = [name for name in names if name not in detections]
             if lacking:
                 raise InputError(
-                    f"--detections: {self.detections} has no entry for {len(lacking)} of the "
+                    f"detections: {self.detections} has no entry for {len(lacking)} of the "
                     f"images, the first {lacking[0]}; give each an entry, an empty list for none"
                 )
         semantic = None
@@ -210,13 +204,13 @@ def _image_paths(images: str) -> list[Path]:
         paths = images_matching(images)
     else:
         raise InputError(
-            f"--images: {images} does not exist; expected a folder of images, a pattern or an image"
+            f"images: {images} does not exist; expected a folder of images, a pattern or an image"
         )
     seen: dict[str, Path] = {}
     for path in paths:
         if path.stem in seen:
             raise InputError(
-                f"--images: {seen[path.stem]} and {path} would both be written to {path.stem}.png; "
+                f"images: {seen[path.stem]} and {path} would both be written to {path.stem}.png; "
                 "rename one"
             )
         seen[path.stem] = path

@@ -1,31 +1,63 @@
-"""What the training commands have in common: flags, the loop's settings and the progress bar."""
+"""What the training commands share: flags, the loop's config, the progress bar and the report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from vostrack.cli.progress import ShowStep
     from vostrack.datasets import VideoSequence
-    from vostrack.training.loop import LoopConfig
+    from vostrack.training.loop import LoopConfig, Recipe
 
-__all__ = ["DavisSet", "MixedPrecisionTrainCommand", "TrainCommand"]
+__all__ = [
+    "Ahead",
+    "Batch",
+    "DavisSet",
+    "LearningRate",
+    "MixedPrecisionTrainCommand",
+    "Side",
+    "Steps",
+    "Subset",
+    "TrainCommand",
+    "Year",
+]
+
+# The flags that several commands have, each with its own default.
+Steps = Annotated[int, tyro.conf.arg(help="Optimisation steps.")]
+Batch = Annotated[int, tyro.conf.arg(help="Crops, images or scenes per step and process.")]
+Side = Annotated[int, tyro.conf.arg(help="Side of the square crops or scenes, pixels.")]
+LearningRate = Annotated[float, tyro.conf.arg(help="Peak learning rate.")]
+Ahead = Annotated[
+    int, tyro.conf.arg(help="Batches drawn ahead, each in its own thread; a GPU needs 4 or more.")
+]
+Subset = Annotated[str, tyro.conf.arg(name="set", help="Which list of the data set.")]
+Year = Annotated[Literal[2016, 2017], tyro.conf.arg(help="Which DAVIS list and annotations.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand:
     """The flags of every training."""
 
-    output: Path
-    """Folder for the checkpoint, the log and the network."""
+    renamed: ClassVar[Mapping[str, str]] = {
+        "--crop": "--side",
+        "--rate": "--learning-rate",
+        "--leave-out": "--exclude",
+        "--workers": "--ahead",
+        "--trunk": "--backbone",
+    }
 
-    steps: int
-    """Optimisation steps."""
+    output: Path
+    """Folder for the checkpoint, the log and the trained weights."""
+
+    steps: Steps
 
     seed: int = 0
     """Seed of every random choice."""
@@ -34,19 +66,56 @@ class TrainCommand:
     """auto, cpu, cuda or cuda:N."""
 
     tensorboard: bool = False
-    """Write curves for TensorBoard into OUTPUT/tensorboard, too."""
+    """Also write curves for TensorBoard into OUTPUT/tensorboard."""
 
     verbose: bool = False
     """Log more."""
 
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar and no report."""
 
-    def loop(self) -> LoopConfig:
-        """Return the settings of the loop that are flags; the others are the loop's defaults."""
+    def loop(self, **fixed: Any) -> LoopConfig:
+        """Return the config of the loop.
+
+        Args:
+            fixed: fields that are not flags of this command; others have the loop's defaults.
+        """
         from vostrack.training.loop import LoopConfig
 
-        return LoopConfig(self.steps, seed=self.seed, tensorboard=self.tensorboard)
+        return LoopConfig(self.steps, seed=self.seed, tensorboard=self.tensorboard, **fixed)
+
+    def train(
+        self,
+        network: nn.Module,
+        training: Recipe,
+        loop: LoopConfig,
+        settings: Mapping[str, Any],
+        *,
+        decimals: int = 3,
+    ) -> bool:
+        """Train with a progress bar, continuing from a checkpoint in ``output``.
+
+        Args:
+            network: what the checkpoint holds.
+            training: draws the batches and computes the losses.
+            loop: how the loop runs.
+            settings: what a checkpoint must agree with to be continued.
+            decimals: of the loss in the progress bar.
+
+        Returns:
+            Whether this process is the one that writes the result.
+        """
+        from vostrack.training.loop import train
+        from vostrack.training.processes import is_first_process
+
+        with self.progress(decimals=decimals) as show:
+            train(network, training, loop, self.output, settings=settings, on_step=show)
+        return is_first_process()
+
+    def report(self, text: str) -> None:
+        """Print a line, unless ``quiet``."""
+        if not self.quiet:
+            print(text)
 
     def progress(
         self, total: int | None = None, unit: str = "step", *, decimals: int = 3
@@ -72,9 +141,9 @@ class MixedPrecisionTrainCommand(TrainCommand):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the forward pass. auto: bf16 where the hardware has it."""
 
-    def loop(self) -> LoopConfig:
-        """Return the settings of the loop that are flags; the others are the loop's defaults."""
-        return replace(TrainCommand.loop(self), precision=self.precision)
+    def loop(self, **fixed: Any) -> LoopConfig:
+        """Return the config of the loop; see ``TrainCommand.loop``."""
+        return TrainCommand.loop(self, precision=self.precision, **fixed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +153,14 @@ class DavisSet:
     root: Path
     """Folder with ImageSets, JPEGImages and Annotations."""
 
-    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
-    """Which subset."""
+    subset: Subset = "train"
 
-    leave_out: tuple[str, ...] = ()
-    """Sequences that are kept back, to judge the result on."""
+    exclude: tuple[str, ...] = ()
+    """Sequences that are held out for evaluation."""
 
     def sequences(self, year: int) -> list[VideoSequence]:
-        """Open the sequences that are not left out."""
+        """Open the sequences that are not excluded."""
         from vostrack.datasets import open_davis
 
         sequences = open_davis(self.root, year=year, subset=self.subset)
-        return [sequence for sequence in sequences if sequence.name not in self.leave_out]
+        return [sequence for sequence in sequences if sequence.name not in self.exclude]

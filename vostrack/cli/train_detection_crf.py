@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.cli.train_command import (
+    Batch,
+    LearningRate,
+    MixedPrecisionTrainCommand,
+    Steps,
+    Subset,
+    TrainCommand,
+)
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,52 +30,52 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
     Example: vostrack train detection-crf --root VOC2012 --output runs/crf
     --semantic deeplabv3_resnet50 --detections boxes.json
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint. The results go to vostrack
-    propose: semantic.safetensors to --semantic-weights, crf.safetensors to
+    After Ctrl-C, the same command continues from the last checkpoint. The results are for vostrack
+    propose: OUTPUT/semantic.safetensors for --semantic-weights, OUTPUT/crf.safetensors for
     --detection-crf-weights. Start it with torchrun to use several GPUs.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        **TrainCommand.renamed,
+        "--subset": "--set",
+        "--potential-rate": "--potential-learning-rate",
+    }
 
     root: Path
     """VOC folder (JPEGImages, SegmentationClass, SegmentationObject, ImageSets/Segmentation) or
     SBD's (img, cls, inst, train.txt)."""
-
-    output: Path
-    """Folder for the checkpoint, the log and the networks."""
 
     semantic: str = "fcn8s_vgg16"
     """Semantic network to start from: fcn8s_vgg16 (the paper's; from a VGG-16 trained on ImageNet),
     deeplab_mobilenetv2, or one of torchvision's; see vostrack propose --help."""
 
     semantic_weights: Path | None = None
-    """Its state dict; torchvision's own by default."""
+    """State dict of the semantic network; torchvision's own by default."""
 
-    subset: str = "train"
-    """Which list of images."""
+    subset: Subset = "train"
 
     detections: Path | None = None
     """JSON of a detector's boxes on the training images, as for vostrack propose; by default boxes
     are drawn around the true objects."""
 
-    steps: int = 20000
-    """Optimisation steps."""
+    steps: Steps = 20000
 
-    batch: int = 1
-    """Images per step and process."""
+    batch: Batch = 1
 
     max_side: int = 500
     """Longer images are scaled to this length of their longer side, pixels."""
 
-    rate: float = 1e-5
-    """Learning rate of the semantic network and of the kernels' weights."""
+    learning_rate: LearningRate = 1e-5
 
-    potential_rate: float = 1e-2
-    """Learning rate of the detection potentials' weights."""
+    potential_learning_rate: float = 1e-2
+    """Peak learning rate of the detection potentials' weights; all other weights have that of
+    --learning-rate."""
 
     instance_weight: float = 1.0
-    """Factor of the instance loss; 0 trains the classes alone."""
+    """Factor of the instance loss; 0 trains only the classes."""
 
     freeze_semantic: bool = False
-    """Train the CRFs alone."""
+    """Train only the CRFs."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the semantic network's forward pass; the CRFs run in float32."""
@@ -78,40 +86,32 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.detection_crf.network import DetectionCrf
         from vostrack.proposers.detection_crf.recipe import (
             DetectionCrfRecipe,
-            DetectionCrfTrainer,
-            RecipeConfig,
+            DetectionCrfTraining,
+            JointNetwork,
         )
         from vostrack.proposers.detections import read_detections
-        from vostrack.training.loop import train
-        from vostrack.training.processes import is_first_process, training_device
+        from vostrack.training.processes import training_device
 
-        loop = replace(
-            self.loop(),
-            schedule="poly",
-            weight_decay=5e-4,
-            checkpoint_every=min(500, self.steps),
-            ahead=2,
+        loop = self.loop(
+            schedule="poly", weight_decay=5e-4, checkpoint_every=min(500, self.steps), ahead=2
         )
-        config = RecipeConfig(
+        recipe = DetectionCrfRecipe(
             batch=self.batch,
             max_side=self.max_side,
-            rate=self.rate,
-            potential_rate=self.potential_rate,
+            learning_rate=self.learning_rate,
+            potential_learning_rate=self.potential_learning_rate,
             instance_weight=self.instance_weight,
         )
         images = open_voc(self.root, self.subset)
         table = None if self.detections is None else read_detections(self.detections)
-        network = DetectionCrfTrainer(self._semantic(), DetectionCrf(21))
+        network = JointNetwork(self._semantic(), DetectionCrf(21))
         network.to(training_device(self.device))
-        recipe = DetectionCrfRecipe(network, images, table, config)
-        with self.progress() as show:
-            settings = {"semantic": self.semantic, "recipe": repr(config)}
-            train(network, recipe, loop, self.output, settings=settings, on_step=show)
-        if is_first_process():
+        training = DetectionCrfTraining(network, images, table, recipe)
+        settings = {"semantic": self.semantic, **asdict(recipe)}
+        if self.train(network, training, loop, settings):
             self._write("semantic", network.semantic)
             self._write("crf", network.crf)
-            if not self.quiet:
-                print(f"trained on {len(images)} images: {self.output / 'semantic.safetensors'}")
+            self.report(f"trained on {len(images)} images: {self.output / 'semantic.safetensors'}")
         return 0
 
     def _semantic(self) -> nn.Module:
@@ -120,8 +120,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
 
         if self.freeze_semantic and self.semantic_weights is None:
             raise InputError(
-                "--freeze-semantic: an untrained network would stay untrained; give "
-                "--semantic-weights"
+                "--freeze-semantic: this would keep an untrained network; give --semantic-weights"
             )
         network: nn.Module
         if self.semantic == "fcn8s_vgg16" and self.semantic_weights is None:

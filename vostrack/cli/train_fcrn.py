@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import tyro
-
-from vostrack.checks import demand_at_least, demand_finite, demand_positive
-from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.checks import check_at_least
+from vostrack.cli.train_command import (
+    Ahead,
+    Batch,
+    LearningRate,
+    MixedPrecisionTrainCommand,
+    Side,
+    Steps,
+    Subset,
+)
 
 if TYPE_CHECKING:
     import torch
 
+    from vostrack.datasets.labelled_images import LabelledImages
     from vostrack.models.fcrn import Fcrn
-    from vostrack.proposers.hough_voting.recipe import FcrnOptions
-    from vostrack.proposers.hough_voting.visualization import Pictures
-    from vostrack.training.loop import LoopConfig
+    from vostrack.proposers.hough_voting.fcrn_recipe import FcrnRecipe
 
 __all__ = ["TrainFcrnCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFcrnCommand(MixedPrecisionTrainCommand):
-    """Train a fully convolutional residual network: class scores, or boxes for the voting.
+    """Train a fully convolutional residual network (FCRN): class scores, or boxes for the voting.
 
     Example: vostrack train fcrn --layout voc --root VOC2012 --output runs/fcrn
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint. Several GPUs: torchrun
+    After Ctrl-C, the same command continues from the last checkpoint. Several GPUs: torchrun
     --nproc-per-node 4 --no-python vostrack train fcrn ... The result is OUTPUT/fcrn.safetensors;
-    that of --task localization goes to vostrack propose --method hough --hough-localizer.
+    with --task localization it is for vostrack propose --method hough --hough-localizer.
     """
 
     root: Path
@@ -42,8 +47,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     task: Literal["semantic", "localization"] = "semantic"
     """What the network learns."""
 
-    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
-    """Which subset."""
+    subset: Subset = "train"
 
     validate: str | None = None
     """Subset to score the classes on afterwards, such as val: pixel and mean accuracy, mean IoU."""
@@ -69,129 +73,104 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     weights: str = "imagenet"
     """Initial weights of the backbone: imagenet, none, or a file."""
 
-    steps: int = 20000
-    """Optimisation steps."""
+    steps: Steps = 20000
 
-    batch: int = 16
-    """Crops per step and process."""
+    batch: Batch = 16
 
-    crop: int = 500
-    """Side of the square crops, pixels."""
+    side: Side = 500
 
-    learning_rate: float = 1.6e-3
-    """Of SGD at the start; it falls to 0 by the poly schedule."""
+    learning_rate: LearningRate = 1.6e-3
 
     power: float = 1.0
-    """Of the poly schedule."""
+    """Exponent of the poly schedule of the learning rate."""
 
     keep: int = 512
-    """Bootstrapping: hardest pixels of a crop that are learnt from at least."""
+    """Bootstrapping: at least this many of the hardest pixels of a crop count in the loss."""
 
     threshold: float = 0.0
-    """Bootstrapping: pixels under this probability (overlap of boxes) are always learnt from."""
+    """Bootstrapping: pixels under this probability (overlap of boxes) always count in the loss."""
 
     size_exponent: float = 0.5
-    """Localization: a pixel weighs (mean area / area of its box) to this power; 0: all the same."""
+    """Localization: a pixel weighs (mean area / area of its box) to this power; 0: no weights."""
 
-    workers: int = 2
-    """Batches that are drawn ahead, each in its own thread."""
+    ahead: Ahead = 2
 
     def run(self) -> int:
         """Train to the end, and return 0."""
+        from vostrack.datasets.labelled_images import open_labelled_images
         from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
-        from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.recipe import FcrnOptions
-        from vostrack.proposers.hough_voting.visualization import open_pictures
-        from vostrack.training.processes import is_first_process, training_device
-
-        demand_at_least(self, {"batch": 1, "crop": self.output_stride, "workers": 0})
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
-        loop = self._loop()
-        bootstrapping = Bootstrapping(self.keep, self.threshold)
-        semantic = self.task == "semantic"
-        config = FcrnConfig(
-            self.depth, self.output_stride, self.kernel, self.dilation, self.hidden, self.dropout
+        from vostrack.proposers.hough_voting.fcrn_recipe import (
+            LocalizationTraining,
+            SemanticTraining,
         )
-        pictures = open_pictures(self.layout, self.root, self.subset)
-        judged = open_pictures(self.layout, self.root, self.validate) if self.validate else None
-        outputs = pictures.classes if semantic else 4 * pictures.instance_classes
-        options = FcrnOptions(
-            self.batch,
-            self.crop,
-            self.learning_rate,
-            bootstrapping,
-            self.size_exponent,
-        )
-        network = build_fcrn(config, outputs, self.weights, seed=self.seed)
-        network = network.to(training_device(self.device))
-        self._train(network, pictures, options, loop)
-        if is_first_process():
-            path = self.output / "fcrn.safetensors"
-            save_fcrn(network, path)
-            if not self.quiet:
-                print(f"trained on {len(pictures)} pictures: {path}")
-            if judged is not None and semantic:
-                print(_score(network, judged))
-        return 0
+        from vostrack.training.processes import training_device
 
-    def _loop(self) -> LoopConfig:
-        return replace(
-            self.loop(),
+        recipe = self._recipe()
+        loop = self.loop(
             optimizer="sgd",
             weight_decay=5e-4,
             schedule="poly",
             power=self.power,
             clip_norm=None,
-            ahead=self.workers,
+            ahead=self.ahead,
         )
-
-    def _train(
-        self, network: Fcrn, pictures: Pictures, options: FcrnOptions, loop: LoopConfig
-    ) -> None:
-        from vostrack.proposers.hough_voting.recipe import LocalizationRecipe, SemanticRecipe
-        from vostrack.training.loop import train
-
-        recipe = SemanticRecipe if self.task == "semantic" else LocalizationRecipe
+        semantic = self.task == "semantic"
+        config = FcrnConfig(
+            self.depth, self.output_stride, self.kernel, self.dilation, self.hidden, self.dropout
+        )
+        images = open_labelled_images(self.layout, self.root, self.subset)
+        judged = None
+        if self.validate:
+            judged = open_labelled_images(self.layout, self.root, self.validate)
+        outputs = images.classes if semantic else 4 * images.instance_classes
+        network = build_fcrn(config, outputs, self.weights, seed=self.seed)
+        network = network.to(training_device(self.device))
+        kind = SemanticTraining if semantic else LocalizationTraining
         settings = {
             "task": self.task,
             "layout": self.layout,
-            "pictures": len(pictures),
-            "batch": options.batch,
-            "crop": options.crop,
-            "learning_rate": options.learning_rate,
-            "keep": self.keep,
-            "threshold": self.threshold,
-            "size_exponent": options.size_exponent,
+            "images": len(images),
+            **asdict(recipe),
         }
-        with self.progress() as show:
-            train(
-                network,
-                recipe(network, pictures, options),
-                loop,
-                self.output,
-                settings=settings,
-                on_step=show,
-            )
+        if self.train(network, kind(network, images, recipe), loop, settings):
+            path = self.output / "fcrn.safetensors"
+            save_fcrn(network, path)
+            self.report(f"trained on {len(images)} images: {path}")
+            if judged is not None and semantic:
+                print(_score(network, judged))
+        return 0
+
+    def _recipe(self) -> FcrnRecipe:
+        from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
+        from vostrack.proposers.hough_voting.fcrn_recipe import FcrnRecipe
+
+        check_at_least(self, {"side": self.output_stride})
+        return FcrnRecipe(
+            batch=self.batch,
+            side=self.side,
+            learning_rate=self.learning_rate,
+            bootstrapping=Bootstrapping(self.keep, self.threshold),
+            size_exponent=self.size_exponent,
+        )
 
 
-def _score(network: Fcrn, pictures: Pictures) -> str:
-    """Return the semantic scores on the pictures as a line of text."""
+def _score(network: Fcrn, images: LabelledImages) -> str:
+    """Return the semantic scores on the images as a line of text."""
     import torch
 
     from vostrack.eval import ConfusionMatrix
 
     device = network.mean.device
-    matrix = ConfusionMatrix(pictures.classes)
+    matrix = ConfusionMatrix(images.classes)
     with torch.inference_mode():
-        for name in pictures.names:
-            picture = pictures.load(name)
-            labels = _segment(network, picture.image.to(device))
-            matrix.update(labels.cpu().numpy(), picture.classes.numpy(), name=name)
+        for name in images.names:
+            judged = images.load(name)
+            labels = _segment(network, judged.image.to(device))
+            matrix.update(labels.cpu().numpy(), judged.classes.numpy(), name=name)
     scores = matrix.compute()
     return (
         f"pixel accuracy {scores.pixel_accuracy:.4f}, mean accuracy {scores.mean_accuracy:.4f}, "
-        f"mean IoU {scores.mean_iou:.4f} on {len(pictures)} pictures"
+        f"mean IoU {scores.mean_iou:.4f} on {len(images)} images"
     )
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from vostrack.cli.train_command import DavisSet, MixedPrecisionTrainCommand
+from vostrack.cli.train_command import (
+    Batch,
+    DavisSet,
+    MixedPrecisionTrainCommand,
+    Side,
+    Steps,
+    Year,
+)
 
 __all__ = ["TrainForegroundCommand"]
 
@@ -16,14 +23,12 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
 
     Example: vostrack train foreground --root DAVIS --output runs/foreground
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint. The result,
-    foreground.safetensors, goes to vostrack track --weights. Several GPUs:
-    torchrun --nproc-per-node 4 --no-python vostrack train foreground ...; --batch is that of each
-    process.
+    After Ctrl-C, the same command continues from the last checkpoint. The result is
+    OUTPUT/foreground.safetensors, for vostrack track --weights. Several GPUs:
+    torchrun --nproc-per-node 4 --no-python vostrack train foreground ...
     """
 
-    year: Literal[2016, 2017] = 2017
-    """Which DAVIS list and annotations."""
+    year: Year = 2017
 
     backbone: Literal[
         "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"
@@ -34,7 +39,7 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     """fusion: the paper's. topdown: finer edges for a small backbone."""
 
     strides: tuple[int, ...] = (4, 8, 16)
-    """Backbone levels that the head sees (the paper: 8 16 32)."""
+    """Backbone levels that the head reads (the paper: 8 16 32)."""
 
     width: int = 64
     """Channels of the head (the paper: 128)."""
@@ -42,42 +47,28 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     weights: str = "imagenet"
     """Initial weights: imagenet, none, or a file."""
 
-    steps: int = 1400
-    """Optimisation steps."""
+    steps: Steps = 1400
 
-    batch: int = 4
-    """Crops per step."""
+    batch: Batch = 4
 
-    crop: int = 320
-    """Side of the square crops, pixels."""
+    side: Side = 320
 
     def run(self) -> int:
         """Train to the end, and return 0."""
         from vostrack.models.foreground import NetworkConfig
         from vostrack.models.weights import initialise, save_network
-        from vostrack.training.foreground import ForegroundRecipe, train_foreground
-        from vostrack.training.processes import is_first_process, training_device
+        from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
+        from vostrack.training.processes import training_device
         from vostrack.training.samples import ForegroundSamples
 
-        recipe = ForegroundRecipe(
-            steps=self.steps, batch=self.batch, crop=self.crop, seed=self.seed
-        )
+        loop = self.loop(warmup=50)
+        recipe = ForegroundRecipe(batch=self.batch, side=self.side)
         config = NetworkConfig(self.backbone, self.strides, self.head, self.width)
         samples = ForegroundSamples(self.sequences(self.year))
         network = initialise(config, self.weights, seed=self.seed).to(training_device(self.device))
-        with self.progress() as show:
-            train_foreground(
-                network,
-                samples,
-                recipe,
-                self.output,
-                precision=self.precision,
-                tensorboard=self.tensorboard,
-                on_step=show,
-            )
-        if is_first_process():
+        training = ForegroundTraining(network, samples, recipe)
+        if self.train(network, training, loop, asdict(recipe)):
             path = self.output / "foreground.safetensors"
             save_network(network, path)
-            if not self.quiet:
-                print(f"trained on {len(samples)} frames: {path}")
+            self.report(f"trained on {len(samples)} frames: {path}")
         return 0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.checks import (
-    demand_at_least,
-    demand_finite,
-    demand_multiple,
-    demand_positive,
-    demand_share,
+from vostrack.checks import check_at_least, check_fraction, check_multiple
+from vostrack.cli.train_bootstrapping import BootstrappingFlags
+from vostrack.cli.train_command import (
+    Batch,
+    DavisSet,
+    LearningRate,
+    Side,
+    Steps,
+    TrainCommand,
+    Year,
 )
-from vostrack.cli.train_command import DavisSet, TrainCommand
 
 if TYPE_CHECKING:
     from vostrack.models.shared_backbone import BackboneNetwork
@@ -23,64 +27,46 @@ __all__ = ["TrainLocalizerCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLocalizerCommand(TrainCommand, DavisSet):
-    """Train the light localisation head of the proposer hough, on the backbone of a network.
+class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
+    """Train the light localisation head of the proposer hough on the backbone of a network.
 
-    Objects of a DAVIS training set are pasted beside one another, and mixed with made scenes; the
-    backbone stays as it is, its features are computed once.
+    Objects of a DAVIS training set are pasted beside one another and mixed with synthetic scenes.
+    The backbone is frozen; its features are computed once.
 
     Example: vostrack train localizer --root DAVIS --output runs/localizer
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint. The result,
-    localizer.safetensors, goes to vostrack propose --method hough --hough-localizer.
+    After Ctrl-C, the same command continues from the last checkpoint. The result is
+    OUTPUT/localizer.safetensors, for vostrack propose --method hough --hough-localizer.
     """
 
-    output: Path
-    """Folder for the checkpoint, the log and the head."""
+    renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--size": "--side"}
 
-    year: int = 2017
-    """Which DAVIS list and annotations: 2016 or 2017."""
+    year: Year = 2017
 
     backbone: Literal["target", "foreground"] = "target"
-    """Whose features the head reads. target: those of the presets fast, balanced and best, which
-    lend them, so that no frame is computed twice. foreground: those of the foreground network."""
+    """Network whose features the head reads. target: that of the presets fast, balanced and best,
+    which share them, so that no frame is computed twice. foreground: the foreground network."""
 
     weights: str = "shipped"
     """The network that the backbone is part of: shipped, or a file that train target (with
     --backbone foreground: train foreground) wrote."""
 
     pool: int = 300
-    """Pictures whose features are computed."""
+    """Number of scenes whose features are computed."""
 
     pool_folder: Path | None = None
-    """Keeps the features, for several trainings on the same pictures; OUTPUT/pool by default."""
+    """Keeps the features, for several trainings on the same scenes; OUTPUT/pool by default."""
 
     synthetic: float = 0.25
-    """Share of made scenes among the pictures, in [0, 1]."""
+    """Share of synthetic scenes, in [0, 1]; the others are pasted from the data set."""
 
-    size: int = 320
-    """Side of the pictures, pixels; a multiple of 16."""
+    side: Side = 320
 
-    steps: int = 350
-    """Optimisation steps."""
+    steps: Steps = 350
 
-    batch: int = 8
-    """Pictures per step."""
+    batch: Batch = 8
 
-    learning_rate: float = 2e-3
-    """Peak rate of AdamW."""
-
-    keep: int = 256
-    """Bootstrapping: hardest cells of a picture that are learnt from at least."""
-
-    threshold: float = 0.0
-    """Bootstrapping: all cells whose box overlaps the true one by less are learnt from; 1: all."""
-
-    size_exponent: float = 0.5
-    """Weight of a cell: (mean area / area of its instance's box) to this power; 0: no weights."""
-
-    tensorboard: bool = False
-    """Also write curves for TensorBoard."""
+    learning_rate: LearningRate = 2e-3
 
     def run(self) -> int:
         """Train to the end, and return 0."""
@@ -88,48 +74,31 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
 
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
         from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
-        from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
-        from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe
-        from vostrack.training.loop import train
-        from vostrack.training.processes import is_first_process, training_device
+        from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining
+        from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"batch": 1, "pool": 1})
-        demand_multiple(self, "size", 16, least=32)
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
-        demand_share(self, "synthetic")
-        loop = replace(self.loop(), weight_decay=1e-4, warmup=50)
-        bootstrapping = Bootstrapping(self.keep, self.threshold)
+        check_at_least(self, {"pool": 1})
+        check_multiple(self, "side", 16, least=32)
+        check_fraction(self, "synthetic")
+        loop = self.loop(weight_decay=1e-4, warmup=50)
+        recipe = HeadRecipe(
+            self.batch, self.learning_rate, self.bootstrapping(), self.size_exponent
+        )
         device = training_device(self.device)
         weights = None if self.weights == "shipped" else Path(self.weights)
         network = load_backbone_network(self.backbone, weights).to(device)
         name = backbone_fingerprint(network)
-        options = HeadOptions(
-            self.batch,
-            self.learning_rate,
-            bootstrapping,
-            self.size_exponent,
-        )
         pool = self._pool(network, name)
         channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            config = LocalizerConfig((channels[8], channels[16]), longest=self.size)
+            config = LocalizerConfig((channels[8], channels[16]), longest=self.side)
             head = LocalizerHead(config).to(device)
-        settings = {
-            "backbone": name,
-            "pool": len(pool),
-            **vars(options),
-            "bootstrapping": vars(options.bootstrapping),
-        }
-        with self.progress(decimals=4) as show:
-            recipe = HeadRecipe(head, pool, options)
-            train(head, recipe, loop, self.output, settings=settings, on_step=show)
-        if is_first_process():
+        settings = {"backbone": name, "pool": len(pool), **asdict(recipe)}
+        if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)
-            if not self.quiet:
-                print(f"trained on {len(pool)} pictures: {path}")
+            self.report(f"trained on {len(pool)} scenes: {path}")
         return 0
 
     def _pool(self, network: BackboneNetwork, name: str) -> FeaturePool:
@@ -138,11 +107,11 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
 
         sequences = self.sequences(self.year)
         source = Mixture(
-            (PastedScenes(sequences, self.size), SyntheticScenes(self.size)),
+            (PastedScenes(sequences, self.side), SyntheticScenes(self.side)),
             (1 - self.synthetic, self.synthetic),
         )
-        key = f"{name} {[s.name for s in sequences]} {self.synthetic} {self.size}"
-        with self.progress(self.pool, "picture") as show:
+        key = f"{name} {[s.name for s in sequences]} {self.synthetic} {self.side}"
+        with self.progress(self.pool, "scene") as show:
             return build_pool(
                 network,
                 source,
@@ -150,5 +119,5 @@ class TrainLocalizerCommand(TrainCommand, DavisSet):
                 self.pool_folder or self.output / "pool",
                 key=key,
                 seed=self.seed,
-                on_picture=show,
+                on_scene=show,
             )

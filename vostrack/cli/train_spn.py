@@ -1,46 +1,65 @@
-"""``vostrack train spn``: the network that sharpens scores along the edges of the image."""
+"""``vostrack train spn``: the network that refines scores along the edges of the image."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vostrack.checks import demand_at_least, demand_share
-from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.checks import check_at_least, check_fraction
+from vostrack.cli.train_command import (
+    Ahead,
+    Batch,
+    MixedPrecisionTrainCommand,
+    Side,
+    Steps,
+    TrainCommand,
+    Year,
+)
+from vostrack.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from vostrack.models.foreground import SegmentationNet
-    from vostrack.refine.spn.recipe import Source, SpnTraining
+    from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
+    from vostrack.refine.spn.refiner import Features
+    from vostrack.refine.spn.training import Source, SpnTraining
 
 __all__ = ["TrainSpnCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpnCommand(MixedPrecisionTrainCommand):
-    """Train a spatial propagation network on VOC, DAVIS or made clips, in any mixture.
+    """Train a spatial propagation network (SPN) on VOC, DAVIS and synthetic clips, in any mixture.
 
     Example: vostrack train spn --davis DAVIS --synthetic 200 --output runs/spn
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint. The result is
-    spn.safetensors. Several GPUs: torchrun --nproc-per-node 4 --no-python vostrack train spn ...;
-    --batch is that of each process. A run to see that all is in place, in a minute on a CPU:
-    vostrack train spn --synthetic 8 --steps 50 --batch 2 --crop 128 --output runs/try
+    After Ctrl-C, the same command continues from the last checkpoint. The result is
+    OUTPUT/spn.safetensors. Several GPUs: torchrun --nproc-per-node 4 --no-python vostrack train spn
+    ... A trial run takes a minute on a CPU:
+    vostrack train spn --synthetic 8 --steps 50 --batch 2 --side 128 --output runs/try
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        **TrainCommand.renamed,
+        "--features": "--weights",
+        "--encoder": "--weights",
+    }
+
     network: Literal["light", "whole"] = "light"
-    """light: a head on the tracker's backbone. whole: with its own VGG-16, as in the paper."""
+    """light: a head on the backbone of the foreground network. whole: with its own VGG-16, as in
+    the paper."""
 
     davis: Path | None = None
     """Folder with ImageSets, JPEGImages and Annotations; its train set is used."""
 
-    year: Literal[2016, 2017] = 2017
-    """Which DAVIS list and annotations."""
+    year: Year = 2017
 
-    leave_out: tuple[str, ...] = ()
-    """DAVIS sequences that are kept back, to judge the result on."""
+    exclude: tuple[str, ...] = ()
+    """DAVIS sequences that are held out for evaluation."""
 
     voc: Path | None = None
     """Folder with ImageSets, JPEGImages and SegmentationClass, as VOCdevkit/VOC2012."""
@@ -49,71 +68,86 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     """Which VOC list."""
 
     synthetic: int = 0
-    """Number of made scenes."""
+    """Number of synthetic scenes."""
 
     synthetic_share: float = 0.3
-    """Share of the crops that come from made scenes, where there are other pictures, too."""
+    """Share of the crops that come from synthetic scenes, when other images are given as well."""
 
-    features: str = "shipped"
-    """Network under a light head: shipped, or a file of vostrack train foreground."""
-
-    encoder: Literal["imagenet", "none"] = "imagenet"
-    """Initial weights of the whole network's VGG-16; torchvision fetches imagenet."""
+    weights: str | None = None
+    """light: the network under the head, shipped (default) or a file of vostrack train foreground;
+    it is frozen. whole: initial weights of its VGG-16, imagenet (default) or none."""
 
     coarse: str = "degraded"
-    """Where coarse scores come from: degraded (the truth made coarse), shipped or a file of
-    vostrack train foreground (the objects of DAVIS and made clips), or a semantic network
+    """Where coarse scores come from: degraded (true masks made coarse), shipped or a file of
+    vostrack train foreground (the objects of DAVIS and synthetic clips), or a semantic network
     (the classes of VOC), such as fcn_resnet50."""
 
     coarse_weights: Path | None = None
-    """Weights of the semantic network; torchvision fetches those of its own."""
+    """Weights of the semantic network; torchvision's own are downloaded by default."""
 
     coarse_share: float = 0.5
-    """Share of the crops that such a network scores; the others are degraded."""
+    """Share of the crops that get their scores from such a network; the others are degraded."""
 
     flat_share: float | None = None
-    """Share of the crops shown without texture, so that even regions are learnt too: 0.15 for
-    light, none for whole, unless given."""
+    """Share of the crops shown without texture, so that the network also learns even regions
+    (default: 0.15 for light, 0 for whole)."""
 
-    steps: int = 4000
-    """Optimisation steps."""
+    steps: Steps = 4000
 
-    batch: int = 8
-    """Crops per step."""
+    batch: Batch = 8
 
-    crop: int = 256
-    """Side of the square crops, pixels."""
+    side: Side = 256
 
     learning_rate: float | None = None
-    """At the peak: 1e-3 for light, 1e-4 for whole, unless given."""
+    """Peak learning rate (default: 1e-3 for light, 1e-4 for whole)."""
 
-    ahead: int = 0
-    """Batches that threads draw ahead; a GPU wants 4 or more."""
+    ahead: Ahead = 0
 
     def run(self) -> int:
         """Train to the end, and return 0."""
-        from vostrack.refine.spn.recipe import train_spn
         from vostrack.refine.spn.weights import save_spn
-        from vostrack.training.processes import is_first_process
 
+        loop = self.loop(weight_decay=1e-4, warmup=min(100, self.steps // 10), ahead=self.ahead)
         training = self._prepare()
-        with self.progress() as show:
-            train_spn(
-                training,
-                self.output,
-                precision=self.precision,
-                tensorboard=self.tensorboard,
-                ahead=self.ahead,
-                on_step=show,
-            )
-        if is_first_process():
+        if self.train(training.network, training, loop, training.settings):
             path = self.output / "spn.safetensors"
             save_spn(training.network, path)
-            if not self.quiet:
-                print(f"trained the {self.network} network: {path}")
+            self.report(f"trained the {self.network} network: {path}")
         return 0
 
     def _prepare(self) -> SpnTraining:
+        from vostrack.refine.spn.recipe import SpnRecipe
+        from vostrack.refine.spn.training import SpnTraining
+        from vostrack.training.processes import training_device
+
+        check_at_least(self, {"synthetic": 0})
+        check_fraction(self, "synthetic_share", "coarse_share")
+        light = self.network == "light"
+        flat = (0.15 if light else 0.0) if self.flat_share is None else self.flat_share
+        rate = (1e-3 if light else 1e-4) if self.learning_rate is None else self.learning_rate
+        recipe = SpnRecipe(
+            batch=self.batch,
+            side=self.side,
+            learning_rate=rate,
+            network_share=self.coarse_share,
+            flat_share=flat,
+        )
+        device = training_device(self.device)
+        sources = self._open_sources()
+        scorer = self._load_scorer()
+        network, features = self._build_network(device)
+        return SpnTraining(
+            network.to(device),
+            sources,
+            recipe,
+            features=features,
+            scorer=None if scorer is None else scorer.to(device),
+        )
+
+    def _build_network(
+        self, device: torch.device
+    ) -> tuple[SpatialPropagationNetwork | LightGuidanceHead, Features | None]:
+        """Build the network, and for a light head the function that computes its features."""
         import torch
 
         from vostrack.refine.spn import (
@@ -123,76 +157,38 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             SpnConfig,
             frozen_features,
         )
-        from vostrack.refine.spn.recipe import SpnRecipe, SpnTraining
-        from vostrack.training.processes import training_device
 
-        demand_at_least(self, {"ahead": 0, "synthetic": 0})
-        demand_share(self, "synthetic_share", "coarse_share")
-        flat = self.flat_share
-        if flat is None:
-            flat = 0.15 if self.network == "light" else 0.0
-        rate = self.learning_rate
-        if rate is None:
-            rate = 1e-3 if self.network == "light" else 1e-4
-        recipe = SpnRecipe(
-            steps=self.steps,
-            batch=self.batch,
-            crop=self.crop,
-            learning_rate=rate,
-            warmup=min(100, self.steps // 10),
-            seed=self.seed,
-            network_share=self.coarse_share,
-            flat_share=flat,
-        )
-        device = training_device(self.device)
-        sources = self._open_sources()
-        scorer = self._load_scorer()
-        features = None
-        network: SpatialPropagationNetwork | LightGuidanceHead
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            if self.network == "light":
-                base = _load_foreground(self.features).to(device)
-                features = frozen_features(base)
-                network = LightGuidanceHead(LightSpnConfig(base.backbone.channels))
-                network.open_gates()
-            else:
-                weights = "IMAGENET1K_V1" if self.encoder == "imagenet" else None
-                network = SpatialPropagationNetwork(SpnConfig(vgg_weights=weights))
-        return SpnTraining(
-            network.to(device),
-            sources,
-            recipe,
-            features=features,
-            scorer=None if scorer is None else scorer.to(device),
-        )
+            if self.network == "whole":
+                pretrained = _vgg_weights(self.weights)
+                return SpatialPropagationNetwork(SpnConfig(vgg_weights=pretrained)), None
+            base = _load_foreground(self.weights or "shipped").to(device)
+            network = LightGuidanceHead(LightSpnConfig(base.backbone.channels))
+            network.open_gates()
+            return network, frozen_features(base)
 
     def _open_sources(self) -> list[Source]:
-        """Weigh pictures alike, but for the share of the made ones."""
+        """Weigh all images alike, except for the share of the synthetic ones."""
         from vostrack.datasets import open_davis
-        from vostrack.errors import InputError
-        from vostrack.refine.spn.labelled_images import (
-            DavisPictures,
-            SyntheticPictures,
-            VocPictures,
-        )
+        from vostrack.refine.spn.training_images import DavisImages, SyntheticImages, VocImages
 
         sources: list[Source] = []
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.year, subset="train")
-            kept = DavisPictures(s for s in sequences if s.name not in self.leave_out)
-            sources.append((float(len(kept)), kept))
+            frames = DavisImages(s for s in sequences if s.name not in self.exclude)
+            sources.append((float(len(frames)), frames))
         if self.voc is not None:
-            voc = VocPictures(self.voc, self.voc_set)
+            voc = VocImages(self.voc, self.voc_set)
             sources.append((float(len(voc)), voc))
         if self.synthetic:
             real = sum(weight for weight, _ in sources)
             share = self.synthetic_share if real else 1.0
-            sources = [(weight / real * (1 - share), pictures) for weight, pictures in sources]
-            sources.append((share, SyntheticPictures(self.synthetic, seed=self.seed)))
+            sources = [(weight / real * (1 - share), images) for weight, images in sources]
+            sources.append((share, SyntheticImages(self.synthetic, seed=self.seed)))
         if not sources:
             raise InputError(
-                "training: no pictures; give --davis DIR, --voc DIR or --synthetic N, or several"
+                "training: no images; give --davis DIR, --voc DIR or --synthetic N, or several"
             )
         return sources
 
@@ -204,6 +200,12 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.semantic import build_semantic
 
         return build_semantic(self.coarse, self.coarse_weights)
+
+
+def _vgg_weights(name: str | None) -> Literal["IMAGENET1K_V1"] | None:
+    if name not in (None, "imagenet", "none"):
+        raise InputError(f"--weights: expected imagenet or none with --network whole, got {name!r}")
+    return None if name == "none" else "IMAGENET1K_V1"
 
 
 def _load_foreground(name: str) -> SegmentationNet:

@@ -46,7 +46,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
     """Which DAVIS list."""
 
-    leave_out: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     """Videos that are not trained on: the result is judged on them."""
 
     backgrounds: tuple[Path, ...] = ()
@@ -112,7 +112,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             parse_data(self.data),
             year=self.year,
             subset=self.subset,
-            leave_out=self.leave_out,
+            leave_out=self.exclude,
             backgrounds=self.backgrounds,
         )
         config, recipe = self._loop(), self._recipe()
@@ -177,7 +177,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             videos += open_davis(root, year=2017, subset="val")
         if not videos:
             raise InputError(
-                "--validate-every: nothing to judge on; name videos in --leave-out, or give "
+                "--validate-every: nothing to judge on; name videos in --exclude, or give "
                 "--validate a data set"
             )
         preset = PRESETS["fast"]

@@ -1,1 +1,1 @@
-"""What the numbers are computed with: precision, devices, threads and compiled loops."""
+"""Numerical environment: precision, devices, threads and compiled loops."""

@@ -1,4 +1,7 @@
-"""Loops compiled by numba; only modules of such loops import this one, and with it numba."""
+"""Just-in-time compilation with numba.
+
+Importing this module imports numba, so only modules with compiled loops import it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,24 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled"]
+__all__ = ["jit"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(*, fastmath: Collection[str] = ()) -> Callable[[Function], Function]:
-    """Compile a function when it is first called, and let go of the GIL while it runs.
+def jit(*, fastmath: Collection[str] = ()) -> Callable[[Function], Function]:
+    """Compile a function on its first call and release the GIL while it runs.
 
-    The result is kept on disk for the next process, or in memory only where no folder for it can
-    be written (numba looks beside the source, then in the user's cache; ``NUMBA_CACHE_DIR`` names
-    another). Divisions follow numpy: a check of every divisor would keep vectors out.
+    The compiled code is cached on disk for later processes: beside the source, else in the user's
+    cache folder, or in the folder that ``NUMBA_CACHE_DIR`` names. If none of them is writable, it
+    is kept in memory. Division by zero follows numpy, because checking every divisor would prevent
+    vectorization.
 
     Args:
-        fastmath: LLVM's flags for what may be done to sums and products.
+        fastmath: LLVM fast-math flags that allow sums and products to be reordered.
+
+    Returns:
+        The decorator.
     """
     make = functools.partial(
         numba.njit, nogil=True, fastmath=set(fastmath) or False, error_model="numpy"

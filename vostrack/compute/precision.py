@@ -1,12 +1,13 @@
-"""Half precision where the hardware gains by it."""
+"""Devices, and half precision on hardware that supports it."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Precision", "autocast", "has_fast_bf16", "resolve_device"]
 
@@ -14,11 +15,17 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device of that name; ``auto`` is the first CUDA device, else the CPU.
+    """Return the torch device of a given name.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for the first CUDA device if there is
+            one, else the CPU.
 
     Raises:
-        InputError: not a device, or not one of this machine.
+        InputError: no such device, or this machine does not have it.
     """
+    import torch
+
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -27,8 +34,8 @@ def resolve_device(device: str) -> torch.device:
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"device: {device} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
-            "device(s); use --device cpu or --device auto"
+            f"device: {device} was requested, but torch sees {torch.cuda.device_count()} CUDA "
+            "device(s); use `device='cpu'` or `device='auto'`"
         )
     if resolved.type not in ("cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
@@ -36,24 +43,29 @@ def resolve_device(device: str) -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Tell whether bfloat16 has its own instructions there; emulated, it is slower than float32."""
+    """Tell whether a device has bfloat16 instructions; emulation is slower than float32."""
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # get_capabilities came with torch 2.10; before it, a CPU counts as one without.
+    # torch.cpu.get_capabilities is new in torch 2.10. Older versions report no bfloat16.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Return the autocast context for one network pass.
+    """Return the autocast context for one forward pass.
 
     Args:
-        device: where the network is.
-        precision: ``auto`` is bfloat16 where it has hardware, else float32.
+        device: the network's device.
+        precision: ``fp32``, ``bf16``, or ``auto`` for bfloat16 if the device supports it and
+            float32 otherwise.
 
     Raises:
         InputError: unknown precision.
     """
+    import torch
+
     if precision not in get_args(Precision):
         raise InputError(f"precision: expected auto, fp32 or bf16, got {precision!r}")
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))

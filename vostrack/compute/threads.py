@@ -1,29 +1,44 @@
-"""Compiled loops on all of torch's threads.
+"""Running compiled loops on as many threads as torch uses.
 
-The threads are Python's own: the loops release the GIL, and threads of this kind do not spin while
-they wait, as teams of OpenMP do.
+These are Python threads. The compiled loops release the GIL, and unlike OpenMP threads these do not
+spin while they wait.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 
 import torch
 
-__all__ = ["in_parts", "pool"]
+__all__ = ["cpu_threads", "in_parts", "pool"]
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads in a block; None changes nothing."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_parts(function: Callable[[slice], None], count: int, least: int) -> None:
-    """Call ``function`` with slices that part 0..count-1 among the threads; raise what it raises.
+    """Split the range 0..count-1 into slices and run ``function`` on them in parallel.
+
+    An exception in ``function`` is raised here.
 
     Args:
-        function: must write to its own slice alone.
-        count: at least 0.
-        least: a part is no smaller than this; less is done before a second thread has woken up.
+        function: called with each slice; it must write to its own slice only.
+        count: length of the range, at least 0.
+        least: minimum length of a slice. Shorter ones finish before a second thread wakes up.
     """
     workers = torch.get_num_threads()
     parts = min(workers, count // least)
@@ -33,12 +48,12 @@ def in_parts(function: Callable[[slice], None], count: int, least: int) -> None:
     ends = [count * k // parts for k in range(parts + 1)]
     slices = [slice(begin, end) for begin, end in pairwise(ends)]
     for _ in pool(workers).map(function, slices):
-        pass  # drawn only to raise what a part raised
+        pass  # Iterate to raise exceptions of the slices.
 
 
 def pool(workers: int) -> ThreadPoolExecutor:
-    """Return a pool of so many threads, the same one until another number is asked for."""
-    # A forked child has another process number, and gets a pool with live threads.
+    """Return a pool of ``workers`` threads, which is reused until the number changes."""
+    # A forked child has no live threads. Its process id differs, so it gets a new pool.
     return _pool(workers, os.getpid())
 
 

@@ -1,4 +1,4 @@
-"""Affine and photometric augmentation: parameters are drawn apart from being applied."""
+"""Affine and photometric augmentation: parameters are drawn first and applied separately."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = [
     "AugmentationParams",
     "apply_augmentation",
     "draw_augmentation",
+    "strong_augmentation",
 ]
 
 IGNORE = 255
@@ -36,7 +37,7 @@ class AugmentationConfig:
         brightness: the image is multiplied by a factor of 1 - brightness .. 1 + brightness.
         contrast: the same for the distance to the mean gray.
         saturation: the same for the distance to the pixel's own gray.
-        identity: probability that the original itself is given.
+        identity: probability of the unchanged original.
     """
 
     scale: tuple[float, float] = (0.95, 1.05)
@@ -59,6 +60,27 @@ class AugmentationConfig:
         for name in ("flip", "identity", "brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}: expected a value in [0, 1], got {getattr(self, name)}")
+
+
+def strong_augmentation(
+    *, brightness: float, contrast: float, saturation: float
+) -> AugmentationConfig:
+    """Return the geometry that suits the training on crops, with the given colour changes.
+
+    Args:
+        brightness: see ``AugmentationConfig``, as for what follows.
+        contrast: of the image.
+        saturation: of the image.
+    """
+    return AugmentationConfig(
+        scale=(0.6, 1.7),
+        rotation=15,
+        shift=0.3,
+        brightness=brightness,
+        contrast=contrast,
+        saturation=saturation,
+        identity=0.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
     VideoSequence,
-    natural_key,
     scan_folder,
 )
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 
 __all__ = ["open_mose"]
 
@@ -35,13 +35,13 @@ def open_mose(root: str | Path) -> tuple[VideoSequence, ...]:
     names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     if not names:
         raise InputError(f"MOSE: no video in {folder}; expected a folder of frames for each")
-    return tuple(_open_video(Path(root), name) for name in sorted(names, key=natural_key))
+    return tuple(_open_video(Path(root), name) for name in sorted(names, key=natural_order))
 
 
 def _open_video(root: Path, name: str) -> VideoSequence:
     frames = scan_folder(root / "JPEGImages" / name, FRAME_SUFFIXES)
     masks = scan_folder(root / "Annotations" / name, MASK_SUFFIXES)
-    lost = sorted(set(masks) - set(frames), key=natural_key)
+    lost = sorted(set(masks) - set(frames), key=natural_order)
     if not masks or lost:
         raise InputError(
             f"MOSE: {name} has "

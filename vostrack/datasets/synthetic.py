@@ -1,4 +1,4 @@
-"""Made clips with exact truth: textured objects that move, deform and hide one another.
+"""Synthetic clips with exact masks: textured objects that move, deform and hide one another.
 
 Drawing and rendering are apart: ``draw_scene`` turns a ``SyntheticScene`` and its seed into plain
 numbers, a ``DrawnScene``; ``SceneRenderer`` turns those into frames, any of them in any order. The

@@ -1,4 +1,4 @@
-"""The numbers of made clips, drawn apart from their rendering (``vostrack.datasets.synthetic``)."""
+"""The numbers of synthetic clips; ``vostrack.datasets.synthetic`` renders them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class SyntheticScene:
     Attributes:
         size: H and W in pixels, 32 or more.
         frames: T.
-        objects: N, 1..32; ids 1..N. They start apart, meet half-way and come apart again.
-        seed: every seed is another scene.
+        objects: N, 1..32; ids 1..N. They start apart, meet half-way and separate again.
+        seed: every seed gives another scene.
         object_size: mean radius as a share of the shorter side; less where N would not fit.
         deformation: how far the outline wobbles, as a share of its radius.
         illumination: amplitude of the slow change of brightness, as a share.

@@ -1,16 +1,16 @@
-"""One annotated video of a dataset: where its frames and its masks lie, and what the masks mean."""
+"""One annotated video of a data set: where its frames and masks lie, and what the masks mean."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 
-__all__ = ["Semantics", "SequenceObject", "VideoSequence", "natural_key", "scan_folder"]
+__all__ = ["Semantics", "SequenceObject", "VideoSequence", "scan_folder"]
 
 Semantics = Literal["binary", "ids"]
 
@@ -20,7 +20,7 @@ MASK_SUFFIXES = frozenset({".png"})
 
 @dataclass(frozen=True)
 class SequenceObject:
-    """What a dataset's metadata say of one object.
+    """What a data set's metadata say about one object.
 
     Attributes:
         id: its pixel value in the annotations, at least 1.
@@ -49,7 +49,7 @@ class VideoSequence:
         semantics: "binary" where every non-zero pixel is the one object (DAVIS 2016), "ids" where
             the pixel value is the object's id and 255 is void.
         source: dataset, subset and resolution, for people.
-        objects: what the metadata say of the objects; empty for DAVIS.
+        objects: what the metadata say about the objects; empty for DAVIS.
     """
 
     name: str
@@ -85,16 +85,6 @@ class VideoSequence:
         return self.prompts[0][1] if self.prompts else None
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``2`` before ``10``: runs of digits compare as numbers.
-
-    Args:
-        name: a file or folder name.
-    """
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(p), p) if p[0] in "0123456789" else (1, 0, p) for p in parts)
-
-
 def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     """List the images of a folder by name without suffix, in natural order.
 
@@ -109,12 +99,12 @@ def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: natural_key(p.name)):
+    for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
         if path.stem in found:
             raise InputError(
-                f"{folder}: {found[path.stem].name} and {path.name} claim the same frame; "
+                f"{folder}: {found[path.stem].name} and {path.name} have the same frame name; "
                 "keep one of them"
             )
         found[path.stem] = path

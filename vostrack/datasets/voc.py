@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
+from vostrack.datasets.mat_files import MatVariable, read_mat_mask
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.video.images import read_image
@@ -17,7 +18,7 @@ __all__ = ["VocImage", "VocSample", "open_voc"]
 
 @dataclass(frozen=True)
 class VocSample:
-    """One image with its truth.
+    """One image with its masks.
 
     Attributes:
         frame: (H, W, 3) uint8 RGB.
@@ -42,7 +43,7 @@ class VocSample:
 
 @dataclass(frozen=True)
 class VocImage:
-    """Where one image and its truth lie.
+    """Where one image and its masks lie.
 
     Attributes:
         name: file name without its suffix.
@@ -63,14 +64,12 @@ class VocImage:
             InputError: a file is missing or cannot be read, or the sizes differ.
         """
         frame = read_image(self.image)
-        classes, instances = (
-            _read_mask(path, field)
-            for path, field in ((self.classes, "GTcls"), (self.instances, "GTinst"))
-        )
+        classes = _read_mask(self.classes, "GTcls")
+        instances = _read_mask(self.instances, "GTinst")
         if not classes.shape == instances.shape == frame.shape[:2]:
             raise InputError(
                 f"{self.name}: image {frame.shape[:2]}, class mask {classes.shape} and instance "
-                f"mask {instances.shape} must be of one size"
+                f"mask {instances.shape} must have the same size"
             )
         return VocSample(frame, classes, instances)
 
@@ -122,17 +121,5 @@ def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
     return images
 
 
-def _read_mask(path: Path, field: str) -> UInt8Array:
-    """Read a PNG, or ``field.Segmentation`` of a MAT file of SBD."""
-    if path.suffix != ".mat":
-        return read_label_map(path)
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(str(path), squeeze_me=True, struct_as_record=False)
-        return np.asarray(content[field].Segmentation, dtype=np.uint8)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, MatReadError) as error:
-        raise InputError(
-            f"{path} cannot be read as a mask of SBD ({error}); expected {field}.Segmentation"
-        ) from None
+def _read_mask(path: Path, variable: MatVariable) -> UInt8Array:
+    return read_mat_mask(path, variable) if path.suffix == ".mat" else read_label_map(path)

@@ -15,10 +15,10 @@ from vostrack.datasets.video_sequence import (
     MASK_SUFFIXES,
     SequenceObject,
     VideoSequence,
-    natural_key,
     scan_folder,
 )
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 
 __all__ = ["open_youtube_vos"]
 
@@ -54,7 +54,9 @@ def open_youtube_vos(
     base = Path(root) / subset
     videos = _read_meta(base / "meta.json")
     frames_folder = Path(root) / (f"{subset}_all_frames" if all_frames else subset) / "JPEGImages"
-    names = sorted(videos, key=natural_key) if sequences is None else list(dict.fromkeys(sequences))
+    names = (
+        sorted(videos, key=natural_order) if sequences is None else list(dict.fromkeys(sequences))
+    )
     unknown = [name for name in names if name not in videos]
     if unknown:
         raise InputError(
@@ -89,7 +91,7 @@ def _read_objects(objects: Mapping[str, Any]) -> tuple[SequenceObject, ...]:
         SequenceObject(
             id=int(key),
             category=str(entry.get("category", "")),
-            frames=tuple(sorted((str(f) for f in entry["frames"]), key=natural_key)),
+            frames=tuple(sorted((str(f) for f in entry["frames"]), key=natural_order)),
         )
         for key, entry in objects.items()
     ]
@@ -107,7 +109,7 @@ def _open_video(
     masks = scan_folder(masks_folder, MASK_SUFFIXES)
     if not frames:
         raise InputError(f"{source}: no frame of {name}; looked in {frames_folder}")
-    starts = sorted({obj.frames[0] for obj in objects if obj.frames}, key=natural_key)
+    starts = sorted({obj.frames[0] for obj in objects if obj.frames}, key=natural_order)
     if not starts:
         raise InputError(f"{source}: meta.json gives no frame to the objects of {name}")
     bare = [stem for stem in starts if stem not in masks]
@@ -117,7 +119,7 @@ def _open_video(
             f"appears; looked in {masks_folder}"
         )
     named = set(masks).union(*(obj.frames for obj in objects))
-    lost = sorted(named - set(frames), key=natural_key)
+    lost = sorted(named - set(frames), key=natural_order)
     if lost:
         raise InputError(
             f"{source}: {name} lacks {len(lost)} frames that meta.json or the annotations name, "

@@ -1,4 +1,4 @@
-"""Label maps: reading a first mask in any form, and writing palette PNG and run-length JSON."""
+"""Label maps: reading the first mask in any format, writing palette PNG and RLE JSON."""
 
 from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask

@@ -1,4 +1,4 @@
-"""A first mask from JSON: ``masks.json``, COCO annotations, or bare COCO RLE."""
+"""Reading a first mask from JSON: ``masks.json``, COCO annotations, or bare COCO RLE."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Entry:
-    """One object of the file: its encoded mask, and what it is called."""
+    """One object of the file: its encoded mask, number and name."""
 
     segmentation: Any
     number: int | None
@@ -39,15 +39,16 @@ class _Content:
 def read_coco_json(path: Path, size: Size | None, max_objects: int) -> ParsedMask:
     """Read the objects of one frame.
 
-    Ids are the file's own where all are distinct and in 1..254, else 1..N in its order.
+    The ids are those of the file if they are distinct and in 1..254, otherwise 1..N in file order.
 
     Args:
         path: the file.
-        size: H and W of the video, for polygons when the file has no size.
-        max_objects: the most objects to accept.
+        size: H and W of the video in pixels, for polygons if the file states no size.
+        max_objects: maximum number of objects.
 
     Raises:
-        InputError: broken JSON, another layout, damaged masks, or what ``stack_masks`` refuses.
+        InputError: the JSON is invalid or has another layout, a mask is corrupt, or ``stack_masks``
+            rejects the masks.
     """
     loaded = load_json(path)
     try:
@@ -77,7 +78,7 @@ def read_coco_json(path: Path, size: Size | None, max_objects: int) -> ParsedMas
 
 
 def _parse(content: Any, origin: str) -> _Content:
-    """Tell the layouts apart."""
+    """Detect the layout."""
     if isinstance(content, dict):
         if "objects" in content:
             return _from_masks_json(content, origin)
@@ -96,31 +97,35 @@ def _parse(content: Any, origin: str) -> _Content:
 
 
 def _from_masks_json(content: Any, origin: str) -> _Content:
-    """Take the first frame of our own file."""
+    """Read the first frame of ``masks.json``."""
     video = parse_masks_json(content, origin)
     if not video.frames:
-        raise InputError(f"{origin}: holds no frame, expected one or more; write the file again")
+        raise InputError(
+            f"{origin}: contains no frame, expected at least one; write the file again"
+        )
     seen = [track for track in video.objects if track.segmentations[0] is not None]
     absent = [track.name for track in video.objects if track.segmentations[0] is None]
     warnings = []
     if absent:
         warnings.append(
-            f"{origin}: not seen in frame {video.frames[0]}, so left out: {', '.join(absent)}"
+            f"{origin}: left out because not visible in frame {video.frames[0]}: "
+            f""
+            f"{', '.join(absent)}"
         )
     entries = [_Entry(track.segmentations[0], track.id, track.name) for track in seen]
     return _Content(entries, video.size, tuple(warnings))
 
 
 def _from_dataset(content: Mapping[str, Any], origin: str) -> _Content:
-    """Take the annotations of a COCO data set's first image."""
+    """Read the annotations of the first image of a COCO data set."""
     images, annotations = content.get("images") or [], content["annotations"]
     whole = isinstance(annotations, list) and all(
         isinstance(a, dict) and "segmentation" in a for a in annotations
     )
     if not whole or not (isinstance(images, list) and all(isinstance(i, dict) for i in images)):
         raise InputError(
-            f"{origin}: expected COCO annotations, each with a segmentation, got others; export "
-            "instance segmentation, not boxes"
+            f"{origin}: expected COCO annotations with a segmentation each, but some have none; "
+            "export instance segmentation, not boxes"
         )
     shown = list(dict.fromkeys(a.get("image_id") for a in annotations))
     listed = [i.get("id") for i in images if i.get("id") in shown]
@@ -129,7 +134,7 @@ def _from_dataset(content: Mapping[str, Any], origin: str) -> _Content:
         first = (listed or shown)[0]
         annotations = [a for a in annotations if a.get("image_id") == first]
         warnings.append(
-            f"{origin}: holds masks of {len(shown)} images; those of image {first} were taken"
+            f"{origin}: contains masks of {len(shown)} images; only those of image {first} are used"
         )
         images = [i for i in images if i.get("id") == first]
     elif listed:
@@ -143,7 +148,7 @@ def _from_dataset(content: Mapping[str, Any], origin: str) -> _Content:
 
 
 def _annotation(item: Mapping[str, Any], categories: Mapping[Any, str]) -> _Entry:
-    """Prefer the track's number over the annotation's, and a name over its category's."""
+    """Prefer the track's id to the annotation's id, and a name to the category's name."""
     number = item.get("track_id", item.get("id"))
     name = item.get("name") or categories.get(item.get("category_id"))
     return _Entry(
@@ -164,8 +169,8 @@ def _decode(entry: _Entry, size: Size | None, origin: str) -> BoolArray:
         raise InputError(f"{origin}: {error}") from error
     if isinstance(coded, list):
         raise InputError(
-            f"{origin}: polygons need the size of their image, expected images with height and "
-            "width, got none; export the whole COCO file, or give RLE"
+            f"{origin}: polygons need the image size, expected images with height and width, got "
+            "none; export the whole COCO file, or use RLE"
         )
     raise InputError(
         f"{origin}: a segmentation is {type(coded).__name__}, expected RLE or polygons; "

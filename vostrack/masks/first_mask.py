@@ -1,9 +1,8 @@
-"""The first mask, in whatever form the user has it."""
+"""Reading the first mask, in any of the supported formats."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from PIL import Image
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 from vostrack.masks.coco_json import read_coco_json
 from vostrack.masks.image_forms import (
     open_image,
@@ -64,24 +64,27 @@ def read_first_mask(
     source                                    objects
     ========================================  =====================================================
     indexed (palette) PNG                     the indices; 255 is void
-    gray PNG, 8 or 16 bits                    the values, 255 (65535) is void; 0/1 and 0/255 (65535)
-                                              hold one object
-    RGB or RGBA                               one a colour on black or transparent
+    gray PNG, 8 or 16 bits                    the values; 255 (65535) is void; 0/1 and 0/255 (65535)
+                                              mean one object
+    RGB or RGBA                               one per colour, on black or transparent
     JPEG                                      one, if clearly black and white
     ``.json``                                 ``masks.json`` (its first frame), COCO annotations, or
                                               a list of COCO RLE; polygons too
-    folder, or several files                  one a file, in natural order of the names (a list
-                                              keeps its own); where they overlap the later one wins
+    folder, or several files                  one per file, in natural order of the names (a list
+                                              keeps its order); where masks overlap, the later wins
     ========================================  =====================================================
 
     Args:
-        source: the path, or the paths.
-        size: H and W of the video, when known.
-        max_objects: the most objects to accept, 1..254.
-        min_pixels: warn of an object with fewer pixels.
+        source: the path or paths.
+        size: H and W of the video in pixels, if known.
+        max_objects: maximum number of objects, 1..254.
+        min_pixels: a warning is issued for objects with fewer pixels; at least 0.
+
+    Returns:
+        The mask, with the objects' ids and names and with warnings.
 
     Raises:
-        InputError: it cannot be used; the message names the trouble and the remedy.
+        InputError: the mask cannot be used. The message names the problem and the remedy.
     """
     check_limits(max_objects, min_pixels)
     origin, parsed = _read(source, size, max_objects)
@@ -89,10 +92,10 @@ def read_first_mask(
 
 
 def detect_form(image: Image.Image, origin: str) -> ImageForm:
-    """Tell what kind of mask an image file is, by its format and pixel mode.
+    """Detect the kind of mask from an image's file format and pixel mode.
 
     Raises:
-        InputError: a mode that no mask has, such as CMYK.
+        InputError: the pixel mode cannot be a mask, such as CMYK.
     """
     if image.format in _LOSSY:
         return "lossy"
@@ -114,7 +117,7 @@ def _read(source: Source, size: tuple[int, int] | None, limit: int) -> tuple[str
         if len(paths) == 1:
             return _read(paths[0], size, limit)
         if not paths:
-            raise InputError("first mask: no file was given, expected one or more; name a PNG")
+            raise InputError("first mask: got no file, expected at least one; give a PNG")
         return "first mask", _read_files(paths, "first mask", limit)
     path = Path(source)
     if path.is_dir():
@@ -133,12 +136,12 @@ def _read_image(path: Path, max_objects: int) -> ParsedMask:
 
 
 def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedMask:
-    """Read one binary mask a file."""
+    """Read one binary mask per file."""
     if len(paths) > max_objects:
         raise InputError(
-            f"{origin}: {len(paths)} mask files, one object each, are more than the {max_objects} "
-            "objects accepted; give fewer, raise the limit with --max-objects (at most 254), or, "
-            f"if they are the masks of successive frames, give the first one alone: {paths[0]}"
+            f"{origin}: got {len(paths)} mask files with one object each, expected at most "
+            f"{max_objects}; give fewer, increase `max_objects` (at most 254), or, if they are the "
+            f"masks of successive frames, give only the first one: {paths[0]}"
         )
     masks: list[BoolArray] = []
     warnings: list[str] = []
@@ -147,14 +150,14 @@ def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedM
         ids = np.setdiff1d(parsed.labels, (0, VOID))
         if len(ids) > 1:
             raise InputError(
-                f"{path}: holds {len(ids)} objects ({', '.join(map(str, ids[:8]))}), expected one "
-                "in each of several files; give this file alone, or one binary mask an object"
+                f"{path}: contains {len(ids)} objects ({', '.join(map(str, ids[:8]))}), expected "
+                "one in each of several files; give only this file, or one binary mask per object"
             )
         if masks and parsed.labels.shape != masks[0].shape:
             (h0, w0), (h, w) = masks[0].shape, parsed.labels.shape
             raise InputError(
-                f"{path}: the mask is {w}x{h} pixels (width x height), expected {w0}x{h0} as "
-                f"{paths[0]} is; make all masks on the same frame"
+                f"{path}: the mask is {w}x{h} pixels (width x height), expected {w0}x{h0} like "
+                f"{paths[0]}; create all masks on the same frame"
             )
         masks.append(parsed.labels == ids[0])
         warnings += parsed.warnings
@@ -172,13 +175,7 @@ def _images_in(folder: Path) -> list[Path]:
     ]
     if not found:
         raise InputError(
-            f"{folder}: the folder holds no image, expected one binary mask (PNG) an object; "
+            f"{folder}: the folder contains no image, expected one binary mask (PNG) per object; "
             "check the path"
         )
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Order 2 before 10."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+    return sorted(found, key=lambda path: natural_order(path.name))

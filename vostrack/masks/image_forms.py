@@ -1,6 +1,6 @@
-"""A first mask from one image file: each form it can have is one function here.
+"""Reading a first mask from one image file, with one function per kind of image.
 
-Which form a file has is decided in ``vostrack.masks.first_mask``.
+``vostrack.masks.first_mask`` decides of which kind a file is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def open_image(path: Path) -> Image.Image:
     """Open and decode an image file.
 
     Raises:
-        InputError: it is missing, no image, or damaged.
+        InputError: the file is missing or corrupt, or is not an image.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a first mask; check the path")
@@ -37,63 +37,66 @@ def open_image(path: Path) -> Image.Image:
             return image.copy() if getattr(image, "n_frames", 1) > 1 else image
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path}: is no image that can be read, expected a mask as PNG (or COCO RLE in a "
-            f".json file), got {_kind(path)}; export the mask as PNG"
+            f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
+            f"got {_kind(path)}; export the mask as PNG"
         ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
-            f"{path}: the image cannot be read ({error}), expected a whole PNG; "
+            f"{path}: the image cannot be read ({error}), expected a complete PNG; "
             "check the file, or export the mask again"
         ) from error
 
 
 def read_gray(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
-    """Read gray of 1, 8 or 16 bits: one binary object, or ids.
+    """Read a gray image with 1, 8 or 16 bits: one binary object, or ids.
 
     Raises:
-        InputError: what ``interpret_values`` refuses, or values that are not whole numbers.
+        InputError: ``interpret_values`` rejects the values, or they are not integers.
     """
     if image.mode in ("LA", "La"):
         gray, alpha = (np.asarray(band) for band in image.split())
         return interpret_values(np.where(alpha < _OPAQUE, 0, gray), origin, max_objects)
     values = np.asarray(image)
-    # Infinity and NaN are no whole numbers either.
+    # This also rejects infinity and NaN.
     if values.dtype.kind == "f" and not _whole(values):
         raise InputError(
-            f"{origin}: holds fractions ({values.min():.3g}..{values.max():.3g}), expected "
-            "whole ids; threshold the matte at 0.5 and save it as PNG"
+            f"{origin}: contains fractions ({values.min():.3g}..{values.max():.3g}), expected "
+            "integer ids; threshold the matte at 0.5 and save it as PNG"
         )
     return interpret_values(values.astype(np.int64), origin, max_objects)
 
 
 def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
-    """Read the indices of an indexed image as ids, whatever colours they show.
+    """Read the indices of an indexed image as ids, whatever their colours.
 
-    Where index 0 is in use but another used index is the black one, the indices mean nothing
-    (some editors sort the palette as they like), and the colours are read in their place.
+    If index 0 is used but another used index is black, the indices are meaningless (some editors
+    sort the palette), and the colours are read instead.
 
     Raises:
-        InputError: what ``interpret_values`` refuses.
+        InputError: ``interpret_values`` rejects the values.
     """
     indices = np.asarray(image)
     colours = np.asarray(image.convert("RGB"))
     black = np.unique(indices[(colours == 0).all(axis=-1)])
     if (indices == 0).any() and black.size and black[0] != 0:
         parsed = read_color(image.convert("RGB"), origin, max_objects)
-        note = f"{origin}: index 0 of the palette is not the black background; colours were read"
+        note = (
+            f"{origin}: index 0 of the palette is not black; colours were read instead of indices"
+        )
         return ParsedMask(parsed.labels, parsed.names, (note, *parsed.warnings))
     return interpret_values(indices.astype(np.int64), origin, max_objects)
 
 
 def read_color(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
-    """Read an RGB or RGBA image: every exact colour but black is an object.
+    """Read an RGB or RGBA image: every exact colour except black is an object.
 
-    Ids are the indices of the DAVIS palette when all colours are in it, else they follow the
-    order of the colours' values. Transparent pixels are background. Where red, green and blue
-    agree everywhere, the image is read as gray.
+    If all colours are in the DAVIS palette, the ids are their indices there. Otherwise the ids
+    follow the order of the colour values. Transparent pixels are background. If red, green and blue
+    are equal everywhere, the image is read as gray.
 
     Raises:
-        InputError: no colour, more than ``max_objects``, or smoothed edges.
+        InputError: there is no object, there are more than ``max_objects``, or the edges are
+            anti-aliased.
     """
     warnings: list[str] = []
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
@@ -102,7 +105,8 @@ def read_color(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     partial = int(np.count_nonzero((alpha > 0) & (alpha < VOID)))
     if partial:
         warnings.append(
-            f"{origin}: {partial} pixels are half transparent; those under half were left out"
+            f"{origin}: {partial} pixels are partly transparent; those below half opacity were "
+            "left out"
         )
     if (rgb == rgb[..., :1]).all():
         parsed = interpret_values(rgb[..., 0], origin, max_objects)
@@ -115,20 +119,20 @@ def read_lossy(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """Read a JPEG, which is accepted only as a clearly two-level mask of one object.
 
     Raises:
-        InputError: it is not nearly black and white, or is empty.
+        InputError: the image is not clearly black and white, or it is empty.
     """
     rgb = np.asarray(image.convert("RGB")).astype(np.int64)
     low, high = rgb.min(axis=-1), rgb.max(axis=-1)
     dark, bright = high < 64, low > 191
     if float((dark | bright).mean()) < 0.97 or not dark.any() or not bright.any():
         raise InputError(
-            f"{origin}: a {image.format} does not keep ids or colours; expected a clearly black "
-            "and white one, if any, got other values; save the mask as PNG"
+            f"{origin}: {image.format} compression changes ids and colours; expected a clearly "
+            "black and white mask, got other values; save the mask as PNG"
         )
     parsed = interpret_values((low + high >= 256).astype(np.int64), origin, max_objects)
     note = (
-        f"{origin}: a {image.format} blurs the edges of a mask; it was cut at half brightness into "
-        "one object, a PNG would be exact"
+        f"{origin}: {image.format} compression blurs the edges; the mask was thresholded at half "
+        "brightness into one object; a PNG would be exact"
     )
     return ParsedMask(parsed.labels, parsed.names, (note, *parsed.warnings))
 
@@ -143,9 +147,9 @@ def _interpret_colours(rgb: IntArray, origin: str, max_objects: int) -> ParsedMa
         places += 1
     if colours.size > _MOST_COLOURS:
         raise InputError(
-            f"{origin}: holds {colours.size} colours, expected one exact colour per object on "
-            "black; it looks like a photograph, so give the mask and not the frame, saved as PNG "
-            "without smoothing"
+            f"{origin}: contains {colours.size} colours, expected one exact colour per object on "
+            "black; it looks like a photograph; give the mask instead of the frame, saved as PNG "
+            "without anti-aliasing"
         )
     known = {
         (int(r) << 16) | (int(g) << 8) | int(b): k
@@ -155,7 +159,7 @@ def _interpret_colours(rgb: IntArray, origin: str, max_objects: int) -> ParsedMa
     if all(int(colour) in known for colour in colours):
         ids = [known[int(colour)] for colour in colours]
     else:
-        # Void has its own id, so counting passes over 255.
+        # 255 is reserved for void.
         ids = [k if k < VOID else k + 1 for k in range(1, len(colours) + 1)]
     return interpret_indices(places, ids, names, origin, max_objects)
 

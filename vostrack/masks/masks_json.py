@@ -1,13 +1,13 @@
-"""``masks.json``: the run-length masks of a whole video in one file.
+"""``masks.json``: the run-length encoded (RLE) masks of a whole video in one file.
 
-The layout is that of YouTube-VOS instance annotations, with one entry an object and one mask a
-frame, null where the object is not seen::
+The layout is that of YouTube-VOS instance annotations: one entry per object and one mask per
+frame, null if the object is not visible::
 
     {"info": {...}, "size": [H, W], "frames": [0, 1, ...],
      "objects": [{"id": 1, "name": "left", "segmentations": [{"size": [H, W], "counts": "..."},
                                                               null, ...]}, ...]}
 
-``frames`` holds the source's frame numbers, in the order of ``segmentations``.
+``frames`` contains the source's frame numbers, in the order of ``segmentations``.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RleTrack:
-    """One object through the video.
+    """The masks of one object throughout the video.
 
     Attributes:
-        id: 1..254.
-        name: what the user calls it.
-        segmentations: RLE of each frame, None where it is not seen.
+        id: object id, 1..254.
+        name: the user's name for the object.
+        segmentations: RLE of each frame; None if the object is not visible.
     """
 
     id: int
@@ -57,10 +57,10 @@ class MasksJson:
     """The masks of a whole video, still encoded.
 
     Attributes:
-        size: H and W.
+        size: H and W, in pixels.
         frames: the T frame numbers of the source.
-        objects: in the order of the file.
-        info: whatever the writer noted.
+        objects: the objects, in the order of the file.
+        info: further information from the writer.
     """
 
     size: tuple[int, int]
@@ -72,13 +72,13 @@ class MasksJson:
         """Decode one frame.
 
         Args:
-            position: place in ``frames``, from 0.
+            position: index into ``frames``, from 0.
 
         Returns:
-            (H, W) uint8 ids, 0 background; where masks overlap the later object wins.
+            (H, W) uint8 ids, 0 background. Where masks overlap, the later object wins.
 
         Raises:
-            InputError: a mask is damaged, or is not of the file's size.
+            InputError: a mask is corrupt or has another size than the file states.
         """
         labels = np.zeros(self.size, dtype=np.uint8)
         for track in self.objects:
@@ -89,23 +89,23 @@ class MasksJson:
             if mask.shape != self.size:
                 raise InputError(
                     f"masks.json: the mask of object {track.id} in frame {self.frames[position]} "
-                    f"is of size {mask.shape}, expected {self.size}; write the file again"
+                    f"has size {mask.shape}, expected {self.size}; write the file again"
                 )
             labels[mask] = track.id
         return labels
 
 
 class MasksJsonWriter:
-    """Collects the frames of a video as they come; only encoded masks are held.
+    """Collects the masks of a video frame by frame. Only encoded masks are kept in memory.
 
     Args:
-        ids: the objects' ids in 1..254, distinct.
-        size: H and W.
-        names: names of some or all ids; the number otherwise.
-        info: what to note in the file, as ``json`` can write it.
+        ids: distinct object ids in 1..254.
+        size: H and W, in pixels.
+        names: names of the objects, by id; by default the id.
+        info: further information for the file, as ``json`` can write it.
 
     Raises:
-        InputError: ids that a label map cannot hold.
+        InputError: an id is repeated or outside 1..254.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class MasksJsonWriter:
         """Encode the next frame.
 
         Args:
-            index: the source's frame number.
+            index: frame number in the source.
             labels: (H, W) uint8 ids; 0 and 255 belong to no object.
 
         Raises:
-            InputError: another size, or an id that was not announced.
+            InputError: the size differs, or an id was not passed to the constructor.
         """
         if labels.shape != self._size or labels.dtype != np.uint8:
             raise InputError(
@@ -144,14 +144,14 @@ class MasksJsonWriter:
         if unknown:
             raise InputError(
                 f"labels of frame {index}: ids {unknown} are not among {list(self._tracks)}; "
-                "announce every object when the file is begun"
+                "pass all ids to the writer"
             )
         for n, track in self._tracks.items():
             track.append(encode_rle(labels == n) if areas[n] else None)
         self._frames.append(index)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what was collected so far, atomically; more frames may follow."""
+        """Write the frames collected so far, atomically. More frames may follow."""
         objects = [
             {"id": n, "name": self._names[n], "segmentations": track}
             for n, track in self._tracks.items()
@@ -176,18 +176,18 @@ def write_masks_json(
     names: Mapping[int, str] | None = None,
     info: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the label maps of a video, atomically, holding one of them at a time.
+    """Write the label maps of a video, atomically. Only one of them is in memory at a time.
 
     Args:
         path: the file to write; missing parent folders are created.
-        frames: source frame numbers with their label maps (H, W) uint8.
-        ids: the objects' ids in 1..254, distinct.
-        size: H and W.
-        names: names of some or all ids; the number otherwise.
-        info: what to note in the file, as ``json`` can write it.
+        frames: frame numbers of the source with their label maps (H, W) uint8.
+        ids: distinct object ids in 1..254.
+        size: H and W, in pixels.
+        names: names of the objects, by id; by default the id.
+        info: further information for the file, as ``json`` can write it.
 
     Raises:
-        InputError: a label map of another size, or an id that is not in ``ids``.
+        InputError: a label map has another size or an id that is not in ``ids``.
     """
     writer = MasksJsonWriter(ids, size, names=names, info=info)
     for index, labels in frames:
@@ -196,10 +196,10 @@ def write_masks_json(
 
 
 def read_masks_json(path: str | os.PathLike[str]) -> MasksJson:
-    """Read a ``masks.json``; masks are decoded on demand.
+    """Read a ``masks.json`` file. Masks are decoded on demand.
 
     Raises:
-        InputError: missing, broken, or another kind of JSON.
+        InputError: the file is missing, is not valid JSON, or has another layout.
     """
     return parse_masks_json(load_json(Path(path)), str(Path(path)))
 
@@ -208,7 +208,7 @@ def load_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: it is missing or no JSON.
+        InputError: the file is missing or is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
@@ -218,7 +218,7 @@ def load_json(path: Path) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: is broken JSON ({error}), expected COCO RLE masks; export the masks again"
+            f"{path}: invalid JSON ({error}), expected COCO RLE masks; export the masks again"
         ) from error
 
 
@@ -226,11 +226,14 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
     """Check the layout of a parsed ``masks.json``.
 
     Args:
-        content: what ``json`` read.
-        origin: what to call it in messages.
+        content: the parsed JSON.
+        origin: name of the file in messages.
+
+    Returns:
+        The masks.
 
     Raises:
-        InputError: a field is missing or of another kind.
+        InputError: a field is missing or has the wrong type.
     """
     try:
         height, width = (int(n) for n in content["size"])
@@ -243,14 +246,14 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{origin}: expected the layout of masks.json (size, frames, objects with id and "
-            f"segmentations), {type(error).__name__} at {error}; write the file again"
+            f"segmentations), got {type(error).__name__} at {error}; write the file again"
         ) from error
     for track in objects:
         whole = all(s is None or isinstance(s, dict) for s in track.segmentations)
         if len(track.segmentations) != len(frames) or not whole or not 0 < track.id < VOID:
             raise InputError(
                 f"{origin}: object {track.id} has {len(track.segmentations)} masks, expected an "
-                f"id of 1..254 and RLE or null for each of {len(frames)} frames; write the file "
+                f"id in 1..254 and RLE or null for each of {len(frames)} frames; write the file "
                 "again"
             )
     return MasksJson((height, width), frames, objects, info)

@@ -1,6 +1,7 @@
 """Label maps as PNG files with the DAVIS palette, and single-object mattes as gray PNG files.
 
-Pillow reads and writes them: OpenCV turns a palette PNG into colours and loses the ids.
+They are read and written with Pillow, because OpenCV converts a palette PNG to colours and loses
+the ids.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["VOID", "davis_palette", "read_label_map", "write_label_map", "write_
 
 
 VOID = 255
-"""The label of pixels that belong to nothing: neither learnt from nor scored."""
+"""The label of pixels to ignore, in training and in evaluation."""
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +33,7 @@ def _palette_bytes() -> bytes:
 def davis_palette() -> UInt8Array:
     """Compute the colours of the PASCAL VOC palette, which DAVIS uses too.
 
-    The bits of an id are dealt to red, green and blue in turn, from their highest bit down.
+    The bits of an id are assigned in turn to red, green and blue, starting from their highest bits.
 
     Returns:
         (256, 3) uint8 RGB; row k is the colour of id k.
@@ -49,13 +50,13 @@ def davis_palette() -> UInt8Array:
 def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
     """Read a palette or gray PNG whose pixel values are ids.
 
-    Nothing is interpreted; ``vostrack.masks.read_first_mask`` does that.
+    The values are not interpreted; use ``vostrack.masks.read_first_mask`` for that.
 
     Returns:
         (H, W) uint8, the values of the file.
 
     Raises:
-        InputError: the file is missing, damaged, no image, or an image of colours.
+        InputError: the file is missing or corrupt, is not an image, or is a colour image.
     """
     try:
         with Image.open(path) as image:
@@ -63,16 +64,16 @@ def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(
             f"{Path(path)}: cannot be read as a label map ({error}); "
-            "expected a palette or gray PNG that exists and is whole"
+            "expected an existing, complete palette or gray PNG; check the path"
         ) from error
     if values.ndim != 2 or mode == "F":
         raise InputError(
             f"{Path(path)}: expected a palette or gray PNG whose pixel values are ids, "
-            f"got an image of mode {mode}; save the label map as an indexed PNG"
+            f"got an image with mode {mode}; save the label map as an indexed PNG"
         )
     if values.dtype != np.bool_ and int(values.max(initial=0)) > VOID:
         raise InputError(
-            f"{Path(path)}: expected ids of 0..255, got {int(values.max())}; renumber the objects"
+            f"{Path(path)}: expected ids in 0..255, got {int(values.max())}; renumber the objects"
         )
     return values.astype(np.uint8)
 
@@ -85,7 +86,7 @@ def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.integer]) -
         labels: (H, W) integers in 0..255.
 
     Raises:
-        InputError: ``labels`` is not such an array.
+        InputError: ``labels`` has another shape, dtype or range.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
@@ -103,14 +104,14 @@ def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.integer]) -
 
 
 def write_matte(path: str | os.PathLike[str], alpha: NDArray[np.floating | np.bool_]) -> None:
-    """Write one object's coverage as an 8-bit gray PNG, white on black, atomically.
+    """Write one object's matte as an 8-bit gray PNG, white on black, atomically.
 
     Args:
         path: the file to write; missing parent folders are created.
         alpha: (H, W) bool, or float in [0, 1].
 
     Raises:
-        InputError: ``alpha`` is not such an array.
+        InputError: ``alpha`` has another shape, dtype or range.
     """
     alpha = np.asarray(alpha)
     if alpha.ndim != 2 or alpha.dtype.kind not in "bf":
@@ -118,7 +119,7 @@ def write_matte(path: str | os.PathLike[str], alpha: NDArray[np.floating | np.bo
             "alpha: expected bool or float in [0, 1] of shape (H, W), "
             f"got {alpha.dtype} of shape {alpha.shape}"
         )
-    # Written so that NaN fails too.
+    # The condition is written so that NaN fails too.
     if alpha.size and not (float(alpha.min()) >= 0 and float(alpha.max()) <= 1):
         raise InputError(
             f"alpha: expected values in [0, 1], got {float(alpha.min())}..{float(alpha.max())}; "

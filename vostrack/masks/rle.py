@@ -1,7 +1,7 @@
 """COCO run-length encoding of binary masks.
 
-Decoding is ours, because a foreign file may hold run lengths that do not fit its size and must
-be refused; encoding and polygons go through pycocotools, which is imported on first use.
+Decoding is implemented here, because a file may contain run lengths that do not match its size and
+must be rejected. Encoding and polygons use pycocotools, which is imported on first use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vostrack.errors import InputError
 __all__ = ["decode_rle", "encode_rle", "fill_polygons"]
 
 
-# A damaged size must not exhaust the memory.
+# A corrupt size must not exhaust the memory.
 _MOST_PIXELS = 1 << 28
 
 
@@ -45,13 +45,13 @@ def encode_rle(mask: BoolArray) -> dict[str, Any]:
 
 
 def decode_rle(rle: Mapping[str, Any]) -> BoolArray:
-    """Decode COCO RLE, compressed (``counts`` a string) or not (a list of run lengths).
+    """Decode COCO RLE: compressed (``counts`` is a string) or not (a list of run lengths).
 
     Returns:
         (H, W) bool.
 
     Raises:
-        InputError: ``rle`` is not RLE, or its run lengths do not add up to H x W.
+        InputError: ``rle`` is not RLE, or its run lengths do not sum to H x W.
     """
     height, width = _size(rle)
     counts = rle.get("counts")
@@ -63,19 +63,19 @@ def decode_rle(rle: Mapping[str, Any]) -> BoolArray:
             f"{height} x {width} = {height * width}; export the mask again"
         )
     inside = np.arange(len(runs)) % 2 == 1
-    # COCO runs go down the columns.
+    # COCO runs are in column-major order.
     return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
 
 
 def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
-    """Fill COCO polygons, all of one object.
+    """Rasterize the COCO polygons of one object.
 
     Args:
-        polygons: lists of x0, y0, x1, y1, ... in pixels, each of three points or more.
-        size: H and W.
+        polygons: lists x0, y0, x1, y1, ... in pixels, each with at least three points.
+        size: H and W, in pixels.
 
     Returns:
-        (H, W) bool, the union.
+        The union of the polygons, (H, W) bool.
 
     Raises:
         InputError: a polygon is not such a list.
@@ -83,14 +83,14 @@ def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
     from pycocotools import mask as coco_mask
 
     for polygon in polygons:
-        # The bound keeps NaN and coordinates that would exhaust the memory out.
+        # The bound rejects NaN and coordinates that would exhaust the memory.
         numbers = isinstance(polygon, list) and all(
             isinstance(v, (int, float)) and abs(v) < 1 << 16 for v in polygon
         )
         if not numbers or len(polygon) < 6 or len(polygon) % 2:
             raise InputError(
-                "polygon: expected a list x0, y0, x1, y1, ... of three or more points, "
-                f"got {str(polygon)[:60]}; export the polygons again or give RLE"
+                "polygon: expected a list x0, y0, x1, y1, ... of at least three points, "
+                f"got {str(polygon)[:60]}; export the polygons again or use RLE"
             )
     return decode_rle(coco_mask.merge(coco_mask.frPyObjects(polygons, *size)))
 
@@ -108,32 +108,32 @@ def _size(rle: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _plain_run_lengths(counts: Any) -> IntArray:
-    # The upper bound keeps the sum in int64, whatever the file says.
+    # The upper bound keeps the sum within int64.
     if isinstance(counts, list) and all(type(n) is int and 0 <= n < 1 << 32 for n in counts):
         return np.array(counts, dtype=np.int64)
     raise InputError(
-        "RLE: expected counts as a compressed string or a list of whole run lengths, "
+        "RLE: expected counts as a compressed string or a list of integer run lengths, "
         f"got {str(counts)[:40]!r}; export the mask again"
     )
 
 
 def _run_lengths(counts: Any) -> IntArray:
-    """Undo the text form of run lengths.
+    """Decode compressed run lengths.
 
-    Five bits a character, the little end first; from the fourth run on, what is written is the
-    difference to the run two before it.
+    Each character holds five bits, in little-endian order. From the fourth run on, each value is
+    the difference from the run two positions earlier.
     """
     text = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     last = np.flatnonzero((codes & 0x20) == 0)
     if codes.size and (codes.min() < 0 or codes.max() > 63 or last.size == 0):
-        raise InputError("RLE: the counts string is damaged; export the mask again")
+        raise InputError("RLE: the counts string is corrupt; export the mask again")
     if codes.size == 0:
         return np.zeros(0, dtype=np.int64)
     first = np.concatenate(([0], last[:-1] + 1))
     lengths = last - first + 1
     if last[-1] != codes.size - 1 or lengths.max() > 7:
-        raise InputError("RLE: the counts string is damaged or cut short; export the mask again")
+        raise InputError("RLE: the counts string is corrupt or truncated; export the mask again")
     place = np.arange(codes.size) - np.repeat(first, lengths)
     values = np.add.reduceat((codes & 0x1F) << (5 * place), first)
     negative = (codes[last] & 0x10) != 0

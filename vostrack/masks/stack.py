@@ -1,4 +1,4 @@
-"""One label map from one binary mask an object."""
+"""Combining one binary mask per object into a label map."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ def stack_masks(
     origin: str,
     max_objects: int,
 ) -> ParsedMask:
-    """Lay the masks of several objects over one another; a later one wins.
+    """Combine the masks of several objects. Where they overlap, the later one wins.
 
     Args:
-        masks: N masks (H, W) bool of one shape.
-        ids: their N ids in 1..254, distinct.
-        names: what to call each.
-        origin: what to call them together in messages.
-        max_objects: the most objects to accept.
+        masks: N masks (H, W) bool of the same shape.
+        ids: N distinct ids in 1..254.
+        names: N names.
+        origin: name of the masks in messages.
+        max_objects: maximum number of objects.
 
     Raises:
-        InputError: none or too many, one is empty, or one is wholly hidden by later ones.
+        InputError: there is no mask or there are too many, a mask is empty, or a mask is completely
+            hidden by later ones.
     """
     if len(masks) == 0:
-        raise InputError(f"{origin}: holds no object, expected at least one; mark one")
+        raise InputError(f"{origin}: contains no object, expected at least one; mark one")
     areas = np.array([np.count_nonzero(mask) for mask in masks], dtype=np.int64)
     if len(masks) > max_objects:
         raise InputError(
-            f"{origin}: holds {len(masks)} objects, more than the {max_objects} accepted, of which "
-            f"the largest are {largest(areas, names)}; leave some out, or raise the limit with "
-            "--max-objects (at most 254)"
+            f"{origin}: contains {len(masks)} objects, expected at most {max_objects}; the largest "
+            f"are {largest(areas, names)}; leave some out, or increase `max_objects` (at most 254)"
         )
     labels = np.zeros(masks[0].shape, dtype=np.uint8)
     hidden = 0
     for mask, number, area, name in zip(masks, ids, areas, names, strict=True):
         if not area:
             raise InputError(
-                f"{origin}: the mask of object {name} is empty, expected at least one pixel of it; "
-                "leave it out, or mark it in a frame where it is seen"
+                f"{origin}: the mask of object {name} is empty, expected at least one pixel; "
+                "leave it out, or mark it in a frame where it is visible"
             )
         hidden += int(np.count_nonzero(labels[mask]))
         labels[mask] = number
@@ -56,11 +56,11 @@ def stack_masks(
         if not left[number]:
             raise InputError(
                 f"{origin}: later objects cover all {area} pixels of object {name}, expected some "
-                "of it left to track; leave a doubled mask out, or give this one after the others"
+                "visible pixels; leave out duplicate masks, or put this one after the others"
             )
     warnings = []
     if hidden:
         warnings.append(
-            f"{origin}: the masks overlap in {hidden} pixels; the object given later has them"
+            f"{origin}: the masks overlap in {hidden} pixels; the later object gets them"
         )
     return ParsedMask(labels, dict(zip(ids, names, strict=True)), tuple(warnings))

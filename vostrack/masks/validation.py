@@ -1,4 +1,4 @@
-"""The checks every first mask passes, whatever form it came in."""
+"""Checks of every first mask, whatever its format."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vostrack.masks.values import ParsedMask, interpret_values
 __all__ = ["MAX_OBJECTS", "MIN_PIXELS", "FirstMask", "check_first_mask", "check_limits", "finish"]
 
 MAX_OBJECTS = 32
-"""Above every DAVIS (10) and YouTube-VOS (6) sequence, below what a smoothed edge looks like."""
+"""More than any DAVIS (10) or YouTube-VOS (6) sequence has, fewer than a smoothed edge yields."""
 
 MIN_PIXELS = 64
-"""One cell of a stride-8 feature map: an object below it may leave no trace there."""
+"""The area of one cell of a stride-8 feature map. A smaller object may leave no trace there."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class FirstMask:
     """The objects to track, as the user marked them.
 
     Attributes:
-        labels: (H, W) uint8; 0 background, the ids, 255 void.
-        ids: the objects' ids in 1..254, ascending.
-        names: what the source calls each of ``ids``: a file's name, a track, a colour.
-        warnings: what the user should know, one sentence each.
+        labels: (H, W) uint8; 0 background, 1..254 object ids, 255 void.
+        ids: the object ids, ascending.
+        names: the name of each object in the source: a file name, a track or a colour.
+        warnings: one sentence for each thing that the user should know.
     """
 
     labels: UInt8Array
@@ -50,14 +50,17 @@ def check_first_mask(
     """Check a first mask that is already in memory.
 
     Args:
-        labels: (H, W) bool; or (H, W) integers, read as a gray PNG's values would be; or
-            (N, H, W) bool, one mask an object, which become ids 1..N.
-        size: H and W of the video, when known.
-        max_objects: the most objects to accept, 1..254.
-        min_pixels: warn of an object with fewer pixels.
+        labels: (H, W) bool; (H, W) integers, interpreted like the values of a gray PNG; or
+            (N, H, W) bool, one mask per object, with ids 1..N.
+        size: H and W of the video in pixels, if known.
+        max_objects: maximum number of objects, 1..254.
+        min_pixels: a warning is issued for objects with fewer pixels; at least 0.
+
+    Returns:
+        The mask, with the objects' ids and names and with warnings.
 
     Raises:
-        InputError: it cannot be used; the message says why, and what to do.
+        InputError: the mask cannot be used. The message names the problem and the remedy.
     """
     check_limits(max_objects, min_pixels)
     try:
@@ -65,7 +68,7 @@ def check_first_mask(
     except ValueError as error:
         raise InputError(
             f"first mask: expected an array (H, W), got rows of unequal length ({error}); "
-            "make them equal"
+            "make all rows equally long"
         ) from error
     if array.dtype == np.bool_ and array.ndim == 3:
         ids = range(1, len(array) + 1)
@@ -82,27 +85,33 @@ def check_first_mask(
 
 
 def check_limits(max_objects: int, min_pixels: int) -> None:
-    """Refuse limits that no mask could meet.
+    """Check the limits.
 
     Raises:
         InputError: ``max_objects`` is outside 1..254 or ``min_pixels`` is negative.
     """
     if not 1 <= max_objects < VOID:
         raise InputError(
-            f"--max-objects: expected 1..254 (a label map has 8 bits), got {max_objects}; "
+            f"max_objects: expected 1..254 (a label map has 8 bits), got {max_objects}; "
             "track more objects in several runs"
         )
     if min_pixels < 0:
-        raise InputError(f"min_pixels: expected 0 or more, got {min_pixels}; give 0 for no warning")
+        raise InputError(f"min_pixels: expected 0 or more, got {min_pixels}; use 0 for no warning")
 
 
 def finish(
     parsed: ParsedMask, origin: str, size: tuple[int, int] | None, min_pixels: int
 ) -> FirstMask:
-    """Check what any form was read as against the video, and name its objects.
+    """Check a parsed mask against the video and collect its ids, names and warnings.
+
+    Args:
+        parsed: the mask.
+        origin: name of the mask in messages.
+        size: H and W of the video in pixels, if known.
+        min_pixels: a warning is issued for objects with fewer pixels.
 
     Raises:
-        InputError: wrong size.
+        InputError: the mask does not have the size of the video.
     """
     labels = parsed.labels
     if size is not None:
@@ -113,9 +122,9 @@ def finish(
     for n in ids:
         if areas[n] < min_pixels:
             warnings.append(
-                f"{origin}: object {_called(n, parsed.names)} covers {areas[n]} pixels, fewer than "
-                f"{min_pixels}, and may be lost at once; check for stray pixels, or mark it in a "
-                "frame where it is larger"
+                f"{origin}: object {_called(n, parsed.names)} has {areas[n]} pixels, fewer than "
+                f"{min_pixels}, and may be lost immediately; check for stray pixels, or mark it in "
+                "a frame where it is larger"
             )
     if not areas[0]:
         warnings.append(
@@ -136,11 +145,11 @@ def _check_size(actual: tuple[int, ...], expected: tuple[int, int], origin: str)
         return
     height, width = actual
     if actual == expected[::-1]:
-        remedy = "width and height are exchanged, so rotate or transpose the mask"
+        remedy = "width and height are swapped; rotate or transpose the mask"
     elif height * expected[1] == width * expected[0]:
         remedy = "resize the mask with nearest neighbour"
     else:
-        remedy = "make the mask on a frame of this very video, at its full size"
+        remedy = "create the mask on a frame of this video, at full size"
     raise InputError(
         f"{origin}: the mask is {width}x{height} pixels (width x height), expected the video's "
         f"{expected[1]}x{expected[0]}; {remedy}"

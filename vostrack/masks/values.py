@@ -1,4 +1,4 @@
-"""What the whole numbers of one mask mean: which values are objects, background and void."""
+"""Interpreting the integers of a mask: which values are objects, background and void."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["ParsedMask", "interpret_indices", "interpret_values", "largest"]
 
 
 _VOID_16_BIT = 65535
-_TOO_MANY = "or raise the limit with --max-objects (at most 254)"
+_TOO_MANY = "or increase `max_objects` (at most 254)"
 
 
 @dataclass(frozen=True)
 class ParsedMask:
-    """A first mask, read but not yet checked against the video.
+    """A first mask that has been read but not yet checked against the video.
 
     Attributes:
         labels: (H, W) uint8; 0 background, 1..254 ids, 255 void.
-        names: what the source calls an id, where that is more than the number.
-        warnings: what the user should know of how the source was read.
+        names: names of the ids in the source, if they differ from the numbers.
+        warnings: what the user should know about how the source was read.
     """
 
     labels: UInt8Array
@@ -34,25 +34,26 @@ class ParsedMask:
 
 
 def interpret_values(values: IntArray, origin: str, max_objects: int) -> ParsedMask:
-    """Read gray values, palette indices or an array of ids.
+    """Interpret gray values, palette indices or an array of ids.
 
-    Two-level masks (0/255, 0/1, 0/65535) hold one object, id 1. Otherwise the values are ids,
-    and the top of the range, 255 (or 65535 where values exceed 255), is void. Ids that do not
-    fit 1..254 are renumbered in ascending order, with a warning; their names keep the value.
+    A two-level mask (0/255, 0/1, 0/65535) contains one object, with id 1. Otherwise the values are
+    ids, and the maximum value 255 (65535 if any value exceeds 255) is void. If an id is above 254,
+    all ids are renumbered in ascending order, with a warning; their names keep the original value.
 
     Args:
         values: (H, W) integers.
-        origin: what to call the mask in messages.
-        max_objects: the most objects to accept.
+        origin: name of the mask in messages.
+        max_objects: maximum number of objects.
 
     Raises:
-        InputError: no object, more than ``max_objects``, negative ids, or smoothed edges.
+        InputError: there is no object, there are more than ``max_objects``, an id is negative, or
+            the edges are anti-aliased.
     """
     levels, areas = _levels(values)
     if levels.size and int(levels[0]) < 0:
         raise InputError(
             f"{origin}: ids must be 1..254 (0 background, 255 void), got {int(levels[0])}; "
-            "set the pixels to leave out to 255"
+            "set pixels to ignore to 255"
         )
     void = VOID if not levels.size or int(levels[-1]) <= VOID else _VOID_16_BIT
     if levels.size == 1 and int(levels[0]) in (1, VOID, _VOID_16_BIT):
@@ -83,17 +84,18 @@ def interpret_values(values: IntArray, origin: str, max_objects: int) -> ParsedM
 def interpret_indices(
     indices: IntArray, ids: Sequence[int], names: Sequence[str], origin: str, max_objects: int
 ) -> ParsedMask:
-    """Read a map of positions in a list of colours.
+    """Interpret a map of indices into a list of colours.
 
     Args:
-        indices: (H, W), 0 background, k + 1 for the colour that ``ids`` and ``names`` hold at k.
+        indices: (H, W); 0 background, k + 1 for the colour at position k of ``ids`` and ``names``.
         ids: the distinct id of each colour, from 1; 255 is void.
-        names: what to call each.
-        origin: what to call the mask in messages.
-        max_objects: the most objects to accept.
+        names: name of each colour.
+        origin: name of the mask in messages.
+        max_objects: maximum number of objects.
 
     Raises:
-        InputError: no object, more than ``max_objects``, or smoothed edges.
+        InputError: there is no object, there are more than ``max_objects``, or the edges are
+            anti-aliased.
     """
     levels, areas = _levels(indices)
     called = [names[k - 1] for k in levels]
@@ -106,19 +108,19 @@ def interpret_indices(
 
 
 def largest(areas: IntArray, names: Sequence[str], most: int = 4) -> str:
-    """Name the largest of several regions, for a message.
+    """List the largest of several regions, for a message.
 
     Args:
-        areas: (K,) pixels.
+        areas: (K,) areas in pixels.
         names: K names.
-        most: how many to name.
+        most: maximum number of regions to list.
     """
     order = np.argsort(-areas, kind="stable")[:most]
     return ", ".join(f"{names[k]} ({int(areas[k])} px)" for k in order)
 
 
 def _levels(values: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the values that are not 0, ascending, and their areas in pixels."""
+    """Return the non-zero values, ascending, and their areas in pixels."""
     levels, areas = np.unique(values, return_counts=True)
     kept = levels != 0
     return levels[kept].astype(np.int64), areas[kept].astype(np.int64)
@@ -129,8 +131,8 @@ def _void_warnings(void: BoolArray, marked: int, origin: str) -> tuple[str, ...]
     if area <= marked:
         return ()
     return (
-        f"{origin}: {area} pixels are void (the top value, which belongs to no object), more than "
-        f"the {marked} of all objects; if that is an object, give it an id of 1..254",
+        f"{origin}: {area} pixels are void (the maximum value, which belongs to no object), more "
+        f"than the {marked} pixels of all objects; if they are an object, give it an id in 1..254",
     )
 
 
@@ -140,13 +142,13 @@ def _refuse_count(
     if ids.size == 0:
         raise InputError(
             f"{origin}: the mask is empty, every pixel is background or void; expected at least "
-            "one object, so paint it with an id of 1..254 (or white in a binary mask)"
+            "one object; paint it with an id in 1..254 (or white in a binary mask)"
         )
     if ids.size > max_objects:
         raise InputError(
-            f"{origin}: holds {ids.size} objects, more than the {max_objects} accepted, of which "
-            f"the largest are {largest(areas, names)}. If its edges are smoothed or it was once a "
-            "JPEG, save it as PNG without anti-aliasing (resize with nearest neighbour); "
+            f"{origin}: contains {ids.size} objects, expected at most {max_objects}; the largest "
+            f"are {largest(areas, names)}. If the edges are smoothed or the mask was once a JPEG, "
+            "save it as PNG without anti-aliasing (resize with nearest neighbour); "
             f"otherwise merge objects, {_TOO_MANY}"
         )
 
@@ -154,24 +156,24 @@ def _refuse_count(
 def _refuse_smoothed(
     values: IntArray, levels: IntArray, areas: IntArray, names: Sequence[str], origin: str
 ) -> None:
-    """Refuse a mask whose edges were anti-aliased."""
+    """Reject a mask with anti-aliased edges."""
     thin = _smoothed_levels(values, levels)
     if thin:
         raise InputError(
-            f"{origin}: the edges are smoothed, {thin} of its {levels.size} values are only thin "
-            "seams between others, where one exact value per object was expected; the largest "
+            f"{origin}: the edges are smoothed: {thin} of the {levels.size} values occur only as "
+            "thin seams between others; expected one exact value per object; the largest regions "
             f"are {largest(areas, names)}. Save the mask as PNG without anti-aliasing, and resize "
             "it with nearest neighbour only"
         )
 
 
 def _smoothed_levels(values: IntArray, levels: IntArray) -> int:
-    """Count the levels that are there only because edges were smoothed.
+    """Count the levels that exist only because edges were smoothed.
 
-    A level is thin when no pixel of it has all its eight neighbours on the same level. In a
-    smoothed mask the thin ones lie between two solid levels, in space and in value, nearly
-    everywhere that solid levels would touch; a mask that merely holds a tiny object has far more
-    direct contact than thin pixels, and a seam of void is no value between its neighbours.
+    A level is thin if none of its pixels has all eight neighbours on the same level. In a smoothed
+    mask, thin levels lie between two solid levels, in space and in value, almost everywhere that
+    solid levels would touch. A mask with one tiny object has far more direct contacts than thin
+    pixels. A seam of void does not have a value between those of its neighbours.
     """
     height, width = values.shape
     padded = np.pad(values, 1, mode="edge")
@@ -189,7 +191,7 @@ def _smoothed_levels(values: IntArray, levels: IntArray) -> int:
     seams = high[~solid & (low < values) & (values < high)]
     touching = np.concatenate([_contacts(values, solid), _contacts(values.T, solid.T)])
     between = seams.size >= 0.8 * np.count_nonzero(~solid)
-    # White is judged by itself too: it would pass for void, whatever else the mask holds.
+    # White is also judged separately: it would be taken for void, whatever else is in the mask.
     white = np.count_nonzero(seams == VOID)
     if (between and seams.size >= touching.size) or (
         white and white >= np.count_nonzero(touching == VOID)
@@ -199,14 +201,14 @@ def _smoothed_levels(values: IntArray, levels: IntArray) -> int:
 
 
 def _contacts(values: IntArray, solid: BoolArray) -> IntArray:
-    """Return the larger value of each two neighbours in a column that are solid and differ."""
+    """Return the larger value of every two vertical neighbours that are solid and differ."""
     above, below = values[:-1], values[1:]
     touch = (above != below) & solid[:-1] & solid[1:]
     return np.asarray(np.maximum(above[touch], below[touch]))
 
 
 def _window(values: IntArray, *, largest_of: bool) -> IntArray:
-    """Take the largest or smallest value of the 5 x 5 window around each pixel."""
+    """Return the largest or smallest value in the 5 x 5 window around each pixel."""
     combine = np.maximum if largest_of else np.minimum
     for axis in (0, 1):
         width = [(2, 2) if a == axis else (0, 0) for a in (0, 1)]

@@ -1,1 +1,1 @@
-"""Networks without state between frames, and their weights."""
+"""Networks, which keep no state between frames, and their weights."""

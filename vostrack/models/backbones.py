@@ -19,18 +19,19 @@ NormKind = Literal["frozen", "folded"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# The layers of MobileNetV2's `features` that end at each stride; the last 1x1 expansion to 1280
-# channels serves classification only and is left out.
+# The range of layers of MobileNetV2's `features` for each stride. The last 1x1 expansion to 1280
+# channels is for classification only and is left out.
 _MOBILENET_SLICES = {2: (0, 2), 4: (2, 4), 8: (4, 7), 16: (7, 14), 32: (14, 18)}
 _RESNET_LAYERS = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
 
 
 class Backbone(nn.Module, ABC):
-    """A network that gives one feature map per stride.
+    """A network that computes one feature map per stride.
 
     Attributes:
-        strides: ascending strides of the feature maps given by ``forward``.
-        channels: channels of each of these maps.
+        layers: the layers, with torchvision's names.
+        strides: ascending strides of the feature maps that ``forward`` returns.
+        channels: number of channels of each of these maps.
     """
 
     def __init__(self, layers: nn.Module, strides: Sequence[int], channels: Sequence[int]) -> None:
@@ -41,7 +42,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def stage(self, x: Tensor, stride: int) -> Tensor:
-        """Compute the feature map of ``stride`` from that of half the stride."""
+        """Compute the feature map at ``stride`` from the one at half the stride."""
 
     @abstractmethod
     def stage_layers(self, stride: int) -> nn.Module:
@@ -49,11 +50,11 @@ class Backbone(nn.Module, ABC):
 
     @property
     def last_stage(self) -> nn.Module:
-        """The layers between the two deepest strides."""
+        """The layers between the two largest strides."""
         return self.stage_layers(self.strides[-1])
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Compute the features.
+        """Compute the feature maps.
 
         Args:
             image: (B, 3, H, W), ImageNet-normalised.
@@ -72,10 +73,10 @@ class Backbone(nn.Module, ABC):
 
 
 class ResNetBackbone(Backbone):
-    """torchvision's ResNet up to the deepest stride that is asked for."""
+    """torchvision's ResNet up to the largest requested stride."""
 
     def stage(self, x: Tensor, stride: int) -> Tensor:
-        """Compute the feature map of ``stride`` from that of half the stride."""
+        """Compute the feature map at ``stride`` from the one at half the stride."""
         layers = self.layers
         if stride == 2:
             return layers.relu(layers.bn1(layers.conv1(x)))  # type: ignore[operator, no-any-return]
@@ -92,10 +93,10 @@ class ResNetBackbone(Backbone):
 
 
 class MobileNetBackbone(Backbone):
-    """torchvision's MobileNetV2 up to the deepest stride that is asked for."""
+    """torchvision's MobileNetV2 up to the largest requested stride."""
 
     def stage(self, x: Tensor, stride: int) -> Tensor:
-        """Compute the feature map of ``stride`` from that of half the stride."""
+        """Compute the feature map at ``stride`` from the one at half the stride."""
         first, last = _MOBILENET_SLICES[stride]
         for layer in self.layers.features[first:last]:  # type: ignore[index]
             x = layer(x)
@@ -110,16 +111,16 @@ class MobileNetBackbone(Backbone):
 def build_backbone(
     name: BackboneName, strides: Sequence[int] = (8, 16, 32), norm: NormKind = "frozen"
 ) -> Backbone:
-    """Build a backbone with random weights; ``vostrack.models.weights`` fills them.
+    """Build a backbone with random weights. ``vostrack.models.weights`` loads trained ones.
 
     Args:
         name: torchvision's name of the network.
-        strides: ascending strides out of 2, 4, 8, 16, 32; layers beyond the last are left out.
+        strides: ascending strides from 2, 4, 8, 16, 32. Layers after the last one are left out.
         norm: ``frozen`` keeps batch normalisation with fixed statistics and a trainable affine
             part; ``folded`` merges it into the convolutions.
 
     Raises:
-        InputError: unknown name, strides or norm.
+        InputError: the name, the strides or the norm are not supported.
     """
     if name not in get_args(BackboneName):
         raise InputError(
@@ -127,7 +128,7 @@ def build_backbone(
         )
     if not strides or list(strides) != sorted(set(strides)) or set(strides) - {2, 4, 8, 16, 32}:
         raise InputError(
-            f"strides: expected ascending values out of 2, 4, 8, 16, 32, got {tuple(strides)}"
+            f"strides: expected ascending values from 2, 4, 8, 16, 32, got {tuple(strides)}"
         )
     if norm not in get_args(NormKind):
         raise InputError(f"norm: expected one of {', '.join(get_args(NormKind))}, got {norm!r}")

@@ -1,8 +1,8 @@
-"""DeepLabv3 on MobileNetV2 (Chen et al. 2017; Sandler et al. 2018), without BatchNorm layers.
+"""DeepLabv3 on MobileNetV2 (Chen et al. 2017; Sandler et al. 2018), without batch normalisation.
 
-The public weights have BatchNorm folded into each convolution, so every layer here is a plain
-convolution with a bias. The network keeps TensorFlow's conventions, which the weights were trained
-with: inputs in [-1, 1], SAME padding, a 513 x 513 canvas, corner-aligned upsampling.
+The public weights have batch normalisation folded into each convolution, so every layer here is a
+plain convolution with a bias. The network follows the TensorFlow conventions that the weights were
+trained with: inputs in [-1, 1], SAME padding, a 513 x 513 canvas, corner-aligned upsampling.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vostrack.errors import InputError
+from vostrack.models.image_input import check_images
 from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["DeepLabMobileNetV2", "load_deeplab_mobilenetv2"]
 
 _CANVAS = 513
-# Expansion, output channels, first stride, dilation of each block's depthwise convolution.
+# Expansion, output channels, stride of the first block, dilation of each depthwise convolution.
 _STAGES = (
     (1, 16, 1, (1,)),
     (6, 24, 2, (1, 1)),
     (6, 32, 2, (1, 1, 1)),
     (6, 64, 2, (1, 1, 1, 1)),
     (6, 96, 1, (1, 1, 1)),
-    # The stage that classifies at stride 32 keeps stride 16; what follows it dilates instead.
+    # Stride 16 is kept here. The following blocks use dilation instead of stride 32.
     (6, 160, 1, (1, 2, 2)),
     (6, 320, 1, (2,)),
 )
 
 
 class _SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: what is odd goes to the right and bottom."""
+    """A convolution with TensorFlow's SAME padding: an odd pixel goes to the right or bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads = []
@@ -54,7 +55,7 @@ def _conv(
 
 
 class _InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; the input is added where the shape allows."""
+    """Inverted residual block: expansion, depthwise convolution, projection."""
 
     def __init__(
         self, channels: int, width: int, stride: int, expansion: int, dilation: int
@@ -73,10 +74,10 @@ class _InvertedResidual(nn.Module):
 
 
 class DeepLabMobileNetV2(nn.Module):
-    """Class scores of an image: 21 VOC classes, background first.
+    """DeepLabv3 with a MobileNetV2 backbone: class logits of an image.
 
     Args:
-        classes: number of classes L.
+        classes: number of classes L, background first; 21 for PASCAL VOC.
     """
 
     def __init__(self, classes: int = 21) -> None:
@@ -95,9 +96,9 @@ class DeepLabMobileNetV2(nn.Module):
         self.classifier = nn.Conv2d(256, classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Score every pixel.
+        """Compute class logits for every pixel.
 
-        The image is scaled to the square canvas whatever its shape.
+        The image is scaled to the square canvas, whatever its aspect ratio.
 
         Args:
             image: (B, 3, H, W) float RGB in [0, 1].
@@ -108,10 +109,7 @@ class DeepLabMobileNetV2(nn.Module):
         Raises:
             InputError: the image is not (B, 3, H, W).
         """
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape) < 1:
-            raise InputError(
-                f"DeepLabMobileNetV2: expected images (B, 3, H, W), got {tuple(image.shape)}"
-            )
+        check_images(image, "DeepLabMobileNetV2")
         height, width = image.shape[-2:]
         canvas = functional.interpolate(
             image,
@@ -124,7 +122,7 @@ class DeepLabMobileNetV2(nn.Module):
         return functional.interpolate(scores, (height, width), mode="bilinear", align_corners=False)
 
     def _canvas_scores(self, canvas: Tensor) -> Tensor:
-        """Logits (B, L, 513, 513) of canvases (B, 3, 513, 513) in [-1, 1]."""
+        """Compute logits (B, L, 513, 513) of canvases (B, 3, 513, 513) in [-1, 1]."""
         x = self.features(canvas)
         pooled = functional.relu(self.aspp["pool"](x.mean((2, 3), keepdim=True)))
         local = functional.relu(self.aspp["conv"](x))
@@ -136,13 +134,16 @@ class DeepLabMobileNetV2(nn.Module):
 
 
 def load_deeplab_mobilenetv2(path: str | Path) -> DeepLabMobileNetV2:
-    """Load weights with BatchNorm folded in, ready for inference.
+    """Load a network whose weights have batch normalisation folded in.
 
     Args:
         path: a state dict, ``.pt``, ``.pth`` or ``.safetensors``.
 
+    Returns:
+        The network, in evaluation mode.
+
     Raises:
-        InputError: there is no such file, or it does not hold this network.
+        InputError: the file does not exist or does not contain this network.
     """
     path = Path(path)
     state = read_state_dict(path)
@@ -152,7 +153,7 @@ def load_deeplab_mobilenetv2(path: str | Path) -> DeepLabMobileNetV2:
     except (RuntimeError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"semantic weights: {path} is not a state dict of DeepLabv3-MobileNetV2 with folded "
-            f"BatchNorm ({reason})"
+            f"semantic weights: {path}: expected a state dict of DeepLabv3-MobileNetV2 with folded "
+            f"batch normalisation ({reason}); check the path"
         ) from None
     return network.eval()

@@ -1,7 +1,7 @@
-"""FCN-8s on VGG-16 (Long et al. 2015): the semantic network that Arnab and Torr (2016) start from.
+"""FCN-8s on VGG-16 (Long et al. 2015), the semantic network of Arnab and Torr (2016).
 
-It differs from the released one in its borders alone: in place of padding the image by 100 pixels
-and cropping every score map, the image is padded to a multiple of 32, so that all maps align.
+It differs from the released network only at the borders: the image is padded to a multiple of 32,
+so that all maps align. The released network pads by 100 pixels and crops every score map.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vostrack.errors import InputError
-from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vostrack.models.image_input import check_images, register_imagenet_statistics
 from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["Fcn8s", "fcn8s_from_vgg16", "load_fcn8s"]
@@ -24,14 +24,14 @@ _STRIDE = 32
 
 
 class Fcn8s(nn.Module):
-    """Class scores at stride 32, joined by those of pool4 and pool3, upsampled to the image.
+    """FCN-8s: class logits at stride 32 plus those of pool4 and pool3, upsampled to the image.
 
-    ``features`` has the layers and names of torchvision's VGG-16, so that its weights fit.
+    ``features`` has the same layers and names as torchvision's VGG-16, so its weights fit.
 
     Args:
-        classes: L, background included.
-        widths: channels of the five stages.
-        hidden: channels of the two layers that were fully connected.
+        classes: number of classes L, including the background.
+        widths: number of channels of the five stages.
+        hidden: number of channels of the two convolutions that replace fully connected layers.
     """
 
     mean: Tensor
@@ -60,15 +60,14 @@ class Fcn8s(nn.Module):
         self.up2 = _bilinear(classes, 2)
         self.up4 = _bilinear(classes, 2)
         self.up8 = _bilinear(classes, 8)
-        # The skips begin without effect: the net starts as FCN-32s.
+        # The skip connections start without effect, as FCN-32s.
         for layer in (self.score, self.score_pool4, self.score_pool3):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these layers have a bias
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+        register_imagenet_statistics(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Score every pixel.
+        """Compute class logits for every pixel.
 
         Args:
             image: (B, 3, H, W) float RGB in [0, 1].
@@ -79,8 +78,7 @@ class Fcn8s(nn.Module):
         Raises:
             InputError: the image is not (B, 3, H, W).
         """
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape) < 1:
-            raise InputError(f"Fcn8s: expected images (B, 3, H, W), got {tuple(image.shape)}")
+        check_images(image, "Fcn8s")
         height, width = image.shape[-2:]
         x = (image - self.mean) / self.std
         x = functional.pad(x, (0, -width % _STRIDE, 0, -height % _STRIDE))
@@ -91,7 +89,7 @@ class Fcn8s(nn.Module):
                 pools.append(x)
         x = functional.dropout(functional.relu(self.fc6(x)), training=self.training)
         x = functional.dropout(functional.relu(self.fc7(x)), training=self.training)
-        # The factors keep the skips' gradients in scale with their activations (released FCN).
+        # As in the released FCN, the factors adapt the gradients of the skips to their activations.
         scores = self.up2(self.score(x)) + self.score_pool4(pools[3] * 0.01)
         scores = self.up4(scores) + self.score_pool3(pools[2] * 0.0001)
         full: Tensor = self.up8(scores)[..., :height, :width]
@@ -99,7 +97,7 @@ class Fcn8s(nn.Module):
 
 
 def _bilinear(classes: int, factor: int) -> nn.ConvTranspose2d:
-    """A trainable upsampling by ``factor`` that starts as bilinear interpolation."""
+    """Build a trainable upsampling by ``factor`` that starts as bilinear interpolation."""
     size = 2 * factor
     layer = nn.ConvTranspose2d(
         classes, classes, size, stride=factor, padding=factor // 2, bias=False
@@ -112,14 +110,15 @@ def _bilinear(classes: int, factor: int) -> nn.ConvTranspose2d:
 
 
 def fcn8s_from_vgg16(weights: str | Path = "imagenet", classes: int = 21) -> Fcn8s:
-    """Build an FCN-8s on a VGG-16 trained to classify; its scores are zero until it is trained.
+    """Build an FCN-8s from a VGG-16 trained on ImageNet. Its logits are zero before training.
 
     Args:
-        weights: ``imagenet`` (torchvision's, downloaded once), or a file with VGG-16's state dict.
-        classes: L.
+        weights: ``imagenet`` (torchvision's weights, downloaded once), or a file with the state
+            dict of a VGG-16.
+        classes: number of classes L.
 
     Raises:
-        InputError: the weights cannot be had, or are no VGG-16.
+        InputError: the weights are not available or are not those of a VGG-16.
     """
     if weights == "imagenet":
         from torchvision.models import VGG16_Weights
@@ -128,8 +127,8 @@ def fcn8s_from_vgg16(weights: str | Path = "imagenet", classes: int = 21) -> Fcn
             state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
         except OSError as error:
             raise InputError(
-                f"fcn8s_vgg16: torchvision's VGG-16 cannot be downloaded ({error}); give the file "
-                "of its state dict"
+                f"fcn8s_vgg16: the VGG-16 of torchvision cannot be downloaded ({error}); give the "
+                "file of its state dict"
             ) from None
     else:
         state = read_state_dict(Path(weights))
@@ -140,13 +139,14 @@ def fcn8s_from_vgg16(weights: str | Path = "imagenet", classes: int = 21) -> Fcn
         _fill(network, state)
     except (KeyError, RuntimeError) as error:
         raise InputError(
-            f"fcn8s_vgg16: {weights} is not the state dict of torchvision's VGG-16 ({error})"
+            f"fcn8s_vgg16: {weights}: expected a state dict of torchvision's VGG-16 ({error}); "
+            "check the path"
         ) from None
     return network
 
 
 def _fill(network: Fcn8s, state: dict[str, Tensor]) -> None:
-    """Take over the convolutions, and the fully connected layers as convolutions."""
+    """Copy the convolutions, and the fully connected layers as convolutions."""
     prefix = "features."
     inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     network.features.load_state_dict(inner)
@@ -156,10 +156,13 @@ def _fill(network: Fcn8s, state: dict[str, Tensor]) -> None:
 
 
 def load_fcn8s(path: str | Path) -> Fcn8s:
-    """Load a trained network, ready for inference.
+    """Load a trained network.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        InputError: there is no such file, or it does not hold this network.
+        InputError: the file does not exist or does not contain this network.
     """
     path = Path(path)
     state = read_state_dict(path)
@@ -169,5 +172,7 @@ def load_fcn8s(path: str | Path) -> Fcn8s:
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"semantic weights: {path} does not hold an FCN-8s ({reason})") from None
+        raise InputError(
+            f"semantic weights: {path}: expected an FCN-8s ({reason}); check the path"
+        ) from None
     return network.eval()

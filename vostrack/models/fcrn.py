@@ -1,8 +1,8 @@
 """The fully convolutional residual network of Wu et al. (2016), section 2.3.
 
-A ResNet without its pooling and classification layers, dilated so that its last feature map has a
-resolution of 1/8 or 1/16, under one convolution with a large field of view. The same network
-scores classes, and regresses boxes (four numbers per class).
+A ResNet without pooling and classification layers, dilated so that its last feature map has stride
+8 or 16, followed by one convolution with a large field of view. The same network predicts class
+logits, or boxes with four numbers per class.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneName
+from vostrack.models.backbones import BackboneName
 from vostrack.models.foreground import NetworkConfig
+from vostrack.models.image_input import register_imagenet_statistics
 from vostrack.models.normalization import FrozenBatchNorm2d
 from vostrack.models.weights import initialise
 from vostrack.models.weights_file import read_described, write_weights
@@ -30,18 +31,18 @@ _FEATURES = 2048
 
 @dataclass(frozen=True)
 class FcrnConfig:
-    """What an FCRN is made of. The defaults are the paper's best on PASCAL VOC.
+    """Architecture of an FCRN. The defaults are the paper's best on PASCAL VOC.
 
     Attributes:
-        depth: 50, 101 or 152 layers.
-        output_stride: pixels per cell of the last feature map, 8 or 16.
-        kernel: side of the classifier's kernel, odd.
-        dilation: of the classifier.
-        hidden: channels of the classifier's hidden layer; 0 for a linear one. The paper's best
-            model has a non-linear classifier of several layers, without saying which; this is two
-            convolutions of the same kernel and dilation with a ReLU between.
-        dropout: probability in the residual branches of the last two stages (1024 and 2048
-            channels); the first author's later networks have 0.3 and 0.5.
+        depth: number of layers of the ResNet: 50, 101 or 152.
+        output_stride: stride of the last feature map, 8 or 16 pixels.
+        kernel: kernel size of the classifier, odd.
+        dilation: dilation of the classifier, at least 1.
+        hidden: channels of the classifier's hidden layer; 0 for a linear classifier. The paper's
+            best model has a non-linear classifier that is not described further. Here it has two
+            convolutions of the same kernel and dilation with a ReLU in between.
+        dropout: dropout probabilities in the residual branches of the last two stages (1024 and
+            2048 channels), in [0, 1). The first author's later networks use 0.3 and 0.5.
     """
 
     depth: Literal[50, 101, 152] = 101
@@ -55,7 +56,7 @@ class FcrnConfig:
         """Check the values.
 
         Raises:
-            InputError: a value is out of its range.
+            InputError: a value is out of range.
         """
         if self.depth not in (50, 101, 152):
             raise InputError(f"FCRN depth: expected 50, 101 or 152, got {self.depth}")
@@ -73,22 +74,22 @@ class FcrnConfig:
 
     @property
     def field_of_view(self) -> int:
-        """Side in pixels of the square that the classifier sees (tables 1 and 3 of the paper)."""
+        """Side of the classifier's field of view in pixels (tables 1 and 3 of the paper)."""
         layers = 2 if self.hidden else 1
         return self.output_stride * (layers * (self.kernel - 1) * self.dilation + 1)
 
     @property
     def backbone(self) -> BackboneName:
-        """Name of the backbone in torchvision."""
+        """Torchvision's name of the backbone."""
         names: dict[int, BackboneName] = {50: "resnet50", 101: "resnet101", 152: "resnet152"}
         return names[self.depth]
 
 
 class _DropoutConv2d(nn.Conv2d):
-    """A convolution that drops some of its input while training, under the names of a plain one."""
+    """A 1x1 convolution with dropout on its input, with the parameter names of a plain one."""
 
     def __init__(self, plain: nn.Conv2d, probability: float) -> None:
-        # On no device: the weights are those of the plain one, and no random number is used up.
+        # The meta device: the weights of the plain one are used, and no random number is drawn.
         super().__init__(plain.in_channels, plain.out_channels, 1, bias=False, device="meta")
         self.weight = plain.weight
         self.probability = probability
@@ -98,11 +99,11 @@ class _DropoutConv2d(nn.Conv2d):
 
 
 class Fcrn(nn.Module):
-    """An image in, one prediction per cell out.
+    """A dilated ResNet with a classifier on its last feature map.
 
     Attributes:
-        config: what it was built from.
-        outputs: channels of the prediction.
+        config: the architecture.
+        outputs: number of output channels.
     """
 
     mean: Tensor
@@ -114,24 +115,30 @@ class Fcrn(nn.Module):
         self.outputs = outputs
         self.backbone = _dilated_backbone(config)
         self.classifier = build_classifier(config, outputs)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        register_imagenet_statistics(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Predict at the resolution of the features.
+        """Predict at the resolution of the last feature map.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
 
         Returns:
-            (B, outputs, ceil(H / s), ceil(W / s)) float32, s the output stride. Cell k is taken to
-            stand for the pixels s * k to s * k + s - 1, here and in training.
+            (B, outputs, ceil(H / s), ceil(W / s)) float32 with the output stride s. Cell k covers
+            the pixels s * k to s * k + s - 1, here and in training.
         """
         prediction: Tensor = self.classifier(self.backbone((image - self.mean) / self.std))
         return prediction.float()
 
     def segment(self, image: Tensor) -> Tensor:
-        """Predict at the resolution of the image, bilinearly: (B, outputs, H, W) float32."""
+        """Predict at the resolution of the image, by bilinear interpolation.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+
+        Returns:
+            (B, outputs, H, W) float32.
+        """
         size = image.shape[-2:]
         return F.interpolate(self(image), size=size, mode="bilinear", align_corners=False)
 
@@ -139,24 +146,24 @@ class Fcrn(nn.Module):
 def build_fcrn(
     config: FcrnConfig, outputs: int, weights: str = "imagenet", *, seed: int = 0
 ) -> Fcrn:
-    """Build the network and fill its backbone.
+    """Build the network and load its backbone.
 
     Args:
-        config: what it is made of.
-        outputs: number of classes, background first; four times the number of classes without the
-            background for a localisation network.
+        config: the architecture.
+        outputs: number of classes, background first; for a localisation network, four times the
+            number of classes without background.
         weights: ``imagenet``, ``none``, or a file with the backbone; see
             ``vostrack.models.weights.initialise``.
-        seed: of the classifier, and of the backbone where there are no weights.
+        seed: seed of the classifier, and of the backbone if ``weights`` is ``none``.
 
     Raises:
-        InputError: the weights cannot be had, or do not fit.
+        InputError: the weights are not available or do not fit.
     """
     source = initialise(NetworkConfig(config.backbone, (4, 8, 16, 32)), weights, seed=seed)
     if source.config.norm == "folded":
         raise InputError(
-            f"FCRN: {weights} has its batch normalisation folded in; give weights with it, as "
-            "torchvision's are"
+            f"FCRN: expected weights with batch normalisation, got {weights}, where it is folded "
+            "into the convolutions; use weights such as those of torchvision"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -166,12 +173,12 @@ def build_fcrn(
 
 
 def _dilated_backbone(config: FcrnConfig) -> nn.Sequential:
-    """Build torchvision's ResNet with the strides of its last stages turned into dilation.
+    """Build torchvision's ResNet with dilation instead of the strides of its last stages.
 
-    torchvision strides in the 3x3 convolution of a stage's first block, so that this one keeps the
-    dilation of the stage before, and only the blocks after it are dilated more: the weights then
-    see what they were trained on. (Where the stride sits in the 1x1 convolution, as in the Caffe
-    networks that the paper begins from, the first block's 3x3 is dilated too.)
+    torchvision has the stride in the 3x3 convolution of a stage's first block. That convolution
+    therefore keeps the dilation of the previous stage, and only later blocks are dilated more. The
+    weights then see the same inputs as in training. (In the paper's Caffe networks the stride is in
+    the 1x1 convolution, and the 3x3 convolution of the first block is dilated too.)
     """
     import torchvision
 
@@ -193,7 +200,7 @@ def _dilated_backbone(config: FcrnConfig) -> nn.Sequential:
 
 
 def build_classifier(config: FcrnConfig, outputs: int) -> nn.Sequential:
-    """Build the top of the network: (B, 2048, h, w) features to (B, outputs, h, w)."""
+    """Build the classifier, from features (B, 2048, h, w) to (B, outputs, h, w)."""
     padding = (config.kernel - 1) * config.dilation // 2
 
     def conv(channels: int, width: int) -> nn.Conv2d:
@@ -210,22 +217,25 @@ def build_classifier(config: FcrnConfig, outputs: int) -> nn.Sequential:
 
 
 def save_fcrn(network: Fcrn, path: Path, *, half: bool = False) -> None:
-    """Write a network with its configuration as safetensors; replaced whole or not at all.
+    """Write a network with its configuration as safetensors, atomically.
 
     Args:
-        network: what to save.
-        path: file to write.
-        half: store float16.
+        network: the network.
+        path: the file to write.
+        half: whether to store float16.
     """
     description = {"config": asdict(network.config), "outputs": network.outputs}
     write_weights(network, path, {_CONFIG_KEY: description}, half=half)
 
 
 def load_fcrn(path: Path) -> Fcrn:
-    """Read a network written by ``save_fcrn``, ready for inference.
+    """Load a network written by ``save_fcrn``.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        InputError: no such file, or no FCRN.
+        InputError: the file does not exist or does not contain an FCRN.
     """
     description, state = read_described(path, _CONFIG_KEY, what="FCRN", command="fcrn")
     values = description["config"]

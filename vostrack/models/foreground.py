@@ -1,4 +1,4 @@
-"""The segmentation network of Cheng et al. (2017): a backbone and a head that fuses its levels."""
+"""The segmentation network of Cheng et al. (2017): a backbone and a multi-level head."""
 
 from __future__ import annotations
 
@@ -11,30 +11,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.backbones import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Backbone,
-    BackboneName,
-    NormKind,
-    build_backbone,
-)
+from vostrack.models.backbones import Backbone, BackboneName, NormKind, build_backbone
+from vostrack.models.image_input import register_imagenet_statistics
 
 __all__ = ["FusionHead", "NetworkConfig", "SegmentationNet", "TopDownHead", "build_network"]
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What a segmentation network is made of; the defaults are those of Cheng et al. (2017).
+    """Architecture of a segmentation network. The defaults are those of Cheng et al. (2017).
 
     Attributes:
-        backbone: name of the feature extractor.
-        strides: the backbone levels that the head sees.
-        head: ``fusion`` is the paper's: one linear map of the concatenated levels; ``topdown``
-            adds a 3x3 convolution with ReLU after each fusion step, from the deepest level up, and
-            a dilated context stage: better edges for a small backbone.
-        width: channels of the fused map (the paper: 128).
-        norm: what becomes of batch normalisation.
+        backbone: name of the backbone.
+        strides: strides of the backbone levels that the head uses.
+        head: ``fusion`` is the head of the paper, a linear map of the concatenated levels.
+            ``topdown`` adds a 3x3 convolution with ReLU after each fusion step, from the deepest
+            level up, and a dilated context stage. It yields better edges with a small backbone.
+        width: channels of the fused map (128 in the paper).
+        norm: how batch normalisation is handled; see ``build_backbone``.
     """
 
     backbone: BackboneName = "resnet101"
@@ -47,7 +41,7 @@ class NetworkConfig:
         """Check the values that ``build_backbone`` does not.
 
         Raises:
-            InputError: unknown head, or a width under 1.
+            InputError: the head is unknown, or the width is below 1.
         """
         if self.head not in ("fusion", "topdown"):
             raise InputError(f"head: expected fusion or topdown, got {self.head!r}")
@@ -60,15 +54,15 @@ def _upsample_like(x: Tensor, other: Tensor) -> Tensor:
 
 
 class FusionHead(nn.Module):
-    """Fuse the levels linearly: concatenate, 1x1 to ``width``, 1x1 to the outputs.
+    """Linear fusion of the levels: concatenation, 1x1 to ``width``, 1x1 to the outputs.
 
-    Upsampling, concatenation and a 1x1 convolution are linear and commute, so each level is
-    reduced to ``width`` channels *before* it is upsampled and the levels are summed: the same
-    function as the paper's figure 2 with an eighth of the memory.
+    Upsampling, concatenation and 1x1 convolutions are linear and commute. Each level is therefore
+    reduced to ``width`` channels before it is upsampled, and the levels are summed. This computes
+    the same function as figure 2 of the paper with an eighth of the memory.
     """
 
-    # Shallower levels enter the concatenation scaled by this constant (the paper's released
-    # network), which lets the deepest level lead at the start of training.
+    # The shallower levels are scaled by this constant, as in the released network, so that the
+    # deepest level dominates at the start of training.
     SHALLOW_SCALE = 0.2
 
     def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
@@ -93,12 +87,12 @@ class FusionHead(nn.Module):
 
 
 class TopDownHead(nn.Module):
-    """Fuse the levels from deep to shallow with a 3x3 convolution and ReLU at each step."""
+    """Top-down fusion of the levels, with a 3x3 convolution and ReLU at each step."""
 
     def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
-        # Dilations 2 and 4 give the deepest level a view of the whole object.
+        # With dilations 2 and 4, the deepest level sees the whole object.
         self.context = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in (2, 4)
         )
@@ -123,10 +117,10 @@ class TopDownHead(nn.Module):
 
 
 class SegmentationNet(nn.Module):
-    """Backbone and head: an image in, class logits of the same size out.
+    """A backbone and a head: computes class logits at the size of the image.
 
     Attributes:
-        config: what it was built from.
+        config: the architecture.
         outputs: number of classes, background first.
     """
 
@@ -140,11 +134,10 @@ class SegmentationNet(nn.Module):
         self.backbone = backbone
         head = FusionHead if config.head == "fusion" else TopDownHead
         self.head = head(backbone.channels, config.width, outputs)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        register_imagenet_statistics(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment.
+        """Compute class logits for every pixel.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
@@ -161,12 +154,12 @@ def build_network(config: NetworkConfig, outputs: int = 2) -> SegmentationNet:
     """Build a segmentation network with random weights.
 
     Args:
-        config: what it is made of.
-        outputs: number of classes, background first; 2 for one object or the foreground,
-            N + 1 for a model of all objects of a video.
+        config: the architecture.
+        outputs: number of classes, background first: 2 for one object or the foreground, N + 1 for
+            a model of all objects of a video.
 
     Raises:
-        InputError: the configuration names an unknown part.
+        InputError: the backbone, the strides or the norm are not supported.
     """
     backbone = build_backbone(config.backbone, config.strides, config.norm)
     network = SegmentationNet(config, backbone, outputs)

@@ -1,11 +1,10 @@
-"""A light localisation network: the box of the instance that each cell of a mask belongs to.
+"""A light localisation network: predicts, for each cell of a mask, the box of its instance.
 
-Wu et al. (2016) regress boxes from the image alone, with a network of the size of their semantic
-one. Here a small head on the features of the tracker's backbone also sees the mask whose instances
-are wanted, and for each cell the box of the connected component that it lies in. It predicts the
-*difference* to that box: a head that has learnt nothing votes for the connected components, one
-that has learnt something splits and joins them. One head serves the foreground of a video and the
-mask of each class of a still.
+Wu et al. (2016) regress boxes from the image alone, with a network as large as their semantic one.
+Here a small head on the tracker's backbone features also sees the mask that is to be split into
+instances, and for each cell the box of its connected component. It predicts the *difference* to
+that box. An untrained head votes for the connected components; a trained one splits and merges
+them. The same head is used for the foreground of a video and for each class mask of an image.
 """
 
 from __future__ import annotations
@@ -37,26 +36,26 @@ __all__ = [
 ]
 
 _CONFIG_KEY = "vostrack.localizer"
-_BACKBONE_KEY = "vostrack.trunk"  # as files have said it from the beginning
+_BACKBONE_KEY = "vostrack.trunk"  # the key in existing files
 _COMPONENT_FROM = 0.5
-# Components are no smaller than a cell; boxes at most this much smaller or larger (logarithm).
+# Minimum size of a component (one cell), and limits of the logarithmic change of a box's size.
 _SMALLEST = 0.08
 _LOG_RATIOS = (-4.0, 2.0)
 
 
 @dataclass(frozen=True)
 class LocalizerConfig:
-    """What a localisation head is made of.
+    """Architecture of a localisation head.
 
     Attributes:
-        channels: of the backbone's features at strides 8 and 16.
-        width: channels inside at stride 8.
-        dilations: of the 3x3 convolutions at stride 8, one after the other.
-        deep_width: channels inside at stride 16.
-        deep_dilations: of the 3x3 convolutions at stride 16, which come first; together they see
-            the whole of most objects.
-        longest: larger pictures are scaled down to this longer side, the size of the pictures that
-            the head was trained on.
+        channels: channels of the backbone features at strides 8 and 16.
+        width: channels of the hidden layers at stride 8.
+        dilations: dilations of the successive 3x3 convolutions at stride 8.
+        deep_width: channels of the hidden layers at stride 16.
+        deep_dilations: dilations of the 3x3 convolutions at stride 16, which come first. Together
+            they see most objects as a whole.
+        longest: images with a longer side are scaled down to this size in pixels, the size of the
+            training images.
     """
 
     channels: tuple[int, int] = (128, 256)
@@ -68,10 +67,10 @@ class LocalizerConfig:
 
 
 class LocalizerHead(nn.Module):
-    """Features and a mask in, a transform of every cell out.
+    """Predicts a box for every cell from features and a mask.
 
     Attributes:
-        config: what it was built from.
+        config: the architecture.
     """
 
     stride = 8
@@ -92,29 +91,29 @@ class LocalizerHead(nn.Module):
             nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in self.config.dilations
         )
         self.regress = nn.Conv2d(width, 4, 1)
-        # No difference at first: training begins at the connected components.
+        # Training starts from the connected components.
         nn.init.zeros_(self.regress.weight)
         if self.regress.bias is not None:
             nn.init.zeros_(self.regress.bias)
-        # A third less time on a CPU.
+        # This takes a third less time on a CPU.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, fine: Tensor, coarse: Tensor, mask: Tensor, components: Tensor) -> Tensor:
-        """Predict.
+        """Predict the boxes.
 
         Args:
             fine: (B, C, h, w) features at stride 8.
             coarse: (B, C', ceil(h / 2), ceil(w / 2)) features at stride 16.
-            mask: (B, h, w) in [0, 1], the share of each cell that the mask covers.
-            components: (B, 4, h, w) the boxes of ``component_boxes``, as offsets to their centres
+            mask: (B, h, w) in [0, 1], the fraction of each cell that the mask covers.
+            components: (B, 4, h, w), the boxes of ``component_boxes`` as offsets to their centres
                 and their sizes, in units of 100 pixels.
 
         Returns:
-            (B, 4, h, w) float32: offset x, y from the cell's centre to that of the box, its width
-            and height, in the unit of ``components``.
+            (B, 4, h, w) float32: offsets x, y from the centre of the cell to the centre of the box,
+            and its width and height, in units of 100 pixels.
         """
         offset, size = components[:, :2], components[:, 2:].clamp(min=_SMALLEST)
-        # Where a cell lies in its component, whatever the component's size.
+        # The position of a cell in its component, relative to the component's size.
         place = torch.cat([(offset / size).clamp(-1, 1), size.log()], dim=1)
         given = self.given(torch.cat([mask[:, None] - 0.5, place], dim=1))
         x = F.relu(self.fine(fine) + given)
@@ -136,14 +135,14 @@ class LocalizerHead(nn.Module):
 
 
 def component_boxes(mask: FloatArray, stride: int) -> FloatArray:
-    """Give every cell the box of the connected component that it lies in, or that is nearest.
+    """Return, for every cell, the box of its connected component or of the nearest one.
 
     Args:
-        mask: (h, w) in [0, 1]; a cell is of a component from 0.5 on.
+        mask: (h, w) in [0, 1]. Cells with at least 0.5 form the components.
         stride: pixels per cell.
 
     Returns:
-        (4, h, w) x0, y0, x1, y1 in pixels; the whole grid where there is no component.
+        (4, h, w) float32: x0, y0, x1, y1 in pixels; the whole grid if there is no component.
     """
     height, width = mask.shape
     binary = (mask >= _COMPONENT_FROM).astype(np.uint8)
@@ -160,14 +159,14 @@ def component_boxes(mask: FloatArray, stride: int) -> FloatArray:
 def save_localizer(
     head: LocalizerHead, path: Path, *, backbone: str | None = None, half: bool = False
 ) -> None:
-    """Write a head with its configuration as safetensors; replaced whole or not at all.
+    """Write a head with its configuration as safetensors, atomically.
 
     Args:
-        head: what to save.
-        path: file to write.
-        backbone: whose features it was trained on, see ``backbone_fingerprint``;
-            None leaves it unsaid.
-        half: store float16.
+        head: the head.
+        path: the file to write.
+        backbone: name of the backbone that it was trained on; see ``backbone_fingerprint``. None
+            leaves it out.
+        half: whether to store float16.
     """
     header: dict[str, object] = {_CONFIG_KEY: asdict(head.config)}
     if backbone is not None:
@@ -176,10 +175,13 @@ def save_localizer(
 
 
 def load_localizer(path: Path) -> LocalizerHead:
-    """Read a head written by ``save_localizer``, ready for inference.
+    """Load a head written by ``save_localizer``.
+
+    Returns:
+        The head, in evaluation mode.
 
     Raises:
-        InputError: no such file, or no localisation head.
+        InputError: the file does not exist or does not contain a localisation head.
     """
     values, state = read_described(path, _CONFIG_KEY, what="localisation head", command="localizer")
     first, second = values["channels"]
@@ -200,7 +202,7 @@ def localizer_fingerprint(path: Path) -> str | None:
     """Return the backbone that a head written by ``save_localizer`` was trained on.
 
     Returns:
-        Its name, see ``backbone_fingerprint``; None where the file does not say, as those
-        of earlier versions: they are for the foreground network of the package.
+        Its name; see ``backbone_fingerprint``. None for files of earlier versions, which do not
+        state it. Their heads were trained on the package's foreground network.
     """
     return read_header(path).get(_BACKBONE_KEY)

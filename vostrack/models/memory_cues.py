@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.compute.isolation import float32_outside_autocast
+
 __all__ = [
     "Memory",
     "MemoryReader",
@@ -242,6 +244,12 @@ class RidgeRegression(nn.Module):
             mask: (B, 1, h, w) cover of the object, for the weights.
             counted: (B, 1, h, w) 0 for cells that are left out, else 1; None counts all.
         """
+        with float32_outside_autocast(embedding, targets, mask) as (embedding, targets, mask):
+            return self._statistics(embedding, targets, mask, counted)
+
+    def _statistics(
+        self, embedding: Tensor, targets: Tensor, mask: Tensor, counted: Tensor | None
+    ) -> Statistics:
         share = mask.mean((1, 2, 3), keepdim=True)
         wanted = share.clamp(*self._SHARE)
         weight = mask * wanted / share.clamp(min=1e-3)
@@ -255,11 +263,11 @@ class RidgeRegression(nn.Module):
 
     def forward(self, embedding: Tensor, statistics: Statistics) -> Tensor:
         """Solve, and apply to a frame: (B, E, h, w) to (B, L, h, w)."""
-        eye = torch.eye(embedding.shape[1], device=embedding.device, dtype=statistics.gram.dtype)
-        weights = torch.linalg.solve(
-            statistics.gram + self.log_penalty.exp() * eye, statistics.moment
-        )
-        result: Tensor = weights.mT @ embedding.flatten(2)
+        given = (embedding, statistics.gram, statistics.moment)
+        with float32_outside_autocast(*given) as (embedding, gram, moment):
+            eye = torch.eye(embedding.shape[1], device=embedding.device, dtype=gram.dtype)
+            weights = torch.linalg.solve(gram + self.log_penalty.exp() * eye, moment)
+            result: Tensor = weights.mT @ embedding.flatten(2)
         return result.view(*result.shape[:2], *embedding.shape[-2:])
 
 

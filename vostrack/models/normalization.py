@@ -1,4 +1,4 @@
-"""Batch normalisation for one-image batches: frozen statistics, or folded into the convolutions."""
+"""Batch normalisation for batches of one image: frozen, or folded into the convolutions."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ __all__ = ["FrozenBatchNorm2d", "fold_batch_norm"]
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that always uses the stored statistics; the affine part stays trainable.
+    """Batch normalisation that always uses the stored statistics. The affine part is trainable.
 
-    One frame is no basis for batch statistics, so fine-tuning on it must not touch them
-    (Cheng et al. 2017 train with Caffe's ``use_global_stats``).
+    Fine-tuning on one frame must not change the statistics. (Cheng et al. 2017 train with Caffe's
+    ``use_global_stats``.)
     """
 
     def train(self, mode: bool = True) -> FrozenBatchNorm2d:
-        """Stay in evaluation mode, whatever the network around it does."""
+        """Stay in evaluation mode, whatever the mode of the network."""
         super().train(False)
         return self
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Fold every batch normalisation into the convolution before it, in place.
+    """Fold every batch normalisation into the preceding convolution, in place.
 
-    The result computes the same function with one memory pass less per convolution. Normalisations
-    must directly follow their convolution among the children, as in torchvision's networks.
+    The result computes the same function with one memory pass less per convolution. Each
+    normalisation must directly follow its convolution among the children, as in torchvision's
+    networks.
 
     Args:
-        module: the network to fold; it is put into evaluation mode.
+        module: the network to fold. It is set to evaluation mode.
 
     Returns:
-        The same module, its ``BatchNorm2d`` replaced by ``Identity``.
+        The same module, with every ``BatchNorm2d`` replaced by ``Identity``.
     """
     module.eval()
     previous: tuple[str, nn.Conv2d] | None = None

@@ -1,4 +1,4 @@
-"""The backbone that two networks of the package are built on, and how one is told from another."""
+"""Backbones that several networks share, and fingerprints that identify them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ __all__ = [
 ]
 
 BackboneKind = Literal["target", "foreground"]
-"""``target``: of the tracker's target network. ``foreground``: of the foreground network."""
+"""``target``: the backbone of the target network. ``foreground``: of the foreground network."""
 
 BackboneNetwork = TargetNet | SegmentationNet
-"""A network with a ``backbone`` that gives strides 8 and 16."""
+"""A network whose ``backbone`` has feature maps at strides 8 and 16."""
 
 
 def load_backbone_network(kind: BackboneKind, path: Path | None = None) -> BackboneNetwork:
-    """Read the network that a backbone is part of, ready for inference.
+    """Load the network that a backbone is part of.
 
     Args:
-        kind: of the backbone.
-        path: file of such a network; the one that comes with the package by default.
+        kind: kind of the backbone.
+        path: file of such a network; by default the one that is shipped with the package.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        InputError: no such file, or a network of another kind.
+        InputError: the file does not exist or contains a network of another kind.
     """
     if kind == "target":
         return load_target_net(path)
@@ -45,20 +48,20 @@ def load_backbone_network(kind: BackboneKind, path: Path | None = None) -> Backb
 
 
 def backbone_fingerprint(network: BackboneNetwork) -> str:
-    """Name a backbone by its kind and a digest of its weights.
+    """Return a name of a backbone, from its kind and a digest of its weights.
 
-    What was trained on the features of one backbone is of no use on those of another. Weights are
-    rounded to float16 first, as files hold them.
+    A head that was trained on the features of one backbone does not work with those of another. The
+    weights are rounded to float16 first, as in the shipped files.
 
     Returns:
-        For example ``target-1f0c5a7be2d94c38``.
+        The name, for example ``target-1f0c5a7be2d94c38``.
     """
     kind: BackboneKind = "target" if isinstance(network, TargetNet) else "foreground"
     return fingerprint_of(kind, network.backbone)
 
 
 def fingerprint_of(kind: str, backbone: nn.Module) -> str:
-    """Name a backbone of any kind; see ``backbone_fingerprint``."""
+    """Return a name of a backbone of any kind; see ``backbone_fingerprint``."""
     digest = hashlib.sha256()
     for name, value in sorted(backbone.state_dict().items()):
         # Names as in version 0.1, which called these layers a trunk: heads recorded such digests.
@@ -70,14 +73,14 @@ def fingerprint_of(kind: str, backbone: nn.Module) -> str:
 
 @torch.inference_mode()
 def backbone_levels(network: BackboneNetwork, image: Tensor) -> tuple[Tensor, ...]:
-    """Run the backbone once.
+    """Compute the backbone features of a batch of images.
 
     Args:
-        network: whose backbone.
+        network: the network with the backbone.
         image: (B, 3, H, W) in [0, 1].
 
     Returns:
-        One (B, C, ceil(H / s), ceil(W / s)) for each stride s of ``network.backbone.strides``.
+        One map (B, C, ceil(H / s), ceil(W / s)) for each stride s of ``network.backbone.strides``.
     """
     pixels = (image - network.mean) / network.std
     return tuple(network.backbone(pixels.contiguous(memory_format=torch.channels_last)))

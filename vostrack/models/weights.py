@@ -1,4 +1,4 @@
-"""Where the weights of a network come from, and how they are kept."""
+"""Building networks with trained weights, and saving them."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ _SHIPPED = Path(__file__).parent / "weights"
 
 
 def shipped_weights(name: str = "foreground") -> Path:
-    """Return the path of a trained network that comes with the package.
+    """Return the path of a trained network that is shipped with the package.
 
     Raises:
-        InputError: no network of that name is shipped.
+        InputError: no network with this name is shipped.
     """
     path = _SHIPPED / f"{name}.safetensors"
     if not path.is_file():
         known = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
-        raise InputError(f"no shipped weights named {name!r}; there are: {', '.join(known)}")
+        raise InputError(f"shipped weights: expected one of {', '.join(known)}, got {name!r}")
     return path
 
 
 def save_network(network: SegmentationNet, path: Path, *, half: bool = False) -> None:
-    """Write a network with its configuration as safetensors.
+    """Write a network with its configuration as safetensors, atomically.
 
     Args:
-        network: what to save.
-        path: file to write; replaced whole or not at all.
-        half: store float16: half the size, a relative rounding error of at most 2**-11.
+        network: the network.
+        path: the file to write.
+        half: whether to store float16, with a relative rounding error of at most 2**-11.
     """
     description = {"config": asdict(network.config), "outputs": network.outputs}
     write_weights(network, path, {_CONFIG_KEY: description}, half=half)
@@ -73,16 +73,17 @@ def save_target_net(network: TargetNet, path: Path, *, half: bool = False) -> No
 
 
 def load_network(path: Path) -> SegmentationNet:
-    """Read a network written by ``save_network``.
+    """Load a network written by ``save_network``.
 
     Raises:
-        InputError: no such file, or not a network of this project.
+        InputError: the file does not exist or does not contain such a network.
     """
     description = read_description(path, _CONFIG_KEY)
     if description is None or "config" not in description:
         raise InputError(
-            f"{path} holds no vostrack network (no configuration in its header); "
-            "a bare backbone state dict goes with a preset: --preset NAME --weights FILE"
+            f"weights: {path}: expected a vostrack network, but the header has no configuration; "
+            "for the state dict of a bare backbone, also give a `preset` whose network has that "
+            "backbone"
         )
     config = description["config"]
     config["strides"] = tuple(config["strides"])
@@ -98,16 +99,23 @@ def holds_target_net(weights: str) -> bool:
 
 
 def load_target_net(path: Path | None = None) -> TargetNet:
-    """Read a target network written by ``save_target_net``; the shipped one by default.
+    """Load a target network written by ``save_target_net``.
+
+    Args:
+        path: the file; by default the one that is shipped with the package.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        InputError: no such file, or not a target network.
+        InputError: the file does not exist or does not contain a target network.
     """
     path = path or shipped_weights("target")
     description = read_description(path, _CONFIG_KEY)
     if description is None or "target" not in description:
         raise InputError(
-            f"{path} holds no target network; expected a file that vostrack train target wrote"
+            f"weights: {path}: expected a target network; use a file that vostrack train target "
+            "wrote"
         )
     network = build_target_net(config_from_json(description["target"]))
     network.load_state_dict(read_weights(path))
@@ -115,16 +123,16 @@ def load_target_net(path: Path | None = None) -> TargetNet:
 
 
 def initialise_target_net(backbone: BackboneName, weights: str, *, seed: int = 0) -> TargetNet:
-    """Build a target network to be trained.
+    """Build a target network for training.
 
     Args:
-        backbone: its feature extractor, unless the weights bring a whole network.
-        weights: ``imagenet``, ``none``, a backbone's file (see ``initialise``), or a file written
-            by ``save_target_net``.
-        seed: of what stays random. The global random state is left as it was.
+        backbone: the backbone; ignored if the weights are those of a whole network.
+        weights: ``imagenet``, ``none``, the file of a backbone (see ``initialise``), or a file
+            written by ``save_target_net``.
+        seed: seed of the random weights. The global random state is not changed.
 
     Raises:
-        InputError: the weights cannot be had, or do not fit.
+        InputError: the weights are not available or do not fit.
     """
     if holds_target_net(weights):
         return load_target_net(Path(weights))
@@ -139,20 +147,19 @@ def initialise_target_net(backbone: BackboneName, weights: str, *, seed: int = 0
 
 
 def initialise(config: NetworkConfig, weights: str, *, seed: int = 0) -> SegmentationNet:
-    """Build a network with two outputs and fill it.
+    """Build a network with two outputs and load its weights.
 
     Args:
-        config: the network to build. A file of a whole network brings its own configuration,
-            which then takes the place of this one.
+        config: the architecture. The file of a whole network has its own configuration, which is
+            used instead.
         weights: ``imagenet`` (torchvision's weights, downloaded once and cached), ``none``
-            (random), ``shipped`` (the trained network of the package), or the path of a file: a
-            network written by ``save_network``, or a state dict of the backbone
-            (``.safetensors``, ``.pt``, ``.pth``).
-        seed: of what stays random: the head above a bare backbone, or everything. The global
-            random state is left as it was.
+            (random), ``shipped`` (the package's trained network), or the path of a file: a network
+            written by ``save_network``, or a state dict of the backbone (``.safetensors``, ``.pt``,
+            ``.pth``).
+        seed: seed of the random weights. The global random state is not changed.
 
     Raises:
-        InputError: the weights cannot be had, or do not fit the network.
+        InputError: the weights are not available or do not fit the network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -170,7 +177,7 @@ def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
     else:
         path = Path(weights)
         if read_description(path, _CONFIG_KEY) is not None:
-            return load_network(path)  # refuses a target network with its reason
+            return load_network(path)  # raises an error for a target network
         state = read_state_dict(path)
         origin = str(path)
     return _with_backbone(config, state, origin)
@@ -185,16 +192,16 @@ def _imagenet_state_dict(backbone: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=True, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise InputError(
-            f"the ImageNet weights of {backbone} could not be downloaded ({error}). On a machine "
-            f"with a network, fetch {weights.url} and put it at {cache}; or give --weights FILE, "
-            "or --weights shipped for the network that comes with the package"
+            f"weights: the ImageNet weights of {backbone} could not be downloaded ({error}); on a "
+            f"machine with internet access, download {weights.url} to {cache}; or pass a file as "
+            "`weights`, or `weights='shipped'` for the network of the package"
         ) from None
 
 
 def _with_backbone(
     config: NetworkConfig, state: Mapping[str, Tensor], origin: str
 ) -> SegmentationNet:
-    """Fill the backbone; batch normalisation is folded where the weights have it folded."""
+    """Load the backbone. Batch normalisation is folded if it is folded in the weights."""
     folded = not any(k.endswith("running_mean") for k in state)
     if folded and config.norm != "folded":
         config = NetworkConfig(**{**asdict(config), "norm": "folded"})
@@ -214,12 +221,12 @@ def _with_backbone(
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
     wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
     if missing or wrong:
-        trouble = (missing or wrong)[0]
+        first = (missing or wrong)[0]
         raise InputError(
             f"weights: {origin} does not fit the backbone {config.backbone} with strides "
-            f"{config.strides}: {len(missing)} tensors missing, {len(wrong)} of another shape "
-            f"(first: {trouble}); choose the preset or --backbone that the file was made for"
+            f"{config.strides}: {len(missing)} tensors are missing, {len(wrong)} have another "
+            f"shape (the first is {first}); choose the `preset` or `backbone` of the file"
         )
     layers.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
-    _log.debug("backbone %s filled from %s", config.backbone, origin)
+    _log.debug("backbone %s loaded from %s", config.backbone, origin)
     return network

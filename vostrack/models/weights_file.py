@@ -1,11 +1,11 @@
-"""Files of weights: tensors by name, and a header that says what they are the weights of."""
+"""Weights files: tensors by name, and a header that describes the network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 
 __all__ = [
+    "DescribedWeights",
     "read_described",
     "read_description",
     "read_header",
@@ -22,7 +23,7 @@ __all__ = [
     "write_weights",
 ]
 
-# Files written before version 0.2 call a backbone a trunk. First match wins.
+# Files written before version 0.2 call the backbone a trunk. The first match is used.
 _EARLIER_PREFIXES = (("backbone.trunk.", "backbone.layers."), ("trunk.", "backbone."))
 
 
@@ -33,14 +34,14 @@ def write_weights(
     *,
     half: bool = False,
 ) -> None:
-    """Write the weights of a network as safetensors; the file is replaced whole or not at all.
+    """Write the weights of a network as safetensors, atomically.
 
     Args:
-        network: what to save, or its state dict.
-        path: file to write; missing folders are created.
-        header: what is needed to build the network again, by key. A string is stored as it is,
-            anything else as JSON.
-        half: store float16: half the size, a relative rounding error of at most 2**-11.
+        network: the network, or its state dict.
+        path: the file to write; missing folders are created.
+        header: entries that describe the network, by key. Strings are stored unchanged, other
+            values as JSON.
+        half: whether to store float16, with a relative rounding error of at most 2**-11.
     """
     from safetensors.torch import save_file
 
@@ -61,10 +62,13 @@ def write_weights(
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Read the header of a safetensors file; empty where there is none, and for other files.
+    """Read the header of a safetensors file.
+
+    Returns:
+        The entries by key; empty if there is no header, and for other kinds of files.
 
     Raises:
-        InputError: the file is damaged, or no safetensors file in spite of its name.
+        InputError: the file is corrupt or, despite its suffix, not a safetensors file.
     """
     if path.suffix != ".safetensors" or not path.is_file():
         return {}
@@ -74,14 +78,19 @@ def read_header(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
     except SafetensorError as error:
-        raise InputError(f"weights: {path} is not a safetensors file ({error})") from None
+        raise InputError(
+            f"weights: {path} is not a safetensors file ({error}); copy it again"
+        ) from None
 
 
 def read_description(path: Path, key: str) -> dict[str, Any] | None:
-    """Read the JSON object under ``key`` in the header of a file; None where it has no such key.
+    """Read the JSON object under ``key`` in the header of a file.
+
+    Returns:
+        The object; None if the header has no such key.
 
     Raises:
-        InputError: the file is damaged, or the entry is not a JSON object.
+        InputError: the file is corrupt, or the entry is not a JSON object.
     """
     text = read_header(path).get(key)
     if text is None:
@@ -92,40 +101,48 @@ def read_description(path: Path, key: str) -> dict[str, Any] | None:
         description = None
     if not isinstance(description, dict):
         raise InputError(
-            f"weights: the header of {path} says {text[:80]!r} under {key}, expected a JSON "
-            "object; another program or a newer version of vostrack wrote it"
+            f"weights: expected a JSON object under {key} in the header of {path}, got "
+            f"{text[:80]!r}; check which program or version of vostrack wrote it"
         )
     return description
 
 
-def read_described(
-    path: Path, key: str, *, what: str, command: str
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
+class DescribedWeights(NamedTuple):
+    """The contents of a weights file.
+
+    Attributes:
+        description: the JSON object in the header.
+        weights: tensors by name; those with floating point are float32.
+    """
+
+    description: dict[str, Any]
+    weights: dict[str, Tensor]
+
+
+def read_described(path: Path, key: str, *, what: str, command: str) -> DescribedWeights:
     """Read the description of a network and its weights.
 
     Args:
         path: the file.
-        key: of the description in the header.
-        what: the kind of network, for the error.
-        command: the training command that writes such files, for the error.
-
-    Returns:
-        The description, and the tensors as ``read_weights`` gives them.
+        key: key of the description in the header.
+        what: kind of network, for the message.
+        command: training command that writes such files, for the message.
 
     Raises:
-        InputError: no such file, or the weights of something else.
+        InputError: the file does not exist or does not contain such a network.
     """
     state = read_weights(path)
     description = read_description(path, key)
     if description is None:
         raise InputError(
-            f"weights: {path} holds no {what}; expected a file that vostrack train {command} wrote"
+            f"weights: {path}: expected {what} weights; use a file that vostrack train {command} "
+            "wrote"
         )
-    return description, state
+    return DescribedWeights(description, state)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file as ``read_state_dict`` does, floating point ones as float32."""
+    """Read tensors like ``read_state_dict``, and convert floating point ones to float32."""
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in read_state_dict(path).items()
@@ -136,12 +153,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
 
     Raises:
-        InputError: no such file, or nothing that holds tensors by name.
+        InputError: the file does not exist or does not contain tensors by name.
     """
     if not path.is_file():
         raise InputError(
             f"weights: no file {path}; expected imagenet, none, shipped or the path of a "
-            ".safetensors, .pt or .pth file"
+            ".safetensors, .pt or .pth file; check the path"
         )
     try:
         if path.suffix == ".safetensors":
@@ -156,7 +173,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "by name in .safetensors, or a .pt/.pth file that torch.load(weights_only=True) accepts"
         ) from None
     if not isinstance(state, Mapping):
-        raise InputError(f"weights: {path} holds a {type(state).__name__}, expected a state dict")
+        raise InputError(
+            f"weights: {path}: expected a state dict, got a {type(state).__name__}; save "
+            "network.state_dict()"
+        )
     inner = state.get("state_dict", state)
     return _current_names({k: v for k, v in inner.items() if isinstance(v, Tensor)})
 

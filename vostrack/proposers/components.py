@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposals
 
-__all__ = ["ComponentsConfig", "ForegroundComponents"]
+__all__ = ["ComponentsOptions", "ForegroundComponents"]
 
 
 @dataclass(frozen=True)
-class ComponentsConfig:
-    """What counts as a component.
-
-    Attributes:
-        threshold: a pixel is foreground from this probability on.
-        min_pixels: smaller components are left out.
-        max_proposals: at most so many, the most probable first.
-    """
+class ComponentsOptions:
+    """Options of the proposer components."""
 
     threshold: float = 0.5
+    """A pixel is foreground from this probability on, 0 to 1."""
+
     min_pixels: int = 100
+    """Smaller components are left out, pixels."""
+
     max_proposals: int = 20
+    """Most components of a frame, the most probable first."""
 
 
 class ForegroundComponents:
@@ -35,8 +33,8 @@ class ForegroundComponents:
     Implements ``InstanceProposer``. Objects that touch come out as one.
     """
 
-    def __init__(self, config: ComponentsConfig | None = None) -> None:
-        self.config = config or ComponentsConfig()
+    def __init__(self, config: ComponentsOptions | None = None) -> None:
+        self.config = config or ComponentsOptions()
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Propose the 8-connected components of the foreground.
@@ -46,12 +44,14 @@ class ForegroundComponents:
             foreground: (H, W) in [0, 1].
 
         Raises:
-            InputError: there is no foreground to take components of.
+            InputError: no foreground was given.
         """
+        import cv2
+
         if foreground is None:
             raise InputError(
-                "the proposer components needs a foreground probability: use it in a tracker that "
-                "has a foreground model"
+                "the proposer components needs a foreground probability; use it in a tracker with "
+                "a foreground model"
             )
         binary = (foreground >= self.config.threshold).astype(np.uint8)
         count, numbered, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)

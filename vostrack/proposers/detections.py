@@ -107,7 +107,7 @@ class Detections:
 
     @classmethod
     def from_lists(cls, boxes: Any, scores: Any, labels: Any) -> Detections:
-        """Convert what lists or other arrays hold; empty lists are fine.
+        """Convert lists or other arrays; empty lists are fine.
 
         Raises:
             InputError: the values are not numbers of those shapes, or out of range.
@@ -124,7 +124,7 @@ class Detections:
             raise
         except ValueError as error:
             raise InputError(
-                f"detections: expected four numbers a box, one score and one label ({error})"
+                f"detections: expected four numbers, one score and one label per box ({error})"
             ) from None
 
 
@@ -156,7 +156,7 @@ def select_detections(
         min_score: lowest score kept, in [0, 1].
         max_overlap: a box is dropped when its intersection over union with a better box of its
             class exceeds this, in [0, 1].
-        max_count: most boxes kept.
+        max_count: highest number of boxes kept.
     """
     order = np.argsort(-detections.scores, kind="stable")
     order = order[detections.scores[order] >= min_score]

@@ -1,4 +1,4 @@
-"""What every proposer writes: a palette PNG an image, and all proposals as COCO RLE in one file."""
+"""The files of every proposer: a palette PNG per image, and one file of COCO RLE for all."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def write_proposals(
     for name, proposals in results:
         if name in names:
             raise InputError(
-                f"proposals: two images are called {name}, expected names that differ without "
-                "their suffix; rename one"
+                f"proposals: two images are called {name}; expected names that differ without "
+                "their suffix; rename one of them"
             )
         names.add(name)
         write_label_map(folder / f"{name}.png", proposal_label_map(proposals))

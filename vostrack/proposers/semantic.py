@@ -37,7 +37,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class _TorchvisionScorer(nn.Module):
-    """Normalises as torchvision's training did and keeps the main output."""
+    """Normalises images as in torchvision's training and keeps the main output."""
 
     mean: Tensor
     std: Tensor
@@ -61,16 +61,17 @@ def build_semantic(name: str, weights: str | Path | None = None) -> nn.Module:
     Args:
         name: ``deeplab_mobilenetv2``, ``fcn8s_vgg16``, or one of ``TORCHVISION_SEMANTIC``.
         weights: file of a state dict; required for the first two, while torchvision's own weights
-            are fetched when None.
+            are downloaded when None.
 
     Raises:
-        InputError: an unknown name, or weights that are missing, cannot be had or do not fit.
+        InputError: an unknown name, or weights that are missing, cannot be downloaded or do not
+            fit.
     """
     if name in _OWN:
         if weights is None:
             raise InputError(
-                f"semantic network {name} needs its weights; give --semantic-weights FILE, or a "
-                "torchvision network with --semantic deeplabv3_resnet50"
+                f"semantic network {name} needs its weights; give a file with `semantic_weights`, "
+                "or a torchvision network with `semantic=deeplabv3_resnet50`"
             )
         return _OWN[name](weights)
     if name not in TORCHVISION_SEMANTIC:
@@ -108,13 +109,13 @@ def _torchvision_network(name: str, weights: str | Path | None) -> nn.Module:
     except OSError as error:
         raise InputError(
             f"semantic network {name}: torchvision's weights cannot be downloaded ({error}); give "
-            "--semantic-weights FILE"
+            "a file with `semantic_weights`"
         ) from None
     return fetched
 
 
 def read_semantic_mask(folder: Path, name: str, size: tuple[int, int]) -> UInt8Array:
-    """Read the class mask of an image: a palette or gray PNG of class ids, 255 for unknown.
+    """Read the class mask of an image: a palette or gray PNG of class ids, where 255 is void.
 
     Args:
         folder: holds NAME.png for each image.

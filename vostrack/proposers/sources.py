@@ -15,7 +15,7 @@ from vostrack.models.target_net import TargetNet
 from vostrack.proposers.detections import Detections
 from vostrack.protocols import InstanceProposals, InstanceProposer
 
-__all__ = ["ImageProposer", "ProposerSources"]
+__all__ = ["FeatureReader", "ImageProposer", "ProposerSources"]
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,19 @@ class ImageProposer(InstanceProposer, Protocol):
 
         Raises:
             InputError: there is no entry of that name.
+        """
+        ...
+
+
+@runtime_checkable
+class FeatureReader(Protocol):
+    """A proposer that can do with the backbone features that the tracker has computed."""
+
+    def reads_features_of(self, tracked: TargetNet | None) -> bool:
+        """Tell whether it needs no pass of a backbone of its own.
+
+        Args:
+            tracked: the target network that the tracker works with; None where it works with
+                another one.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
+from vostrack.compute.threads import cpu_threads
 from vostrack.errors import InputError
+from vostrack.files import exclusive_folder
 from vostrack.masks import (
     FirstMask,
     davis_palette,
@@ -19,11 +22,13 @@ from vostrack.masks import (
     read_label_map,
     write_masks_json,
 )
+from vostrack.runs.content import input_paths
 from vostrack.runs.folder import ClipFolder
+from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
 from vostrack.tracking.tracker import Tracker
-from vostrack.tracking.video import Position, track_video
+from vostrack.tracking.video import Position, track_video, visited_frames
 from vostrack.video import (
     Frame,
     FrameSource,
@@ -52,9 +57,11 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         InputError: the input cannot be used; the folder is as it was.
         KeyboardInterrupt: with a message that says how to go on.
     """
+    check_apart(request.output, input_paths(request))
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
     with ExitStack() as stack:
+        stack.enter_context(cpu_threads(request.threads))
         source = stack.enter_context(
             open_source(
                 request.video,
@@ -72,37 +79,52 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
-        settings = run_settings(request, source, mask)
+        settings = run_settings(request, source, mask, tracker.device)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
-        record = RunRecord(request, source, mask, settings, str(tracker.device))
-        return _Run(record, folder, tracker, observer).execute()
+        made = not folder.root.exists()
+        stack.enter_context(exclusive_folder(folder.root))
+        record = RunRecord(request, source, mask, settings)
+        return _Run(record, folder, tracker, observer, made=made).execute()
 
 
 class _Run:
     """One execution of a request whose input is known to be good."""
 
     def __init__(
-        self, record: RunRecord, folder: ClipFolder, tracker: Tracker, observer: Observer | None
+        self,
+        record: RunRecord,
+        folder: ClipFolder,
+        tracker: Tracker,
+        observer: Observer | None,
+        *,
+        made: bool,
     ) -> None:
         self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
         self.request, self.source, self.mask = record.request, record.source, record.mask
-        self.began = time.time()
+        self.began, self.made = time.time(), made
 
     def execute(self) -> ClipSummary:
-        after, made = None, False
+        after = None
         if self.request.resume and self.folder.resumable:
-            after = self.folder.load_state(self.tracker)
-        else:
-            if self.request.overwrite:
-                self.folder.clear()
-            made = self.folder.begin(self.record.settings)
+            after = self.folder.load_state(self.tracker, self._visited)
+            if after is None:
+                _log.warning(
+                    "files of finished frames are missing or damaged in %s; tracking from the "
+                    "first frame again",
+                    self.folder.root,
+                )
+        if after is None:
+            self.folder.begin(self.record.settings)
         try:
             self._track(after)
             return self._finish()
         except BaseException as error:
-            self._stopped(error, made)
+            self._stopped(error)
             raise
+
+    def _visited(self, position: Position) -> list[int]:
+        return visited_frames(self.source, position, self.request.first_mask_frame)
 
     def _track(self, after: Position | None) -> None:
         done = len(self.folder.frames())
@@ -120,13 +142,17 @@ class _Run:
                 after=after,
             )
             try:
-                for frame, result, position in steps:
+                for step in steps:
                     self.folder.write_frame(
-                        self.tracker, result, position, frame.time, self.request.extras
+                        self.tracker,
+                        step,
+                        scores=self.request.save_scores,
+                        mattes=self.request.save_mattes,
                     )
                     done += 1
                     if live_overlay is not None:
-                        image = draw_overlay(frame.image, result.labels, palette=davis_palette())
+                        frame, labels = step.frame, step.result.labels
+                        image = draw_overlay(frame.image, labels, palette=davis_palette())
                         live_overlay.add(image, frame.time)
                     if self.observer is not None:
                         self.observer.frame(done, self.source.length)
@@ -136,26 +162,54 @@ class _Run:
                     raise
                 _log.info("recording stopped after %d frames", done)
 
-    def _stopped(self, error: BaseException, made: bool) -> None:
+    def _stopped(self, error: BaseException) -> None:
         """Leave the folder as it was, or ready to be resumed."""
         frames = self.folder.frames()
         if not frames:
-            self.folder.discard(made=made)
+            self.folder.discard(made=self.made)
             if isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt(
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC,
+                f"no space is left for the results in {self.folder.root}; {len(frames)} frames are "
+                "finished: free some space, then continue the run with `resume=True`",
+            ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
+            self._write_outputs(frames)
             total = self.source.length
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
-                f"finished in {self.folder.root / 'masks'}; the same command with --resume goes on"
+                f"finished in {self.folder.root / 'masks'}; `resume=True` continues the run"
             ) from None
 
     def _finish(self) -> ClipSummary:
         frames = self.folder.frames()
+        self._write_outputs(frames)
+        self._write_run(self._status(frames), frames)
+        self.folder.finish()
+        timings = mean_timings(frames)
+        return ClipSummary(
+            output=self.folder.root,
+            frames=len(frames),
+            ids=self.mask.ids,
+            finetune_seconds=timings.get("fine-tuning", 0.0),
+            frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
+            truncated=self.source.truncated,
+        )
+
+    def _status(self, frames: list[dict[str, Any]]) -> str:
+        """Say complete only if every frame of the source is there."""
+        done, wanted = {record["index"] for record in frames}, self.source.indices
+        whole = wanted is None or done >= set(wanted)
+        return "complete" if whole and not self.source.truncated else "truncated"
+
+    def _write_outputs(self, frames: list[dict[str, Any]]) -> None:
+        """Write what is made of all frames: masks.json and the overlay."""
         indices = [record["index"] for record in frames]
         self._tell("masks.json")
         write_masks_json(
@@ -175,17 +229,6 @@ class _Run:
                 frame_rate=self.source.frame_rate,
                 audio_from=self._audio(),
             )
-        self._write_run("complete", frames)
-        self.folder.finish()
-        timings = mean_timings(frames)
-        return ClipSummary(
-            output=self.folder.root,
-            frames=len(frames),
-            ids=self.mask.ids,
-            finetune_seconds=timings.get("fine-tuning", 0.0),
-            frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
-            truncated=self.source.truncated,
-        )
 
     def _labels(self, indices: list[int]) -> Iterator[tuple[int, UInt8Array]]:
         for index in indices:
@@ -212,7 +255,7 @@ class _Run:
 def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
     paths = request.first_mask
     if not paths:
-        raise InputError("first mask: expected a file, a folder or several files, got none")
+        raise InputError("first_mask: expected a file, a folder or several files, got none")
     mask = read_first_mask(
         paths[0] if len(paths) == 1 else list(paths),
         size=source.size,

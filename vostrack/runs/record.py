@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from vostrack.build import effective_preset, resolve_preset
 from vostrack.masks import FirstMask
+from vostrack.presets.named import Preset
+from vostrack.presets.resolve import effective_preset, resolve_preset
+from vostrack.proposers.registry import proposer_settings
+from vostrack.refine.registry import refiner_settings
+from vostrack.runs.content import input_digests
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameSource
 
 __all__ = ["RunRecord", "mean_timings", "run_settings"]
 
+# Options that change no mask.
+_WITHOUT_EFFECT = ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels")
 _VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
 
 
@@ -28,14 +36,12 @@ class RunRecord:
         source: the frames.
         mask: the first mask.
         settings: from ``run_settings``.
-        device: what computed.
     """
 
     request: ClipRequest
     source: FrameSource
     mask: FirstMask
     settings: dict[str, Any]
-    device: str
 
     def content(
         self, status: str, frames: list[dict[str, Any]], wall_seconds: float
@@ -43,18 +49,14 @@ class RunRecord:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete`` or ``interrupted``.
+            status: ``complete``, ``truncated`` or ``interrupted``.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
         """
-        preset = effective_preset(self.request.preset, self.request.weights)
-        config = asdict(resolve_preset(preset, self.request.options))
         return {
             "status": status,
             "settings": self.settings,
-            "config": {"preset": preset, **config},
             "versions": _versions(),
-            "device": self.device,
             "frames": len(frames),
             "frames_in_source": self.source.length,
             "truncated": self.source.truncated,
@@ -72,16 +74,42 @@ class RunRecord:
         }
 
 
-def run_settings(request: ClipRequest, source: FrameSource, mask: FirstMask) -> dict[str, Any]:
-    """Return what the result depends on, as plain data."""
-    settings = asdict(request)
-    for name in ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels"):
-        del settings[name]
+def run_settings(
+    request: ClipRequest, source: FrameSource, mask: FirstMask, device: torch.device
+) -> dict[str, Any]:
+    """Return what the result depends on, as plain data: every option as it was resolved.
+
+    ``preset`` and ``device`` are those in effect, and ``method`` is the whole configuration of the
+    tracker, with the user's options in it.
+    """
+    preset = effective_preset(request.preset, request.weights)
+    settings: dict[str, Any] = {
+        entry.name: getattr(request, entry.name)
+        for entry in fields(ClipRequest)
+        if entry.name not in _WITHOUT_EFFECT and entry.name != "options"
+    }
+    settings.update(preset=preset, device=str(device))
+    settings["method"] = _method(resolve_preset(preset, request.options))
     labels = mask.labels
     settings["mask_pixels"] = {str(i): int((labels == i).sum()) for i in mask.ids}
     settings["frame_size"] = list(source.size)
     settings["frames"] = source.length
+    settings["content"] = input_digests(request)
     return settings
+
+
+def _method(preset: Preset) -> dict[str, Any]:
+    """Return a preset as plain data, with the options of its parts in full."""
+    method = asdict(preset)
+    for part, settings in (
+        ("refiner", refiner_settings(preset.refiner, preset.refiner_options)),
+        ("proposer", proposer_settings(preset.proposer, preset.proposer_options)),
+    ):
+        values = {} if settings is None else asdict(settings)
+        method[f"{part}_options"] = {
+            key: str(value) if isinstance(value, Path) else value for key, value in values.items()
+        }
+    return method
 
 
 def mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""What is asked for when a clip is tracked into a folder, and what comes of it."""
+"""What is asked for when a clip is tracked into a folder, and what comes of it.
+
+The text under each field is its help on the command line, too. This module loads no torch.
+"""
 
 from __future__ import annotations
 
@@ -6,78 +9,149 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vostrack.build import TrackerOptions
+from vostrack.compute.options import ComputeOptions
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
-from vostrack.runs.folder import Extras
+from vostrack.presets.options import TrackerOptions
 from vostrack.video import Reader
 
-__all__ = ["ClipRequest", "ClipSummary", "Observer"]
+__all__ = [
+    "ClipRequest",
+    "ClipSummary",
+    "MethodOptions",
+    "ObjectOptions",
+    "Observer",
+    "OutputOptions",
+    "VideoOptions",
+]
 
 
-@dataclass(frozen=True)
-class ClipRequest:
-    """What is tracked, how, and where the results go.
-
-    Attributes:
-        video: whatever ``open_source`` opens by name.
-        first_mask: one file or folder, or one file per object; see ``read_first_mask``.
-        output: the folder for the results.
-        preset: name of the preset.
-        device: see ``build_tracker``.
-        weights: see ``build_tracker``.
-        options: changes to the preset.
-        reader: what decodes a video file.
-        start: number of the first frame.
-        end: number after the last frame.
-        stride: every so many frames.
-        first_mask_frame: number of the frame that the mask belongs to; the first by default.
-        max_objects: refuse a mask with more objects.
-        min_pixels: warn of an object with fewer pixels.
-        overlay: write ``overlay.mp4``.
-        extras: what else is written for each frame.
-        overwrite: replace the results of an earlier run.
-        resume: continue an interrupted run.
-    """
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """Input: the frames of the video."""
 
     video: str
-    first_mask: tuple[str, ...]
-    output: Path
-    preset: str = "balanced"
-    device: str = "auto"
-    weights: str = "auto"
-    options: TrackerOptions = field(default_factory=TrackerOptions)
+    """Video file, folder of images, pattern such as "frames/*.png", camera index, or address."""
+
     reader: Reader = "auto"
+    """What decodes a video file. auto: PyAV for files, OpenCV for cameras."""
+
     start: int = 0
+    """Number of the first frame, from 0."""
+
     end: int | None = None
+    """Number after the last frame. Default: the end of the video."""
+
     stride: int = 1
+    """Track every frame (1), every second one (2), and so on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectOptions:
+    """Object: the masks of one frame."""
+
+    first_mask: tuple[str, ...]
+    """The objects to track: a palette PNG, a gray PNG of ids, a black and white or colour-coded
+    image, COCO RLE JSON, a folder, or several files with one object each."""
+
     first_mask_frame: int | None = None
+    """Number of the frame that the mask belongs to. The video is then tracked both ways from it.
+    Default: the first frame."""
+
     max_objects: int = MAX_OBJECTS
+    """Refuse a mask with more objects: it probably has smoothed edges."""
+
     min_pixels: int = MIN_PIXELS
+    """Warn of an object with fewer pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """Method: speed against quality, and where to compute."""
+
+    preset: str = "balanced"
+    """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
+    more steps, and each frame seen mirrored too. finetune: a small network fitted to each object, a
+    minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
+    a GPU. The last two come with the rows of the paper's ablation: NAME-no-craf,
+    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video."""
+
+    weights: str = "auto"
+    """Initial weights: auto (the preset's), shipped (the trained network of the package), imagenet
+    (torchvision's, downloaded once), none (random), or a .safetensors, .pt or .pth file. With
+    weights that hold no target network, fast, balanced and best become finetune."""
+
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu, cuda or cuda:N."""
+
+    options: TrackerOptions = field(default_factory=TrackerOptions)
+    """Changes to the preset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Output: what is written, and where."""
+
+    output: Path = Path("out")
+    """Folder for the results."""
+
     overlay: bool = True
-    extras: Extras = field(default_factory=Extras)
+    """Write overlay.mp4: the video with the masks drawn over it."""
+
+    save_scores: bool = False
+    """Write the soft score of each object and frame: scores/ID/00000.png, 8-bit gray."""
+
+    save_mattes: bool = False
+    """Write alpha mattes for compositing: mattes/ID/00000.png, white on black, soft edges."""
+
     overwrite: bool = False
+    """Replace the results in the output folder."""
+
     resume: bool = False
+    """Continue an interrupted run in the output folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, VideoOptions):
+    """What is tracked, how, and where the results go; see ``track_clip``.
+
+        ClipRequest(video="clip.mp4", first_mask=("mask.png",), output=Path("out"), preset="fast")
+
+    One file may be given for ``first_mask`` without a tuple, and a string for ``output``.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        super().__post_init__()
+        if isinstance(self.first_mask, str | Path):
+            object.__setattr__(self, "first_mask", (str(self.first_mask),))
+        object.__setattr__(self, "output", Path(self.output))
 
 
 @dataclass(frozen=True)
 class ClipSummary:
-    """What came of it.
-
-    Attributes:
-        output: the folder.
-        frames: frames with a mask.
-        ids: the objects.
-        finetune_seconds: spent on the first frame.
-        frame_seconds: mean seconds per later frame, all stages, without reading and writing.
-        truncated: the video broke off before its end.
-    """
+    """What came of it."""
 
     output: Path
+    """The folder."""
+
     frames: int
+    """Frames with a mask."""
+
     ids: tuple[int, ...]
+    """The objects."""
+
     finetune_seconds: float
+    """Seconds spent on the first frame."""
+
     frame_seconds: float
+    """Mean seconds per later frame, all stages, without reading and writing."""
+
     truncated: bool
+    """Whether the video broke off before its end."""
 
 
 class Observer(Protocol):

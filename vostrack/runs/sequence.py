@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from vostrack.batch.job import Job, JobResult
-from vostrack.build import TrackerOptions, build_tracker
+from vostrack.batch.job import Job, JobResult, Option
+from vostrack.build import build_tracker
 from vostrack.errors import InputError
 from vostrack.masks import check_first_mask, read_first_mask, read_label_map, write_label_map
 from vostrack.masks.validation import FirstMask
+from vostrack.presets.options import TrackerOptions
+from vostrack.runs.request import MethodOptions
 from vostrack.tracking.video import track_video
 from vostrack.video import open_source
 
-__all__ = ["track_sequence"]
+__all__ = ["job_options", "track_sequence"]
 
 # DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
+_RUN_OPTIONS = ("preset", "device", "weights")
 
 
 def track_sequence(job: Job) -> JobResult:
@@ -23,7 +29,7 @@ def track_sequence(job: Job) -> JobResult:
 
     Args:
         job: its options are ``preset``, ``device``, ``weights`` and the fields of
-            ``TrackerOptions``.
+            ``TrackerOptions``; see ``job_options``.
 
     Raises:
         InputError: there is no first mask, objects appear later, or an option is unknown.
@@ -38,27 +44,50 @@ def track_sequence(job: Job) -> JobResult:
             f"sequence {job.name}: further objects appear in {len(job.later_masks)} later frames, "
             "which the tracker cannot take up; choose a dataset whose objects are all in the first"
         )
-    options = dict(job.options)
-    named = {
-        key: str(options.pop(key)) for key in ("preset", "device", "weights") if key in options
-    }
-    known = TrackerOptions.__dataclass_fields__
-    for key in options:
-        if key not in known:
-            raise InputError(f"option {key}: unknown, expected one of {', '.join(known)}")
+    method = _method(job)
     with open_source(job.frames) as source:
         mask = _first_mask(job, source.size)
         tracker = build_tracker(
-            named.get("preset", "balanced"),
-            device=named.get("device", "auto"),
-            weights=named.get("weights", "auto"),
-            options=TrackerOptions(**options),  # type: ignore[arg-type]
+            method.preset, device=method.device, weights=method.weights, options=method.options
         )
         count = 0
-        for frame, result, _ in track_video(tracker, source, mask.labels):
-            write_label_map(job.folder / f"{job.frame_names[frame.index]}.png", result.labels)
+        for step in track_video(tracker, source, mask.labels):
+            name = f"{job.frame_names[step.frame.index]}.png"
+            write_label_map(job.folder / name, step.result.labels)
             count += 1
     return JobResult(job.name, count, time.perf_counter() - began)
+
+
+def job_options(method: MethodOptions) -> dict[str, Option]:
+    """Return what a job's result depends on, for ``track_sequence``.
+
+    Options of the tracker that are at their defaults are left out.
+    """
+    options = {name: getattr(method, name) for name in _RUN_OPTIONS}
+    options |= {"seed": method.options.seed, **method.options.changed()}
+    return {name: _portable(value) for name, value in options.items()}
+
+
+def _portable(value: Any) -> Any:
+    """Return a value as plain data, files by their absolute paths.
+
+    The processes of a cluster run in folders of their own.
+    """
+    if isinstance(value, Mapping):
+        return {name: _portable(entry) for name, entry in value.items()}
+    if isinstance(value, str | Path) and (isinstance(value, Path) or Path(value).is_file()):
+        return str(Path(value).absolute())
+    return value
+
+
+def _method(job: Job) -> MethodOptions:
+    known = TrackerOptions.__dataclass_fields__
+    options = dict(job.options)
+    named = {key: options.pop(key) for key in _RUN_OPTIONS if key in options}
+    for key in options:
+        if key not in known:
+            raise InputError(f"option {key}: unknown, expected one of {', '.join(known)}")
+    return MethodOptions(**named, options=TrackerOptions(**options))  # type: ignore[arg-type]
 
 
 def _first_mask(job: Job, size: tuple[int, int]) -> FirstMask:

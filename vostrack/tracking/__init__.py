@@ -1,1 +1,1 @@
-"""One frame's way: from a frame and the first mask to a label map."""
+"""Tracking: from the first mask, and then frame by frame, to label maps."""

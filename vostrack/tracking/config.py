@@ -1,4 +1,4 @@
-"""The settings of the frame loop."""
+"""Configuration of the tracker's frame loop."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from typing import Literal
 
 from vostrack.errors import InputError
 
-__all__ = ["TrackerConfig"]
+__all__ = ["Gate", "TrackerConfig"]
+
+Gate = Literal["before", "after", "none"]
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """What happens to a frame between the object models and the label map.
+    """How a frame is processed between the object models and the label map.
 
     Attributes:
-        max_size: frames with a longer side are worked on scaled down to it, pixels; the masks
-            come out at the frame's own size. 0 for no limit.
-        threshold: a pixel whose best score is below it is background.
-        gate: ``before`` the refiner, scores are made zero outside the foreground (the paper's
-            text); ``after`` does so at the end (its released demo); ``none`` leaves it out.
-        gate_threshold: probability from which a pixel is foreground.
-        gate_dilation: the foreground is grown by so many pixels before it gates.
-        learn_refined: whether the filter and the object models go on from the refined scores; if
-            not, only what is handed out is refined. Models that learn from frame to frame do
-            better with scores of their own.
+        max_size: frames whose longer side exceeds this many pixels are scaled down for
+            processing. The masks still have the frame's own size. 0 for no limit.
+        threshold: pixels whose best score is below this value are background, in (0, 1).
+        gate: when scores outside the foreground are set to zero: ``before`` refinement (as in
+            Cheng et al. 2017, section 3.2), ``after`` it (as in their released demo), or ``none``.
+        gate_threshold: pixels with at least this foreground probability are foreground, in (0, 1).
+        gate_dilation: dilation of the foreground before gating, in pixels, at least 0.
+        learn_refined: whether the temporal filter and the object models receive the refined
+            scores. If not, only the output is refined. Object models that are updated in every
+            frame do better with their own scores.
     """
 
     max_size: int = 854
     threshold: float = 0.5
-    gate: Literal["before", "after", "none"] = "before"
+    gate: Gate = "before"
     gate_threshold: float = 0.5
     gate_dilation: int = 5
     learn_refined: bool = True

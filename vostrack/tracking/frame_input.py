@@ -1,4 +1,4 @@
-"""What the tracker is given: checked at the border, scaled to the working size."""
+"""Checking the tracker's input and scaling it to the working size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _Array = TypeVar("_Array", UInt8Array, FloatArray)
 
 
 def check_frame(frame: UInt8Array) -> None:
-    """Refuse what is no frame.
+    """Check that ``frame`` is an RGB image.
 
     Raises:
-        InputError: it is no array (H, W, 3) uint8.
+        InputError: it is not an array (H, W, 3) uint8.
     """
     shape = getattr(frame, "shape", None)
     if shape is None or len(shape) != 3 or shape[2] != 3 or frame.dtype != np.uint8:
@@ -35,14 +35,18 @@ def check_frame(frame: UInt8Array) -> None:
 
 
 def check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
-    """Refuse what is no first mask of ``frame``, and return it (H, W) as uint8.
+    """Check that ``mask`` is a valid first mask for ``frame``.
+
+    Returns:
+        The mask (H, W) as uint8.
 
     Raises:
-        InputError: another size, no integers, ids out of 1..254, or no object.
+        InputError: the size differs, the values are not integers, an id is outside 1..254, or
+            there is no object.
     """
     if getattr(mask, "shape", None) != frame.shape[:2]:
         raise InputError(
-            f"mask: expected (H, W) = {frame.shape[:2]} as the frame, "
+            f"mask: expected (H, W) = {frame.shape[:2]} like the frame, "
             f"got {getattr(mask, 'shape', type(mask).__name__)}"
         )
     if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
@@ -61,7 +65,12 @@ def check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
 
 
 def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Tensor:
-    """Scale a frame down until its longer side is at most ``max_size`` pixels; 0 for no limit.
+    """Scale a frame down so that its longer side is at most ``max_size`` pixels.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        max_size: limit in pixels; 0 for none.
+        device: device of the result.
 
     Returns:
         (3, h, w) float32 in [0, 1].
@@ -71,10 +80,19 @@ def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Ten
         ratio = max_size / max(height, width)
         size = max(1, round(height * ratio)), max(1, round(width * ratio))
         frame = resized(frame, size, cv2.INTER_AREA)
-    tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
+    frame = np.ascontiguousarray(frame)
+    if not frame.flags.writeable:
+        frame = frame.copy()  # torch warns about memory that it must not write to
+    tensor = torch.from_numpy(frame).to(device)
     return tensor.permute(2, 0, 1).float() / 255
 
 
 def resized(array: _Array, size: Sequence[int], interpolation: int) -> _Array:
-    """Resize an array (H, W) or (H, W, C) to ``size`` (h, w), keeping its type."""
+    """Resize an array (H, W) or (H, W, C) to ``size`` (h, w) and keep its dtype.
+
+    Args:
+        array: uint8 or float32.
+        size: h and w, in pixels.
+        interpolation: an OpenCV flag, such as ``cv2.INTER_NEAREST``.
+    """
     return cast(_Array, cv2.resize(array, (size[1], size[0]), interpolation=interpolation))

@@ -1,4 +1,4 @@
-"""Which object is which: the user's ids on one side, tensor positions on the other."""
+"""Mapping between the user's object ids and tensor positions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _UNKNOWN = -1
 
 @dataclass(frozen=True)
 class ObjectTable:
-    """The one owner of the relation between ids and slots.
+    """Mapping between object ids and slots.
 
-    An *id* (1..254) is what the user calls an object, and never changes. A *slot* (1..N) is its
-    place in arrays: channel ``slot - 1``. Label maps of either kind hold 0 for background and
-    255 for void. A table never changes; adding and removing return another one.
+    An *id* (1..254) is the user's number for an object and never changes. A *slot* (1..N) is the
+    object's position in arrays: channel ``slot - 1``. Label maps of both kinds use 0 for background
+    and 255 for void. A table is immutable: ``add`` and ``remove`` return a new one.
 
     Attributes:
-        ids: the id of each slot, in the order of slots.
-        names: what to call each; the numbers unless given.
+        ids: the id of each slot, in the order of the slots.
+        names: the name of each object; by default its id.
     """
 
     ids: tuple[int, ...]
@@ -37,10 +37,10 @@ class ObjectTable:
     _id_of_slot: NDArray[np.int16] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the ids and lay out both look-up tables.
+        """Check the ids and build both lookup tables.
 
         Raises:
-            InputError: ids outside 1..254, repeated ids, or another number of names.
+            InputError: an id is outside 1..254 or repeated, or the number of names differs.
         """
         if len(set(self.ids)) != len(self.ids) or not all(0 < n < _VOID for n in self.ids):
             raise InputError(f"object ids: expected distinct ids in 1..254, got {self.ids}")
@@ -63,7 +63,7 @@ class ObjectTable:
         return len(self.ids)
 
     def __contains__(self, number: object) -> bool:
-        """Tell whether there is an object of this id."""
+        """Tell whether an object has this id."""
         return number in self.ids
 
     def slot(self, number: int) -> int:
@@ -77,33 +77,37 @@ class ObjectTable:
         return self.ids.index(number) + 1
 
     def to_slots(self, labels: UInt8Array) -> UInt8Array:
-        """Translate a label map of ids (H, W) into one of slots.
+        """Convert a label map of ids (H, W) uint8 to slots.
 
         Raises:
-            InputError: it holds an id that no object has.
+            InputError: no object has one of the ids.
         """
         return self._translate(labels, self._slot_of_id, "ids")
 
     def to_ids(self, labels: UInt8Array) -> UInt8Array:
-        """Translate a label map of slots (H, W) into one of ids.
+        """Convert a label map of slots (H, W) uint8 to ids.
 
         Raises:
-            InputError: it holds a slot beyond N.
+            InputError: a slot is above N.
         """
         return self._translate(labels, self._id_of_slot, "slots")
 
     def add(self, ids: Iterable[int], names: Iterable[str] | None = None) -> ObjectTable:
-        """Return a table with further objects after the present ones, whose slots stay.
+        """Return a table with more objects. Existing objects keep their slots.
+
+        Args:
+            ids: ids of the new objects, in 1..254.
+            names: their names; by default their ids.
 
         Raises:
-            InputError: an id is in use already, or outside 1..254.
+            InputError: an id is already in use or outside 1..254.
         """
         more = tuple(ids)
         called = tuple(str(n) for n in more) if names is None else tuple(names)
         return ObjectTable(self.ids + more, self.names + called)
 
     def remove(self, ids: Iterable[int]) -> ObjectTable:
-        """Return a table without some objects; those after them move up, and keep their ids.
+        """Return a table without some objects. Later objects move up and keep their ids.
 
         Raises:
             InputError: no object has one of these ids.
@@ -119,7 +123,7 @@ class ObjectTable:
         if translated.size and translated.min() < 0:
             unknown = np.unique(labels[translated < 0]).tolist()
             raise InputError(
-                f"label map of {kind}: {unknown} belong to no object, expected 0, 255 or those of "
-                f"ids {list(self.ids)}; add the objects first"
+                f"label map of {kind}: {unknown} belong to no object, expected 0, 255 or the "
+                f"{kind} of objects {list(self.ids)}; add the objects first"
             )
         return translated.astype(np.uint8)

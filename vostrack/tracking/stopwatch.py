@@ -1,4 +1,4 @@
-"""How long each stage of a frame takes."""
+"""Time spent in each stage of a frame."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Collects the seconds between one stage and the next.
+    """Measures the time that each stage takes.
 
     Attributes:
-        seconds: by name of the stage.
+        seconds: seconds spent, by name of the stage.
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Start.
+        """Start the clock.
 
         Args:
-            device: where the work is done; of a GPU, each lap waits until it is.
+            device: device of the work. Each lap waits until a CUDA device has finished.
         """
         self.seconds: dict[str, float] = {}
         self._device = device
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Count the time since the lap before towards ``stage``."""
+        """Add the time since the previous lap to ``stage``."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()

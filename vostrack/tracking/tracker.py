@@ -1,9 +1,9 @@
-"""The tracker: first masks in, then one frame at a time. All state between frames lives here."""
+"""The tracker: from the first mask, frame by frame. It holds all state between frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.protocols import (
     FeatureConsumer,
@@ -25,39 +26,29 @@ from vostrack.protocols import (
 )
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
+from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.fusion import gate, label_map
 from vostrack.tracking.object_table import ObjectTable
-from vostrack.tracking.state import STATE_FORMAT, check_state_format
+from vostrack.tracking.state import STATE_FORMAT, check_state_format, on_device
 from vostrack.tracking.stopwatch import Stopwatch
+from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
 
-@dataclass(frozen=True)
-class FrameResult:
-    """What is known of one frame.
-
-    Attributes:
-        labels: (H, W) uint8 at the frame's size; 0 background, else the object's id.
-        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
-        ids: the N object ids, as in the first mask.
-        presence: per object, the probability that it is in the frame. An adapter without an
-            estimate of it gives the mean score over the object's pixels; 0 where it has none.
-        timings: seconds spent per stage.
-    """
-
-    labels: UInt8Array
-    scores: FloatArray
-    ids: tuple[int, ...]
-    presence: tuple[float, ...]
-    timings: Mapping[str, float]
-
-
 class Tracker:
-    """Follows the objects of one video.
+    """Tracks the objects of one video.
 
-    Every part but the adapter may be None, and is then left out; the rows of the paper's ablation
-    are such trackers. ``vostrack.build_tracker`` makes one from a preset.
+    Every part except the adapter is optional, so every ablation is a configuration.
+    ``vostrack.build_tracker`` creates a tracker from a preset.
+
+    Args:
+        adapter: the object models.
+        refiner: refines the score maps along image edges.
+        temporal_filter: keeps the score maps consistent with the previous frames.
+        proposer: proposes regions where lost objects may reappear. The temporal filter uses it.
+        config: the frame loop; by default ``TrackerConfig()``.
+        device: device of the computation; by default the CPU.
 
     Example:
         >>> tracker = build_tracker("balanced")                # doctest: +SKIP
@@ -85,6 +76,7 @@ class Tracker:
         self._size: tuple[int, int] = (0, 0)
         self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
         self._last_slots = self._first_slots
+        self._calls = OneCallAtATime()
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -99,12 +91,28 @@ class Tracker:
             mask: (H, W) integers; 0 background, 1..254 object ids, 255 void.
 
         Returns:
-            The result of the first frame: the mask that was given, its void as background.
+            The result of the first frame: the given mask, with void as background.
 
         Raises:
-            InputError: frame or mask has another form, they differ in size, the mask holds no
+            InputError: the frame or the mask is malformed, their sizes differ, the mask has no
                 object, or an object vanishes at the working size.
         """
+        with self._call("Tracker.start", gradients=True):
+            return self._start(frame, mask)
+
+    @contextmanager
+    def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
+        """Run one call: alone, with our own settings, and all or nothing."""
+        check_not_forked()
+        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        with (
+            self._calls.hold(name),
+            own_settings(self.device, gradients=gradients),
+            undo_on_failure(*parts),
+        ):
+            yield
+
+    def _start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         height, width = labels.shape
@@ -120,7 +128,7 @@ class Tracker:
         if lost:
             raise InputError(
                 f"mask: object {lost[0]} has no pixel left at the working size of "
-                f"{image.shape[2]} x {image.shape[1]}; raise max_size or leave the object out"
+                f"{image.shape[2]} x {image.shape[1]}; increase `max_size` or leave out the object"
             )
         self._objects, self._size, self._first_slots = objects, (height, width), small
         self.adapter.start(image, torch.from_numpy(small).long().to(self.device))
@@ -131,30 +139,36 @@ class Tracker:
         return FrameResult(output, scores, objects.ids, (1.0,) * len(objects.ids), watch.seconds)
 
     def seek_start(self) -> None:
-        """Go back to the first frame, as after ``start``; what was learnt from it is kept."""
+        """Return to the first frame, as after ``start``. What ``start`` learned is kept."""
         self.adapter.seek_start()
         self._last_slots = self._first_slots
         if self.temporal_filter is not None:
             self.temporal_filter.start(self._first_slots)
 
-    @torch.inference_mode()
     def step(self, frame: UInt8Array) -> FrameResult:
-        """Find the objects in the next frame.
+        """Segment the objects in the next frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, of the same size as the first.
+            frame: (H, W, 3) uint8 RGB, of the same size as the first frame.
+
+        Returns:
+            The result of this frame.
 
         Raises:
-            InputError: the frame has another form or size.
+            InputError: the frame is malformed or has another size.
             RuntimeError: ``start`` has not been called.
         """
         if self._objects is None:
             raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
+        with self._call("Tracker.step"), torch.inference_mode():
+            return self._step(frame)
+
+    def _step(self, frame: UInt8Array) -> FrameResult:
         check_frame(frame)
         if frame.shape[:2] != self._size:
             raise InputError(
-                f"frame: expected {self._size[1]} x {self._size[0]} pixels as in the first "
-                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it, or start anew"
+                f"frame: expected {self._size[1]} x {self._size[0]} pixels like the first "
+                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it or call start again"
             )
         watch = Stopwatch(self.device)
         image = working_image(frame, self.config.max_size, self.device)
@@ -190,15 +204,15 @@ class Tracker:
             def candidates() -> FloatArray:
                 return self._propose(frame, foreground, size)
 
-        known = self.adapter.presence()
-        presence = known.tolist() if known is not None else None
+        estimate = self.adapter.presence()
+        presence = estimate.tolist() if estimate is not None else None
         filtered = self.temporal_filter(scores.cpu().numpy(), candidates, presence)
         return torch.from_numpy(filtered).to(self.device)
 
     def _propose(
         self, frame: UInt8Array, foreground: Tensor | None, size: tuple[int, ...]
     ) -> FloatArray:
-        """Return the proposals of this frame as score maps (K, h, w) at the working size."""
+        """Return the proposals for this frame as score maps (K, h, w) at the working size."""
         assert self.proposer is not None
         full: FloatArray | None = None
         if foreground is not None:
@@ -207,9 +221,9 @@ class Tracker:
         if isinstance(self.proposer, ObjectFollower):
             self.proposer.follow(resized(self._last_slots, self._size, cv2.INTER_NEAREST))
         if isinstance(self.proposer, FeatureConsumer):
-            owner = self.adapter
+            provider = self.adapter
             self.proposer.use_features(
-                owner.shared_features() if isinstance(owner, FeatureProvider) else None
+                provider.shared_features() if isinstance(provider, FeatureProvider) else None
             )
         proposals = self.proposer.propose(frame, full)
         maps = np.zeros((len(proposals), *size), np.float32)
@@ -242,9 +256,9 @@ class Tracker:
         return FrameResult(labels, full, self._objects.ids, presence, watch.seconds)
 
     def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
-        known = self.adapter.presence()
-        if known is not None:
-            return tuple(float(value) for value in known)
+        estimate = self.adapter.presence()
+        if estimate is not None:
+            return tuple(float(value) for value in estimate)
         regions = [slots == k + 1 for k in range(len(scores))]
         return tuple(
             float(score[region].mean()) if region.any() else 0.0
@@ -263,37 +277,42 @@ class Tracker:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what changes from frame to frame, for ``load_state``; bounded in size."""
-        craf = self.temporal_filter
+        """Return what changes between frames, for ``load_state``. Its size is bounded."""
+        temporal_filter = self.temporal_filter
         return {
             "format": STATE_FORMAT,
             "adapter": dict(self.adapter.running_state()),
-            "filter": dict(craf.state_dict()) if craf is not None else {},
+            "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
             "last_slots": torch.from_numpy(self._last_slots),
         }
 
-    def load_state(self, learnt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        """Continue where another tracker of the same configuration stood.
+    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        """Resume the position of another tracker with the same configuration.
 
         Args:
-            learnt: from its ``start_state``.
-            state: from its ``state``, or None to stand at the first frame.
+            start_state: result of its ``start_state``.
+            state: result of its ``state``; None for the position after the first frame.
 
         Raises:
-            InputError: another version of vostrack saved them; this tracker is as it was.
+            InputError: another version of vostrack saved them. This tracker is then unchanged.
         """
-        for saved in (learnt, state):
+        for saved in (start_state, state):
             if saved:
                 check_state_format(saved)
-        self._objects = ObjectTable(tuple(learnt["ids"]))
-        self._size = (int(learnt["size"][0]), int(learnt["size"][1]))
-        self._first_slots = learnt["first_slots"].numpy()
-        self.adapter.load_state_dict(learnt["adapter"])
+        with self._call("Tracker.load_state"):
+            self._load_state(start_state, state)
+
+    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        self._objects = ObjectTable(tuple(start["ids"]))
+        height, width = start["size"]
+        self._size = int(height), int(width)
+        self._first_slots = start["first_slots"].numpy()
+        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
         self.seek_start()
         if not state:
             return
         if state["adapter"]:
-            self.adapter.load_running_state(state["adapter"])
+            self.adapter.load_running_state(on_device(state["adapter"], self.device))
         self._last_slots = state["last_slots"].numpy()
         if self.temporal_filter is not None:
             self.temporal_filter.load_state_dict(state["filter"])

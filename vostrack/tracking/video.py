@@ -1,4 +1,4 @@
-"""In which order the frames of a video are visited: from the first mask to both ends."""
+"""Track a video: its frames in order, from the first mask to both ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 from vostrack.tracking.tracker import FrameResult, Tracker
 from vostrack.video import Frame, FrameSource
 
-__all__ = ["Position", "track_video"]
+__all__ = ["Position", "TrackedFrame", "track_video", "visited_frames"]
 
 # Going backwards, frames are read forwards in runs of at most this many bytes and then turned
 # round: video files can be decoded in one direction only.
@@ -20,15 +20,27 @@ _RUN_BYTES = 128 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Position:
-    """A frame that is done, and the way the walk was going.
-
-    Attributes:
-        index: number of the frame in its source.
-        direction: ``forward`` from the first mask to the end, then ``backward`` to the start.
-    """
+    """A frame that is done, and the direction in which the video was being tracked."""
 
     index: int
+    """Number of the frame in its source."""
+
     direction: Literal["forward", "backward"]
+    """``forward`` from the first mask to the end, then ``backward`` to the start."""
+
+
+@dataclass(frozen=True)
+class TrackedFrame:
+    """A frame with its masks."""
+
+    frame: Frame
+    """The frame as its source gave it."""
+
+    result: FrameResult
+    """Label map, scores and presence of the objects."""
+
+    position: Position
+    """Where it lies, and in which direction it was tracked."""
 
 
 def track_video(
@@ -38,7 +50,7 @@ def track_video(
     *,
     first_mask_frame: int | None = None,
     after: Position | None = None,
-) -> Iterator[tuple[Frame, FrameResult, Position]]:
+) -> Iterator[TrackedFrame]:
     """Track a video frame by frame; memory does not grow with its length.
 
     Args:
@@ -52,11 +64,11 @@ def track_video(
         after: continue behind this frame; the tracker must stand there (``Tracker.load_state``).
 
     Yields:
-        Frame, result and position, the frame of the first mask included.
+        Each frame with its masks, the frame of the first mask included.
 
     Raises:
         InputError: the frame of the mask is not among the frames of the source, or frames before
-            it are wanted from a source that can be gone through once only.
+            it are wanted from a source that can be read once only.
     """
     first = _first_frame(source, first_mask_frame)
     if after is None or after.direction == "forward":
@@ -70,7 +82,7 @@ def track_video(
     assert first is not None
     stop = first if after is None else after.index
     for frame in _reversed(source, stop):
-        yield frame, tracker.step(frame.image), Position(frame.index, "backward")
+        yield TrackedFrame(frame, tracker.step(frame.image), Position(frame.index, "backward"))
 
 
 def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
@@ -79,8 +91,8 @@ def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
     if indices is None:
         if wanted is not None:
             raise InputError(
-                f"first mask frame: {source.name} can be gone through once only, so the mask must "
-                "belong to its first frame; leave the option out"
+                f"first_mask_frame: {source.name} can be read once only, so the mask must belong "
+                "to its first frame; leave `first_mask_frame` out"
             )
         return None
     if wanted is None:
@@ -88,10 +100,32 @@ def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
     if wanted not in indices:
         step = f" in steps of {indices.step}" if indices.step > 1 else ""
         raise InputError(
-            f"first mask frame: expected one of the frames {indices[0]} to {indices[-1]}{step} of "
+            f"first_mask_frame: expected one of the frames {indices[0]} to {indices[-1]}{step} of "
             f"{source.name}, got {wanted}"
         )
     return wanted
+
+
+def visited_frames(
+    source: FrameSource, position: Position, first_mask_frame: int | None = None
+) -> list[int]:
+    """Return the numbers of the frames that are done at a position, in the order of tracking.
+
+    Args:
+        source: the frames.
+        position: where tracking stands.
+        first_mask_frame: as given to ``track_video``.
+
+    Raises:
+        InputError: the frame of the mask is not among the frames of the source.
+    """
+    first = _first_frame(source, first_mask_frame)
+    if source.indices is None or first is None:
+        return list(range(position.index + 1))
+    forward = [index for index in source.indices if index >= first]
+    if position.direction == "forward":
+        return [index for index in forward if index <= position.index]
+    return forward + [i for i in reversed(source.indices) if position.index <= i < first]
 
 
 def _forward(
@@ -100,12 +134,12 @@ def _forward(
     mask: UInt8Array,
     first: int | None,
     after: Position | None,
-) -> Iterator[tuple[Frame, FrameResult, Position]]:
+) -> Iterator[TrackedFrame]:
     started = after is not None
     for frame in _frames_from(source, first, after):
         result = tracker.step(frame.image) if started else tracker.start(frame.image, mask)
         started = True
-        yield frame, result, Position(frame.index, "forward")
+        yield TrackedFrame(frame, result, Position(frame.index, "forward"))
 
 
 def _frames_from(source: FrameSource, first: int | None, after: Position | None) -> Iterator[Frame]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import abc, deque
+from collections import deque
 from collections.abc import Callable, Mapping
+from collections.abc import Generator as Iterating
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -32,7 +33,7 @@ def draw_batches(
     config: LoopConfig,
     rank: int,
     steps: range,
-) -> abc.Generator[list[Batch], None, None]:
+) -> Iterating[list[Batch], None, None]:
     """Give the batches of each step; those of later steps are drawn by threads meanwhile.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from vostrack.checks import demand_at_least, demand_finite
+from vostrack.checks import check_at_least, check_finite
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 
@@ -72,10 +72,10 @@ class LoopConfig:
                 raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         least = {"steps": 1, "checkpoint_every": 1, "warmup": 0, "seed": 0, "ahead": 0, "power": 0}
         least |= {"accumulate": 1, "keep_every": 0}
-        demand_at_least(self, least | {"momentum": 0, "weight_decay": 0})
+        check_at_least(self, least | {"momentum": 0, "weight_decay": 0})
         if self.average is not None and not 0 <= self.average < 1:
             raise InputError(f"average: expected 0 <= decay < 1, or None, got {self.average}")
-        demand_finite(self, "power", "momentum", "weight_decay")
+        check_finite(self, "power", "momentum", "weight_decay")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"clip_norm: expected over 0, or None, got {self.clip_norm}")
 

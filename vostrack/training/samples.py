@@ -1,24 +1,19 @@
-"""Frames of a dataset as training pictures, read when they are needed."""
+"""Frames of a dataset as training images, read when they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import overload
+from collections.abc import Iterable
 
-import numpy as np
-import torch
-from PIL import Image
-
+from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
-from vostrack.datasets.augmentation import IGNORE
-from vostrack.errors import InputError
+from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
+from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.training.foreground import Sample
 
 __all__ = ["ForegroundSamples"]
 
 
-class ForegroundSamples(Sequence[Sample]):
+class ForegroundSamples(ReadOnDemand[Sample]):
     """Every annotated frame: image (3, H, W) uint8, labels (H, W) int64 of 0, 1 and 255."""
 
     def __init__(self, sequences: Iterable[VideoSequence]) -> None:
@@ -27,32 +22,14 @@ class ForegroundSamples(Sequence[Sample]):
         Raises:
             InputError: no frame is annotated.
         """
-        self._items: list[tuple[Path, Path, bool]] = []
-        for sequence in sequences:
-            for frame, annotation in zip(sequence.frames, sequence.annotations, strict=True):
-                if annotation is not None:
-                    self._items.append((frame, annotation, sequence.semantics == "ids"))
-        if not self._items:
-            raise InputError("training: none of the sequences has an annotated frame")
+        self._frames = annotated_frames(sequences)
+        check_not_empty(self._frames, "annotated frame")
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
-        return len(self._items)
+        """Return the number of frames."""
+        return len(self._frames)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """Read one picture, or several."""
-        if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
-        frame, annotation, with_void = self._items[index]
-        with Image.open(frame) as image:
-            pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-        with Image.open(annotation) as image:
-            values = np.array(image)
-        labels = (values > 0).astype(np.int64)
-        if with_void:
-            labels[values == IGNORE] = IGNORE
-        return pixels.contiguous(), torch.from_numpy(labels)
+    def read(self, index: int) -> Sample:
+        """Read one frame with its objects merged into the foreground."""
+        frame = self._frames[index].read()
+        return AnnotatedFrame(frame.image, merge_objects(frame.labels)).tensors()

@@ -1,7 +1,7 @@
-"""Frames in from any source, overlays out.
+"""Reading frames from any source, and writing overlays.
 
-`open_source` reads video files, folders of images, cameras, streams and arrays; `write_overlay`
-and `VideoWriter` write mp4 files. Libraries that decode and encode are loaded on first use.
+`open_source` reads video files, folders of images, cameras, streams and arrays. `write_overlay` and
+`VideoWriter` write mp4 files. Decoders and encoders are imported on first use.
 """
 
 from vostrack.video.frames import NOMINAL_RATE, Frame, FrameSource

@@ -1,4 +1,4 @@
-"""Frames from arrays that the caller already has, or makes one after another."""
+"""Reading frames from arrays and generators."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ __all__ = ["IterableSource", "SequenceSource", "as_rgb"]
 
 
 def as_rgb(item: object, what: str) -> UInt8Array:
-    """Bring one frame to RGB, in a new array.
+    """Convert one frame to RGB, in a new array.
 
-    Gray becomes three equal channels. Alpha is dropped, not blended: the colour channels are taken
-    as they are, so what a transparent pixel hides becomes visible.
+    Gray becomes three equal channels. Alpha is dropped, not blended: the colour of a transparent
+    pixel becomes visible.
 
     Args:
-        item: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, uint8; anything numpy reads.
-        what: what the frame is, for messages.
+        item: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, uint8; any type that
+            numpy can convert.
+        what: name of the frame in messages.
 
     Returns:
         (H, W, 3) uint8, contiguous.
 
     Raises:
-        InputError: another shape or dtype.
+        InputError: the shape or dtype is not supported.
     """
     array: np.ndarray[Any, Any] = np.asarray(item)
     if array.dtype != np.uint8:
         raise InputError(
             f"{what}: expected uint8 values of 0 to 255, got {array.dtype}; convert it first, "
-            "for example (frame * 255).astype(numpy.uint8) where it holds 0 to 1"
+            "for example with (frame * 255).astype(numpy.uint8) if it is in 0 to 1"
         )
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
         raise InputError(
             f"{what}: expected shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got "
-            f"{array.shape}; channels come last"
+            f"{array.shape}; move the channels to the last axis"
         )
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
@@ -60,11 +61,11 @@ class SequenceSource(SeekableSource):
     """Frames of a list, or of an array (T, H, W, 3), (T, H, W, 4) or (T, H, W)."""
 
     def __init__(self, frames: Sequence[object], selection: Selection) -> None:
-        """Look at the first frame.
+        """Convert the first frame.
 
         Raises:
-            InputError: no frame at all, one image where several were expected, or a frame that
-                `as_rgb` refuses.
+            InputError: there is no frame, a single image was given instead of several, or `as_rgb`
+                rejects the first frame.
         """
         if len(frames) == 0:
             raise InputError("frames: expected at least one array, got an empty sequence")
@@ -86,13 +87,13 @@ class SequenceSource(SeekableSource):
 
 
 class IterableSource(StreamedSource):
-    """Frames of any iterable: a generator once, anything else as often as wanted."""
+    """Frames of any iterable. A generator can be read only once."""
 
     def __init__(self, frames: Iterable[object], selection: Selection) -> None:
-        """Take the first frame, to know the size.
+        """Take the first frame, for its size.
 
         Raises:
-            InputError: no frame at all, or a frame that `as_rgb` refuses.
+            InputError: there is no frame, or `as_rgb` rejects the first one.
         """
         super().__init__("the frame iterator", selection)
         iterator = iter(frames)
@@ -109,8 +110,8 @@ class IterableSource(StreamedSource):
         self._waiting = None
         if items is None:
             raise InputError(
-                f"{self.name} was gone through before and cannot be started again; pass a list "
-                "or array of frames, or make a new iterator"
+                f"{self.name} was already read and cannot be restarted; pass a list or array of "
+                "frames, or create a new iterator"
             )
         for number, item in enumerate(items):
             yield number / NOMINAL_RATE, partial(as_rgb, item, f"frame {number}")

@@ -1,4 +1,4 @@
-"""The sound of a source, copied beside new pictures without encoding it again."""
+"""Copying the audio of a source to a new video file without re-encoding."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from vostrack.video.video_file import VideoFileSource
 
 __all__ = ["AudioCopy"]
 
-# What browsers play from an mp4 file.
+# Codecs that browsers play in an mp4 file.
 _CODECS = frozenset({"aac", "flac", "mp3", "mp3float", "opus"})
 
 
 class AudioCopy:
-    """Copies packets of one audio stream into an mp4 file, in step with its pictures.
+    """Copies the packets of one audio stream into an mp4 file, in step with the video.
 
-    Whatever goes wrong ends the copy with a warning: the pictures never suffer from the sound.
+    An error ends the copy with a warning. It never affects the video.
     """
 
     def __init__(
         self, container: InputContainer, output: OutputContainer, origin: float, start: float
     ) -> None:
-        """Add the stream to ``output``, before anything is written there.
+        """Add the audio stream to ``output``. Nothing may have been written there before.
 
         Args:
-            container: the file with the sound.
-            output: where it goes.
-            origin: time of the first picture on the file's clock, in seconds.
-            start: seconds after it at which the copy begins; this becomes time zero.
+            container: the file with the audio.
+            output: the new file.
+            origin: time of the first video frame on the clock of ``container``, in seconds.
+            start: where the copy begins, in seconds after ``origin``. This becomes time zero.
         """
         self._input: InputContainer | None = container
         self._output = output
@@ -48,15 +48,24 @@ class AudioCopy:
 
     @classmethod
     def begin(cls, path: Path, output: OutputContainer, start: float) -> AudioCopy | None:
-        """Prepare a copy; None, after a warning, where there is nothing that can be copied."""
+        """Prepare a copy.
+
+        Args:
+            path: the file with the audio.
+            output: the new file.
+            start: where the copy begins, in seconds after the first video frame.
+
+        Returns:
+            The copy. None if there is no audio, or, after a warning, if it cannot be copied.
+        """
         container = None
         try:
             if not path.is_file():
-                logger.warning("%s is no file, so the video has no sound", path)
+                logger.warning("%s is not a file, so the video has no audio", path)
                 return None
             container = av.open(str(path))
             if not container.streams.audio:
-                # A silent source is no loss to warn of.
+                # A source without audio is not worth a warning.
                 container.close()
                 return None
             reason = _obstacle(container)
@@ -67,11 +76,11 @@ class AudioCopy:
             reason = str(error)
         if container is not None:
             container.close()
-        logger.warning("the sound of %s is left out: %s", path, reason)
+        logger.warning("the audio of %s is left out: %s", path, reason)
         return None
 
     def _wanted(self, container: InputContainer) -> Iterator[Packet[AudioStream]]:
-        """Packets from the start on, with times from zero."""
+        """Yield the packets from the start on, with times from zero."""
         tick = self._source.time_base
         assert tick is not None
         shift = round(self._zero / tick)
@@ -83,7 +92,7 @@ class AudioCopy:
             yield packet
 
     def copy_until(self, seconds: float) -> None:
-        """Copy what sounds before this time of the new video."""
+        """Copy the packets before this time of the new video, in seconds."""
         try:
             while self._input is not None:
                 packet = self._waiting or next(self._packets, None)
@@ -96,22 +105,22 @@ class AudioCopy:
                 self._output.mux(packet)
                 self._waiting = None
         except (av.FFmpegError, OSError, ValueError) as error:
-            logger.warning("the sound breaks off at %.2f s: %s", seconds, error)
+            logger.warning("the audio ends early, at %.2f s: %s", seconds, error)
             self.close()
 
     def close(self) -> None:
-        """Let go of the file with the sound."""
+        """Close the file with the audio."""
         if self._input is not None:
             self._input.close()
         self._input, self._waiting = None, None
 
 
 def _obstacle(container: InputContainer) -> str | None:
-    """Why the first audio stream cannot be copied to mp4, or None if it can."""
+    """Return why the first audio stream cannot be copied to mp4; None if it can."""
     stream = container.streams.audio[0]
     if stream.codec_context.name not in _CODECS:
         return f"browsers do not play {stream.codec_context.name} in an mp4 file"
-    # Some streams lack what the header needs: found out on a header of its own.
+    # Some streams lack information that the header needs. Try it with a separate header.
     with av.open(io.BytesIO(), "w", format="mp4") as trial:
         trial.add_stream_from_template(stream)
         try:

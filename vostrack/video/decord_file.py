@@ -1,4 +1,4 @@
-"""Frames of a video file, by decord: only where it is asked for by name."""
+"""Reading video files with decord, only on explicit request."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["DecordSource"]
 
 
 class DecordSource(SeekableSource):
-    """Frames of a video file as decord gives them.
+    """Frames of a video file as decord decodes them.
 
-    decord repeats or misplaces frames of trimmed clips without an error, so its count is held
-    against that of `VideoFileSource`, and a difference is warned of. It also decodes ahead without
-    a bound on its memory. It turns frames by their display matrix itself.
+    decord may repeat or misplace frames of trimmed clips without an error. Its frame count is
+    therefore compared with that of `VideoFileSource`, and a difference causes a warning. It decodes
+    ahead without a memory limit. It applies the display matrix itself.
     """
 
     def __init__(self, path: Path, selection: Selection) -> None:
         """Open the file with decord.
 
         Raises:
-            InputError: decord is not installed, or cannot read the file.
+            InputError: decord is not installed or cannot read the file.
         """
-        # An empty or missing file, or one without video, is told of in the same words as always.
+        # This reports a missing or empty file, or one without video, like the other readers.
         with open_video(path):
             pass
         self._video = _open_decord(path)
@@ -50,8 +50,8 @@ class DecordSource(SeekableSource):
             return
         if count != expected:
             logger.warning(
-                "decord counts %d frames in %s, PyAV %s: decord's frames may be wrong or repeated "
-                "(trimmed clips are), use the reader pyav",
+                "decord counts %d frames in %s, PyAV %s: frames from decord may be wrong or "
+                "repeated (as in trimmed clips); use `reader='pyav'`",
                 count,
                 path,
                 expected,
@@ -60,10 +60,10 @@ class DecordSource(SeekableSource):
     def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         image = np.ascontiguousarray(self._video[number].asnumpy())
         if image.ndim != 3 or image.shape[2] != 3:
-            # Seen at a width of 72 pixels: rows padded by its FFmpeg are taken for a channel.
+            # This happens at a width of 72 pixels: decord takes row padding for a channel.
             raise InputError(
-                f"decord gives frames of shape {image.shape} for {self.name} where (H, W, 3) was "
-                "expected; use the reader pyav"
+                f"{self.name}: expected frames of shape (H, W, 3) from decord, got {image.shape}; "
+                "use `reader='pyav'`"
             )
         return image
 
@@ -84,15 +84,15 @@ class DecordSource(SeekableSource):
 
 
 def _open_decord(path: Path) -> Any:
-    # decord before torch ends in a crash once there is a CUDA tensor.
-    import torch  # noqa: F401  # for its place in the order of imports only
+    # Importing decord before torch leads to a crash as soon as there is a CUDA tensor.
+    import torch  # noqa: F401  # for the import order only
 
     try:
         import decord
     except ImportError as error:
         raise InputError(
-            "the reader decord is not installed (its wheels are for Linux and Windows on x86-64 "
-            "only); use the reader pyav"
+            "reader: decord is not installed (there are wheels only for Linux and Windows on "
+            "x86-64); use `reader='pyav'`"
         ) from error
     try:
         return decord.VideoReader(str(path), ctx=decord.cpu(0))
@@ -100,11 +100,11 @@ def _open_decord(path: Path) -> Any:
         if not _is_decord_error(error):
             raise
         raise InputError(
-            f"decord cannot read {path}; it knows no newer formats such as AV1, so use the reader "
-            "pyav"
+            f"decord cannot read {path}; it does not support newer formats such as AV1; use "
+            "`reader='pyav'`"
         ) from error
 
 
 def _is_decord_error(error: Exception) -> bool:
-    # decord's own errors derive from RuntimeError or from its DECORDError, by version.
+    # Depending on the version, decord's errors derive from RuntimeError or DECORDError.
     return isinstance(error, RuntimeError | IndexError) or "decord" in type(error).__module__

@@ -1,4 +1,4 @@
-"""What a frame is, and what every source of frames offers."""
+"""Frames, and the interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
@@ -23,7 +22,7 @@ __all__ = [
 
 
 NOMINAL_RATE = 25.0
-"""Frames per second that give images and arrays, which have no clock, their times."""
+"""Assumed frames per second of images and arrays, which have no clock."""
 
 logger = logging.getLogger("vostrack.video")
 
@@ -33,7 +32,7 @@ class Frame:
     """One frame as it is displayed.
 
     Attributes:
-        index: its number in the source in presentation order, before any start or stride.
+        index: number in the source in presentation order, regardless of start and stride.
         time: seconds since the first presented frame of the source.
         image: (H, W, 3) uint8 RGB, contiguous, in displayed orientation.
     """
@@ -45,11 +44,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which frames of a source are wanted: ``frames[start:end:stride]``.
+    """The selected frames of a source: ``frames[start:end:stride]``.
 
     Attributes:
         start: number of the first frame, at least 0.
-        end: number after the last frame, or None for all there are.
+        end: number after the last frame; None for no limit.
         stride: step between frames, at least 1.
     """
 
@@ -58,10 +57,10 @@ class Selection:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        """Check the numbers against one another.
+        """Check the numbers.
 
         Raises:
-            InputError: a number is out of its range.
+            InputError: a number is out of range.
         """
         if self.start < 0:
             raise InputError(f"start: expected a frame number of 0 or more, got {self.start}")
@@ -73,38 +72,42 @@ class Selection:
         if self.end is not None and self.end <= self.start:
             raise InputError(
                 f"end: expected a frame number above the start {self.start}, got {self.end}; "
-                "the end itself is not included"
+                "increase it, because frame `end` itself is not included"
             )
 
     def numbers(self, count: int, name: str) -> range:
-        """The selected numbers of a source of ``count`` frames.
+        """Return the selected frame numbers of a source.
+
+        Args:
+            count: number of frames in the source.
+            name: name of the source in messages.
 
         Raises:
-            InputError: the start lies beyond the last frame.
+            InputError: the start is beyond the last frame.
         """
         if self.start >= count:
             raise self.beyond(count, name)
         return range(self.start, count if self.end is None else min(self.end, count), self.stride)
 
     def beyond(self, count: int, name: str) -> InputError:
-        """The error for a start that the source does not reach."""
+        """Return the error for a start beyond the last frame."""
         return InputError(
-            f"start: frame {self.start} was asked for, but {name} has {count} frames, "
-            f"0 to {count - 1}; choose a smaller start"
+            f"start: expected a frame of {name}, which has {count} frames, 0 to {count - 1}, got "
+            f"{self.start}; choose a smaller start"
         )
 
 
 class FrameSource(ABC):
-    """Frames from anywhere, one at a time: memory does not grow with their number.
+    """A source of frames, which are read one at a time.
 
-    Use it as a context manager, or call `close`.
+    Memory does not grow with the number of frames. Use it as a context manager, or call `close`.
 
     Attributes:
-        name: what the frames come from, for messages.
+        name: name of the source in messages.
         size: (H, W) of every frame, in pixels, in displayed orientation.
-        frame_rate: mean frames per second, or None where there is no clock.
-        live: a camera or stream: it can be gone through once only.
-        truncated: the source ended early or broke; True from the moment that is known.
+        frame_rate: mean frames per second; None if there is no clock.
+        live: whether this is a camera or stream, which can be read only once.
+        truncated: whether the source ended early. It becomes True when that is detected.
     """
 
     name: str
@@ -116,44 +119,39 @@ class FrameSource(ABC):
     @property
     @abstractmethod
     def indices(self) -> range | None:
-        """Source numbers of the frames that iteration gives; None where they are unknown."""
+        """The numbers of the selected frames in the source; None if unknown."""
 
     @property
     def length(self) -> int | None:
-        """How many frames iteration gives; None where that is unknown."""
+        """The number of selected frames; None if unknown."""
         return None if self.indices is None else len(self.indices)
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        """Go through the selected frames in order.
+        """Iterate over the selected frames in order.
 
         Raises:
-            InputError: a frame has another size than the first, or cannot be read; or a source of
-                one pass was gone through before.
+            InputError: a frame cannot be read or differs in size from the first, or a source that
+                can be read only once was already read.
         """
 
     @abstractmethod
     def read(self, first: int, last: int) -> Iterator[Frame]:
-        """Go through the selected frames whose source number is in [first, last], in order.
+        """Iterate over the selected frames with source numbers in [first, last], in order.
 
         Raises:
-            InputError: the source can be gone through once only.
+            InputError: the source can be read only once.
         """
 
     def close(self) -> None:
-        """Let go of files and devices. Frames already given stay valid."""
+        """Close files and devices. Frames that were already returned stay valid."""
         return
 
     def __enter__(self) -> FrameSource:
         """Return the source itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the source."""
         self.close()
 
@@ -161,16 +159,21 @@ class FrameSource(ABC):
         if (height, width) != self.size:
             raise InputError(
                 f"{self.name}: frame {index} is {width} x {height} pixels, the first frame is "
-                f"{self.size[1]} x {self.size[0]}; all frames must be of one size, so split the "
-                "source where it changes or resize the frames"
+                f"{self.size[1]} x {self.size[0]}; all frames must have the same size; split the "
+                "source where it changes, or resize the frames"
             )
 
 
 class SeekableSource(FrameSource):
-    """A source that knows its frames beforehand and can start at any of them."""
+    """A source with a known number of frames, which can be read from any frame on."""
 
     def __init__(self, name: str, count: int, selection: Selection) -> None:
-        """Select from ``count`` frames.
+        """Select frames.
+
+        Args:
+            name: name of the source in messages.
+            count: number of frames in the source.
+            selection: the selected frames.
 
         Raises:
             InputError: the selection starts beyond the last frame.
@@ -180,15 +183,15 @@ class SeekableSource(FrameSource):
 
     @property
     def indices(self) -> range:
-        """Source numbers of the frames that iteration gives."""
+        """The numbers of the selected frames in the source."""
         return self._indices
 
     def __iter__(self) -> Iterator[Frame]:
-        """Go through the selected frames in order, from the first, as often as wanted."""
+        """Iterate over the selected frames in order, any number of times."""
         return self._frames(self._indices)
 
     def read(self, first: int, last: int) -> Iterator[Frame]:
-        """Go through the selected frames whose source number is in [first, last], in order."""
+        """Iterate over the selected frames with source numbers in [first, last], in order."""
         chosen = self._indices
         skipped = max(0, -(-(first - chosen.start) // chosen.step))
         start = chosen.start + skipped * chosen.step
@@ -196,10 +199,10 @@ class SeekableSource(FrameSource):
 
     @abstractmethod
     def _frames(self, numbers: range) -> Iterator[Frame]:
-        """Give exactly the frames of these numbers, in ascending order."""
+        """Yield exactly the frames with these numbers, in ascending order."""
 
     def _end_at(self, count: int) -> None:
-        """Note that only the first ``count`` frames can be read, and say so."""
+        """Record and log that only the first ``count`` frames can be read."""
         logger.warning(
             "%s is damaged or ends early: only its first %d frames can be read", self.name, count
         )
@@ -209,43 +212,48 @@ class SeekableSource(FrameSource):
 
 
 class StreamedSource(FrameSource):
-    """A source that is met frame by frame, its end unknown until it comes."""
+    """A source that delivers frame by frame and whose length is unknown."""
 
     def __init__(self, name: str, selection: Selection) -> None:
-        """Keep the selection, to be made while the frames pass."""
+        """Create the source.
+
+        Args:
+            name: name of the source in messages.
+            selection: the selected frames.
+        """
         self.name = name
         self._selection = selection
 
     @property
     def indices(self) -> None:
-        """Unknown: None."""
+        """None, because the number of frames is unknown."""
         return None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Go through the selected frames in order."""
+        """Iterate over the selected frames in order."""
         chosen, number = self._selection, -1
         for number, (time, fetch) in enumerate(self._arrivals()):
             if number >= chosen.start and (number - chosen.start) % chosen.stride == 0:
                 image = fetch()
                 self._check_size(image.shape[0], image.shape[1], number)
                 yield Frame(number, time, image)
-            # Stop before the next frame is waited for.
+            # Stop without waiting for the next frame.
             if chosen.end is not None and number + 1 >= chosen.end:
                 return
         if number < chosen.start:
             raise chosen.beyond(number + 1, self.name)
 
     def read(self, first: int, last: int) -> Iterator[Frame]:
-        """Refuse: there is no way back.
+        """Raise an error, because the source can be read only once.
 
         Raises:
             InputError: always.
         """
         raise InputError(
-            f"{self.name} can be gone through once only, so its frames {first} to {last} cannot "
-            "be read again; record it to a video file, or pass a list or array of frames"
+            f"{self.name} can be read only once, so frames {first} to {last} cannot be read "
+            "again; record it to a video file, or pass a list or array of frames"
         )
 
     @abstractmethod
     def _arrivals(self) -> Iterator[tuple[float, Callable[[], UInt8Array]]]:
-        """Give of every frame its time and a function that makes its RGB image."""
+        """Yield the time of every frame and a function that returns its RGB image."""

@@ -1,8 +1,7 @@
-"""Frames from image files: a folder, a pattern, or a list of paths."""
+"""Reading frames from image files: a folder, a pattern, or a list of paths."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import natural_order
 from vostrack.video.arrays import as_rgb
 from vostrack.video.frames import (
     NOMINAL_RATE,
@@ -22,14 +22,6 @@ from vostrack.video.names import IMAGE_SUFFIXES
 
 __all__ = ["ImageSource", "images_in_folder", "images_matching", "read_image"]
 
-_NUMBERS = re.compile(r"(\d+)")
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that counts: frame2 before frame10, whatever the case of the letters."""
-    parts = _NUMBERS.split(str(path).lower())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
-
 
 def _is_image(path: Path) -> bool:
     return (
@@ -38,41 +30,43 @@ def _is_image(path: Path) -> bool:
 
 
 def _sorted_images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(filter(_is_image, paths), key=lambda path: (_natural(path), str(path)))
+    return sorted(filter(_is_image, paths), key=lambda path: natural_order(str(path)))
 
 
 def images_in_folder(folder: Path) -> list[Path]:
-    """The images of a folder in natural order; hidden files and other files are left out.
+    """Return the images of a folder in natural order, without hidden files.
 
     Raises:
-        InputError: there is no image in it.
+        InputError: the folder contains no image.
     """
     images = _sorted_images(folder.iterdir())
     if not images:
         raise InputError(
-            f"{folder} holds no image; expected files such as 00000.jpg ({_suffixes()}), directly "
-            "in the folder"
+            f"{folder} contains no image; expected files such as 00000.jpg ({_suffixes()}) "
+            "directly in the folder; check the path"
         )
     return images
 
 
 def images_matching(pattern: str) -> list[Path]:
-    """The images that a glob pattern matches, in natural order; ``**`` crosses folders.
+    """Return the images that match a glob pattern, in natural order; ``**`` spans folders.
 
     Raises:
-        InputError: it matches no image.
+        InputError: no image matches.
     """
     path = Path(pattern).expanduser()
-    # Path.glob takes no absolute pattern.
+    # Path.glob does not accept absolute patterns.
     base = Path(path.anchor)
     try:
         images = _sorted_images(base.glob(str(path.relative_to(base))))
     except ValueError as error:
-        raise InputError(f"{pattern!r} is no valid file pattern ({error})") from None
+        raise InputError(
+            f"{pattern!r} is not a valid file pattern ({error}); use one such as 'frames/*.png'"
+        ) from None
     if not images:
         raise InputError(
             f"no image matches {pattern!r}; expected files such as frames/*.png ({_suffixes()}), "
-            "so check the folder and keep the pattern in quotes"
+            "check the folder and keep the pattern in quotes"
         )
     return images
 
@@ -84,14 +78,14 @@ def _suffixes() -> str:
 def read_image(path: Path) -> UInt8Array:
     """Read an image file as it is displayed.
 
-    EXIF orientation is applied, palettes are looked up, 16 bits are scaled to 8, gray becomes RGB,
-    alpha is dropped (see `vostrack.video.arrays.as_rgb`).
+    EXIF orientation and palettes are applied, 16 bits are scaled to 8, gray becomes RGB, and alpha
+    is dropped (see `vostrack.video.arrays.as_rgb`).
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the file is missing, broken, not an image, or holds float values.
+        InputError: the file is missing or corrupt, is not an image, or contains float values.
     """
     try:
         with Image.open(path) as opened:
@@ -103,30 +97,35 @@ def read_image(path: Path) -> UInt8Array:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read as an image ({error}); replace it or take it out of the frames"
+            f"{path} cannot be read as an image ({error}); replace it or remove it from the frames"
         ) from error
 
 
 def _eight_bit(image: Image.Image, path: Path) -> UInt8Array:
     if image.mode.startswith("I"):
-        # 16-bit gray; mode "I" is how older Pillow reads a 16-bit PNG.
+        # 16-bit gray. Older versions of Pillow read a 16-bit PNG in mode "I".
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise InputError(f"{path} holds values outside of 16 bits; save it with 8 or 16 bits")
+            raise InputError(f"{path} has values outside 0..65535; save it with 8 or 16 bits")
         return ((values * 255 + 32767) // 65535).astype(np.uint8)
     if image.mode == "F":
-        raise InputError(f"{path} holds float values; save it as an image of 8 or 16 bits")
+        raise InputError(f"{path} has float values; save it as an image with 8 or 16 bits")
     return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 class ImageSource(SeekableSource):
-    """Frames of a list of image files, in the order given, at `NOMINAL_RATE`."""
+    """Frames of a list of image files, in that order, at `NOMINAL_RATE`."""
 
     def __init__(self, paths: Sequence[Path], name: str, selection: Selection) -> None:
         """Read the first image for its size.
 
+        Args:
+            paths: the image files.
+            name: name of the source in messages.
+            selection: the selected frames.
+
         Raises:
-            InputError: no path at all, or the first image cannot be read.
+            InputError: ``paths`` is empty, or the first image cannot be read.
         """
         if not paths:
             raise InputError("images: expected at least one path, got an empty list")
@@ -139,10 +138,10 @@ class ImageSource(SeekableSource):
             path = self._paths[number]
             image = read_image(path)
             if image.shape[:2] != self.size:
-                # The file's name says more than the frame's number alone.
+                # The file name is more helpful than the frame number alone.
                 raise InputError(
                     f"{path} (frame {number}) is {image.shape[1]} x {image.shape[0]} pixels, the "
-                    f"first image is {self.size[1]} x {self.size[0]}; all frames must be of one "
-                    "size, so resize it or take it out"
+                    f"first image is {self.size[1]} x {self.size[0]}; all frames must have the "
+                    "same size; resize it or remove it"
                 )
             yield Frame(number, number / NOMINAL_RATE, image)

@@ -1,4 +1,4 @@
-"""Frames of a stream on the network, by PyAV, as they come."""
+"""Reading network streams with PyAV."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from vostrack.video.video_file import displayed, orientation_of
 __all__ = ["OPEN_TIMEOUT", "StreamSource"]
 
 OPEN_TIMEOUT = 10.0
-"""Seconds to wait for a stream to open, and for each of its later packets."""
+"""Seconds to wait for a stream to open, and for each packet."""
 
-# A short look at the stream: the first frame comes after 0.03 s and not after 0.2 s. The flag
-# "nobuffer" is left alone: it makes a stream wait for its next key frame.
+# With a short probe the first frame arrives after 0.03 s instead of 0.2 s. "nobuffer" is not
+# set, because it makes a stream wait for its next key frame.
 _QUICK = {"probesize": "200000", "analyzeduration": "500000"}
 
 
 class StreamSource(StreamedSource):
-    """Frames of an address such as ``rtsp://``, ``http://`` or ``udp://``; RTSP goes over TCP."""
+    """Frames of a stream such as ``rtsp://``, ``http://`` or ``udp://``. RTSP uses TCP."""
 
     live = True
 
@@ -39,21 +39,23 @@ class StreamSource(StreamedSource):
 
         Args:
             address: the stream's URL.
-            selection: which frames are wanted, counted from the first that comes.
+            selection: the selected frames, counted from the first one received.
             timeout: seconds to wait for the connection, and for each packet.
 
         Raises:
-            InputError: nothing answers in time, or what answers has no video.
+            InputError: the connection times out or fails, or the stream contains no video.
         """
         super().__init__(address, selection)
         self._container: InputContainer | None = self._connect(_QUICK, timeout)
         if not any(stream.width for stream in self._container.streams.video):
-            # Many streams in one: the quick look has not come to the video.
+            # The short probe did not reach the video of a stream with many substreams.
             self.close()
             self._container = self._connect({}, timeout)
         if not self._container.streams.video:
             self.close()
-            raise InputError(f"{address} has no video in it; expected a stream with video")
+            raise InputError(
+                f"{address} contains no video; expected a stream with video; check the address"
+            )
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
         self._decoded = self._container.decode(stream)
@@ -61,8 +63,8 @@ class StreamSource(StreamedSource):
         if first is None:
             self.close()
             raise InputError(
-                f"{address} gives no frame that can be decoded within {timeout:g} s; check that "
-                "the stream is running"
+                f"{address}: got no decodable frame within {timeout:g} s; check that the stream is "
+                "running"
             )
         self._first: VideoFrame | None = first
         self._orientation = orientation_of(first)
@@ -88,14 +90,14 @@ class StreamSource(StreamedSource):
             return next(self._decoded, None)
         except (av.FFmpegError, OSError) as error:
             self.truncated = True
-            logger.warning("%s broke off: %s", self.name, error)
+            logger.warning("%s was interrupted: %s", self.name, error)
             return None
 
     def _arrivals(self) -> Iterator[tuple[float, Callable[[], UInt8Array]]]:
         frame, self._first = self._first, None
         if frame is None or self._container is None:
             raise InputError(
-                f"{self.name} is closed or was gone through before; open it again for new frames"
+                f"{self.name} is closed or was already read; open it again for new frames"
             )
         number, origin = 0, frame.time
         while frame is not None:

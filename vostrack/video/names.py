@@ -1,4 +1,4 @@
-"""What the name of a source says about its kind."""
+"""Detecting the kind of a source from its name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ __all__ = ["IMAGE_SUFFIXES", "is_pattern", "is_url"]
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Suffixes, in lower case, by which a file is taken for an image."""
+"""Suffixes of image files, in lower case."""
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
 def is_url(name: str) -> bool:
-    """Whether this is an address such as ``rtsp://host/stream`` and not a path."""
+    """Tell whether this is an address such as ``rtsp://host/stream`` and not a path."""
     return _SCHEME.match(name) is not None
 
 
 def is_pattern(name: str) -> bool:
-    """Whether this holds a wildcard of glob."""
+    """Tell whether this contains a glob wildcard."""
     return any(sign in name for sign in "*?[")

@@ -1,4 +1,4 @@
-"""Frames of cameras, and of video files where it is asked for by name, by OpenCV."""
+"""Reading cameras with OpenCV, and video files on explicit request."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ __all__ = ["CaptureSource", "OpenCVFileSource"]
 
 def _rgb(image: cv2.typing.MatLike | None) -> UInt8Array:
     if image is None:
-        raise InputError("OpenCV gave a frame without an image; use the reader pyav")
+        raise InputError("OpenCV returned a frame without an image; use `reader='pyav'`")
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
     return np.ascontiguousarray(image[..., 2::-1], dtype=np.uint8)
 
 
 class OpenCVFileSource(SeekableSource):
-    """Frames of a video file as OpenCV gives them, which turns them itself.
+    """Frames of a video file as OpenCV decodes them. OpenCV applies the display matrix itself.
 
-    OpenCV's own count and its seeking are wrong on some files, so frames are counted by going
-    through the file once, and reading starts from the beginning every time.
+    OpenCV's frame count and seeking are wrong for some files. Frames are therefore counted by
+    reading the file once, and every read starts from the beginning.
     """
 
     def __init__(self, path: Path, selection: Selection) -> None:
         """Count the frames.
 
         Raises:
-            InputError: the file cannot be opened, or OpenCV gets no frame out of it.
+            InputError: the file cannot be opened, or OpenCV decodes no frame.
         """
         self._path = path
         with open_video(path):
@@ -55,8 +55,8 @@ class OpenCVFileSource(SeekableSource):
             nominal = capture.get(cv2.CAP_PROP_FPS)
         if not stamps:
             raise InputError(
-                f"OpenCV gets no frame out of {path} (it cannot decode AV1, for one); use the "
-                "reader pyav"
+                f"OpenCV cannot decode any frame of {path} (AV1, for example, is not supported); "
+                "use `reader='pyav'`"
             )
         self._times = [stamp - stamps[0] for stamp in stamps]
         super().__init__(str(path), len(stamps), selection)
@@ -85,15 +85,19 @@ class OpenCVFileSource(SeekableSource):
 
 
 class CaptureSource(StreamedSource):
-    """Frames of a camera, or of an address that OpenCV opens, as they come."""
+    """Frames of a camera, or of an address that OpenCV opens."""
 
     live = True
 
     def __init__(self, device: int | str, selection: Selection) -> None:
         """Open the camera and wait for its first frame.
 
+        Args:
+            device: index of a camera, or an address.
+            selection: the selected frames, counted from the first one received.
+
         Raises:
-            InputError: it cannot be opened, or gives no frame.
+            InputError: the camera cannot be opened or delivers no frame.
         """
         super().__init__(f"camera {device}" if isinstance(device, int) else device, selection)
         self._capture: cv2.VideoCapture | None = _open_capture(device)
@@ -101,9 +105,9 @@ class CaptureSource(StreamedSource):
         if not ok:
             self.close()
             raise InputError(
-                f"{self.name} cannot be opened or gives no frame; expected the index of a "
-                "connected camera (0 is the first) or the address of a running stream that no "
-                "other program holds"
+                f"{self.name} cannot be opened or delivers no frame; expected the index of a "
+                "connected camera (0 is the first) or the address of a running stream; check that "
+                "no other program uses it"
             )
         self._began = time.monotonic()
         self._first: UInt8Array | None = _rgb(image)
@@ -115,7 +119,7 @@ class CaptureSource(StreamedSource):
         first, self._first = self._first, None
         if first is None or self._capture is None:
             raise InputError(
-                f"{self.name} is closed or was gone through before; open it again for new frames"
+                f"{self.name} is closed or was already read; open it again for new frames"
             )
         yield 0.0, lambda: first
         capture = self._capture
@@ -123,7 +127,7 @@ class CaptureSource(StreamedSource):
             yield time.monotonic() - self._began, lambda: _rgb(capture.retrieve()[1])
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         if self._capture is not None:
             self._capture.release()
         self._capture = None

@@ -1,4 +1,4 @@
-"""One door to every kind of source."""
+"""Opening every kind of source."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ def open_source(
     end: int | None = None,
     stride: int = 1,
 ) -> FrameSource:
-    """Open frames for reading, whatever they come from.
+    """Open a source of frames.
 
-    Frames keep the number that they have in the source, whatever is selected. Images and arrays
-    have no clock: their times go at 25 frames per second and ``frame_rate`` is None. Gray becomes
-    RGB and alpha is dropped.
+    Frames keep their number in the source, whatever is selected. Images and arrays have no clock:
+    their times assume 25 frames per second, and ``frame_rate`` is None. Gray frames become RGB, and
+    alpha is dropped.
 
     Args:
         source: a video file; an image or a folder of images; a pattern such as ``"frames/*.png"``;
             a list of image files; the index of a camera (``0`` or ``"0"``); an address
             (``"rtsp://..."``); or an iterable of uint8 arrays (H, W, 3), (H, W), (H, W, 1) or
             (H, W, 4), RGB. A list or array of frames can be read in any order, a generator once.
-        reader: what reads a video file, an address or a camera; "auto" is PyAV, for cameras
-            OpenCV. Other sources take "auto" only.
-        start: number of the first frame wanted.
-        end: number after the last frame wanted; None, or beyond the end, for all there are.
-        stride: take every so many frames.
+        reader: library that reads a video file, an address or a camera. "auto" means PyAV, and
+            OpenCV for cameras. Other sources support "auto" only.
+        start: number of the first selected frame, from 0.
+        end: number after the last selected frame; None for no limit.
+        stride: step between selected frames, at least 1.
 
     Returns:
-        The source, which has read as much as it needs to know its size.
+        The source. It has read only what it needs to know its size.
 
     Raises:
-        InputError: there is no such source, it holds no frames, it cannot be read, or the
-            selection does not fit it. Where the number of frames is not known beforehand, a start
-            beyond the end is found while going through it.
+        InputError: there is no such source, it has no frames, it cannot be read, or the selection
+            does not fit it. If the number of frames is unknown, a start beyond the end is detected
+            only while reading.
     """
     if reader not in _READERS:
         raise InputError(f"reader: expected one of {', '.join(_READERS)}, got {reader!r}")
@@ -64,9 +64,7 @@ def open_source(
 
 def _only_auto(reader: Reader, kind: str) -> None:
     if reader != "auto":
-        raise InputError(
-            f"reader: {reader} reads video files, not {kind}; leave the reader at auto"
-        )
+        raise InputError(f"reader: {reader} reads video files, not {kind}; use `reader='auto'`")
 
 
 def _open_named(source: str | Path, reader: Reader, selection: Selection) -> FrameSource:
@@ -90,13 +88,13 @@ def _open_named(source: str | Path, reader: Reader, selection: Selection) -> Fra
         return ImageSource(images_matching(name), name, selection)
     raise InputError(
         f"{name!r} does not exist; expected a video file, a folder of images, a pattern such as "
-        "'frames/*.png', a camera index or an address, so check the path"
+        "'frames/*.png', a camera index or an address; check the path"
     )
 
 
 def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
     if path.stat().st_size == 0 and path.is_file():
-        raise InputError(f"{path} is empty (0 bytes); expected a video or an image, copy it again")
+        raise InputError(f"{path} is empty (0 bytes); expected a video or an image; copy it again")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         _only_auto(reader, "images")
         from vostrack.video.images import ImageSource
@@ -117,7 +115,7 @@ def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
 
 def _open_address(address: str, reader: Reader, selection: Selection) -> FrameSource:
     if reader == "decord":
-        raise InputError(f"reader: decord reads video files, not {address}; use auto or opencv")
+        raise InputError(f"reader: decord reads video files, not {address}; use `reader='auto'`")
     if reader == "opencv":
         from vostrack.video.opencv_capture import CaptureSource
 
@@ -129,7 +127,7 @@ def _open_address(address: str, reader: Reader, selection: Selection) -> FrameSo
 
 def _open_camera(index: int, reader: Reader, selection: Selection) -> FrameSource:
     if reader not in ("auto", "opencv"):
-        raise InputError(f"reader: cameras are read by opencv, not {reader}; use auto")
+        raise InputError(f"reader: {reader} does not read cameras; use `reader='auto'`")
     if index < 0:
         raise InputError(f"source: expected a camera index of 0 or more, got {index}")
     from vostrack.video.opencv_capture import CaptureSource
@@ -151,11 +149,11 @@ def _open_iterable(source: Iterable[Any], selection: Selection) -> FrameSource:
     if len(items) and isinstance(items[0], str | Path):
         from vostrack.video.images import ImageSource
 
-        strange = next((item for item in items if not isinstance(item, str | Path)), None)
-        if strange is not None:
+        wrong = next((item for item in items if not isinstance(item, str | Path)), None)
+        if wrong is not None:
             raise InputError(
-                "source: expected an image file at every place of the list, got "
-                f"{type(strange).__name__}"
+                "source: expected a list of image files only, got an item of type "
+                f"{type(wrong).__name__}"
             )
         return ImageSource([Path(item) for item in items], "the image list", selection)
     return SequenceSource(items, selection)

@@ -1,4 +1,4 @@
-"""The display matrix of a video: how decoded frames are turned before they are shown."""
+"""The display matrix of a video: how decoded frames are rotated for display."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Orientation"]
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a rectangle down on its grid.
+    """One of the eight orientations of an image.
 
-    The transposition comes first, the flips after it.
+    The transposition is applied first, then the flips.
 
     Attributes:
-        transpose: rows become columns.
-        mirror: left and right change places.
-        flip_vertical: top and bottom change places.
+        transpose: whether rows become columns.
+        mirror: whether left and right are swapped.
+        flip_vertical: whether top and bottom are swapped.
     """
 
     transpose: bool = False
@@ -30,11 +30,11 @@ class Orientation:
 
     @classmethod
     def from_matrix(cls, data: bytes) -> Orientation:
-        """Read a display matrix, taking an angle between to the nearest quarter turn.
+        """Read a display matrix. Other angles are rounded to the nearest quarter turn.
 
         Args:
-            data: nine int32 in the machine's byte order, a, b, u, c, d, v, x, y, w of ISO/IEC
-                14496-12 section 6.2.2: the pixel (p, q) is shown at (a p + c q, b p + d q).
+            data: nine int32 in native byte order: a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12,
+                section 6.2.2. The pixel (p, q) is shown at (a p + c q, b p + d q).
         """
         a, b, _, c, d, *_ = struct.unpack("=9i", data[:36])
         if abs(a) + abs(d) >= abs(b) + abs(c):
@@ -43,18 +43,18 @@ class Orientation:
 
     @classmethod
     def from_angle(cls, degrees: int) -> Orientation:
-        """Take an angle, counter-clockwise, to the nearest quarter turn."""
+        """Round a counter-clockwise angle to the nearest quarter turn."""
         quarter = round(degrees / 90) % 4
         return cls(
             transpose=quarter % 2 == 1, mirror=quarter in (2, 3), flip_vertical=quarter in (1, 2)
         )
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """(H, W) as displayed of a frame that is ``height`` by ``width`` as decoded."""
+        """Return the displayed size (H, W) of a decoded frame of ``height`` by ``width`` pixels."""
         return (width, height) if self.transpose else (height, width)
 
     def apply(self, image: UInt8Array) -> UInt8Array:
-        """Turn an image (H, W, 3) into its displayed orientation, contiguous."""
+        """Rotate a decoded image (H, W, 3) uint8 for display. The result is contiguous."""
         if self.transpose:
             image = image.transpose(1, 0, 2)
         if self.mirror:

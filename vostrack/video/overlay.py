@@ -1,4 +1,4 @@
-"""Label maps drawn over their frames."""
+"""Drawing label maps over their frames."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ def draw_overlay(
     alpha: float = 0.5,
     contour: bool = True,
 ) -> UInt8Array:
-    """Colour every labelled pixel; the background stays as it is.
+    """Draw a label map over a frame. The background is unchanged.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8, 0 for the background.
+        labels: (H, W) uint8; 0 background.
         palette: (256, 3) uint8 RGB, the colour of each label.
         alpha: opacity of the colour, in [0, 1].
-        contour: draw each object's outermost pixels in its full colour.
+        contour: whether to draw the outline of each object in opaque colour.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
 
     Raises:
-        InputError: the label map is not of the frame's size, or an argument is out of its range.
+        InputError: the label map does not have the size of the frame, or an argument is out of
+            range.
     """
     _check_overlay(image, labels, palette, alpha)
     import cv2
 
-    # The same as palette[labels], at a fraction of the time.
+    # Equal to palette[labels], but much faster.
     colours = cv2.LUT(cv2.merge([labels] * 3), palette[None])
     drawn = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
     shown = labels > 0
-    # copyTo changes its target in place and leaves the rest alone.
+    # copyTo changes the masked pixels of its target in place.
     result = cv2.copyTo(drawn, shown.astype(np.uint8), image.copy())
     if contour:
         result = cv2.copyTo(colours, _outline(labels).astype(np.uint8), result)
@@ -65,8 +66,8 @@ def _check_overlay(
         )
     if labels.shape != image.shape[:2]:
         raise InputError(
-            f"label map: it is {labels.shape[1]} x {labels.shape[0]} pixels, its frame "
-            f"{image.shape[1]} x {image.shape[0]}; make it of the frame's size"
+            f"label map: expected {image.shape[1]} x {image.shape[0]} pixels like its frame, got "
+            f"{labels.shape[1]} x {labels.shape[0]}; resize it with nearest neighbour"
         )
     if palette.shape != (256, 3) or palette.dtype != np.uint8:
         raise InputError(
@@ -77,7 +78,7 @@ def _check_overlay(
 
 
 def _outline(labels: UInt8Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Labelled pixels (H, W) with a neighbour above, below, left or right of another label."""
+    """Return a mask (H, W) of labelled pixels with a differently labelled 4-neighbour."""
     edge = np.zeros(labels.shape, dtype=np.bool_)
     down = labels[1:] != labels[:-1]
     across = labels[:, 1:] != labels[:, :-1]
@@ -97,19 +98,19 @@ def write_overlay(
     audio_from: str | Path | None = None,
     alpha: float = 0.5,
 ) -> None:
-    """Write frames with their label maps drawn over them as an mp4 file.
+    """Write an mp4 file of frames with their label maps drawn over them.
 
     Args:
-        path: target file, ending in ``.mp4``; it appears when all frames are written.
-        frames: each frame with its label map (H, W) uint8. They are taken one at a time.
+        path: target file, ending in ``.mp4``. It appears when all frames are written.
+        frames: frames with their label maps (H, W) uint8. They are read one at a time.
         palette: (256, 3) uint8 RGB, the colour of each label.
-        frame_rate: mean frames per second, or None; the frames keep their own times.
-        audio_from: the source's file, whose sound is copied where that is possible.
+        frame_rate: mean frames per second; None if unknown. The frames keep their own times.
+        audio_from: the source file, whose audio is copied if possible.
         alpha: opacity of the colours, in [0, 1].
 
     Raises:
-        InputError: there is no frame, a label map is not of its frame's size, or the file cannot
-            be written.
+        InputError: there is no frame, a label map does not have the size of its frame, or the file
+            cannot be written.
     """
     with VideoWriter(path, frame_rate, audio_from=audio_from) as writer:
         for frame, labels in frames:

@@ -1,4 +1,4 @@
-"""Frames of a video file, by PyAV."""
+"""Reading video files with PyAV."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ __all__ = ["VideoFileSource", "displayed", "orientation_of"]
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """How this decoded frame is to be turned, from its display matrix."""
+    """Return the orientation from the display matrix of a decoded frame."""
     try:
-        # PyAV's declaration says dict, its object is a mapping that iterates over its values.
+        # PyAV declares a dict, but the object is a mapping that iterates over its values.
         for data in cast(Iterable[SideData], frame.side_data):
             if data.type.name == "DISPLAYMATRIX":
                 return Orientation.from_matrix(bytes(data))
     except ValueError:
-        # Beside data of a kind that this PyAV does not know; it still tells the angle.
+        # This PyAV does not know some kind of side data. The angle is still available.
         return Orientation.from_angle(frame.rotation)
     return Orientation()
 
 
 def displayed(frame: VideoFrame, orientation: Orientation) -> UInt8Array:
-    """The RGB image (H, W, 3) uint8 of a decoded frame, turned as it is shown."""
+    """Return a decoded frame as RGB image (H, W, 3) uint8, rotated for display."""
     return orientation.apply(cast(UInt8Array, frame.to_ndarray(format="rgb24")))
 
 
 class VideoFileSource(SeekableSource):
-    """Frames of a video file, in presentation order, with its own times.
+    """Frames of a video file, in presentation order, with their own times.
 
-    The display matrix is applied, edit lists are followed, times of a variable rate are kept. A
-    file that breaks off gives its good frames, then a warning, and `truncated` is True.
+    The display matrix and edit lists are applied, and times of a variable frame rate are kept. A
+    truncated file yields its intact frames, then a warning, and `truncated` becomes True.
 
     Attributes:
         origin: time of the first presented frame on the file's own clock, in seconds.
@@ -61,7 +61,7 @@ class VideoFileSource(SeekableSource):
         """Read the file's packets and decode its first frame.
 
         Raises:
-            InputError: the file cannot be opened, has no video, or no frame that can be decoded.
+            InputError: the file cannot be opened, has no video, or has no decodable frame.
         """
         self._path = path
         self._index = scan_video(path)
@@ -81,13 +81,13 @@ class VideoFileSource(SeekableSource):
             frame = next(self._decoded(container, stream), None)
         if frame is None:
             raise InputError(
-                f"{self._path} has no frame that can be decoded; expected a video with at least "
-                "one, so check that it plays, or convert it to H.264"
+                f"{self._path} has no decodable frame; expected a video with at least one; check "
+                "that it plays, or convert it to H.264"
             )
         return frame
 
     def _timetable(self) -> list[Fraction]:
-        """Seconds of every frame since the first; sets the clock's origin."""
+        """Return the time of every frame in seconds since the first; set ``origin``."""
         index = self._index
         stamps: list[int | None]
         if index.stamps is not None:
@@ -112,7 +112,7 @@ class VideoFileSource(SeekableSource):
         for number, frame in self._numbered(numbers.start):
             if number > expected:
                 logger.warning(
-                    "%s: frames %d to %d cannot be decoded and are left out",
+                    "%s: frames %d to %d cannot be decoded and are skipped",
                     self.name,
                     expected,
                     number - 1,
@@ -130,7 +130,7 @@ class VideoFileSource(SeekableSource):
         return displayed(frame, self._orientation)
 
     def _numbered(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Decode from frame ``start`` on, with numbers."""
+        """Decode from frame ``start`` on and yield numbered frames."""
         if self._index.stamps is None:
             with open_video(self._path) as (container, stream):
                 for number, frame in enumerate(self._decoded(container, stream)):
@@ -144,8 +144,8 @@ class VideoFileSource(SeekableSource):
     def _from_stamp(self, stamp: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode from a key frame at or before ``stamp``."""
         second = round(1 / self._index.time_base)
-        # Containers without a table of key frames (MPEG-TS) may land too late: try earlier ones,
-        # then the file's beginning.
+        # Containers without a key frame table (MPEG-TS) may seek too far. Try earlier positions,
+        # then the beginning of the file.
         for target in (stamp, stamp - second, None):
             with open_video(self._path) as (container, stream):
                 if target is not None and not _seek(container, stream, target):
@@ -172,7 +172,7 @@ class VideoFileSource(SeekableSource):
                 yield number, frame
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """Decode up to the end or to the first damage."""
+        """Decode up to the end or the first corrupt packet."""
         frame: VideoFrame | None = None
         try:
             for packet in container.demux(stream):
@@ -186,10 +186,10 @@ class VideoFileSource(SeekableSource):
             yield from self._before_damage(stream, frame)
 
     def _before_damage(self, stream: VideoStream, last: VideoFrame | None) -> Iterator[VideoFrame]:
-        """Give the frames that still waited to be put in order, up to the missing one."""
+        """Yield the frames still in the reorder buffer, up to the missing one."""
         try:
             for frame in stream.decode(None):
-                # The decoder's other threads may already hold frames from behind the damage.
+                # Other decoder threads may already hold frames from after the corrupt packet.
                 if last is None or not self._follows(frame, last):
                     return
                 yield frame
@@ -213,7 +213,7 @@ def _seek(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
 
 
 def _drop_before(index: VideoIndex, first: VideoFrame) -> VideoIndex:
-    """Leave out what cannot be decoded before the first frame, such as half a group of pictures."""
+    """Drop frames before the first decodable one, such as an incomplete group of pictures."""
     if index.stamps is None:
         return index
     number = None if first.pts is None else index.find(first.pts)

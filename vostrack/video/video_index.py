@@ -1,4 +1,4 @@
-"""The table of a video file's presented frames, read from its packets."""
+"""The index of a video file's frames, read from its packets."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vostrack.video.frames import NOMINAL_RATE
 
 __all__ = ["VideoIndex", "open_video", "scan_video"]
 
-# VP8 has packets that are never shown, and nothing on the packet says so.
+# VP8 has packets that are never displayed and are not marked as such.
 _UNTRUSTED_CODECS = frozenset({"vp8"})
-# Share of a Matroska header's duration that the packets may miss before the file counts as cut.
+# Fraction of a Matroska header's duration that may be missing before a file counts as truncated.
 _DURATION_SLACK = 0.02
 
 
@@ -30,12 +30,13 @@ class VideoIndex:
     """The frames of a video file in presentation order.
 
     Attributes:
-        stamps: presentation times in ticks, ascending; None where the packets have none that can be
-            trusted, so that frames must be counted while they are decoded.
-        time_base: seconds of a tick.
-        rate: frames per second by the header, for frames without times.
-        cut: dts of the packet at which the file breaks off, not to be decoded; None if it is whole.
-        truncated: the file ends before the end that its header announces.
+        stamps: presentation times in ticks, ascending; None if the packets have no reliable times,
+            so that frames must be counted while decoding.
+        time_base: duration of a tick, in seconds.
+        rate: frames per second according to the header, for frames without times.
+        cut: decoding time (dts) of the corrupt packet that ends a truncated file, which must not be
+            decoded; None if the file is complete.
+        truncated: whether the file ends earlier than its header states.
     """
 
     stamps: tuple[int, ...] | None
@@ -45,7 +46,7 @@ class VideoIndex:
     truncated: bool = False
 
     def find(self, stamp: int) -> int | None:
-        """The number of the frame with this time in ticks, or None."""
+        """Return the number of the frame with this time in ticks; None if there is none."""
         if self.stamps is None:
             return None
         number = bisect_left(self.stamps, stamp)
@@ -54,26 +55,29 @@ class VideoIndex:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video file and choose its video stream; cover pictures of songs are passed over.
+    """Open a video file and select its first video stream. Cover art is ignored.
+
+    Yields:
+        The container and its video stream.
 
     Raises:
-        InputError: the file cannot be opened, or holds no video.
+        InputError: the file cannot be opened or contains no video.
     """
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be opened as a video ({reason}); expected a video file such as an "
-            "mp4, mov, mkv, webm, avi or ts, so check that it plays"
+            f"{path} cannot be opened as a video ({reason}); expected a video file such as "
+            "mp4, mov, mkv, webm, avi or ts; check that it plays"
         ) from error
     with container:
-        # FFmpeg would draw a text file as a terminal's screen.
+        # FFmpeg would render a text file as a terminal screen.
         streams = [] if container.format.name == "tty" else _video_streams(container)
         if not streams:
             raise InputError(
-                f"{path} has no video in it (it was read as {container.format.long_name}); "
-                "expected a file with a video stream"
+                f"{path} contains no video (it was read as {container.format.long_name}); "
+                "expected a file with a video stream; check the path"
             )
         stream = streams[0]
         stream.thread_type = "AUTO"
@@ -89,13 +93,13 @@ def _video_streams(container: InputContainer) -> list[VideoStream]:
 
 
 def scan_video(path: Path) -> VideoIndex:
-    """Read the packets, without decoding them.
+    """Index a video file by reading its packets, without decoding them.
 
-    Packets that an edit list discards are passed over, so that number 0 is the first frame that a
-    player shows.
+    Packets that an edit list discards are skipped, so that frame 0 is the first frame that a player
+    shows.
 
     Raises:
-        InputError: the file cannot be opened, or holds no video.
+        InputError: the file cannot be opened or contains no video.
     """
     stamps: list[int] = []
     last: tuple[int | None, int | None] = (None, None)
@@ -124,7 +128,7 @@ def scan_video(path: Path) -> VideoIndex:
     if last_corrupt and last[1] in stamps:
         stamps.remove(last[1])
     stamps.sort()
-    # In AVI the times are FFmpeg's guesses, and with B-frames some of them coincide.
+    # In AVI files, FFmpeg guesses the times, and with B-frames some of them coincide.
     trusted &= len(set(stamps)) == len(stamps)
     return VideoIndex(tuple(stamps) if trusted else None, tick, rate, cut, truncated)
 
@@ -136,11 +140,11 @@ def _end(pts: int | None, duration: int | None, time_base: Fraction | None) -> f
 
 
 def _ends_early(container: InputContainer, stream: VideoStream, path: Path, end: float) -> bool:
-    """Whether the header tells of more than the file holds."""
+    """Tell whether the file ends earlier than its header states."""
     if "matroska" in container.format.name and container.duration:
         announced = container.duration / av.time_base
         return end < announced * (1 - _DURATION_SLACK) - 0.1
-    # Older PyAV has no table of a stream's samples.
+    # Older versions of PyAV have no sample table.
     entries = getattr(stream, "index_entries", ())
     if "mp4" in container.format.name and len(entries):
         return bool(max(entry.pos + entry.size for entry in entries) > path.stat().st_size)

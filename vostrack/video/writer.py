@@ -1,11 +1,10 @@
-"""H.264 video files that play in a browser."""
+"""Writing H.264 video files that play in browsers."""
 
 from __future__ import annotations
 
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,16 +23,17 @@ __all__ = ["VideoWriter"]
 
 _TICK = Fraction(1, 90000)
 _SUFFIXES = (".mp4", ".m4v")
-_BT709 = 1  # the same number for matrix, primaries and transfer in ISO/IEC 23001-8
+_BT709 = 1  # matrix, primaries and transfer have the same code in ISO/IEC 23001-8
 _LIMITED = 1
 
 
 class VideoWriter:
-    """Write frames with their own times to an mp4 file.
+    """Writes frames with their own times to an mp4 file.
 
-    H.264, yuv420p, BT.709, the table of contents in front. An odd width or height gains one
-    column or row, a copy of the last. The first frame is shown at time zero. The file appears under
-    its name when the ``with`` block ends well; after an error, or Ctrl-C, there is none.
+    The format is H.264, yuv420p, BT.709, with the index at the start of the file. An odd width or
+    height is padded by a copy of the last column or row. The first frame is shown at time zero. The
+    file appears under its name when the ``with`` block succeeds. After an error or Ctrl-C there is
+    no file.
 
     Example:
         >>> with VideoWriter("out.mp4", 25.0) as writer:  # doctest: +SKIP
@@ -44,18 +44,19 @@ class VideoWriter:
     def __init__(
         self, path: str | Path, frame_rate: float | None, *, audio_from: str | Path | None = None
     ) -> None:
-        """Check the target; nothing is written yet.
+        """Check the target. Nothing is written yet.
 
         Args:
-            path: target file, ``.mp4`` or ``.m4v``; one that exists is replaced at the end.
-            frame_rate: mean frames per second, a hint for the encoder and the duration of the last
-                frame; None where it is unknown.
-            audio_from: file whose sound is copied without encoding it again, from the first
-                frame's time to the last's. The times given to `add` are then those of the source.
-                A sound that cannot be copied is left out with a warning.
+            path: target file, ``.mp4`` or ``.m4v``. An existing file is replaced at the end.
+            frame_rate: mean frames per second, for the encoder and the duration of the last frame;
+                None if unknown.
+            audio_from: file whose audio is copied without re-encoding, from the time of the first
+                frame to that of the last. The times passed to `add` must then be those of this
+                file. Audio that cannot be copied is left out with a warning.
 
         Raises:
-            InputError: another suffix, no such folder, or a rate that is no rate.
+            InputError: the suffix is not supported, the folder does not exist, or the frame rate is
+                not positive.
         """
         self._target = Path(path)
         if self._target.suffix.lower() not in _SUFFIXES:
@@ -64,7 +65,7 @@ class VideoWriter:
             )
         if not self._target.parent.is_dir():
             raise InputError(
-                f"video file: the folder {self._target.parent} does not exist; make it first"
+                f"video file: the folder {self._target.parent} does not exist; create it first"
             )
         if self._target.is_dir():
             raise InputError(f"video file: {self._target} is a folder; name a file in it")
@@ -82,19 +83,14 @@ class VideoWriter:
         """Return the writer itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish the file, or remove it after an error.
 
         Raises:
             InputError: no frame was added.
         """
         try:
-            if error is None:
+            if kind is None:
                 self._finish()
         finally:
             self._discard()
@@ -103,12 +99,12 @@ class VideoWriter:
         """Append a frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB, as large as the first.
-            time: seconds at which it is shown, on any clock; a time that does not come after the
-                one before is moved just behind it.
+            image: (H, W, 3) uint8 RGB, of the same size as the first frame.
+            time: display time in seconds, on any clock. A time that is not after the previous one
+                is moved just behind it.
 
         Raises:
-            InputError: another shape or dtype than expected.
+            InputError: the shape or dtype is not as expected.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise InputError(
@@ -118,8 +114,8 @@ class VideoWriter:
             self._start(image.shape, time)
         if image.shape != self._shape:
             raise InputError(
-                f"frame: expected {self._shape[1]} x {self._shape[0]} pixels as the first frame, "
-                f"got {image.shape[1]} x {image.shape[0]}; all frames must be of one size"
+                f"frame: expected {self._shape[1]} x {self._shape[0]} pixels like the first frame, "
+                f"got {image.shape[1]} x {image.shape[0]}; resize all frames to the same size"
             )
         self._last = max(self._last + 1, round((time - self._began) / _TICK))
         self._encode(image)
@@ -135,12 +131,14 @@ class VideoWriter:
                 str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
             )
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self._target} cannot be written ({error})") from error
+            raise InputError(
+                f"{self._target} cannot be written ({error}); check the folder's permissions"
+            ) from error
         self._container = container
-        # A rate of whole numbers, such as 30000/1001, however it was rounded on the way here.
+        # Recover a rational rate such as 30000/1001 from the rounded float.
         rate = Fraction(self._rate).limit_denominator(1001)
-        # B-frames would be stored in another order than shown, and a duration summed over stored
-        # frames is wrong where the rate varies.
+        # No B-frames: they are stored out of order, and a duration summed over stored frames
+        # is wrong if the frame rate varies.
         options = {"preset": "veryfast", "crf": "19", "bf": "0"}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
@@ -173,7 +171,9 @@ class VideoWriter:
 
     def _finish(self) -> None:
         if self._container is None:
-            raise InputError(f"{self._target}: no frame was added, so there is no video to write")
+            raise InputError(
+                f"{self._target}: no frame was added, so there is no video; add at least one frame"
+            )
         self._container.mux(self._stream.encode(None))
         if self._audio is not None:
             self._audio.copy_until(float(self._last * _TICK) + 1 / self._rate)

@@ -12,7 +12,6 @@ from torch import Generator, Tensor
 from vostrack.datasets import VideoSequence
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target import clip_losses as module
-from vostrack.online_finetune.target import frame_steps
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.online_finetune.target.clip_losses import clip_losses, rivals_loss
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -48,7 +47,7 @@ def learned_masks(
 ) -> list[tuple[Tensor, Tensor]]:
     """Return the scores and label maps that are learned from in training."""
     taken: list[tuple[Tensor, Tensor]] = []
-    learn = frame_steps.learn_objects
+    learn = vars(module)["learn_objects"]
 
     def spy(network: Any, finding: Any, masks: Any, *rest: Any) -> Any:
         taken.append(masks)
@@ -107,7 +106,7 @@ def test_lost_objects_are_looked_for_everywhere(
     target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boxes = []
-    find = frame_steps.find_objects
+    find: Any = vars(module)["find_objects"]
 
     def spy(*inputs: Any) -> Any:
         finding = find(*inputs)

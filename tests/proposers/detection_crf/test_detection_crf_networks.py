@@ -33,5 +33,5 @@ def test_detector_maps_coco_classes_to_voc() -> None:
 def test_unknown_semantic_network_is_refused() -> None:
     with pytest.raises(InputError, match="expected one of deeplab_mobilenetv2"):
         build_semantic("segformer")
-    with pytest.raises(InputError, match="--semantic-weights"):
+    with pytest.raises(InputError, match="`semantic_weights`"):
         build_semantic("deeplab_mobilenetv2")

@@ -19,8 +19,8 @@ from vostrack.models.fcn8s import Fcn8s
 from vostrack.proposers.detection_crf import DetectionCrf
 from vostrack.proposers.detection_crf.recipe import (
     DetectionCrfRecipe,
-    DetectionCrfTrainer,
-    RecipeConfig,
+    DetectionCrfTraining,
+    JointNetwork,
     instance_target,
 )
 from vostrack.proposers.detections import Detections
@@ -76,16 +76,16 @@ class Scores(nn.Module):
         return scores
 
 
-def _recipe(root: Path, detections: bool = True, **settings: object) -> DetectionCrfRecipe:
+def _training(root: Path, detections: bool = True, **settings: object) -> DetectionCrfTraining:
     torch.manual_seed(0)
     table = None
     if detections:
         rows = json.loads((root / "boxes.json").read_text())["images"]["a"]
         lists = ([row[key] for row in rows] for key in ("box", "score", "label"))
         table = {"a": Detections.from_lists(*lists)}
-    config = RecipeConfig(**settings)  # type: ignore[arg-type]  # keywords of the dataclass
-    return DetectionCrfRecipe(
-        DetectionCrfTrainer(Scores(), DetectionCrf(21)), open_voc(root), table, config
+    recipe = DetectionCrfRecipe(**settings)  # type: ignore[arg-type]  # keywords of the dataclass
+    return DetectionCrfTraining(
+        JointNetwork(Scores(), DetectionCrf(21)), open_voc(root), table, recipe
     )
 
 
@@ -107,9 +107,9 @@ def test_target_without_boxes_has_background_only() -> None:
 
 
 def test_a_draw_is_what_its_generator_says(voc: Path) -> None:
-    recipe = _recipe(voc, detections=False, batch=2)
+    training = _training(voc, detections=False, batch=2)
     first, again, other = (
-        recipe.draw(torch.Generator().manual_seed(seed), 0)[0]["boxes"] for seed in (1, 1, 2)
+        training.draw(torch.Generator().manual_seed(seed), 0)[0]["boxes"] for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -120,21 +120,21 @@ def test_a_draw_is_what_its_generator_says(voc: Path) -> None:
 
 
 def test_images_are_scaled_with_their_boxes(voc: Path) -> None:
-    example = _recipe(voc, max_side=32).draw(torch.Generator(), 0)[0]
+    example = _training(voc, max_side=32).draw(torch.Generator(), 0)[0]
     assert example["image"].shape == (3, 23, 32)
     assert example["classes"].shape == example["instances"].shape == (23, 32)
     torch.testing.assert_close(example["boxes"], torch.tensor(BOXES) * 32.0 / 56)
 
 
 def test_losses_agree_with_their_definition(voc: Path) -> None:
-    recipe = _recipe(voc, instance_weight=0.5)
-    batch = recipe.draw(torch.Generator(), 0)
-    losses = recipe.losses(batch)
+    training = _training(voc, instance_weight=0.5)
+    batch = training.draw(torch.Generator(), 0)
+    losses = training.losses(batch)
     example = batch[0]
     boxes = Detections.from_lists(
         example["boxes"].numpy(), example["scores"].numpy(), example["labels"].numpy()
     )
-    output = recipe.network.crf(
+    output = training.network.crf(
         example["image"], torch.zeros(21, *SIZE), boxes, example["foregrounds"]
     )
     for name, logits, factor in (
@@ -147,43 +147,43 @@ def test_losses_agree_with_their_definition(voc: Path) -> None:
         torch.testing.assert_close(losses[name], -factor * picked[known].mean())
 
 
-def _total(recipe: DetectionCrfRecipe) -> float:
-    losses = recipe.losses(recipe.draw(torch.Generator(), 0))
+def _total(training: DetectionCrfTraining) -> float:
+    losses = training.losses(training.draw(torch.Generator(), 0))
     return sum(loss.item() for loss in losses.values())
 
 
 def test_training_fits_the_image_and_reaches_every_weight(voc: Path, tmp_path: Path) -> None:
-    recipe = _recipe(voc, rate=0.3, potential_rate=0.1)
-    before = {k: v.clone() for k, v in recipe.network.named_parameters()}
-    first = _total(recipe)
+    training = _training(voc, learning_rate=0.3, potential_learning_rate=0.1)
+    before = {k: v.clone() for k, v in training.network.named_parameters()}
+    first = _total(training)
     # Batch statistics stay: a batch is one image.
-    mean = recipe.network.semantic.get_buffer("norm.running_mean").clone()
-    train(recipe.network, recipe, LoopConfig(steps=12, weight_decay=0), tmp_path / "run")
-    assert torch.equal(recipe.network.semantic.get_buffer("norm.running_mean"), mean)
-    last = _total(recipe)
+    mean = training.network.semantic.get_buffer("norm.running_mean").clone()
+    train(training.network, training, LoopConfig(steps=12, weight_decay=0), tmp_path / "run")
+    assert torch.equal(training.network.semantic.get_buffer("norm.running_mean"), mean)
+    last = _total(training)
     assert last < 0.3 * first
-    still = {k for k, v in recipe.network.named_parameters() if torch.equal(before[k], v)}
+    still = {k for k, v in training.network.named_parameters() if torch.equal(before[k], v)}
     assert {name for name in still if "norm" not in name} == set()
 
 
 def test_an_image_without_boxes_gives_every_weight_a_gradient(voc: Path) -> None:
-    recipe = _recipe(voc)
-    recipe.table = {"a": Detections.from_lists([], [], [])}
-    losses = recipe.losses(recipe.draw(torch.Generator(), 0))
+    training = _training(voc)
+    training.table = {"a": Detections.from_lists([], [], [])}
+    losses = training.losses(training.draw(torch.Generator(), 0))
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in recipe.network.crf.parameters())
+    assert all(p.grad is not None for p in training.network.crf.parameters())
 
 
 def test_unusable_settings_are_refused(voc: Path) -> None:
     with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
-        RecipeConfig(batch=0)
+        DetectionCrfRecipe(batch=0)
     with pytest.raises(InputError, match="max_side"):
-        RecipeConfig(max_side=5)
+        DetectionCrfRecipe(max_side=5)
     with pytest.raises(InputError, match="below 255"):
-        RecipeConfig(max_detections=255)
+        DetectionCrfRecipe(max_detections=255)
     with pytest.raises(InputError, match="no entry for 1 training images, the first a"):
-        DetectionCrfRecipe(
-            DetectionCrfTrainer(Scores(), DetectionCrf(21)), open_voc(voc), {"b": _none()}
+        DetectionCrfTraining(
+            JointNetwork(Scores(), DetectionCrf(21)), open_voc(voc), {"b": _none()}
         )
 
 

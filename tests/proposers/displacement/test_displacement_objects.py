@@ -114,7 +114,7 @@ def test_softening_moves_edges_only() -> None:
 
 def test_touching_objects_of_a_scene_are_seen_as_one_and_known_as_two() -> None:
     config = SceneConfig(
-        crop=64, longest=(64, 64), pieces=0, outline=0, merge=0, permute=False, flip=0
+        side=64, longest=(64, 64), pieces=0, outline=0, merge=0, permute=False, flip=0
     )
     scene = draw_scene([_Fixed(outlined())], config, np.random.default_rng(0))
     assert 255 not in scene.labels
@@ -125,7 +125,7 @@ def test_touching_objects_of_a_scene_are_seen_as_one_and_known_as_two() -> None:
 
 def test_an_outlined_scene_shows_void_between_objects() -> None:
     config = SceneConfig(
-        crop=64, longest=(64, 64), pieces=0, outline=1, merge=0, permute=False, flip=0
+        side=64, longest=(64, 64), pieces=0, outline=1, merge=0, permute=False, flip=0
     )
     scene = draw_scene([_Fixed(outlined())], config, np.random.default_rng(0))
     assert scene.labels[24, 30] == 255

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
+from vostrack.proposers.displacement import DisplacementOptions, build_displacement
 from vostrack.proposers.displacement.centres import CentreConfig
 from vostrack.proposers.displacement.grouping import GroupingConfig
 from vostrack.proposers.displacement.networks import (
@@ -203,11 +203,11 @@ def test_the_command_runs_as_it_was_measured() -> None:
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--semantic NAME or --semantic-masks"):
+    with pytest.raises(InputError, match="`semantic` or `semantic_masks`"):
         DisplacementProposer(DisplacementNet()).propose(FRAME, None)
-    with pytest.raises(InputError, match="one of --semantic and"):
+    with pytest.raises(InputError, match="one of `semantic` and"):
         DisplacementProposer(DisplacementNet(), PaintsClass(1), tmp_path)
-    with pytest.raises(InputError, match="leave out --detections"):
+    with pytest.raises(InputError, match="leave `detections` out"):
         build_displacement(DisplacementOptions(), ProposerSources(detections={}))
     with pytest.raises(InputError, match="longest"):
         DisplacementConfig(longest=4)

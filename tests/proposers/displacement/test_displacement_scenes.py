@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.errors import InputError
-from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.label_maps import (
+from vostrack.datasets.label_maps import (
     DrawnMaps,
     LabelMapFolder,
     LabelMapZip,
 )
+from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 
 PLAIN = SceneConfig(
-    crop=64, longest=(64, 64), objects=False, pieces=0, merge=0, permute=False, flip=0
+    side=64, longest=(64, 64), objects=False, pieces=0, merge=0, permute=False, flip=0
 )
 
 
@@ -96,7 +96,7 @@ def test_permuted_ids_are_distinct_and_do_not_reach_the_losses() -> None:
 
 def test_the_same_chance_gives_the_same_scene() -> None:
     first, second = (
-        draw_scene([DrawnMaps(20, 96)], SceneConfig(crop=64), np.random.default_rng(7))
+        draw_scene([DrawnMaps(20, 96)], SceneConfig(side=64), np.random.default_rng(7))
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.labels, second.labels)
@@ -176,7 +176,7 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
         LabelMapZip(tmp_path / "empty.zip")
     with pytest.raises(InputError, match="no PNG or MAT"):
         LabelMapFolder(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="crop"):
-        SceneConfig(crop=100)
+    with pytest.raises(InputError, match="side"):
+        SceneConfig(side=100)
     with pytest.raises(InputError, match="same_class"):
         SceneConfig(same_class=2)

@@ -10,36 +10,36 @@ import pytest
 import torch
 
 from vostrack.cli.train_siseg import TrainSisegCommand
+from vostrack.datasets.label_maps import DrawnMaps
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
-from vostrack.proposers.displacement.label_maps import DrawnMaps
 from vostrack.proposers.displacement.networks import (
     DisplacementNet,
     NetworkConfig,
     load_displacement_net,
 )
 from vostrack.proposers.displacement.recipe import (
-    SisegConfig,
     SisegRecipe,
+    SisegTraining,
     estimate_mean_shift,
     loop_for,
 )
 from vostrack.proposers.displacement.scenes import SceneConfig
 from vostrack.training.loop import step_generator, train
 
-SMALL = SisegConfig(batch=4, offsets=6, radius=6, scenes=SceneConfig(crop=64, longest=(48, 80)))
+SMALL = SisegRecipe(batch=4, offsets=6, radius=6, scenes=SceneConfig(side=64, longest=(48, 80)))
 
 
-def build_recipe(seed: int = 0, config: SisegConfig = SMALL) -> SisegRecipe:
+def build_training(seed: int = 0, recipe: SisegRecipe = SMALL) -> SisegTraining:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DisplacementNet()
-    return SisegRecipe(network, [DrawnMaps(64, 80)], config)
+    return SisegTraining(network, [DrawnMaps(64, 80)], recipe)
 
 
 def test_a_batch_depends_on_the_generator_alone() -> None:
-    recipe = build_recipe()
-    first, second, other = (recipe.draw(step_generator(0, s, 0), s) for s in (3, 3, 4))
+    training = build_training()
+    first, second, other = (training.draw(step_generator(0, s, 0), s) for s in (3, 3, 4))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["labels"], other["labels"])
     assert first["labels"].shape == (4, 64, 64)
@@ -48,8 +48,8 @@ def test_a_batch_depends_on_the_generator_alone() -> None:
 
 
 def test_a_step_has_eight_scenes_and_sixteen_offsets_unless_told_otherwise() -> None:
-    recipe = build_recipe(config=SisegConfig(scenes=SMALL.scenes))
-    first, second = (recipe.draw(step_generator(0, s, 0), s) for s in (0, 1))
+    training = build_training(recipe=SisegRecipe(scenes=SMALL.scenes))
+    first, second = (training.draw(step_generator(0, s, 0), s) for s in (0, 1))
     assert len(first["labels"]) == len(first["regions"]) == 8
     offsets = [batch["offsets"].tolist() for batch in (first, second)]
     assert [len(set(chosen)) for chosen in offsets] == [16, 16]
@@ -57,16 +57,18 @@ def test_a_step_has_eight_scenes_and_sixteen_offsets_unless_told_otherwise() -> 
 
 
 def test_all_offsets_are_taken_where_no_number_is_asked_for() -> None:
-    recipe = build_recipe(config=SisegConfig(batch=1, offsets=None, radius=5, scenes=SMALL.scenes))
-    batch = recipe.draw(step_generator(0, 0, 0), 0)
+    training = build_training(
+        recipe=SisegRecipe(batch=1, offsets=None, radius=5, scenes=SMALL.scenes)
+    )
+    batch = training.draw(step_generator(0, 0, 0), 0)
     assert batch["offsets"].tolist() == list(range(34))
 
 
 def test_training_lowers_every_loss(tmp_path: Path) -> None:
     """The field learns to point to common centres from label maps: no instance label is read."""
-    recipe = build_recipe()
-    loop = loop_for(recipe.network, 40, checkpoint_every=40, precision="fp32")
-    train(recipe.network, recipe, loop, tmp_path)
+    training = build_training()
+    loop = loop_for(training.network, 40, checkpoint_every=40, precision="fp32")
+    train(training.network, training, loop, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(lines) == 40
     for name, part in (("foreground", 0.85), ("boundary", 0.92), ("centre", 0.95)):
@@ -75,14 +77,14 @@ def test_training_lowers_every_loss(tmp_path: Path) -> None:
 
 
 def test_the_mean_shift_is_the_mean_over_objects() -> None:
-    recipe = build_recipe()
-    shift = estimate_mean_shift(recipe, batches=2, seed=5)
-    torch.testing.assert_close(shift, recipe.network.mean_shift)
+    training = build_training()
+    shift = estimate_mean_shift(training, batches=2, seed=5)
+    torch.testing.assert_close(shift, training.network.mean_shift)
     total, count = torch.zeros(2), 0
     for index in range(2):
-        batch = recipe.draw(step_generator(5, index, 0), index)
+        batch = training.draw(step_generator(5, index, 0), index)
         with torch.no_grad():
-            field = recipe.network.field_and_boundary(batch["labels"]).field
+            field = training.network.field_and_boundary(batch["labels"]).field
         objects = batch["regions"] > 0
         total += torch.stack([field[:, axis][objects].sum() for axis in range(2)])
         count += int(objects.sum())
@@ -90,12 +92,12 @@ def test_the_mean_shift_is_the_mean_over_objects() -> None:
     torch.testing.assert_close(total / count, torch.zeros(2), atol=1e-4, rtol=0)
 
 
-def test_rates_and_loop_follow_the_trunk() -> None:
-    light = build_recipe()
+def test_rates_and_loop_follow_the_backbone() -> None:
+    light = build_training()
     rates = [group["lr"] for group in light.parameter_groups()]
     assert rates == [2e-3, 2e-3, 2e-3]
     assert loop_for(light.network, 100).optimizer == "adamw"
-    paper = SisegRecipe(DisplacementNet(NetworkConfig.paper()), [DrawnMaps(4)])
+    paper = SisegTraining(DisplacementNet(NetworkConfig.paper()), [DrawnMaps(4)])
     groups = paper.parameter_groups()
     assert [group["lr"] for group in groups] == [0.05, 0.5]
     trained = {id(p) for group in groups for p in group["params"]}
@@ -110,7 +112,7 @@ def test_the_command_trains_resumes_and_saves(tmp_path: Path) -> None:
         drawn=16,
         steps=2,
         batch=2,
-        crop=64,
+        side=64,
         longest=(48, 80),
         offsets=4,
         precision="fp32",
@@ -130,53 +132,53 @@ def test_training_on_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no label maps"):
         TrainSisegCommand(output=tmp_path, quiet=True).run()
     with pytest.raises(InputError, match="at least one collection"):
-        SisegRecipe(DisplacementNet(), [])
+        SisegTraining(DisplacementNet(), [])
     with pytest.raises(InputError, match="batch"):
-        SisegConfig(batch=0)
+        SisegRecipe(batch=0)
 
 
 def test_known_centres_count_by_their_weight() -> None:
-    batch = build_recipe().draw(step_generator(0, 0, 0), 0)
+    batch = build_training().draw(step_generator(0, 0, 0), 0)
     losses = {}
     for weight in (0.0, 1.0, 2.0):
-        recipe = build_recipe(config=replace(SMALL, centre=weight))
+        training = build_training(recipe=replace(SMALL, centre=weight))
         with torch.no_grad():
-            losses[weight] = {name: float(v) for name, v in recipe.losses(batch).items()}
+            losses[weight] = {name: float(v) for name, v in training.losses(batch).items()}
     assert set(losses[0.0]) == {"foreground", "background", "boundary"}
     assert losses[2.0]["centre"] == pytest.approx(2 * losses[1.0]["centre"])
     assert losses[1.0]["centre"] > 0
 
 
 def test_the_command_trains_the_paper_without_known_centres(tmp_path: Path) -> None:
-    paper = TrainSisegCommand(output=tmp_path, backbone="resnet50", pieces=0)._config()
-    light = TrainSisegCommand(output=tmp_path)._config()
+    paper = TrainSisegCommand(output=tmp_path, backbone="resnet50", pieces=0)._recipe()
+    light = TrainSisegCommand(output=tmp_path)._recipe()
     assert (paper.centre, paper.scenes.objects, paper.offsets) == (0.0, False, None)
     assert light.centre > 0
     assert light.scenes.objects
 
 
-def test_the_settings_of_the_command_follow_the_trunk(tmp_path: Path) -> None:
+def test_the_settings_of_the_command_follow_the_backbone(tmp_path: Path) -> None:
     light = TrainSisegCommand(output=tmp_path)
     assert (light.backbone, light.steps, light.seed, light.drawn) == ("light", 1800, 0, 0)
-    assert light._config() == SisegConfig(
+    assert light._recipe() == SisegRecipe(
         batch=8,
-        rate=None,
+        learning_rate=None,
         radius=10.0,
         offsets=16,
         centre=1.0,
         scenes=SceneConfig(
-            crop=256, longest=(224, 416), pieces=3, permute=True, objects=True, merge=0.1
+            side=256, longest=(224, 416), pieces=3, permute=True, objects=True, merge=0.1
         ),
     )
     paper = TrainSisegCommand(output=tmp_path, backbone="resnet101")
-    assert paper._config() == SisegConfig(
+    assert paper._recipe() == SisegRecipe(
         batch=14,
-        rate=None,
+        learning_rate=None,
         radius=10.0,
         offsets=None,
         centre=0.0,
         scenes=SceneConfig(
-            crop=512, longest=(256, 768), pieces=3, permute=False, objects=False, merge=0.0
+            side=512, longest=(256, 768), pieces=3, permute=False, objects=False, merge=0.0
         ),
     )
 
@@ -187,16 +189,16 @@ def test_what_the_command_is_told_goes_before_its_defaults(tmp_path: Path, backb
         output=tmp_path,
         backbone=backbone,  # type: ignore[arg-type]  # its values
         batch=3,
-        crop=96,
+        side=96,
         longest=(50, 70),
         pieces=1,
         offsets=5,
-        rate=0.01,
+        learning_rate=0.01,
     )
-    config = command._config()
-    assert (config.batch, config.offsets, config.rate) == (3, 5, 0.01)
+    config = command._recipe()
+    assert (config.batch, config.offsets, config.learning_rate) == (3, 5, 0.01)
     scenes = config.scenes
-    assert (scenes.crop, scenes.longest, scenes.pieces) == (96, (50, 70), 1)
+    assert (scenes.side, scenes.longest, scenes.pieces) == (96, (50, 70), 1)
 
 
 def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_the_command_leaves_out_what_is_to_judge(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["light", "resnet50"])
-def test_the_command_hands_the_network_of_its_trunk_on(
+def test_the_command_hands_the_network_of_its_backbone_on(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
@@ -216,8 +218,8 @@ def test_the_command_hands_the_network_of_its_trunk_on(
     def fill(_: object, name: str, weights: str) -> None:
         seen.update(name=name, weights=weights)
 
-    def keep(network: DisplacementNet, recipe: SisegRecipe, *rest: Any, **_: Any) -> None:
-        seen.update(network=network.config, maps=recipe.sources[0], loop=rest[0])
+    def keep(network: DisplacementNet, training: SisegTraining, *rest: Any, **_: Any) -> None:
+        seen.update(network=network.config, maps=training.sources[0], loop=rest[0])
 
     monkeypatch.setattr(f"{room}.backbones.fill_displacement_backbone", fill)
     monkeypatch.setattr("vostrack.training.loop.train", keep)
@@ -255,5 +257,5 @@ def test_the_command_learns_from_the_training_set_of_davis(
 
     monkeypatch.setattr("vostrack.datasets.open_davis", nothing)
     with pytest.raises(InputError, match="no such data set"):
-        TrainSisegCommand(output=tmp_path, davis=tmp_path, davis_year=2016)._sources()
+        TrainSisegCommand(output=tmp_path, davis=tmp_path, year=2016)._sources()
     assert asked == {"root": tmp_path, "year": 2016, "subset": "train"}

@@ -35,7 +35,7 @@ def test_a_head_is_trained_and_proposes(tmp_path: Path, backbone: str) -> None:
     (root / "ImageSets" / "2017").mkdir(parents=True)
     (root / "ImageSets" / "2017" / "train.txt").write_text("one\n")
     runs = tmp_path / "runs"
-    small = ["--pool", "2", "--size", "64", "--steps", "2", "--batch", "2", "--device", "cpu"]
+    small = ["--pool", "2", "--side", "64", "--steps", "2", "--batch", "2", "--device", "cpu"]
     arguments = ["--root", str(root), "--output", str(runs), "--quiet", *small]
     arguments += [] if backbone == "target" else ["--backbone", backbone]  # the default
     assert main(["train", "localizer", *arguments]) == 0
@@ -61,7 +61,7 @@ def test_an_fcrn_is_trained_and_scored(tmp_path: Path, capsys: pytest.CaptureFix
     (root / "ImageSets" / "Segmentation").mkdir(parents=True)
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("one\n")
     small = ["--depth", "50", "--output-stride", "16", "--kernel", "3", "--dilation", "1"]
-    small += ["--weights", "none", "--steps", "1", "--batch", "1", "--crop", "33", "--workers", "0"]
+    small += ["--weights", "none", "--steps", "1", "--batch", "1", "--side", "33", "--ahead", "0"]
     place = ["--root", str(root), "--output", str(tmp_path / "run"), "--device", "cpu"]
     arguments = [*place, *small, "--validate", "train", "--learning-rate", "1e-6"]
     assert main(["train", "fcrn", *arguments]) == 0

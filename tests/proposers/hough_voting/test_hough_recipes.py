@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from vostrack.datasets import open_davis
+from vostrack.datasets.labelled_images import LabelledImage, LabelledImages
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
 from vostrack.models.fcrn import FcrnConfig, build_fcrn
@@ -18,43 +19,42 @@ from vostrack.models.foreground import NetworkConfig, build_network
 from vostrack.models.localizer import LocalizerConfig, LocalizerHead
 from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping
 from vostrack.proposers.hough_voting.boxes import decode_boxes
-from vostrack.proposers.hough_voting.feature_pool import build_pool
-from vostrack.proposers.hough_voting.head_recipe import HeadOptions, HeadRecipe, disturb_mask
-from vostrack.proposers.hough_voting.recipe import (
-    FcrnOptions,
-    LocalizationRecipe,
-    SemanticRecipe,
+from vostrack.proposers.hough_voting.fcrn_recipe import (
+    FcrnRecipe,
+    LocalizationTraining,
+    SemanticTraining,
     class_transforms,
 )
+from vostrack.proposers.hough_voting.feature_pool import build_pool
+from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining, disturb_mask
 from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
-from vostrack.proposers.hough_voting.visualization import LabelledPicture, Pictures
 from vostrack.training.loop import LoopConfig, train
 
 
-def two_objects() -> LabelledPicture:
+def two_objects() -> LabelledImage:
     ids = torch.zeros(96, 128, dtype=torch.long)
     ids[20:60, 10:50], ids[30:80, 60:120], ids[0] = 1, 2, 255
     labels = torch.zeros(256, dtype=torch.long)
     labels[1], labels[2] = 2, 1
     classes = torch.where(ids == 255, 255, labels[ids])
     image = (classes.clamp(max=2) * 100).to(torch.uint8).expand(3, 96, 128).contiguous()
-    return LabelledPicture(image, classes, ids, labels)
+    return LabelledImage(image, classes, ids, labels)
 
 
-PICTURES = Pictures(("one",), 3, 2, lambda _: two_objects())
-OPTIONS = FcrnOptions(batch=3, crop=64, learning_rate=1e-3, bootstrapping=Bootstrapping(40))
+IMAGES = LabelledImages(("one",), 3, 2, lambda _: two_objects())
+RECIPE = FcrnRecipe(batch=3, side=64, learning_rate=1e-3, bootstrapping=Bootstrapping(40))
 
 
 def test_localisation_batches_agree_with_the_crops_they_come_from() -> None:
     network = build_fcrn(FcrnConfig(50, 16, 3, 1), 8, "none")
-    recipe = LocalizationRecipe(network, PICTURES, OPTIONS)
-    batch = recipe.draw(torch.Generator().manual_seed(0), 0)
-    again = recipe.draw(torch.Generator().manual_seed(0), 7)
+    training = LocalizationTraining(network, IMAGES, RECIPE)
+    batch = training.draw(torch.Generator().manual_seed(0), 0)
+    again = training.draw(torch.Generator().manual_seed(0), 7)
     assert all(torch.equal(batch[k], again[k]) for k in batch)
     assert batch["image"].shape == (3, 3, 64, 64)
     assert set(batch["labels"].flatten().tolist()) == {0, 1, 2}
     for image, boxes, labels in zip(batch["image"], batch["boxes"], batch["labels"], strict=True):
-        # The picture's gray is its class: the box must hold just the pixels of that gray.
+        # The gray of an image is its class: the box must hold just the pixels of that gray.
         for label in (1, 2):
             cells = (labels == label).nonzero()
             if not len(cells):
@@ -68,16 +68,16 @@ def test_localisation_batches_agree_with_the_crops_they_come_from() -> None:
 
 
 def test_both_fcrns_learn(tmp_path: Path) -> None:
-    for recipe_type, outputs in ((SemanticRecipe, 3), (LocalizationRecipe, 8)):
+    for kind, outputs in ((SemanticTraining, 3), (LocalizationTraining, 8)):
         network = build_fcrn(FcrnConfig(50, 16, 3, 1), outputs, "none")
         for module in network.modules():  # ReLUs of random weights without statistics explode
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.weight.data.fill_(0.3)
         losses: list[float] = []
-        options = FcrnOptions(batch=1, crop=64, learning_rate=2e-3, bootstrapping=Bootstrapping(20))
+        recipe = FcrnRecipe(batch=1, side=64, learning_rate=2e-3, bootstrapping=Bootstrapping(20))
         train(
             network,
-            recipe_type(network, PICTURES, options),
+            kind(network, IMAGES, recipe),
             LoopConfig(6, optimizer="sgd", schedule="poly", clip_norm=5.0),
             tmp_path / str(outputs),
             on_step=lambda _, loss, losses=losses: losses.append(loss),  # type: ignore[misc]
@@ -86,18 +86,18 @@ def test_both_fcrns_learn(tmp_path: Path) -> None:
 
 
 def test_biases_learn_at_twice_the_rate_without_decay() -> None:
-    recipe = SemanticRecipe(build_fcrn(FcrnConfig(50), 3, "none"), PICTURES, OPTIONS)
-    weights, biases = recipe.parameter_groups()
+    training = SemanticTraining(build_fcrn(FcrnConfig(50), 3, "none"), IMAGES, RECIPE)
+    weights, biases = training.parameter_groups()
     assert biases["lr"] == 2 * weights["lr"]
     assert biases["weight_decay"] == 0
     count = len(weights["params"]) + len(biases["params"])
-    assert count == len(list(recipe.network.parameters()))
+    assert count == len(list(training.network.parameters()))
 
 
-def test_pictures_without_instances_teach_no_boxes() -> None:
+def test_images_without_instances_teach_no_boxes() -> None:
     with pytest.raises(InputError, match="instances"):
-        LocalizationRecipe(
-            build_fcrn(FcrnConfig(50), 8, "none"), Pictures((), 3, 0, lambda _: two_objects())
+        LocalizationTraining(
+            build_fcrn(FcrnConfig(50), 8, "none"), LabelledImages((), 3, 0, lambda _: two_objects())
         )
 
 
@@ -162,24 +162,24 @@ def test_the_head_learns_to_split_what_touches(tmp_path: Path) -> None:
     network = build_network(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8, "folded")).eval()
     source = Mixture((SyntheticScenes(96, seeds=4),), (1.0,))
     done: list[int] = []
-    pool = build_pool(network, source, 6, tmp_path / "pool", key="k", on_picture=done.append)
+    pool = build_pool(network, source, 6, tmp_path / "pool", key="k", on_scene=done.append)
     assert done == [1, 2, 3, 4, 5, 6]
-    kept = build_pool(network, source, 6, tmp_path / "pool", key="k", on_picture=done.append)
+    kept = build_pool(network, source, 6, tmp_path / "pool", key="k", on_scene=done.append)
     assert done == [1, 2, 3, 4, 5, 6]
     assert torch.equal(kept.fine, pool.fine)
-    build_pool(network, source, 6, tmp_path / "pool", key="other", on_picture=done.append)
+    build_pool(network, source, 6, tmp_path / "pool", key="other", on_scene=done.append)
     assert len(done) == 12
     head = LocalizerHead(LocalizerConfig(width=16, dilations=(1, 2)))
-    recipe = HeadRecipe(head, pool, HeadOptions(batch=4, learning_rate=5e-3))
-    batch = recipe.draw(torch.Generator().manual_seed(1), 0)
-    again = recipe.draw(torch.Generator().manual_seed(1), 5)
+    training = HeadTraining(head, pool, HeadRecipe(batch=4, learning_rate=5e-3))
+    batch = training.draw(torch.Generator().manual_seed(1), 0)
+    again = training.draw(torch.Generator().manual_seed(1), 5)
     assert all(torch.equal(batch[k], again[k]) for k in batch)
     true = batch["boxes"].permute(0, 2, 3, 1)[batch["valid"]]
     assert (true[:, 2:] > true[:, :2]).all()
-    before = recipe.losses(batch)["localization"].item()
+    before = training.losses(batch)["localization"].item()
     rough = decode_boxes(batch["components"], batch["centres"])
     untrained = head(batch["fine"], batch["coarse"], batch["mask"], batch["components"])
     torch.testing.assert_close(decode_boxes(untrained, batch["centres"]), rough)
-    train(head, recipe, LoopConfig(40, weight_decay=0.0), tmp_path / "run")
+    train(head, training, LoopConfig(40, weight_decay=0.0), tmp_path / "run")
     with torch.no_grad():
-        assert recipe.losses(batch)["localization"].item() < 0.6 * before
+        assert training.losses(batch)["localization"].item() < 0.6 * before

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.cli import main
+from vostrack.datasets.label_maps import DrawnMaps
 from vostrack.errors import InputError
 from vostrack.models.localizer import (
     LocalizerConfig,
@@ -21,7 +22,6 @@ from vostrack.models.localizer import (
     save_localizer,
 )
 from vostrack.models.weights import shipped_weights
-from vostrack.proposers.displacement.label_maps import DrawnMaps
 from vostrack.proposers.displacement.networks import DisplacementNet, load_displacement_net
 from vostrack.proposers.displacement.scenes import SceneConfig
 from vostrack.proposers.hough_voting import (
@@ -35,14 +35,14 @@ from vostrack.proposers.hough_voting.boxes import decode_boxes
 from vostrack.proposers.hough_voting.mask_localizer import label_map_features, label_map_fingerprint
 from vostrack.proposers.hough_voting.mask_recipe import (
     MaskItem,
-    MaskOptions,
     MaskRecipe,
+    MaskTraining,
     draw_items,
 )
 from vostrack.proposers.sources import ProposerSources
 
 CPU = torch.device("cpu")
-SCENES = SceneConfig(crop=64, longest=(60, 90))
+SCENES = SceneConfig(side=64, longest=(60, 90))
 
 
 def discs(*centres: tuple[int, int], radius: int, size: tuple[int, int]) -> BoolArray:
@@ -162,7 +162,7 @@ def test_masks_without_objects_are_refused() -> None:
         def __getitem__(self, index: int) -> UInt8Array:
             return np.zeros((64, 64), np.uint8)
 
-    with pytest.raises(InputError, match="0 of 101 scenes hold an object"):
+    with pytest.raises(InputError, match="0 of 101 scenes contain an object"):
         draw_items([Empty()], SCENES, 50)
     with pytest.raises(InputError, match="label map"):
         draw_items([], SCENES, 5)
@@ -173,9 +173,9 @@ def test_masks_without_objects_are_refused() -> None:
 )
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
-        MaskOptions(**wrong)  # type: ignore[arg-type]
+        MaskRecipe(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="objects=True"):
-        MaskOptions(scenes=SceneConfig(objects=False))
+        MaskRecipe(scenes=SceneConfig(objects=False))
 
 
 def test_a_batch_is_of_masks_with_several_objects_mostly_and_the_head_learns() -> None:
@@ -184,10 +184,10 @@ def test_a_batch_is_of_masks_with_several_objects_mostly_and_the_head_learns() -
     before = {k: v.clone() for k, v in network.state_dict().items()}
     head = LocalizerHead(LocalizerConfig((64, 96), 16, (1,), 16, (1, 2)))
     items = draw_items([DrawnMaps(40, 64)], SCENES, 30)
-    options = MaskOptions(batch=12, several=1.0, bootstrapping=None)
-    recipe = MaskRecipe(head, network, items, options)
-    batch = recipe.draw(torch.Generator().manual_seed(1), 1)
-    again = recipe.draw(torch.Generator().manual_seed(1), 1)
+    options = MaskRecipe(batch=12, several=1.0, bootstrapping=None)
+    training = MaskTraining(head, network, items, options)
+    batch = training.draw(torch.Generator().manual_seed(1), 1)
+    again = training.draw(torch.Generator().manual_seed(1), 1)
     assert all(torch.equal(batch[k], again[k]) for k in batch)
     counted = [
         len(torch.unique(b[:, v], dim=1).T)
@@ -206,10 +206,10 @@ def test_a_batch_is_of_masks_with_several_objects_mostly_and_the_head_learns() -
     plain = head(fine, coarse, batch["mask"], batch["components"])
     rough = decode_boxes(batch["components"], batch["centres"])
     torch.testing.assert_close(decode_boxes(plain, batch["centres"]), rough, atol=1e-2, rtol=0)
-    optimizer = torch.optim.AdamW(recipe.parameter_groups())
+    optimizer = torch.optim.AdamW(training.parameter_groups())
     losses = []
     for _ in range(25):
-        loss = recipe.losses(batch)["localization"]
+        loss = training.losses(batch)["localization"]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -223,8 +223,8 @@ def test_what_is_unknown_is_not_learnt_from() -> None:
     boxes = np.where(ids == 1, np.array([0, 0, 8, 16], np.float32)[:, None, None], np.float32(0))
     item = MaskItem(np.ones((16, 16), np.uint8), ids, boxes.astype(np.float32), ((1, 1),))
     head = LocalizerHead(LocalizerConfig((64, 96), 16, (1,), 16, (1,)))
-    recipe = MaskRecipe(head, DisplacementNet(), [item], MaskOptions(batch=2))
-    batch = recipe.draw(torch.Generator().manual_seed(0), 1)
+    training = MaskTraining(head, DisplacementNet(), [item], MaskRecipe(batch=2))
+    batch = training.draw(torch.Generator().manual_seed(0), 1)
     np.testing.assert_array_equal(batch["valid"].numpy(), [[[True, False], [True, False]]] * 2)
     np.testing.assert_array_equal(batch["mask"].numpy(), np.ones((2, 2, 2)))
 

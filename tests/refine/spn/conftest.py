@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vostrack.refine.spn import LightGuidanceHead, LightSpnConfig, numba_kernel, planes
-from vostrack.refine.spn.labelled_images import Picture
+from vostrack.refine.spn.training_images import TrainingImage
 
 # Relative and absolute.
 TOLERANCE = {
@@ -178,23 +178,23 @@ def trained_head() -> Callable[..., LightGuidanceHead]:
 
 
 @pytest.fixture
-def picture() -> Callable[..., Picture]:
+def picture() -> Callable[..., TrainingImage]:
     """Paint rectangles side by side, each of one label and colour, below a void stripe."""
 
-    def paint(*labels: int, classes: bool = False) -> Picture:
+    def paint(*labels: int, classes: bool = False) -> TrainingImage:
         mask = torch.zeros(70, 40 * len(labels), dtype=torch.long)
         image = torch.full((3, *mask.shape), 90, dtype=torch.uint8)
         for k, label in enumerate(labels):
             mask[10:60, 40 * k + 5 : 40 * k + 35] = label
             image[k % 3, 10:60, 40 * k + 5 : 40 * k + 35] = 250
         mask[5:8] = 255
-        return Picture(image, mask, classes)
+        return TrainingImage(image, mask, classes)
 
     return paint
 
 
 @pytest.fixture
-def voc(tmp_path: Path, picture: Callable[..., Picture]) -> Path:
+def voc(tmp_path: Path, picture: Callable[..., TrainingImage]) -> Path:
     """VOC 2012 with two pictures, of classes 3 and 15 and of class 20."""
     root = tmp_path / "VOC2012"
     for folder in ("ImageSets/Segmentation", "JPEGImages", "SegmentationClass"):

@@ -44,7 +44,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     ("x", "gates", "problem"),
     [
         (torch.zeros(1, 4, 5), torch.zeros(1, 1, 4, 3, 4, 5), r"x: expected .*\(1, 4, 5\)"),
-        (torch.zeros(1, 1, 0, 5), torch.zeros(1, 1, 4, 3, 0, 5), "not empty"),
+        (torch.zeros(1, 1, 0, 5), torch.zeros(1, 1, 4, 3, 0, 5), "non-empty"),
         (torch.zeros(2, 3, 4, 5), torch.zeros(2, 2, 4, 3, 4, 5), r"gates: .*\(2, 2, 4, 3, 4, 5\)"),
         (torch.zeros(2, 3, 4, 5), torch.zeros(3, 1, 4, 3, 4, 5), "gates: expected"),
         (torch.zeros(2, 3, 4, 5), torch.zeros(1, 1, 3, 4, 4, 5), "gates: expected"),

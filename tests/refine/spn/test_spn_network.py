@@ -143,7 +143,7 @@ def test_networks_refuse(
 ) -> None:
     with pytest.raises(InputError, match=r"image: expected .*\(4, 45, 70\)"):
         spn.guidance(torch.zeros(4, 45, 70))
-    with pytest.raises(InputError, match="belong to another image"):
+    with pytest.raises(InputError, match="guidance of the same image"):
         spn.refine(torch.zeros(1, 4, 4, 3, 16, 16), scores)
     with pytest.raises(InputError, match=r"scores: expected \(N, h, w\)"):
         spn.refine(torch.zeros(1, 4, 4, 3, 32, 48), scores[0])

@@ -75,7 +75,7 @@ def test_an_error_in_a_thread_reaches_the_caller(
         time.sleep(0.01)  # leaves tasks to the other threads
 
     with monkeypatch.context() as patch:
-        patch.setattr(numba_kernel, "turn", fail)
+        patch.setattr(numba_kernel, "transpose", fail)
         with pytest.raises(RuntimeError, match="in this thread"):
             propagate(x, gates, "numba")
     assert torch.equal(propagate(x, gates, "numba"), expected)

@@ -21,12 +21,14 @@ from vostrack.refine.spn import (
     SpnConfig,
 )
 from vostrack.refine.spn.degradation import DegradationConfig
-from vostrack.refine.spn.labelled_images import Picture
-from vostrack.refine.spn.recipe import SpnRecipe, SpnTraining, train_spn
+from vostrack.refine.spn.recipe import SpnRecipe
+from vostrack.refine.spn.training import SpnTraining
+from vostrack.refine.spn.training_images import TrainingImage
 from vostrack.refine.spn.weights import load_spn
+from vostrack.training.loop import LoopConfig, train
 
-Paint = Callable[..., Picture]
-SMALL = SpnRecipe(steps=4, batch=3, crop=48, warmup=0, checkpoint_every=2)
+Paint = Callable[..., TrainingImage]
+SMALL = SpnRecipe(batch=3, side=48)
 
 
 def two_levels(image: Tensor) -> Sequence[Tensor]:
@@ -39,7 +41,9 @@ def light_head() -> LightGuidanceHead:
     return LightGuidanceHead(LightSpnConfig((3, 3)))
 
 
-def training(pictures: Sequence[Picture], recipe: SpnRecipe = SMALL, **options: Any) -> SpnTraining:
+def training(
+    pictures: Sequence[TrainingImage], recipe: SpnRecipe = SMALL, **options: Any
+) -> SpnTraining:
     return SpnTraining(light_head(), [(1.0, pictures)], recipe, features=two_levels, **options)
 
 
@@ -98,17 +102,19 @@ def test_sources_are_drawn_by_their_weights(picture: Paint) -> None:
     sources = [(3.0, [picture(1)]), (1.0, [picture(2, 2, 2)]), (0.0, [picture(3)]), (9.0, [])]
     trained = SpnTraining(light, sources, SMALL, features=two_levels)
     generator = Generator().manual_seed(0)
-    drawn = [int(trained._draw_picture(generator).labels[20, 20]) for _ in range(400)]
+    drawn = [int(trained._draw_image(generator).labels[20, 20]) for _ in range(400)]
     assert set(drawn) == {1, 2}
     assert drawn.count(1) == pytest.approx(300, abs=30)
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one image"):
         SpnTraining(light, [(0.0, [picture(1)])], SMALL, features=two_levels)
-    with pytest.raises(InputError, match="needs the features"):
+    with pytest.raises(InputError, match="needs `features`"):
         SpnTraining(light, sources, SMALL)
 
 
 def test_a_picture_without_objects_is_all_background() -> None:
-    batch = training([Picture(torch.zeros(3, 50, 60).byte(), torch.zeros(50, 60).long(), False)])
+    batch = training(
+        [TrainingImage(torch.zeros(3, 50, 60).byte(), torch.zeros(50, 60).long(), False)]
+    )
     drawn = batch.draw(Generator().manual_seed(0), 0)
     assert set(drawn["truth"].flatten().tolist()) <= {0, 255}
     assert drawn["coarse"].max() < 0.5
@@ -138,7 +144,7 @@ class Scorer(nn.Module):
 def test_a_scorer_scores_the_labels_it_knows(
     outputs: int, classes: bool, allowed: set[int], picture: Paint
 ) -> None:
-    recipe = SpnRecipe(batch=12, crop=48, network_share=1.0, flat_share=0.0)
+    recipe = SpnRecipe(batch=12, side=48, network_share=1.0, flat_share=0.0)
     scorer = Scorer(outputs)
     trained = training([picture(3, 15, classes=classes)], recipe, scorer=scorer)
     batch = trained.draw(Generator().manual_seed(0), 0)
@@ -149,7 +155,7 @@ def test_a_scorer_scores_the_labels_it_knows(
         expected = batch["coarse"][k] if output < 0 else scores[k, output]
         torch.testing.assert_close(coarse[k], expected)
     assert scorer.seen == sum(k >= 0 for k in batch["output"].tolist())
-    half = SpnRecipe(batch=200, crop=32, network_share=0.3, flat_share=0.0)
+    half = SpnRecipe(batch=200, side=32, network_share=0.3, flat_share=0.0)
     drawn = training([picture(3, classes=True)], half, scorer=Scorer(21)).draw(
         Generator().manual_seed(1), 0
     )
@@ -163,7 +169,7 @@ def test_some_crops_lose_their_texture(picture: Paint) -> None:
     textured = shown._replace(image=(shown.image - noise).clamp(min=0).byte())
 
     def drawn(share: float, batch: int) -> dict[str, Tensor]:
-        recipe = SpnRecipe(batch=batch, crop=48, network_share=1.0, flat_share=share)
+        recipe = SpnRecipe(batch=batch, side=48, network_share=1.0, flat_share=share)
         scorer = Scorer(21)
         return training([textured], recipe, scorer=scorer).draw(Generator().manual_seed(1), 0)
 
@@ -238,7 +244,7 @@ MILD = DegradationConfig(
 def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
     tmp_path: Path, picture: Paint
 ) -> None:
-    recipe = SpnRecipe(steps=40, batch=4, crop=64, learning_rate=3e-3, warmup=5, degradation=MILD)
+    recipe = SpnRecipe(batch=4, side=64, learning_rate=3e-3, degradation=MILD)
     torch.manual_seed(0)
     # Contrast alone would tell these rectangles apart, and own scores need no gates: all is left to
     # what is learnt.
@@ -255,20 +261,32 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
             return sum(float(trained.losses(b)["entropy"]) for b in unseen) / len(unseen)
 
     before = judge()
-    assert train_spn(trained, tmp_path, stop_after=1) == 1
-    assert train_spn(trained, tmp_path) == 40
+    loop = LoopConfig(40, weight_decay=1e-4, warmup=5)
+
+    def follow(training: SpnTraining, stop_after: int | None = None) -> int:
+        return train(
+            training.network,
+            training,
+            loop,
+            tmp_path,
+            settings=training.settings,
+            stop_after=stop_after,
+        )
+
+    assert follow(trained, stop_after=1) == 1
+    assert follow(trained) == 40
     # Gates open everywhere smear the objects; it has to close them at their edges at least.
     assert judge() < 0.6 * before
     other = LightGuidanceHead(LightSpnConfig((3, 3), stride=4))
     with pytest.raises(InputError, match="another recipe"):
-        train_spn(SpnTraining(other, [(1.0, [picture(1)])], recipe, features=two_levels), tmp_path)
+        follow(SpnTraining(other, [(1.0, [picture(1)])], recipe, features=two_levels))
 
 
 def test_the_command_trains_on_made_and_real_pictures(
     voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["train", "spn", "--output", str(tmp_path / "run"), "--steps", "3", "--batch", "2"]
-    argv += ["--crop", "64", "--synthetic", "2", "--voc", str(voc), "--device", "cpu"]
+    argv += ["--side", "64", "--synthetic", "2", "--voc", str(voc), "--device", "cpu"]
     assert main([*argv, "--coarse", "shipped", "--quiet"]) == 0
     assert main(argv) == 0  # all done before
     out = capsys.readouterr().out
@@ -277,7 +295,7 @@ def test_the_command_trains_on_made_and_real_pictures(
     head = load_spn(tmp_path / "run" / "spn.safetensors")
     assert isinstance(head, LightGuidanceHead)
     assert main([*argv, "--seed", "1"]) == 2
-    assert "another recipe (recipe.seed was 0, is 1)" in capsys.readouterr().err
+    assert "another recipe (seed was 0, is 1)" in capsys.readouterr().err
     assert main([*argv, "--flat-share", "0.5"]) == 2
     assert "another recipe (recipe.flat_share was 0.15, is 0.5)" in capsys.readouterr().err
     assert main(["train", "spn", "--output", str(tmp_path / "none")]) == 2
@@ -291,7 +309,12 @@ def test_the_command_trains_on_made_and_real_pictures(
 def test_the_published_network_is_trained_on_pictures_as_they_are(
     network: Literal["light", "whole"], share: float, tmp_path: Path
 ) -> None:
-    command = TrainSpnCommand(output=tmp_path, network=network, encoder="none", synthetic=1)
+    command = TrainSpnCommand(
+        output=tmp_path,
+        network=network,
+        weights=None if network == "light" else "none",
+        synthetic=1,
+    )
     assert command._prepare().recipe.flat_share == share
 
 
@@ -299,10 +322,9 @@ def test_the_published_network_is_trained_on_pictures_as_they_are(
     ("change", "message"),
     [
         ({"batch": 0}, "batch: expected at least 1"),
-        ({"crop": 16}, "crop: expected at least 32, got 16"),
-        ({"learning_rate": 0.0}, "learning_rate: expected over 0"),
+        ({"side": 16}, "side: expected at least 32, got 16"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a value above 0"),
         ({"learning_rate": float("inf")}, "learning_rate: expected a finite number"),
-        ({"steps": 0}, "steps: expected at least 1"),
         ({"network_share": 1.5}, r"network_share: expected 0 \.\. 1"),
         ({"flat_share": -0.1}, r"flat_share: expected 0 \.\. 1"),
     ],

@@ -78,7 +78,7 @@ def test_a_file_becomes_a_refiner_with_the_backbone_it_needs(tmp_path: Path) -> 
 def test_a_bare_state_dict_is_a_whole_network_and_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "spn.pt"
     torch.save(LightGuidanceHead(LightSpnConfig((3, 3))).state_dict(), path)
-    with pytest.raises(InputError, match="does not hold a propagation network"):
+    with pytest.raises(InputError, match="does not contain a propagation network"):
         load_spn(path)
     torch.save(SpatialPropagationNetwork().state_dict(), path)
     assert isinstance(load_spn(path), SpatialPropagationNetwork)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ UInt8Array = NDArray[np.uint8]
 _VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".webm"})
 # Frames are kept no larger than this: clips are smaller, and memory is finite.
 _LONGEST_SIDE = 960
+# A video file is decoded once and kept; these are some 40 MB.
+_MOST_FRAMES = 400
 # Inpainting takes time in proportion to the hole, and its result is smooth anyway.
 _INPAINT_SIDE = 200
 
@@ -42,7 +44,7 @@ class Background:
         frames: image files in order; one for a still, none for a video file.
         masks: the annotation of each frame, or none at all.
         video: the video file, or None.
-        length: number of frames.
+        length: number of frames; of a long video file the first 400.
     """
 
     name: str
@@ -57,9 +59,7 @@ class Background:
         return self.length > 1
 
 
-def scan_backgrounds(
-    folders: Sequence[Path], *, leave_out: Collection[str] = ()
-) -> list[Background]:
+def scan_backgrounds(folders: Sequence[Path]) -> list[Background]:
     """Find the backgrounds below some folders.
 
     A folder is one of: a data set in the layout of DAVIS (``JPEGImages/480p`` and perhaps
@@ -67,7 +67,6 @@ def scan_backgrounds(
 
     Args:
         folders: where to look.
-        leave_out: names of sequences, stills and videos not to be used.
 
     Returns:
         The backgrounds, by folder and name.
@@ -86,7 +85,7 @@ def scan_backgrounds(
                 "folders of frames, or JPEGImages/480p"
             )
         found += here
-    return [background for background in found if background.name not in leave_out]
+    return found
 
 
 def _davis_sequences(folder: Path) -> list[Background]:
@@ -119,7 +118,7 @@ def _clips(folder: Path) -> list[Background]:
             found.append(Background(path.name, frames, length=len(frames)))
         elif path.suffix.lower() in _VIDEO_SUFFIXES:
             with open_source(path) as source:
-                length = source.length
+                length = min(source.length or 0, _MOST_FRAMES)
             if length:
                 found.append(Background(path.stem, (), video=path, length=length))
     return found
@@ -148,7 +147,7 @@ def read_video_frames(background: Background) -> list[UInt8Array]:
     """
     assert background.video is not None
     encoded = []
-    with open_source(background.video) as source:
+    with open_source(background.video, end=background.length) as source:
         for frame in source:
             small = cv2.cvtColor(_limit(frame.image), cv2.COLOR_RGB2BGR)
             data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 93])[1]
@@ -171,7 +170,7 @@ def remove_object(image: UInt8Array, mask: Path) -> UInt8Array:
     hole = _resize(hole, (width, height), cv2.INTER_NEAREST)
     if not hole.any():
         return image
-    hole = np.asarray(cv2.dilate(hole, np.ones((9, 9), np.uint8)), dtype=np.uint8)
+    hole = np.asarray(cv2.dilate(hole, np.ones((13, 13), np.uint8)), dtype=np.uint8)
     scale = min(1.0, _INPAINT_SIDE / max(height, width))
     small = (max(round(width * scale), 1), max(round(height * scale), 1))
     small_image = _resize(image, small, cv2.INTER_AREA)
@@ -180,8 +179,9 @@ def remove_object(image: UInt8Array, mask: Path) -> UInt8Array:
     patched = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     # A little of the frame's own fine structure, so that the filling is not conspicuously smooth.
     detail = image.astype(np.float32) - cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32)
+    detail[hole > 0] = 0
     patched = patched + np.roll(detail, (height // 3, width // 3), axis=(0, 1))
-    weight = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 3)[..., None]
+    weight = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 2.5)[..., None]
     mixed = image.astype(np.float32) * (1 - weight) + patched * weight
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
@@ -192,7 +192,9 @@ def _limit(image: UInt8Array) -> UInt8Array:
     if longest <= _LONGEST_SIDE:
         return image
     size = (round(width * _LONGEST_SIDE / longest), round(height * _LONGEST_SIDE / longest))
-    return _resize(image, size, cv2.INTER_AREA)
+    # Averaging areas by a broken factor takes ten times as long, and gains nothing at so little.
+    little = longest < 1.5 * _LONGEST_SIDE
+    return _resize(image, size, cv2.INTER_LINEAR if little else cv2.INTER_AREA)
 
 
 def _resize(image: UInt8Array, size: tuple[int, int], interpolation: int) -> UInt8Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vostrack.checks import demand_at_least, demand_share
+from vostrack.checks import check_at_least, check_fraction
 from vostrack.errors import InputError
 
 __all__ = ["TAGS", "CompositeConfig"]
@@ -61,8 +61,9 @@ class CompositeConfig:
         bending: share of objects whose outline bends.
         largest_bend: largest displacement, as a share of half the object's longer side.
         parts: share of objects that come apart in two.
-        look_alike: share of clips with a second specimen of an object: the same photograph, a
-            little recoloured, or one that resembles it.
+        look_alike: share of clips with a second specimen of an object, a little recoloured.
+        resembling: share of these in which it is of another photograph that resembles the first;
+            in the others it is of the same one.
         crossing: share of clips in which two objects touch or pass over each other.
         exit: share of clips in which an object leaves and, where there are enough frames, returns.
         occluder: share of clips with something in front of an object.
@@ -100,9 +101,10 @@ class CompositeConfig:
     growth: float = 0.12
     largest_growth: float = 8.0
     bending: float = 0.5
-    largest_bend: float = 0.15
+    largest_bend: float = 0.12
     parts: float = 0.06
     look_alike: float = 0.45
+    resembling: float = 0.3
     crossing: float = 0.4
     exit: float = 0.2
     occluder: float = 0.3
@@ -150,13 +152,17 @@ class CompositeConfig:
                     f"{name}: expected {low} <= lowest <= highest <= {high}, "
                     f"got ({lowest}, {highest})"
                 )
-        demand_at_least(self, {"turn": 0, "scale_change": 1, "largest_growth": 1})
-        demand_share(
+        check_at_least(self, {"turn": 0, "scale_change": 1, "largest_growth": 1})
+        check_fraction(
             self, "growth", "bending", "largest_bend", "parts", "look_alike", "crossing", "exit"
         )
-        demand_share(self, "occluder", "edge", "moving_background", "emptied", "camera", "anchored")
-        demand_share(self, "shadow", "haze", "smoke", "light", "low_light", "motion_blur")
-        demand_share(self, "defocus", "harmony", "h264", "jpeg", "least_visible")
+        check_fraction(
+            self, "occluder", "edge", "moving_background", "emptied", "camera", "anchored"
+        )
+        check_fraction(
+            self, "shadow", "haze", "smoke", "resembling", "light", "low_light", "motion_blur"
+        )
+        check_fraction(self, "defocus", "harmony", "h264", "jpeg", "least_visible")
         unknown = [tag for tag in self.demanded if tag not in TAGS]
         if unknown:
             raise InputError(f"demanded: expected tags of {', '.join(TAGS)}, got {unknown[0]!r}")

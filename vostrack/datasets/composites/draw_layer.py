@@ -136,7 +136,7 @@ def _draw_bend(rng: Generator, config: CompositeConfig, times: FloatArray) -> Be
     if rng.random() >= config.bending or not config.largest_bend:
         return None
     amount = float(rng.uniform(0.3, 1.0)) * config.largest_bend
-    phases = float(rng.uniform(0, 2 * math.pi)) + times * float(rng.uniform(0.7, 6.0))
+    phases = float(rng.uniform(0, 2 * math.pi)) + times * float(rng.uniform(0.7, 4.5))
     return Bend(amount, int(rng.integers(2**32)), tuple(phases.tolist()))
 
 

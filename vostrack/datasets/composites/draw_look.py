@@ -73,7 +73,7 @@ def draw_light(
     if rng.random() < config.low_light:
         tags.add("low-light")
         # However the light changes, something is to be seen in every frame.
-        gains = np.maximum(gains, 0.7) * float(rng.uniform(0.3, 0.65))
+        gains = np.maximum(gains, 0.7) * float(rng.uniform(0.4, 0.7))
         gamma = float(rng.uniform(1.0, 1.3))
     elif not tags & {"light"}:
         return None

@@ -99,7 +99,7 @@ def _draw_twin(
     frame = config.size[0] * config.size[1]
     others = sources.look_alikes(own.name)
     name = own.name
-    if others and rng.random() < 0.4:
+    if others and rng.random() < config.resembling:
         name = others[int(rng.integers(len(others)))]
     area = own.area * float(rng.uniform(0.75, 1.3))
     low, high = config.area[0] * frame, config.area[1] * frame

@@ -15,15 +15,33 @@ __all__ = ["MIXED", "VALIDATION_KINDS", "config_of_kind"]
 MIXED = "mixed"
 """The kind that asks for nothing in particular."""
 
+# What all kinds have less of, so that each one's own difficulty stands out.
+_CALM: dict[str, Any] = {
+    "travel": (0.02, 0.4),
+    "exit": 0.1,
+    "haze": 0.05,
+    "smoke": 0.0,
+    "light": 0.2,
+    "low_light": 0.05,
+    "motion_blur": 0.15,
+    "look_alike": 0.2,
+}
+
 _CHANGES: dict[str, dict[str, Any]] = {
-    "look-alikes": {"look_alike": 1.0, "crossing": 0.8, "objects": (2, 4), "area": (0.01, 0.15)},
+    "look-alikes": {
+        "look_alike": 1.0,
+        "resembling": 0.0,
+        "crossing": 0.8,
+        "objects": (2, 4),
+        "area": (0.01, 0.15),
+    },
     "growth": {"growth": 1.0, "objects": (1, 3), "area": (0.004, 0.08)},
     "occlusion": {"occluder": 1.0, "crossing": 1.0, "objects": (1, 4), "area": (0.01, 0.2)},
     "small": {"objects": (1, 4), "area": (0.002, 0.008), "growth": 0.0, "camera": 0.8},
-    "smoke": {"smoke": 1.0, "haze": 0.3, "objects": (1, 3), "area": (0.01, 0.25)},
+    "smoke": {"smoke": 1.0, "objects": (1, 3), "area": (0.01, 0.25)},
     "bending": {
         "bending": 1.0,
-        "largest_bend": 0.22,
+        "largest_bend": 0.15,
         "parts": 0.3,
         "objects": (1, 3),
         "area": (0.02, 0.3),
@@ -61,4 +79,4 @@ def config_of_kind(kind: str, base: CompositeConfig | None = None) -> CompositeC
             f"kind: expected one of {', '.join([MIXED, *VALIDATION_KINDS])}, got {kind!r}"
         )
     demanded = (*base.demanded, *VALIDATION_KINDS[kind])
-    return replace(base, **_CHANGES[kind], demanded=demanded)
+    return replace(base, **{**_CALM, **_CHANGES[kind]}, demanded=demanded)

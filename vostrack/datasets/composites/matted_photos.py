@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vostrack.checks import demand_share
+from vostrack.checks import check_fraction
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.video.images import images_in_folder, read_image
@@ -57,7 +57,7 @@ class MatteFilter:
         Raises:
             InputError: a value is out of its range.
         """
-        demand_share(self, "soft", "largest_piece")
+        check_fraction(self, "soft", "largest_piece")
         if not 0 <= self.area[0] < self.area[1] <= 1:
             raise InputError(f"area: expected 0 <= lowest < highest <= 1, got {self.area}")
 

@@ -157,7 +157,7 @@ def open_sources(
         for photo in photos
         if not passes_filter(photo, limits)
     ]
-    places = [*scan_backgrounds(backgrounds, leave_out=leave_out), *stills]
+    places = _leave_out([*scan_backgrounds(backgrounds), *stills], leave_out)
     if split != "all":
         held_out = split == "validation"
         good = [photo for photo in good if is_held_out(photo.name) == held_out]
@@ -168,3 +168,14 @@ def open_sources(
             "expected at least one of each: give more files, or take the split 'all'"
         )
     return CompositeSources(good, places)
+
+
+def _leave_out(places: list[Background], names: Collection[str]) -> list[Background]:
+    """Drop backgrounds by name; a name that is none would otherwise go unnoticed."""
+    unknown = sorted(set(names) - {place.name for place in places})
+    if unknown:
+        raise InputError(
+            f"leave_out: {unknown[0]} is no background; expected names of stills, videos and "
+            "sequences without suffix"
+        )
+    return [place for place in places if place.name not in names]

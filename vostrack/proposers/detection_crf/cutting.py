@@ -1,4 +1,4 @@
-"""Instance masks and scores out of what the two CRFs leave of each pixel."""
+"""Instance masks and scores from the output of the two CRFs."""
 
 from __future__ import annotations
 

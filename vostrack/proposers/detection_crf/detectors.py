@@ -58,8 +58,8 @@ class TorchvisionDetector:
             network = get_model(name, weights=weights)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"detector {name}: torchvision cannot give its weights ({error}); give boxes with "
-                "--detections FILE.json"
+                f"detector {name}: torchvision cannot load its weights ({error}); give a file of "
+                "boxes with `detections`"
             ) from None
         return cls(network, weights.meta["categories"], device)
 

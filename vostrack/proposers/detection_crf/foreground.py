@@ -75,7 +75,7 @@ def _grabcut(crop: UInt8Array, rows: slice, columns: slice) -> BoolArray:
         box_only.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST
     )
     if marks.all():
-        # GrabCut learns the background from outside the box: the border has to stand in for it.
+        # GrabCut learns the background from outside the box; here the border takes its place.
         marks[[0, -1]] = 0
         marks[:, [0, -1]] = 0
     inside = marks.astype(np.bool_)

@@ -16,6 +16,7 @@ from vostrack.proposers.detection_crf.instances import (
     box_masks,
     identify_instances,
 )
+from vostrack.proposers.detection_crf.options import DetectionCrfOptions
 from vostrack.proposers.detection_crf.potentials import (
     DetectionPotentialConfig,
     DetectionPotentials,
@@ -53,13 +54,13 @@ class DetectionCrfConfig:
     kernels: KernelConfig = field(default_factory=lambda: KernelConfig(3.0, 49.0, 5.0))
     spatial_weight: float = 1.0
     bilateral_weight: float = 1.0
-    iterations: int = 5
+    iterations: int = DetectionCrfOptions.iterations
     potentials: DetectionPotentialConfig | None = field(default_factory=DetectionPotentialConfig)
-    recalibrate: bool = True
+    recalibrate: bool = DetectionCrfOptions.recalibrate
     background: BackgroundRule = "unexplained"
     instance_spatial_weight: float = 1.0
     instance_bilateral_weight: float = 1.0
-    instance_iterations: int = 3
+    instance_iterations: int = DetectionCrfOptions.instance_iterations
     negligible: float = 0.1
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
+from vostrack.proposers.detection_crf.options import DetectionCrfOptions
 
 __all__ = ["BoundDetections", "Convention", "DetectionPotentialConfig", "DetectionPotentials"]
 
@@ -38,7 +39,7 @@ class DetectionPotentialConfig:
     convention: Convention = "per_pixel"
     pixel_weight: float = 3.0
     latent_weight: float = 1.0
-    neutral_score: float = 0.3
+    neutral_score: float = DetectionCrfOptions.neutral_score
 
     def __post_init__(self) -> None:
         """Check the values.

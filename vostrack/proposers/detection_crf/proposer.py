@@ -27,6 +27,7 @@ from vostrack.proposers.detection_crf.network import (
     DetectionCrfConfig,
     DetectionCrfOutput,
 )
+from vostrack.proposers.detection_crf.options import DetectionCrfOptions
 from vostrack.proposers.detections import (
     Detections,
     Detector,
@@ -59,13 +60,13 @@ class ProposerConfig:
     """
 
     crf: DetectionCrfConfig = field(default_factory=DetectionCrfConfig)
-    min_score: float = 0.1
-    max_overlap: float = 0.3
-    max_detections: int = 50
-    foreground: Literal["grabcut", "box"] = "grabcut"
-    score: Literal["validity", "validity_and_mask"] = "validity_and_mask"
+    min_score: float = DetectionCrfOptions.min_score
+    max_overlap: float = DetectionCrfOptions.max_overlap
+    max_detections: int = DetectionCrfOptions.max_detections
+    foreground: Literal["grabcut", "box"] = DetectionCrfOptions.foreground
+    score: Literal["validity", "validity_and_mask"] = DetectionCrfOptions.score
     min_pixels: int = 10
-    max_side: int = 1000
+    max_side: int = DetectionCrfOptions.max_side
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -84,12 +85,12 @@ class ProposerConfig:
 class DetectionCrfProposer:
     """Bottom-up instance segmentation (Arnab and Torr 2016); an ``InstanceProposer``.
 
-    Class-aware with a semantic scorer: the detections' labels are its classes. Class-agnostic
-    without: the classes are background and foreground, from the foreground probability that the
-    caller gives, and every detection counts as foreground.
+    With a semantic scorer it is class-aware: the detections' labels are the scorer's classes.
+    Without one it is class-agnostic: the classes are background and foreground, from the caller's
+    foreground probability, and every detection counts as foreground.
 
-    In a tracker it also is an ``ObjectFollower``: without a detector and without a semantic scorer
-    the boxes of the objects in the previous frame are detections of the next one.
+    In a tracker it is also an ``ObjectFollower``: without a detector and a semantic scorer, the
+    boxes of the objects in the previous frame are the detections of the next one.
 
     Args:
         detector: finds boxes in a frame; with None, ``propose`` takes the boxes of the objects that
@@ -132,13 +133,13 @@ class DetectionCrfProposer:
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            foreground: (H, W) in [0, 1], needed without a semantic scorer, else unused.
+            foreground: (H, W) in [0, 1], required without a semantic scorer, otherwise unused.
 
         Returns:
-            At most one proposal a box; masks do not overlap.
+            At most one proposal per box; masks do not overlap.
 
         Raises:
-            InputError: there is nothing to take boxes from, or what ``propose_detections`` raises.
+            InputError: there is no source of boxes, or as ``propose_detections``.
         """
         if self.detector is not None:
             detections = self.detector(frame)
@@ -146,13 +147,13 @@ class DetectionCrfProposer:
             detections = self._own_boxes(frame, foreground)
         else:
             raise InputError(
-                "detection-crf: expected a semantic network (--semantic NAME), whose classes the "
-                "detections' pixels take, or a tracker's foreground model; got neither"
+                "detection-crf: expected a semantic network, given by `semantic`, or a tracker's "
+                "foreground model; got neither"
             )
         return self.propose_detections(frame, detections, foreground)
 
     def propose_image(self, name: str, frame: UInt8Array) -> InstanceProposals:
-        """Segment the boxes that the table has of a named image; detect where there is no table.
+        """Segment the table's boxes of a named image; without a table, detect them.
 
         Args:
             name: the image's key in the table.
@@ -165,7 +166,8 @@ class DetectionCrfProposer:
             return self.propose(frame, None)
         if name not in self.table:
             raise InputError(
-                f"detections: no entry for {name}; give every image one, an empty list for none"
+                f"detections: no entry for {name}; give every image an entry, an empty list "
+                "where it has no box"
             )
         return self.propose_detections(frame, self.table[name])
 
@@ -177,7 +179,7 @@ class DetectionCrfProposer:
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            detections: boxes in pixels of the frame, which they may leave.
+            detections: boxes in pixels of the frame; they may reach beyond it.
             foreground: as in ``propose``.
 
         Raises:
@@ -196,7 +198,7 @@ class DetectionCrfProposer:
 
         Args:
             output: of the network.
-            detections: those that were used.
+            detections: the detections that were used.
             size: H and W of the frame.
         """
         winners = winning_labels(output.instance_logits, *size)
@@ -238,14 +240,14 @@ class DetectionCrfProposer:
         return self._infer(work, image, logits, scaled), boxes
 
     def _own_boxes(self, frame: UInt8Array, foreground: FloatArray) -> Detections:
-        """The objects of the previous frame, then the components, which never outrank them."""
+        """Return the objects of the previous frame, then the components, with no higher scores."""
         known, found = self._previous(frame), _component_boxes(frame, foreground)
         if len(known):
             found = replace(found, scores=found.scores.clip(max=self._previous.score))
         return known + found
 
     def _network_labels(self, detections: Detections) -> IntArray:
-        """The classes as the network numbers them: without a semantic scorer all are foreground."""
+        """Return the network's class ids: without a semantic scorer, all are foreground."""
         return np.ones_like(detections.labels) if self.semantic is None else detections.labels
 
     def _class_logits(self, image: Tensor, foreground: FloatArray | None, scale: float) -> Tensor:
@@ -254,7 +256,8 @@ class DetectionCrfProposer:
         if foreground is None or not np.isfinite(foreground).all():
             raise InputError(
                 "the proposer detection-crf without a semantic network needs a finite foreground "
-                "probability; give --semantic, or use it in a tracker with a foreground model"
+                "probability; give a semantic network with `semantic`, or use it in a tracker "
+                "with a foreground model"
             )
         probability = torch.from_numpy(_resize(foreground.astype(np.float32), scale))
         logit = torch.logit(probability.to(self.device), eps=1e-4)

@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from vostrack.arrays import BoolArray, IntArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_finite, demand_share
+from vostrack.checks import check_at_least, check_finite, check_fraction
+from vostrack.datasets.annotated_frames import image_tensor
 from vostrack.datasets.voc import VocImage, VocSample
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
@@ -28,32 +29,32 @@ from vostrack.proposers.detections import (
     select_detections,
 )
 
-__all__ = ["DetectionCrfRecipe", "DetectionCrfTrainer", "RecipeConfig", "instance_target"]
+__all__ = ["DetectionCrfRecipe", "DetectionCrfTraining", "JointNetwork", "instance_target"]
 
 
 @dataclass(frozen=True)
-class RecipeConfig:
-    """What is drawn and how it is judged.
+class DetectionCrfRecipe:
+    """How the networks are trained, apart from the loop.
 
     Attributes:
-        batch: images a step and process; each has its own size and its own number of labels.
+        batch: images per step and process; each has its own size and its own number of labels.
         max_side: longer images are scaled to this length of their longer side, in pixels.
-        rate: learning rate of the semantic network and of the two CRFs' kernels.
-        potential_rate: learning rate of the detection potentials' weights.
+        learning_rate: of the semantic network and of the two CRFs' kernels, at the peak.
+        potential_learning_rate: of the detection potentials' weights, at the peak.
         class_weight: factor of the class loss.
         instance_weight: factor of the instance loss.
         min_score: lowest detector score used, in [0, 1].
-        max_overlap: of two boxes of a class with a higher intersection over union, one goes.
-        max_detections: most boxes used.
-        jitter: standard deviation of a drawn box's sides, as a share of the object's, where boxes
-            are drawn from the truth for want of a detector's.
+        max_overlap: of two boxes of a class with a higher intersection over union, one is dropped.
+        max_detections: highest number of boxes used, below 255.
+        jitter: standard deviation of the sides of drawn boxes, as a share of the object's sides.
+            Boxes are drawn around the true objects where no detector's boxes are given.
         foreground: as in ``ProposerConfig``.
     """
 
     batch: int = 1
     max_side: int = 500
-    rate: float = 1e-5
-    potential_rate: float = 1e-2
+    learning_rate: float = 1e-5
+    potential_learning_rate: float = 1e-2
     class_weight: float = 1.0
     instance_weight: float = 1.0
     min_score: float = 0.3
@@ -68,17 +69,23 @@ class RecipeConfig:
         Raises:
             InputError: a value is out of its range.
         """
-        demand_at_least(self, {"batch": 1, "max_detections": 1, "max_side": 32})
+        check_at_least(self, {"batch": 1, "max_detections": 1, "max_side": 32})
         if self.max_detections >= VOID:
             raise InputError(f"max_detections: expected below {VOID}, got {self.max_detections}")
-        factors = ("rate", "potential_rate", "class_weight", "instance_weight", "jitter")
-        demand_at_least(self, dict.fromkeys(factors, 0))
-        demand_finite(self, *factors)
-        demand_share(self, "min_score", "max_overlap")
+        factors = (
+            "learning_rate",
+            "potential_learning_rate",
+            "class_weight",
+            "instance_weight",
+            "jitter",
+        )
+        check_at_least(self, dict.fromkeys(factors, 0))
+        check_finite(self, *factors)
+        check_fraction(self, "min_score", "max_overlap")
 
 
-class DetectionCrfTrainer(nn.Module):
-    """Both parts as one network, so that one checkpoint and one gradient serve them.
+class JointNetwork(nn.Module):
+    """Semantic network and CRFs as one network, with one checkpoint and one gradient.
 
     Args:
         semantic: images (B, 3, H, W) in [0, 1] to logits (B, L, H, W).
@@ -90,7 +97,7 @@ class DetectionCrfTrainer(nn.Module):
         self.semantic = semantic
         self.crf = crf
 
-    def train(self, mode: bool = True) -> DetectionCrfTrainer:
+    def train(self, mode: bool = True) -> JointNetwork:
         """Switch to training, but keep batch statistics: batches are of one image."""
         super().train(mode)
         for module in self.modules():
@@ -99,8 +106,10 @@ class DetectionCrfTrainer(nn.Module):
         return self
 
 
-class DetectionCrfRecipe:
-    """Draws images with boxes; a ``vostrack.training.loop.Recipe``.
+class DetectionCrfTraining:
+    """Draws images with boxes, and computes the losses of both CRFs.
+
+    ``vostrack.training.loop.train`` follows it.
 
     The loss is the cross-entropy of the classes after the class CRF plus that of the instances
     after the instance CRF. The truth of the latter follows from the boxes: each true instance
@@ -109,27 +118,30 @@ class DetectionCrfRecipe:
     Args:
         network: what is trained.
         images: of the training set.
-        table: the detector's boxes by image name; None draws boxes from the truth.
-        config: settings.
+        table: the detector's boxes by image name; None draws boxes around the true objects.
+        recipe: how the networks are trained.
+
+    Raises:
+        InputError: the table lacks an image.
     """
 
     def __init__(
         self,
-        network: DetectionCrfTrainer,
+        network: JointNetwork,
         images: Sequence[VocImage],
         table: Mapping[str, Detections] | None = None,
-        config: RecipeConfig | None = None,
+        recipe: DetectionCrfRecipe | None = None,
     ) -> None:
         self.network = network
         self.images = images
         self.table = table
-        self.config = RecipeConfig() if config is None else config
+        self.recipe = recipe or DetectionCrfRecipe()
         if table is not None:
             lacking = [image.name for image in images if image.name not in table]
             if lacking:
                 raise InputError(
                     f"detections: no entry for {len(lacking)} training images, the first "
-                    f"{lacking[0]}; give each an entry, an empty list for none"
+                    f"{lacking[0]}; give every image an entry, an empty list where it has no box"
                 )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -138,16 +150,16 @@ class DetectionCrfRecipe:
         special = [] if potentials is None else list(potentials.parameters())
         known = {id(p) for p in special}
         others = [p for p in self.network.parameters() if id(p) not in known and p.requires_grad]
-        groups = [{"params": others, "lr": self.config.rate}]
+        groups = [{"params": others, "lr": self.recipe.learning_rate}]
         if special:
             groups.append(
-                {"params": special, "lr": self.config.potential_rate, "weight_decay": 0.0}
+                {"params": special, "lr": self.recipe.potential_learning_rate, "weight_decay": 0.0}
             )
         return groups
 
     def draw(self, generator: Generator, step: int) -> list[dict[str, Any]]:
         """Draw images, each with its boxes, foregrounds and truth, as CPU tensors."""
-        chosen = torch.randint(len(self.images), (self.config.batch,), generator=generator)
+        chosen = torch.randint(len(self.images), (self.recipe.batch,), generator=generator)
         return [self._example(self.images[int(index)], generator) for index in chosen]
 
     def losses(self, batch: list[dict[str, Any]]) -> dict[str, Tensor]:
@@ -155,34 +167,34 @@ class DetectionCrfRecipe:
         pairs = [self._example_losses(example) for example in batch]
         classes, instances = (torch.stack(values).mean() for values in zip(*pairs, strict=True))
         return {
-            "classes": self.config.class_weight * classes,
-            "instances": self.config.instance_weight * instances,
+            "classes": self.recipe.class_weight * classes,
+            "instances": self.recipe.instance_weight * instances,
         }
 
     def _example(self, image: VocImage, generator: Generator) -> dict[str, Any]:
         sample = image.read()
-        config = self.config
+        recipe = self.recipe
         found = None if self.table is None else self.table[image.name]
-        scale = min(1.0, config.max_side / max(sample.frame.shape[:2]))
+        scale = min(1.0, recipe.max_side / max(sample.frame.shape[:2]))
         sample = _scaled(sample, scale)
         height, width = sample.frame.shape[:2]
         if found is None:
-            boxes = _drawn_boxes(sample, config.jitter, generator)
+            boxes = _drawn_boxes(sample, recipe.jitter, generator)
         else:
             boxes = Detections(found.boxes * np.float32(scale), found.scores, found.labels)
         boxes = select_detections(
             clip_detections(boxes, height, width),
-            config.min_score,
-            config.max_overlap,
-            config.max_detections,
+            recipe.min_score,
+            recipe.max_overlap,
+            recipe.max_detections,
         )
         masks = (
             grabcut_foregrounds(sample.frame, boxes.boxes)
-            if config.foreground == "grabcut"
+            if recipe.foreground == "grabcut"
             else box_masks(boxes.boxes, height, width)
         )
         return {
-            "image": torch.from_numpy(sample.frame.copy()).permute(2, 0, 1).float() / 255,
+            "image": image_tensor(sample.frame).float() / 255,
             "classes": torch.from_numpy(sample.classes.astype(np.int64)),
             "instances": torch.from_numpy(instance_target(sample, boxes)),
             "boxes": torch.from_numpy(boxes.boxes),
@@ -197,7 +209,7 @@ class DetectionCrfRecipe:
         )
         logits = self.network.semantic(example["image"][None])[0]
         output = self.network.crf(example["image"], logits, boxes, example["foregrounds"])
-        # An image without boxes leaves the potentials out, which DistributedDataParallel refuses.
+        # Without boxes the potentials get no gradient, which DistributedDataParallel rejects.
         weights = list(self.network.crf.parameters())
         unused = torch.stack([0.0 * weight.sum() for weight in weights]).sum()
         return (
@@ -207,7 +219,7 @@ class DetectionCrfRecipe:
 
 
 def instance_target(sample: VocSample, detections: Detections) -> IntArray:
-    """Number the true instances as the detections that they belong to.
+    """Number the true instances by the detections that they belong to.
 
     Args:
         sample: the truth.
@@ -241,7 +253,7 @@ def _mask_box(mask: BoolArray) -> tuple[int, int, int, int]:
 
 
 def _drawn_boxes(sample: VocSample, jitter: float, generator: Generator) -> Detections:
-    """The true boxes, moved a little, with scores as a detector might give them."""
+    """Draw boxes near the true ones, with scores as a detector might give them."""
     labels = sample.labels()
     kept = [k for k, label in enumerate(labels) if label > 0]
     boxes = torch.tensor([_mask_box(sample.instances == k + 1) for k in kept]).reshape(-1, 4)
@@ -272,7 +284,7 @@ def _scaled(sample: VocSample, scale: float) -> VocSample:
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """The mean over the pixels that count; zero, with a gradient, where none does."""
+    """Return the mean over the labelled pixels; zero, with a gradient, where there are none."""
     total = functional.cross_entropy(
         logits[None].float(), target[None], ignore_index=VOID, reduction="sum"
     )

@@ -1,8 +1,8 @@
 """Instances out of a semantic mask by displacement fields and class boundaries (SISeg).
 
 "Synthetic Instance Segmentation from Semantic Image Segmentation Masks": every pixel points to
-the centre of its object, learnt from semantic masks alone; a random walk that class boundaries
-stop sharpens the result. The names below are loaded on first use.
+the centre of its object, trained on semantic masks alone. A random walk that stops at class
+boundaries refines the result. The names below are loaded on first use.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vostrack.proposers.displacement.build import DisplacementOptions, build_displacement
+    from vostrack.proposers.displacement.build import build_displacement
     from vostrack.proposers.displacement.networks import (
         DisplacementNet,
         FieldAndBoundary,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         load_displacement_net,
         save_displacement_net,
     )
+    from vostrack.proposers.displacement.options import DisplacementOptions
     from vostrack.proposers.displacement.proposer import DisplacementProposer
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "DisplacementNet": "networks",
-    "DisplacementOptions": "build",
+    "DisplacementOptions": "options",
     "DisplacementProposer": "proposer",
     "FieldAndBoundary": "networks",
     "NetworkConfig": "networks",

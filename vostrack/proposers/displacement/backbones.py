@@ -29,7 +29,7 @@ def _conv(channels: int, width: int, stride: int = 1, dilation: int = 1) -> nn.S
 
 
 class _Residual(nn.Module):
-    """Two convolutions around which the input is added."""
+    """Two convolutions with a residual connection."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _Residual(nn.Module):
 class LightBackbone(nn.Module):
     """A small residual network for label maps: 0.93 million parameters, strides 2 to 32.
 
-    The deepest level sees 460 pixels around, more than most objects measure.
+    The receptive field of the deepest level is 460 pixels, larger than most objects.
 
     Attributes:
         channels: of the five levels.
@@ -94,14 +94,14 @@ def fill_displacement_backbone(
     """Fill a ResNet backbone with trained weights, in place.
 
     Args:
-        backbone: as ``build_displacement_backbone`` gave it.
+        backbone: built by ``build_displacement_backbone``.
         name: of that backbone.
         weights: ``imagenet`` (torchvision's, downloaded once), ``none``, or the file of a state
             dict with torchvision's names.
 
     Raises:
-        InputError: the weights cannot be had or do not fit, or the backbone is the light one, for
-            which there are none.
+        InputError: the weights cannot be loaded or do not fit, or the backbone is the light one,
+            which has none.
     """
     from vostrack.models.foreground import NetworkConfig
     from vostrack.models.weights import initialise

@@ -17,7 +17,7 @@ from vostrack.errors import InputError
 __all__ = ["CellInstances", "CentreConfig", "find_instances", "follow_field"]
 
 
-# Cells; 100 such moves change the nearest cell of few points.
+# In cells; 100 such moves change the nearest cell of only a few points.
 _AT_REST = 1e-3
 
 
@@ -26,12 +26,12 @@ class CentreConfig:
     """How instances are found.
 
     Attributes:
-        moves: times that a cell moves along the field (the paper: u up to 99, thus 100 moves).
+        moves: number of moves of a cell along the field (the paper: u up to 99, thus 100 moves).
         centre: cells with a displacement shorter than this are centres, in cells.
         reach: a cell that comes to rest further than this from every centre of its class belongs
-            to none: such cells form instances of their own, by where they rest. In cells.
-        min_cells: centres that fewer cells reach are dropped, where another one of their class is
-            left to take these cells.
+            to none. Such cells form instances of their own, by their resting points. In cells.
+        min_cells: centres that fewer cells reach are dropped if another centre of their class
+            remains to take these cells.
     """
 
     moves: int = 100
@@ -56,8 +56,8 @@ class CellInstances:
     Attributes:
         numbers: (h, w) int64, 1..K the instance of a cell, 0 for none.
         classes: (K,) int64 class of each.
-        centres: (h, w) bool, the cells of the centres, for pictures.
-        rests: (K, 2) float64, where the cells of each come to rest on average, as (y, x).
+        centres: (h, w) bool, the cells of the centres, for their visualization.
+        rests: (K, 2) float64, the mean resting point (y, x) of the cells of each instance.
     """
 
     numbers: IntArray
@@ -70,17 +70,17 @@ class CellInstances:
 def follow_field(field: Tensor, inside: Tensor, moves: int) -> Tensor:
     """Follow the field from every cell of one class (eq. 11).
 
-    D_u+1(x) = D_u(x) + D(x + D_u(x)): a point moves by the field where it is, read bilinearly, and
-    never leaves the grid. Outside its class the field is zero, so a point that leaves its object
-    rests there and is not carried off by another one.
+    D_u+1(x) = D_u(x) + D(x + D_u(x)): a point moves by the field at its position, read
+    bilinearly, and never leaves the grid. Outside its class the field is zero. So a point that
+    leaves its object rests there and is not carried off by another one.
 
     Args:
         field: (2, h, w) displacement (dy, dx), in cells.
-        inside: (h, w) bool, the cells of the class, in which it starts.
-        moves: how often it moves.
+        inside: (h, w) bool, the cells of the class.
+        moves: number of moves.
 
     Returns:
-        (P, 2) where each cell of ``inside`` comes to rest, as (y, x), in the order of the cells.
+        (P, 2) resting point (y, x) of each cell of ``inside``, in the order of the cells.
     """
     height, width = field.shape[-2:]
     masked = (field * inside)[None]
@@ -91,7 +91,7 @@ def follow_field(field: Tensor, inside: Tensor, moves: int) -> Tensor:
         grid = (points * scale - 1).flip(1)[None, None]
         step = F.grid_sample(masked, grid, align_corners=True, padding_mode="border")
         before, points = points, (points + step[0, :, 0].T).clamp(min=0).minimum(last)
-        # Most points are at rest after a few moves. A GPU is not asked, which would stall it.
+        # Most points are at rest after a few moves. Checking would stall a GPU.
         if points.device.type == "cpu" and bool((points - before).abs().amax() < _AT_REST):
             break
     return points
@@ -104,9 +104,9 @@ def find_instances(
 
     Args:
         field: (2, h, w) displacement without its free constant, in cells.
-        labels: (h, w) integers: 0 background, all else classes, or pieces of such.
+        labels: (h, w) integers: 0 background, all others classes or pieces of classes.
         config: how.
-        void: the label that is none.
+        void: the label of unlabelled cells.
 
     Raises:
         InputError: the shapes differ.

@@ -1,8 +1,8 @@
-"""Which pieces of a mask are searched for instances, and which of these are one after all.
+"""Which pieces of a mask are searched for instances, and which neighbours are merged again.
 
-A connected piece of a class is one object more often than not, so a wrong cut costs more than a
-right one gains. Hence instances are searched within such pieces, and two neighbours stay apart only
-where the boundary map draws a line between them and their centres are not the same.
+A connected piece of a class usually is one object, so a wrong cut costs more than a right one
+gains. Therefore instances are searched within such pieces. Two neighbours stay apart only where the
+boundary map shows a line between them and their centres differ.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _SHORT = 0.7
 
 @dataclass(frozen=True)
 class GroupingConfig:
-    """When neighbours are one.
+    """When neighbours are merged.
 
     Attributes:
-        boundary: two neighbours stay two only where the mean boundary between them is at least
-            this.
-        distance: and where their mean resting points are at least so far apart, as a part of the
-            larger one's side (the root of its area).
-        contact: each side of the smaller one by which the contact is longer than 0.7 such sides
-            raises ``boundary`` by this: whole objects meet in short lines.
+        boundary: two neighbours stay apart only where the mean boundary between them is at least
+            this,
+        distance: and where their mean resting points are at least this far apart, as a share of
+            the larger one's side (the root of its area).
+        contact: ``boundary`` is raised by this for each side of the smaller one by which the
+            contact exceeds 0.7 sides, because whole objects meet in short lines.
     """
 
     boundary: float = 0.5
@@ -68,8 +68,8 @@ def connected_pieces(labels: IntArray, least: int, *, whole: bool = False) -> Pi
     """Number the connected pieces of every class.
 
     Args:
-        labels: (H, W): 0 background, 255 void, all else classes.
-        least: smaller ones are left out, in pixels.
+        labels: (H, W): 0 background, 255 void, all others classes.
+        least: smaller pieces are left out, in pixels.
         whole: take every class as one piece, as the paper does.
     """
     numbers = np.zeros(labels.shape, dtype=np.int64)
@@ -94,13 +94,13 @@ def connected_pieces(labels: IntArray, least: int, *, whole: bool = False) -> Pi
 def merge_neighbours(
     instances: CellInstances, boundary: NDArray[np.floating] | None, config: GroupingConfig
 ) -> CellInstances:
-    """Make one of neighbouring instances that nothing keeps apart, the weakest cut first.
+    """Merge neighbouring instances that nothing keeps apart, the weakest cut first.
 
     Args:
-        instances: in (h, w) cells; only those of one class are compared. Where the classes are
-            numbers of pieces, only those of one piece.
+        instances: on (h, w) cells; only instances of one class are compared. Where the classes are
+            numbers of pieces, only instances of one piece.
         boundary: (h, w) in [0, 1]; None decides by the centres alone.
-        config: when.
+        config: when neighbours are merged.
     """
     numbers, classes, rests = instances.numbers.copy(), instances.classes, instances.rests
     sizes = np.bincount(numbers.ravel(), minlength=len(classes) + 1)[1:].astype(np.float64)
@@ -139,7 +139,7 @@ def _cuts(
     *,
     with_boundary: bool,
 ) -> DoubleArray:
-    """Compute how well every two instances are kept apart, (K, K): from 1 on, they are two."""
+    """Compute how strongly every two instances are kept apart, (K, K): from 1 on, they stay two."""
     sides = np.sqrt(sizes)
     distance = np.linalg.norm(rests[:, None] - rests, axis=-1) / np.maximum(sides[:, None], sides)
     apart: DoubleArray = distance / max(config.distance, 1e-9)

@@ -1,8 +1,8 @@
 """The losses of displacement field and class boundary (eq. 4 to 6, 9, 10, 15, 16 and 19).
 
-They read regions: maps of whole numbers on the grid of cells. A pair of cells in the same region
+They read regions: maps of integers on the grid of cells. A pair of cells in the same region
 belongs together. With the classes as regions, these are the equations of the paper. Where a scene
-was composed of several pieces of one class, each piece may be a region of its own.
+is composed of several pieces of one class, each piece may be a region of its own.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = [
 
 BACKGROUND = 0
 VOID_REGION = -1
-"""The region of cells that nothing is learnt from; a pair whose path meets one is left out."""
+"""The region of cells that are ignored; a pair whose path meets one is left out."""
 
 _EPSILON = 1e-5
 
 
 def affinity(boundary: Tensor, offset: Offset) -> Tensor:
-    """Compute how surely the two ends of every pair belong together (eq. 15).
+    """Compute the confidence that the two ends of every pair belong together (eq. 15).
 
     Args:
         boundary: (..., H, W) in [0, 1], 1 on a boundary.
@@ -88,8 +88,9 @@ def centre_targets(regions: Tensor) -> tuple[Tensor, Tensor]:
         regions: (B, H, W) integers: 0 background, -1 void.
 
     Returns:
-        (B, 2, H, W) as (dy, dx), in cells, zero outside of objects; and weights (B, H, W), with
-        which a region counts with the root of its area: 1 / sqrt(area), zero outside of objects.
+        (B, 2, H, W) as (dy, dx), in cells, zero outside of objects; and weights (B, H, W):
+        1 / sqrt(area) inside of objects, so that a region counts with the root of its area, and
+        zero outside.
     """
     batch, height, width = regions.shape
     inside = regions > BACKGROUND
@@ -111,7 +112,7 @@ def centre_targets(regions: Tensor) -> tuple[Tensor, Tensor]:
 def centre_loss(field: Tensor, regions: Tensor) -> Tensor:
     """Compute the error of the displacement to the centres of regions (eq. 7).
 
-    For regions that are objects, as in composed scenes.
+    Useful for regions that are objects, as in composed scenes.
 
     Args:
         field: (B, 2, H, W) displacement (dy, dx), in cells.

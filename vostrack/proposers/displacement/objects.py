@@ -26,13 +26,13 @@ __all__ = [
 Chance = np.random.Generator
 
 UNKNOWN = -1
-"""The number of pixels that nothing is said about."""
+"""The number of unknown pixels."""
 
 _SMALL = 0.1
 
 
 def present_labels(labels: UInt8Array) -> list[int]:
-    """List the values of a label map; sorting it, as numpy does, takes longer."""
+    """List the values of a label map; faster than numpy's ``unique``, which sorts."""
     present: list[int] = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()
     return present
 
@@ -40,11 +40,11 @@ def present_labels(labels: UInt8Array) -> list[int]:
 def number_objects(labels: UInt8Array) -> IntArray:
     """Number the connected pieces of every class.
 
-    A piece much smaller than the largest one of its class may be a part that an occluder cuts off,
-    or a small object: it is unknown.
+    A piece much smaller than the largest one of its class may be a part that an occluder separates,
+    or a small object. So it is unknown.
 
     Args:
-        labels: (H, W): 0 background, 255 void, all else classes.
+        labels: (H, W): 0 background, 255 void, all others classes.
 
     Returns:
         (H, W): 0 background, -1 void and unknown, 1.. objects.
@@ -69,12 +69,12 @@ def number_objects(labels: UInt8Array) -> IntArray:
 def fill_outlines(
     labels: UInt8Array, numbers: IntArray, reach: float
 ) -> tuple[UInt8Array, IntArray]:
-    """Give void pixels near anything known what is nearest to them.
+    """Fill void pixels near known ones with the nearest known value.
 
     Args:
         labels: (H, W) label map.
         numbers: (H, W) of its objects.
-        reach: void further than this from everything known stays void, in pixels.
+        reach: void further than this from all known pixels stays void, in pixels.
 
     Returns:
         Both maps without thin lines of void.
@@ -100,11 +100,11 @@ def draw_outlines(labels: UInt8Array, numbers: IntArray, width: int) -> UInt8Arr
 
 
 def soften(labels: UInt8Array, chance: Chance) -> UInt8Array:
-    """Round and displace the edges of a label map, as those of a semantic network are.
+    """Round and displace the edges of a label map, like those of a semantic network.
 
     Args:
         labels: (H, W); void becomes background.
-        chance: how much, and the noise.
+        chance: of the strength and the noise.
     """
     known = np.where(labels == VOID, 0, labels)
     classes = np.array(present_labels(known))
@@ -120,6 +120,6 @@ def soften(labels: UInt8Array, chance: Chance) -> UInt8Array:
         + 0.5 * cv2.resize(field, size, interpolation=cv2.INTER_CUBIC)
         for class_id, field in zip(classes, rough, strict=True)
     ]
-    # Noise alone makes nothing far from any edge: there a vote is 0 or 1.
+    # Far from any edge a vote is 0 or 1, and noise alone changes nothing.
     winner = np.argmax(np.stack(votes), axis=0)
     return np.asarray(classes[winner], dtype=np.uint8)

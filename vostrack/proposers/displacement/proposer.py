@@ -19,6 +19,7 @@ from vostrack.proposers.displacement.grouping import (
     merge_neighbours,
 )
 from vostrack.proposers.displacement.networks import DisplacementNet
+from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.displacement.segmentation import (
     Segmentation,
     from_foreground,
@@ -44,20 +45,20 @@ class DisplacementConfig:
 
     Attributes:
         longest: label maps are scaled to this length of their longer side, pixels.
-        boundaries: whether the random walk with the boundary map refines the instances; without,
+        boundaries: whether the random walk with the boundary map refines the instances; without it,
             the displacement field decides alone.
-        pieces: whether instances are searched in every connected piece of a class by itself; else
-            in all of a class together, as the paper does.
+        pieces: whether instances are searched in every connected piece of a class separately;
+            otherwise in all of a class together, as the paper does.
         centres: how instances are found in the field.
-        grouping: which neighbours are one after all; None keeps all apart, as the paper does.
-        cut_score: where a piece is cut into several instances, their scores are multiplied by this:
-            whole pieces are right more often.
+        grouping: which neighbours are merged; None keeps all apart, as the paper does.
+        cut_score: factor of the scores of instances that share a piece, because whole pieces are
+            right more often.
         selection: how masks are made of them.
-        threshold: a pixel is foreground from this probability on, where there are no classes.
+        threshold: without classes, a pixel is foreground from this probability on.
     """
 
-    longest: int = 320
-    boundaries: bool = True
+    longest: int = DisplacementOptions.longest
+    boundaries: bool = DisplacementOptions.boundaries
     pieces: bool = True
     centres: CentreConfig = field(default_factory=CentreConfig)
     grouping: GroupingConfig | None = field(default_factory=GroupingConfig)
@@ -82,8 +83,8 @@ class DisplacementConfig:
 class DisplacementProposer:
     """Instances from a semantic or foreground mask; an ``ImageProposer``.
 
-    Class-aware with a semantic network or given masks. Class-agnostic (label 0) without: the mask
-    is the foreground that the caller gives.
+    It is class-aware with a semantic network or given masks. Otherwise it is class-agnostic
+    (label 0), and the mask is the caller's foreground.
 
     Args:
         network: field and boundary; put into evaluation mode.
@@ -91,7 +92,7 @@ class DisplacementProposer:
         masks: folder with a class mask NAME.png of each image, for ``propose_image``.
         config: settings.
         device: where the network runs; a semantic network must be there already.
-        save_fields: folder for a picture of field, centres, boundary and instances of each image.
+        save_fields: folder for an image of field, centres, boundary and instances of each frame.
 
     Raises:
         InputError: both a semantic network and masks were given.
@@ -109,8 +110,8 @@ class DisplacementProposer:
     ) -> None:
         if semantic is not None and masks is not None:
             raise InputError(
-                "displacement: got a semantic network and given masks; give one of --semantic and "
-                "--semantic-masks"
+                "displacement: got a semantic network and given masks; give one of `semantic` and "
+                "`semantic_masks`"
             )
         self.device = torch.device(device)
         self.network = network.eval().to(self.device)
@@ -125,10 +126,10 @@ class DisplacementProposer:
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            foreground: (H, W) in [0, 1]; needed without a semantic network, else unused.
+            foreground: (H, W) in [0, 1]; required without a semantic network, otherwise unused.
 
         Raises:
-            InputError: there is neither.
+            InputError: there is neither a semantic network nor a foreground.
         """
         if self.semantic is not None:
             segmentation = self.segment(frame)
@@ -136,14 +137,14 @@ class DisplacementProposer:
             segmentation = from_foreground(foreground, self.config.threshold, self.device)
         else:
             raise InputError(
-                "displacement: expected a semantic mask to find instances in; give --semantic NAME "
-                "or --semantic-masks DIR, or use it in a tracker that has a foreground model"
+                "displacement: expected a semantic mask to find instances in; give `semantic` "
+                "or `semantic_masks`, or use it in a tracker with a foreground model"
             )
         self._unnamed += 1
         return self._propose(f"{self._unnamed - 1:05d}", frame, segmentation)
 
     def propose_image(self, name: str, frame: UInt8Array) -> InstanceProposals:
-        """Find the instances of a named image, in its given mask where there are such.
+        """Find the instances of a named image, in its given mask if there are given masks.
 
         Args:
             name: file name without its suffix.
@@ -173,7 +174,7 @@ class DisplacementProposer:
         """Find the instances of a segmentation. Labels 1 without classes stay 1.
 
         Returns:
-            The proposals, and what led to them.
+            The proposals, and the intermediate results.
         """
         labels, probabilities = segmentation
         config = self.config
@@ -185,22 +186,22 @@ class DisplacementProposer:
         )
         numbers = torch.from_numpy(pieces.numbers).to(self.device)
         cells = self._scaled(numbers)[2::4, 2::4]
-        # Here, the "classes" of instances are the numbers of pieces.
+        # Here the "classes" of instances are the numbers of pieces.
         instances = find_instances(displacement, cells, config.centres, void=-1)
         if config.grouping is not None:
             drawn = boundary.cpu().numpy() if config.boundaries else None
             instances = merge_neighbours(instances, drawn, config.grouping)
-        sure = F.adaptive_avg_pool2d(probabilities[None], (cells.shape[0], cells.shape[1]))[0]
+        shares = F.adaptive_avg_pool2d(probabilities[None], (cells.shape[0], cells.shape[1]))[0]
         kept = CellInstances(
             instances.numbers,
             pieces.classes[instances.classes - 1],
             instances.centres,
             instances.rests,
         )
-        maps = score_maps(kept, sure)
+        maps = score_maps(kept, shares)
         if config.boundaries and len(kept.classes):
             maps = spread_scores(maps, boundary, config.selection)
-        # A piece that no cell shows, being thin, is one instance.
+        # A piece so thin that no cell shows it is one instance.
         thin = np.setdiff1d(np.arange(1, len(pieces.classes) + 1), instances.classes)
         members = np.concatenate([instances.classes, thin])
         cut = (np.bincount(members, minlength=1)[members] > 1) & config.pieces
@@ -217,7 +218,7 @@ class DisplacementProposer:
         """Scale (H, W) labels to ``longest``, with sides that are multiples of 16."""
         factor = self.config.longest / max(labels.shape)
         size = [max(16, round(side * factor / 16) * 16) for side in labels.shape]
-        # Doubles hold every number of a piece.
+        # Doubles represent every number of a piece exactly.
         return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
 
     def _propose(
@@ -229,7 +230,7 @@ class DisplacementProposer:
                 proposals.masks, proposals.scores, np.zeros_like(proposals.labels), proposals.boxes
             )
         if self.save_fields is not None:
-            from vostrack.proposers.displacement.visualization import write_picture
+            from vostrack.proposers.displacement.visualization import write_instances
 
-            write_picture(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
+            write_instances(self.save_fields / f"{name}.png", frame, segmentation, proposals, trace)
         return proposals

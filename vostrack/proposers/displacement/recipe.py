@@ -1,4 +1,4 @@
-"""How the network is trained: batches, losses and rates; and the mean shift afterwards (eq. 19)."""
+"""How the network is trained: batches, losses and rates (eq. 19); and the mean shift afterwards."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vostrack.checks import demand_at_least, demand_finite, demand_positive, demand_some
+from vostrack.checks import check_at_least, check_finite, check_not_empty, check_positive
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import (
     boundary_loss,
     centre_loss,
@@ -23,19 +23,19 @@ from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.proposers.displacement.scenes import SceneConfig, draw_scene
 from vostrack.training.loop import LoopConfig, step_generator
 
-__all__ = ["SisegConfig", "SisegRecipe", "estimate_mean_shift", "loop_for"]
+__all__ = ["SisegRecipe", "SisegTraining", "estimate_mean_shift", "loop_for"]
 
 
 @dataclass(frozen=True)
-class SisegConfig:
-    """What a training consists of, besides the loop.
+class SisegRecipe:
+    """How the network is trained, apart from the loop.
 
     Attributes:
         batch: scenes per step and process.
-        rate: peak learning rate; None for the backbone's own: 2e-3 for the light one under AdamW,
-            the paper's 0.05 for a ResNet under SGD, tenfold for the displacement head.
+        learning_rate: at the peak; None for the backbone's default: 2e-3 for the light one under
+            AdamW, the paper's 0.05 for a ResNet under SGD, tenfold for the displacement head.
         radius: pairs are closer than this, in cells (the paper: 10).
-        offsets: so many of the pairs' offsets are drawn for each step; None takes all, as the
+        offsets: number of the pairs' offsets that are drawn for each step; None takes all, as the
             paper does. The expected loss is the same.
         centre: weight of the error to the centres of regions (eq. 7); for scenes whose regions
             are objects.
@@ -43,7 +43,7 @@ class SisegConfig:
     """
 
     batch: int = 8
-    rate: float | None = None
+    learning_rate: float | None = None
     radius: float = 10.0
     offsets: int | None = 16
     centre: float = 1.0
@@ -55,22 +55,22 @@ class SisegConfig:
         Raises:
             InputError: one is out of its range.
         """
-        demand_at_least(self, {"batch": 1, "centre": 0})
+        check_at_least(self, {"batch": 1, "centre": 0})
         if self.offsets is not None and self.offsets < 1:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
-        demand_positive(self, "rate")
-        demand_finite(self, "rate", "centre")
+        check_positive(self, "learning_rate")
+        check_finite(self, "learning_rate", "centre")
         half_disc_offsets(self.radius)
 
 
-class SisegRecipe:
-    """The training of one network; implements ``vostrack.training.loop.Recipe``.
+class SisegTraining:
+    """Draws scenes and computes the losses; ``vostrack.training.loop.train`` follows it.
 
     Args:
         network: what is trained.
         sources: collections of label maps, drawn from equally often; name one twice to draw from
             it more often.
-        config: how.
+        recipe: how the network is trained.
 
     Raises:
         InputError: there are no label maps.
@@ -80,17 +80,17 @@ class SisegRecipe:
         self,
         network: DisplacementNet,
         sources: Sequence[LabelMapSource],
-        config: SisegConfig | None = None,
+        recipe: SisegRecipe | None = None,
     ) -> None:
-        demand_some(sources, "collection of label maps")
+        check_not_empty(sources, "collection of label maps")
         self.network = network
         self.sources = tuple(sources)
-        self.config = config or SisegConfig()
+        self.recipe = recipe or SisegRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the heads, and the backbone where it learns, with their peak rates."""
+        """Return the heads, and the backbone unless it is frozen, with their peak rates."""
         network = self.network
-        rate = self.config.rate or (0.05 if network.frozen else 2e-3)
+        rate = self.recipe.learning_rate or (0.05 if network.frozen else 2e-3)
         heads = rate * 10 if network.frozen else rate
         groups: list[dict[str, Any]] = [
             {"params": list(network.boundary.parameters()), "lr": rate},
@@ -101,13 +101,13 @@ class SisegRecipe:
         return groups
 
     def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
-        """Draw a batch: label maps, regions, and which offsets to look at."""
+        """Draw a batch: label maps, regions, and the offsets of this step."""
         seed = int(torch.randint(2**62, (), generator=generator))
         chance = np.random.default_rng(seed)
-        config = self.config
-        scenes = [draw_scene(self.sources, config.scenes, chance) for _ in range(config.batch)]
-        known = len(half_disc_offsets(config.radius))
-        chosen = np.sort(chance.permutation(known)[: config.offsets])
+        recipe = self.recipe
+        scenes = [draw_scene(self.sources, recipe.scenes, chance) for _ in range(recipe.batch)]
+        known = len(half_disc_offsets(recipe.radius))
+        chosen = np.sort(chance.permutation(known)[: recipe.offsets])
         return {
             "labels": torch.from_numpy(np.stack([scene.labels for scene in scenes])),
             "regions": torch.from_numpy(np.stack([scene.regions for scene in scenes])),
@@ -116,7 +116,7 @@ class SisegRecipe:
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the three terms of eq. 19, and the error to known centres."""
-        known = half_disc_offsets(self.config.radius)
+        known = half_disc_offsets(self.recipe.radius)
         offsets = [known[index] for index in batch["offsets"].tolist()]
         field, boundary = self.network(batch["labels"])
         foreground, background = displacement_losses(field, batch["regions"], offsets)
@@ -125,8 +125,8 @@ class SisegRecipe:
             "background": background,
             "boundary": boundary_loss(boundary, batch["regions"], offsets),
         }
-        if self.config.centre:
-            terms["centre"] = self.config.centre * centre_loss(field, batch["regions"])
+        if self.recipe.centre:
+            terms["centre"] = self.recipe.centre * centre_loss(field, batch["regions"])
         return terms
 
 
@@ -145,27 +145,28 @@ def loop_for(network: DisplacementNet, steps: int, **changes: Any) -> LoopConfig
 
 
 @torch.no_grad()
-def estimate_mean_shift(recipe: SisegRecipe, *, batches: int = 20, seed: int = 0) -> Tensor:
+def estimate_mean_shift(training: SisegTraining, *, batches: int = 20, seed: int = 0) -> Tensor:
     """Measure the mean displacement of objects, and store it in the network.
 
-    The losses see differences of displacements, so the field has a free constant. Displacements to
-    the centre of an object sum to zero over it; so their mean over many objects is that constant.
+    The losses depend on differences of displacements, so the field has a free constant.
+    Displacements to the centre of an object sum to zero over it. So their mean over many objects is
+    that constant.
 
     Args:
-        recipe: of the trained network.
-        batches: how much to look at.
+        training: of the trained network.
+        batches: number of batches of scenes.
         seed: of the scenes.
 
     Returns:
         (2,) as dy, dx, in cells.
     """
-    network = recipe.network
+    network = training.network
     network.eval()
     device = network.mean_shift.device
     total = torch.zeros(2, device=device)
     count = torch.zeros((), device=device)
     for index in range(batches):
-        batch = recipe.draw(step_generator(seed, index, 0), index)
+        batch = training.draw(step_generator(seed, index, 0), index)
         displacement = network(batch["labels"].to(device)).field
         objects = (batch["regions"] > 0).to(device, displacement.dtype)
         total += (displacement * objects[:, None]).sum((0, 2, 3))

@@ -1,9 +1,9 @@
 """Training scenes: a cropped label map, into which objects of others may be pasted.
 
-A semantic mask does not say where one object ends and the next of its class begins. A scene does:
-its objects are the connected pieces of masks with void outlines, filled in so that they touch, and
-objects of other masks are pasted beside or over them, most of them with the class of what they
-touch. The losses know the objects apart, the network may not see where they meet. No instance
+A semantic mask does not show where one object ends and the next of its class begins. A scene does:
+its objects are the connected pieces of masks with void outlines, filled in so that they touch.
+Objects of other masks are pasted beside or over them, most of them with the class of what they
+touch. The losses tell the objects apart; the network may not see where they meet. No instance
 label is read. With ``pieces`` 0 and without ``objects`` this is the plain training of the paper.
 """
 
@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import BoolArray, IntArray, UInt8Array
-from vostrack.checks import demand_at_least, demand_multiple, demand_share
+from vostrack.checks import check_at_least, check_fraction, check_multiple
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.losses import VOID_REGION
 from vostrack.proposers.displacement.networks import CELL
 from vostrack.proposers.displacement.objects import (
@@ -42,23 +42,23 @@ _TRIES = 12
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How scenes are made.
+    """How label maps become scenes.
 
     Attributes:
-        crop: side of the square scenes, pixels; a multiple of 16.
+        side: of the square scenes, pixels; a multiple of 16.
         longest: the longer side of a label map is scaled to between these, pixels.
         flip: probability of mirroring a label map, and each piece.
-        objects: the losses tell connected pieces of a class apart, not only classes; label maps
-            with void outlines are preferred, since there the pieces are objects.
-        pieces: at most so many pasted objects; 0 pastes nothing.
+        objects: the losses tell connected pieces of a class apart, not only classes. Label maps
+            with void outlines are preferred, because their pieces are objects.
+        pieces: highest number of pasted objects; 0 pastes nothing.
         same_class: probability that a piece takes the class of the object it is pasted on.
-        outline: with ``objects``, probability that the input shows void outlines. Else it shows
-            edges as those of a semantic network.
+        outline: with ``objects``, probability that the input shows void outlines. Otherwise its
+            edges look like those of a semantic network.
         merge: probability that the input shows all classes as one; the losses keep them apart.
-        permute: give every scene other class ids, so that no class is known by its id.
+        permute: permute the class ids of every scene, so that the network cannot rely on them.
     """
 
-    crop: int = 256
+    side: int = 256
     longest: tuple[int, int] = (224, 416)
     flip: float = 0.5
     objects: bool = True
@@ -74,11 +74,11 @@ class SceneConfig:
         Raises:
             InputError: one is out of its range.
         """
-        demand_multiple(self, "crop", 16, least=16)
+        check_multiple(self, "side", 16, least=16)
         if not 1 <= self.longest[0] <= self.longest[1]:
             raise InputError(f"longest: expected 1 <= lowest <= highest, got {self.longest}")
-        demand_at_least(self, {"pieces": 0})
-        demand_share(self, "flip", "same_class", "outline", "merge")
+        check_at_least(self, {"pieces": 0})
+        check_fraction(self, "flip", "same_class", "outline", "merge")
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class Scene:
     """One training example.
 
     Attributes:
-        labels: (crop, crop) uint8, what the network sees.
-        regions: (crop / 4, crop / 4) int64, what the losses compare: 0 background, -1 void, else
+        labels: (S, S) uint8, the input of the network.
+        regions: (S / 4, S / 4) int64, what the losses compare: 0 background, -1 void, else
             classes, or objects.
-        truth: (crop, crop) int64, the regions at full size, for measuring.
+        truth: (S, S) int64, the regions at full size, for measuring.
     """
 
     labels: UInt8Array
@@ -110,7 +110,7 @@ def draw_scene(sources: Sequence[LabelMapSource], config: SceneConfig, chance: C
         config: how.
         chance: the only source of chance.
     """
-    labels = _crop(_draw_map(sources, config, chance), config.crop, chance)
+    labels = _crop(_draw_map(sources, config, chance), config.side, chance)
     if config.objects:
         labels, regions = fill_outlines(labels, number_objects(labels), _OUTLINE)
     else:
@@ -127,7 +127,7 @@ def draw_scene(sources: Sequence[LabelMapSource], config: SceneConfig, chance: C
 
 
 def _show(labels: UInt8Array, regions: IntArray, config: SceneConfig, chance: Chance) -> UInt8Array:
-    """Make of the filled label map what a network is given: outlined, or with soft edges."""
+    """Turn the filled label map into the network's input: outlined, or with soft edges."""
     if chance.random() < config.outline:
         return draw_outlines(labels, regions, int(chance.integers(1, 4)))
     return soften(labels, chance)
@@ -178,13 +178,13 @@ def _paste(
     shift = chance.uniform(-0.7, 0.7, 2)
     if chance.random() < config.same_class:
         class_id = int(labels[ys[anchor], xs[anchor]])
-        # Beside the anchor rather than over it: a piece within an object of its class is invisible.
+        # Beside the anchor and not over it: a piece inside an object of its class is invisible.
         shift[int(chance.integers(2))] = chance.choice((-1, 1)) * chance.uniform(0.35, 0.7)
     height, width = piece.shape
     top = int(ys[anchor] + (shift[0] - 0.5) * height)
     left = int(xs[anchor] + (shift[1] - 0.5) * width)
     target = _placed(piece, (top, left), labels.shape)
-    if chance.random() < 0.3:  # behind what is there already
+    if chance.random() < 0.3:  # behind the other objects
         target &= labels == 0
     labels[target] = class_id
     regions[target] = number if config.objects else number * 256 + class_id

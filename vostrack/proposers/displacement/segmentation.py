@@ -1,4 +1,4 @@
-"""The classes of an image's pixels: what instances are found in."""
+"""The classes of an image's pixels, in which instances are found."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Segmentation(NamedTuple):
 
 
 def from_labels(labels: UInt8Array, device: torch.device) -> Segmentation:
-    """Take a class mask (H, W) for sure; 255 is void."""
+    """Take a class mask (H, W) as certain; 255 is void."""
     values = torch.from_numpy(labels.astype(np.int64)).to(device)
     known = torch.where(values == VOID, 0, values)
     return Segmentation(values, F.one_hot(known).permute(2, 0, 1).float())
 
 
 def from_foreground(foreground: FloatArray, threshold: float, device: torch.device) -> Segmentation:
-    """Take a foreground probability (H, W) as the one class there is."""
+    """Take a foreground probability (H, W) as the only class."""
     probability = torch.from_numpy(np.ascontiguousarray(foreground, dtype=np.float32)).to(device)
     labels = (probability >= threshold).long()
     return Segmentation(labels, torch.stack([1 - probability, probability]))

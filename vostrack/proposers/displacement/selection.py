@@ -16,6 +16,7 @@ from vostrack.arrays import BoolArray, DoubleArray, IntArray
 from vostrack.errors import InputError
 from vostrack.proposers.displacement.centres import CellInstances
 from vostrack.proposers.displacement.losses import affinity
+from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.displacement.pairs import half_disc_offsets
 from vostrack.protocols import InstanceProposals
 from vostrack.refine.random_walk import RandomWalkConfig, random_walk
@@ -31,7 +32,7 @@ __all__ = [
 
 Edges = Literal["mask", "walk"]
 
-# The random walk is exact to about this, relative to the highest score.
+# The accuracy of the random walk, relative to the highest score.
 _NOTHING = 1e-6
 
 
@@ -58,12 +59,12 @@ class SelectionConfig:
     radius: float = 5.0
     walk: RandomWalkConfig = field(default_factory=RandomWalkConfig)
     margin: int = 2
-    edges: Edges = "mask"
+    edges: Edges = DisplacementOptions.edges
     background: float = 0.25
-    split: bool = False
-    min_pixels: int = 100
+    split: bool = DisplacementOptions.split
+    min_pixels: int = DisplacementOptions.min_pixels
     half_score: float = 0.005
-    max_proposals: int = 100
+    max_proposals: int = DisplacementOptions.max_proposals
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -87,7 +88,7 @@ class SelectionConfig:
 
 
 class Candidates(NamedTuple):
-    """What masks are made of.
+    """The score maps from which masks are made.
 
     Attributes:
         maps: (K, h, w) score maps, at least 0.
@@ -122,7 +123,7 @@ def score_maps(instances: CellInstances, probabilities: Tensor) -> Tensor:
 
 @torch.no_grad()
 def spread_scores(maps: Tensor, boundary: Tensor, config: SelectionConfig) -> Tensor:
-    """Walk the score maps along the affinities, boundaries damped (eq. 15, 17 and 18).
+    """Spread the score maps along the affinities, damped at boundaries (eq. 15, 17 and 18).
 
     Args:
         maps: (K, h, w) in [0, 1].
@@ -207,7 +208,7 @@ def _owner_by_mask(maps: Tensor, members: IntArray, pieces: Tensor) -> Tensor:
 
 
 def _nearest_owner(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Index of the instance nearest to every pixel: for thin parts that the cells have missed."""
+    """Index of the instance nearest to every pixel, for thin parts that the cells miss."""
     best, winner = maps.max(0)
     empty = (best <= _NOTHING).cpu().numpy()
     if empty.any() and not empty.all():

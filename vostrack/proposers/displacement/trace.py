@@ -1,4 +1,4 @@
-"""What the displacement proposer found on the way, for pictures of it."""
+"""Intermediate results of the displacement proposer, for their visualization."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["DisplacementTrace"]
 
 
 class DisplacementTrace(NamedTuple):
-    """What was found on the way, on (h, w) cells.
+    """Intermediate results, on (h, w) cells.
 
     Attributes:
         field: (2, h, w) displacement, in cells.
         boundary: (h, w) in [0, 1].
-        instances: the instances before the walk.
+        instances: the instances before the random walk.
     """
 
     field: Tensor

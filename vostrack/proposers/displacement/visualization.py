@@ -1,4 +1,4 @@
-"""A picture of what the network saw and found: mask, field, centres, boundary, instances."""
+"""What the displacement network saw and found: mask, field, centres, boundary, instances."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
-from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, davis_palette
 from vostrack.proposers.output import proposal_label_map
+from vostrack.proposers.visualization import enlarge, tile_panels, write_png
 from vostrack.protocols import InstanceProposals
 
 if TYPE_CHECKING:
     from vostrack.proposers.displacement.segmentation import Segmentation
     from vostrack.proposers.displacement.trace import DisplacementTrace
 
-__all__ = ["draw_picture", "field_colours", "write_picture"]
+__all__ = ["draw_instances", "field_colours", "write_instances"]
 
 
 def field_colours(field: FloatArray) -> UInt8Array:
@@ -39,7 +38,7 @@ def field_colours(field: FloatArray) -> UInt8Array:
     return np.asarray(cv2.cvtColor(colours, cv2.COLOR_HSV2RGB), dtype=np.uint8)
 
 
-def draw_picture(
+def draw_instances(
     frame: UInt8Array,
     segmentation: Segmentation,
     proposals: InstanceProposals,
@@ -50,13 +49,8 @@ def draw_picture(
     Returns:
         (2 H, 3 W, 3) uint8 RGB.
     """
-    height, width = frame.shape[:2]
+    size = (frame.shape[0], frame.shape[1])
     palette = davis_palette()
-
-    def enlarge(panel: UInt8Array) -> UInt8Array:
-        size = (width, height)
-        return np.asarray(cv2.resize(panel, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
-
     numbers = (trace.instances.numbers % VOID).astype(np.uint8)
     inside = trace.instances.numbers > 0
     field = np.where(inside, trace.field.cpu().numpy(), 0).astype(np.float32)
@@ -66,23 +60,20 @@ def draw_picture(
     panels = [
         frame,
         palette[segmentation.labels.cpu().numpy().astype(np.uint8)],
-        enlarge(field_colours(field)),
-        enlarge(centres),
-        enlarge(np.repeat(boundary[..., None], 3, axis=2)),
+        enlarge(field_colours(field), size),
+        enlarge(centres, size),
+        enlarge(np.repeat(boundary[..., None], 3, axis=2), size),
         palette[proposal_label_map(proposals)],
     ]
-    rows = [np.concatenate(panels[start : start + 3], axis=1) for start in (0, 3)]
-    return np.concatenate(rows, axis=0).astype(np.uint8)
+    return tile_panels(panels, columns=3)
 
 
-def write_picture(
+def write_instances(
     path: Path,
     frame: UInt8Array,
     segmentation: Segmentation,
     proposals: InstanceProposals,
     trace: DisplacementTrace,
 ) -> None:
-    """Write ``draw_picture`` as a PNG file; missing folders are created."""
-    picture = draw_picture(frame, segmentation, proposals, trace)
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    """Write ``draw_instances`` as a PNG file; missing folders are created."""
+    write_png(path, draw_instances(frame, segmentation, proposals, trace))

@@ -1,8 +1,8 @@
 """Losses over the pixels that are still hard: online bootstrapping (Wu et al. 2016, section 2.2).
 
 A pixel is easy when the network is already good at it: by the probability of the true class, or by
-the overlap of the predicted with the true box. Easy pixels are left out, but never so many that
-fewer than ``keep`` of a crop remain.
+the overlap of the predicted with the true box. Easy pixels are left out, but at least ``keep``
+pixels of a crop remain.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.proposers.hough_voting.boxes import box_overlap, decode_boxes, encode_boxes
-from vostrack.proposers.hough_voting.targets import VOID
 
 __all__ = [
     "Bootstrapping",
@@ -25,17 +25,17 @@ __all__ = [
     "size_weights",
 ]
 
-# A size weight outside this range would let a handful of pixels lead the gradient.
+# A size weight outside this range would let a few pixels dominate the gradient.
 _WEIGHT_LIMITS = (0.1, 10.0)
-# Where smooth L1 turns from square to straight, in units of a transform: 10 pixels. Over plain
-# pixels, as in the paper, it is straight nearly everywhere, so that a cell torn between two
-# instances settles for one of them and not for a box between.
+# Where smooth L1 turns from quadratic to linear, in units of a transform: 10 pixels. Over plain
+# pixels, as in the paper, it is linear nearly everywhere. So a cell between two instances chooses
+# one of them and not a box in between.
 _ROUNDED = 0.1
 
 
 @dataclass(frozen=True)
 class Bootstrapping:
-    """Which pixels of a crop are learnt from.
+    """Which pixels of a crop count in the loss.
 
     The paper raises the threshold where the network does well on a crop and lowers it where it
     does badly, without a formula: here the threshold is the larger of ``threshold`` and the
@@ -43,8 +43,8 @@ class Bootstrapping:
     of the paper's table 7.
 
     Attributes:
-        keep: pixels of a crop that are kept at least, the hardest; 0 for none (equation 1 with a
-            fixed threshold).
+        keep: at least this many of the hardest pixels of a crop are kept; 0 for none (equation 1
+            with a fixed threshold).
         threshold: goodness, in [0, 1], under which every pixel is kept; 1 keeps all that are not
             perfect.
     """
@@ -67,7 +67,7 @@ class Bootstrapping:
 
 
 def hard_pixels(goodness: Tensor, valid: Tensor, rule: Bootstrapping | None) -> Tensor:
-    """Choose the pixels that are learnt from, crop by crop.
+    """Choose the pixels that count in the loss, crop by crop.
 
     Args:
         goodness: (B, h, w), higher is easier.
@@ -112,7 +112,7 @@ def bootstrapped_cross_entropy(
 
 
 def size_weights(boxes: Tensor, valid: Tensor, exponent: float) -> Tensor:
-    """Weigh pixels so that large instances do not drown small ones.
+    """Weigh pixels so that large instances do not dominate small ones.
 
     All pixels of an instance have the same weight, (mean area / area of its box) ** exponent,
     between 0.1 and 10 (Wu et al. 2016, section 2.1, asks for weights by height and width and
@@ -142,8 +142,8 @@ def localization_loss(
 ) -> Tensor:
     """Smooth L1 of the transforms, the mean over the pixels whose boxes are still wrong.
 
-    What is easy is judged by the intersection over union of the boxes, since that is what the
-    voting compares; a predicted box that ends before it begins counts as 0.
+    The intersection over union of the boxes decides which pixels are easy, because the voting
+    compares it. A predicted box that ends before it begins has an overlap of 0.
 
     Args:
         transforms: (B, 4, h, w), predicted, as ``encode_boxes`` gives them.

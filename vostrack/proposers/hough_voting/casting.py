@@ -16,7 +16,7 @@ from vostrack.proposers.hough_voting.votes import ClassVotes, VotingConfig
 __all__ = ["cast_votes"]
 
 
-# Centres are gathered in bins of this share of the middle box's side; at most so many a side.
+# Centres are gathered in bins of this share of the median box's side; at most 512 per side.
 _BIN = 0.1
 _BINS = 512
 
@@ -62,7 +62,7 @@ def cast_votes(
 
 
 def _support(boxes: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return for each vote (P,) the sum of the scores that are cast near the centre of its box."""
+    """Return for each vote (P,) the sum of the scores cast near the centre of its box."""
     x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
     sides = np.sqrt((x1 - x0) * (y1 - y0))
     bin_size = max(_BIN * float(np.median(sides)), 1.0)
@@ -81,7 +81,7 @@ def _support(boxes: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def _bins(begins: FloatArray, ends: FloatArray, bin_size: float) -> IntArray:
-    """Return the bin (P,) of the middle of each interval, from nought up."""
+    """Return the bin (P,) of the middle of each interval, from 0 up."""
     middles = (begins + ends) / (2 * bin_size)
     return np.asarray(np.floor(middles - middles.min()).clip(max=_BINS - 1), dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""What a light head makes of the boxes of connected components."""
+"""Boxes of connected components, corrected by a light head."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def corrected_boxes(
 
     Args:
         head: runs once for each mask.
-        seen: what its backbone made of a window of the frame.
+        seen: the features of its backbone for a window of the frame.
         frame: rows and columns, pixels.
         masks: (K, h, w) in [0, 1], by cells of the frame.
         rough: (K, 4, h, w) the boxes of ``component_boxes``, pixels of the frame.
-        agreement: boxes whose intersection over union with ``rough`` is higher become that.
+        agreement: boxes whose intersection over union with ``rough`` is higher become ``rough``.
 
     Returns:
-        (K, 4, h, w), ``rough`` where nothing was seen.
+        (K, 4, h, w), ``rough`` outside of the window.
     """
     near = _predict(head, seen, frame, masks, rough)
     overlap = box_overlap(torch.from_numpy(near), torch.from_numpy(rough)).numpy()

@@ -1,22 +1,22 @@
-"""Training pictures whose features are computed once, for a head on a frozen backbone."""
+"""Training scenes whose features are computed once, for a head on a frozen backbone."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vostrack.files import atomic_path
+from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead
 from vostrack.models.shared_backbone import BackboneNetwork, backbone_levels
-from vostrack.proposers.hough_voting.scenes import PictureSource
-from vostrack.proposers.hough_voting.targets import VOID, cell_labels, instance_boxes
+from vostrack.proposers.hough_voting.scenes import SceneSource
+from vostrack.proposers.hough_voting.targets import cell_labels, instance_boxes
 
 __all__ = ["FeaturePool", "build_pool"]
 
@@ -26,7 +26,7 @@ _PART = 50
 
 @dataclass(frozen=True)
 class FeaturePool:
-    """P pictures, as the head sees them.
+    """P scenes, as the head sees them.
 
     Attributes:
         fine: (P, C, h, w) float16 features at stride 8.
@@ -47,24 +47,25 @@ class FeaturePool:
 
 def build_pool(
     network: BackboneNetwork,
-    source: PictureSource,
+    source: SceneSource,
     count: int,
     folder: Path,
     *,
     key: str,
     seed: int = 0,
-    on_picture: Callable[[int], None] | None = None,
+    on_scene: Callable[[int], None] | None = None,
 ) -> FeaturePool:
-    """Draw pictures and compute their features, or read what an earlier call with ``key`` left.
+    """Draw scenes and compute their features, or read those that an earlier call kept.
 
     Args:
-        network: whose backbone; its backbone gives strides 8 and 16.
-        source: of the pictures.
+        network: its backbone has levels of strides 8 and 16.
+        source: of the scenes.
         count: P.
-        folder: keeps the pool in parts of 50 pictures; an interrupted call goes on behind the last.
-        key: describes backbone and source.
-        seed: of what is drawn.
-        on_picture: called with the number of pictures done.
+        folder: keeps the pool in parts of 50 scenes; an interrupted call continues after the
+            last complete part.
+        key: describes backbone and source; only parts with the same key are read.
+        seed: of the scenes.
+        on_scene: called with the number of scenes done.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -73,26 +74,23 @@ def build_pool(
         label = json.dumps([key, seed, first, min(first + _PART, count)])
         part = torch.load(path, weights_only=True) if path.is_file() else {}
         if part.pop("label", None) != label:
-            pictures = []
+            scenes = []
             for index in range(first, min(first + _PART, count)):
                 image, ids = source.draw(np.random.default_rng([seed, index]))
-                pictures.append(_picture(network, torch.from_numpy(image), torch.from_numpy(ids)))
-                if on_picture is not None:
-                    on_picture(index + 1)
-            part = vars(FeaturePool(*(torch.stack(p) for p in zip(*pictures, strict=True))))
-            _save({**part, "label": label}, path)
+                scenes.append(
+                    _compute_features(network, torch.from_numpy(image), torch.from_numpy(ids))
+                )
+                if on_scene is not None:
+                    on_scene(index + 1)
+            part = vars(FeaturePool(*(torch.stack(p) for p in zip(*scenes, strict=True))))
+            # Several processes of one training may write the same part.
+            with atomic_path(path) as temporary:
+                torch.save({**part, "label": label}, temporary)
         parts.append(part)
     return FeaturePool(**{name: torch.cat([p[name] for p in parts]) for name in parts[0]})
 
 
-def _save(content: dict[str, Any], path: Path) -> None:
-    # Several processes of one training may write the same part.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    torch.save(content, partial)
-    partial.replace(path)
-
-
-def _picture(network: BackboneNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+def _compute_features(network: BackboneNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
     device = network.mean.device
     pixels = image.permute(2, 0, 1)[None].to(device).float() / 255
     maps = dict(zip(network.backbone.strides, backbone_levels(network, pixels), strict=True))

@@ -16,7 +16,7 @@ from vostrack.protocols import InstanceProposals
 __all__ = ["instance_proposals"]
 
 
-# A pixel whose own cell did not vote may belong to a cluster at most so many cells away.
+# A pixel whose own cell did not vote may belong to a cluster at most this many cells away.
 _REACH = 2.0
 
 

@@ -1,81 +1,51 @@
-"""How the light localisation head is trained, for ``vostrack.training.loop``."""
+"""How the light localisation head on the features of an image is trained."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from vostrack.arrays import FloatArray
-from vostrack.checks import demand_at_least, demand_finite, demand_positive
+from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead, component_boxes
-from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
+from vostrack.proposers.hough_voting.box_recipe import BoxRecipe, LocalizerTraining
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.feature_pool import FeaturePool
-from vostrack.proposers.hough_voting.targets import VOID
 
-__all__ = ["HeadOptions", "HeadRecipe", "disturb_mask"]
+__all__ = ["HeadRecipe", "HeadTraining", "disturb_mask"]
 
 
 @dataclass(frozen=True)
-class HeadOptions:
-    """How.
-
-    Attributes:
-        batch: pictures per step.
-        learning_rate: at the peak.
-        bootstrapping: which cells are learnt from; None for all.
-        size_exponent: of the weights by size, 0 for none.
-    """
-
-    batch: int = 8
-    learning_rate: float = 2e-3
-    bootstrapping: Bootstrapping | None = field(default_factory=lambda: Bootstrapping(256))
-    size_exponent: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            InputError: one is out of its range.
-        """
-        demand_at_least(self, {"batch": 1})
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
+class HeadRecipe(BoxRecipe):
+    """How the head on the features of an image is trained; see ``BoxRecipe``."""
 
 
-class HeadRecipe:
-    """Smooth L1 of the boxes inside the mask of some of a picture's instances.
+class HeadTraining(LocalizerTraining):
+    """Smooth L1 of the boxes inside the mask of some instances of a scene.
 
-    Implements ``vostrack.training.loop.Recipe``. Which instances the mask holds is drawn anew each
-    time, so that the head follows the mask it is given: that of one class, or of the foreground.
+    The instances in the mask are drawn anew each time, so that the head follows the mask that it is
+    given: that of one class, or of the foreground.
 
     Args:
         head: what is trained.
-        pool: the pictures.
-        options: how.
+        pool: the scenes.
+        recipe: how.
     """
 
     def __init__(
-        self, head: LocalizerHead, pool: FeaturePool, options: HeadOptions | None = None
+        self, head: LocalizerHead, pool: FeaturePool, recipe: HeadRecipe | None = None
     ) -> None:
-        self.head = head
+        self.recipe = recipe or HeadRecipe()
+        super().__init__(head, self.recipe)
         self.pool = pool
-        self.options = options or HeadOptions()
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group: all of the head."""
-        return [{"params": list(self.head.parameters()), "lr": self.options.learning_rate}]
-
-    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
-        """Draw a batch."""
-        seed = int(torch.randint(2**31 - 1, (), generator=generator))
-        rng = np.random.default_rng(seed)
-        chosen = [int(k) for k in rng.integers(len(self.pool), size=self.options.batch)]
+    def draw_batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Draw scenes and, for each, a mask of some of its instances."""
+        chosen = [int(k) for k in rng.integers(len(self.pool), size=self.recipe.batch)]
         height, width = self.pool.ids.shape[1:]
         centres = cell_centres(height, width, self.head.stride)
         parts = [self._item(k, centres, rng) for k in chosen]
@@ -103,22 +73,18 @@ class HeadRecipe:
         boxes = self.pool.boxes[index][ids.where(valid, 0)].permute(2, 0, 1)
         return torch.from_numpy(mask), encode_boxes(rough, centres), boxes, valid
 
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the localisation loss."""
-        transforms = self.head(batch["fine"], batch["coarse"], batch["mask"], batch["components"])
-        loss = localization_loss(
-            transforms,
-            batch["boxes"],
-            batch["valid"],
-            batch["centres"],
-            rule=self.options.bootstrapping,
-            size_exponent=self.options.size_exponent,
+    def predict(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the transforms (B, 4, h, w) that the head predicts for a batch."""
+        transforms: Tensor = self.head(
+            batch["fine"], batch["coarse"], batch["mask"], batch["components"]
         )
-        return {"localization": loss}
+        return transforms
 
 
 def disturb_mask(mask: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Make the mask of a semantic network out of a true one: too thin, too fat, soft, patchy.
+    """Disturb a true mask so that it looks like one of a semantic network.
+
+    It becomes too thin or too fat, soft, and patchy.
 
     Args:
         mask: (h, w) of 0 and 1, by cells.

@@ -1,4 +1,4 @@
-"""What can say, for each cell and class, which box it votes for."""
+"""Localizers predict, for each cell and class, the box that it votes for."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Localizer(Protocol):
 
         Args:
             image: (1, 3, H, W) in [0, 1].
-            masks: (K, h, w) in [0, 1], the probability of each class that is asked for, by cells.
+            masks: (K, h, w) in [0, 1], the probability of each requested class, by cells.
             probabilities: (L, H, W) in [0, 1] of all classes, background first.
 
         Returns:
@@ -65,17 +65,17 @@ class Localizer(Protocol):
 
 
 class HeadLocalizer:
-    """The light head on the features of a backbone: those that a tracker lends, or those of a pass.
+    """The light head on the features of a backbone: shared by a tracker, or of its own pass.
 
     Implements ``Localizer`` and ``FeatureConsumer``.
 
     Args:
         network: whose backbone the head was trained on; None without a head.
         head: the localisation head, on the same device. Without one, every cell votes for the
-            connected component of the mask that it lies in: what the head adds to.
+            connected component of the mask that it lies in.
         agreement: a predicted box whose intersection over union with that component's box is
-            higher becomes the component's box: such a difference is rather an error of the head.
-            1 leaves all as predicted.
+            higher becomes the component's box, because so small a difference usually is an error of
+            the head. 1 leaves all boxes as predicted.
 
     Attributes:
         backbone: name of the backbone that the head reads, see ``backbone_fingerprint``;
@@ -98,7 +98,7 @@ class HeadLocalizer:
         self._head = head
         self._agreement = agreement
         self._foreground = network if isinstance(network, SegmentationNet) else None
-        self._lent: BackboneFeatures | None = None
+        self._shared: BackboneFeatures | None = None
         self._seen: tuple[Tensor, BackboneNetwork, dict[int, Tensor]] | None = None
 
     @classmethod
@@ -110,7 +110,8 @@ class HeadLocalizer:
         Args:
             device: where it runs.
             head: file that ``vostrack train localizer`` wrote; None for no head.
-            tracked: the target network of the tracker, on the device; taken if it is the one.
+            tracked: the target network of the tracker, on the device; used if the head was trained
+                on it.
 
         Raises:
             InputError: the file is no localisation head, or one for a network that is neither the
@@ -122,14 +123,14 @@ class HeadLocalizer:
         return cls(_backbone_of(head, device, tracked), loaded)
 
     def use_features(self, features: BackboneFeatures | None) -> None:
-        """Take features for the next call of ``boxes``; those of another backbone are not used."""
-        self._lent = features
+        """Take features for the next ``boxes``; features of another backbone are ignored."""
+        self._shared = features
 
     @torch.inference_mode()
     def foreground(self, image: Tensor) -> FloatArray:
         """Return the foreground probability (H, W) of an image (1, 3, H, W).
 
-        Where the head's own network knows no foreground, the package's does.
+        If the head's own network predicts no foreground, the package's foreground network is used.
         """
         if self._foreground is None:
             self._foreground = load_network(shipped_weights()).to(image.device).eval()
@@ -143,14 +144,14 @@ class HeadLocalizer:
     @torch.inference_mode()
     def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
         """Predict; see ``Localizer``. The head runs once for each mask."""
-        lent, self._lent = self._lent, None
+        shared, self._shared = self._shared, None
         rough = np.stack([component_boxes(mask, self.stride) for mask in masks])
         if self._head is None:
             return rough
-        if lent is None or lent.backbone != self.backbone:
-            lent = self._own(image)
+        if shared is None or shared.backbone != self.backbone:
+            shared = self._own(image)
         frame = (image.shape[-2], image.shape[-1])
-        return corrected_boxes(self._head, lent, frame, masks, rough, self._agreement)
+        return corrected_boxes(self._head, shared, frame, masks, rough, self._agreement)
 
     def _own(self, image: Tensor) -> BackboneFeatures:
         """Run the backbone on an image (1, 3, H, W), scaled down to the head's training size."""
@@ -160,7 +161,7 @@ class HeadLocalizer:
         height, width = image.shape[-2:]
         ratio = min(1.0, self._head.config.longest / max(height, width))
         if ratio < 1:
-            # A head sees objects in the sizes that it was trained with.
+            # So objects have the sizes that the head was trained with.
             size = tuple(max(16, round(side * ratio / 16) * 16) for side in (height, width))
             image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
         maps = self._maps(self._network, image)
@@ -188,9 +189,9 @@ def _backbone_of(head: Path, device: torch.device, tracked: TargetNet | None) ->
             if backbone_fingerprint(network) == wanted:
                 return network
     raise InputError(
-        f"{head} was trained on the backbone {wanted}, which is neither that of a network of this "
-        "package nor of the tracker's; train it on one of them with vostrack train localizer, or "
-        "track with --weights FILE of the target network it was trained on"
+        f"{head} was trained on the backbone {wanted}, which belongs neither to a network of this "
+        "package nor to the tracker's; train it on one of them with vostrack train localizer, or "
+        "track with the target network that it was trained on (`weights`)"
     )
 
 
@@ -201,7 +202,7 @@ class FcrnLocalizer:
 
     Args:
         network: with 4 K outputs.
-        views: what is averaged over; None sees the image once.
+        views: the views to average over; None uses only the image itself.
 
     Attributes:
         classes: K.
@@ -226,7 +227,7 @@ class FcrnLocalizer:
 
     @torch.inference_mode()
     def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
-        """Predict; see ``Localizer``. The masks only tell the grid."""
+        """Predict; see ``Localizer``. The masks only define the grid."""
         if self._views is None:
             transforms = self._network(image)
         else:

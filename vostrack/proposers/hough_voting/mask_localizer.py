@@ -1,8 +1,8 @@
 """Boxes from the shapes of the masks alone: a localisation head on a network for label maps.
 
-Wu et al. (2016) read the boxes off the image. A light head that does so knows the pictures that it
-was trained on. What tells touching objects apart in a *mask*, necks and outlines, is much the same
-everywhere, and masks to learn it from are plenty.
+Wu et al. (2016) predict the boxes from the image. A light head that does so generalizes poorly
+beyond its training images. What separates touching objects in a *mask*, necks and outlines, is
+much the same everywhere, and there are many masks to train on.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from vostrack.protocols import BackboneFeatures
 __all__ = ["BACKBONE_KIND", "MaskLocalizer", "label_map_features", "label_map_fingerprint"]
 
 BACKBONE_KIND = "label-map"
-"""What the names of the backbones begin with that these heads are trained on."""
+"""The first part of the names of the backbones that these heads are trained on."""
 
 
-# Sides of the label map that the backbone sees are multiples of its deepest stride but one.
+# Sides of the label map are multiples of the backbone's second deepest stride.
 _STEP = 16
 
 
@@ -54,7 +54,7 @@ def label_map_features(network: DisplacementNet, labels: Tensor) -> tuple[Tensor
     """Run the backbone on label maps.
 
     Args:
-        network: whose backbone.
+        network: its backbone runs.
         labels: (B, H, W) integers: 0 background, 1..254 classes, 255 void; sides multiples of 16.
 
     Returns:
@@ -107,19 +107,19 @@ class MaskLocalizer:
         return cls(network, loaded)
 
     def foreground(self, image: Tensor) -> FloatArray:
-        """Return what the package's foreground network says; see ``HeadLocalizer``."""
+        """Return the probability of the package's foreground network; see ``HeadLocalizer``."""
         return self._plain.foreground(image)
 
     @torch.inference_mode()
     def boxes(self, image: Tensor, masks: FloatArray, probabilities: FloatArray) -> FloatArray:
-        """Predict; see ``Localizer``. The image is not looked at."""
+        """Predict; see ``Localizer``. The image is ignored."""
         rough = np.stack([component_boxes(mask, self.stride) for mask in masks])
         seen = self._look(probabilities)
         frame = (probabilities.shape[1], probabilities.shape[2])
         return corrected_boxes(self._head, seen, frame, masks, rough, self._agreement)
 
     def _look(self, probabilities: FloatArray) -> BackboneFeatures:
-        """Run the backbone on the label map of (L, H, W), at the size that the head learnt on."""
+        """Run the backbone on the label map of (L, H, W), at the training size of the head."""
         height, width = probabilities.shape[1:]
         ratio = self._head.config.longest / max(height, width)
         size = tuple(

@@ -1,62 +1,49 @@
-"""How the head of ``MaskLocalizer`` is trained, for ``vostrack.training.loop``."""
+"""How the head of ``MaskLocalizer`` is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from scipy.ndimage import find_objects
-from torch import Generator, Tensor
+from torch import Tensor
 
 from vostrack.arrays import FloatArray, IntArray, UInt8Array
-from vostrack.checks import (
-    demand_at_least,
-    demand_finite,
-    demand_positive,
-    demand_share,
-    demand_some,
-)
+from vostrack.checks import check_fraction, check_not_empty
+from vostrack.datasets.label_maps import LabelMapSource
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
 from vostrack.models.localizer import LocalizerHead, component_boxes
-from vostrack.proposers.displacement.label_maps import LabelMapSource
 from vostrack.proposers.displacement.networks import DisplacementNet
 from vostrack.proposers.displacement.scenes import Scene, SceneConfig, draw_scene
-from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping, localization_loss
+from vostrack.proposers.hough_voting.box_recipe import BoxRecipe, LocalizerTraining
 from vostrack.proposers.hough_voting.boxes import cell_centres, encode_boxes
 from vostrack.proposers.hough_voting.mask_localizer import label_map_features
 
-__all__ = ["MaskItem", "MaskOptions", "MaskRecipe", "draw_items"]
+__all__ = ["MaskItem", "MaskRecipe", "MaskTraining", "draw_items"]
 
 
 _STRIDE = LocalizerHead.stride
-# Fewer cells of a class say little about its shape.
+# With fewer cells the shape of a class is hardly visible.
 _FEWEST = 4
 
 
 @dataclass(frozen=True)
-class MaskOptions:
-    """How.
+class MaskRecipe(BoxRecipe):
+    """How the head on the features of label maps is trained; see ``BoxRecipe``.
 
     Attributes:
-        batch: masks per step.
-        learning_rate: at the peak.
-        several: share of the masks that are redrawn where they hold a single object: with one, the
-            connected component mostly is the answer.
-        bootstrapping: which cells are learnt from; None for all.
-        size_exponent: of the weights by size, 0 for none.
-        scenes: the label maps; the objects must be known apart.
+        batch: masks per step and process.
+        several: share of the masks with a single object that are drawn again: there the connected
+            component usually is the answer already.
+        scenes: how label maps become scenes; the scenes must tell objects apart.
     """
 
     batch: int = 16
-    learning_rate: float = 2e-3
     several: float = 0.7
-    bootstrapping: Bootstrapping | None = field(default_factory=lambda: Bootstrapping(256))
-    size_exponent: float = 0.5
     scenes: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
@@ -65,20 +52,18 @@ class MaskOptions:
         Raises:
             InputError: one is out of its range, or the scenes do not tell objects apart.
         """
-        demand_at_least(self, {"batch": 1, "size_exponent": 0})
-        demand_positive(self, "learning_rate")
-        demand_finite(self, "learning_rate", "size_exponent")
-        demand_share(self, "several")
+        super().__post_init__()
+        check_fraction(self, "several")
         if not self.scenes.objects:
-            raise InputError("scenes: boxes need objects that are told apart; set objects=True")
+            raise InputError("scenes: boxes need objects that are told apart; set `objects=True`")
 
 
 @dataclass(frozen=True)
 class MaskItem:
-    """A scene as the head learns from it.
+    """A scene, prepared for the training of the head.
 
     Attributes:
-        labels: (H, W) uint8 label map, what the backbone sees.
+        labels: (H, W) uint8 label map, the input of the backbone.
         ids: (h, w) object under the centre of each cell; 0 none, below 0 unknown.
         boxes: (4, h, w) x0, y0, x1, y1 of that object in pixels; 0 where there is none.
         classes: the classes with objects, and how many each has.
@@ -98,19 +83,19 @@ def draw_items(
     seed: int = 0,
     on_item: Callable[[int], None] | None = None,
 ) -> list[MaskItem]:
-    """Draw scenes that hold an object.
+    """Draw scenes that contain an object.
 
     Args:
         sources: collections of label maps.
-        scenes: how.
-        count: so many.
-        seed: of what is drawn.
+        scenes: how they become scenes.
+        count: number of scenes.
+        seed: of the scenes.
         on_item: called with the number of scenes done.
 
     Raises:
-        InputError: there are no label maps, or there is hardly an object in them.
+        InputError: there are no label maps, or they contain hardly any object.
     """
-    demand_some(sources, "collection of label maps")
+    check_not_empty(sources, "collection of label maps")
     chance = np.random.default_rng(seed)
     items: list[MaskItem] = []
     for tried in range(20 * count):
@@ -124,7 +109,7 @@ def draw_items(
         if tried >= 100 and not items:
             break
     raise InputError(
-        f"masks: {len(items)} of {tried + 1} scenes hold an object of {_FEWEST} cells or more; "
+        f"masks: {len(items)} of {tried + 1} scenes contain an object of {_FEWEST} cells or more; "
         "expected label maps with objects (0 background, 255 void)"
     )
 
@@ -148,16 +133,14 @@ def _item(scene: Scene) -> MaskItem:
     return MaskItem(scene.labels, ids, np.ascontiguousarray(per_cell), classes)
 
 
-class MaskRecipe:
+class MaskTraining(LocalizerTraining):
     """Smooth L1 of the boxes inside the mask of one class of a scene.
-
-    Implements ``vostrack.training.loop.Recipe``.
 
     Args:
         head: what is trained.
-        network: for label maps, on the head's device; its backbone stays as it is.
+        network: for label maps, on the head's device; its backbone is frozen.
         items: the scenes.
-        options: how.
+        recipe: how.
     """
 
     def __init__(
@@ -165,23 +148,17 @@ class MaskRecipe:
         head: LocalizerHead,
         network: DisplacementNet,
         items: Sequence[MaskItem],
-        options: MaskOptions | None = None,
+        recipe: MaskRecipe | None = None,
     ) -> None:
-        demand_some(items, "scene")
-        self.head = head
+        check_not_empty(items, "scene")
+        self.recipe = recipe or MaskRecipe()
+        super().__init__(head, self.recipe)
         self.network = network.eval()
         self.items = items
-        self.options = options or MaskOptions()
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group: all of the head."""
-        return [{"params": list(self.head.parameters()), "lr": self.options.learning_rate}]
-
-    def draw(self, generator: Generator, step: int) -> dict[str, Tensor]:
-        """Draw a batch."""
-        seed = int(torch.randint(2**31 - 1, (), generator=generator))
-        rng = np.random.default_rng(seed)
-        parts = [self._example(rng) for _ in range(self.options.batch)]
+    def draw_batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Draw scenes and one class of each."""
+        parts = [self._example(rng) for _ in range(self.recipe.batch)]
         names = ("labels", "mask", "components", "boxes", "valid")
         batch = dict(zip(names, (torch.stack(p) for p in zip(*parts, strict=True)), strict=True))
         height, width = self.items[0].ids.shape
@@ -208,19 +185,12 @@ class MaskRecipe:
         for _ in range(100):
             item = self.items[int(rng.integers(len(self.items)))]
             label, objects = item.classes[int(rng.integers(len(item.classes)))]
-            if objects > 1 or rng.random() >= self.options.several:
+            if objects > 1 or rng.random() >= self.recipe.several:
                 break
         return item, label
 
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the localisation loss."""
+    def predict(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the transforms (B, 4, h, w) that the head predicts for a batch."""
         fine, coarse = label_map_features(self.network, batch["labels"])
-        loss = localization_loss(
-            self.head(fine, coarse, batch["mask"], batch["components"]),
-            batch["boxes"],
-            batch["valid"],
-            batch["centres"],
-            rule=self.options.bootstrapping,
-            size_exponent=self.options.size_exponent,
-        )
-        return {"localization": loss}
+        transforms: Tensor = self.head(fine, coarse, batch["mask"], batch["components"])
+        return transforms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vostrack.arrays import DoubleArray, IntArray
-from vostrack.compute.jit import compiled
+from vostrack.compute.jit import jit
 
 __all__ = ["claim", "most_overlapping", "settle"]
 
@@ -16,7 +16,7 @@ _BLOCK = 256
 _STEP = 8
 
 
-@compiled()
+@jit()
 def claim(
     boxes: DoubleArray, votes: IntArray, picked: DoubleArray, overlap: float, owners: IntArray
 ) -> None:
@@ -63,7 +63,7 @@ def claim(
             size, first = rest, last
 
 
-@compiled()
+@jit()
 def settle(
     boxes: DoubleArray,
     votes: IntArray,
@@ -115,7 +115,7 @@ def settle(
     return found
 
 
-@compiled()
+@jit()
 def most_overlapping(
     boxes: DoubleArray, modes: DoubleArray, best: IntArray, most: DoubleArray
 ) -> None:

@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.models.localizer import localizer_fingerprint
+from vostrack.models.shared_backbone import backbone_fingerprint
+from vostrack.models.target_net import TargetNet
 from vostrack.models.weights_file import read_state_dict
-from vostrack.proposers.hough_voting.drawing import draw_votes
 from vostrack.proposers.hough_voting.fullsize import instance_proposals
 from vostrack.proposers.hough_voting.localizers import FcrnLocalizer, HeadLocalizer, Localizer
 from vostrack.proposers.hough_voting.mask_localizer import BACKBONE_KIND, MaskLocalizer
+from vostrack.proposers.hough_voting.options import HoughOptions
 from vostrack.proposers.hough_voting.views import ViewConfig, average_views
+from vostrack.proposers.hough_voting.visualization import write_votes
 from vostrack.proposers.hough_voting.votes import VotingConfig
 from vostrack.proposers.hough_voting.voting import find_instances
 from vostrack.proposers.semantic import read_semantic_mask
@@ -32,54 +35,21 @@ from vostrack.protocols import (
 __all__ = ["HoughOptions", "HoughProposer", "build_hough"]
 
 _CLASSES = 21
-_DEFAULT = VotingConfig()
-
-
-@dataclass(frozen=True)
-class HoughOptions:
-    """Settings of hough that the command line offers.
-
-    Attributes:
-        localizer: what predicts the boxes: shipped, which goes by the shapes of the masks; a file
-            of another light head (train mask-localizer, train localizer) or of a localisation FCRN
-            (train fcrn --task localization); or none: pixels vote for the connected component that
-            they lie in, and objects of a class that touch stay one.
-        top: n of the top-n masks; the k-th mask of a class holds the pixels where the class is
-            among the k most probable.
-        floor: pixels with a lower probability of a class do not vote for it, in [0, 1].
-        overlap: boxes with a higher intersection over union are votes for the same instance.
-        min_cells: instances with fewer votes, of 8 x 8 pixels each, are dropped.
-        region_overlap: of two instances of a class, the lesser goes when the better holds more than
-            this share of it.
-        multi_view: average the semantic network, and a localisation FCRN, over three scales and
-            their mirror images.
-        save_votes: folder for drawings of the votes, the accumulator and the instances of each
-            image.
-    """
-
-    localizer: str = "shipped"
-    top: int = _DEFAULT.top
-    floor: float = _DEFAULT.floor
-    overlap: float = _DEFAULT.overlap
-    min_cells: int = _DEFAULT.min_cells
-    region_overlap: float = _DEFAULT.region_overlap
-    multi_view: bool = False
-    save_votes: Path | None = None
 
 
 @dataclass
 class HoughProposer:
     """Finds the instances in the masks of a semantic network, or in the foreground.
 
-    Implements ``ImageProposer`` and ``FeatureConsumer``.
+    Implements ``ImageProposer``, ``FeatureConsumer`` and ``FeatureReader``.
 
     Attributes:
         localizer: predicts the boxes.
         voting: how votes become instances.
         semantic: network from images (B, 3, H, W) in [0, 1] to logits (B, 21, H, W); without one
             the proposer is class-agnostic.
-        semantic_masks: folder of class masks that take the network's place, by image name.
-        views: what the semantic network is averaged over; None sees the image once.
+        semantic_masks: folder of class masks that replace the network, by image name.
+        views: the views the semantic network averages over; None uses only the image itself.
         save_votes: folder for drawings.
         device: where the networks are.
     """
@@ -92,31 +62,38 @@ class HoughProposer:
     save_votes: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _drawn: int = 0
-    _lent: BackboneFeatures | None = None
+    _shared: BackboneFeatures | None = None
 
     def use_features(self, features: BackboneFeatures | None) -> None:
         """Take the features of the frame that ``propose`` is called for next."""
-        self._lent = features
+        self._shared = features
+
+    def reads_features_of(self, tracked: TargetNet | None) -> bool:
+        """Tell whether the boxes take no pass over the frame; see ``FeatureReader``."""
+        localizer = self.localizer
+        if isinstance(localizer, HeadLocalizer) and localizer.backbone is not None:
+            return tracked is not None and localizer.backbone == backbone_fingerprint(tracked)
+        return not isinstance(localizer, FcrnLocalizer)
 
     def propose(self, frame: UInt8Array, foreground: FloatArray | None) -> InstanceProposals:
         """Propose instances.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            foreground: (H, W) in [0, 1]; used where there is no semantic network. Where it is None
-                too, the localizer's own foreground takes its place.
+            foreground: (H, W) in [0, 1]; used without a semantic network. If it is None, the
+                localizer's own foreground is used.
 
         Raises:
             InputError: there is neither a semantic network nor any foreground.
         """
         image = self._image(frame)
-        lent, self._lent = self._lent, None
+        shared, self._shared = self._shared, None
         if self.semantic is not None:
             probabilities = self._classes(image)
         else:
             probabilities = self._two_classes(image, foreground)
         if isinstance(self.localizer, FeatureConsumer):
-            self.localizer.use_features(lent)
+            self.localizer.use_features(shared)
         self._drawn += 1
         return self._propose(image, frame, probabilities, f"{self._drawn - 1:05d}")
 
@@ -140,7 +117,7 @@ class HoughProposer:
     ) -> InstanceProposals:
         stride = self.localizer.stride
         cells = _by_cells(probabilities, stride)
-        # Classes that no cell votes for cost nothing.
+        # Skip classes that no cell votes for.
         present = [k for k in range(1, len(cells)) if (cells[k] >= self.voting.floor).any()]
         boxes = np.zeros((len(cells) - 1, 4, *cells.shape[1:]), np.float32)
         if present:
@@ -166,7 +143,7 @@ class HoughProposer:
             with_labels=len(probabilities) > 2,
         )
         if self.save_votes is not None:
-            draw_votes(self.save_votes / f"{name}.png", frame, votes, proposals, stride)
+            write_votes(self.save_votes / f"{name}.png", frame, votes, proposals, stride)
         return proposals
 
     def _image(self, frame: UInt8Array) -> Tensor:
@@ -194,8 +171,8 @@ class HoughProposer:
         if foreground is None:
             if not isinstance(self.localizer, HeadLocalizer | MaskLocalizer):
                 raise InputError(
-                    "hough: a localisation network alone does not tell which pixels are an "
-                    "object's; give a semantic network with --semantic NAME"
+                    "hough: a localisation network alone does not tell which pixels belong to "
+                    "an object; give a semantic network with `semantic`"
                 )
             foreground = self.localizer.foreground(image)
         return np.stack([1 - foreground, foreground]).astype(np.float32)
@@ -224,9 +201,9 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
     agnostic = sources.semantic is None and sources.semantic_masks is None
     if agnostic and isinstance(localizer, FcrnLocalizer) and localizer.classes > 1:
         raise InputError(
-            f"hough: {options.localizer} gives boxes of {localizer.classes} classes, but nothing "
-            "tells the classes of the pixels; give a semantic network with --semantic NAME, or a "
-            "localizer that was trained on --layout davis"
+            f"hough: {options.localizer} gives boxes of {localizer.classes} classes, but the "
+            "classes of the pixels are unknown; give a semantic network with `semantic`, or a "
+            "localizer that was trained on the layout davis"
         )
     return HoughProposer(
         localizer=localizer,

@@ -1,48 +1,49 @@
-"""Training pictures with several instances: objects cut out and pasted beside one another.
+"""Training scenes with several instances: objects cut out and pasted beside one another.
 
-Videos with one annotated object each hold no example of what is hard, two objects of a kind that
-touch. Pasting makes them: from the same video as often as from another one, in front or behind.
+Videos with one annotated object each hold no example of the hard case: two touching objects of a
+kind. Pasting makes such examples, from the same video as often as from another one, in front or
+behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
+from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
+from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
-from vostrack.errors import InputError
-from vostrack.proposers.hough_voting.targets import VOID
+from vostrack.masks.palette import VOID
 
-__all__ = ["Mixture", "PastedScenes", "PictureSource", "SyntheticScenes"]
+__all__ = ["Mixture", "PastedScenes", "SceneSource", "SyntheticScenes"]
 
-Picture = tuple[UInt8Array, UInt8Array]
+# Image (S, S, 3) uint8 RGB, and instance ids (S, S) uint8: 0 background, 255 void.
+Scene = tuple[UInt8Array, UInt8Array]
 
 _MIN_PIXELS = 150
 
 
-class PictureSource(Protocol):
-    """Draws pictures: image (S, S, 3) uint8 RGB and instance ids (S, S) uint8, 255 void."""
+class SceneSource(Protocol):
+    """Draws scenes: an image (S, S, 3) uint8 RGB, and instance ids (S, S) uint8, 255 void."""
 
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """Draw one picture; the generator is the only source of chance."""
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """Draw one scene; the generator is the only source of chance."""
         ...
 
 
 @dataclass(frozen=True)
 class SyntheticScenes:
-    """Single frames of made clips with two to five objects.
+    """Single frames of synthetic clips with two to five objects.
 
     Attributes:
-        size: side of the pictures, pixels.
-        first_seed: of the scenes; those that judge must have seeds that training never draws.
+        size: side of the scenes, pixels.
+        first_seed: of the scenes; scenes for evaluation need seeds that training never draws.
         seeds: how many different scenes there are.
     """
 
@@ -50,8 +51,8 @@ class SyntheticScenes:
     first_seed: int = 0
     seeds: int = 100_000
 
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """Draw one picture."""
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """Draw one scene."""
         scene = SyntheticScene(
             size=(self.size, self.size),
             frames=21,
@@ -67,7 +68,7 @@ class PastedScenes:
 
     Args:
         sequences: the videos.
-        size: side of the pictures, pixels.
+        size: side of the scenes, pixels.
 
     Raises:
         InputError: no frame is annotated.
@@ -75,22 +76,15 @@ class PastedScenes:
 
     def __init__(self, sequences: Iterable[VideoSequence], size: int = 320) -> None:
         self.size = size
-        self._videos: list[list[tuple[Path, Path, bool]]] = []
-        for sequence in sequences:
-            items = [
-                (frame, annotation, sequence.semantics == "ids")
-                for frame, annotation in zip(sequence.frames, sequence.annotations, strict=True)
-                if annotation is not None
-            ]
-            if items:
-                self._videos.append(items)
-        if not self._videos:
-            raise InputError("localizer training: none of the sequences has an annotated frame")
+        videos = (annotated_frames([sequence]) for sequence in sequences)
+        self._videos = [frames for frames in videos if frames]
+        check_not_empty(self._videos, "annotated frame")
 
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """Draw one picture."""
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """Draw one scene."""
         video = self._videos[rng.integers(len(self._videos))]
-        frame, ids = _read(*video[rng.integers(len(video))])
+        drawn = video[rng.integers(len(video))].read()
+        frame, ids = drawn.image, drawn.labels
         extent = _extent((ids > 0) & (ids != VOID))
         reach = float(rng.uniform(0.15, 0.9)) * self.size
         place = rng.uniform(0.25, 0.75, 2) * self.size
@@ -105,11 +99,12 @@ class PastedScenes:
         self,
         image: UInt8Array,
         ids: UInt8Array,
-        video: Sequence[tuple[Path, Path, bool]],
+        video: Sequence[FrameFiles],
         rng: np.random.Generator,
     ) -> None:
-        """Paste one more object, usually so that it touches one that is there."""
-        frame, theirs = _read(*video[int(rng.integers(len(video)))])
+        """Paste one more object, usually so that it touches one in the scene."""
+        other = video[int(rng.integers(len(video)))].read()
+        theirs = other.labels
         present = np.setdiff1d(np.unique(theirs), [0, VOID])
         if not len(present):
             return
@@ -125,7 +120,7 @@ class PastedScenes:
         if rng.random() < 0.2:
             place = rng.uniform(0, self.size, 2)
         flip = bool(rng.random() < 0.5)
-        pasted, shape = _lay(frame, mask, _extent(mask > 0), reach, place, self.size, flip)
+        pasted, shape = _lay(other.image, mask, _extent(mask > 0), reach, place, self.size, flip)
         shape = (shape == 1).astype(np.uint8)
         if rng.random() < 0.4:
             shape[inside] = 0
@@ -139,29 +134,21 @@ class Mixture:
     """Draws from one source or another.
 
     Attributes:
-        sources: where from.
-        shares: how often each, positive.
+        sources: of scenes.
+        shares: how often each source is drawn from, positive; they need not sum to 1.
     """
 
-    sources: tuple[PictureSource, ...]
+    sources: tuple[SceneSource, ...]
     shares: tuple[float, ...]
 
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """Draw one picture."""
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """Draw one scene."""
         shares = np.array(self.shares) / sum(self.shares)
         return self.sources[int(rng.choice(len(shares), p=shares))].draw(rng)
 
 
-def _read(frame: Path, annotation: Path, with_ids: bool) -> Picture:
-    with Image.open(frame) as image:
-        pixels = np.array(image.convert("RGB"))
-    with Image.open(annotation) as image:
-        values = np.array(image)
-    return pixels, values.astype(np.uint8) if with_ids else (values > 0).astype(np.uint8)
-
-
 def _extent(mask: BoolArray) -> tuple[float, float, float, float]:
-    """Return x0, y0, x1, y1 of the mask; the whole picture where it is empty."""
+    """Return x0, y0, x1, y1 of the mask; the whole image where it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return 0.0, 0.0, float(mask.shape[1]), float(mask.shape[0])
@@ -176,7 +163,7 @@ def _lay(
     place: DoubleArray,
     size: int,
     flip: bool,
-) -> Picture:
+) -> Scene:
     """Scale the extent's longer side to ``reach`` and lay its middle on ``place`` (x, y)."""
     x0, y0, x1, y1 = extent
     scale = reach / max(x1 - x0, y1 - y0, 1.0)
@@ -189,7 +176,7 @@ def _lay(
         ]
     )
     if scale < 0.5:
-        # Bilinear sampling of a much larger picture would skip pixels.
+        # Bilinear sampling of a much larger image would skip pixels.
         image = np.asarray(cv2.blur(image, (round(1 / scale),) * 2), np.uint8)
     warped = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101

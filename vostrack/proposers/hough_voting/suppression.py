@@ -22,9 +22,9 @@ __all__ = [
 ]
 
 
-# Fewer votes are done before a second thread has woken up.
+# Fewer votes take less time than starting a second thread.
 _PART = 4096
-# The first round of the compiled suppression: so many votes are taken in turn, none side by side.
+# In the first round of the compiled suppression, this many votes are taken one after the other.
 _FIRST_ROUND = 512
 
 
@@ -46,7 +46,7 @@ class Clusters:
 
 
 def suppress(boxes: NDArray[np.floating], scores: NDArray[np.floating], overlap: float) -> Clusters:
-    """Do greedy non-maximum suppression and tell for each box which one suppressed it.
+    """Do greedy non-maximum suppression and return for each box the one that suppressed it.
 
     The best box is kept and takes all boxes whose intersection over union with it exceeds
     ``overlap``; then the best of the rest, until none is left (Wu et al. 2016, section 2.1, steps

@@ -1,4 +1,4 @@
-"""What the two networks learn, at the resolution of their output."""
+"""The targets of the two networks, at the resolution of their output."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import torch
 from scipy.ndimage import find_objects
 from torch import Tensor
 
-__all__ = ["VOID", "CellTargets", "cell_labels", "instance_boxes", "instance_targets"]
+from vostrack.masks.palette import VOID
 
-VOID = 255
-"""The label of pixels that are not learnt from."""
+__all__ = ["CellTargets", "cell_labels", "instance_boxes", "instance_targets"]
 
 _NUMBERS = 256
 
 
 @dataclass(frozen=True)
 class CellTargets:
-    """What the cells of one picture are to say.
+    """What the network is to predict for the cells of one image.
 
     Attributes:
         ids: (h, w) int64, the instance under the centre of the cell; 0 none, 255 void.
@@ -53,8 +52,8 @@ def instance_boxes(ids: Tensor) -> Tensor:
         ids: (H, W) integers, 0 background, 255 void.
 
     Returns:
-        (256, 4) float32, x0, y0, x1, y1 in pixels, the end exclusive; 0 for ids that are not
-        there, the background and void.
+        (256, 4) float32, x0, y0, x1, y1 in pixels, the end exclusive; 0 for ids that do
+        not occur, the background and void.
     """
     boxes = torch.zeros(_NUMBERS, 4)
     for number, extent in enumerate(find_objects(ids.numpy().astype("int32")), start=1):
@@ -65,7 +64,7 @@ def instance_boxes(ids: Tensor) -> Tensor:
 
 
 def instance_targets(ids: Tensor, stride: int) -> CellTargets:
-    """Make the targets of one picture.
+    """Make the targets of one image.
 
     Args:
         ids: (H, W) int64 instance ids, 0 background, 255 void.

@@ -19,11 +19,11 @@ Predict = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """The views; the paper names none, so these are ours.
+    """The views. The paper names none, so these are our own.
 
     Attributes:
         scales: of the image.
-        flip: whether each scale is also seen mirrored.
+        flip: whether each scale is also mirrored.
     """
 
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)

@@ -1,231 +1,107 @@
-"""Labelled pictures in the layouts of PASCAL VOC, SBD, Cityscapes, PASCAL-Context and DAVIS."""
+"""What the voting saw: the votes, the accumulator and the instances, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
 
+import cv2
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
-from vostrack.arrays import IntArray
-from vostrack.datasets import open_davis
-from vostrack.errors import InputError
-from vostrack.masks.palette import read_label_map
-from vostrack.proposers.hough_voting.targets import VOID
+from vostrack.arrays import UInt8Array
+from vostrack.proposers.hough_voting.votes import ClassVotes, accumulate
+from vostrack.proposers.visualization import enlarge, instance_colour, tile_panels, write_png
+from vostrack.protocols import InstanceProposals
 
-__all__ = ["CITYSCAPES_TRAIN_IDS", "LabelledPicture", "Layout", "Pictures", "open_pictures"]
+__all__ = ["draw_votes", "write_votes"]
 
-Layout = Literal["voc", "sbd", "cityscapes", "context", "davis"]
-
-CITYSCAPES_TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""The label ids of the 19 classes that are scored; class k is the k-th of them, from 0."""
-
-# Cityscapes counts the instances of label l as 1000 l, 1000 l + 1, ...; smaller values are stuff.
-_CITYSCAPES_FACTOR = 1000
+# Every second cell of a row or column: arrows any closer cannot be told apart.
+_EVERY = 2
 
 
-@dataclass(frozen=True)
-class LabelledPicture:
-    """One picture and what is known of its pixels.
-
-    Attributes:
-        image: (3, H, W) uint8 RGB.
-        classes: (H, W) int64 class of each pixel, 255 void.
-        ids: (H, W) int64 instance of each pixel, 0 none, 255 void; None where the layout knows no
-            instances.
-        labels: (256,) int64, the class of each instance for the localisation network, 1..K; 0 for
-            ids that are not there.
-    """
-
-    image: Tensor
-    classes: Tensor
-    ids: Tensor | None
-    labels: Tensor
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of a subset; each is read when asked for.
-
-    Attributes:
-        names: of the pictures.
-        classes: number L of classes that a semantic network tells apart, with the background where
-            the layout has one.
-        instance_classes: number K of classes with instances; 0 where there are none.
-        load: reads the picture of a name.
-    """
-
-    names: tuple[str, ...]
-    classes: int
-    instance_classes: int
-    load: Callable[[str], LabelledPicture]
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> LabelledPicture:
-        """Read a picture."""
-        return self.load(self.names[index])
-
-
-def open_pictures(layout: Layout, root: Path, subset: str) -> Pictures:
-    """Find the pictures of a subset.
+def write_votes(
+    path: Path,
+    frame: UInt8Array,
+    votes: Sequence[ClassVotes],
+    proposals: InstanceProposals,
+    stride: int,
+) -> None:
+    """Write ``draw_votes`` as a PNG file; missing folders are created.
 
     Args:
-        layout: ``voc``: ``JPEGImages``, ``SegmentationClass``, ``SegmentationObject`` and
-            ``ImageSets/Segmentation/SUBSET.txt``. ``sbd``: the benchmark release, ``img``, ``cls``,
-            ``inst`` (.mat) and ``SUBSET.txt``. ``cityscapes``: ``leftImg8bit/SUBSET`` and
-            ``gtFine/SUBSET``. ``context``: VOC 2010 with ``SegmentationClassContext`` (PNG of
-            0..59) and ``ImageSets/SegmentationContext/SUBSET.txt``; no instances. ``davis``: DAVIS
-            2017, every frame, two classes.
-        root: the folder that holds these.
-        subset: train, val, ...
-
-    Raises:
-        InputError: unknown layout, or something is missing.
+        path: file to write.
+        frame: (H, W, 3) uint8 RGB.
+        votes: all votes that were cast.
+        proposals: the instances found.
+        stride: pixels per cell.
     """
-    if layout not in get_args(Layout):
-        raise InputError(f"layout: expected one of {', '.join(get_args(Layout))}, got {layout!r}")
-    if layout == "cityscapes":
-        return _cityscapes(root, subset)
-    if layout == "davis":
-        return _davis(root, subset)
-    lists = {
-        "voc": root / "ImageSets" / "Segmentation" / f"{subset}.txt",
-        "sbd": root / f"{subset}.txt",
-        "context": root / "ImageSets" / "SegmentationContext" / f"{subset}.txt",
-    }
-    names = _read_list(lists[layout])
-    if layout == "voc":
-        return Pictures(names, 21, 20, lambda name: _load_voc(root, name))
-    if layout == "sbd":
-        return Pictures(names, 21, 20, lambda name: _load_sbd(root, name))
-    return Pictures(names, 60, 0, lambda name: _load_context(root, name))
+    write_png(path, draw_votes(frame, votes, proposals, stride))
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
-    try:
-        names = tuple(path.read_text(encoding="utf-8").split())
-    except OSError as error:
-        raise InputError(
-            f"pictures: no list at {path} ({error.strerror}); give the root of the data set and "
-            "one of its subsets"
-        ) from None
-    if not names:
-        raise InputError(f"pictures: {path} names no picture")
-    return names
+def draw_votes(
+    frame: UInt8Array, votes: Sequence[ClassVotes], proposals: InstanceProposals, stride: int
+) -> UInt8Array:
+    """Draw the three panels.
+
+    Left: an arrow from every second cell to the centre it votes for, in the colour of its cluster,
+    gray where it was dropped. Middle: the accumulator of all classes, bright where many meet.
+    Right: the instances with their class and confidence. Only first masks (rank 1) are drawn left
+    and in the middle.
+
+    Returns:
+        (H, 3 W, 3) uint8 RGB.
+    """
+    first = [v for v in votes if v.rank == 1]
+    panels = [_arrows(frame, first, stride), _heat(frame, first, stride), _masks(frame, proposals)]
+    return tile_panels(panels, columns=3)
 
 
-def _read_image(path: Path) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except OSError as error:
-        raise InputError(f"pictures: {path} cannot be read ({error})") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+def _arrows(frame: UInt8Array, votes: Sequence[ClassVotes], stride: int) -> UInt8Array:
+    canvas = frame // 2
+    numbered = 0
+    for cast in votes:
+        middles = (cast.boxes[:, :2] + cast.boxes[:, 2:]) / 2
+        for index in range(len(cast.rows)):
+            row, column = int(cast.rows[index]), int(cast.columns[index])
+            if row % _EVERY or column % _EVERY:
+                continue
+            start = (int((column + 0.5) * stride), int((row + 0.5) * stride))
+            end = (int(middles[index, 0]), int(middles[index, 1]))
+            owner = int(cast.owners[index])
+            colour = (128, 128, 128) if owner < 0 else instance_colour(numbered + owner)
+            cv2.arrowedLine(canvas, start, end, colour, 1, cv2.LINE_AA, tipLength=0.1)
+        for cluster, mode in enumerate(cast.modes):
+            x0, y0, x1, y1 = (int(value) for value in cast.boxes[mode])
+            cv2.rectangle(canvas, (x0, y0), (x1, y1), instance_colour(numbered + cluster), 1)
+        numbered += len(cast.modes)
+    return canvas
 
 
-def _instance_labels(classes: IntArray, ids: IntArray) -> Tensor:
-    """Give each instance the class that most of its pixels have."""
-    labels = torch.zeros(256, dtype=torch.long)
-    for number in np.unique(ids):
-        if number not in (0, VOID):
-            votes = np.bincount(classes[ids == number], minlength=256)
-            votes[[0, VOID]] = 0
-            labels[int(number)] = int(votes.argmax())
-    return labels
+def _heat(frame: UInt8Array, votes: Sequence[ClassVotes], stride: int) -> UInt8Array:
+    height, width = frame.shape[:2]
+    shape = (-(-height // stride), -(-width // stride))
+    heap = np.zeros(shape, np.float32)
+    for cast in votes:
+        heap += accumulate(cast, shape, stride)
+    # The square root shows small heaps beside large ones.
+    levels = np.sqrt(heap / max(float(heap.max()), 1e-6)) * 255
+    full = enlarge(levels.astype(np.uint8), (shape[0] * stride, shape[1] * stride))
+    full = full[:height, :width]
+    coloured = cv2.applyColorMap(full, cv2.COLORMAP_INFERNO)
+    return np.asarray(coloured[..., ::-1], np.uint8)
 
 
-def _labelled(image: Tensor, classes: IntArray, ids: IntArray) -> LabelledPicture:
-    return LabelledPicture(
-        image, torch.from_numpy(classes), torch.from_numpy(ids), _instance_labels(classes, ids)
-    )
-
-
-def _load_voc(root: Path, name: str) -> LabelledPicture:
-    classes = read_label_map(root / "SegmentationClass" / f"{name}.png").astype(np.int64)
-    ids = read_label_map(root / "SegmentationObject" / f"{name}.png").astype(np.int64)
-    return _labelled(_read_image(root / "JPEGImages" / f"{name}.jpg"), classes, ids)
-
-
-def _load_sbd(root: Path, name: str) -> LabelledPicture:
-    classes = _read_mat(root / "cls" / f"{name}.mat", "GTcls")
-    ids = _read_mat(root / "inst" / f"{name}.mat", "GTinst")
-    return _labelled(_read_image(root / "img" / f"{name}.jpg"), classes, ids)
-
-
-def _read_mat(path: Path, variable: str) -> IntArray:
-    from scipy.io import loadmat
-
-    try:
-        content: Any = loadmat(path, mat_dtype=True)[variable]["Segmentation"][0, 0]
-    except (OSError, KeyError, ValueError, IndexError) as error:
-        raise InputError(f"pictures: {path} holds no {variable}.Segmentation ({error})") from None
-    return np.asarray(content, dtype=np.int64)
-
-
-def _load_context(root: Path, name: str) -> LabelledPicture:
-    classes = read_label_map(root / "SegmentationClassContext" / f"{name}.png").astype(np.int64)
-    return LabelledPicture(
-        _read_image(root / "JPEGImages" / f"{name}.jpg"),
-        torch.from_numpy(classes),
-        None,
-        torch.zeros(256, dtype=torch.long),
-    )
-
-
-def _cityscapes(root: Path, subset: str) -> Pictures:
-    images = sorted((root / "leftImg8bit" / subset).glob("*/*_leftImg8bit.png"))
-    if not images:
-        raise InputError(
-            f"pictures: no *_leftImg8bit.png below {root / 'leftImg8bit' / subset}; expected the "
-            "root of Cityscapes"
+def _masks(frame: UInt8Array, proposals: InstanceProposals) -> UInt8Array:
+    canvas = frame.copy()
+    for index in reversed(range(len(proposals))):
+        mask = proposals.masks[index]
+        colour = np.array(instance_colour(index), np.uint8)
+        canvas[mask] = canvas[mask] // 2 + colour // 2
+    for index in range(len(proposals)):
+        x0, y0, x1, y1 = (int(value) for value in proposals.boxes[index])
+        text = f"{proposals.labels[index]}: {proposals.scores[index]:.2f}"
+        cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), instance_colour(index), 1)
+        cv2.putText(
+            canvas, text, (x0 + 3, y0 + 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1
         )
-    ending = "_leftImg8bit.png"
-    names = tuple(f"{p.parent.name}/{p.name.removesuffix(ending)}" for p in images)
-    return Pictures(names, 19, 19, lambda name: _load_cityscapes(root, subset, name))
-
-
-def _load_cityscapes(root: Path, subset: str, name: str) -> LabelledPicture:
-    table = np.full(256, VOID, dtype=np.int64)
-    table[list(CITYSCAPES_TRAIN_IDS)] = np.arange(len(CITYSCAPES_TRAIN_IDS))
-    truth = root / "gtFine" / subset
-    classes = table[read_label_map(truth / f"{name}_gtFine_labelIds.png")]
-    path = truth / f"{name}_gtFine_instanceIds.png"
-    try:
-        with Image.open(path) as image:
-            numbers = np.array(image).astype(np.int64)
-    except OSError as error:
-        raise InputError(f"pictures: {path} cannot be read ({error})") from None
-    ids = np.zeros_like(numbers)
-    labels = torch.zeros(256, dtype=torch.long)
-    # More than 254 instances do not fit one byte; the rest of the largest crowds is void.
-    for place, number in enumerate(np.unique(numbers[numbers >= _CITYSCAPES_FACTOR]), start=1):
-        known = table[number // _CITYSCAPES_FACTOR] != VOID and place < VOID
-        ids[numbers == number] = place if known else VOID
-        if known:
-            labels[place] = int(table[number // _CITYSCAPES_FACTOR]) + 1
-    image_tensor = _read_image(root / "leftImg8bit" / subset / f"{name}_leftImg8bit.png")
-    return LabelledPicture(image_tensor, torch.from_numpy(classes), torch.from_numpy(ids), labels)
-
-
-def _davis(root: Path, subset: str) -> Pictures:
-    frames: dict[str, tuple[Path, Path]] = {}
-    for sequence in open_davis(root, year=2017, subset=subset):
-        for frame, annotation in zip(sequence.frames, sequence.annotations, strict=True):
-            if annotation is not None:
-                frames[f"{sequence.name}/{frame.stem}"] = (frame, annotation)
-
-    def load(name: str) -> LabelledPicture:
-        frame, annotation = frames[name]
-        ids = read_label_map(annotation).astype(np.int64)
-        classes = np.where(ids == VOID, VOID, (ids > 0).astype(np.int64))
-        return _labelled(_read_image(frame), classes, ids)
-
-    return Pictures(tuple(frames), 2, 1, load)
+    return canvas

@@ -8,6 +8,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.errors import InputError
+from vostrack.proposers.hough_voting.options import HoughOptions
 
 __all__ = ["ClassVotes", "VotingConfig", "accumulate"]
 
@@ -34,12 +35,12 @@ class VotingConfig:
             clusters as the suppression makes them, as in the paper.
     """
 
-    top: int = 2
-    floor: float = 0.05
-    overlap: float = 0.35
+    top: int = HoughOptions.top
+    floor: float = HoughOptions.floor
+    overlap: float = HoughOptions.overlap
     adopt: float = 0.2
-    min_cells: int = 6
-    region_overlap: float = 0.3
+    min_cells: int = HoughOptions.min_cells
+    region_overlap: float = HoughOptions.region_overlap
     max_instances: int = 100
     by_support: bool = True
     regroup: bool = True

@@ -1,0 +1,15 @@
+"""The options of the refiner ``spn``. This module loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SpnOptions"]
+
+
+@dataclass(frozen=True)
+class SpnOptions:
+    """Options of the refiner spn."""
+
+    weights: str = "shipped"
+    """The trained network: shipped (the one of the package), or a file of vostrack train spn."""

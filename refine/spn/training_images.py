@@ -1,0 +1,148 @@
+"""Images with labels on which the SPN is trained: VOC 2012, DAVIS and synthetic clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from vostrack.checks import check_not_empty
+from vostrack.datasets import VideoSequence
+from vostrack.datasets.annotated_frames import (
+    AnnotatedFrame,
+    annotated_frames,
+    read_annotated_frame,
+)
+from vostrack.datasets.read_on_demand import ReadOnDemand
+from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
+from vostrack.errors import InputError
+
+__all__ = ["DavisImages", "SyntheticImages", "TrainingImage", "TrainingImages", "VocImages"]
+
+
+class TrainingImage(NamedTuple):
+    """One image with its labels.
+
+    Attributes:
+        image: (3, H, W) uint8 RGB.
+        labels: (H, W) int64: 0 background, ids or classes from 1, 255 void.
+        classes: whether the labels are VOC classes, which a semantic network can score too.
+    """
+
+    image: Tensor
+    labels: Tensor
+    classes: bool
+
+
+TrainingImages = ReadOnDemand[TrainingImage]
+
+
+class DavisImages(TrainingImages):
+    """Every annotated frame of video sequences."""
+
+    def __init__(self, sequences: Iterable[VideoSequence]) -> None:
+        """List the frames; nothing is read.
+
+        Raises:
+            InputError: no frame is annotated.
+        """
+        self._frames = annotated_frames(sequences)
+        check_not_empty(self._frames, "annotated frame")
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self._frames)
+
+    def read(self, index: int) -> TrainingImage:
+        """Read a frame and its ids; the one object of a binary annotation has id 1."""
+        return TrainingImage(*self._frames[index].read().tensors(), False)
+
+
+class VocImages(TrainingImages):
+    """The images of a VOC 2012 layout with their class masks (Everingham et al. 2012)."""
+
+    def __init__(self, root: Path, subset: str = "train") -> None:
+        """List the images; nothing is read.
+
+        Args:
+            root: the folder that holds ``ImageSets/Segmentation``, ``JPEGImages`` and
+                ``SegmentationClass``.
+            subset: name of the list, without ``.txt``.
+
+        Raises:
+            InputError: the list, an image or a mask is missing, or the list is empty.
+        """
+        path = root / "ImageSets" / "Segmentation" / f"{subset}.txt"
+        if not path.is_file():
+            raise InputError(
+                f"voc: no list {path}; expected the folder with ImageSets, JPEGImages and "
+                "SegmentationClass (VOCdevkit/VOC2012)"
+            )
+        self._items = [
+            (root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
+            for name in path.read_text().split()
+        ]
+        missing = [file for pair in self._items for file in pair if not file.is_file()]
+        if missing or not self._items:
+            reason = f"{len(missing)} files missing, first {missing[0]}" if missing else "no names"
+            raise InputError(f"voc: {path} cannot be used: {reason}")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._items)
+
+    def read(self, index: int) -> TrainingImage:
+        """Read an image and its classes, 1 .. 20."""
+        return TrainingImage(*read_annotated_frame(*self._items[index]).tensors(), True)
+
+
+class SyntheticImages(TrainingImages):
+    """Frames of synthetic clips; see ``vostrack.datasets.synthetic``."""
+
+    def __init__(
+        self,
+        scenes: int,
+        *,
+        seed: int = 0,
+        frames: int = 8,
+        size: tuple[int, int] = (320, 480),
+        objects: int = 3,
+    ) -> None:
+        """Number the scenes; nothing is rendered.
+
+        Args:
+            scenes: how many.
+            seed: of the first scene; the others follow.
+            frames: of each scene, spread over its course.
+            size: H and W.
+            objects: of each scene.
+
+        Raises:
+            InputError: a value out of its range.
+        """
+        if scenes < 1:
+            raise InputError(f"synthetic: expected at least 1 scene, got {scenes}")
+        self._first = SyntheticScene(size=size, frames=frames, objects=objects, seed=seed)
+        self._scenes = scenes
+        # Painting the textures takes longer than rendering a frame: keep what threads may share.
+        self._renderer = lru_cache(maxsize=16)(self._render)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self._scenes * self._first.frames
+
+    def read(self, index: int) -> TrainingImage:
+        """Render a frame with its ids."""
+        scene, frame = divmod(index, self._first.frames)
+        rendered = AnnotatedFrame(*self._renderer(scene).render(frame))
+        return TrainingImage(*rendered.tensors(), False)
+
+    def _render(self, scene: int) -> SceneRenderer:
+        first = self._first
+        numbered = SyntheticScene(
+            size=first.size, frames=first.frames, objects=first.objects, seed=first.seed + scene
+        )
+        return SceneRenderer(draw_scene(numbered))

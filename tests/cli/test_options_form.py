@@ -1,0 +1,108 @@
+"""Options are declared once: what Python takes, the command line takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from vostrack.cli.commands import COMMANDS, CommandEntry
+from vostrack.cli.davis import DavisRunCommand
+from vostrack.cli.field_help import help_texts
+from vostrack.cli.form import flags_of, parse_form
+from vostrack.cli.propose import ProposeCommand
+from vostrack.cli.track import TrackCommand
+from vostrack.errors import InputError
+from vostrack.presets.options import TrackerOptions
+from vostrack.refine.registry import REFINERS
+from vostrack.runs.request import ClipRequest, MethodOptions
+
+NEEDED = ["--video", "v.mp4", "--first-mask", "a.png", "b.png"]
+
+
+def test_defaults_are_those_of_python() -> None:
+    parsed = parse_form(TrackCommand, NEEDED, "vostrack track")
+    request = ClipRequest(video="v.mp4", first_mask=("a.png", "b.png"))
+    for entry in fields(ClipRequest):
+        assert getattr(parsed, entry.name) == getattr(request, entry.name)
+    assert parsed.options == TrackerOptions()
+
+
+def test_flags_reach_the_options() -> None:
+    given = ["--craf", "on", "--adapt", "off", "--gate", "none", "--refiner", "spn"]
+    given += ["--spn-weights", "f.pt", "--proposer", "hough", "--hough-localizer", "none"]
+    given += ["--hough-save-votes", "votes", "--max-size", "64", "--threads", "2", "--no-overlay"]
+    parsed = parse_form(TrackCommand, [*NEEDED, *given], "vostrack track")
+    assert parsed.options == TrackerOptions(
+        craf=True,
+        adapt=False,
+        gate="none",
+        refiner="spn",
+        refiner_options={"weights": "f.pt"},
+        proposer="hough",
+        proposer_options={"localizer": "none", "save_votes": Path("votes")},
+        max_size=64,
+    )
+    assert (parsed.threads, parsed.overlay) == (2, False)
+
+
+def test_davis_run_takes_every_option_of_the_method() -> None:
+    track = {flag.path: flag for flag in flags_of(TrackCommand)}
+    run = {flag.path: flag for flag in flags_of(DavisRunCommand)}
+    wanted = {entry.name for entry in fields(MethodOptions)}
+    shared = [path for path in track if path[0] in wanted]
+    assert len(shared) > 30
+    for path in shared:
+        assert (run[path].name, run[path].help) == (track[path].name, track[path].help)
+
+
+@pytest.mark.parametrize("command", [TrackCommand, DavisRunCommand, ProposeCommand])
+def test_every_flag_has_a_help_text_and_a_name_of_its_own(command: type[object]) -> None:
+    flags = flags_of(command)
+    assert all(flag.help for flag in flags)
+    assert len({flag.name for flag in flags}) == len(flags)
+    described = {flag.path[0] for flag in flags}
+    assert described == {entry.name for entry in fields(command)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [TrackerOptions, *(e.options for e in REFINERS.values())])
+def test_every_option_has_a_text_under_it(options: type[object]) -> None:
+    assert list(help_texts(options)) == [e.name for e in fields(options)]  # type: ignore[arg-type]
+
+
+def test_options_of_a_part_that_is_not_chosen_are_refused() -> None:
+    with pytest.raises(InputError, match="--spn-weights is an option of the refiner spn"):
+        parse_form(TrackCommand, [*NEEDED, "--spn-weights", "f.pt"], "vostrack track")
+
+
+def _loaded(code: str) -> str:
+    heavy = "{'torch', 'torchvision', 'cv2', 'av', 'scipy', 'numba', 'ray'}"
+    code = f"import sys\n{code}\nprint(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", [n for n, e in COMMANDS.items() if isinstance(e, CommandEntry)])
+def test_help_of_a_command_loads_no_torch(name: str) -> None:
+    code = (
+        "from vostrack.cli import main\n"
+        f"try:\n    main([{name!r}, '--help'])\nexcept SystemExit:\n    pass"
+    )
+    assert _loaded(code) == "[]"
+
+
+def test_the_overview_loads_no_command() -> None:
+    code = (
+        "from vostrack.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "assert not [m for m in sys.modules if m.startswith(('vostrack.cli.t', 'tyro', 'numpy'))]"
+    )
+    assert _loaded(code) == "[]"
+
+
+def test_the_module_is_the_command() -> None:
+    argv = [sys.executable, "-m", "vostrack", "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: vostrack COMMAND")

@@ -1,0 +1,116 @@
+"""An image with its mask: what is listed, what is read, what does not fit together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vostrack.datasets import VideoSequence
+from vostrack.datasets.annotated_frames import (
+    annotated_frames,
+    image_tensor,
+    merge_objects,
+    read_annotated_frame,
+    read_annotation,
+)
+from vostrack.datasets.read_on_demand import ReadOnDemand
+from vostrack.datasets.video_sequence import Semantics
+from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
+
+VALUES = np.array([[0, 1, 7], [255, 7, 0]], np.uint8)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    Image.fromarray(pixels).save(tmp_path / "00000.png")
+    return tmp_path / "00000.png"
+
+
+@pytest.fixture
+def mask(tmp_path: Path) -> Path:
+    write_label_map(tmp_path / "mask.png", VALUES)
+    return tmp_path / "mask.png"
+
+
+@pytest.mark.parametrize(
+    ("semantics", "expected"),
+    [("ids", VALUES.tolist()), ("binary", [[0, 1, 1], [1, 1, 0]])],
+)
+def test_void_is_void_only_where_values_are_ids(
+    mask: Path, semantics: Semantics, expected: list[list[int]]
+) -> None:
+    labels = read_annotation(mask, semantics)
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == expected
+
+
+def test_a_frame_is_read_with_its_mask(image: Path, mask: Path) -> None:
+    frame = read_annotated_frame(image, mask)
+    assert frame.image.tolist() == np.arange(18).reshape(2, 3, 3).tolist()
+    assert frame.labels.tolist() == VALUES.tolist()
+    pixels, labels = frame.tensors()
+    assert pixels.dtype == torch.uint8
+    assert pixels.is_contiguous()
+    assert pixels[:, 0, 1].tolist() == [3, 4, 5]
+    assert labels.dtype == torch.int64
+    pixels[:] = 9
+    assert frame.image.max() == 17  # a copy
+
+
+def test_only_frames_with_a_mask_are_listed(image: Path, mask: Path) -> None:
+    def video(
+        name: str, annotations: tuple[Path | None, ...], semantics: Semantics
+    ) -> VideoSequence:
+        return VideoSequence(name, (image,) * len(annotations), annotations, (), semantics, "test")
+
+    listed = annotated_frames([video("a", (mask, None), "ids"), video("b", (mask,), "binary")])
+    assert [files.semantics for files in listed] == ["ids", "binary"]
+    assert [files.read().labels.max() for files in listed] == [255, 1]
+    assert listed[1].read_labels().tolist() == listed[1].read().labels.tolist()
+    assert annotated_frames([video("c", (None,), "ids")]) == ()
+
+
+def test_merging_keeps_background_and_void() -> None:
+    assert merge_objects(VALUES).tolist() == [[0, 1, 1], [255, 1, 0]]
+
+
+def test_one_pixel_and_read_only_images_become_tensors() -> None:
+    pixel = np.full((1, 1, 3), 5, np.uint8)
+    pixel.setflags(write=False)
+    image_tensor(pixel).add_(1)
+    assert pixel.max() == 5
+
+
+def test_sizes_that_differ_are_refused(image: Path, tmp_path: Path) -> None:
+    write_label_map(tmp_path / "other.png", np.zeros((3, 2), np.uint8))
+    with pytest.raises(InputError, match=r"expected a mask of 2 x 3 .*, got 3 x 2"):
+        read_annotated_frame(image, tmp_path / "other.png")
+
+
+class Squares(ReadOnDemand[int]):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        self.reads: list[int] = []
+
+    def __len__(self) -> int:
+        return 4
+
+    def read(self, index: int) -> int:
+        self.reads.append(index)
+        return index**2
+
+
+def test_items_are_read_when_they_are_needed() -> None:
+    squares = Squares()
+    assert (squares[1], squares[-1], squares[1:3]) == (1, 9, [1, 4])
+    assert squares.reads == [1, 3, 1, 2]
+    with pytest.raises(IndexError):
+        squares[4]
+    assert list(squares) == [0, 1, 4, 9]

@@ -1,0 +1,214 @@
+"""Runs that were stopped, damaged or tampered with go on right, or are refused with the reason."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs.conftest import FRAMES, write_clip, write_mask
+from vostrack import ClipRequest, InputError
+from vostrack.runs import clip as clip_module
+from vostrack.runs import folder as folder_module
+from vostrack.runs.clip import track_clip
+from vostrack.tracking.tracker import Tracker
+
+Make = Callable[..., ClipRequest]
+
+
+def masks(request: ClipRequest) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted((request.output / "masks").glob("*.png"))}
+
+
+def record(request: ClipRequest) -> dict[str, Any]:
+    return dict(json.loads((request.output / "run.json").read_text()))
+
+
+def whole(request: ClipRequest, reference: ClipRequest) -> None:
+    """Check that a run is complete and equals one that was never stopped."""
+    assert record(request)["status"] == "complete"
+    assert record(request)["frames"] == FRAMES
+    assert masks(request) == masks(reference)
+    names = ("masks.json",)
+    for name in names:
+        assert (request.output / name).read_bytes() == (reference.output / name).read_bytes()
+    assert not list(request.output.rglob("*.tmp"))
+    assert not (request.output / ".lock").exists()
+
+
+@pytest.fixture
+def reference(request_for: Make) -> ClipRequest:
+    request = request_for("reference")
+    track_clip(request)
+    return request
+
+
+def test_half_a_line_at_the_end_of_the_log(stopped_after: Make, reference: ClipRequest) -> None:
+    request = stopped_after(4)
+    log = request.output / ".state" / "frames.jsonl"
+    log.write_bytes(log.read_bytes()[:-30])
+    track_clip(request)
+    whole(request, reference)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut short", "empty", "log gone", "log is a list"])
+def test_files_of_finished_frames_that_are_gone(
+    damage: str, stopped_after: Make, reference: ClipRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = stopped_after(4)
+    mask, log = request.output / "masks/00001.png", request.output / ".state/frames.jsonl"
+    if damage == "missing":
+        mask.unlink()
+    elif damage == "cut short":
+        mask.write_bytes(mask.read_bytes()[:-20])
+    elif damage == "empty":
+        mask.write_bytes(b"")
+    elif damage == "log gone":
+        log.unlink()
+    else:
+        log.write_text("[1, 2]\nnull\n{}\n")
+    track_clip(request)
+    whole(request, reference)
+    assert "tracking from the first frame again" in caplog.text
+
+
+def test_a_position_beyond_the_end_is_not_complete(
+    stopped_after: Make, reference: ClipRequest
+) -> None:
+    import torch
+
+    request = stopped_after(3)
+    path = request.output / ".state" / "frame.pt"
+    saved = torch.load(path, weights_only=True)
+    torch.save({**saved, "index": 99}, path)
+    track_clip(request)
+    whole(request, reference)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "frame.pt", "start.pt"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"no state", b"null"])
+def test_a_damaged_state_is_refused_in_one_line(
+    name: str, content: bytes, stopped_after: Make
+) -> None:
+    request = stopped_after(3)
+    (request.output / ".state" / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"resume: the state in .* cannot be used") as caught:
+        track_clip(request)
+    assert "\n" not in str(caught.value)
+    assert "`overwrite=True`" in str(caught.value)
+
+
+def test_states_whose_keys_are_missing(stopped_after: Make) -> None:
+    import torch
+
+    request = stopped_after(3)
+    path = request.output / ".state" / "frame.pt"
+    saved = torch.load(path, weights_only=True)
+    torch.save({"index": saved["index"]}, path)
+    with pytest.raises(InputError, match="damaged"):
+        track_clip(request)
+
+
+@pytest.mark.parametrize("changed", ["video", "first_mask"])
+def test_changed_content_is_noticed(changed: str, stopped_after: Make, project: Path) -> None:
+    request = stopped_after(3)
+    if changed == "video":
+        write_clip(project / "frames", shade=91)
+    else:
+        labels = project / "mask.png"
+        write_mask(labels)
+        from PIL import Image
+
+        image = Image.open(labels)
+        image.load()
+        image.putpixel((8, 12), 0)
+        image.putpixel((28, 12), 1)  # the same size and the same number of pixels
+        image.save(labels)
+    with pytest.raises(InputError, match=f"content of `{changed}` has changed"):
+        track_clip(request)
+
+
+def test_a_full_disk_says_so_and_resumes(
+    request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, calls = request_for(), []
+    save = folder_module._save
+
+    def full(path: Path, content: Any) -> None:
+        calls.append(path)
+        if len(calls) == 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        save(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_module, "_save", full)
+        with pytest.raises(OSError, match=r"no space is left .* `resume=True`"):
+            track_clip(request)
+    track_clip(replace(request, resume=True))
+    whole(request, reference)
+
+
+def test_the_folder_removed_in_mid_run(request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = request_for()
+    step, calls = Tracker.step, []
+
+    def removing(self: Tracker, frame: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            shutil.rmtree(request.output)
+        return step(self, frame)
+
+    monkeypatch.setattr(Tracker, "step", removing)
+    with pytest.raises(FileNotFoundError, match="was removed while the run"):
+        track_clip(request)
+    assert not request.output.exists()
+
+
+def test_after_ctrl_c_the_finished_part_is_there_whole(stopped_after: Make) -> None:
+    request = stopped_after(4, overlay=True)
+    assert record(request)["status"] == "interrupted"
+    assert (request.output / "overlay.mp4").stat().st_size > 0
+    content = json.loads((request.output / "masks.json").read_text())
+    assert len(content["frames"]) == 4
+
+
+def test_what_a_killed_overlay_left_goes(stopped_after: Make, reference: ClipRequest) -> None:
+    request = stopped_after(4)
+    for place in (".overlay.mp4.0123abcd.tmp", "masks/.00001.png.0123abcd.tmp"):
+        (request.output / place).write_bytes(b"half")
+    mine = request.output / ".notes.tmp"
+    mine.write_text("not ours")
+    track_clip(request)
+    assert mine.read_text() == "not ours"
+    mine.unlink()
+    whole(request, reference)
+
+
+def test_a_new_run_never_takes_up_a_stale_model(
+    request_for: Make, stopped_after: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between start.pt and the first mask, then another mask in the same folder."""
+    request = request_for()
+
+    def killed(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_module, "write_label_map", killed)
+        patched.setattr(clip_module._Run, "_stopped", killed)
+        with pytest.raises(SystemExit):
+            track_clip(request)
+    assert (request.output / ".state" / "start.pt").is_file()
+    write_mask(project / "mask.png", object_id=5)
+    again = stopped_after(3)
+    track_clip(again)
+    fresh = request_for("fresh")
+    track_clip(fresh)
+    whole(again, fresh)

@@ -1,0 +1,116 @@
+"""Inputs, and files that no run wrote, are never replaced or deleted."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vostrack import ClipRequest, InputError
+from vostrack.batch import Job, run_jobs
+from vostrack.files import exclusive_folder
+from vostrack.runs.clip import track_clip
+
+Make = Callable[..., ClipRequest]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_masks_in_the_results_folder(request_for: Make, project: Path) -> None:
+    (project / "proj" / "masks").mkdir(parents=True)
+    shutil.copy(project / "mask.png", project / "proj" / "masks" / "00000.png")
+    before = content(project)
+    request = request_for("proj", first_mask=(str(project / "proj" / "masks"),), overwrite=True)
+    with pytest.raises(InputError, match=r"output: first_mask .* lies in .* where the results go"):
+        track_clip(request)
+    assert content(project) == before
+
+
+def test_the_overlay_of_an_earlier_run_as_the_video(request_for: Make, project: Path) -> None:
+    track_clip(request_for("proj", overlay=True))
+    before = content(project)
+    request = request_for("proj", video=str(project / "proj" / "overlay.mp4"), overwrite=True)
+    with pytest.raises(InputError, match="output: video"):
+        track_clip(request)
+    assert content(project) == before
+
+
+@pytest.mark.parametrize("video", ["mattes", "mattes/*.png", "."])
+def test_frames_in_the_results_folder(video: str, request_for: Make, project: Path) -> None:
+    shutil.copytree(project / "frames", project / "proj" / "mattes")
+    shutil.copytree(project / "frames", project / "proj", dirs_exist_ok=True)
+    before = content(project)
+    request = request_for("proj", video=str(project / "proj" / video), overwrite=True)
+    with pytest.raises(InputError, match="output:"):
+        track_clip(request)
+    assert content(project) == before
+
+
+def test_masks_that_no_run_wrote(request_for: Make, project: Path) -> None:
+    (project / "proj" / "masks").mkdir(parents=True)
+    (project / "proj" / "masks" / "00003.png").write_bytes(b"drawn by hand for an hour")
+    before = content(project)
+    with pytest.raises(InputError, match=r"00003\.png was not written by a run of vostrack"):
+        track_clip(request_for("proj", overwrite=True))
+    assert content(project) == before
+
+
+def test_other_files_stay_and_ours_are_replaced(request_for: Make, project: Path) -> None:
+    request = request_for(save_scores=True, save_mattes=True)
+    track_clip(request)
+    notes = [project / "out" / name for name in ("notes.txt", "masks/notes.txt", "mattes/1/me.txt")]
+    for note in notes:
+        note.write_text("mine")
+    track_clip(replace(request, overwrite=True, save_scores=False, save_mattes=False))
+    assert all(note.read_text() == "mine" for note in notes)
+    assert not (project / "out" / "scores").exists()
+    assert sorted(p.name for p in (project / "out" / "mattes").rglob("*.png")) == []
+    assert len(list((project / "out" / "masks").glob("*.png"))) == 6
+
+
+@pytest.mark.parametrize("name", ["out.mov", "result.mp4", "masks.json"])
+def test_the_name_of_a_file_is_no_folder(name: str, request_for: Make, project: Path) -> None:
+    with pytest.raises(InputError, match="looks like the name of a file"):
+        track_clip(request_for(name))
+    assert not (project / name).exists()
+
+
+def test_two_runs_in_one_folder(request_for: Make, project: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from vostrack.files import exclusive_folder\n"
+        "with exclusive_folder(Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(project / "out")], stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another run is writing to"):
+        track_clip(request_for())
+    other.kill()  # the lock ends with its process, whatever became of it
+    other.wait()
+    time.sleep(0.1)
+    assert track_clip(request_for()).frames == 6
+
+
+def test_two_batches_in_one_folder(project: Path, tmp_path: Path) -> None:
+    frames = tuple(sorted((project / "frames").glob("*.png")))
+    job = Job("clip", frames, project / "mask.png", str(tmp_path / "results" / "clip"))
+    with (
+        exclusive_folder(tmp_path / "results"),
+        pytest.raises(InputError, match="another run is writing to"),
+    ):
+        run_jobs([job], "vostrack.runs.sequence:track_sequence")
+    assert not (tmp_path / "results" / "clip").exists()

@@ -1,0 +1,94 @@
+"""Our own numerical settings inside another program's process, for as long as a call lasts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor
+
+__all__ = ["building", "check_not_forked", "float32_outside_autocast", "own_settings"]
+
+_forked_after_use = False
+_used = False
+
+
+def _note_fork() -> None:
+    global _forked_after_use
+    _forked_after_use = _used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+@contextmanager
+def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Give the tensors in float32, and switch autocast off while the block runs.
+
+    For linear systems and sums over many elements: bfloat16 has too few digits for them, and CUDA
+    has no solver for it.
+
+    Args:
+        tensors: of any floating type, on one device.
+
+    Yields:
+        The same tensors in float32; those that are already are not copied.
+    """
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        yield tuple(tensor.float() for tensor in tensors)
+
+
+@contextmanager
+def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[None]:
+    """Compute in float32, outside the caller's autocast, whatever the caller has set.
+
+    The caller's settings are back when the block ends. The default dtype is a setting of the
+    process: while the block runs, other threads see float32 too.
+
+    Args:
+        device: where the work is done.
+        gradients: whether the block trains. Then the caller's ``no_grad`` and ``inference_mode``
+            do not count either.
+    """
+    global _used
+    _used = True
+    before = torch.get_default_dtype()
+    with ExitStack() as stack:
+        for kind in {"cpu", device.type}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        if gradients:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+        if before != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, before)
+        yield
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Build networks in float32, and leave torch's random state as it was.
+
+    New layers draw their weights at random before those of a file take their place.
+    """
+    with own_settings(torch.device("cpu")), torch.random.fork_rng(devices=[]):
+        yield
+
+
+def check_not_forked() -> None:
+    """Refuse to compute in a forked child, where torch's threads are gone and it would hang.
+
+    Raises:
+        RuntimeError: the process was forked after a tracker had computed something, and torch
+            would use several threads.
+    """
+    if _forked_after_use and torch.get_num_threads() > 1:
+        raise RuntimeError(
+            "this process was forked after a tracker had been used in its parent; torch's threads "
+            "do not survive that, and the call would hang. Start processes with the method "
+            "'spawn', fork before the first tracker is used, or call torch.set_num_threads(1) in "
+            "the child"
+        )

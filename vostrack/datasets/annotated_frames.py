@@ -1,0 +1,138 @@
+"""Images with masks: the one way to list and to read the annotated frames of videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.datasets.video_sequence import Semantics, VideoSequence
+from vostrack.errors import InputError
+from vostrack.masks.palette import VOID, read_label_map
+from vostrack.video.images import read_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "AnnotatedFrame",
+    "FrameFiles",
+    "annotated_frames",
+    "image_tensor",
+    "merge_objects",
+    "read_annotated_frame",
+    "read_annotation",
+]
+
+
+@dataclass(frozen=True)
+class AnnotatedFrame:
+    """One image and the labels of its pixels.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8: 0 background, object ids from 1, 255 void.
+    """
+
+    image: UInt8Array
+    labels: UInt8Array
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Return the image (3, H, W) uint8 and the labels (H, W) int64, as copies."""
+        import torch
+
+        return image_tensor(self.image), torch.from_numpy(self.labels.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where one annotated frame lies; nothing is read before ``read`` is called.
+
+    Attributes:
+        image: the image file.
+        annotation: the mask file.
+        semantics: what the values of the mask mean; see ``read_annotation``.
+    """
+
+    image: Path
+    annotation: Path
+    semantics: Semantics
+
+    def read(self) -> AnnotatedFrame:
+        """Read both files; see ``read_annotated_frame``."""
+        return read_annotated_frame(self.image, self.annotation, self.semantics)
+
+    def read_labels(self) -> UInt8Array:
+        """Read the mask alone; see ``read_annotation``."""
+        return read_annotation(self.annotation, self.semantics)
+
+
+def annotated_frames(sequences: Iterable[VideoSequence]) -> tuple[FrameFiles, ...]:
+    """List the frames of videos that have a mask, in the order of the videos and their frames."""
+    return tuple(
+        FrameFiles(image, annotation, sequence.semantics)
+        for sequence in sequences
+        for image, annotation in zip(sequence.frames, sequence.annotations, strict=True)
+        if annotation is not None
+    )
+
+
+def read_annotated_frame(
+    image: str | os.PathLike[str],
+    annotation: str | os.PathLike[str],
+    semantics: Semantics = "ids",
+) -> AnnotatedFrame:
+    """Read an image and its mask.
+
+    Args:
+        image: an image file; see ``vostrack.video.images.read_image``.
+        annotation: a palette or gray PNG.
+        semantics: what the values of the mask mean; see ``read_annotation``.
+
+    Raises:
+        InputError: a file is missing or cannot be read, or the two differ in size.
+    """
+    pixels = read_image(Path(image))
+    labels = read_annotation(annotation, semantics)
+    if pixels.shape[:2] != labels.shape:
+        raise InputError(
+            f"{annotation}: expected a mask of {pixels.shape[0]} x {pixels.shape[1]} pixels "
+            f"(rows x columns) as its image {image}, got {labels.shape[0]} x {labels.shape[1]}"
+        )
+    return AnnotatedFrame(pixels, labels)
+
+
+def read_annotation(path: str | os.PathLike[str], semantics: Semantics = "ids") -> UInt8Array:
+    """Read the mask of a frame.
+
+    Args:
+        path: a palette or gray PNG.
+        semantics: "ids" where a value is the id of an object and 255 is void; "binary" where every
+            value over 0 belongs to the one object (DAVIS 2016).
+
+    Returns:
+        (H, W) uint8: 0 background, ids from 1, 255 void. A binary mask has neither void nor ids
+        over 1.
+
+    Raises:
+        InputError: the file is missing or cannot be read as a label map.
+    """
+    values = read_label_map(path)
+    return values if semantics == "ids" else (values > 0).astype(np.uint8)
+
+
+def merge_objects(labels: UInt8Array) -> UInt8Array:
+    """Return labels (H, W) with all objects as object 1; background and void stay."""
+    return np.where(labels == VOID, VOID, labels > 0).astype(np.uint8)
+
+
+def image_tensor(image: UInt8Array) -> Tensor:
+    """Return an image (H, W, 3) as a contiguous tensor (3, H, W) of the same type, as a copy."""
+    import torch
+
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))

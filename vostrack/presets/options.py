@@ -1,0 +1,108 @@
+"""The options of tracking: each is declared here, once, for Python and for the command line.
+
+The text under each field is its help on the command line, too. This module loads no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import get_args
+
+from vostrack.checks import OptionValue, check_at_least
+from vostrack.compute.precision import Precision
+from vostrack.errors import InputError
+from vostrack.proposers.registry import ProposerName
+from vostrack.refine.registry import RefinerName
+from vostrack.tracking.config import Gate, TrackerConfig
+
+__all__ = ["TrackerOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerOptions:
+    """Tracker: changes to the preset. An option that is left out stays as the preset has it."""
+
+    max_size: int | None = None
+    """Longest side of the frames that the networks see, pixels: 0 (no limit), or 32 or more. Larger
+    frames are scaled down to it; the masks keep the size of the video. All presets."""
+
+    object_steps: int | None = None
+    """Fine-tuning steps of each object model, 0 or more. More steps take longer, and improve the
+    masks up to a point. All presets."""
+
+    foreground_steps: int | None = None
+    """Fine-tuning steps of the foreground model, 0 or more. Presets finetune and paper."""
+
+    per_video: bool | None = None
+    """On: one network for all objects of the video. Off: one network per object. Presets finetune
+    and paper."""
+
+    craf: bool | None = None
+    """Connected region filter: keep one connected region per object that agrees with the previous
+    frame. All presets."""
+
+    adapt: bool | None = None
+    """Let the target models learn from confident parts of later frames. Presets fast, balanced and
+    best."""
+
+    gate: Gate | None = None
+    """Where scores outside the foreground become zero: before the refiner, after it, or nowhere.
+    Presets finetune and paper."""
+
+    refiner: RefinerName | None = None
+    """What refines the scores along the edges of the image. none: nothing. sampled-crf: a dense CRF
+    on a sample of the pixels around, at uncertain pixels only. dense-crf: a dense CRF over all
+    pixels, much slower. spn: a spatial propagation network. All presets: sampled-crf in fast,
+    balanced and best, spn in finetune, none in paper."""
+
+    refiner_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Options of the refiner, by name."""
+
+    proposer: ProposerName | None = None
+    """What proposes instances where an object is lost, so that the connected region filter can find
+    it again. All presets, with the filter on; none in each of them."""
+
+    proposer_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Options of the proposer, by name."""
+
+    seed: int = 0
+    """Seed of the random augmentations of fine-tuning. The same seed gives the same masks. All
+    presets."""
+
+    precision: Precision = "auto"
+    """Number format of the networks. auto: bfloat16 where the hardware computes with it, else
+    float32. All presets."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value is out of its range, or there is no part of that name.
+        """
+        for name in ("object_steps", "foreground_steps"):
+            if getattr(self, name) is not None:
+                check_at_least(self, {name: 0})
+        if self.max_size is not None:
+            TrackerConfig(max_size=self.max_size)
+        for name, type_ in _CHOICES.items():
+            value, choices = getattr(self, name), get_args(type_)
+            if value is not None and value not in choices:
+                raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+    def changed(self) -> dict[str, OptionValue | Mapping[str, OptionValue]]:
+        """Return the options that are not at their defaults, by name."""
+        default = TrackerOptions()
+        return {
+            entry.name: getattr(self, entry.name)
+            for entry in fields(self)
+            if getattr(self, entry.name) != getattr(default, entry.name)
+        }
+
+
+_CHOICES = {
+    "gate": Gate,
+    "refiner": RefinerName,
+    "proposer": ProposerName,
+    "precision": Precision,
+}

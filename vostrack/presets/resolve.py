@@ -1,0 +1,144 @@
+"""A preset with the user's options in it; options that would have no effect are refused."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from vostrack.errors import InputError
+from vostrack.models.weights import holds_target_net
+from vostrack.online_finetune.full_network.adapter import FullNetworkConfig
+from vostrack.online_finetune.target.adapter import TargetModelConfig
+from vostrack.presets.named import PRESETS, Preset
+from vostrack.presets.options import TrackerOptions
+from vostrack.proposers.registry import proposer_settings
+from vostrack.refine.craf import CrafConfig
+from vostrack.refine.registry import refiner_settings
+
+__all__ = ["effective_preset", "resolve_preset"]
+
+_log = logging.getLogger("vostrack.presets")
+
+
+def effective_preset(preset: str, weights: str) -> str:
+    """Return the preset that is used: target models need weights that hold a target network.
+
+    With other weights (a backbone's, or a foreground network) ``finetune`` takes their place, which
+    fits whole networks and works with any weights.
+
+    Raises:
+        InputError: the weights are a file that cannot be read.
+    """
+    known = PRESETS.get(preset)
+    if known is None or known.target is None or weights in ("auto", "shipped"):
+        return preset
+    if holds_target_net(weights):
+        return preset
+    _log.info("weights %s hold no target network: preset finetune instead of %s", weights, preset)
+    return "finetune"
+
+
+def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
+    """Return the preset with the options in it.
+
+    Args:
+        name: one of ``PRESETS``; see ``effective_preset`` for the one that the weights allow.
+        options: what differs from the preset.
+
+    Raises:
+        InputError: no preset of that name, a value out of its range, or an option that would have
+            no effect.
+    """
+    if name not in PRESETS:
+        raise InputError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
+    preset, options = PRESETS[name], options or TrackerOptions()
+    _refuse_idle_options(name, preset, options)
+    tracker, craf = preset.tracker, preset.craf
+    if options.max_size is not None:
+        tracker = replace(tracker, max_size=options.max_size)
+    if options.gate is not None:
+        tracker = replace(tracker, gate=options.gate)
+    if options.craf is not None:
+        craf = (craf or CrafConfig()) if options.craf else None
+    resolved = _with_parts(preset, options)
+    if resolved.proposer != "none" and craf is None:
+        raise InputError(
+            "proposer: it helps the connected region filter to find lost objects, and that filter "
+            f"is off (preset {name}); switch it on with `craf=True`, or leave `proposer` out"
+        )
+    return replace(
+        resolved,
+        adapter=_resolve_adapter(preset.adapter, options),
+        target=_resolve_target(preset.target, options),
+        tracker=tracker,
+        craf=craf,
+    )
+
+
+def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
+    """Refuse an option that cannot change anything in this preset."""
+    if preset.target is None:
+        if options.adapt is not None:
+            raise InputError(
+                f"adapt: has no effect in the preset {name}: its networks learn from the first "
+                "frame only; leave it out, or choose the preset fast, balanced or best"
+            )
+        return
+    for option in ("foreground_steps", "per_video", "gate"):
+        if getattr(options, option) is not None:
+            raise InputError(
+                f"{option}: has no effect in the preset {name}: its target models have no "
+                "foreground model; leave it out, or choose the preset finetune or paper"
+            )
+
+
+def _with_parts(preset: Preset, options: TrackerOptions) -> Preset:
+    """Choose refiner and proposer; a preset's own options of a part stay while the part does."""
+    refiner = options.refiner or preset.refiner
+    refiner_options = dict(options.refiner_options)
+    if refiner == preset.refiner:
+        refiner_options = {**preset.refiner_options, **refiner_options}
+    proposer = options.proposer or preset.proposer
+    proposer_options = dict(options.proposer_options)
+    if proposer == preset.proposer:
+        proposer_options = {**preset.proposer_options, **proposer_options}
+    refiner_settings(refiner, refiner_options)
+    proposer_settings(proposer, proposer_options)
+    return replace(
+        preset,
+        refiner=refiner,
+        refiner_options=refiner_options,
+        proposer=proposer,
+        proposer_options=proposer_options,
+    )
+
+
+def _resolve_adapter(adapter: FullNetworkConfig, options: TrackerOptions) -> FullNetworkConfig:
+    adapter = replace(adapter, seed=options.seed, precision=options.precision)
+    if options.foreground_steps is not None:
+        foreground = replace(adapter.foreground, steps=options.foreground_steps)
+        adapter = replace(adapter, foreground=foreground)
+    if options.object_steps is not None:
+        objects = replace(adapter.objects, steps=options.object_steps)
+        adapter = replace(adapter, objects=objects)
+    if options.per_video is not None:
+        adapter = replace(adapter, per_video=options.per_video)
+    return adapter
+
+
+def _resolve_target(
+    target: TargetModelConfig | None, options: TrackerOptions
+) -> TargetModelConfig | None:
+    if target is None:
+        return None
+    target = replace(target, seed=options.seed, precision=options.precision)
+    if options.object_steps is not None:
+        target = replace(target, finetune=replace(target.finetune, steps=options.object_steps))
+    if options.adapt is not None:
+        # Without adaptation, later frames are no memories either, but for the one just before.
+        target = (
+            replace(target, adapt="confident")
+            if options.adapt
+            else replace(target, adapt="off", remember_every=0)
+        )
+    return target

@@ -1,0 +1,39 @@
+"""The options of the proposer ``displacement``. This module loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["DisplacementOptions"]
+
+
+@dataclass(frozen=True)
+class DisplacementOptions:
+    """Options of the proposer displacement."""
+
+    weights: Path | None = None
+    """Network of vostrack train siseg. Default: the one of the package."""
+
+    longest: int = 320
+    """Label maps are scaled to this length of their longer side, pixels."""
+
+    boundaries: bool = True
+    """Refine the instances with class boundaries and a random walk."""
+
+    edges: Literal["mask", "walk"] = "mask"
+    """mask: keep the edges of the semantic mask. walk: draw them by the random walk."""
+
+    split: bool = False
+    """Make each connected piece of a result an instance of its own."""
+
+    min_pixels: int = 100
+    """Smaller instances are left out, pixels."""
+
+    max_proposals: int = 100
+    """Most instances of an image, the best first."""
+
+    save_fields: Path | None = None
+    """Folder for a picture of displacement field, centres, boundaries and instances of each
+    image."""

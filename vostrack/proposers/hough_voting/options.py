@@ -1,0 +1,43 @@
+"""The options of the proposer ``hough``. This module loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["HoughOptions"]
+
+
+@dataclass(frozen=True)
+class HoughOptions:
+    """Options of the proposer hough."""
+
+    localizer: str = "shipped"
+    """What predicts the box that a pixel votes for. shipped: the network of the package, which goes
+    by the shapes of the masks. none: the connected component that the pixel lies in, so that
+    objects of a class that touch stay one. Or a file: a light head (train mask-localizer, train
+    localizer) or a localisation FCRN (train fcrn --task localization)."""
+
+    top: int = 2
+    """n of the top-n masks: the k-th mask of a class holds the pixels where the class is among the
+    k most probable. At least 1."""
+
+    floor: float = 0.05
+    """Pixels with a lower probability of a class do not vote for it, 0 to 1."""
+
+    overlap: float = 0.35
+    """Boxes with a higher intersection over union vote for the same instance, 0 to 1."""
+
+    min_cells: int = 6
+    """Instances with fewer votes are dropped. A vote is a cell of 8 x 8 pixels."""
+
+    region_overlap: float = 0.3
+    """Of two instances of a class, the weaker is dropped when the stronger holds more than this
+    share of it, 0 to 1."""
+
+    multi_view: bool = False
+    """Average the semantic network, and a localisation FCRN, over three scales and their mirror
+    images."""
+
+    save_votes: Path | None = None
+    """Folder for drawings of the votes, the accumulator and the instances of each image."""

@@ -1,0 +1,82 @@
+"""What a run reads: the paths, and digests by which resuming notices changed content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from vostrack.runs.request import ClipRequest
+from vostrack.video.names import is_pattern, is_url
+
+__all__ = ["digest", "input_digests", "input_paths"]
+
+# Files up to this size are read whole; of larger ones, blocks spread evenly over the file.
+_WHOLE = 64 * 1024 * 1024
+_BLOCK = 1024 * 1024
+# An image of a sequence is read up to here: a changed picture changes its first bytes.
+_IMAGE = 64 * 1024
+
+
+def input_paths(request: ClipRequest) -> list[tuple[str, Path]]:
+    """Return the files and folders that a run reads, each with the parameter that names it.
+
+    Of a pattern it is the folder that the files lie in. Cameras, addresses and words such as
+    ``shipped`` are left out.
+    """
+    named = [("video", _of_pattern(request.video))]
+    named += [("first_mask", path) for path in request.first_mask]
+    named += [("weights", request.weights)]
+    for options in (request.options.refiner_options, request.options.proposer_options):
+        named += [(name, str(value)) for name, value in (options or {}).items()]
+    found = [(name, Path(text).expanduser()) for name, text in named if not is_url(text)]
+    return [(name, path) for name, path in found if path.exists()]
+
+
+def input_digests(request: ClipRequest) -> dict[str, list[str]]:
+    """Return the digests of what a run reads, by parameter."""
+    digests: dict[str, list[str]] = {}
+    for name, path in input_paths(request):
+        found = digest(path)
+        if found is not None:
+            digests.setdefault(name, []).append(found)
+    return digests
+
+
+def _of_pattern(video: str) -> str:
+    if not is_pattern(video) or is_url(video) or Path(video).exists():
+        return video
+    fixed = Path(video).parts[:-1]
+    return str(Path(*fixed)) if fixed and not any(map(is_pattern, fixed)) else "."
+
+
+def digest(path: Path) -> str | None:
+    """Return a digest of a file or of the files in a folder.
+
+    Args:
+        path: a file, or a folder of images; its subfolders do not count.
+
+    Returns:
+        Hexadecimal, 32 digits; None where there is nothing to read, as for a camera or an address.
+    """
+    if path.is_file():
+        return _combined([path], _WHOLE)
+    if path.is_dir():
+        return _combined((p for p in sorted(path.iterdir()) if p.is_file()), _IMAGE)
+    return None
+
+
+def _combined(paths: Iterable[Path], whole: int) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        size = path.stat().st_size
+        total.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            if size <= whole:
+                total.update(file.read())
+                continue
+            blocks = whole // _BLOCK or 1
+            for number in range(blocks):
+                file.seek(number * max(size - _BLOCK, 0) // max(blocks - 1, 1))
+                total.update(file.read(min(_BLOCK, whole)))
+    return total.hexdigest()

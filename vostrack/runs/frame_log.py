@@ -1,0 +1,90 @@
+"""The record of each finished frame, one line of JSON a frame, that survives a kill at any byte."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vostrack.files import atomic_path
+
+__all__ = ["FrameLog", "checksum"]
+
+
+class FrameLog:
+    """``frames.jsonl``: what is known of each finished frame.
+
+    A record counts only if its line is whole and every file that it names is on disk with the
+    checksum noted in it.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        """Open the log; nothing is read.
+
+        Args:
+            path: the file.
+            root: the folder that the names of files in the records start from.
+        """
+        self.path = path
+        self.root = root
+
+    def append(self, record: dict[str, Any], files: Iterable[Path]) -> None:
+        """Note a frame whose files are complete."""
+        sums = {str(path.relative_to(self.root).as_posix()): checksum(path) for path in files}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**record, "files": sums}) + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the records that count, by ascending index; the last one of an index wins."""
+        return [r for r in self._records() if self._holds(r)]
+
+    def files(self) -> set[str]:
+        """Return the names of all files that any record mentions, whole or not."""
+        return {name for record in self._records() for name in record.get("files", {})}
+
+    def repair(self, keep: Iterable[int]) -> None:
+        """Write the log again with the records of some frames; a broken line goes.
+
+        Args:
+            keep: the indices to keep, where a record counts.
+        """
+        wanted = set(keep)
+        lines = [json.dumps(r) + "\n" for r in self.read() if r["index"] in wanted]
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8")
+
+    def _records(self) -> list[dict[str, Any]]:
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        records: dict[int, dict[str, Any]] = {}
+        for line in text.splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if _is_record(record):
+                records[record["index"]] = record
+        return [records[index] for index in sorted(records)]
+
+    def _holds(self, record: dict[str, Any]) -> bool:
+        return all(checksum(self.root / name) == value for name, value in record["files"].items())
+
+
+def _is_record(record: object) -> bool:
+    """Tell a record from other JSON that a damaged file may hold."""
+    kinds = {"index": int, "time": int | float, "presence": list, "timings": dict, "files": dict}
+    return isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) for name, kind in kinds.items()
+    )
+
+
+def checksum(path: Path) -> int | None:
+    """Return the CRC-32 of a file; None where there is no such file."""
+    try:
+        return zlib.crc32(path.read_bytes())
+    except OSError:
+        return None

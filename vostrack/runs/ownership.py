@@ -1,0 +1,144 @@
+"""Which files in a results folder a run wrote: only these are ever replaced or deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vostrack.errors import InputError
+from vostrack.runs.frame_log import FrameLog
+
+__all__ = [
+    "STATE",
+    "check_apart",
+    "check_replaceable",
+    "remove_temporary_files",
+    "remove_written_files",
+    "written_files",
+]
+
+STATE = ".state"
+_SINGLE = ("overlay.mp4", "masks.json", "run.json")
+_FOLDERS = ("masks", "scores", "mattes")
+# As ``files.atomic_path`` names them.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:
+    """Refuse inputs that lie where results go: the run would overwrite or delete them.
+
+    Args:
+        root: the results folder.
+        inputs: the parameter that names each, and its path.
+
+    Raises:
+        InputError: names the first such input.
+    """
+    places = [root.resolve() / name for name in (*_SINGLE, *_FOLDERS, STATE)]
+    for parameter, path in inputs:
+        resolved = path.resolve()
+        for place in places:
+            if resolved == place or place in resolved.parents:
+                raise InputError(
+                    f"output: {parameter} {path} lies in {root}, where the results go, and would "
+                    "be replaced by them; give another folder as `output`"
+                )
+        if resolved == root.resolve() and parameter == "video":
+            raise InputError(
+                f"output: {root} is the folder of the frames; give another folder as `output`"
+            )
+
+
+def written_files(root: Path) -> set[str]:
+    """Return the names, relative to ``root``, of the files that an earlier run wrote there.
+
+    Read from ``run.json`` and from the log of an unfinished run. Empty where neither is one of
+    ours: then nothing in the folder is.
+    """
+    state = root / STATE
+    content = _run_record(root / "run.json")
+    if content is None and not (state / "settings.json").is_file():
+        return set()
+    names = set(_SINGLE) | FrameLog(state / "frames.jsonl", root).files() | _being_written(state)
+    if content is not None:
+        names |= set(content.get("files", ())) or _names_of_earlier_versions(root, content)
+    return {name for name in names if (root / name).is_file()}
+
+
+def check_replaceable(root: Path) -> None:
+    """Refuse a folder with files of somebody else in places where results would go.
+
+    Raises:
+        InputError: names the first one.
+    """
+    ours = written_files(root)
+    results = re.compile(rf"(masks|scores/\d+|mattes/\d+)/\d{{5,}}\.png|{'|'.join(_SINGLE)}")
+    for name in _all_files(root):
+        if name not in ours and results.fullmatch(name):
+            raise InputError(
+                f"output: {root / name} was not written by a run of vostrack and would be "
+                "replaced; move it away, or give another folder as `output`"
+            )
+
+
+def remove_written_files(root: Path) -> None:
+    """Remove the results of an earlier run; all other files stay, and folders that hold some."""
+    for name in written_files(root):
+        (root / name).unlink(missing_ok=True)
+    for folder in _FOLDERS:
+        for path in sorted((root / folder).rglob("*"), reverse=True):
+            _remove_if_empty(path)
+        _remove_if_empty(root / folder)
+
+
+def remove_temporary_files(root: Path) -> None:
+    """Remove half-written files that a killed run left."""
+    for folder in (root, root / STATE, *(root / name for name in _FOLDERS)):
+        for path in folder.rglob(".*.tmp") if folder != root else folder.glob(".*.tmp"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def _remove_if_empty(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def _all_files(root: Path) -> list[str]:
+    paths = [root / name for name in _SINGLE]
+    for folder in _FOLDERS:
+        paths += sorted((root / folder).rglob("*"))
+    return [path.relative_to(root).as_posix() for path in paths if path.is_file()]
+
+
+def _run_record(path: Path) -> dict[str, Any] | None:
+    """Return the content of a ``run.json`` of ours, None for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(content, dict) and {"status", "settings", "versions"} <= set(content)
+    return content if ours else None
+
+
+def _names_of_earlier_versions(root: Path, content: dict[str, Any]) -> set[str]:
+    """Version 0.1 did not list its files; the frames and objects name them."""
+    names: set[str] = set()
+    for entry in content.get("objects", ()):
+        for index in entry.get("presence", ()):
+            frame = f"{int(index):05d}.png"
+            names.add(f"masks/{frame}")
+            names |= {f"{folder}/{entry['id']}/{frame}" for folder in ("scores", "mattes")}
+    return names
+
+
+def _being_written(state: Path) -> set[str]:
+    try:
+        return set(json.loads((state / "writing.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()

@@ -1,0 +1,94 @@
+"""What an interrupted run depends on, and the refusal to go on with anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vostrack.errors import InputError
+from vostrack.files import atomic_path
+
+__all__ = ["SavedSettings", "unusable"]
+
+# Of the state of a run on disk. Version 0.1 wrote no number.
+_FORMAT = 2
+# A run may be resumed with another value of these.
+_MAY_DIFFER = ("threads",)
+
+
+def unusable(state: Path, reason: str) -> InputError:
+    """Return the error that a state on disk cannot be used, with the remedy."""
+    return InputError(
+        f"resume: the state in {state} cannot be used: {reason}; track the clip again with "
+        "`overwrite=True` instead of `resume=True`"
+    )
+
+
+class SavedSettings:
+    """``settings.json`` of an unfinished run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, settings: Mapping[str, Any]) -> None:
+        """Write the settings, with the number of the format."""
+        content = {"format": _FORMAT, "settings": settings}
+        with atomic_path(self.path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def read(self) -> dict[str, Any]:
+        """Return the settings of the interrupted run.
+
+        Raises:
+            InputError: another version of vostrack wrote them, or the file is damaged.
+        """
+        try:
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            reason = f"settings.json cannot be read ({type(error).__name__})"
+            raise unusable(self.path.parent, reason) from None
+        if not isinstance(stored, dict):
+            raise unusable(self.path.parent, "settings.json is damaged")
+        if "format" not in stored:
+            raise unusable(self.path.parent, "vostrack 0.1 wrote it")
+        settings = stored.get("settings")
+        if stored["format"] != _FORMAT or not isinstance(settings, dict):
+            reason = "another version of vostrack wrote it, or it is damaged"
+            raise unusable(self.path.parent, reason)
+        return settings
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Refuse to resume a run under other settings, or with other content behind the same names.
+
+        Raises:
+            InputError: names the first setting that differs.
+        """
+        before, now = _flat(self.read()), _flat(json.loads(json.dumps(settings)))
+        # In the order of the request, so that a cause is named before its consequence.
+        for key in {**now, **before}:
+            if key in _MAY_DIFFER or before.get(key) == now.get(key):
+                continue
+            if key.startswith("content."):
+                raise InputError(
+                    f"resume: the content of `{key.removeprefix('content.')}` has changed since "
+                    "the run was interrupted; put the earlier file back, or start anew with "
+                    "`overwrite=True`"
+                )
+            raise InputError(
+                f"resume: {key} was {before.get(key)!r} in the interrupted run and is "
+                f"{now.get(key)!r} now; resume with the same options, or start anew with "
+                "`overwrite=True`"
+            )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.update(_flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,31 @@
+"""The tracking result of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vostrack.arrays import FloatArray, UInt8Array
+
+__all__ = ["FrameResult"]
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The tracking result of one frame.
+
+    Attributes:
+        labels: (H, W) uint8 at the frame's size; 0 background, else the object id.
+        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
+        ids: the N object ids, as in the first mask.
+        presence: for each object, the probability that it is visible, in [0, 1]. If the adapter
+            does not estimate presence, it is the mean score over the object's pixels, or 0 if the
+            object has no pixels.
+        timings: seconds spent, by name of the stage.
+    """
+
+    labels: UInt8Array
+    scores: FloatArray
+    ids: tuple[int, ...]
+    presence: tuple[float, ...]
+    timings: Mapping[str, float]
