@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
     FirstMask,
+    VideoFrames,
     davis_palette,
     read_first_mask,
     read_label_map,
@@ -67,6 +70,8 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         names = names_for(request, source)
         folder.check_frames(names, source.indices or ())
         mask = _read_mask(request, source)
+        if mask.frame is not None and source.indices and mask.frame != source.indices[0]:
+            request = replace(request, first_mask_frame=mask.frame)
         tracker = build_tracker(
             request.preset,
             device=request.device,
@@ -179,7 +184,9 @@ class _Run:
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
-            self._write_outputs(frames)
+            # A second Ctrl-C ends this at once; resuming writes the outputs again.
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write_outputs(frames)
             total = self.source.length
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
@@ -273,6 +280,7 @@ def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
         size=source.size,
         max_objects=request.max_objects,
         min_pixels=request.min_pixels,
+        frames=VideoFrames(source.indices or (), asked=request.first_mask_frame),
     )
     for warning in mask.warnings:
         _log.warning("%s", warning)

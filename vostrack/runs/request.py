@@ -77,8 +77,10 @@ class MethodOptions:
     """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
     more steps, and each frame seen mirrored too. finetune: a small network fitted to each object, a
     minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
-    a GPU. The last two come with the rows of the paper's ablation: NAME-no-craf,
-    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video."""
+    a GPU; as published, its network is first trained on DAVIS with vostrack train foreground and
+    given as weights. The last two come with the rows of the paper's ablation: NAME-no-craf,
+    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video, and more in
+    docs/ablation.md."""
 
     weights: str = "auto"
     """Initial weights: auto (the preset's), shipped (the trained network of the package), imagenet

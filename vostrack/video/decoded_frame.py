@@ -55,10 +55,13 @@ def _rgb(frame: VideoFrame) -> FloatArray:
     the tags is applied here.
     """
     if frame.format.is_rgb:
-        return frame.to_ndarray(format="rgb48le").astype(np.float32) / 65535
+        coded: FloatArray = frame.to_ndarray(format="rgb48le").astype(np.float32) / np.float32(
+            65535
+        )
+        return coded
     planes = frame.reformat(format="yuv444p16le")
     y, u, v = (
-        np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)[:, : plane.width]
         for plane in planes.planes
     )
     full = int(frame.color_range) == _FULL
@@ -69,4 +72,5 @@ def _rgb(frame: VideoFrame) -> FloatArray:
     kr, kb = _BT2020 if int(frame.colorspace) in _BT2020_CODES else _BT709
     r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
     g = (luma - kr * r - kb * b) / (1 - kr - kb)
-    return np.clip(np.stack([r, g, b], axis=-1), 0, 1)
+    rgb: FloatArray = np.clip(np.stack([r, g, b], axis=-1), 0, 1).astype(np.float32)
+    return rgb

@@ -92,7 +92,11 @@ def sixteen_bit(opened: Image.Image, path: Path) -> np.ndarray[Any, Any] | None:
     if opened.mode.startswith("I"):
         return np.asarray(ImageOps.exif_transpose(opened))
     # Pillow drops the lower byte of 16-bit colour; the raw mode tells.
-    if "RGB" not in opened.mode or ";16" not in str(opened.tile) or opened.getexif().get(0x0112):
+    if (
+        "RGB" not in opened.mode
+        or ";16" not in str(getattr(opened, "tile", ""))
+        or opened.getexif().get(0x0112)
+    ):
         return None
     import cv2
 
