@@ -129,8 +129,8 @@ def test_the_shape_of_a_pixel(
             stream: Any = new.add_stream("libx264", rate=25)
             stream.height, stream.width, stream.pix_fmt = 64, 112, "yuv420p"
             stream.codec_context.sample_aspect_ratio = aspect
-            for frame in old.decode(video=0):
-                new.mux(stream.encode(frame))
+            for picture in old.decode(video=0):
+                new.mux(stream.encode(picture))
             new.mux(stream.encode(None))
     if turned:
         rotate(path, 90)

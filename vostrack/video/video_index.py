@@ -11,7 +11,6 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -23,6 +22,8 @@ __all__ = ["VideoIndex", "scan_video"]
 
 # VP8 has packets that are never displayed and are not marked as such.
 _UNTRUSTED_CODECS = frozenset({"vp8"})
+# AVFMT_TS_DISCONT.
+_TS_DISCONT = 0x0200
 # Values of AVFieldOrder.
 _UNKNOWN, _PROGRESSIVE = 0, 1
 # Fraction of a Matroska header's duration that may be missing before a file counts as truncated.
@@ -111,7 +112,7 @@ def scan_video(path: Path) -> VideoIndex:
         rate = stream.guessed_rate or stream.average_rate or Fraction(round(NOMINAL_RATE))
         truncated = found.broken or found.last_corrupt
         truncated |= _ends_early(container, stream, path, found.end)
-        restarts = bool(container.format.flags & Flags.ts_discont.value)
+        restarts = bool(container.format.flags & _TS_DISCONT)
         seekable = any(name in container.format.name for name in ("mp4", "matroska"))
         # FFmpeg numbers the pictures of an AVI file in decoding order.
         guessed = container.format.name == "avi" and not found.key_frames_only
