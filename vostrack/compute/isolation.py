@@ -26,7 +26,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Give the tensors in float32, and switch autocast off while the block runs.
+    """Give the tensors in float32 or float64, and switch autocast off while the block runs.
 
     For linear systems and sums over many elements: bfloat16 has too few digits for them, and CUDA
     has no solver for it.
@@ -35,10 +35,10 @@ def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         tensors: of any floating type, on one device.
 
     Yields:
-        The same tensors in float32; those that are already are not copied.
+        The same tensors in float32; those in float32 or float64 are not copied.
     """
     with torch.autocast(tensors[0].device.type, enabled=False):
-        yield tuple(tensor.float() for tensor in tensors)
+        yield tuple(t if t.dtype == torch.float64 else t.float() for t in tensors)
 
 
 @contextmanager
@@ -58,7 +58,8 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
     before = torch.get_default_dtype()
     with ExitStack() as stack:
         for kind in {"cpu", device.type}:
-            stack.enter_context(torch.autocast(kind, enabled=False))
+            if torch.amp.is_autocast_available(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
         if gradients:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
