@@ -11,7 +11,7 @@ BF16_TESTS = tests/compute/test_precision.py tests/models/test_target_net.py \
   tests/online_finetune/target/test_shared_features.py \
   tests/online_finetune/target/test_training.py tests/tracking/test_shared_features.py
 
-.PHONY: demo test test-bf16 env env-test env-dev lint types layers wheel clean
+.PHONY: demo test test-bf16 docs env env-test env-docs env-dev lint types layers wheel clean
 
 demo: env
 	$(BIN)/vostrack track --video examples/crossing.mp4 --first-mask examples/crossing_first_mask.png \
@@ -24,8 +24,15 @@ test: env-test
 test-bf16: env-test
 	VOSTRACK_TEST_BF16=1 $(BIN)/python -m pytest -q $(BF16_TESTS)
 
+# The site goes to site/; open site/index.html. Broken links, anchors and pictures are errors.
+docs: env-docs
+	$(BIN)/python scripts/write_command_reference.py
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python scripts/check_site.py
+
 env: $(VENV)/.installed
 env-test: $(VENV)/.installed-test
+env-docs: $(VENV)/.installed-docs
 env-dev: $(VENV)/.installed-dev
 
 $(VENV)/.created:
@@ -38,6 +45,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
@@ -58,4 +69,4 @@ wheel: env-dev
 	$(BIN)/python scripts/check_wheel.py
 
 clean:
-	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist out site docs/reference/commands.md *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache

@@ -16,6 +16,7 @@ from torch import Tensor
 from vostrack.arrays import UInt8Array
 from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
+from vostrack.masks import FirstMask
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
@@ -78,12 +79,13 @@ class Tracker:
         """The object ids, ascending; empty before ``start``."""
         return self._objects.ids if self._objects is not None else ()
 
-    def start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+    def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         """Learn the objects from the first frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void.
+            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void. Or what
+                ``read_first_mask`` returned.
 
         Returns:
             The result of the first frame: the given mask, with void as background.
@@ -109,7 +111,7 @@ class Tracker:
         ):
             yield
 
-    def _start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+    def _start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
@@ -233,7 +235,7 @@ class Tracker:
     def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
         estimate = self.adapter.presence()
         if estimate is not None:
-            return tuple(float(value) for value in estimate)
+            return tuple(estimate.tolist())
         regions = [slots == k + 1 for k in range(len(scores))]
         return tuple(
             float(score[region].mean()) if region.any() else 0.0
