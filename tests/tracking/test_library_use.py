@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,18 @@ def test_deterministic_algorithms_may_be_required(preset: str, clip: Clip) -> No
     finally:
         torch.use_deterministic_algorithms(False)
     np.testing.assert_array_equal(first.scores, again.scores)
+
+
+def test_trackers_in_several_threads_do_not_disturb_each_other(clip: Clip) -> None:
+    frames, labels = clip
+    options = TrackerOptions(object_steps=0, precision="fp32")
+    trackers = [build_tracker("fast", device="cpu", options=options) for _ in range(3)]
+
+    def follow(tracker: Tracker) -> Any:
+        tracker.start(frames[0], labels[0])
+        return np.stack([tracker.step(frame).scores for frame in frames[1:5]])
+
+    alone = follow(trackers[0])
+    with ThreadPoolExecutor(2) as threads:
+        for together in threads.map(follow, trackers[1:]):
+            np.testing.assert_array_equal(together, alone)
