@@ -130,8 +130,12 @@ def test_start_loads_what_the_first_step_needs() -> None:
 @pytest.mark.parametrize("preset", ["balanced", "finetune"])
 def test_deterministic_algorithms_may_be_required(preset: str, clip: Clip) -> None:
     frames, labels = clip
-    few = {"foreground_steps": 1} if preset == "finetune" else {}
-    options = TrackerOptions(object_steps=1, craf=True, precision="fp32", **few)
+    options = TrackerOptions(
+        object_steps=1,
+        foreground_steps=1 if preset == "finetune" else None,
+        craf=True,
+        precision="fp32",
+    )
     torch.use_deterministic_algorithms(True)
     try:
         tracker = build_tracker(preset, device="cpu", options=options)

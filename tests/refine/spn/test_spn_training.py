@@ -315,7 +315,9 @@ def test_the_published_network_is_trained_on_pictures_as_they_are(
         weights=None if network == "light" else "none",
         synthetic=1,
     )
-    assert command._prepare().recipe.flat_share == share
+    training, base = command._prepare()
+    assert training.recipe.flat_share == share
+    assert (base is None) == (network == "whole")
 
 
 @pytest.mark.parametrize(
