@@ -122,5 +122,12 @@ def test_the_proposer_and_its_options_reach_the_tracker(
     given = {"craf": True, "proposer": name, "proposer_options": {"threshold": 0.25}}
     tracker = build_tracker("fast", device="cpu", options=TrackerOptions(**FEW["fast"], **given))
     tracker.start(frames[0], mask)
-    tracker.step(np.zeros_like(frames[0]))  # both objects are lost
+    found = tracker.adapter.scores
+
+    def lost(image: Any) -> Any:
+        scores, foreground = found(image)
+        return scores * 0, foreground
+
+    monkeypatch.setattr(tracker.adapter, "scores", lost)
+    tracker.step(frames[1])
     assert asked == [0.25]

@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.foreground import SegmentationNet
+from vostrack.models.foreground import NetworkConfig, SegmentationNet
+from vostrack.models.weights import initialise
 from vostrack.online_finetune.full_network.finetune import (
     PAPER_RATE,
     FinetuneConfig,
@@ -94,6 +95,20 @@ def test_statistics_stay_and_scales_move(network: SegmentationNet, first_frame: 
     key = "backbone.layers.layer1.0.bn1"
     assert torch.equal(after[f"{key}.running_mean"], before[f"{key}.running_mean"])
     assert not torch.equal(after[f"{key}.weight"], before[f"{key}.weight"])
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_biases_of_folded_normalization_learn_where_asked(first_frame: Pair, learn: bool) -> None:
+    config = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
+    network = initialise(config, "none").eval()
+    before = copy.deepcopy(network.state_dict())
+    target = first_frame[1].clamp(max=1)
+    few = replace(QUICK, steps=2, folded_biases=learn)
+    finetune(network, first_frame[0], target, few, Generator(), precision="fp32")
+    biases = [k for k in before if k.startswith("backbone.") and k.endswith(".bias")]
+    moved = {k for k in biases if not torch.equal(before[k], network.state_dict()[k])}
+    assert len(biases) > 5
+    assert moved == (set(biases) if learn else set())
 
 
 def test_the_papers_rate_for_a_mean_loss() -> None:
