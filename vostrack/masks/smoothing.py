@@ -168,7 +168,8 @@ def _soft_blob(values: IntArray, background: int) -> IntArray | None:
     """Return the peak of a soft brush stroke without a flat part."""
     peak = int(values.max())
     outside = values == background
-    if background != values.min() or peak < 192 or outside.mean() < 0.2:
+    bright = 192 if peak <= 255 else 49152
+    if background != values.min() or peak < bright or outside.mean() < 0.2:
         return None
     if borders_touched(outside) < 3:
         return None
