@@ -17,8 +17,8 @@ CASES = Path(__file__).parent / "cases"
 SIZE = (128, 192)
 FEW, MANY = 60, 2000
 _ODD: list[Any] = [
-    None, True, -1, 0, 1, 255, 1 << 40, 10**300, 1e308, float("inf"), float("nan"), "", "x", "\ud800",
-    [], [[]], {}, [1, 2], {"id": 1}, [None], "9" * 400, [[0, 0, 1, 1]], 0.5,
+    None, True, -1, 0, 1, 255, 1 << 40, 10**300, 1e308, float("inf"), float("nan"), "", "x",
+    "\ud800", [], [[]], {}, [1, 2], {"id": 1}, [None], "9" * 400, [[0, 0, 1, 1]], 0.5,
 ]  # fmt: skip
 
 
@@ -92,10 +92,14 @@ def _check(path: Path, chance: random.Random) -> None:
     try:
         mask = read_first_mask(path, size=size, frames=frames)
     except InputError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 1200, error
+        _one_line(str(error))
         return
     _sound(mask)
+
+
+def _one_line(message: str) -> None:
+    assert "\n" not in message
+    assert len(message) < 1200, message
 
 
 def _sound(mask: FirstMask) -> None:

@@ -47,7 +47,7 @@ def is_inverted(white: BoolArray) -> bool | None:
         two borders. False otherwise.
     """
     regions = [area for area, borders in _regions(white) if borders >= _BORDERS]
-    if not regions or 2 * np.count_nonzero(white) < white.size:
+    if not regions or white.all() or 2 * np.count_nonzero(white) < white.size:
         return False
     black = borders_touched(~white)
     if black >= _BORDERS:
