@@ -24,7 +24,7 @@ def _ball(frame: int) -> UInt8Array:
     """The ball of the clip: a disc that moves 3 pixels to the right in each frame."""
     rows, columns = np.mgrid[:128, :192]
     disc = (rows - 50) ** 2 + (columns - 40 - 3 * frame) ** 2 < 22**2
-    return disc.astype(np.uint8)
+    return np.asarray(disc, dtype=np.uint8)
 
 
 def _overlap(mask: FirstMask, number: int, expected: UInt8Array) -> float:

@@ -28,7 +28,7 @@ def _blob(rows: slice = slice(5, 20), value: int = 255) -> UInt8Array:
 
 def _many(count: int) -> UInt8Array:
     rows, columns = np.mgrid[:40, :60] // 3
-    return ((rows * 20 + columns) % (count + 1)).astype(np.uint8)
+    return np.asarray((rows * 20 + columns) % (count + 1), dtype=np.uint8)
 
 
 def _photo() -> UInt8Array:

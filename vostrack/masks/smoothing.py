@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vostrack.arrays import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
@@ -91,6 +90,8 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         cores: K numbers of the objects' values.
         background: the number of the background.
     """
+    import cv2
+
     numbers = [background, *cores.tolist()]
     colours = [pixels[values == number][0] for number in numbers]
     known = np.zeros(values.shape, dtype=bool)
@@ -166,6 +167,8 @@ def _sandwiched(values: IntArray, levels: IntArray) -> BoolArray:
 
 def _soft_blob(values: IntArray, background: int) -> IntArray | None:
     """Return the peak of a soft brush stroke without a flat part."""
+    import cv2
+
     peak = int(values.max())
     outside = values == background
     bright = 192 if peak <= 255 else 49152

@@ -176,8 +176,8 @@ def interpret_smoothed(
 
 def _has_no_flat_part(values: IntArray, cores: IntArray) -> bool:
     """Tell whether the only object is a brush stroke whose brightest pixels are few."""
-    marked = np.count_nonzero(values)
-    return cores.size == 1 and 50 * np.count_nonzero(values >= cores[0]) < marked
+    marked = int(np.count_nonzero(values))
+    return cores.size == 1 and 50 * int(np.count_nonzero(values >= cores[0])) < marked
 
 
 def _from_edges(edges: Edges, cores: IntArray, white: int) -> ParsedMask:
