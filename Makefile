@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test env env-test env-dev lint types layers wheel clean
+.PHONY: demo test docs env env-test env-docs env-dev lint types layers wheel clean
 
 demo: env
 	$(BIN)/vostrack track --video examples/crossing.mp4 --first-mask examples/crossing_first_mask.png \
@@ -14,8 +14,15 @@ demo: env
 test: env-test
 	$(BIN)/python -m pytest -q
 
+# The site goes to site/; open site/index.html. Broken links, anchors and pictures are errors.
+docs: env-docs
+	$(BIN)/python scripts/write_command_reference.py
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python scripts/check_site.py
+
 env: $(VENV)/.installed
 env-test: $(VENV)/.installed-test
+env-docs: $(VENV)/.installed-docs
 env-dev: $(VENV)/.installed-dev
 
 $(VENV)/.created:
@@ -28,6 +35,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
@@ -48,4 +59,4 @@ wheel: env-dev
 	$(BIN)/python scripts/check_wheel.py
 
 clean:
-	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist out site docs/reference/commands.md *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache

@@ -82,17 +82,13 @@ def find_objects(
         now: the objects after the frame before.
         config: how objects are followed.
     """
-    near = now.masks.new_tensor([float(place.area >= config.smallest) for place in now.places])
-    window = next_window(now, bool((near == 0).any()), image.shape[1:], config)
+    near = [place.area >= config.smallest for place in now.places]
+    window = next_window(now, not all(near), image.shape[1:], config)
     view = View(
         window.crop(image[None]),
         window.positions(image.device),
         window.crop(now.masks[:, None], antialias=False),
-        (
-            object_regions(now.places, window, image.shape[1:], config.window)
-            if bool(near.all())
-            else None
-        ),
+        (object_regions(now.places, window, image.shape[1:], config.window) if all(near) else None),
     )
     features, found = _look(network, view, now, near, config)
     if config.mirror:
@@ -154,21 +150,30 @@ def learn_objects(
 
 
 def _look(
-    network: TargetNet, view: View, now: TrackedObjects, near: Tensor, config: TargetModelConfig
+    network: TargetNet,
+    view: View,
+    now: TrackedObjects,
+    near: Sequence[bool],
+    config: TargetModelConfig,
 ) -> tuple[Features, Segmentation]:
-    """Return the features of the window, and what is found in it of all objects."""
+    """Return the features of the window, and what is found in it of all objects.
+
+    Which objects are near is known on the host: the device is not waited for.
+    """
     with autocast(view.image.device, config.precision):
         features = _floats(network.features(view.image))
-    if bool((near == near[0]).all()):
-        return features, _segment(network, features, view, now, near, config)
+    if len(set(near)) == 1:
+        return features, _segment(network, features, view, now, near[0], config)
     deep = features.levels[3].shape[-2:]
-    logits = near.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
-    classified = near.new_empty((len(near), 1, *deep))
-    presence = torch.empty_like(near)
+    logits = now.masks.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
+    classified = now.masks.new_empty((len(near), 1, *deep))
+    presence = now.masks.new_empty(len(near))
     # Objects that are lost have no place, and compare with the first frame only.
-    for group in (near > 0).nonzero()[:, 0], (near == 0).nonzero()[:, 0]:
+    for kind in (True, False):
+        members = [k for k, value in enumerate(near) if value == kind]
+        group = torch.tensor(members, device=now.masks.device)
         part = replace(view, before=view.before[group])
-        found = _segment(network, features, part, now.part(group), near[group], config)
+        found = _segment(network, features, part, now.part(group, members), kind, config)
         logits[group], presence[group] = found.logits, found.presence
         classified[group] = found.classified
     return features, Segmentation(logits, presence, classified)
@@ -179,12 +184,12 @@ def _segment(
     features: Features,
     view: View,
     objects: TrackedObjects,
-    near: Tensor,
+    near: bool,
     config: TargetModelConfig,
 ) -> Segmentation:
     """Segment objects that are all near or all lost."""
     unit = units_of_distance(objects, config.window).view(-1, 1, 1)
-    recent = objects.recent if bool(near[0]) else objects.first
+    recent = objects.recent if near else objects.first
     recent = replace(recent, positions=recent.positions / unit)
     found: Segmentation = network(
         features,
@@ -192,7 +197,7 @@ def _segment(
         ([objects.first, *objects.kept], [recent]),
         objects.statistics(config.recent_share),
         view.before,
-        near,
+        objects.masks.new_full((len(objects.masks),), float(near)),
         view.regions,
     )
     return found

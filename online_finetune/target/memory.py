@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vostrack.compute.precision import Precision
 from vostrack.models.memory_cues import Memory, Statistics
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
-from vostrack.online_finetune.target.window import Box, WindowConfig, mask_box
+from vostrack.online_finetune.target.window import Box, WindowConfig
 
 __all__ = ["Place", "TargetModelConfig", "TrackedObjects", "find_places"]
 
@@ -71,12 +72,22 @@ class Place:
 
 
 def find_places(masks: Tensor) -> tuple[Place, ...]:
-    """Find the objects of masks (N, h, w) in [0, 1], from one half on."""
+    """Find the objects of masks (N, h, w) in [0, 1], where the mask is above one half.
+
+    All of it is computed on the device and copied from there once, whatever the number of objects.
+    """
+    height = masks.shape[1]
+    # Bytes are reduced ten times faster than truth values.
+    inside = (masks > 0.5).view(torch.uint8)
+    areas = inside.sum((1, 2), dtype=torch.int32)[:, None]
+    packed = torch.cat([areas, inside.amax(2).int(), inside.amax(1).int()], dim=1).cpu().numpy()
     places = []
-    for mask in masks > 0.5:
-        box = mask_box(mask)
-        x0, y0, x1, y1 = box or (0, 0, 0, 0)
-        places.append(Place(box, int(mask[y0:y1, x0:x1].sum())))
+    for area, sides in zip(packed[:, 0], packed[:, 1:], strict=True):
+        rows, columns = np.flatnonzero(sides[:height]), np.flatnonzero(sides[height:])
+        box = None
+        if len(rows):
+            box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        places.append(Place(box, int(area)))
     return tuple(places)
 
 
@@ -104,13 +115,18 @@ class TrackedObjects:
     later: Statistics | None
     frames: int
 
-    def part(self, index: Tensor) -> TrackedObjects:
-        """Return some of the objects."""
+    def part(self, index: Tensor, numbers: Sequence[int]) -> TrackedObjects:
+        """Return some of the objects.
+
+        Args:
+            index: which, on the device of the masks.
+            numbers: the same on the host.
+        """
         later = self.later
         return replace(
             self,
             masks=self.masks[index],
-            places=tuple(self.places[k] for k in index.tolist()),
+            places=tuple(self.places[k] for k in numbers),
             first=self.first.part(index),
             kept=[memory.part(index) for memory in self.kept],
             recent=self.recent.part(index),
@@ -125,13 +141,13 @@ class TrackedObjects:
     def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
         """Return the objects after a frame; those that are not seen in it learn nothing."""
         places = find_places(masks)
-        seen = masks.new_tensor([place.area >= config.smallest for place in places]) > 0
-        whole = bool(seen.all())
+        present = [place.area >= config.smallest for place in places]
+        seen = torch.tensor(present, device=masks.device)
         # Memories of two frames differ in their number of cells, so objects cannot be mixed.
-        recent = memory if bool(seen.any()) else self.recent
+        recent = memory if any(present) else self.recent
         frames = self.frames + 1
         kept = self.kept
-        if whole and config.remember_every and frames % config.remember_every == 0:
+        if all(present) and config.remember_every and frames % config.remember_every == 0:
             kept = [*kept, memory][-config.memories :] if config.memories else []
         if config.adapt == "off":
             seen = torch.zeros_like(seen)

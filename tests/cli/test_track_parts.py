@@ -92,7 +92,7 @@ def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
     wrong = {"weights": record(outputs[0])["settings"]["weights"]}
-    with pytest.raises(ValueError, match="does not hold a propagation"):
+    with pytest.raises(ValueError, match="does not contain a propagation"):
         run(refiner="spn", refiner_options=wrong)
 
 

@@ -89,7 +89,7 @@ OLD_SPELLINGS = {
     "target": {"--leave-out": "--exclude"},
     "spn": {
         "--crop": "--side",
-        "--leave_out": "--exclude",
+        "--exclude": "--exclude",
         "--features": "--weights",
         "--encoder": "--weights",
     },

@@ -60,4 +60,5 @@ def _with_value(flag: str, value: str, *, switch: bool) -> str:
         if switch:
             return f"{flag} {'on' if value == 'True' else 'off'}"
         return flag if value == "True" else flag.replace("--", "--no-", 1)
-    return f"{flag} {value.strip(chr(34))}"
+    bare = value.strip("\"'")
+    return f"{flag} {bare}"

@@ -62,6 +62,7 @@ def test_it_learns_the_object(network: SegmentationNet, first_frame: Pair) -> No
         target,
         config,
         Generator().manual_seed(0),
+        precision="fp32",
         on_step=lambda _, loss: losses.append(loss),
     )
     assert len(losses) == config.steps
@@ -78,7 +79,8 @@ def test_same_seed_same_weights(
     results = []
     for seed in (0, 0, 1):
         copied = copy.deepcopy(network)
-        finetune(copied, first_frame[0], target, config, Generator().manual_seed(seed))
+        generator = Generator().manual_seed(seed)
+        finetune(copied, first_frame[0], target, config, generator, precision="fp32")
         results.append(copied)
     assert same(results[0], results[1])
     assert not same(results[0], results[2])
@@ -86,7 +88,8 @@ def test_same_seed_same_weights(
 
 def test_statistics_stay_and_scales_move(network: SegmentationNet, first_frame: Pair) -> None:
     before = copy.deepcopy(network.state_dict())
-    finetune(network, first_frame[0], first_frame[1].clamp(max=1), QUICK, Generator())
+    target = first_frame[1].clamp(max=1)
+    finetune(network, first_frame[0], target, QUICK, Generator(), precision="fp32")
     after = network.state_dict()
     key = "backbone.layers.layer1.0.bn1"
     assert torch.equal(after[f"{key}.running_mean"], before[f"{key}.running_mean"])

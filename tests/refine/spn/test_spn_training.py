@@ -261,7 +261,7 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
             return sum(float(trained.losses(b)["entropy"]) for b in unseen) / len(unseen)
 
     before = judge()
-    loop = LoopConfig(40, weight_decay=1e-4, warmup=5)
+    loop = LoopConfig(40, weight_decay=1e-4, warmup=5, precision="fp32")
 
     def follow(training: SpnTraining, stop_after: int | None = None) -> int:
         return train(
