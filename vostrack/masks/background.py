@@ -1,8 +1,10 @@
-"""Finding the background of a mask that does not name it, and masks that are inverted."""
+"""Finding the background of a mask that does not name it, and masks that are inverted.
+
+OpenCV is imported on first use, because most masks do without it.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from vostrack.arrays import AnyArray, BoolArray, IntArray
@@ -47,7 +49,7 @@ def is_inverted(white: BoolArray) -> bool | None:
         two borders. False otherwise.
     """
     regions = [area for area, borders in _regions(white) if borders >= _BORDERS]
-    if not regions or 2 * np.count_nonzero(white) < white.size:
+    if not regions or white.all() or 2 * np.count_nonzero(white) < white.size:
         return False
     black = borders_touched(~white)
     if black >= _BORDERS:
@@ -65,12 +67,16 @@ def borders_touched(mask: BoolArray) -> int:
 
 def _regions(mask: BoolArray) -> list[tuple[int, int]]:
     """Return the area and the number of borders touched of each connected region."""
+    import cv2
+
     height, width = mask.shape
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     return [(int(box[cv2.CC_STAT_AREA]), _touched(box, height, width)) for box in boxes[1:]]
 
 
 def _touched(box: AnyArray, height: int, width: int) -> int:
+    import cv2
+
     left, top = box[cv2.CC_STAT_LEFT], box[cv2.CC_STAT_TOP]
     right, bottom = left + box[cv2.CC_STAT_WIDTH], top + box[cv2.CC_STAT_HEIGHT]
     return int(left == 0) + int(top == 0) + int(right == width) + int(bottom == height)

@@ -22,6 +22,8 @@ _MOST_COLOURS = 4096
 _WHITE = 0xFFFFFF
 # The colours of a level in which edges do not count as smoothed.
 _FEW = 3
+# More colours than smoothed edges make; it saves the time to look for edges in a photograph.
+_MOST_BLENDS = 1 << 15
 
 
 def interpret_colours(
@@ -53,7 +55,8 @@ def interpret_colours(
         background, named = 0, ()
     notes += named
     alpha = None
-    cores = _cores(packed, rgb, background, max_objects) if colours.size > _FEW else None
+    many = _FEW < colours.size <= _MOST_BLENDS
+    cores = _cores(packed, rgb, background, max_objects) if many else None
     if cores is not None:
         edges = resolve_edges(packed, rgb.astype(np.float32), cores, background)
         colours, places = cores, edges.places.astype(np.int64)
@@ -88,7 +91,7 @@ def _background(
     packed: IntArray, colours: IntArray, labels: Mapping[Colour, str], origin: str
 ) -> tuple[int, tuple[str, ...]]:
     """Return the colour of the background, with a note if it is guessed."""
-    for colour in colours.tolist():
+    for colour in colours.tolist() if labels else ():
         if is_background(labels.get(_channels(colour), "")):
             return int(colour), ()
     black = packed == 0

@@ -170,7 +170,7 @@ def _from_dataset(content: Mapping[str, Any], frames: VideoFrames, origin: str) 
     found, frame, notes = choose_frame(marked, numbers, frames, origin)
     chosen = [a for a in annotations if a.get("image_id") == found.key]
     entries, left_out = _with_masks(chosen, _categories(content), origin)
-    image: Mapping[str, Any] = table.get(
+    image: Any = table.get(
         found.key, {} if found.key is not None or len(images) != 1 else images[0]
     )
     return Content(entries, image_size(image, origin), (*notes, *left_out), frame)

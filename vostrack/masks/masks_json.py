@@ -253,7 +253,7 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
         if len(track.segmentations) != len(frames) or not whole or not 0 < track.id < VOID:
             raise InputError(
                 f"{origin}: object {str(track.id)[:20]} has {len(track.segmentations)} masks, "
-                f"expected an id in 1..254 and RLE or null for each of {len(frames)} frames; write the "
-                "file again"
+                f"expected an id in 1..254 and RLE or null for each of {len(frames)} frames; write "
+                "the file again"
             )
     return MasksJson((height, width), frames, objects, info)

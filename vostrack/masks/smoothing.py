@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vostrack.arrays import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
@@ -23,6 +22,7 @@ _NOISE = 0.06
 _FLAT = 0.5
 _BLEND_ERROR = 48.0
 _BLENDS = 0.9
+_MOST_POINTS = 20000
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,20 @@ def find_cores(
     reach = float(colours.max() - colours.min())
     order = np.argsort(-areas, kind="stable")
     kept: list[int] = [int(np.flatnonzero(levels == background)[0])]
-    for k in order:
+    for k in order[solid[order]]:
         far = np.abs(colours[kept] - colours[k]).max(axis=1)
-        if solid[k] and far.min() > _NOISE * reach:
+        if far.min() > _NOISE * reach:
             kept.append(int(k))
+        if len(kept) > most + 1:
+            return None
     cores = np.sort(levels[kept[1:]])
     if not cores.size and ordered:
         return _soft_blob(values, background)
-    if not 0 < cores.size <= most:
+    if not cores.size:
         return None
-    near = np.abs(pixels[..., None, :] - colours[kept]).max(axis=-1).min(axis=-1)
-    flat = near <= _NOISE * reach
+    flat = np.zeros(values.shape, dtype=bool)
+    for colour in colours[kept]:
+        flat |= np.abs(pixels - colour).max(axis=-1) <= _NOISE * reach
     if flat.mean() < _FLAT:
         return None
     return cores if ordered or _blends_only(pixels, colours[kept], ~flat) else None
@@ -91,6 +94,8 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         cores: K numbers of the objects' values.
         background: the number of the background.
     """
+    import cv2
+
     numbers = [background, *cores.tolist()]
     colours = [pixels[values == number][0] for number in numbers]
     known = np.zeros(values.shape, dtype=bool)
@@ -166,9 +171,12 @@ def _sandwiched(values: IntArray, levels: IntArray) -> BoolArray:
 
 def _soft_blob(values: IntArray, background: int) -> IntArray | None:
     """Return the peak of a soft brush stroke without a flat part."""
+    import cv2
+
     peak = int(values.max())
     outside = values == background
-    if background != values.min() or peak < 192 or outside.mean() < 0.2:
+    bright = 192 if peak <= 255 else 49152
+    if background != values.min() or peak < bright or outside.mean() < 0.2:
         return None
     if borders_touched(outside) < 3:
         return None
@@ -180,6 +188,7 @@ def _soft_blob(values: IntArray, background: int) -> IntArray | None:
 def _blends_only(pixels: FloatArray, cores: FloatArray, between: BoolArray) -> bool:
     """Tell whether nearly all pixels between the cores are blends of two of them."""
     points = pixels[between]
+    points = points[:: len(points) // _MOST_POINTS + 1]
     if not len(points):
         return True
     error = np.full(len(points), np.inf, dtype=np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
 from vostrack.masks.stack import stack_masks
 from vostrack.masks.values import ParsedMask, interpret_values
@@ -128,6 +129,8 @@ def finish(
         _check_size(labels.shape, size, origin)
     areas = np.bincount(labels.ravel(), minlength=256)
     ids = [n for n in range(1, VOID) if areas[n]]
+    if not ids:
+        check_count(np.zeros(0, np.int64), np.zeros(0, np.int64), (), origin, MAX_OBJECTS)
     warnings = list(parsed.warnings)
     for n in ids:
         if areas[n] < min_pixels:

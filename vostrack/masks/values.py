@@ -143,11 +143,15 @@ def _interpret_smoothed(
         return None
     pixels = values[..., None].astype(np.float32)
     shown = np.where(values == background, 0, values)
-    cores = None if _spread(levels) else thin_levels(shown, levels, VOID if white > 15 else None)
+    cores = thin_levels(shown, levels, VOID if white > 15 else None)
     if cores is None and drawn and levels.size > 3:
         cores = find_cores(values, pixels, background, limit, ordered=True)
     if cores is None or cores.size > limit:
         return None
+    if background == 0 and _has_no_flat_part(values, cores):
+        share = (values / white).astype(np.float32)
+        labels = (share >= 0.5).astype(np.uint8)
+        return ParsedMask(labels, {}, (), {1: share}), int(np.count_nonzero(values))
     edges = resolve_edges(values, pixels, cores, background)
     return _from_edges(edges, cores, white), edges.blends
 
@@ -168,6 +172,12 @@ def interpret_smoothed(
         return None
     soft = _interpret_smoothed(values, levels, 0, max_objects, drawn=True, white=VOID)
     return None if soft is None else turned(soft[0].noted(smoothed_note(origin, soft[1])), origin)
+
+
+def _has_no_flat_part(values: IntArray, cores: IntArray) -> bool:
+    """Tell whether the only object is a brush stroke whose brightest pixels are few."""
+    marked = int(np.count_nonzero(values))
+    return cores.size == 1 and 50 * int(np.count_nonzero(values >= cores[0])) < marked
 
 
 def _from_edges(edges: Edges, cores: IntArray, white: int) -> ParsedMask:

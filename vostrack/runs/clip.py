@@ -69,9 +69,11 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         first = mask_position(request, source)
         names = names_for(request, source)
         folder.check_frames(names, source.indices or ())
-        mask = _read_mask(request, source)
-        if mask.frame is not None and source.indices and mask.frame != source.indices[0]:
+        frames = _video_frames(request, source)
+        mask = _read_mask(request, source, frames)
+        if mask.frame is not None and frames.numbers and mask.frame != frames.numbers[0]:
             request = replace(request, first_mask_frame=mask.frame)
+            first = mask_position(request, source)
         tracker = build_tracker(
             request.preset,
             device=request.device,
@@ -271,7 +273,14 @@ class _Run:
         self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
 
 
-def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
+def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:
+    """Return the frames as the user counts or names them."""
+    indices, own = source.indices or (), names_for(request, source).numbers
+    numbers = tuple(indices if own is None else (own[index] for index in indices))
+    return VideoFrames(numbers, named=own is not None, asked=request.first_mask_frame)
+
+
+def _read_mask(request: ClipRequest, source: FrameSource, frames: VideoFrames) -> FirstMask:
     paths = request.first_mask
     if not paths:
         raise InputError("first_mask: expected a file, a folder or several files, got none")
@@ -280,7 +289,7 @@ def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
         size=source.size,
         max_objects=request.max_objects,
         min_pixels=request.min_pixels,
-        frames=VideoFrames(source.indices or (), asked=request.first_mask_frame),
+        frames=frames,
     )
     for warning in mask.warnings:
         _log.warning("%s", warning)
