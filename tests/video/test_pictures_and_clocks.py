@@ -162,9 +162,10 @@ def test_counts_and_times_are_those_of_ffprobe(kind: str, tmp_path: Path) -> Non
 
 def test_timetables() -> None:
     tick, rate = Fraction(1, 1000), Fraction(25)
-    seconds = lambda stamps, **kind: [  # noqa: E731
-        float(t) for t in timetable(stamps, tick, rate, **{"restarts": True, **kind})
-    ]
+
+    def seconds(stamps: list[int | None], **kind: bool) -> list[float]:
+        return [float(t) for t in timetable(stamps, tick, rate, **{"restarts": True, **kind})]
+
     assert seconds([5, 45, 85]) == [0, 0.04, 0.08]
     assert seconds([0, 40, 90_000, 90_040]) == [0, 0.04, 0.08, 0.12]
     assert seconds([0, 40, 90_000], restarts=False) == [0, 0.04, 90]

@@ -178,7 +178,8 @@ def _save_video(path: Path, values: np.ndarray[Any, Any]) -> None:
 
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("ffv1", rate=25)
-        stream.height, stream.width, stream.pix_fmt = *values.shape, "gray16le"
+        stream.height, stream.width = values.shape[0], values.shape[1]
+        stream.pix_fmt = "gray16le"
         for number in range(2):
             frame = av.VideoFrame.from_ndarray(values, format="gray16le")
             frame.pts = number
