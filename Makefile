@@ -18,11 +18,14 @@ demo: env
 	  --output out/demo --overwrite
 	@echo "Open out/demo/overlay.mp4; the masks are in out/demo/masks"
 
+# As many processes as cores, with one thread each.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
 test: env-test
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-bf16: env-test
-	VOSTRACK_TEST_BF16=1 $(BIN)/python -m pytest -q $(BF16_TESTS)
+	VOSTRACK_TEST_BF16=1 $(PYTEST) $(BF16_TESTS)
 
 # The site goes to site/; open site/index.html. Broken links, anchors and pictures are errors.
 docs: env-docs

@@ -89,7 +89,7 @@ OLD_SPELLINGS = {
     "target": {"--leave-out": "--exclude"},
     "spn": {
         "--crop": "--side",
-        "--exclude": "--exclude",
+        "--leave_out": "--exclude",
         "--features": "--weights",
         "--encoder": "--weights",
     },
