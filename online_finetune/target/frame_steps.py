@@ -1,7 +1,7 @@
-"""What is done with one frame: objects are found in it, then learned from it.
+"""The two steps of a frame: segment the objects, then update their memory.
 
-Tracking and training call the same functions, so that a network is trained in the loop that it is
-used in.
+Tracking and training call the same functions, so a network is trained in the loop in which it is
+used.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _JITTER = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of N objects in a frame, before it is learned from.
+    """The segmentation of N objects in a frame, before the memory is updated.
 
     Attributes:
         features: of the window.
-        window: the part of the frame that was looked at.
-        before: (N, 1, H, W) in [0, 1], where the objects were, in the window.
+        window: the window of the frame that the network saw.
+        before: (N, 1, H, W) in [0, 1], masks of the previous frame in the window.
         segmentation: logits of masks, presence and classifier, in the window.
     """
 
@@ -59,7 +59,7 @@ def begin_objects(
         network: on its device.
         image: (3, h, w) in [0, 1].
         masks: (N, h, w) 0 or 1.
-        config: how objects are followed.
+        config: how objects are tracked.
     """
     places = find_places(masks)
     window = window_around(places, 1, image.shape[1:], config.window)
@@ -79,8 +79,8 @@ def find_objects(
     Args:
         network: on its device.
         image: (3, h, w) in [0, 1].
-        now: the objects after the frame before.
-        config: how objects are followed.
+        now: the objects after the previous frame.
+        config: how objects are tracked.
     """
     near = [place.area >= config.smallest for place in now.places]
     window = next_window(now, not all(near), image.shape[1:], config)
@@ -126,14 +126,14 @@ def learn_objects(
     now: TrackedObjects,
     config: TargetModelConfig,
 ) -> TrackedObjects:
-    """Return the objects after a frame that is done.
+    """Return the objects after a finished frame.
 
     Args:
         network: on its device.
         finding: of the frame.
         masks: scores (N, h, w) in [0, 1], and the label map (h, w) uint8 of slots 1..N.
         now: the objects before the frame.
-        config: how objects are followed.
+        config: how objects are tracked.
     """
     scores, labels = masks
     slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
