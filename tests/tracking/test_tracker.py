@@ -275,3 +275,20 @@ def test_presence_is_the_adapters_where_it_knows(adapter: Any, clip: Clip) -> No
     adapter.presence = lambda: torch.tensor([0.25, 0.75])
     assert tracker.step(frames[2]).presence == (0.25, 0.75)
     assert told == [None, [0.25, 0.75]]
+
+
+def test_states_of_another_method_and_exchanged_states_are_refused(
+    adapter: Any, clip: Clip
+) -> None:
+    class OtherAdapter(type(adapter)):  # type: ignore[misc]
+        pass
+
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    start, running = tracker.start_state(), tracker.state()
+    with pytest.raises(InputError, match="expected the start state, got the running state"):
+        tracker.load_state(running, start)
+    with pytest.raises(InputError, match=r"saved with ColourAdapter, .* uses OtherAdapter"):
+        Tracker(OtherAdapter()).load_state(start, running)

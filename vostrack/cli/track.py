@@ -35,7 +35,7 @@ class TrackCommand(CommandOptions, ClipRequest):
         if not self.quiet:
             many = "objects" if len(summary.ids) > 1 else "object"
             print(
-                f"{summary.frames} frames, {len(summary.ids)} {many}: fine-tuning "
+                f"{summary.frames} frames, {len(summary.ids)} {many}: first frame "
                 f"{summary.finetune_seconds:.1f} s, {summary.frame_seconds:.2f} s per frame"
             )
             print(f"results in {summary.output}: {_listing(self)}")

@@ -78,9 +78,8 @@ class MethodOptions:
     more steps, and each frame seen mirrored too. finetune: a small network fitted to each object, a
     minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
     a GPU; as published, its network is first trained on DAVIS with vostrack train foreground and
-    given as weights. The last two come with the rows of the paper's ablation: NAME-no-craf,
-    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video, and more in
-    docs/ablation.md."""
+    given as weights. The last two have variants that leave parts out, such as finetune-no-craf;
+    docs/ablation.md says which is which row of the paper."""
 
     weights: str = "auto"
     """Initial weights: auto (the preset's), shipped (the trained network of the package), imagenet

@@ -25,7 +25,7 @@ from vostrack.tracking.fusion import gate, label_map
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import check_parts, warm_up_parts
 from vostrack.tracking.proposed_regions import proposed_regions
-from vostrack.tracking.state import STATE_FORMAT, check_state_format, on_device
+from vostrack.tracking.state import check_state, on_device, stamp
 from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
 
@@ -246,7 +246,7 @@ class Tracker:
         """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
         assert self._objects is not None
         return {
-            "format": STATE_FORMAT,
+            **stamp("start", self.adapter),
             "ids": list(self._objects.ids),
             "size": self._size,
             "first_slots": torch.from_numpy(self._first_slots),
@@ -257,7 +257,7 @@ class Tracker:
         """Return what changes between frames, for ``load_state``. Its size is bounded."""
         temporal_filter = self.temporal_filter
         return {
-            "format": STATE_FORMAT,
+            **stamp("running", self.adapter),
             "adapter": dict(self.adapter.running_state()),
             "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
             "last_slots": torch.from_numpy(self._last_slots),
@@ -271,11 +271,12 @@ class Tracker:
             state: result of its ``state``; None for the position after the first frame.
 
         Raises:
-            InputError: another version of vostrack saved them. This tracker is then unchanged.
+            InputError: another version of vostrack or another method saved them, or the two are
+                exchanged. This tracker is then unchanged.
         """
-        for saved in (start_state, state):
-            if saved:
-                check_state_format(saved)
+        check_state(start_state, "start", self.adapter)
+        if state:
+            check_state(state, "running", self.adapter)
         with self._call("Tracker.load_state"):
             self._load_state(start_state, state)
 
