@@ -36,7 +36,7 @@ def spn() -> SpatialPropagationNetwork:
 def test_default_sizes_are_those_of_the_paper() -> None:
     with torch.device("meta"):
         whole = SpatialPropagationNetwork()
-        gates = whole.guidance(torch.empty(3, 480, 854))
+        gates = whole.guidance(torch.zeros(3, 480, 854, device="meta"))
     assert gates.shape == (1, 32, 4, 3, 240, 432)
     encoder = sum(p.numel() for p in whole.guide.stages.parameters())
     assert encoder == 14_714_688  # VGG-16 without its classifier
