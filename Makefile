@@ -4,15 +4,28 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test docs env env-test env-docs env-dev lint types layers wheel clean
+# The tests whose results depend on the precision; without bfloat16 units it is emulated.
+BF16_TESTS = tests/compute/test_precision.py tests/models/test_target_net.py \
+  tests/online_finetune/full_network/test_adapter.py \
+  tests/online_finetune/target/test_adapter.py \
+  tests/online_finetune/target/test_shared_features.py \
+  tests/online_finetune/target/test_training.py tests/tracking/test_shared_features.py
+
+.PHONY: demo test test-bf16 docs env env-test env-docs env-dev lint types layers wheel clean
 
 demo: env
 	$(BIN)/vostrack track --video examples/crossing.mp4 --first-mask examples/crossing_first_mask.png \
 	  --output out/demo --overwrite
 	@echo "Open out/demo/overlay.mp4; the masks are in out/demo/masks"
 
+# As many processes as cores, with one thread each.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
 test: env-test
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+
+test-bf16: env-test
+	VOSTRACK_TEST_BF16=1 $(PYTEST) $(BF16_TESTS)
 
 # The site goes to site/; open site/index.html. Broken links, anchors and pictures are errors.
 docs: env-docs

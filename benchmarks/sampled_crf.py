@@ -5,7 +5,7 @@ refiner, so that all of them see the same ones; a preset whose models learn from
 own would hand out just that. Refiners: none, the sampled dense CRF that the presets use, the dense
 CRF over all pixels (--dense), and spatial propagation networks (--spn NAME=FILE ...).
 
-    python benchmarks/sharpening.py --root DAVIS --year 2016 --set val [--dense] [--json FILE]
+    python benchmarks/sampled_crf.py --root DAVIS --year 2016 --set val [--dense] [--json FILE]
 """
 
 from __future__ import annotations

@@ -8,6 +8,13 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``VOSTRACK_TEST_BF16=1``, precision ``auto`` is bfloat16 here, emulated if need be."""
+    if os.environ.get("VOSTRACK_TEST_BF16") == "1":
+        monkeypatch.setattr("vostrack.compute.precision.has_fast_bf16", lambda _device: True)
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder that holds the real sequences (``data/``) and weights (``weights/``)."""

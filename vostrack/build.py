@@ -38,8 +38,10 @@ def build_tracker(
     Args:
         preset: one of ``vostrack.PRESETS``: ``fast``, ``balanced`` and ``best`` follow the objects
             with target models; ``finetune`` fits a compact network to each object, ``paper`` does
-            so with the whole schedule of Cheng et al. (2017), on a GPU. The latter two come with
-            the rows of the paper's ablation.
+            so with the whole schedule of Cheng et al. (2017), on a GPU. The published method first
+            trains its foreground network on DAVIS. ``paper`` does not: pass the result of
+            ``vostrack train foreground`` as ``weights`` (docs/ablation.md has the command). The
+            latter two come with the rows of the paper's ablation.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         weights: ``auto`` (the preset's choice), ``shipped``, ``imagenet``, ``none`` or a file; see
             ``vostrack.models.weights.initialise``.

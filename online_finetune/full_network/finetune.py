@@ -19,6 +19,7 @@ from vostrack.datasets.augmentation import (
 )
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
+from vostrack.models.normalization import train_folded_biases
 from vostrack.online_finetune.full_network.loss import balanced_cross_entropy
 
 __all__ = ["PAPER_RATE", "FinetuneConfig", "finetune", "learning_rate_factor"]
@@ -52,6 +53,8 @@ class FinetuneConfig:
         share_limits: limits of the class frequencies; see ``balanced_cross_entropy``.
         original_every: the original frame is the sample of every ``original_every``-th step; 0 for
             never.
+        folded_biases: whether the biases that came from folded batch normalization are trained too.
+            Training leaves them as they are by default: all published figures were measured so.
         augmentation: augmentation of the other samples.
     """
 
@@ -65,6 +68,7 @@ class FinetuneConfig:
     halve_every: int = 10_000
     share_limits: tuple[float, float] = (0.0, 1.0)
     original_every: int = 0
+    folded_biases: bool = False
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,8 @@ def finetune(
         precision: see ``vostrack.compute.precision``.
         on_step: called after every step with the number of steps done and the loss.
     """
+    if config.folded_biases:
+        train_folded_biases(network)
     optimizer = _optimizer(network, config)
     network.eval()
     for step in range(config.steps):

@@ -89,7 +89,7 @@ class TargetModelAdapter:
         self._now = self._first
 
     def seek_start(self) -> None:
-        """Go back to the first frame; what was learnt from it is kept."""
+        """Return to the state after the first frame; what was learned from it is kept."""
         self._now, self._pending = self._first, None
 
     @torch.inference_mode()
@@ -167,7 +167,7 @@ class TargetModelAdapter:
         self.seek_start()
 
     def running_state(self) -> dict[str, Any]:
-        """Return what was learnt since the first frame."""
+        """Return what was learned since the first frame."""
         if self._now is None:
             raise RuntimeError("TargetModelAdapter.running_state was called before start")
         # The first frame's memory is in ``state_dict`` already.

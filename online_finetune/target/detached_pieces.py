@@ -1,4 +1,4 @@
-"""Pieces of a mask that start away from where their object was belong to something like it."""
+"""Drop pieces of a mask that are detached from the previous mask: they are look-alikes."""
 
 from __future__ import annotations
 

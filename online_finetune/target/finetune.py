@@ -1,4 +1,4 @@
-"""Fit a target network's decoder to one video: pairs of dreamed first frames."""
+"""Fine-tune a target network on pairs of augmented first frames (Lucid-style)."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from vostrack.online_finetune.target.window import Window, WindowConfig, choose_
 
 __all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
 
-# Told what is being fitted, the steps done and the steps in all.
+# Called with what is fine-tuned, the steps done and the total number of steps.
 OnProgress = Callable[[str, int, int], None]
 
-# An object of fewer pixels teaches nothing.
+# Samples in which no object has this many pixels are not used.
 _SMALLEST = 50
 
 
 @dataclass(frozen=True)
 class TargetFinetuneConfig:
-    """How the network is fitted to the first frame.
+    """How the network is fine-tuned on the first frame.
 
     Attributes:
-        steps: optimisation steps; 0 leaves the network as it is.
+        steps: optimisation steps; 0 leaves the network unchanged.
         batch: samples per step.
-        references: frames that memories are made of, the first frame among them. Their share of
-            the backbone that is not trained is computed once.
-        learning_rate: of the decoder and the cues, at the start; it falls to 0 as a cosine.
-        backbone_share: the last stage of the backbone learns at this share of it. Earlier ones
-            are not trained: they hold what all videos have in common.
+        references: number of frames that memories are made from, including the first frame. The
+            frozen stages of the backbone are computed for them once.
+        learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
+        backbone_share: learning rate of the last backbone stage, as a share of ``learning_rate``.
+            Earlier stages stay frozen, because all videos have their features in common.
         weight_decay: of AdamW.
-        previous_known: share of samples that are told where the object was just before.
-        pixels: of a training window, at most.
-        dream: what the samples are.
+        previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
+        pixels: maximum number of pixels of a training window.
+        augmentation: how the samples are drawn.
     """
 
     steps: int = 28
@@ -59,7 +59,7 @@ class TargetFinetuneConfig:
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     pixels: int = 320 * 320
-    dream: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
+    augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -105,19 +105,19 @@ def finetune_target_net(
     precision: Precision = "auto",
     on_progress: OnProgress | None = None,
 ) -> None:
-    """Fit ``network`` to one frame, in place; it is left in evaluation mode.
+    """Fine-tune ``network`` on one frame, in place, and leave it in evaluation mode.
 
-    Every sample is a pair: a memory made of one dreamed frame, and another to be segmented from
-    it, with a previous mask that is as wrong as a tracker's or with none.
+    Every sample is a pair of augmented frames: a memory is made from the first, and the second is
+    segmented with it. The previous mask is missing, or has the errors of a tracker.
 
     Args:
         network: on its device.
         image: (3, H, W) in [0, 1], on the same device.
         labels: (H, W) int64; 0 background, 1..N the slots, 255 void.
-        config: the recipe.
+        config: how to fine-tune.
         seed: of every random choice.
         precision: see ``vostrack.compute.precision``.
-        on_progress: told of every step.
+        on_progress: called after every step.
     """
     frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     pairs = _Pairs(FirstFrameAugmenter(frame, labels.byte().cpu().numpy()), config, image.device)
@@ -174,13 +174,13 @@ class _Pairs:
         self.frame = augmenter.labels.shape
         self.count = len(augmenter.boxes)
         self.references: list[_Reference] = []
-        # Coarse steps: every sample has another window, and few shapes are faster.
+        # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
     def prepare(self, network: TargetNet, generator: Generator, precision: Precision) -> None:
         """Draw the references, and run the frozen part of the backbone on them."""
         first = self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
-        drawn = [self._dream(generator) for _ in range(self.config.references - 1)]
+        drawn = [self._augmented(generator) for _ in range(self.config.references - 1)]
         for image, masks in [first, *drawn]:
             window = self._window(masks.amax(0), self.window)
             with torch.no_grad(), autocast(self.device, precision):
@@ -191,7 +191,7 @@ class _Pairs:
     def loss(self, network: TargetNet, generator: Generator) -> Tensor:
         """Draw a reference, and a batch to be segmented from it; return their mean loss."""
         u = float(torch.rand(1, generator=generator))
-        # Every other memory is the first frame itself: that is what tracking starts from.
+        # Half of the memories are the first frame itself, with which tracking starts.
         index = 0 if u < 0.5 else int((2 * u - 1) * len(self.references))
         early, masks, places = self.references[index]
         memory = network.remember(network.complete(early), masks, places)
@@ -200,14 +200,14 @@ class _Pairs:
 
     def _segment(self, network: TargetNet, memory: Memory, generator: Generator) -> Tensor:
         """Draw a frame to be segmented, and return its loss."""
-        query, truth = self._dream(generator)
+        query, truth = self._augmented(generator)
         u = torch.rand(3, generator=generator).tolist()
         near = torch.full((self.count,), float(u[0] < self.config.previous_known))
         before = torch.stack([perturb_mask(mask, generator) for mask in truth])
         window = self._window(before.amax(0), replace(self.window, grow=1.5 + 0.9 * u[1]))
         unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
         places = window.positions(self.device) / unit
-        # What was pasted elsewhere came from anywhere: all cells of the memory are equally near.
+        # A pasted object may have come from anywhere: all memory cells are equally near.
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
         found = network(
             network.features(window.crop(query)),
@@ -219,11 +219,11 @@ class _Pairs:
         )
         return target_loss(found.logits.float(), (window.crop(truth[:, None]) > 0.5).float())
 
-    def _dream(self, generator: Generator) -> _Sample:
-        """Draw a sample in which something is left to see of at least one object."""
+    def _augmented(self, generator: Generator) -> _Sample:
+        """Draw a sample in which at least one object is visible."""
         for _ in range(10):
             params = draw_first_frame_augmentation(
-                self.config.dream, generator, self.augmenter.boxes, self.frame
+                self.config.augmentation, generator, self.augmenter.boxes, self.frame
             )
             image, labels = self.augmenter.apply(params)
             if ((labels > 0) & (labels <= self.count)).sum() >= _SMALLEST:

@@ -1,7 +1,7 @@
-"""What is done with one frame: objects are found in it, then learned from it.
+"""The two steps of a frame: segment the objects, then update their memory.
 
-Tracking and training call the same functions, so that a network is trained in the loop that it is
-used in.
+Tracking and training call the same functions, so a network is trained in the loop in which it is
+used.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _JITTER = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of N objects in a frame, before it is learned from.
+    """The segmentation of N objects in a frame, before the memory is updated.
 
     Attributes:
         features: of the window.
-        window: the part of the frame that was looked at.
-        before: (N, 1, H, W) in [0, 1], where the objects were, in the window.
+        window: the window of the frame that the network saw.
+        before: (N, 1, H, W) in [0, 1], masks of the previous frame in the window.
         segmentation: logits of masks, presence and classifier, in the window.
     """
 
@@ -59,7 +59,7 @@ def begin_objects(
         network: on its device.
         image: (3, h, w) in [0, 1].
         masks: (N, h, w) 0 or 1.
-        config: how objects are followed.
+        config: how objects are tracked.
     """
     places = find_places(masks)
     window = window_around(places, 1, image.shape[1:], config.window)
@@ -79,20 +79,16 @@ def find_objects(
     Args:
         network: on its device.
         image: (3, h, w) in [0, 1].
-        now: the objects after the frame before.
-        config: how objects are followed.
+        now: the objects after the previous frame.
+        config: how objects are tracked.
     """
-    near = now.masks.new_tensor([float(place.area >= config.smallest) for place in now.places])
-    window = next_window(now, bool((near == 0).any()), image.shape[1:], config)
+    near = [place.area >= config.smallest for place in now.places]
+    window = next_window(now, not all(near), image.shape[1:], config)
     view = View(
         window.crop(image[None]),
         window.positions(image.device),
         window.crop(now.masks[:, None], antialias=False),
-        (
-            object_regions(now.places, window, image.shape[1:], config.window)
-            if bool(near.all())
-            else None
-        ),
+        (object_regions(now.places, window, image.shape[1:], config.window) if all(near) else None),
     )
     features, found = _look(network, view, now, near, config)
     if config.mirror:
@@ -130,14 +126,14 @@ def learn_objects(
     now: TrackedObjects,
     config: TargetModelConfig,
 ) -> TrackedObjects:
-    """Return the objects after a frame that is done.
+    """Return the objects after a finished frame.
 
     Args:
         network: on its device.
         finding: of the frame.
         masks: scores (N, h, w) in [0, 1], and the label map (h, w) uint8 of slots 1..N.
         now: the objects before the frame.
-        config: how objects are followed.
+        config: how objects are tracked.
     """
     scores, labels = masks
     slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
@@ -154,21 +150,30 @@ def learn_objects(
 
 
 def _look(
-    network: TargetNet, view: View, now: TrackedObjects, near: Tensor, config: TargetModelConfig
+    network: TargetNet,
+    view: View,
+    now: TrackedObjects,
+    near: Sequence[bool],
+    config: TargetModelConfig,
 ) -> tuple[Features, Segmentation]:
-    """Return the features of the window, and what is found in it of all objects."""
+    """Return the features of the window, and what is found in it of all objects.
+
+    Which objects are near is known on the host: the device is not waited for.
+    """
     with autocast(view.image.device, config.precision):
         features = _floats(network.features(view.image))
-    if bool((near == near[0]).all()):
-        return features, _segment(network, features, view, now, near, config)
+    if len(set(near)) == 1:
+        return features, _segment(network, features, view, now, near[0], config)
     deep = features.levels[3].shape[-2:]
-    logits = near.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
-    classified = near.new_empty((len(near), 1, *deep))
-    presence = torch.empty_like(near)
+    logits = now.masks.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
+    classified = now.masks.new_empty((len(near), 1, *deep))
+    presence = now.masks.new_empty(len(near))
     # Objects that are lost have no place, and compare with the first frame only.
-    for group in (near > 0).nonzero()[:, 0], (near == 0).nonzero()[:, 0]:
+    for kind in (True, False):
+        members = [k for k, value in enumerate(near) if value == kind]
+        group = torch.tensor(members, device=now.masks.device)
         part = replace(view, before=view.before[group])
-        found = _segment(network, features, part, now.part(group), near[group], config)
+        found = _segment(network, features, part, now.part(group, members), kind, config)
         logits[group], presence[group] = found.logits, found.presence
         classified[group] = found.classified
     return features, Segmentation(logits, presence, classified)
@@ -179,12 +184,12 @@ def _segment(
     features: Features,
     view: View,
     objects: TrackedObjects,
-    near: Tensor,
+    near: bool,
     config: TargetModelConfig,
 ) -> Segmentation:
     """Segment objects that are all near or all lost."""
     unit = units_of_distance(objects, config.window).view(-1, 1, 1)
-    recent = objects.recent if bool(near[0]) else objects.first
+    recent = objects.recent if near else objects.first
     recent = replace(recent, positions=recent.positions / unit)
     found: Segmentation = network(
         features,
@@ -192,7 +197,7 @@ def _segment(
         ([objects.first, *objects.kept], [recent]),
         objects.statistics(config.recent_share),
         view.before,
-        near,
+        objects.masks.new_full((len(objects.masks),), float(near)),
         view.regions,
     )
     return found

@@ -1,43 +1,44 @@
-"""What is known of the objects of a video between two frames, and how it grows."""
+"""The state of the tracked objects between two frames, and how it is updated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vostrack.compute.precision import Precision
 from vostrack.models.memory_cues import Memory, Statistics
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
-from vostrack.online_finetune.target.window import Box, WindowConfig, mask_box
+from vostrack.online_finetune.target.window import Box, WindowConfig
 
 __all__ = ["Place", "TargetModelConfig", "TrackedObjects", "find_places"]
 
 
 @dataclass(frozen=True)
 class TargetModelConfig:
-    """How objects are followed with a target network.
+    """How objects are tracked with a target network.
 
     Attributes:
-        window: the part of the frame that is looked at.
-        finetune: how the decoder is fitted to the first frame; zero steps leave it as it is.
-        mirror: every frame is seen mirrored too, and the two answers are averaged.
-        remember_every: every so many frames one is kept as a memory, 0 for none but the first.
-        memories: so many of them are kept beside the first frame, which always is.
-        adapt: what the closed-form classifier learns from later frames: ``all`` cells,
-            ``confident`` ones only (inside, or well outside of the mask), or nothing (``off``).
-        recent_share: weight of all later frames in the closed-form classifier; the first frame has
-            the rest, for good.
-        forgetting: what the newest frame takes over from the earlier ones of these.
-        smallest: an object of fewer pixels is lost: nothing is learnt of it, and it is looked for
-            without regard to where it was.
-        search_every: with some objects lost and others not, every so many frames the whole frame
-            is searched.
-        continuity: pieces of an object that begin further from where it was than this share of the
-            root of its area are dropped; None keeps all.
+        window: the window of the frame that the network sees.
+        finetune: how the network is fine-tuned on the first frame; zero steps leave it unchanged.
+        mirror: whether to segment every frame mirrored too, and average the two results.
+        remember_every: number of frames between memories; 0 keeps only the first frame.
+        memories: maximum number of memories besides the first frame, which is always kept.
+        adapt: which cells of later frames update the closed-form classifier: ``all``,
+            ``confident`` ones only (inside, or well outside of the mask), or none (``off``).
+        recent_share: weight of all later frames in the closed-form classifier, in [0, 1]; the
+            first frame keeps the rest.
+        forgetting: weight of the newest frame among the later ones, in [0, 1].
+        smallest: an object with fewer pixels is lost. It updates no memory, and the search for it
+            ignores its last position.
+        search_every: while some but not all objects are lost, the whole frame is searched every
+            ``search_every`` frames.
+        continuity: pieces of an object farther from its last position than this share of the
+            square root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
         precision: see ``vostrack.compute.precision``.
     """
@@ -59,10 +60,10 @@ class TargetModelConfig:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object is.
+    """Position of an object.
 
     Attributes:
-        box: around it; None where it has no pixel.
+        box: bounding box; None if it has no pixel.
         area: pixels.
     """
 
@@ -71,28 +72,38 @@ class Place:
 
 
 def find_places(masks: Tensor) -> tuple[Place, ...]:
-    """Find the objects of masks (N, h, w) in [0, 1], from one half on."""
+    """Find the objects of masks (N, h, w) in [0, 1], where the mask is above one half.
+
+    All of it is computed on the device and copied from there once, whatever the number of objects.
+    """
+    height = masks.shape[1]
+    # Bytes are reduced ten times faster than truth values.
+    inside = (masks > 0.5).view(torch.uint8)
+    areas = inside.sum((1, 2), dtype=torch.int32)[:, None]
+    packed = torch.cat([areas, inside.amax(2).int(), inside.amax(1).int()], dim=1).cpu().numpy()
     places = []
-    for mask in masks > 0.5:
-        box = mask_box(mask)
-        x0, y0, x1, y1 = box or (0, 0, 0, 0)
-        places.append(Place(box, int(mask[y0:y1, x0:x1].sum())))
+    for area, sides in zip(packed[:, 0], packed[:, 1:], strict=True):
+        rows, columns = np.flatnonzero(sides[:height]), np.flatnonzero(sides[height:])
+        box = None
+        if len(rows):
+            box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        places.append(Place(box, int(area)))
     return tuple(places)
 
 
 @dataclass(frozen=True)
 class TrackedObjects:
-    """All objects between two frames.
+    """All tracked objects between two frames.
 
     Attributes:
-        masks: (N, h, w) where they were, in [0, 1].
-        places: the box and the number of pixels of each.
+        masks: (N, h, w) in [0, 1], in the previous frame.
+        places: box and area of each object.
         first: memory of the first frame.
         kept: memories of later frames, oldest first.
-        recent: memory of the frame just before; per object, the last in which it was seen.
+        recent: memory of the previous frame.
         base: statistics of the first frame.
-        later: statistics of all later frames, None before there was one.
-        frames: how many came after the first.
+        later: statistics of all later frames; None before the first of them.
+        frames: number of frames after the first.
     """
 
     masks: Tensor
@@ -104,13 +115,18 @@ class TrackedObjects:
     later: Statistics | None
     frames: int
 
-    def part(self, index: Tensor) -> TrackedObjects:
-        """Return some of the objects."""
+    def part(self, index: Tensor, numbers: Sequence[int]) -> TrackedObjects:
+        """Return some of the objects.
+
+        Args:
+            index: which, on the device of the masks.
+            numbers: the same on the host.
+        """
         later = self.later
         return replace(
             self,
             masks=self.masks[index],
-            places=tuple(self.places[k] for k in index.tolist()),
+            places=tuple(self.places[k] for k in numbers),
             first=self.first.part(index),
             kept=[memory.part(index) for memory in self.kept],
             recent=self.recent.part(index),
@@ -119,19 +135,19 @@ class TrackedObjects:
         )
 
     def statistics(self, share: float) -> Statistics:
-        """Return those that the classifier is fitted to."""
+        """Return the statistics that the classifier is fitted to."""
         return self.base if self.later is None else self.base.mixed(self.later, share)
 
     def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
-        """Return the objects after a frame; those that are not seen in it learn nothing."""
+        """Return the objects after a frame; objects that are not visible are not updated."""
         places = find_places(masks)
-        seen = masks.new_tensor([place.area >= config.smallest for place in places]) > 0
-        whole = bool(seen.all())
+        present = [place.area >= config.smallest for place in places]
+        seen = torch.tensor(present, device=masks.device)
         # Memories of two frames differ in their number of cells, so objects cannot be mixed.
-        recent = memory if bool(seen.any()) else self.recent
+        recent = memory if any(present) else self.recent
         frames = self.frames + 1
         kept = self.kept
-        if whole and config.remember_every and frames % config.remember_every == 0:
+        if all(present) and config.remember_every and frames % config.remember_every == 0:
             kept = [*kept, memory][-config.memories :] if config.memories else []
         if config.adapt == "off":
             seen = torch.zeros_like(seen)
@@ -166,7 +182,7 @@ class TrackedObjects:
 
     @staticmethod
     def from_state(state: Mapping[str, Any], first: TrackedObjects | None) -> TrackedObjects:
-        """Take up what ``state_dict`` returned."""
+        """Restore the result of ``state_dict``."""
         memory = first.first if first is not None else Memory.from_state(state["first"])
         masks = state["masks"]
         return TrackedObjects(

@@ -1,4 +1,4 @@
-"""Where objects are looked for in a frame, and what is known of that window beforehand."""
+"""The window in which objects are searched, and what is known about it beforehand."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["View", "next_window", "object_regions", "units_of_distance", "window
 
 @dataclass(frozen=True)
 class View:
-    """A window, and what is known of it before it is looked at.
+    """A window, and what is known about it before it is segmented.
 
     Attributes:
         image: (1, 3, H, W).
         places: (1, 2, h, w) positions of the cells, pixels of the frame.
-        before: (N, 1, H, W) where the objects were.
-        regions: where each of them can be; None for everywhere.
+        before: (N, 1, H, W) masks of the previous frame.
+        regions: where each object can be; None for anywhere.
     """
 
     image: Tensor
@@ -37,7 +37,7 @@ class View:
     regions: Regions | None
 
     def mirrored(self) -> View:
-        """Return it with left and right exchanged."""
+        """Return the view mirrored left to right."""
         columns = self.places.shape[-1]
         regions = self.regions.mirrored(columns) if self.regions is not None else None
         return View(self.image.flip(-1), self.places.flip(-1), self.before.flip(-1), regions)
@@ -61,7 +61,7 @@ def window_around(
 def next_window(
     now: TrackedObjects, lost: bool, size: Sequence[int], config: TargetModelConfig
 ) -> Window:
-    """Return the window of the next frame; now and then the whole frame, where any is lost."""
+    """Return the window of the next frame; at times the whole frame, if an object is lost."""
     if lost and (now.frames + 1) % config.search_every == 0:
         return choose_window(None, size, config.window)
     return window_around(now.places, config.smallest, size, config.window)

@@ -1,4 +1,4 @@
-"""The part of a frame that is looked at: around the objects, at a bounded number of pixels."""
+"""The window of a frame that the network sees: around the objects, with a bounded pixel count."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ _WORTH_CUTTING = 0.8
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """How a window is laid around the objects.
+    """How a window is placed around the objects.
 
     Attributes:
-        pixels: what a window is scaled to, at most; the backbone's time goes with it.
-        grow: the window's sides as a multiple of the objects' box, in part of its mean side.
-        margin: added to each side of the window in all, pixels of the frame.
-        smallest: shortest side, pixels of the frame.
-        magnify: small windows are scaled up at most so much.
-        crowd: a window around several objects may have up to so many times ``pixels``, as far as
-            one of the objects would be seen more sharply in a window of its own.
-        step: rows and columns of the scaled window are multiples of this one, itself a multiple of
-            16. Libraries prepare their kernels for each new shape: few shapes are faster.
+        pixels: maximum number of pixels of the scaled window. The time of the backbone is
+            proportional to it.
+        grow: sides of the window as a multiple of the box around the objects.
+        margin: total margin added to each side of the window, in pixels of the frame.
+        smallest: minimum side, in pixels of the frame.
+        magnify: maximum factor by which small windows are scaled up.
+        crowd: a window around several objects may have up to this multiple of ``pixels``, if one
+            of the objects would be seen at a higher resolution in a window of its own.
+        step: rows and columns of the scaled window are multiples of this number, which is a
+            multiple of 16. Libraries prepare their kernels for each new shape, so a small number
+            of shapes is faster.
     """
 
     pixels: int = 320 * 320
@@ -89,8 +91,8 @@ class Window:
 
         Args:
             maps: of the frame.
-            antialias: average where the window is scaled down. Maps without fine detail, such as
-                scores that were scaled up to the frame, do without, at a quarter of the time.
+            antialias: average when the window is scaled down. Maps without fine detail, such as
+                upsampled scores, do not need it, which takes a quarter of the time.
         """
         x0, y0, x1, y1 = self.box
         part = maps[..., y0:y1, x0:x1]

@@ -41,6 +41,14 @@ class SampledCrfRefiner:
     def __init__(self, config: SampledCrfConfig | None = None) -> None:
         self.config = config or SampledCrfConfig()
 
+    def warm_up(self, device: torch.device) -> None:
+        """Load the compiled loops of this device by refining a small image.
+
+        Args:
+            device: device of the images and scores to come.
+        """
+        self(torch.zeros(3, 32, 32, device=device), torch.full((1, 32, 32), 0.6, device=device))
+
     @torch.no_grad()
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
         """Refine the scores of one frame.

@@ -13,3 +13,7 @@ class SpnOptions:
 
     weights: str = "shipped"
     """The trained network: shipped (the one of the package), or a file of vostrack train spn."""
+
+    backbone: str = "shipped"
+    """The foreground network whose backbone a light network was trained on: shipped, or the file
+    that was given to vostrack train spn as --weights."""

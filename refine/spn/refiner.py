@@ -46,6 +46,16 @@ class _GuidedRefiner(ABC):
             )
         return self._refine(image, scores)
 
+    def warm_up(self, device: torch.device) -> None:
+        """Load the propagation of this device by refining a small image.
+
+        Args:
+            device: device of the images and scores to come.
+        """
+        for count in (1, 2):
+            scores = torch.full((count, 64, 64), 0.6, device=device)
+            self(torch.zeros(3, 64, 64, device=device), scores)
+
     @abstractmethod
     def _refine(self, image: Tensor, scores: Tensor) -> Tensor: ...
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
+from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.weights import load_network, shipped_weights
 from vostrack.models.weights_file import read_description, read_weights, write_weights
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
@@ -22,19 +24,26 @@ _KEY = "vostrack.spn"
 
 
 def save_spn(
-    network: SpatialPropagationNetwork | LightGuidanceHead, path: Path, *, half: bool = False
+    network: SpatialPropagationNetwork | LightGuidanceHead,
+    path: Path,
+    *,
+    base: SegmentationNet | None = None,
+    half: bool = False,
 ) -> None:
     """Write a network with its configuration as safetensors, atomically.
 
     Args:
         network: the network.
         path: the file to write.
+        base: the network whose backbone a light head was trained on; the file records its
+            fingerprint. None stands for the shipped one.
         half: whether to store float16, with a relative rounding error of at most 2**-11.
     """
     kind = "light" if isinstance(network, LightGuidanceHead) else "whole"
-    write_weights(
-        network, path, {_KEY: {"kind": kind, "config": asdict(network.config)}}, half=half
-    )
+    description: dict[str, object] = {"kind": kind, "config": asdict(network.config)}
+    if base is not None:
+        description["backbone"] = backbone_fingerprint(base)
+    write_weights(network, path, {_KEY: description}, half=half)
 
 
 def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
@@ -79,7 +88,8 @@ def load_refiner(
         device: device of the refiner; by default that of ``base``, or the CPU.
 
     Raises:
-        InputError: as in ``load_spn``, or ``base`` does not have the backbone of a light head.
+        InputError: as in ``load_spn``, or ``base`` does not have the backbone that a light head was
+            trained on.
     """
     network = load_spn(path)
     if device is None:
@@ -93,7 +103,29 @@ def load_refiner(
             f"{network.config.feature_channels}, got {channels or 'none'}; use the foreground "
             "network that it was trained with"
         )
+    _check_backbone(path, base)
     return LightSpnRefiner(network.to(device), frozen_features(base))
+
+
+def _check_backbone(path: Path, base: SegmentationNet) -> None:
+    """Check that a light head was trained on the backbone of ``base``.
+
+    Files that record no backbone were trained on the shipped one.
+    """
+    description = read_description(path, _KEY) or {}
+    trained_on = description.get("backbone") or _shipped_backbone()
+    found = backbone_fingerprint(base)
+    if found != trained_on:
+        raise InputError(
+            f"spn: {path} was trained on the backbone {trained_on}, got {found}; use the "
+            "foreground network that it was trained with: its file is the option `backbone` of "
+            "the refiner spn"
+        )
+
+
+@lru_cache(maxsize=1)
+def _shipped_backbone() -> str:
+    return backbone_fingerprint(load_network(shipped_weights()))
 
 
 def build_spn(options: SpnOptions, device: torch.device) -> SpnRefiner | LightSpnRefiner:
@@ -103,6 +135,6 @@ def build_spn(options: SpnOptions, device: torch.device) -> SpnRefiner | LightSp
         InputError: as ``load_refiner``.
     """
     path = shipped_weights("spn") if options.weights == "shipped" else Path(options.weights)
-    # A light head works on the features of the network that it was trained with: the shipped one.
-    base = load_network(shipped_weights())
+    shipped = options.backbone == "shipped"
+    base = load_network(shipped_weights() if shipped else Path(options.backbone))
     return load_refiner(path, base=base.to(device), device=device)

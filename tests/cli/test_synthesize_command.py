@@ -132,7 +132,7 @@ def test_an_output_that_is_a_file_is_refused(
         (["--seed", "-1"], "--seed: expected at least 0, got -1"),
         (["--frames", "5", "2"], "frames: expected 1 <= lowest"),
         (["--objects", "nowhere"], "JPEGImages is no folder"),
-        (["--leave-out", "still9"], "leave_out: still9 is no background"),
+        (["--exclude", "still9"], "--exclude: still9 is no background"),
     ],
 )
 def test_refusals_name_the_trouble(

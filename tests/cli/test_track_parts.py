@@ -92,7 +92,7 @@ def test_spn_refines_the_scores(run: Run, tmp_path: Path) -> None:
     assert files[0] != files[1]
     assert "refiner" in record(outputs[1])["seconds"]
     wrong = {"weights": record(outputs[0])["settings"]["weights"]}
-    with pytest.raises(ValueError, match="does not hold a propagation"):
+    with pytest.raises(ValueError, match="does not contain a propagation"):
         run(refiner="spn", refiner_options=wrong)
 
 
@@ -109,7 +109,7 @@ def test_the_sampled_crf_can_be_chosen(run: Run) -> None:
     assert len(set(files)) == 3  # the preset's refiner is another one
     methods = [record(output)["settings"]["method"] for output in outputs]
     assert [method["refiner"] for method in methods] == ["spn", "sampled-crf", "none"]
-    assert methods[0]["refiner_options"] == {"weights": "shipped"}
+    assert methods[0]["refiner_options"] == {"weights": "shipped", "backbone": "shipped"}
     assert methods[1]["refiner_options"]["iterations"] == 1
     assert methods[2]["refiner_options"] == {}
     assert "refiner" in record(outputs[1])["seconds"]

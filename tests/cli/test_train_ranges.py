@@ -8,7 +8,7 @@ from vostrack.cli import COMMANDS, main
 
 ROOTS = {
     "foreground": "--root",
-    "target": "--root",
+    "target": "--data",
     "spn": "--davis",
     "siseg": "--masks",
     "fcrn": "--root",
@@ -16,10 +16,18 @@ ROOTS = {
     "mask-localizer": "--masks",
     "detection-crf": "--root",
 }
+NOWHERE = dict.fromkeys(ROOTS, "/nowhere") | {"target": "davis:/nowhere"}
 # Per command: a flag, and values that are refused.
 REFUSED = {
     "foreground": ["--batch 0 -1", "--side 0 31", "--width 0"],
-    "target": ["--batch 0", "--side -16 16 40", "--learning-rate 0 -1 nan inf"],
+    "target": [
+        "--batch 0",
+        "--accumulate 0",
+        "--learning-rate 0 -1 nan inf",
+        "--average 1 -0.5",
+        "--keep-every -1",
+        "--ahead -1",
+    ],
     "spn": [
         "--batch 0",
         "--side 31",
@@ -85,10 +93,10 @@ def test_every_training_is_tried() -> None:
 def test_it_is_refused_at_the_door(
     command: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["train", command, ROOTS[command], "/nowhere", "--output", "/nowhere/run"]
+    argv = ["train", command, ROOTS[command], NOWHERE[command], "--output", "/nowhere/run"]
     assert main([*argv, "--quiet", flag, value]) == 2
     said = capsys.readouterr().err
-    assert flag.removeprefix("--").replace("-", "_") in said
+    assert said.startswith(f"error: {flag}: ")
     assert "nowhere" not in said
 
 
@@ -96,6 +104,6 @@ def test_it_is_refused_at_the_door(
 def test_with_its_own_numbers_it_looks_for_the_files(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["train", command, ROOTS[command], "/nowhere", "--output", "/nowhere/run", "--quiet"]
-    assert main(argv) == 2
+    argv = ["train", command, ROOTS[command], NOWHERE[command], "--output", "/nowhere/run"]
+    assert main([*argv, "--quiet"]) == 2
     assert "nowhere" in capsys.readouterr().err

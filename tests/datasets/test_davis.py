@@ -152,7 +152,7 @@ def test_incomplete_downloads_are_found(root: Path, tmp_path: Path) -> None:
         open_davis(root)
     frame.with_suffix(".bak").rename(frame)
     (root / "JPEGImages/480p/goat/00002.png").touch()
-    with pytest.raises(InputError, match="claim the same frame"):
+    with pytest.raises(InputError, match="have the same frame name"):
         open_davis(root)
     (root / "Annotations/480p/tower/00000.png").unlink()
     with pytest.raises(InputError, match="tower have no annotation"):

@@ -73,7 +73,7 @@ def test_missing_parts_are_named(root: Path) -> None:
 def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None:
     (image,) = open_voc(root)
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="same size"):
         image.read()
     image.instances.write_bytes(b"MATLAB, no")
     with pytest.raises(InputError, match="cannot be read"):

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from vostrack.arrays import UInt8Array
-from vostrack.errors import InputError
 from vostrack.masks import check_first_mask, read_first_mask
 
 
@@ -21,7 +20,10 @@ def test_small_objects_and_full_frames_are_warned_of(two_objects: UInt8Array) ->
     assert "object 7 has 3 pixels, fewer than 4" in mask.warnings[0]
     assert "larger" in mask.warnings[0]
     assert check_first_mask(two_objects, min_pixels=3).warnings == ()
-    full = check_first_mask(np.where(two_objects == 1, 1, 2))
+    halves = np.ones((40, 60), np.uint8)
+    halves[:20, :30] = halves[20:, 30:] = 2
+    full = check_first_mask(halves)
+    assert full.ids == (1, 2)
     assert "covers the whole frame" in full.warnings[0]
     assert "inverted" in full.warnings[0]
 
@@ -87,14 +89,15 @@ def test_every_voc_object_mask_is_read(shared_dir: Path) -> None:
 
 
 @pytest.mark.shared_data
-def test_every_shrunken_davis_mask_is_refused(shared_dir: Path) -> None:
+def test_every_shrunken_davis_mask_is_cut_at_half(shared_dir: Path) -> None:
     folder = shared_dir / "data" / "davis-dev" / "Annotations" / "480p"
     for path in sorted(folder.glob("*/00000.png")):
         with Image.open(path) as image:
             for size in ((427, 240), (300, 170), (1280, 720)):
                 small = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-                with pytest.raises(InputError, match="smoothed"):
-                    check_first_mask(small)
-                coarse = (small // 64 * 85).astype(np.uint8)
-                with pytest.raises(InputError, match="smoothed"):
-                    check_first_mask(coarse)
+                mask = check_first_mask(small)
+                np.testing.assert_array_equal(mask.labels, (small >= 128).astype(np.uint8))
+                assert "edges are smoothed" in mask.warnings[0]
+                coarse = check_first_mask((small // 64 * 85).astype(np.uint8))
+                assert coarse.ids == (1,)
+                np.testing.assert_array_equal(coarse.labels, mask.labels)

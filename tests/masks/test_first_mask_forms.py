@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def test_ids(save: Save, two_objects: UInt8Array, form: str, void: bool) -> None
     elif form == "tiff":
         path = save("m.tif", two_objects.astype(np.float32))
     mask = read_first_mask(path, size=(40, 60))
+    if void and form != "palette":
+        # A broad region of 255 in a gray image may have been meant as an object.
+        assert "which is void" in mask.warnings[0]
+        mask = replace(mask, warnings=mask.warnings[1:])
     _is(mask, two_objects)
     assert mask.ids == (1, 9)
     assert mask.names == ("1", "9")

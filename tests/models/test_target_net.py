@@ -237,7 +237,7 @@ def test_files_bring_their_configuration(network: TargetNet, tmp_path: Path) -> 
     assert again.config == SMALL
     masks, near = torch.ones(1, 1, 48, 64), torch.ones(1)
     torch.testing.assert_close(segment(again, masks, near), segment(network, masks, near))
-    with pytest.raises(InputError, match="expected a vostrack network"):
+    with pytest.raises(InputError, match="expected a foreground network, got"):
         load_network(path)
     with pytest.raises(InputError, match="expected a target network"):
         load_target_net(

@@ -65,6 +65,38 @@ def test_options_change_what_they_name_and_nothing_else() -> None:
     assert changed.craf == PRESETS["finetune"].craf
 
 
+# Row of Cheng et al. (2017): the parts that it has, and its presets. As in docs/ablation.md.
+PAPER_ROWS = {
+    "table 1, per-video": (
+        {"tuned", "per-video"},
+        ("finetune-per-video-no-craf-no-spn", "paper-per-video-no-craf"),
+    ),
+    "table 1, per-object": ({"tuned"}, ("finetune-no-craf-no-spn", "paper-no-craf")),
+    "table 2, Ours": ({"tuned", "spn", "craf"}, ("finetune", "paper-spn")),
+    "table 2, -CRAF": ({"tuned", "spn"}, ("finetune-no-craf", "paper-spn-no-craf")),
+    "table 2, -CRAF-SPN": ({"tuned"}, ("finetune-no-craf-no-spn", "paper-no-craf")),
+    "table 2, -CRAF-SPN-FT": (set(), ("finetune-no-craf-no-spn-no-ft", "paper-no-craf-no-ft")),
+}
+
+
+@pytest.mark.parametrize("row", PAPER_ROWS)
+def test_the_rows_of_the_papers_tables_are_presets(row: str) -> None:
+    parts, names = PAPER_ROWS[row]
+    page = (Path(__file__).parents[2] / "docs" / "ablation.md").read_text()
+    (line,) = [text for text in page.splitlines() if text.startswith(f"| {row} ")]
+    for name in names:
+        preset = PRESETS[name]
+        found = {
+            "tuned": preset.adapter.foreground.steps > 0,
+            "per-video": preset.adapter.per_video,
+            "spn": preset.refiner == "spn",
+            "craf": preset.craf is not None,
+        }
+        assert {part for part, there in found.items() if there} == parts, name
+        assert preset.adapter.objects.steps > 0
+        assert f"`{name}`" in line
+
+
 @pytest.mark.parametrize("preset", ["paper", "finetune", "balanced"])
 def test_a_preset_runs(preset: str) -> None:
     """The whole of it, on frames of a few pixels and for a step each."""

@@ -107,7 +107,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def adapt(network: TargetNet, **changes: Any) -> TargetModelAdapter:
     config = TargetModelConfig(
-        window=WindowConfig(pixels=64 * 64), finetune=TargetFinetuneConfig(steps=0)
+        window=WindowConfig(pixels=64 * 64),
+        finetune=TargetFinetuneConfig(steps=0),
+        precision="fp32",
     )
     return TargetModelAdapter(network, replace(config, **changes))
 

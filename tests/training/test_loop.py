@@ -223,7 +223,15 @@ def test_one_step_of_sgd_is_the_clipped_gradient_at_each_groups_own_rate(tmp_pat
 
     start = build()
     config = LoopConfig(
-        1, "sgd", momentum=0, weight_decay=0, schedule="poly", power=0, clip_norm=None, seed=3
+        1,
+        "sgd",
+        momentum=0,
+        weight_decay=0,
+        schedule="poly",
+        power=0,
+        clip_norm=None,
+        seed=3,
+        precision="fp32",
     )
 
     def steps(clip: float | None) -> list[Tensor]:

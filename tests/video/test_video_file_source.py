@@ -181,7 +181,7 @@ def test_truncated_file_gives_its_good_frames_and_says_so(
     assert f"only its first {len(numbers)} frames" in record.getMessage()
 
 
-def test_damage_within_ends_the_frames(
+def test_damage_within_is_a_gap_with_its_time(
     tmp_path: Path, make_clip: MakeClip, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = make_clip(tmp_path / "clip.mp4", 60, options={"g": "10", "bf": "0"})
@@ -194,9 +194,11 @@ def test_damage_within_ends_the_frames(
     path.write_bytes(data)
     source = open_source(path)
     assert not source.truncated
-    assert [frame.index for frame in source] == list(range(40))
-    assert source.truncated
-    assert source.length == 40
+    assert [frame.index for frame in source] == [n for n in range(60) if n != 40]
+    assert source.damage == (1.6,)
+    assert not source.truncated
+    assert source.length == 60
+    assert "damaged at 1.60 s" in caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 

@@ -38,7 +38,7 @@ class SynthesizeCommand:
     backgrounds: tuple[Path, ...] = ()
     """Folders of stills, of videos, of folders with frames, or data sets in the layout of DAVIS."""
 
-    leave_out: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     """Stills, videos and sequences not to be used, by name without suffix."""
 
     kind: Literal[
@@ -92,7 +92,7 @@ class SynthesizeCommand:
         folder = CompositeFolder(self.output, self.subset)
         # Both are checked before anything of an earlier run is deleted.
         sources = open_sources(
-            self.objects, self.backgrounds, split=self.split, leave_out=self.leave_out
+            self.objects, self.backgrounds, split=self.split, exclude=self.exclude
         )
         folder.prepare(overwrite=self.overwrite)
         frames = 0

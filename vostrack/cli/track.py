@@ -26,7 +26,7 @@ class TrackCommand(CommandOptions, ClipRequest):
     """
 
     def run(self) -> int:
-        """Track, and return the exit status: 0, or 1 where the video broke off early."""
+        """Track, and return the exit status: 0, or 1 where the video is cut short or damaged."""
         from vostrack.cli.progress import ClipProgress
         from vostrack.runs.clip import track_clip
 
@@ -39,7 +39,7 @@ class TrackCommand(CommandOptions, ClipRequest):
                 f"{summary.finetune_seconds:.1f} s, {summary.frame_seconds:.2f} s per frame"
             )
             print(f"results in {summary.output}: {_listing(self)}")
-        return 1 if summary.truncated else 0
+        return 1 if summary.truncated or summary.damaged else 0
 
 
 def _listing(command: TrackCommand) -> str:

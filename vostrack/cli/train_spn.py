@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from vostrack.models.foreground import SegmentationNet
     from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
-    from vostrack.refine.spn.refiner import Features
     from vostrack.refine.spn.training import Source, SpnTraining
 
 __all__ = ["TrainSpnCommand"]
@@ -108,14 +107,16 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.refine.spn.weights import save_spn
 
         loop = self.loop(weight_decay=1e-4, warmup=min(100, self.steps // 10), ahead=self.ahead)
-        training = self._prepare()
+        training, base = self._prepare()
         if self.train(training.network, training, loop, training.settings):
             path = self.output / "spn.safetensors"
-            save_spn(training.network, path)
+            save_spn(training.network, path, base=base)
             self.report(f"trained the {self.network} network: {path}")
         return 0
 
-    def _prepare(self) -> SpnTraining:
+    def _prepare(self) -> tuple[SpnTraining, SegmentationNet | None]:
+        """Build the training, and for a light head the network whose backbone it is trained on."""
+        from vostrack.refine.spn import frozen_features
         from vostrack.refine.spn.recipe import SpnRecipe
         from vostrack.refine.spn.training import SpnTraining
         from vostrack.training.processes import training_device
@@ -135,19 +136,20 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         device = training_device(self.device)
         sources = self._open_sources()
         scorer = self._load_scorer()
-        network, features = self._build_network(device)
-        return SpnTraining(
+        network, base = self._build_network(device)
+        training = SpnTraining(
             network.to(device),
             sources,
             recipe,
-            features=features,
+            features=None if base is None else frozen_features(base),
             scorer=None if scorer is None else scorer.to(device),
         )
+        return training, base
 
     def _build_network(
         self, device: torch.device
-    ) -> tuple[SpatialPropagationNetwork | LightGuidanceHead, Features | None]:
-        """Build the network, and for a light head the function that computes its features."""
+    ) -> tuple[SpatialPropagationNetwork | LightGuidanceHead, SegmentationNet | None]:
+        """Build the network, and for a light head the one whose backbone it is trained on."""
         import torch
 
         from vostrack.refine.spn import (
@@ -155,7 +157,6 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             LightSpnConfig,
             SpatialPropagationNetwork,
             SpnConfig,
-            frozen_features,
         )
 
         with torch.random.fork_rng(devices=[]):
@@ -166,7 +167,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             base = _load_foreground(self.weights or "shipped").to(device)
             network = LightGuidanceHead(LightSpnConfig(base.backbone.channels))
             network.open_gates()
-            return network, frozen_features(base)
+            return network, base
 
     def _open_sources(self) -> list[Source]:
         """Weigh all images alike, except for the share of the synthetic ones."""

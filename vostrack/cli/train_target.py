@@ -108,14 +108,14 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         from vostrack.training.loop import train
         from vostrack.training.processes import is_first_process, training_device
 
+        config, recipe = self._loop(), self._recipe()
         clips, held_out = open_clips(
             parse_data(self.data),
             year=self.year,
             subset=self.subset,
-            leave_out=self.exclude,
+            exclude=self.exclude,
             backgrounds=self.backgrounds,
         )
-        config, recipe = self._loop(), self._recipe()
         network = initialise_target_net(self.backbone, self.weights, seed=self.seed)
         network = network.to(training_device(self.device))
         with self.progress() as show:

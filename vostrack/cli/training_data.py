@@ -89,7 +89,7 @@ def open_clips(
     *,
     year: int,
     subset: str,
-    leave_out: Collection[str],
+    exclude: Collection[str],
     backgrounds: Sequence[Path],
 ) -> tuple[ClipMixture, list[VideoSequence]]:
     """Open a mixture to train on.
@@ -98,7 +98,7 @@ def open_clips(
         parts: at least one.
         year: which DAVIS list and annotations.
         subset: which list.
-        leave_out: names of videos that are not trained on, nor used as backgrounds.
+        exclude: names of videos that are not trained on, nor used as backgrounds.
         backgrounds: folders of stills and videos for composed clips, beside the photographs.
 
     Returns:
@@ -117,11 +117,11 @@ def open_clips(
     held_out: list[VideoSequence] = []
     for part in parts:
         if part.kind == "objects":
-            photos = open_sources(part.path, backgrounds, leave_out=leave_out)
+            photos = open_sources(part.path, backgrounds, exclude=exclude)
             sources.append((CompositeClips(photos, CompositeConfig(objects=(1, 3))), part.share))
             continue
         videos = open_videos(part, year, subset)
-        held_out += [video for video in videos if video.name in leave_out]
-        rest = [video for video in videos if video.name not in leave_out]
+        held_out += [video for video in videos if video.name in exclude]
+        rest = [video for video in videos if video.name not in exclude]
         sources.append((VideoClips(rest, VideoClipConfig()), part.share))
     return ClipMixture(sources), held_out

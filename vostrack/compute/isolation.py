@@ -11,6 +11,9 @@ from torch import Tensor
 
 __all__ = ["building", "check_not_forked", "float32_outside_autocast", "own_settings"]
 
+# Other devices have no autocast to switch off.
+_AUTOCAST_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu"})
+_HALF = (torch.float16, torch.bfloat16)
 _forked_after_use = False
 _used = False
 
@@ -26,7 +29,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Give the tensors in float32, and switch autocast off while the block runs.
+    """Give tensors of half precision in float32, and switch autocast off while the block runs.
 
     For linear systems and sums over many elements: bfloat16 has too few digits for them, and CUDA
     has no solver for it.
@@ -35,10 +38,10 @@ def float32_outside_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         tensors: of any floating type, on one device.
 
     Yields:
-        The same tensors in float32; those that are already are not copied.
+        The same tensors; those of full precision are not copied.
     """
     with torch.autocast(tensors[0].device.type, enabled=False):
-        yield tuple(tensor.float() for tensor in tensors)
+        yield tuple(t.float() if t.dtype in _HALF else t for t in tensors)
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
     _used = True
     before = torch.get_default_dtype()
     with ExitStack() as stack:
-        for kind in {"cpu", device.type}:
+        for kind in {"cpu", device.type} & _AUTOCAST_DEVICES:
             stack.enter_context(torch.autocast(kind, enabled=False))
         if gradients:
             stack.enter_context(torch.inference_mode(False))

@@ -2,6 +2,7 @@
 
 from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask
+from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.masks_json import (
     MasksJson,
     MasksJsonWriter,
@@ -32,6 +33,7 @@ __all__ = [
     "MasksJson",
     "MasksJsonWriter",
     "RleTrack",
+    "VideoFrames",
     "atomic_path",
     "check_first_mask",
     "davis_palette",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from vostrack.arrays import BoolArray
+from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.masks.coco_json import read_coco_json
+from vostrack.masks.frame_names import VideoFrames, last_number, names_frames, place
 from vostrack.masks.image_forms import (
     open_image,
     read_color,
@@ -43,6 +45,8 @@ _IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
     | {".tif", ".tiff", ".webp"}
 )
+# Folders of a PASCAL VOC export that contain masks; instances are better than classes.
+_EXPORT_FOLDERS = ("SegmentationObject", "SegmentationClass")
 _IMAGE_READERS: dict[ImageForm, Callable[[Image.Image, str, int], ParsedMask]] = {
     "palette": read_palette,
     "gray": read_gray,
@@ -57,6 +61,7 @@ def read_first_mask(
     size: tuple[int, int] | None = None,
     max_objects: int = MAX_OBJECTS,
     min_pixels: int = MIN_PIXELS,
+    frames: VideoFrames | None = None,
 ) -> FirstMask:
     """Read the first mask from a file, a folder or several files.
 
@@ -64,30 +69,44 @@ def read_first_mask(
     source                                    objects
     ========================================  =====================================================
     indexed (palette) PNG                     the indices; 255 is void
-    gray PNG, 8 or 16 bits                    the values; 255 (65535) is void; 0/1 and 0/255 (65535)
-                                              mean one object
-    RGB or RGBA                               one per colour, on black or transparent
+    gray PNG, 1 to 16 bits                    the stored values; 255 (65535) is void; 0/1 and
+                                              0/255 (65535) mean one object, 85/170/255 three
+    RGB or RGBA                               one per colour, on black, on transparent, or on the
+                                              background of ``labelmap.txt``
+    cut-out picture, black on transparent     one, where it is opaque
     JPEG                                      one, if clearly black and white
-    ``.json``                                 ``masks.json`` (its first frame), COCO annotations, or
-                                              a list of COCO RLE; polygons too
+    ``.json``                                 ``masks.json``, YouTube-VIS, COCO annotations, or a
+                                              list of COCO RLE; polygons too; crowds are void
     folder, or several files                  one per file, in natural order of the names (a list
                                               keeps its order); where masks overlap, the later wins
     ========================================  =====================================================
+
+    Pixels of smoothed edges become the nearest object, with a warning, and ``FirstMask.alpha``
+    keeps the soft edge. A black object on white is inverted, with a warning.
 
     Args:
         source: the path or paths.
         size: H and W of the video in pixels, if known.
         max_objects: maximum number of objects, 1..254.
         min_pixels: a warning is issued for objects with fewer pixels; at least 0.
+        frames: the frames of the video, if known. The masks of one of them are read, and files
+            named after other frames are refused or noted.
 
     Returns:
-        The mask, with the objects' ids and names and with warnings.
+        The mask, with the objects' ids and names, the frame that the source states, and warnings.
 
     Raises:
         InputError: the mask cannot be used. The message names the problem and the remedy.
     """
     check_limits(max_objects, min_pixels)
-    origin, parsed = _read(source, size, max_objects)
+    frames = frames or VideoFrames()
+    try:
+        origin, parsed = _read(source, _Wanted(size, max_objects, frames))
+    except MemoryError as error:
+        raise InputError(
+            f"first mask: {source} needs more memory than there is, expected a mask of the size of "
+            "the video; check the file"
+        ) from error
     return finish(parsed, origin, size, min_pixels)
 
 
@@ -111,23 +130,34 @@ def detect_form(image: Image.Image, origin: str) -> ImageForm:
     )
 
 
-def _read(source: Source, size: tuple[int, int] | None, limit: int) -> tuple[str, ParsedMask]:
+@dataclass(frozen=True)
+class _Wanted:
+    """What is expected of the mask: the size of the video, the most objects and the frames."""
+
+    size: tuple[int, int] | None
+    limit: int
+    frames: VideoFrames
+
+
+def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
     if not isinstance(source, (str, os.PathLike)):
         paths = [Path(path) for path in source]
         if len(paths) == 1:
-            return _read(paths[0], size, limit)
+            return _read(paths[0], wanted)
         if not paths:
             raise InputError("first mask: got no file, expected at least one; give a PNG")
-        return "first mask", _read_files(paths, "first mask", limit)
+        return "first mask", _read_files(paths, "first mask", wanted)
     path = Path(source)
     if path.is_dir():
         paths = _images_in(path)
         if len(paths) == 1:
-            return _read(paths[0], size, limit)
-        return str(path), _read_files(paths, str(path), limit)
+            return _read(paths[0], wanted)
+        return str(path), _read_files(paths, str(path), wanted)
     if path.suffix.lower() == ".json":
-        return str(path), read_coco_json(path, size, limit)
-    return str(path), _read_image(path, limit)
+        return str(path), read_coco_json(path, wanted.size, wanted.limit, wanted.frames)
+    frame, notes = place(str(path), wanted.frames)
+    parsed = _read_image(path, wanted.limit).noted(*notes)
+    return str(path), replace(parsed, frame=frame)
 
 
 def _read_image(path: Path, max_objects: int) -> ParsedMask:
@@ -135,17 +165,20 @@ def _read_image(path: Path, max_objects: int) -> ParsedMask:
     return _IMAGE_READERS[detect_form(image, str(path))](image, str(path), max_objects)
 
 
-def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedMask:
-    """Read one binary mask per file."""
-    if len(paths) > max_objects:
+def _read_files(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMask:
+    """Read one binary mask per file, or the file of one frame."""
+    if names_frames([path.name for path in paths]):
+        return _read_one_of(paths, origin, wanted)
+    if len(paths) > wanted.limit:
         raise InputError(
             f"{origin}: got {len(paths)} mask files with one object each, expected at most "
-            f"{max_objects}; give fewer, increase `max_objects` (at most 254), or, if they are the "
-            f"masks of successive frames, give only the first one: {paths[0]}"
+            f"{wanted.limit}; give fewer, or, if they are the masks of successive frames, give "
+            f"only the first one: {paths[0]}"
         )
     masks: list[BoolArray] = []
     warnings: list[str] = []
-    for path in paths:
+    alpha: dict[int, FloatArray] = {}
+    for number, path in enumerate(paths, start=1):
         parsed = _read_image(path, 254)
         ids = np.setdiff1d(parsed.labels, (0, VOID))
         if len(ids) > 1:
@@ -161,10 +194,38 @@ def _read_files(paths: Sequence[Path], origin: str, max_objects: int) -> ParsedM
             )
         masks.append(parsed.labels == ids[0])
         warnings += parsed.warnings
+        if parsed.alpha is not None:
+            alpha[number] = parsed.alpha[int(ids[0])]
+    if names_frames([path.name for path in paths], masks):
+        return _read_one_of(paths, origin, wanted)
     stacked = stack_masks(
-        masks, range(1, len(paths) + 1), [path.stem for path in paths], origin, max_objects
+        masks, range(1, len(paths) + 1), [path.stem for path in paths], origin, wanted.limit
     )
-    return ParsedMask(stacked.labels, stacked.names, (*warnings, *stacked.warnings))
+    return replace(stacked, alpha=alpha or None).noted(*warnings)
+
+
+def _read_one_of(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMask:
+    """Read the file of the frame that the user asked for.
+
+    Raises:
+        InputError: the user did not ask for a frame, or no file is named after it.
+    """
+    numbers = [last_number(path.name) for path in paths]
+    shown = ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
+    asked = wanted.frames.asked
+    if asked is None or asked not in numbers:
+        came = "" if asked is None else f", and none after frame {asked}"
+        raise InputError(
+            f"{origin}: the {len(paths)} files are named after different frames ({shown}){came}, "
+            "expected the masks of one frame; masks on several frames are not supported yet. Give "
+            f"only the first one: {paths[0]}, or set `first_mask_frame` to one of these numbers. "
+            "If the files are objects of one frame, name them obj1, obj2 and so on"
+        )
+    path = paths[numbers.index(asked)]
+    return replace(_read_image(path, wanted.limit), frame=asked).noted(
+        f"{origin}: the files are named after different frames; {path.name} is used for frame "
+        f"{asked}"
+    )
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -173,9 +234,12 @@ def _images_in(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
-    if not found:
-        raise InputError(
-            f"{folder}: the folder contains no image, expected one binary mask (PNG) per object; "
-            "check the path"
-        )
-    return sorted(found, key=lambda path: natural_order(path.name))
+    if found:
+        return sorted(found, key=lambda path: natural_order(path.name))
+    for name in _EXPORT_FOLDERS:
+        if (folder / name).is_dir():
+            return _images_in(folder / name)
+    raise InputError(
+        f"{folder}: the folder contains no image, expected one binary mask (PNG) per object; "
+        "check the path"
+    )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,20 @@ from PIL import Image, UnidentifiedImageError
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID, davis_palette
-from vostrack.masks.values import ParsedMask, interpret_indices, interpret_values
+from vostrack.masks.colour_labels import find_colour_labels, is_background
+from vostrack.masks.colours import interpret_colours
+from vostrack.masks.palette import VOID
+from vostrack.masks.stored_samples import stored_maximum, stored_samples
+from vostrack.masks.transparency import (
+    OPAQUE,
+    alpha_is_the_mask,
+    is_cut_out,
+    mask_of_alpha,
+    transparency_notes,
+)
+from vostrack.masks.values import ParsedMask, interpret_smoothed, interpret_values, turned
 
 __all__ = ["open_image", "read_color", "read_gray", "read_lossy", "read_palette"]
-
-
-_MOST_COLOURS = 4096
-_OPAQUE = 128
 
 
 def open_image(path: Path) -> Image.Image:
@@ -48,71 +55,136 @@ def open_image(path: Path) -> Image.Image:
 
 
 def read_gray(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
-    """Read a gray image with 1, 8 or 16 bits: one binary object, or ids.
+    """Read a gray image with 1, 2, 4, 8 or 16 bits: one binary object, or ids.
+
+    With alpha, transparent pixels are background.
 
     Raises:
         InputError: ``interpret_values`` rejects the values, or they are not integers.
     """
     if image.mode in ("LA", "La"):
-        gray, alpha = (np.asarray(band) for band in image.split())
-        return interpret_values(np.where(alpha < _OPAQUE, 0, gray), origin, max_objects)
+        gray, alpha = (np.asarray(band).astype(np.int64) for band in image.split())
+        return _with_alpha(gray, alpha, origin, max_objects)
     values = np.asarray(image)
     # This also rejects infinity and NaN.
     if values.dtype.kind == "f" and not _whole(values):
+        return _read_fractions(values, origin, max_objects)
+    maximum = stored_maximum(Path(origin), image)
+    values = values.astype(np.int64)
+    if maximum is not None:
+        values = stored_samples(values, maximum)
+    drawn = image.mode != "1"
+    parsed = interpret_values(values, origin, max_objects, drawn=drawn, white=maximum)
+    return parsed if drawn else turned(parsed, origin)
+
+
+def _read_fractions(values: NDArray[np.floating], origin: str, max_objects: int) -> ParsedMask:
+    """Read a matte of one object, with values from 0 to 1."""
+    if not (np.isfinite(values).all() and values.min() == 0 and 0.5 <= values.max() <= 1):
         raise InputError(
             f"{origin}: contains fractions ({values.min():.3g}..{values.max():.3g}), expected "
-            "integer ids; threshold the matte at 0.5 and save it as PNG"
+            "integer ids, or a matte from 0 to 1; threshold the matte at 0.5 and save it as PNG"
         )
-    return interpret_values(values.astype(np.int64), origin, max_objects)
+    gray = np.rint(values * VOID).astype(np.int64)
+    note = f"{origin}: the fractions are read as the matte of one object, cut at half"
+    labels = (gray >= OPAQUE).astype(np.uint8)
+    alpha = {1: values.astype(np.float32)}
+    return turned(ParsedMask(labels, {}, (note,), alpha), origin)
 
 
 def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """Read the indices of an indexed image as ids, whatever their colours.
 
     If index 0 is used but another used index is black, the indices are meaningless (some editors
-    sort the palette), and the colours are read instead.
+    sort the palette), and the colours are read instead. They are read too if a label file beside
+    the mask names the colour of the background, if another index is transparent, and if the colours
+    are the grays of smoothed edges. If index 0 is not used, a black index is background.
 
     Raises:
         InputError: ``interpret_values`` rejects the values.
     """
-    indices = np.asarray(image)
-    colours = np.asarray(image.convert("RGB"))
-    black = np.unique(indices[(colours == 0).all(axis=-1)])
-    if (indices == 0).any() and black.size and black[0] != 0:
+    indices = np.asarray(image).astype(np.int64)
+    rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
+    colours = rgba[..., :3]
+    black = np.unique(indices[(colours == 0).all(axis=-1) & (rgba[..., 3] >= OPAQUE)])
+    used = np.unique(indices)
+    transparent = np.unique(indices[rgba[..., 3] < OPAQUE])
+    if transparent.size and (transparent != 0).any() and not (transparent == VOID).all():
+        parsed = read_color(image.convert("RGBA"), origin, max_objects)
+        return parsed.noted(f"{origin}: a transparent index is background; colours were read")
+    if used[0] == 0 and black.size and black[0] != 0:
         parsed = read_color(image.convert("RGB"), origin, max_objects)
-        note = (
+        return parsed.noted(
             f"{origin}: index 0 of the palette is not black; colours were read instead of indices"
         )
-        return ParsedMask(parsed.labels, parsed.names, (note, *parsed.warnings))
-    return interpret_values(indices.astype(np.int64), origin, max_objects)
+    if _labelled_background(colours, origin):
+        return read_color(image.convert("RGB"), origin, max_objects)
+    if used.size > 3 and (colours == colours[..., :1]).all():
+        soft = interpret_smoothed(colours[..., 0], origin, max_objects)
+        if soft is not None:
+            return soft
+    if used[0] != 0 and used.size > 1 and black.size:
+        parsed = interpret_values(
+            np.where(np.isin(indices, black), 0, indices), origin, max_objects, drawn=False
+        )
+        return parsed.noted(
+            f"{origin}: index 0 of the palette is not used; index {black[0]}, which is black, is "
+            "background"
+        )
+    return interpret_values(indices, origin, max_objects, drawn=False)
+
+
+def _labelled_background(colours: IntArray, origin: str) -> bool:
+    """Tell whether a label file beside the mask names a background that is not black."""
+    found = find_colour_labels(Path(origin))
+    if found is None:
+        return False
+    grounds = [colour for colour, label in found[1].items() if is_background(label)]
+    return any(any(c) and bool((colours == c).all(axis=-1).any()) for c in grounds)
 
 
 def read_color(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
-    """Read an RGB or RGBA image: every exact colour except black is an object.
+    """Read an RGB or RGBA image: every exact colour except the background is an object.
 
-    If all colours are in the DAVIS palette, the ids are their indices there. Otherwise the ids
-    follow the order of the colour values. Transparent pixels are background. If red, green and blue
-    are equal everywhere, the image is read as gray.
+    See ``interpret_colours``. Transparent pixels are background. If red, green and blue are equal
+    everywhere, the image is read as gray. If only alpha marks an object, as in a cut-out photograph
+    or a black shape, alpha is the mask.
 
     Raises:
-        InputError: there is no object, there are more than ``max_objects``, or the edges are
-            anti-aliased.
+        InputError: there is no object, or there are more than ``max_objects``.
     """
-    warnings: list[str] = []
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
-    alpha = rgba[..., 3]
-    rgb = np.where((alpha < _OPAQUE)[..., None], 0, rgba[..., :3])
-    partial = int(np.count_nonzero((alpha > 0) & (alpha < VOID)))
-    if partial:
-        warnings.append(
-            f"{origin}: {partial} pixels are partly transparent; those below half opacity were "
-            "left out"
-        )
-    if (rgb == rgb[..., :1]).all():
-        parsed = interpret_values(rgb[..., 0], origin, max_objects)
-    else:
-        parsed = _interpret_colours(rgb, origin, max_objects)
-    return ParsedMask(parsed.labels, parsed.names, (*warnings, *parsed.warnings))
+    rgb, alpha = rgba[..., :3], rgba[..., 3]
+    if (rgb == rgb[..., :1]).all() or (rgb == rgb[..., :1])[alpha >= OPAQUE].all():
+        return _with_alpha(rgb[..., 0], alpha, origin, max_objects)
+    if is_cut_out(alpha, (rgb << (16, 8, 0)).sum(axis=-1)):
+        return mask_of_alpha(alpha, origin, "a picture with transparent surroundings")
+    transparent = alpha < OPAQUE
+    rgb = np.where(transparent[..., None], 0, rgb)
+    parsed = interpret_colours(rgb, origin, max_objects, transparent=transparent)
+    return _softened(parsed, alpha, origin)
+
+
+def _with_alpha(gray: IntArray, alpha: IntArray, origin: str, max_objects: int) -> ParsedMask:
+    """Read gray with alpha."""
+    if alpha_is_the_mask(alpha, gray):
+        return mask_of_alpha(alpha, origin, "a black shape on transparent ground")
+    if is_cut_out(alpha, gray):
+        return mask_of_alpha(alpha, origin, "a picture with transparent surroundings")
+    opaque = alpha >= OPAQUE
+    shown = np.where(opaque, gray, 0)
+    parsed = interpret_values(shown, origin, max_objects, drawn=bool(opaque.all()))
+    return _softened(parsed, alpha, origin)
+
+
+def _softened(parsed: ParsedMask, alpha: IntArray, origin: str) -> ParsedMask:
+    """Keep the soft alpha of an image with one object."""
+    notes = transparency_notes(alpha, origin)
+    ids = np.setdiff1d(parsed.labels, (0, VOID))
+    if notes and ids.size == 1 and parsed.alpha is None:
+        soft = (alpha / VOID * ((alpha < OPAQUE) | (parsed.labels == ids[0]))).astype(np.float32)
+        parsed = replace(parsed, alpha={int(ids[0]): soft})
+    return parsed.noted(*notes)
 
 
 def read_lossy(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
@@ -124,44 +196,23 @@ def read_lossy(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     rgb = np.asarray(image.convert("RGB")).astype(np.int64)
     low, high = rgb.min(axis=-1), rgb.max(axis=-1)
     dark, bright = high < 64, low > 191
-    if float((dark | bright).mean()) < 0.97 or not dark.any() or not bright.any():
+    hard = float((dark | bright).mean()) >= 0.97 and dark.any() and bright.any()
+    soft = None
+    if not hard and float((high - low > 24).mean()) < 0.01 and dark.any():
+        gray = low + high >> 1
+        soft = interpret_smoothed(np.where(gray < 16, 0, gray), origin, 1, peak=192)
+    if not hard and soft is None:
         raise InputError(
             f"{origin}: {image.format} compression changes ids and colours; expected a clearly "
             "black and white mask, got other values; save the mask as PNG"
         )
-    parsed = interpret_values((low + high >= 256).astype(np.int64), origin, max_objects)
+    alpha = {1: ((low + high) / (2 * VOID)).astype(np.float32)}
+    parsed = ParsedMask((low + high >= 256).astype(np.uint8), {}, (), alpha)
     note = (
         f"{origin}: {image.format} compression blurs the edges; the mask was thresholded at half "
         "brightness into one object; a PNG would be exact"
     )
-    return ParsedMask(parsed.labels, parsed.names, (note, *parsed.warnings))
-
-
-def _interpret_colours(rgb: IntArray, origin: str, max_objects: int) -> ParsedMask:
-    packed = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
-    colours, places = np.unique(packed, return_inverse=True)
-    places = places.reshape(packed.shape).astype(np.int64)
-    if colours[0] == 0:
-        colours = colours[1:]
-    else:
-        places += 1
-    if colours.size > _MOST_COLOURS:
-        raise InputError(
-            f"{origin}: contains {colours.size} colours, expected one exact colour per object on "
-            "black; it looks like a photograph; give the mask instead of the frame, saved as PNG "
-            "without anti-aliasing"
-        )
-    known = {
-        (int(r) << 16) | (int(g) << 8) | int(b): k
-        for k, (r, g, b) in enumerate(davis_palette().tolist())
-    }
-    names = [f"#{colour:06x}" for colour in colours]
-    if all(int(colour) in known for colour in colours):
-        ids = [known[int(colour)] for colour in colours]
-    else:
-        # 255 is reserved for void.
-        ids = [k if k < VOID else k + 1 for k in range(1, len(colours) + 1)]
-    return interpret_indices(places, ids, names, origin, max_objects)
+    return turned(parsed, origin).noted(note)
 
 
 def _whole(values: NDArray[np.floating]) -> bool:

@@ -243,17 +243,17 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
             for o in content["objects"]
         )
         info = dict(content.get("info", {}))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{origin}: expected the layout of masks.json (size, frames, objects with id and "
-            f"segmentations), got {type(error).__name__} at {error}; write the file again"
+            f"segmentations), got {type(error).__name__} at {str(error)[:80]}; write the file again"
         ) from error
     for track in objects:
         whole = all(s is None or isinstance(s, dict) for s in track.segmentations)
         if len(track.segmentations) != len(frames) or not whole or not 0 < track.id < VOID:
             raise InputError(
-                f"{origin}: object {track.id} has {len(track.segmentations)} masks, expected an "
-                f"id in 1..254 and RLE or null for each of {len(frames)} frames; write the file "
-                "again"
+                f"{origin}: object {str(track.id)[:20]} has {len(track.segmentations)} masks, "
+                f"expected an id in 1..254 and RLE or null for each of {len(frames)} frames; write "
+                "the file again"
             )
     return MasksJson((height, width), frames, objects, info)

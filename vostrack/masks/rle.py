@@ -103,7 +103,9 @@ def _size(rle: Mapping[str, Any]) -> tuple[int, int]:
         and all(isinstance(n, int) and n > 0 for n in size)
         and size[0] * size[1] <= _MOST_PIXELS
     ):
-        raise InputError(f"RLE: expected a size [H, W], got {size!r}; export the mask again")
+        raise InputError(
+            f"RLE: expected a size [H, W], got {str(size)[:40]}; export the mask again"
+        )
     return int(size[0]), int(size[1])
 
 

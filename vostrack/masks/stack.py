@@ -8,7 +8,8 @@ import numpy as np
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.masks.values import ParsedMask, largest
+from vostrack.masks.object_count import largest
+from vostrack.masks.values import ParsedMask
 
 __all__ = ["stack_masks"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from vostrack.arrays import UInt8Array
+from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
 from vostrack.masks.stack import stack_masks
 from vostrack.masks.values import ParsedMask, interpret_values
@@ -32,12 +33,18 @@ class FirstMask:
         ids: the object ids, ascending.
         names: the name of each object in the source: a file name, a track or a colour.
         warnings: one sentence for each thing that the user should know.
+        alpha: (N, H, W) float32 in [0, 1], the soft mask of each object in the order of ``ids``, if
+            the source has soft edges.
+        frame: number of the frame that the source states, as ``first_mask_frame`` takes it; None if
+            it states none, or the first one.
     """
 
     labels: UInt8Array
     ids: tuple[int, ...]
     names: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    alpha: FloatArray | None = None
+    frame: int | None = None
 
 
 def check_first_mask(
@@ -63,6 +70,8 @@ def check_first_mask(
         InputError: the mask cannot be used. The message names the problem and the remedy.
     """
     check_limits(max_objects, min_pixels)
+    if isinstance(labels, FirstMask):
+        labels = labels.labels
     try:
         array = np.asarray(labels)
     except ValueError as error:
@@ -74,7 +83,9 @@ def check_first_mask(
         ids = range(1, len(array) + 1)
         parsed = stack_masks(array, ids, [str(n) for n in ids], "first mask", max_objects)
     elif array.ndim == 2 and array.dtype.kind in "biu":
-        parsed = interpret_values(array.astype(np.int64), "first mask", max_objects)
+        values = array.astype(np.int64)
+        drawn = array.dtype != np.bool_
+        parsed = interpret_values(values, "first mask", max_objects, drawn=drawn)
     else:
         raise InputError(
             "first mask: expected (H, W) bool or integers, or (N, H, W) bool, "
@@ -118,6 +129,8 @@ def finish(
         _check_size(labels.shape, size, origin)
     areas = np.bincount(labels.ravel(), minlength=256)
     ids = [n for n in range(1, VOID) if areas[n]]
+    if not ids:
+        check_count(np.zeros(0, np.int64), np.zeros(0, np.int64), (), origin, MAX_OBJECTS)
     warnings = list(parsed.warnings)
     for n in ids:
         if areas[n] < min_pixels:
@@ -132,7 +145,12 @@ def finish(
             "check that it is not inverted"
         )
     names = tuple(parsed.names.get(n, str(n)) for n in ids)
-    return FirstMask(labels, tuple(ids), names, tuple(warnings))
+    alpha = None
+    if parsed.alpha is not None:
+        soft = parsed.alpha
+        planes = [soft[n] if n in soft else (labels == n).astype(np.float32) for n in ids]
+        alpha = np.stack(planes)
+    return FirstMask(labels, tuple(ids), names, tuple(warnings), alpha, parsed.frame)
 
 
 def _called(number: int, names: Mapping[int, str]) -> str:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vostrack.arrays import BoolArray, IntArray, UInt8Array
+from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks.background import find_background, is_inverted
+from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
+from vostrack.masks.smoothing import Edges, find_cores, resolve_edges, thin_levels
 
-__all__ = ["ParsedMask", "interpret_indices", "interpret_values", "largest"]
-
+__all__ = [
+    "ParsedMask",
+    "interpret_smoothed",
+    "interpret_values",
+    "renumbered",
+    "smoothed_note",
+    "turned",
+]
 
 _VOID_16_BIT = 65535
-_TOO_MANY = "or increase `max_objects` (at most 254)"
+_MOTS_VOID = 10000
+_THIN = 3
 
 
 @dataclass(frozen=True)
@@ -26,195 +36,273 @@ class ParsedMask:
         labels: (H, W) uint8; 0 background, 1..254 ids, 255 void.
         names: names of the ids in the source, if they differ from the numbers.
         warnings: what the user should know about how the source was read.
+        alpha: (H, W) float32 in [0, 1], the soft mask of each id, if edges were smoothed.
+        frame: number of the frame that the source states; None if it states none.
     """
 
     labels: UInt8Array
     names: Mapping[int, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    alpha: Mapping[int, FloatArray] | None = None
+    frame: int | None = None
+
+    def noted(self, *notes: str) -> ParsedMask:
+        """Return the mask with further warnings in front."""
+        return replace(self, warnings=(*notes, *self.warnings))
 
 
-def interpret_values(values: IntArray, origin: str, max_objects: int) -> ParsedMask:
+def interpret_values(
+    values: IntArray,
+    origin: str,
+    max_objects: int,
+    *,
+    drawn: bool = True,
+    white: int | None = None,
+) -> ParsedMask:
     """Interpret gray values, palette indices or an array of ids.
 
     A two-level mask (0/255, 0/1, 0/65535) contains one object, with id 1. Otherwise the values are
-    ids, and the maximum value 255 (65535 if any value exceeds 255) is void. If an id is above 254,
-    all ids are renumbered in ascending order, with a warning; their names keep the original value.
+    ids, and the maximum value 255 (65535 if any value exceeds 255) is void, unless the values are
+    spread evenly over the whole range (85, 170, 255): these are objects. If 0 does not occur, the
+    value of the largest region that touches at least three borders is background. If an id is above
+    254, all ids are renumbered in ascending order, with a warning; their names keep the original
+    value. The pixels of smoothed edges become the nearest object.
 
     Args:
         values: (H, W) integers.
         origin: name of the mask in messages.
         max_objects: maximum number of objects.
+        drawn: whether the values are brightnesses that a user painted. They may be inverted.
+        white: the largest value that the file can contain; by default 255 or 65535.
 
     Raises:
-        InputError: there is no object, there are more than ``max_objects``, an id is negative, or
-            the edges are anti-aliased.
+        InputError: there is no object, there are more than ``max_objects``, or an id is negative.
     """
-    levels, areas = _levels(values)
+    levels, _ = _levels(values, None)
     if levels.size and int(levels[0]) < 0:
         raise InputError(
             f"{origin}: ids must be 1..254 (0 background, 255 void), got {int(levels[0])}; "
             "set pixels to ignore to 255"
         )
-    void = VOID if not levels.size or int(levels[-1]) <= VOID else _VOID_16_BIT
-    if levels.size == 1 and int(levels[0]) in (1, VOID, _VOID_16_BIT):
-        return ParsedMask((values != 0).astype(np.uint8))
-    _refuse_smoothed(values, levels, areas, [str(n) for n in levels], origin)
+    full = VOID if not levels.size or int(levels[-1]) <= VOID else _VOID_16_BIT
+    white = full if white is None else white
+    values, notes = _full_range(values, origin)
+    background, named = _background(values, levels, origin) if not notes else (0, ())
+    notes += named
+    levels, areas = _levels(values, background)
+    if levels.size == 1 and int(levels[0]) in (1, white):
+        parsed = ParsedMask((values != background).astype(np.uint8), {}, notes)
+        return turned(parsed, origin) if drawn and int(levels[0]) == white else parsed
+    soft = _interpret_smoothed(values, levels, background, max_objects, drawn=drawn, white=white)
+    if soft is not None:
+        parsed, blends = soft
+        parsed = parsed.noted(*notes, smoothed_note(origin, blends))
+        return turned(parsed, origin) if white in levels and drawn else parsed
+    values = np.where(values == background, 0, values)
+    return _interpret_ids(values, levels, areas, full if white > 15 else None, origin, max_objects,
+                          drawn=drawn).noted(*notes)  # fmt: skip
+
+
+def _interpret_ids(
+    values: IntArray, levels: IntArray, areas: IntArray, void: int | None, origin: str, limit: int,
+    *, drawn: bool,
+) -> ParsedMask:  # fmt: skip
+    """Interpret ids, 0 being background."""
+    if _spread(levels):
+        check_count(levels, areas, [str(n) for n in levels], origin, limit)
+        note = (
+            f"{origin}: the values {', '.join(map(str, levels))} are spread over the gray range "
+            f"and are read as objects 1..{levels.size}; {VOID} is not void here"
+        )
+        return renumbered(values, levels).noted(note)
+    mots = void == _VOID_16_BIT and ((levels >= 1000) & (levels <= _MOTS_VOID)).all()
+    if mots and _MOTS_VOID in levels and levels.size > 1:
+        void = _MOTS_VOID
     is_id = levels != void
     ids, areas = levels[is_id], areas[is_id]
-    _refuse_count(ids, areas, [str(n) for n in ids], origin, max_objects)
-    warnings = _void_warnings(values == void, int(areas.sum()), origin)
+    thin = _is_thin(values)
+    check_count(ids, areas, [str(n) for n in ids], origin, limit, thin=thin)
+    warnings = () if void is None else _void_warnings(values, void, int(areas.sum()), origin, drawn)
     if int(ids[-1]) < VOID:
         return ParsedMask(values.astype(np.uint8), {}, warnings)
-    labels = np.zeros(values.shape, dtype=np.uint8)
-    for new, old in enumerate(ids, start=1):
-        labels[values == old] = new
-    labels[values == void] = VOID
-    return ParsedMask(
-        labels,
-        {new: str(old) for new, old in enumerate(ids, start=1)},
-        (
-            *warnings,
-            f"{origin}: ids above 254 do not fit an 8-bit label map; "
-            f"{', '.join(str(n) for n in ids[:8])}{', ...' if len(ids) > 8 else ''} "
-            f"became 1..{len(ids)}",
-        ),
+    parsed = renumbered(values, ids)
+    parsed.labels[values == void] = VOID
+    return parsed.noted(
+        *warnings,
+        f"{origin}: ids above 254 do not fit an 8-bit label map; "
+        f"{', '.join(str(n) for n in ids[:8])}{', ...' if len(ids) > 8 else ''} "
+        f"became 1..{len(ids)}",
     )
 
 
-def interpret_indices(
-    indices: IntArray, ids: Sequence[int], names: Sequence[str], origin: str, max_objects: int
-) -> ParsedMask:
-    """Interpret a map of indices into a list of colours.
+def _interpret_smoothed(
+    values: IntArray, levels: IntArray, background: int, limit: int, *, drawn: bool, white: int
+) -> tuple[ParsedMask, int] | None:
+    """Assign the pixels of smoothed edges; None if there are none."""
+    if levels.size < 2:
+        return None
+    pixels = values[..., None].astype(np.float32)
+    shown = np.where(values == background, 0, values)
+    cores = thin_levels(shown, levels, VOID if white > 15 else None)
+    if cores is None and drawn and levels.size > 3:
+        cores = find_cores(values, pixels, background, limit, ordered=True)
+    if cores is None or cores.size > limit:
+        return None
+    if background == 0 and _has_no_flat_part(values, cores):
+        share = (values / white).astype(np.float32)
+        labels = (share >= 0.5).astype(np.uint8)
+        return ParsedMask(labels, {}, (), {1: share}), int(np.count_nonzero(values))
+    edges = resolve_edges(values, pixels, cores, background)
+    return _from_edges(edges, cores, white), edges.blends
+
+
+def interpret_smoothed(
+    values: IntArray, origin: str, max_objects: int, *, peak: int = 0
+) -> ParsedMask | None:
+    """Interpret a gray image with smoothed edges; None if it is not one.
 
     Args:
-        indices: (H, W); 0 background, k + 1 for the colour at position k of ``ids`` and ``names``.
-        ids: the distinct id of each colour, from 1; 255 is void.
-        names: name of each colour.
+        values: (H, W) integers in 0..255, 0 for background.
         origin: name of the mask in messages.
         max_objects: maximum number of objects.
-
-    Raises:
-        InputError: there is no object, there are more than ``max_objects``, or the edges are
-            anti-aliased.
+        peak: brightness that the brightest object must have.
     """
-    levels, areas = _levels(indices)
-    called = [names[k - 1] for k in levels]
-    _refuse_smoothed(indices, levels, areas, called, origin)
-    objects = np.array([ids[k - 1] != VOID for k in levels], dtype=bool)
-    called = [name for name, kept in zip(called, objects, strict=True) if kept]
-    _refuse_count(levels[objects], areas[objects], called, origin, max_objects)
+    levels, _ = _levels(values, 0)
+    if not levels.size or int(levels[-1]) < peak:
+        return None
+    soft = _interpret_smoothed(values, levels, 0, max_objects, drawn=True, white=VOID)
+    return None if soft is None else turned(soft[0].noted(smoothed_note(origin, soft[1])), origin)
+
+
+def _has_no_flat_part(values: IntArray, cores: IntArray) -> bool:
+    """Tell whether the only object is a brush stroke whose brightest pixels are few."""
+    marked = int(np.count_nonzero(values))
+    return cores.size == 1 and 50 * int(np.count_nonzero(values >= cores[0])) < marked
+
+
+def _from_edges(edges: Edges, cores: IntArray, white: int) -> ParsedMask:
+    single = cores.size == 1 and int(cores[0]) in (1, white)
+    keep = not single and int(cores[-1]) < VOID
+    ids = [int(n) for n in cores] if keep else list(range(1, cores.size + 1))
     table = np.array([0, *ids], dtype=np.uint8)
-    return ParsedMask(table[indices], dict(zip(ids, names, strict=True)))
+    names = {} if keep or single else dict(zip(ids, map(str, cores.tolist()), strict=True))
+    alpha = dict(zip(ids, edges.alpha, strict=True))
+    return ParsedMask(table[edges.places], names, (), alpha)
 
 
-def largest(areas: IntArray, names: Sequence[str], most: int = 4) -> str:
-    """List the largest of several regions, for a message.
+def _background(values: IntArray, levels: IntArray, origin: str) -> tuple[int, tuple[str, ...]]:
+    """Return the value of the background, with a note if it is not 0."""
+    if (values == 0).any() or not levels.size:
+        return 0, ()
+    found = find_background(values)
+    if found is None or levels.size < 2:
+        return 0, ()
+    return found, (
+        f"{origin}: no pixel is 0; value {found} is read as background, because its region is the "
+        "largest that touches three borders; save the mask with background 0 if that is wrong",
+    )
+
+
+def _full_range(values: IntArray, origin: str) -> tuple[IntArray, tuple[str, ...]]:
+    """Stretch a black and white mask in video range, 16..235, to 0..255."""
+    ends = (values == 16) | (values == 235)
+    if (
+        int(values.min()) != 16
+        or int(values.max()) != 235
+        or 2 * np.count_nonzero(ends) < ends.size
+    ):
+        return values, ()
+    note = f"{origin}: 16 and 235 are read as black and white of the video range"
+    return np.rint((values - 16) * (VOID / 219)).astype(np.int64), (note,)
+
+
+def turned(parsed: ParsedMask, origin: str) -> ParsedMask:
+    """Invert a black and white mask that shows a black object on white.
 
     Args:
-        areas: (K,) areas in pixels.
-        names: K names.
-        most: maximum number of regions to list.
+        parsed: a mask; it is judged if its only id is 1.
+        origin: name of the mask in messages.
     """
-    order = np.argsort(-areas, kind="stable")[:most]
-    return ", ".join(f"{names[k]} ({int(areas[k])} px)" for k in order)
+    white = parsed.labels == 1
+    if not white.any() or (~white & (parsed.labels != 0)).any():
+        return parsed
+    inverted = is_inverted(white)
+    if inverted is None:
+        return parsed.noted(
+            f"{origin}: white surrounds the black region on most sides; check that the mask is not "
+            "inverted; white is read as the object"
+        )
+    if not inverted:
+        return parsed
+    alpha = None if parsed.alpha is None else {1: 1 - parsed.alpha[1]}
+    return replace(parsed, labels=(~white).astype(np.uint8), alpha=alpha).noted(
+        f"{origin}: the mask shows a black object on white, so it was inverted; if white is the "
+        "object, save it with value 1 in place of 255"
+    )
 
 
-def _levels(values: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the non-zero values, ascending, and their areas in pixels."""
+def smoothed_note(origin: str, blends: int) -> str:
+    """Return the warning about smoothed edges."""
+    return (
+        f"{origin}: the edges are smoothed; {blends} pixels with values in between became part of "
+        "the nearest object or of the background, cut at half; the soft edge is kept for mattes"
+    )
+
+
+def renumbered(values: IntArray, levels: IntArray) -> ParsedMask:
+    """Number the given values 1..N; their names keep the values."""
+    labels = np.zeros(values.shape, dtype=np.uint8)
+    for new, old in enumerate(levels, start=1):
+        labels[values == old] = new
+    return ParsedMask(labels, {new: str(old) for new, old in enumerate(levels, start=1)})
+
+
+def _levels(values: IntArray, background: int | None) -> tuple[IntArray, IntArray]:
+    """Return the values except the background, ascending, and their areas in pixels."""
     levels, areas = np.unique(values, return_counts=True)
-    kept = levels != 0
+    kept = levels != (0 if background is None else background)
     return levels[kept].astype(np.int64), areas[kept].astype(np.int64)
 
 
-def _void_warnings(void: BoolArray, marked: int, origin: str) -> tuple[str, ...]:
-    area = int(np.count_nonzero(void))
-    if area <= marked:
+def _spread(levels: IntArray) -> bool:
+    """Tell whether at least two values divide 0..255 evenly, as 85, 170, 255 do."""
+    count = levels.size
+    if not 2 <= count <= 51 or int(levels[-1]) != VOID:
+        return False
+    exact = np.arange(1, count + 1) * VOID / count
+    return bool((np.abs(levels - exact) < 1).all())
+
+
+def _is_thin(values: IntArray) -> bool:
+    """Tell whether at least a tenth of the values have no pixel with equal neighbours all round."""
+    same = np.ones((values.shape[0], values.shape[1]), dtype=bool)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            same &= np.roll(values, shift, axis) == values
+    solid = np.unique(values[same]).size
+    return 10 * (np.unique(values).size - solid) >= np.unique(values).size
+
+
+def _void_warnings(
+    values: IntArray, void: int, marked: int, origin: str, drawn: bool
+) -> tuple[str, ...]:
+    mask: BoolArray = values == void
+    area = int(np.count_nonzero(mask))
+    if area and void == _MOTS_VOID:
+        return (f"{origin}: {area} pixels of {void}, the ignore region of MOTS, are void",)
+    if area > marked:
+        return (
+            f"{origin}: {area} pixels are void (the maximum value, which belongs to no object), "
+            f"more than the {marked} pixels of all objects; if they are an object, give it an id "
+            "in 1..254",
+        )
+    inner = mask.copy()
+    for axis in (0, 1):
+        for shift in range(-_THIN, _THIN + 1):
+            inner &= np.roll(mask, shift, axis)
+    if not drawn or not inner.any():
         return ()
     return (
-        f"{origin}: {area} pixels are void (the maximum value, which belongs to no object), more "
-        f"than the {marked} pixels of all objects; if they are an object, give it an id in 1..254",
+        f"{origin}: {area} pixels have the value {void}, which is void and belongs to no object; "
+        "if they are an object, give it an id in 1..254",
     )
-
-
-def _refuse_count(
-    ids: IntArray, areas: IntArray, names: Sequence[str], origin: str, max_objects: int
-) -> None:
-    if ids.size == 0:
-        raise InputError(
-            f"{origin}: the mask is empty, every pixel is background or void; expected at least "
-            "one object; paint it with an id in 1..254 (or white in a binary mask)"
-        )
-    if ids.size > max_objects:
-        raise InputError(
-            f"{origin}: contains {ids.size} objects, expected at most {max_objects}; the largest "
-            f"are {largest(areas, names)}. If the edges are smoothed or the mask was once a JPEG, "
-            "save it as PNG without anti-aliasing (resize with nearest neighbour); "
-            f"otherwise merge objects, {_TOO_MANY}"
-        )
-
-
-def _refuse_smoothed(
-    values: IntArray, levels: IntArray, areas: IntArray, names: Sequence[str], origin: str
-) -> None:
-    """Reject a mask with anti-aliased edges."""
-    thin = _smoothed_levels(values, levels)
-    if thin:
-        raise InputError(
-            f"{origin}: the edges are smoothed: {thin} of the {levels.size} values occur only as "
-            "thin seams between others; expected one exact value per object; the largest regions "
-            f"are {largest(areas, names)}. Save the mask as PNG without anti-aliasing, and resize "
-            "it with nearest neighbour only"
-        )
-
-
-def _smoothed_levels(values: IntArray, levels: IntArray) -> int:
-    """Count the levels that exist only because edges were smoothed.
-
-    A level is thin if none of its pixels has all eight neighbours on the same level. In a smoothed
-    mask, thin levels lie between two solid levels, in space and in value, almost everywhere that
-    solid levels would touch. A mask with one tiny object has far more direct contacts than thin
-    pixels. A seam of void does not have a value between those of its neighbours.
-    """
-    height, width = values.shape
-    padded = np.pad(values, 1, mode="edge")
-    same = np.ones(values.shape, dtype=bool)
-    for row in range(3):
-        for column in range(3):
-            same &= padded[row : row + height, column : column + width] == values
-    solid_levels = np.unique(values[same])
-    solid_levels = solid_levels[solid_levels > 0]
-    solid = np.isin(values, (0, *solid_levels))
-    if solid.all() or not solid_levels.size:
-        return 0
-    high = _window(np.where(solid, values, -1), largest_of=True)
-    low = _window(np.where(solid, values, np.iinfo(np.int64).max), largest_of=False)
-    seams = high[~solid & (low < values) & (values < high)]
-    touching = np.concatenate([_contacts(values, solid), _contacts(values.T, solid.T)])
-    between = seams.size >= 0.8 * np.count_nonzero(~solid)
-    # White is also judged separately: it would be taken for void, whatever else is in the mask.
-    white = np.count_nonzero(seams == VOID)
-    if (between and seams.size >= touching.size) or (
-        white and white >= np.count_nonzero(touching == VOID)
-    ):
-        return int(levels.size - solid_levels.size)
-    return 0
-
-
-def _contacts(values: IntArray, solid: BoolArray) -> IntArray:
-    """Return the larger value of every two vertical neighbours that are solid and differ."""
-    above, below = values[:-1], values[1:]
-    touch = (above != below) & solid[:-1] & solid[1:]
-    return np.asarray(np.maximum(above[touch], below[touch]))
-
-
-def _window(values: IntArray, *, largest_of: bool) -> IntArray:
-    """Return the largest or smallest value in the 5 x 5 window around each pixel."""
-    combine = np.maximum if largest_of else np.minimum
-    for axis in (0, 1):
-        width = [(2, 2) if a == axis else (0, 0) for a in (0, 1)]
-        padded = np.pad(values, width, mode="edge")
-        size = values.shape[axis]
-        values = padded.take(range(size), axis=axis)
-        for shift in range(1, 5):
-            values = combine(values, padded.take(range(shift, shift + size), axis=axis))
-    return values

@@ -63,7 +63,7 @@ class FcrnConfig:
         if self.output_stride not in (8, 16):
             raise InputError(f"FCRN output_stride: expected 8 or 16, got {self.output_stride}")
         if self.kernel < 1 or self.kernel % 2 == 0:
-            raise InputError(f"FCRN kernel: expected an odd number, got {self.kernel}")
+            raise InputError(f"kernel: expected an odd number, got {self.kernel}")
         if self.dilation < 1 or self.hidden < 0:
             raise InputError(
                 "FCRN: expected a dilation of at least 1 and hidden channels of at least 0, got "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["FrozenBatchNorm2d", "fold_batch_norm"]
+__all__ = ["FrozenBatchNorm2d", "fold_batch_norm", "train_folded_biases"]
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
@@ -32,7 +32,8 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         module: the network to fold. It is set to evaluation mode.
 
     Returns:
-        The same module, with every ``BatchNorm2d`` replaced by ``Identity``.
+        The same module, with every ``BatchNorm2d`` replaced by ``Identity``. A convolution that had
+        no bias before has one that is not trained; see ``train_folded_biases``.
     """
     module.eval()
     previous: tuple[str, nn.Conv2d] | None = None
@@ -46,3 +47,13 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         else:
             fold_batch_norm(child)
     return module
+
+
+def train_folded_biases(module: nn.Module) -> None:
+    """Let the biases of all convolutions be trained, in place.
+
+    Folding gives biases to convolutions that had none, and torch does not train these.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d) and child.bias is not None:
+            child.bias.requires_grad_(True)

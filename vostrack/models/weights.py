@@ -21,12 +21,14 @@ from vostrack.models.target_net import (
 )
 from vostrack.models.weights_file import (
     read_description,
+    read_header,
     read_state_dict,
     read_weights,
     write_weights,
 )
 
 __all__ = [
+    "check_trackable",
     "holds_target_net",
     "initialise",
     "initialise_target_net",
@@ -40,6 +42,14 @@ __all__ = [
 _log = logging.getLogger("vostrack.models")
 _CONFIG_KEY = "vostrack.network"
 _SHIPPED = Path(__file__).parent / "weights"
+
+# What files with these keys in their headers hold, and the training command that writes them.
+_OTHER_NETWORKS = {
+    "vostrack.spn": "a spatial propagation network (vostrack train spn)",
+    "vostrack.displacement": "a displacement field network (vostrack train siseg)",
+    "vostrack.fcrn": "a fully convolutional residual network (vostrack train fcrn)",
+    "vostrack.localizer": "a localization head (vostrack train localizer)",
+}
 
 
 def shipped_weights(name: str = "foreground") -> Path:
@@ -81,15 +91,51 @@ def load_network(path: Path) -> SegmentationNet:
     description = read_description(path, _CONFIG_KEY)
     if description is None or "config" not in description:
         raise InputError(
-            f"weights: {path}: expected a vostrack network, but the header has no configuration; "
-            "for the state dict of a bare backbone, also give a `preset` whose network has that "
-            "backbone"
+            f"weights: {path}: expected a foreground network, got {_contents(path)}; use a file "
+            "that vostrack train foreground wrote"
         )
     config = description["config"]
     config["strides"] = tuple(config["strides"])
     network = build_network(NetworkConfig(**config), description["outputs"])
     network.load_state_dict(read_weights(path))
     return network
+
+
+def _contents(path: Path) -> str:
+    """Return what a weights file holds, in words.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    header = read_header(path)
+    for key, contents in _OTHER_NETWORKS.items():
+        if key in header:
+            return contents
+    description = read_description(path, _CONFIG_KEY)
+    if description is None:
+        read_state_dict(path)
+        return "tensors without a description of a network"
+    if "target" in description:
+        return "a target network (vostrack train target)"
+    return "a foreground network (vostrack train foreground)"
+
+
+def check_trackable(weights: str) -> None:
+    """Refuse a weights file of a network that does not track.
+
+    Args:
+        weights: as for ``initialise``.
+
+    Raises:
+        InputError: the file holds a network of another method, or cannot be read.
+    """
+    header = read_header(Path(weights))
+    if any(key in header for key in _OTHER_NETWORKS):
+        raise InputError(
+            f"weights: {weights} holds {_contents(Path(weights))}; expected a target network "
+            "(vostrack train target), a foreground network (vostrack train foreground) or the "
+            "state dict of an image classification network that is used as backbone"
+        )
 
 
 def holds_target_net(weights: str) -> bool:
@@ -114,8 +160,8 @@ def load_target_net(path: Path | None = None) -> TargetNet:
     description = read_description(path, _CONFIG_KEY)
     if description is None or "target" not in description:
         raise InputError(
-            f"weights: {path}: expected a target network; use a file that vostrack train target "
-            "wrote"
+            f"weights: {path}: expected a target network, got {_contents(path)}; use a file that "
+            "vostrack train target wrote"
         )
     network = build_target_net(config_from_json(description["target"]))
     network.load_state_dict(read_weights(path))
@@ -176,6 +222,7 @@ def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
         origin = f"torchvision's {config.backbone}"
     else:
         path = Path(weights)
+        check_trackable(weights)
         if read_description(path, _CONFIG_KEY) is not None:
             return load_network(path)  # raises an error for a target network
         state = read_state_dict(path)
@@ -225,7 +272,8 @@ def _with_backbone(
         raise InputError(
             f"weights: {origin} does not fit the backbone {config.backbone} with strides "
             f"{config.strides}: {len(missing)} tensors are missing, {len(wrong)} have another "
-            f"shape (the first is {first}); choose the `preset` or `backbone` of the file"
+            f"shape (the first is {first}); use the state dict of a torchvision {config.backbone}, "
+            "or a file of vostrack train foreground, which brings its own architecture"
         )
     layers.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
     _log.debug("backbone %s loaded from %s", config.backbone, origin)

@@ -129,18 +129,34 @@ def _without_finetuning(preset: Preset) -> Preset:
     return replace(preset, adapter=adapter)
 
 
+def _per_video(preset: Preset) -> Preset:
+    return replace(preset, adapter=replace(preset.adapter, per_video=True))
+
+
 def _rows(name: str, preset: Preset) -> dict[str, Preset]:
-    """Return a preset and the rows of the paper's tables 1 and 2 made from it."""
+    """Return a preset and those that leave parts of it out; docs/ablation.md maps paper to name."""
     no_craf = replace(preset, craf=None)
-    per_video = replace(preset.adapter, per_video=True)
-    rows = {name: preset}
-    if preset.refiner != "none":
-        rows[f"{name}-no-{preset.refiner}"] = replace(preset, refiner="none")
-    return {
-        **rows,
+    rows = {
+        name: preset,
         f"{name}-no-craf": no_craf,
         f"{name}-no-craf-no-ft": _without_finetuning(no_craf),
-        f"{name}-per-video": replace(preset, adapter=per_video),
+        f"{name}-per-video": _per_video(preset),
+    }
+    if preset.refiner == "none":
+        spn = replace(preset, refiner="spn")
+        return {
+            **rows,
+            f"{name}-spn": spn,
+            f"{name}-spn-no-craf": replace(spn, craf=None),
+            f"{name}-per-video-no-craf": _per_video(no_craf),
+        }
+    bare = replace(no_craf, refiner="none")
+    return {
+        **rows,
+        f"{name}-no-spn": replace(preset, refiner="none"),
+        f"{name}-no-craf-no-spn": bare,
+        f"{name}-no-craf-no-spn-no-ft": _without_finetuning(bare),
+        f"{name}-per-video-no-craf-no-spn": _per_video(bare),
     }
 
 

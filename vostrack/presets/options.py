@@ -32,7 +32,8 @@ class TrackerOptions:
     masks up to a point. All presets."""
 
     foreground_steps: int | None = None
-    """Fine-tuning steps of the foreground model, 0 or more. Presets finetune and paper."""
+    """Fine-tuning steps of the foreground model, 0 or more. Left out, finetune uses one network for
+    both where there is a single object. Presets finetune and paper."""
 
     per_video: bool | None = None
     """On: one network for all objects of the video. Off: one network per object. Presets finetune

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from vostrack.errors import InputError
-from vostrack.models.weights import holds_target_net
+from vostrack.models.weights import check_trackable, holds_target_net
 from vostrack.online_finetune.full_network.adapter import FullNetworkConfig
 from vostrack.online_finetune.target.adapter import TargetModelConfig
 from vostrack.presets.named import PRESETS, Preset
@@ -27,11 +27,13 @@ def effective_preset(preset: str, weights: str) -> str:
     fits whole networks and works with any weights.
 
     Raises:
-        InputError: the weights are a file that cannot be read.
+        InputError: the weights are a file that cannot be read, or that holds a network of another
+            method.
     """
     known = PRESETS.get(preset)
     if known is None or known.target is None or weights in ("auto", "shipped"):
         return preset
+    check_trackable(weights)
     if holds_target_net(weights):
         return preset
     _log.info("weights %s hold no target network: preset finetune instead of %s", weights, preset)
@@ -117,7 +119,8 @@ def _resolve_adapter(adapter: FullNetworkConfig, options: TrackerOptions) -> Ful
     adapter = replace(adapter, seed=options.seed, precision=options.precision)
     if options.foreground_steps is not None:
         foreground = replace(adapter.foreground, steps=options.foreground_steps)
-        adapter = replace(adapter, foreground=foreground)
+        # A single object gets a foreground model of its own, or the option would have no effect.
+        adapter = replace(adapter, foreground=foreground, share_single=False)
     if options.object_steps is not None:
         objects = replace(adapter.objects, steps=options.object_steps)
         adapter = replace(adapter, objects=objects)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
     FirstMask,
+    VideoFrames,
     davis_palette,
     read_first_mask,
     read_label_map,
@@ -24,6 +27,7 @@ from vostrack.masks import (
 )
 from vostrack.runs.content import input_paths
 from vostrack.runs.folder import ClipFolder
+from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
@@ -34,7 +38,6 @@ from vostrack.video import (
     FrameSource,
     VideoWriter,
     draw_overlay,
-    open_source,
     write_overlay,
 )
 
@@ -62,16 +65,15 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
     folder.check(overwrite=request.overwrite, resume=request.resume)
     with ExitStack() as stack:
         stack.enter_context(cpu_threads(request.threads))
-        source = stack.enter_context(
-            open_source(
-                request.video,
-                reader=request.reader,
-                start=request.start,
-                end=request.end,
-                stride=request.stride,
-            )
-        )
-        mask = _read_mask(request, source)
+        source = stack.enter_context(open_frames(request))
+        first = mask_position(request, source)
+        names = names_for(request, source)
+        folder.check_frames(names, source.indices or ())
+        frames = _video_frames(request, source)
+        mask = _read_mask(request, source, frames)
+        if mask.frame is not None and frames.numbers and mask.frame != frames.numbers[0]:
+            request = replace(request, first_mask_frame=mask.frame)
+            first = mask_position(request, source)
         tracker = build_tracker(
             request.preset,
             device=request.device,
@@ -84,7 +86,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             folder.check_settings(settings)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
-        record = RunRecord(request, source, mask, settings)
+        record = RunRecord(request, source, mask, settings, names, first)
         return _Run(record, folder, tracker, observer, made=made).execute()
 
 
@@ -124,7 +126,7 @@ class _Run:
             raise
 
     def _visited(self, position: Position) -> list[int]:
-        return visited_frames(self.source, position, self.request.first_mask_frame)
+        return visited_frames(self.source, position, self.record.first)
 
     def _track(self, after: Position | None) -> None:
         done = len(self.folder.frames())
@@ -132,13 +134,17 @@ class _Run:
             live_overlay = None
             if self.source.indices is None and self.request.overlay:
                 live_overlay = stack.enter_context(
-                    VideoWriter(self.folder.overlay, self.source.frame_rate)
+                    VideoWriter(
+                        self.folder.overlay,
+                        self.source.frame_rate,
+                        pixel_aspect=self.source.pixel_aspect,
+                    )
                 )
             steps = track_video(
                 self.tracker,
                 self.source,
                 self.mask.labels,
-                first_mask_frame=self.request.first_mask_frame,
+                first_mask_frame=self.record.first,
                 after=after,
             )
             try:
@@ -180,7 +186,9 @@ class _Run:
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
-            self._write_outputs(frames)
+            # A second Ctrl-C ends this at once; resuming writes the outputs again.
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write_outputs(frames)
             total = self.source.length
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
@@ -200,10 +208,13 @@ class _Run:
             finetune_seconds=timings.get("fine-tuning", 0.0),
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
+            damaged=bool(self.source.damage),
         )
 
     def _status(self, frames: list[dict[str, Any]]) -> str:
-        """Say complete only if every frame of the source is there."""
+        """Say complete only if every frame of the source is there, and whole."""
+        if self.source.damage:
+            return "damaged"
         done, wanted = {record["index"] for record in frames}, self.source.indices
         whole = wanted is None or done >= set(wanted)
         return "complete" if whole and not self.source.truncated else "truncated"
@@ -218,7 +229,7 @@ class _Run:
             self.mask.ids,
             self.source.size,
             names=dict(zip(self.mask.ids, self.mask.names, strict=True)),
-            info={"video": self.source.name, "frame_rate": self.source.frame_rate},
+            info=self._info(indices),
         )
         if self.request.overlay and self.source.indices is not None:
             self._tell("overlay.mp4")
@@ -228,11 +239,21 @@ class _Run:
                 palette=davis_palette(),
                 frame_rate=self.source.frame_rate,
                 audio_from=self._audio(),
+                pixel_aspect=self.source.pixel_aspect,
             )
 
     def _labels(self, indices: list[int]) -> Iterator[tuple[int, UInt8Array]]:
         for index in indices:
-            yield index, read_label_map(self.folder.mask(index))
+            numbers = self.record.names.numbers
+            number = index if numbers is None else numbers[index]
+            yield number, read_label_map(self.folder.mask(index))
+
+    def _info(self, indices: list[int]) -> dict[str, Any]:
+        names = self.record.names
+        info = {"video": self.source.name, "frame_rate": self.source.frame_rate}
+        if names.names is None:
+            return info
+        return {**info, "frame_names": [names.name(index) for index in indices]}
 
     def _overlay_frames(self, finished: set[int]) -> Iterator[tuple[Frame, UInt8Array]]:
         for frame in self.source:
@@ -252,7 +273,14 @@ class _Run:
         self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
 
 
-def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
+def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:
+    """Return the frames as the user counts or names them."""
+    indices, own = source.indices or (), names_for(request, source).numbers
+    numbers = tuple(indices if own is None else (own[index] for index in indices))
+    return VideoFrames(numbers, named=own is not None, asked=request.first_mask_frame)
+
+
+def _read_mask(request: ClipRequest, source: FrameSource, frames: VideoFrames) -> FirstMask:
     paths = request.first_mask
     if not paths:
         raise InputError("first_mask: expected a file, a folder or several files, got none")
@@ -261,6 +289,7 @@ def _read_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
         size=source.size,
         max_objects=request.max_objects,
         min_pixels=request.min_pixels,
+        frames=frames,
     )
     for warning in mask.warnings:
         _log.warning("%s", warning)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vostrack.runs.request import ClipRequest
+from vostrack.video.images import existing_folder
 from vostrack.video.names import is_pattern, is_url
 
 __all__ = ["digest", "input_digests", "input_paths"]
@@ -46,8 +47,8 @@ def input_digests(request: ClipRequest) -> dict[str, list[str]]:
 def _of_pattern(video: str) -> str:
     if not is_pattern(video) or is_url(video) or Path(video).exists():
         return video
-    fixed = Path(video).parts[:-1]
-    return str(Path(*fixed)) if fixed and not any(map(is_pattern, fixed)) else "."
+    base, rest = existing_folder(Path(video).expanduser())
+    return str(base) if len(Path(rest).parts) == 1 else "."
 
 
 def digest(path: Path) -> str | None:

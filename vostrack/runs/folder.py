@@ -7,7 +7,7 @@ import io
 import json
 import pickle
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from vostrack.runs.ownership import (
 from vostrack.runs.saved_settings import SavedSettings, unusable
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame
+from vostrack.video import FrameNames
 
 __all__ = ["ClipFolder"]
 
@@ -40,6 +41,9 @@ class ClipFolder:
 
     While a clip is being tracked, ``.state/`` keeps what is needed to go on from the last finished
     frame, even after the process was killed. Files that no run wrote are never touched.
+
+    Attributes:
+        names: the names of the frames, which their files carry.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,6 +51,7 @@ class ClipFolder:
         self.overlay = root / "overlay.mp4"
         self.masks_json = root / "masks.json"
         self.run_json = root / "run.json"
+        self.names = FrameNames()
         self._state = root / STATE
         self._log = FrameLog(self._state / "frames.jsonl", root)
         self._settings = SavedSettings(self._state / "settings.json")
@@ -75,6 +80,20 @@ class ClipFolder:
             )
         if self.root.is_dir():
             check_replaceable(self.root)
+
+    def check_frames(self, names: FrameNames, indices: Iterable[int]) -> None:
+        """Take the names of the frames, and refuse to replace files of somebody else.
+
+        Args:
+            names: the names of the frames.
+            indices: the frames that results are written for.
+
+        Raises:
+            InputError: a file that no run wrote has the name of a result.
+        """
+        self.names = names
+        if self.root.is_dir():
+            check_replaceable(self.root, {self.mask(index).name for index in indices})
 
     def _check_resumable(self) -> None:
         if self.run_json.is_file() and not self._state.is_dir():
@@ -171,6 +190,7 @@ class ClipFolder:
             write_matte(path, gray)
         record = {
             "index": position.index,
+            "frame": self.names.key(position.index),
             "time": round(step.frame.time, 6),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
@@ -227,7 +247,7 @@ class ClipFolder:
 
     def mask(self, index: int) -> Path:
         """Return the path of a frame's label map."""
-        return self.root / "masks" / f"{index:05d}.png"
+        return self.root / "masks" / f"{self.names.name(index)}.png"
 
     def write_run(self, content: Mapping[str, Any]) -> None:
         """Write ``run.json``; it lists the files of the run."""

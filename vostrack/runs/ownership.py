@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,25 @@ def written_files(root: Path) -> set[str]:
     return {name for name in names if (root / name).is_file()}
 
 
-def check_replaceable(root: Path) -> None:
+def check_replaceable(root: Path, frames: Collection[str] = ()) -> None:
     """Refuse a folder with files of somebody else in places where results would go.
+
+    Args:
+        root: the results folder.
+        frames: names of result files, such as ``1001.png``, beside the numbered ones.
 
     Raises:
         InputError: names the first one.
     """
     ours = written_files(root)
-    results = re.compile(rf"(masks|scores/\d+|mattes/\d+)/\d{{5,}}\.png|{'|'.join(_SINGLE)}")
+    counted = re.compile(rf"(masks|scores/\d+|mattes/\d+)/\d{{5,}}\.png|{'|'.join(_SINGLE)}")
+    named = re.compile(r"(?:masks|scores/\d+|mattes/\d+)/([^/]+)")
+    # Some file systems do not tell upper from lower case.
+    taken = {name.casefold() for name in frames}
     for name in _all_files(root):
-        if name not in ours and results.fullmatch(name):
+        own = named.fullmatch(name)
+        result = counted.fullmatch(name) or (own is not None and own[1].casefold() in taken)
+        if name not in ours and result:
             raise InputError(
                 f"output: {root / name} was not written by a run of vostrack and would be "
                 "replaced; move it away, or give another folder as `output`"

@@ -18,7 +18,7 @@ from vostrack.proposers.registry import proposer_settings
 from vostrack.refine.registry import refiner_settings
 from vostrack.runs.content import input_digests
 from vostrack.runs.request import ClipRequest
-from vostrack.video import FrameSource
+from vostrack.video import FrameNames, FrameSource
 
 __all__ = ["RunRecord", "mean_timings", "run_settings"]
 
@@ -36,12 +36,16 @@ class RunRecord:
         source: the frames.
         mask: the first mask.
         settings: from ``run_settings``.
+        names: the names of the frames in the results.
+        first: position of the frame of the mask; None for the first frame.
     """
 
     request: ClipRequest
     source: FrameSource
     mask: FirstMask
     settings: dict[str, Any]
+    names: FrameNames
+    first: int | None
 
     def content(
         self, status: str, frames: list[dict[str, Any]], wall_seconds: float
@@ -49,7 +53,7 @@ class RunRecord:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete``, ``truncated`` or ``interrupted``.
+            status: ``complete``, ``truncated``, ``damaged`` or ``interrupted``.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
         """
@@ -59,19 +63,28 @@ class RunRecord:
             "versions": _versions(),
             "frames": len(frames),
             "frames_in_source": self.source.length,
+            "frame_names": self._frame_names(frames),
             "truncated": self.source.truncated,
+            "damaged": list(self.source.damage),
+            "value_range": self.source.value_range,
             "warnings": list(self.mask.warnings),
             "objects": [
                 {
                     "id": number,
                     "name": name,
-                    "presence": {r["index"]: r["presence"][k] for r in frames},
+                    "presence": {self.names.key(r["index"]): r["presence"][k] for r in frames},
                 }
                 for k, (number, name) in enumerate(zip(self.mask.ids, self.mask.names, strict=True))
             ],
             "seconds": {k: round(v, 4) for k, v in mean_timings(frames).items()},
             "wall_seconds": round(wall_seconds, 2),
         }
+
+    def _frame_names(self, frames: list[dict[str, Any]]) -> list[str] | None:
+        """Return the own names of the finished frames; None where frames are counted from 0."""
+        if self.names.names is None:
+            return None
+        return [self.names.name(record["index"]) for record in frames]
 
 
 def run_settings(

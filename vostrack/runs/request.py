@@ -12,7 +12,7 @@ from typing import Protocol
 from vostrack.compute.options import ComputeOptions
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
-from vostrack.video import Reader
+from vostrack.video import Names, Reader
 
 __all__ = [
     "ClipRequest",
@@ -36,10 +36,14 @@ class VideoOptions:
     """What decodes a video file. auto: PyAV for files, OpenCV for cameras."""
 
     start: int = 0
-    """Number of the first frame, from 0."""
+    """Position of the first frame: 0 is the first, whatever number its file has."""
 
     end: int | None = None
-    """Number after the last frame. Default: the end of the video."""
+    """Position after the last frame. Default: the end of the video."""
+
+    range: str = "auto"
+    """Which values of 16-bit frames become 0 to 255. full: 0 to 65535. min,max: such as 7000,8000.
+    auto: the range of the first frame where this is narrow, as of thermal cameras, else full."""
 
     stride: int = 1
     """Track every frame (1), every second one (2), and so on."""
@@ -54,8 +58,9 @@ class ObjectOptions:
     image, COCO RLE JSON, a folder, or several files with one object each."""
 
     first_mask_frame: int | None = None
-    """Number of the frame that the mask belongs to. The video is then tracked both ways from it.
-    Default: the first frame."""
+    """Number of the frame that the mask belongs to: of images the number in its file name (see
+    names), else counted from 0. The video is then tracked both ways from it. Default: the first
+    frame."""
 
     max_objects: int = MAX_OBJECTS
     """Refuse a mask with more objects: it probably has smoothed edges."""
@@ -72,8 +77,10 @@ class MethodOptions:
     """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
     more steps, and each frame seen mirrored too. finetune: a small network fitted to each object, a
     minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
-    a GPU. The last two come with the rows of the paper's ablation: NAME-no-craf,
-    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video."""
+    a GPU; as published, its network is first trained on DAVIS with vostrack train foreground and
+    given as weights. The last two come with the rows of the paper's ablation: NAME-no-craf,
+    NAME-no-craf-no-ft (foreground model not fine-tuned), NAME-per-video, and more in
+    docs/ablation.md."""
 
     weights: str = "auto"
     """Initial weights: auto (the preset's), shipped (the trained network of the package), imagenet
@@ -102,6 +109,10 @@ class OutputOptions:
 
     save_mattes: bool = False
     """Write alpha mattes for compositing: mattes/ID/00000.png, white on black, soft edges."""
+
+    names: Names = "source"
+    """Names of the result files. source: those of the frames, so that frame shot.1001.png gets the
+    mask 1001.png; videos have none and are counted. counter: 00000, 00001 and so on."""
 
     overwrite: bool = False
     """Replace the results in the output folder."""
@@ -152,6 +163,9 @@ class ClipSummary:
 
     truncated: bool
     """Whether the video broke off before its end."""
+
+    damaged: bool = False
+    """Whether pictures are missing or wrong within the video."""
 
 
 class Observer(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import TypeVar, cast
 
 import cv2
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks import FirstMask
 
 __all__ = ["VOID", "check_frame", "check_mask", "resized", "working_image"]
 
@@ -26,16 +28,48 @@ def check_frame(frame: UInt8Array) -> None:
         InputError: it is not an array (H, W, 3) uint8.
     """
     shape = getattr(frame, "shape", None)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or frame.dtype != np.uint8:
-        came = f"{frame.dtype} of shape {shape}" if shape is not None else type(frame).__name__
-        raise InputError(
-            f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; convert grayscale "
-            "with numpy.stack([gray] * 3, axis=-1), floats in [0, 1] with (x * 255).astype('uint8')"
+    array = isinstance(frame, np.ndarray)
+    if array and frame.ndim == 3 and frame.shape[2] == 3 and frame.dtype == np.uint8 and frame.size:
+        return
+    came = f"{frame.dtype} of shape {tuple(frame.shape)}" if shape is not None else _kind(frame)
+    raise InputError(
+        f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; {_frame_hint(frame)}"
+    )
+
+
+def _frame_hint(frame: object) -> str:
+    """Say how to make an RGB image of what came."""
+    if frame is None:
+        return "check that the frame was read: OpenCV returns None at the end and for a wrong path"
+    if isinstance(frame, Tensor):
+        order = ".permute(1, 2, 0)" if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) else ""
+        scale = ".mul(255).byte()" if frame.is_floating_point() else ""
+        return f"convert the tensor with frame{order}{scale}.cpu().numpy()"
+    if not isinstance(frame, np.ndarray):
+        return "convert it with numpy.asarray(frame)"
+    if 0 in frame.shape:
+        return "check how the frame was cut out"
+    if frame.ndim == 3 and frame.shape[2] == 4:
+        return (
+            "drop the alpha channel with frame[..., :3], or, if OpenCV read it (BGRA), with "
+            "cv2.cvtColor(frame, cv2.COLOR_BGRA2RGB)"
         )
+    if frame.ndim == 4:
+        return "pass one frame at a time"
+    if frame.ndim == 3 and frame.shape[0] == 3 and frame.shape[2] != 3:
+        return "move the colours to the last axis with numpy.moveaxis(frame, 0, -1)"
+    return (
+        "convert grayscale with numpy.stack([gray] * 3, axis=-1), floats in [0, 1] with "
+        "(x * 255).astype('uint8')"
+    )
 
 
-def check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
+def check_mask(mask: UInt8Array | FirstMask, frame: UInt8Array) -> UInt8Array:
     """Check that ``mask`` is a valid first mask for ``frame``.
+
+    Args:
+        mask: (H, W) integers or bool, or what ``read_first_mask`` returned.
+        frame: (H, W, 3) uint8 RGB.
 
     Returns:
         The mask (H, W) as uint8.
@@ -44,24 +78,74 @@ def check_mask(mask: UInt8Array, frame: UInt8Array) -> UInt8Array:
         InputError: the size differs, the values are not integers, an id is outside 1..254, or
             there is no object.
     """
-    if getattr(mask, "shape", None) != frame.shape[:2]:
+    if isinstance(mask, FirstMask):
+        mask = mask.labels
+    if not isinstance(mask, np.ndarray):
         raise InputError(
-            f"mask: expected (H, W) = {frame.shape[:2]} like the frame, "
-            f"got {getattr(mask, 'shape', type(mask).__name__)}"
+            f"mask: expected an array (H, W) = {frame.shape[:2]} of object ids, got "
+            f"{_kind(mask)}; {_mask_hint(mask)}"
+        )
+    if mask.shape != frame.shape[:2]:
+        raise InputError(
+            f"mask: expected (H, W) = {frame.shape[:2]} like the frame, got {mask.shape}; "
+            f"{_shape_hint(mask.shape, frame.shape[:2])}"
         )
     if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
-        raise InputError(f"mask: expected integer object ids, got {mask.dtype}")
+        raise InputError(
+            f"mask: expected integer object ids, got {mask.dtype}; convert ids with "
+            ".astype('uint8'), or compare probabilities with a threshold"
+        )
     if mask.min() < 0 or mask.max() > VOID:
         raise InputError(
             f"mask: expected ids in 1..254, 0 for background and 255 for void, got values "
-            f"{int(mask.min())}..{int(mask.max())}"
+            f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
         )
     labels = mask.astype(np.uint8)
     if not ((labels > 0) & (labels != VOID)).any():
+        remedy = (
+            "255 is void, not white: pass mask > 0 for one object, or let "
+            "`vostrack.masks.check_first_mask` read the mask"
+            if (labels == VOID).any()
+            else "mark an object with an id in 1..254"
+        )
         raise InputError(
-            "mask: expected at least one object, got only background (0) or void (255)"
+            f"mask: expected at least one object, got only background (0) or void (255); {remedy}"
         )
     return labels
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a torch tensor of shape {tuple(value.shape)}"
+    return "None" if value is None else type(value).__name__
+
+
+def _mask_hint(mask: object) -> str:
+    """Say how to make a mask of what came."""
+    if mask is None:
+        return "check that the mask was read: OpenCV returns None for a wrong path"
+    if isinstance(mask, Tensor):
+        return "convert the tensor with mask.cpu().numpy()"
+    if isinstance(mask, str | PathLike):
+        return "read the file with `vostrack.read_first_mask`"
+    return "convert it with numpy.asarray(mask)"
+
+
+def _shape_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Say how to make an array (H, W) of one with another shape."""
+    if len(shape) == 3 and shape[:2] == expected:
+        if shape[2] == 1:
+            return "drop the last axis with mask[..., 0]"
+        return "read the mask file with `vostrack.read_first_mask`, which turns colours into ids"
+    if len(shape) == 3 and shape[1:] == expected:
+        return (
+            "drop the first axis with mask[0]"
+            if shape[0] == 1
+            else "let `vostrack.masks.check_first_mask` combine the masks of several objects"
+        )
+    if shape == expected[::-1]:
+        return "width and height are swapped; transpose the mask"
+    return "create the mask on this frame, at full size"
 
 
 def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Tensor:

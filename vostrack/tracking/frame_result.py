@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.masks.palette import davis_palette
 
 __all__ = ["FrameResult"]
 
@@ -29,3 +33,11 @@ class FrameResult:
     ids: tuple[int, ...]
     presence: tuple[float, ...]
     timings: Mapping[str, float]
+
+    def _repr_png_(self) -> bytes:
+        """Return the label map as a palette PNG; notebooks show it."""
+        image = Image.fromarray(self.labels)
+        image.putpalette(davis_palette().tobytes())
+        file = BytesIO()
+        image.save(file, format="PNG")
+        return file.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import cv2
@@ -12,23 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.arrays import UInt8Array
 from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
-from vostrack.protocols import (
-    FeatureConsumer,
-    FeatureProvider,
-    InstanceProposer,
-    ObjectAdapter,
-    ObjectFollower,
-    Refiner,
-    TemporalFilter,
-)
+from vostrack.masks import FirstMask
+from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
 from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.fusion import gate, label_map
 from vostrack.tracking.object_table import ObjectTable
+from vostrack.tracking.parts import check_parts, warm_up_parts
+from vostrack.tracking.proposed_regions import proposed_regions
 from vostrack.tracking.state import STATE_FORMAT, check_state_format, on_device
 from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
@@ -83,19 +79,21 @@ class Tracker:
         """The object ids, ascending; empty before ``start``."""
         return self._objects.ids if self._objects is not None else ()
 
-    def start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+    def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         """Learn the objects from the first frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
-            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void.
+            mask: (H, W) integers; 0 background, 1..254 object ids, 255 void. Or what
+                ``read_first_mask`` returned.
 
         Returns:
             The result of the first frame: the given mask, with void as background.
 
         Raises:
             InputError: the frame or the mask is malformed, their sizes differ, the mask has no
-                object, or an object vanishes at the working size.
+                object, or an object vanishes at the working size; or there is a proposer, but no
+                temporal filter to ask it.
         """
         with self._call("Tracker.start", gradients=True):
             return self._start(frame, mask)
@@ -104,6 +102,7 @@ class Tracker:
     def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
         """Run one call: alone, with our own settings, and all or nothing."""
         check_not_forked()
+        check_parts(self.proposer, self.temporal_filter)
         parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
         with (
             self._calls.hold(name),
@@ -112,9 +111,10 @@ class Tracker:
         ):
             yield
 
-    def _start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:
+    def _start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
+        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
         height, width = labels.shape
         ids = np.unique(labels[(labels > 0) & (labels != VOID)])
         objects = ObjectTable(tuple(int(i) for i in ids))
@@ -155,7 +155,8 @@ class Tracker:
             The result of this frame.
 
         Raises:
-            InputError: the frame is malformed or has another size.
+            InputError: the frame is malformed or has another size, or there is a proposer, but no
+                temporal filter to ask it.
             RuntimeError: ``start`` has not been called.
         """
         if self._objects is None:
@@ -199,37 +200,13 @@ class Tracker:
             return scores
         candidates = None
         if self.proposer is not None:
-            size = scores.shape[1:]
-
-            def candidates() -> FloatArray:
-                return self._propose(frame, foreground, size)
-
+            candidates = partial(
+                proposed_regions, self.proposer, self.adapter, frame, foreground, self._last_slots
+            )
         estimate = self.adapter.presence()
         presence = estimate.tolist() if estimate is not None else None
         filtered = self.temporal_filter(scores.cpu().numpy(), candidates, presence)
         return torch.from_numpy(filtered).to(self.device)
-
-    def _propose(
-        self, frame: UInt8Array, foreground: Tensor | None, size: tuple[int, ...]
-    ) -> FloatArray:
-        """Return the proposals for this frame as score maps (K, h, w) at the working size."""
-        assert self.proposer is not None
-        full: FloatArray | None = None
-        if foreground is not None:
-            small: FloatArray = foreground.float().cpu().numpy()
-            full = resized(small, self._size, cv2.INTER_LINEAR)
-        if isinstance(self.proposer, ObjectFollower):
-            self.proposer.follow(resized(self._last_slots, self._size, cv2.INTER_NEAREST))
-        if isinstance(self.proposer, FeatureConsumer):
-            provider = self.adapter
-            self.proposer.use_features(
-                provider.shared_features() if isinstance(provider, FeatureProvider) else None
-            )
-        proposals = self.proposer.propose(frame, full)
-        maps = np.zeros((len(proposals), *size), np.float32)
-        for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
-            maps[index] = resized(mask.astype(np.uint8), size, cv2.INTER_NEAREST) * score
-        return maps
 
     def _result(self, image: Tensor, scores: Tensor, watch: Stopwatch) -> FrameResult:
         assert self._objects is not None
@@ -258,7 +235,7 @@ class Tracker:
     def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
         estimate = self.adapter.presence()
         if estimate is not None:
-            return tuple(float(value) for value in estimate)
+            return tuple(estimate.tolist())
         regions = [slots == k + 1 for k in range(len(scores))]
         return tuple(
             float(score[region].mean()) if region.any() else 0.0
@@ -303,6 +280,7 @@ class Tracker:
             self._load_state(start_state, state)
 
     def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
         self._objects = ObjectTable(tuple(start["ids"]))
         height, width = start["size"]
         self._size = int(height), int(width)

@@ -58,7 +58,7 @@ def track_video(
             given.
         source: the frames.
         first_mask: (H, W) integers, object ids; see ``Tracker.start``.
-        first_mask_frame: source number of the frame that the mask belongs to; the first frame by
+        first_mask_frame: position of the frame that the mask belongs to; the first frame by
             default. Where frames lie before it, they follow in descending order once the end is
             reached.
         after: continue behind this frame; the tracker must stand there (``Tracker.load_state``).

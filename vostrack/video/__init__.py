@@ -4,6 +4,7 @@
 `VideoWriter` write mp4 files. Decoders and encoders are imported on first use.
 """
 
+from vostrack.video.frame_names import FrameNames, Names
 from vostrack.video.frames import NOMINAL_RATE, Frame, FrameSource
 from vostrack.video.opening import Reader, open_source
 from vostrack.video.overlay import draw_overlay, write_overlay
@@ -12,7 +13,9 @@ from vostrack.video.writer import VideoWriter
 __all__ = [
     "NOMINAL_RATE",
     "Frame",
+    "FrameNames",
     "FrameSource",
+    "Names",
     "Reader",
     "VideoWriter",
     "draw_overlay",

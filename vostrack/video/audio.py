@@ -13,6 +13,7 @@ from av.packet import Packet
 
 from vostrack.errors import InputError
 from vostrack.video.frames import Selection, logger
+from vostrack.video.names import plain_path
 from vostrack.video.video_file import VideoFileSource
 
 __all__ = ["AudioCopy"]
@@ -63,7 +64,7 @@ class AudioCopy:
             if not path.is_file():
                 logger.warning("%s is not a file, so the video has no audio", path)
                 return None
-            container = av.open(str(path))
+            container = av.open(plain_path(path))
             if not container.streams.audio:
                 # A source without audio is not worth a warning.
                 container.close()

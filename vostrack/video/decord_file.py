@@ -10,8 +10,8 @@ import numpy as np
 
 from vostrack.errors import InputError
 from vostrack.video.frames import Frame, SeekableSource, Selection, logger
+from vostrack.video.names import plain_path
 from vostrack.video.video_file import VideoFileSource
-from vostrack.video.video_index import open_video
 
 __all__ = ["DecordSource"]
 
@@ -31,31 +31,24 @@ class DecordSource(SeekableSource):
             InputError: decord is not installed or cannot read the file.
         """
         # This reports a missing or empty file, or one without video, like the other readers.
-        with open_video(path):
-            pass
+        reference = VideoFileSource(path, Selection())
+        reference.check_reader("decord")
         self._video = _open_decord(path)
         count = len(self._video)
-        self._warn_of_difference(path, count)
-        super().__init__(str(path), count, selection)
-        self.size = self._image(0).shape[:2]
-        self._origin = self._stamp(0)
-        self.frame_rate = float(self._video.get_avg_fps())
-
-    @staticmethod
-    def _warn_of_difference(path: Path, count: int) -> None:
-        try:
-            expected = VideoFileSource(path, Selection()).length
-        except InputError as error:
-            logger.warning("decord's frames of %s cannot be checked: %s", path, error)
-            return
-        if count != expected:
+        if count != reference.length:
             logger.warning(
                 "decord counts %d frames in %s, PyAV %s: frames from decord may be wrong or "
                 "repeated (as in trimmed clips); use `reader='pyav'`",
                 count,
                 path,
-                expected,
+                reference.length,
             )
+        super().__init__(str(path), count, selection)
+        self.size = self._image(0).shape[:2]
+        reference.check_reader_size("decord", self.size)
+        self.pixel_aspect = reference.pixel_aspect
+        self._origin = self._stamp(0)
+        self.frame_rate = float(self._video.get_avg_fps())
 
     def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         image = np.ascontiguousarray(self._video[number].asnumpy())
@@ -95,7 +88,7 @@ def _open_decord(path: Path) -> Any:
             "x86-64); use `reader='pyav'`"
         ) from error
     try:
-        return decord.VideoReader(str(path), ctx=decord.cpu(0))
+        return decord.VideoReader(plain_path(path), ctx=decord.cpu(0))
     except Exception as error:
         if not _is_decord_error(error):
             raise

@@ -6,9 +6,11 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.video.frame_names import FrameNames
 
 __all__ = [
     "NOMINAL_RATE",
@@ -32,7 +34,8 @@ class Frame:
     """One frame as it is displayed.
 
     Attributes:
-        index: number in the source in presentation order, regardless of start and stride.
+        index: position in the source in presentation order, from 0, regardless of start and
+            stride. `FrameSource.names` has the frame's own name and number.
         time: seconds since the first presented frame of the source.
         image: (H, W, 3) uint8 RGB, contiguous, in displayed orientation.
     """
@@ -108,6 +111,11 @@ class FrameSource(ABC):
         frame_rate: mean frames per second; None if there is no clock.
         live: whether this is a camera or stream, which can be read only once.
         truncated: whether the source ended early. It becomes True when that is detected.
+        damage: times in seconds at which pictures are missing or wrong. It grows while the frames
+            are read.
+        names: the names and numbers of the frames. Those of images are the files' own.
+        pixel_aspect: width of a stored pixel divided by its height.
+        value_range: the 16-bit values that become 0 and 255; None for frames of 8 bits.
     """
 
     name: str
@@ -115,6 +123,10 @@ class FrameSource(ABC):
     frame_rate: float | None = None
     live: bool = False
     truncated: bool = False
+    damage: tuple[float, ...] = ()
+    names: FrameNames = FrameNames()
+    pixel_aspect: Fraction = Fraction(1)
+    value_range: tuple[int, int] | None = None
 
     @property
     @abstractmethod
@@ -200,6 +212,18 @@ class SeekableSource(FrameSource):
     @abstractmethod
     def _frames(self, numbers: range) -> Iterator[Frame]:
         """Yield exactly the frames with these numbers, in ascending order."""
+
+    def _damaged(self, time: float, what: str) -> None:
+        """Record a gap, and log it the first time.
+
+        Args:
+            time: where it is, in seconds after the first frame.
+            what: what is missing or wrong there.
+        """
+        time = round(time, 3)
+        if time not in self.damage:
+            self.damage = tuple(sorted((*self.damage, time)))
+            logger.warning("%s is damaged at %.2f s: %s", self.name, time, what)
 
     def _end_at(self, count: int) -> None:
         """Record and log that only the first ``count`` frames can be read."""

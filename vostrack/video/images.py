@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import natural_order
-from vostrack.video.arrays import as_rgb
+from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     NOMINAL_RATE,
     Frame,
     SeekableSource,
     Selection,
+    logger,
 )
+from vostrack.video.image_file import open_image, read_image, sixteen_bit
+from vostrack.video.image_stack import StackSource, frame_pages
 from vostrack.video.names import IMAGE_SUFFIXES
+from vostrack.video.value_range import ValueRange
 
-__all__ = ["ImageSource", "images_in_folder", "images_matching", "read_image"]
+__all__ = [
+    "ImageSource",
+    "existing_folder",
+    "images_in_folder",
+    "images_matching",
+    "open_images",
+    "read_image",
+]
 
 
 def _is_image(path: Path) -> bool:
@@ -29,17 +36,23 @@ def _is_image(path: Path) -> bool:
     )
 
 
-def _sorted_images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(filter(_is_image, paths), key=lambda path: natural_order(str(path)))
+def _sorted_images(paths: Iterator[Path], exclude: Collection[Path]) -> list[Path]:
+    left_out = {path.resolve() for path in exclude}
+    images = (path for path in paths if _is_image(path) and path.resolve() not in left_out)
+    return sorted(images, key=lambda path: natural_order(str(path)))
 
 
-def images_in_folder(folder: Path) -> list[Path]:
+def images_in_folder(folder: Path, exclude: Collection[Path] = ()) -> list[Path]:
     """Return the images of a folder in natural order, without hidden files.
+
+    Args:
+        folder: the folder; its subfolders do not count.
+        exclude: images that are left out.
 
     Raises:
         InputError: the folder contains no image.
     """
-    images = _sorted_images(folder.iterdir())
+    images = _sorted_images(folder.iterdir(), exclude)
     if not images:
         raise InputError(
             f"{folder} contains no image; expected files such as 00000.jpg ({_suffixes()}) "
@@ -48,17 +61,24 @@ def images_in_folder(folder: Path) -> list[Path]:
     return images
 
 
-def images_matching(pattern: str) -> list[Path]:
+def images_matching(pattern: str, exclude: Collection[Path] = ()) -> list[Path]:
     """Return the images that match a glob pattern, in natural order; ``**`` spans folders.
+
+    The leading folders of the pattern that exist are taken by their names, whatever characters
+    these contain. Where nothing matches, brackets stand for themselves.
+
+    Args:
+        pattern: the pattern.
+        exclude: images that are left out.
 
     Raises:
         InputError: no image matches.
     """
-    path = Path(pattern).expanduser()
-    # Path.glob does not accept absolute patterns.
-    base = Path(path.anchor)
+    base, rest = existing_folder(Path(pattern).expanduser())
     try:
-        images = _sorted_images(base.glob(str(path.relative_to(base))))
+        images = _sorted_images(base.glob(rest), exclude)
+        if not images and "[" in rest:
+            images = _sorted_images(base.glob(rest.replace("[", "[[]")), exclude)
     except ValueError as error:
         raise InputError(
             f"{pattern!r} is not a valid file pattern ({error}); use one such as 'frames/*.png'"
@@ -66,82 +86,87 @@ def images_matching(pattern: str) -> list[Path]:
     if not images:
         raise InputError(
             f"no image matches {pattern!r}; expected files such as frames/*.png ({_suffixes()}), "
-            "check the folder and keep the pattern in quotes"
+            "check the folder and keep the pattern in quotes (* ? and [ ] are wildcards)"
         )
     return images
+
+
+def existing_folder(pattern: Path) -> tuple[Path, str]:
+    """Split a pattern into the longest leading folder that exists and the rest."""
+    base = Path(pattern.anchor)
+    parts = pattern.relative_to(base).parts
+    kept = 0
+    while kept < len(parts) - 1 and (base / parts[kept]).is_dir():
+        base /= parts[kept]
+        kept += 1
+    return base, str(Path(*parts[kept:]))
 
 
 def _suffixes() -> str:
     return ", ".join(sorted(IMAGE_SUFFIXES))
 
 
-def read_image(path: Path) -> UInt8Array:
-    """Read an image file as it is displayed.
-
-    EXIF orientation and palettes are applied, 16 bits are scaled to 8, gray becomes RGB, and alpha
-    is dropped (see `vostrack.video.arrays.as_rgb`).
-
-    Returns:
-        (H, W, 3) uint8 RGB.
+def open_images(
+    paths: Sequence[Path], name: str, selection: Selection, value_range: str = "auto"
+) -> SeekableSource:
+    """Open image files: one file with several frames, or several files.
 
     Raises:
-        InputError: the file is missing or corrupt, is not an image, or contains float values.
+        InputError: ``paths`` is empty, or the first image cannot be read.
     """
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            return as_rgb(_eight_bit(image, path), str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the image") from None
-    except InputError:
-        raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as an image ({error}); replace it or remove it from the frames"
-        ) from error
-
-
-def _eight_bit(image: Image.Image, path: Path) -> UInt8Array:
-    if image.mode.startswith("I"):
-        # 16-bit gray. Older versions of Pillow read a 16-bit PNG in mode "I".
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise InputError(f"{path} has values outside 0..65535; save it with 8 or 16 bits")
-        return ((values * 255 + 32767) // 65535).astype(np.uint8)
-    if image.mode == "F":
-        raise InputError(f"{path} has float values; save it as an image with 8 or 16 bits")
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    if not paths:
+        raise InputError("images: expected at least one path, got an empty list")
+    pages = frame_pages(paths[0])
+    if len(pages) > 1 and len(paths) == 1:
+        return StackSource(paths[0], pages, selection, value_range)
+    if len(pages) > 1:
+        logger.warning(
+            "%s holds %d frames, of which only the first is used; give the file itself as the "
+            "video to track all of them",
+            paths[0],
+            len(pages),
+        )
+    return ImageSource(paths, name, selection, value_range)
 
 
 class ImageSource(SeekableSource):
     """Frames of a list of image files, in that order, at `NOMINAL_RATE`."""
 
-    def __init__(self, paths: Sequence[Path], name: str, selection: Selection) -> None:
+    def __init__(
+        self, paths: Sequence[Path], name: str, selection: Selection, value_range: str = "auto"
+    ) -> None:
         """Read the first image for its size.
 
         Args:
             paths: the image files.
             name: name of the source in messages.
             selection: the selected frames.
+            value_range: see `ValueRange.choose`.
 
         Raises:
-            InputError: ``paths`` is empty, or the first image cannot be read.
+            InputError: the first image cannot be read.
         """
-        if not paths:
-            raise InputError("images: expected at least one path, got an empty list")
         super().__init__(name, len(paths), selection)
         self._paths = list(paths)
-        self.size = read_image(self._paths[0]).shape[:2]
+        self.names = FrameNames.of_files(self._paths)
+        self._values: ValueRange | None = None
+        with open_image(self._paths[0]) as first:
+            raw = sixteen_bit(first, self._paths[0])
+        if raw is not None:
+            self._values = ValueRange.choose(value_range, raw, name)
+            self.value_range = self._values.low, self._values.high
+        self.size = read_image(self._paths[0], self._values).shape[:2]
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         for number in numbers:
             path = self._paths[number]
-            image = read_image(path)
+            image = read_image(path, self._values)
             if image.shape[:2] != self.size:
                 # The file name is more helpful than the frame number alone.
                 raise InputError(
-                    f"{path} (frame {number}) is {image.shape[1]} x {image.shape[0]} pixels, the "
-                    f"first image is {self.size[1]} x {self.size[0]}; all frames must have the "
-                    "same size; resize it or remove it"
+                    f"{path} (frame {self.names.key(number)}) is {image.shape[1]} x "
+                    f"{image.shape[0]} pixels, the first image is "
+                    f"{self.size[1]} x {self.size[0]}; all frames must have the same "
+                    "size; resize it or remove it"
                 )
             yield Frame(number, number / NOMINAL_RATE, image)

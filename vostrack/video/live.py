@@ -11,13 +11,14 @@ from av.video.frame import VideoFrame
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
 from vostrack.video.frames import (
     NOMINAL_RATE,
     Selection,
     StreamedSource,
     logger,
 )
-from vostrack.video.video_file import displayed, orientation_of
+from vostrack.video.video_stream import main_stream
 
 __all__ = ["OPEN_TIMEOUT", "StreamSource"]
 
@@ -56,7 +57,7 @@ class StreamSource(StreamedSource):
             raise InputError(
                 f"{address} contains no video; expected a stream with video; check the address"
             )
-        stream = self._container.streams.video[0]
+        stream = main_stream(self._container) or self._container.streams.video[0]
         stream.thread_type = "AUTO"
         self._decoded = self._container.decode(stream)
         first = self._next()
@@ -68,6 +69,7 @@ class StreamSource(StreamedSource):
             )
         self._first: VideoFrame | None = first
         self._orientation = orientation_of(first)
+        self._tone_map = tone_map_of(first)
         self.size = self._orientation.shape(first.height, first.width)
         rate = stream.guessed_rate or stream.average_rate
         self.frame_rate = float(rate) if rate else None
@@ -103,7 +105,7 @@ class StreamSource(StreamedSource):
         while frame is not None:
             timed = frame.pts is not None and origin is not None
             time = frame.time - origin if timed else number / (self.frame_rate or NOMINAL_RATE)
-            yield time, partial(displayed, frame, self._orientation)
+            yield time, partial(displayed, frame, self._orientation, self._tone_map)
             if self._container is None:
                 return
             frame = self._next()

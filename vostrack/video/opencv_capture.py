@@ -19,7 +19,8 @@ from vostrack.video.frames import (
     StreamedSource,
 )
 from vostrack.video.live import OPEN_TIMEOUT
-from vostrack.video.video_index import open_video
+from vostrack.video.names import plain_path
+from vostrack.video.video_file import VideoFileSource
 
 __all__ = ["CaptureSource", "OpenCVFileSource"]
 
@@ -46,8 +47,8 @@ class OpenCVFileSource(SeekableSource):
             InputError: the file cannot be opened, or OpenCV decodes no frame.
         """
         self._path = path
-        with open_video(path):
-            pass
+        reference = VideoFileSource(path, Selection())
+        reference.check_reader("OpenCV")
         with self._open() as capture:
             stamps = []
             while capture.grab():
@@ -58,15 +59,23 @@ class OpenCVFileSource(SeekableSource):
                 f"OpenCV cannot decode any frame of {path} (AV1, for example, is not supported); "
                 "use `reader='pyav'`"
             )
-        self._times = [stamp - stamps[0] for stamp in stamps]
+        if len(stamps) != reference.length:
+            raise InputError(
+                f"OpenCV reads {len(stamps)} frames of {path}, which has {reference.length}: some "
+                "are missing or repeated; use `reader='pyav'`"
+            )
+        # OpenCV's times are those of packets, and its clock may run backwards.
+        self._times = reference.times
+        self.pixel_aspect = reference.pixel_aspect
         super().__init__(str(path), len(stamps), selection)
         self.frame_rate = (len(stamps) - 1) / self._times[-1] if self._times[-1] > 0 else nominal
         with self._open() as capture:
             self.size = _rgb(capture.read()[1]).shape[:2]
+        reference.check_reader_size("OpenCV", self.size)
 
     @contextmanager
     def _open(self) -> Iterator[cv2.VideoCapture]:
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(plain_path(self._path), cv2.CAP_FFMPEG)
         try:
             yield capture
         finally:

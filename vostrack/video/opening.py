@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from vostrack.errors import InputError
 from vostrack.video.frames import FrameSource, Selection
-from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
+from vostrack.video.names import IMAGE_SUFFIXES, check_regular, is_pattern, is_url
+from vostrack.video.value_range import check_range
 
 __all__ = ["Reader", "open_source"]
 
@@ -23,6 +24,8 @@ def open_source(
     start: int = 0,
     end: int | None = None,
     stride: int = 1,
+    exclude: Collection[Path] = (),
+    value_range: str = "auto",
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -40,6 +43,9 @@ def open_source(
         start: number of the first selected frame, from 0.
         end: number after the last selected frame; None for no limit.
         stride: step between selected frames, at least 1.
+        exclude: images of a folder or pattern that are no frames, such as a mask among them.
+        value_range: which 16-bit values become 0 to 255: "full", "min,max", or "auto", which is the
+            range of the first frame where this is narrow, as of thermal cameras, else "full".
 
     Returns:
         The source. It has read only what it needs to know its size.
@@ -52,14 +58,15 @@ def open_source(
     if reader not in _READERS:
         raise InputError(f"reader: expected one of {', '.join(_READERS)}, got {reader!r}")
     selection = Selection(start, end, stride)
+    check_range(value_range)
     if isinstance(source, bool):
         raise InputError(f"source: expected a path, address, camera index or frames, got {source}")
     if isinstance(source, int):
         return _open_camera(source, reader, selection)
     if isinstance(source, str | Path):
-        return _open_named(source, reader, selection)
+        return _open_named(source, reader, selection, exclude, value_range)
     _only_auto(reader, "arrays and lists")
-    return _open_iterable(source, selection)
+    return _open_iterable(source, selection, value_range)
 
 
 def _only_auto(reader: Reader, kind: str) -> None:
@@ -67,39 +74,51 @@ def _only_auto(reader: Reader, kind: str) -> None:
         raise InputError(f"reader: {reader} reads video files, not {kind}; use `reader='auto'`")
 
 
-def _open_named(source: str | Path, reader: Reader, selection: Selection) -> FrameSource:
+def _open_named(
+    source: str | Path,
+    reader: Reader,
+    selection: Selection,
+    exclude: Collection[Path],
+    value_range: str,
+) -> FrameSource:
     name = str(source)
     path = Path(name).expanduser()
     if path.is_dir():
         _only_auto(reader, "folders of images")
-        from vostrack.video.images import ImageSource, images_in_folder
+        from vostrack.video.images import images_in_folder, open_images
 
-        return ImageSource(images_in_folder(path), str(path), selection)
+        return open_images(images_in_folder(path, exclude), str(path), selection, value_range)
     if path.exists():
-        return _open_file(path, reader, selection)
+        return _open_file(path, reader, selection, value_range)
     if is_url(name):
         return _open_address(name, reader, selection)
     if name.isdecimal():
         return _open_camera(int(name), reader, selection)
     if is_pattern(name):
         _only_auto(reader, "images")
-        from vostrack.video.images import ImageSource, images_matching
+        from vostrack.video.images import images_matching, open_images
 
-        return ImageSource(images_matching(name), name, selection)
+        return open_images(images_matching(name, exclude), name, selection, value_range)
+    if name == "-":
+        raise InputError(
+            "'-': standard input can be read only once and is not supported; write the video to a "
+            "file first, for example with `cat > clip.mkv`"
+        )
     raise InputError(
         f"{name!r} does not exist; expected a video file, a folder of images, a pattern such as "
         "'frames/*.png', a camera index or an address; check the path"
     )
 
 
-def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
+def _open_file(path: Path, reader: Reader, selection: Selection, value_range: str) -> FrameSource:
+    check_regular(path)
     if path.stat().st_size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes); expected a video or an image; copy it again")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         _only_auto(reader, "images")
-        from vostrack.video.images import ImageSource
+        from vostrack.video.images import open_images
 
-        return ImageSource([path], str(path), selection)
+        return open_images([path], str(path), selection, value_range)
     if reader == "decord":
         from vostrack.video.decord_file import DecordSource
 
@@ -110,7 +129,7 @@ def _open_file(path: Path, reader: Reader, selection: Selection) -> FrameSource:
         return OpenCVFileSource(path, selection)
     from vostrack.video.video_file import VideoFileSource
 
-    return VideoFileSource(path, selection)
+    return VideoFileSource(path, selection, value_range)
 
 
 def _open_address(address: str, reader: Reader, selection: Selection) -> FrameSource:
@@ -135,7 +154,7 @@ def _open_camera(index: int, reader: Reader, selection: Selection) -> FrameSourc
     return CaptureSource(index, selection)
 
 
-def _open_iterable(source: Iterable[Any], selection: Selection) -> FrameSource:
+def _open_iterable(source: Iterable[Any], selection: Selection, value_range: str) -> FrameSource:
     from vostrack.video.arrays import IterableSource, SequenceSource
 
     if isinstance(source, Mapping | bytes) or not hasattr(source, "__iter__"):
@@ -147,7 +166,7 @@ def _open_iterable(source: Iterable[Any], selection: Selection) -> FrameSource:
         return IterableSource(source, selection)
     items = cast(Sequence[Any], source)
     if len(items) and isinstance(items[0], str | Path):
-        from vostrack.video.images import ImageSource
+        from vostrack.video.images import open_images
 
         wrong = next((item for item in items if not isinstance(item, str | Path)), None)
         if wrong is not None:
@@ -155,5 +174,6 @@ def _open_iterable(source: Iterable[Any], selection: Selection) -> FrameSource:
                 "source: expected a list of image files only, got an item of type "
                 f"{type(wrong).__name__}"
             )
-        return ImageSource([Path(item) for item in items], "the image list", selection)
+        paths = [Path(item) for item in items]
+        return open_images(paths, "the image list", selection, value_range)
     return SequenceSource(items, selection)

@@ -49,6 +49,11 @@ class Orientation:
             transpose=quarter % 2 == 1, mirror=quarter in (2, 3), flip_vertical=quarter in (1, 2)
         )
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether the image is mirrored, and not only rotated."""
+        return self.transpose ^ self.mirror ^ self.flip_vertical
+
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Return the displayed size (H, W) of a decoded frame of ``height`` by ``width`` pixels."""
         return (width, height) if self.transpose else (height, width)

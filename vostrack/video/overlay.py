@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,7 @@ def write_overlay(
     frame_rate: float | None,
     audio_from: str | Path | None = None,
     alpha: float = 0.5,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> None:
     """Write an mp4 file of frames with their label maps drawn over them.
 
@@ -107,12 +109,13 @@ def write_overlay(
         frame_rate: mean frames per second; None if unknown. The frames keep their own times.
         audio_from: the source file, whose audio is copied if possible.
         alpha: opacity of the colours, in [0, 1].
+        pixel_aspect: width of a pixel divided by its height (`FrameSource.pixel_aspect`).
 
     Raises:
         InputError: there is no frame, a label map does not have the size of its frame, or the file
             cannot be written.
     """
-    with VideoWriter(path, frame_rate, audio_from=audio_from) as writer:
+    with VideoWriter(path, frame_rate, audio_from=audio_from, pixel_aspect=pixel_aspect) as writer:
         for frame, labels in frames:
             image = draw_overlay(frame.image, labels, palette=palette, alpha=alpha)
             writer.add(image, frame.time)

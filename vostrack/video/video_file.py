@@ -3,107 +3,158 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.video.frames import (
-    Frame,
-    SeekableSource,
-    Selection,
-    logger,
-)
-from vostrack.video.orientation import Orientation
-from vostrack.video.video_index import VideoIndex, open_video, scan_video
+from vostrack.video.arrays import as_rgb
+from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
+from vostrack.video.frames import Frame, SeekableSource, Selection, logger
+from vostrack.video.timetable import is_continuous, timetable
+from vostrack.video.value_range import ValueRange
+from vostrack.video.video_index import scan_video
+from vostrack.video.video_stream import open_video
 
-__all__ = ["VideoFileSource", "displayed", "orientation_of"]
+__all__ = ["VideoFileSource"]
 
-
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """Return the orientation from the display matrix of a decoded frame."""
-    try:
-        # PyAV declares a dict, but the object is a mapping that iterates over its values.
-        for data in cast(Iterable[SideData], frame.side_data):
-            if data.type.name == "DISPLAYMATRIX":
-                return Orientation.from_matrix(bytes(data))
-    except ValueError:
-        # This PyAV does not know some kind of side data. The angle is still available.
-        return Orientation.from_angle(frame.rotation)
-    return Orientation()
-
-
-def displayed(frame: VideoFrame, orientation: Orientation) -> UInt8Array:
-    """Return a decoded frame as RGB image (H, W, 3) uint8, rotated for display."""
-    return orientation.apply(cast(UInt8Array, frame.to_ndarray(format="rgb24")))
+# So many pictures are decoded to check that each packet is one picture.
+_CHECKED = 24
 
 
 class VideoFileSource(SeekableSource):
     """Frames of a video file, in presentation order, with their own times.
 
     The display matrix and edit lists are applied, and times of a variable frame rate are kept. A
-    truncated file yields its intact frames, then a warning, and `truncated` becomes True.
+    truncated file yields its intact frames, then a warning, and `truncated` becomes True. Pictures
+    that are missing or wrong within the file are reported in `damage`, with a warning.
 
     Attributes:
         origin: time of the first presented frame on the file's own clock, in seconds.
     """
 
-    def __init__(self, path: Path, selection: Selection) -> None:
-        """Read the file's packets and decode its first frame.
+    def __init__(self, path: Path, selection: Selection, value_range: str = "auto") -> None:
+        """Read the file's packets and decode its first frames, or all if packets are no pictures.
 
         Raises:
             InputError: the file cannot be opened, has no video, or has no decodable frame.
         """
+        self.name = str(path)
         self._path = path
         self._index = scan_video(path)
-        first = self._first_frame()
-        self._orientation = orientation_of(first)
+        self._times: list[Fraction] = []
+        self._start = self._shown = 0
+        first = self._check_head()
+        self.orientation = orientation_of(first)
         self._coded = (first.height, first.width)
-        self.size = self._orientation.shape(first.height, first.width)
-        self._index = _drop_before(self._index, first)
-        self._times = self._timetable()
+        self.size = self.orientation.shape(first.height, first.width)
+        self._tone_map = tone_map_of(first)
+        if self._tone_map is not None:
+            logger.warning(
+                "%s is %s; the tracker and the overlay see it converted to BT.709",
+                path,
+                self._tone_map.description,
+            )
+        self._values: ValueRange | None = None
+        if first.format.name.startswith("gray16"):
+            self._values = ValueRange.choose(value_range, _gray(first), self.name)
+            self.value_range = self._values.low, self._values.high
+        aspect = self._aspect()
+        self.pixel_aspect = 1 / aspect if self.orientation.transpose else aspect
+        stamps = self._stamps()
+        known = [stamp for stamp in stamps if stamp is not None]
+        index = self._index
+        self.origin = float(known[0] * index.time_base) if known else 0.0
+        self._times = timetable(
+            stamps, index.time_base, index.rate, restarts=index.restarts, guessed=index.guessed
+        )
         super().__init__(str(path), len(self._times), selection)
         self.frame_rate = self._mean_rate()
         if self._index.truncated:
             self._end_at(len(self._times))
 
-    def _first_frame(self) -> VideoFrame:
+    def _check_head(self) -> VideoFrame:
+        """Return the first picture; drop the packets' times if the first pictures differ."""
         with open_video(self._path) as (container, stream):
-            frame = next(self._decoded(container, stream), None)
-        if frame is None:
+            head = list(islice(self._decoded(container, stream), _CHECKED))
+        if not head:
             raise InputError(
                 f"{self._path} has no decodable frame; expected a video with at least one; check "
                 "that it plays, or convert it to H.264"
             )
-        return frame
+        if self._index.stamps is not None:
+            shown = self._index.shown_by(head) if not _by_fields(head) else None
+            self._index = dataclasses.replace(self._index, stamps=shown)
+        return head[0]
 
-    def _timetable(self) -> list[Fraction]:
-        """Return the time of every frame in seconds since the first; set ``origin``."""
+    def _aspect(self) -> Fraction:
+        with open_video(self._path) as (_, stream):
+            return stream.sample_aspect_ratio or Fraction(1)
+
+    def _stamps(self) -> list[int | None]:
+        """Return the time of each picture in ticks, in display order."""
+        if self._index.stamps is not None:
+            return list(self._index.stamps)
+        with open_video(self._path) as (container, stream):
+            stamps = [frame.pts for frame in self._decoded(container, stream)]
+        known = tuple(stamp for stamp in stamps if stamp is not None)
         index = self._index
-        stamps: list[int | None]
-        if index.stamps is not None:
-            stamps = list(index.stamps)
-        else:
-            with open_video(self._path) as (container, stream):
-                stamps = [frame.pts for frame in self._decoded(container, stream)]
-        known = [stamp for stamp in stamps if stamp is not None]
-        self.origin = float(known[0] * index.time_base) if known else 0.0
-        if len(known) == len(stamps) and all(a < b for a, b in pairwise(known)):
-            return [(stamp - known[0]) * index.time_base for stamp in known]
-        return [number / index.rate for number in range(len(stamps))]
+        if (
+            len(known) == len(stamps)
+            and index.seekable
+            and is_continuous(known, index.time_base, restarts=index.restarts)
+        ):
+            self._index = dataclasses.replace(index, stamps=known)
+        return stamps
 
     def _mean_rate(self) -> float:
         count = len(self._times)
         return float((count - 1) / self._times[-1] if count > 1 else self._index.rate)
+
+    @property
+    def times(self) -> list[float]:
+        """The time of every picture of the file, in seconds since the first."""
+        return [float(time) for time in self._times]
+
+    def check_reader(self, reader: str) -> None:
+        """Refuse what another reader would get wrong without an error; decodes the whole file.
+
+        Args:
+            reader: name of the library in messages.
+
+        Raises:
+            InputError: a picture differs in size from the first, or pictures are shown mirrored.
+        """
+        if self.orientation.mirrored:
+            raise InputError(
+                f"{self.name} is shown mirrored, which {reader} ignores; use `reader='pyav'`"
+            )
+        for number, frame in self._numbered(0):
+            self._check_coded(number, frame)
+        if self._tone_map is not None:
+            logger.warning("%s: %s does not convert HDR; use `reader='pyav'`", self.name, reader)
+
+    def check_reader_size(self, reader: str, size: tuple[int, int]) -> None:
+        """Refuse a reader that chose another stream.
+
+        Raises:
+            InputError: its pictures have another size.
+        """
+        if size != self.size:
+            raise InputError(
+                f"{reader} reads pictures of {size[1]} x {size[0]} pixels from {self.name}, "
+                f"expected {self.size[1]} x {self.size[0]}: it takes another stream; use "
+                "`reader='pyav'`"
+            )
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         if not numbers:
@@ -111,11 +162,9 @@ class VideoFileSource(SeekableSource):
         expected = numbers.start
         for number, frame in self._numbered(numbers.start):
             if number > expected:
-                logger.warning(
-                    "%s: frames %d to %d cannot be decoded and are skipped",
-                    self.name,
-                    expected,
-                    number - 1,
+                self._damaged(
+                    float(self._times[expected]),
+                    f"frames {expected} to {number - 1} cannot be decoded and are skipped",
                 )
             expected = number + 1
             if number in numbers:
@@ -125,12 +174,18 @@ class VideoFileSource(SeekableSource):
         self._end_at(expected)
 
     def _image(self, number: int, frame: VideoFrame) -> UInt8Array:
+        self._check_coded(number, frame)
+        if self._values is not None and not self._values.full:
+            return self.orientation.apply(as_rgb(self._values.apply(_gray(frame)), self.name))
+        return displayed(frame, self.orientation, self._tone_map)
+
+    def _check_coded(self, number: int, frame: VideoFrame) -> None:
         if (frame.height, frame.width) != self._coded:
-            self._check_size(*self._orientation.shape(frame.height, frame.width), number)
-        return displayed(frame, self._orientation)
+            self._check_size(*self.orientation.shape(frame.height, frame.width), number)
 
     def _numbered(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode from frame ``start`` on and yield numbered frames."""
+        self._start = start
         if self._index.stamps is None:
             with open_video(self._path) as (container, stream):
                 for number, frame in enumerate(self._decoded(container, stream)):
@@ -172,36 +227,49 @@ class VideoFileSource(SeekableSource):
                 yield number, frame
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """Decode up to the end or the first corrupt packet."""
-        frame: VideoFrame | None = None
+        """Decode up to the end; go on after packets that cannot be decoded."""
+        packets = container.demux(stream)
+        self._shown = 0
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                # The file ends within a packet; `VideoIndex.truncated` says so.
+                packet = None
+            if packet is None or (self._index.cut is not None and packet.dts == self._index.cut):
+                break
+            yield from self._pictures(packet.decode)
+            if packet.dts is None and packet.size == 0:
+                return
+        yield from self._pictures(lambda: stream.decode(None))
+
+    def _pictures(self, decode: Callable[[], list[VideoFrame]]) -> Iterator[VideoFrame]:
         try:
-            for packet in container.demux(stream):
-                if self._index.cut is not None and packet.dts == self._index.cut:
-                    yield from stream.decode(None)
-                    return
-                for frame in packet.decode():
-                    yield frame
+            frames = decode()
         except av.FFmpegError as error:
             logger.debug("%s: %s", self._path, error)
-            yield from self._before_damage(stream, frame)
+            self._suspect("pictures are missing or wrong up to the next key frame")
+            return
+        for frame in frames:
+            if frame.is_corrupt:
+                self._suspect("the picture is wrong")
+            yield frame
+            number = None if frame.pts is None else self._index.find(frame.pts)
+            self._shown = self._shown + 1 if number is None else number + 1
 
-    def _before_damage(self, stream: VideoStream, last: VideoFrame | None) -> Iterator[VideoFrame]:
-        """Yield the frames still in the reorder buffer, up to the missing one."""
-        try:
-            for frame in stream.decode(None):
-                # Other decoder threads may already hold frames from after the corrupt packet.
-                if last is None or not self._follows(frame, last):
-                    return
-                yield frame
-                last = frame
-        except av.FFmpegError as error:
-            logger.debug("%s: %s", self._path, error)
+    def _suspect(self, what: str) -> None:
+        """Report damage behind the last picture, unless it precedes what is read."""
+        if 0 < self._shown < len(self._times) and self._shown >= self._start:
+            self._damaged(float(self._times[self._shown]), what)
 
-    def _follows(self, frame: VideoFrame, last: VideoFrame) -> bool:
-        if frame.pts is None or last.pts is None:
-            return False
-        number, before = self._index.find(frame.pts), self._index.find(last.pts)
-        return number is not None and before is not None and number == before + 1
+
+def _gray(frame: VideoFrame) -> np.ndarray[Any, Any]:
+    return frame.to_ndarray(format="gray16le")
+
+
+def _by_fields(frames: list[VideoFrame]) -> bool:
+    """Tell whether pictures may be coded as single fields, two packets to a picture."""
+    return any(frame.interlaced_frame for frame in frames)
 
 
 def _seek(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
@@ -210,13 +278,3 @@ def _seek(container: InputContainer, stream: VideoStream, stamp: int) -> bool:
     except av.FFmpegError:
         return False
     return True
-
-
-def _drop_before(index: VideoIndex, first: VideoFrame) -> VideoIndex:
-    """Drop frames before the first decodable one, such as an incomplete group of pictures."""
-    if index.stamps is None:
-        return index
-    number = None if first.pts is None else index.find(first.pts)
-    if number is None:
-        return dataclasses.replace(index, stamps=None)
-    return dataclasses.replace(index, stamps=index.stamps[number:])

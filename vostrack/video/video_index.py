@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vostrack.errors import InputError
 from vostrack.video.frames import NOMINAL_RATE
+from vostrack.video.timetable import is_continuous
+from vostrack.video.video_stream import open_video
 
-__all__ = ["VideoIndex", "open_video", "scan_video"]
+__all__ = ["VideoIndex", "scan_video"]
 
 # VP8 has packets that are never displayed and are not marked as such.
 _UNTRUSTED_CODECS = frozenset({"vp8"})
+# AVFMT_TS_DISCONT.
+_TS_DISCONT = 0x0200
+# Values of AVFieldOrder.
+_UNKNOWN, _PROGRESSIVE = 0, 1
 # Fraction of a Matroska header's duration that may be missing before a file counts as truncated.
 _DURATION_SLACK = 0.02
 
@@ -37,6 +42,9 @@ class VideoIndex:
         cut: decoding time (dts) of the corrupt packet that ends a truncated file, which must not be
             decoded; None if the file is complete.
         truncated: whether the file ends earlier than its header states.
+        restarts: whether the clock of this format may start anew, as in joined MPEG-TS files.
+        guessed: whether times of pictures are guessed from the order of packets, as in AVI files.
+        seekable: whether the times of decoded pictures stay the same after seeking.
     """
 
     stamps: tuple[int, ...] | None
@@ -44,6 +52,9 @@ class VideoIndex:
     rate: Fraction
     cut: int | None = None
     truncated: bool = False
+    restarts: bool = False
+    guessed: bool = False
+    seekable: bool = False
 
     def find(self, stamp: int) -> int | None:
         """Return the number of the frame with this time in ticks; None if there is none."""
@@ -52,85 +63,96 @@ class VideoIndex:
         number = bisect_left(self.stamps, stamp)
         return number if number < len(self.stamps) and self.stamps[number] == stamp else None
 
+    def shown_by(self, head: Sequence[VideoFrame]) -> tuple[int, ...] | None:
+        """Return the times from the first picture on; None if packets are not pictures.
 
-@contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video file and select its first video stream. Cover art is ignored.
-
-    Yields:
-        The container and its video stream.
-
-    Raises:
-        InputError: the file cannot be opened or contains no video.
-    """
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{path} cannot be opened as a video ({reason}); expected a video file such as "
-            "mp4, mov, mkv, webm, avi or ts; check that it plays"
-        ) from error
-    with container:
-        # FFmpeg would render a text file as a terminal screen.
-        streams = [] if container.format.name == "tty" else _video_streams(container)
-        if not streams:
-            raise InputError(
-                f"{path} contains no video (it was read as {container.format.long_name}); "
-                "expected a file with a video stream; check the path"
-            )
-        stream = streams[0]
-        stream.thread_type = "AUTO"
-        yield container, stream
+        Args:
+            head: the first decoded pictures. Frames before the first of them, as of an incomplete
+                group, are dropped.
+        """
+        number = None if head[0].pts is None else self.find(head[0].pts)
+        if self.stamps is None or number is None:
+            return None
+        shown = self.stamps[number:]
+        decoded = {frame.pts for frame in head}
+        # A few pictures may be damaged. Of fields, half have no picture of their own.
+        last = max(frame.pts for frame in head if frame.pts is not None)
+        expected = [stamp for stamp in shown if stamp <= last]
+        missing = sum(stamp not in decoded for stamp in expected)
+        return shown if decoded <= set(shown) and missing * 4 <= len(expected) else None
 
 
-def _video_streams(container: InputContainer) -> list[VideoStream]:
-    return [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
-    ]
+@dataclass
+class _Packets:
+    """What is collected from the packets of a stream."""
+
+    shown: list[int]
+    decoding: list[int]
+    complete: bool = True
+    key_frames_only: bool = True
+    last_pts: int | None = None
+    last_dts: int | None = None
+    last_corrupt: bool = False
+    end: float = 0.0
+    broken: bool = False
 
 
 def scan_video(path: Path) -> VideoIndex:
     """Index a video file by reading its packets, without decoding them.
 
     Packets that an edit list discards are skipped, so that frame 0 is the first frame that a player
-    shows.
+    shows. Packets are not pictures where fields are coded one by one; see `VideoIndex.shown_by`.
 
     Raises:
         InputError: the file cannot be opened or contains no video.
     """
-    stamps: list[int] = []
-    last: tuple[int | None, int | None] = (None, None)
-    truncated, last_corrupt, trusted = False, False, True
-    end = 0.0
     with open_video(path) as (container, stream):
-        trusted = stream.codec_context.name not in _UNTRUSTED_CODECS
+        found = _read_packets(container, stream)
         tick = stream.time_base or Fraction(1, av.time_base)
         rate = stream.guessed_rate or stream.average_rate or Fraction(round(NOMINAL_RATE))
-        try:
-            for packet in container.demux():
-                if packet.dts is None and packet.pts is None and packet.size == 0:
-                    continue
-                end = max(end, _end(packet.pts, packet.duration, packet.time_base))
-                if packet.stream.index != stream.index:
-                    continue
-                last, last_corrupt = (packet.dts, packet.pts), packet.is_corrupt
-                if packet.pts is None:
-                    trusted = False
-                elif not packet.is_discard:
-                    stamps.append(packet.pts)
-        except av.FFmpegError:
-            truncated = True
-        truncated |= last_corrupt or _ends_early(container, stream, path, end)
-    cut = last[0] if last_corrupt else None
-    if last_corrupt and last[1] in stamps:
-        stamps.remove(last[1])
+        truncated = found.broken or found.last_corrupt
+        truncated |= _ends_early(container, stream, path, found.end)
+        restarts = bool(container.format.flags & _TS_DISCONT)
+        seekable = any(name in container.format.name for name in ("mp4", "matroska"))
+        # FFmpeg numbers the pictures of an AVI file in decoding order.
+        guessed = container.format.name == "avi" and not found.key_frames_only
+        fields = stream.codec_context.field_order not in (_UNKNOWN, _PROGRESSIVE)
+        trusted = (
+            found.complete and not fields and stream.codec_context.name not in _UNTRUSTED_CODECS
+        )
+    stamps = found.shown
+    if found.last_corrupt and found.last_pts in stamps:
+        stamps.remove(found.last_pts)
     stamps.sort()
-    # In AVI files, FFmpeg guesses the times, and with B-frames some of them coincide.
-    trusted &= len(set(stamps)) == len(stamps)
-    return VideoIndex(tuple(stamps) if trusted else None, tick, rate, cut, truncated)
+    trusted &= not guessed and is_continuous(stamps, tick, restarts=restarts)
+    # Decoding times that run backwards come from joined files.
+    trusted &= all(a <= b for a, b in pairwise(found.decoding))
+    cut = found.last_dts if found.last_corrupt else None
+    known = tuple(stamps) if trusted else None
+    return VideoIndex(known, tick, rate, cut, truncated, restarts, guessed, seekable)
+
+
+def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
+    found = _Packets([], [])
+    try:
+        for packet in container.demux():
+            if packet.dts is None and packet.pts is None and packet.size == 0:
+                continue
+            found.end = max(found.end, _end(packet.pts, packet.duration, packet.time_base))
+            if packet.stream.index != stream.index:
+                continue
+            found.last_dts, found.last_pts = packet.dts, packet.pts
+            found.last_corrupt = packet.is_corrupt
+            found.key_frames_only &= packet.is_keyframe
+            if packet.dts is not None:
+                found.decoding.append(packet.dts)
+            if packet.pts is None:
+                found.complete = False
+            elif not packet.is_discard:
+                found.shown.append(packet.pts)
+    except av.FFmpegError:
+        found.broken = True
+    return found
 
 
 def _end(pts: int | None, duration: int | None, time_base: Fraction | None) -> float:

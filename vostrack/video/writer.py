@@ -12,6 +12,7 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.frames import NOMINAL_RATE, logger
+from vostrack.video.names import plain_path
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -42,7 +43,12 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str | Path, frame_rate: float | None, *, audio_from: str | Path | None = None
+        self,
+        path: str | Path,
+        frame_rate: float | None,
+        *,
+        audio_from: str | Path | None = None,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         """Check the target. Nothing is written yet.
 
@@ -53,6 +59,7 @@ class VideoWriter:
             audio_from: file whose audio is copied without re-encoding, from the time of the first
                 frame to that of the last. The times passed to `add` must then be those of this
                 file. Audio that cannot be copied is left out with a warning.
+            pixel_aspect: width of a pixel divided by its height, for the player.
 
         Raises:
             InputError: the suffix is not supported, the folder does not exist, or the frame rate is
@@ -72,6 +79,7 @@ class VideoWriter:
         if frame_rate is not None and not 0 < frame_rate <= 100_000:
             raise InputError(f"frame_rate: expected frames per second above 0, got {frame_rate}")
         self._rate = frame_rate or NOMINAL_RATE
+        self._pixel_aspect = pixel_aspect
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._temporary = self._target.with_name(f".{self._target.stem}.{os.getpid()}.tmp.mp4")
         self._container: OutputContainer | None = None
@@ -128,7 +136,7 @@ class VideoWriter:
         self._shape, self._began = shape, time
         try:
             container = av.open(
-                str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
+                plain_path(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
             )
         except (av.FFmpegError, OSError) as error:
             raise InputError(
@@ -145,6 +153,7 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = _TICK
+        context.sample_aspect_ratio = self._pixel_aspect
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
         self._stream: VideoStream = stream

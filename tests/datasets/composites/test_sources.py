@@ -114,12 +114,12 @@ def test_a_video_file_is_a_background(objects_folder: Path, tmp_path: Path) -> N
 
 def test_backgrounds_are_left_out_by_name(objects_folder: Path, backgrounds_folder: Path) -> None:
     folders = [backgrounds_folder / "stills", backgrounds_folder / "davis"]
-    some = open_sources(objects_folder, folders, split="all", leave_out=["walk", "s03", "x0"])
+    some = open_sources(objects_folder, folders, split="all", exclude=["walk", "s03", "x0"])
     assert not some.videos
     assert not {"s03", "x0"} & {still.name for still in some.stills}
     assert len(some.stills) == 23 + 3
-    with pytest.raises(InputError, match="leave_out: wlak is no background; expected names of"):
-        open_sources(objects_folder, folders, split="all", leave_out=["wlak"])
+    with pytest.raises(InputError, match="exclude: wlak is no background; expected names of"):
+        open_sources(objects_folder, folders, split="all", exclude=["wlak"])
 
 
 def test_an_annotated_object_is_painted_over(sources: CompositeSources) -> None:

@@ -23,7 +23,7 @@ STEPS = FinetuneConfig(
     original_every=2,
     share_limits=(0.1, 0.9),
 )
-CONFIG = FullNetworkConfig(foreground=STEPS, objects=STEPS)
+CONFIG = FullNetworkConfig(foreground=STEPS, objects=STEPS, precision="fp32")
 Pair = tuple[Tensor, Tensor]
 
 
@@ -124,7 +124,9 @@ def test_state_goes_round(
     if share:
         labels = labels.masked_fill(labels == 2, 0)
     short = replace(STEPS, steps=2)
-    config = FullNetworkConfig(short, short, per_video=per_video, share_single=share)
+    config = FullNetworkConfig(
+        short, short, per_video=per_video, share_single=share, precision="fp32"
+    )
     adapter = FullNetworkAdapter(network, config)
     adapter.start(image, labels)
     again = FullNetworkAdapter(network, config)
@@ -139,7 +141,9 @@ def test_seed_reaches_the_augmentation(network: SegmentationNet, first_frame: Pa
     short = replace(STEPS, steps=3, original_every=0)
     maps = []
     for seed in (0, 0, 1):
-        adapter = FullNetworkAdapter(network, FullNetworkConfig(short, short, seed=seed))
+        adapter = FullNetworkAdapter(
+            network, FullNetworkConfig(short, short, seed=seed, precision="fp32")
+        )
         adapter.start(*first_frame)
         maps.append(adapter.scores(first_frame[0])[0])
     assert torch.equal(maps[0], maps[1])

@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.foreground import SegmentationNet
+from vostrack.models.foreground import NetworkConfig, SegmentationNet
+from vostrack.models.weights import initialise
 from vostrack.online_finetune.full_network.finetune import (
     PAPER_RATE,
     FinetuneConfig,
@@ -62,6 +63,7 @@ def test_it_learns_the_object(network: SegmentationNet, first_frame: Pair) -> No
         target,
         config,
         Generator().manual_seed(0),
+        precision="fp32",
         on_step=lambda _, loss: losses.append(loss),
     )
     assert len(losses) == config.steps
@@ -78,7 +80,8 @@ def test_same_seed_same_weights(
     results = []
     for seed in (0, 0, 1):
         copied = copy.deepcopy(network)
-        finetune(copied, first_frame[0], target, config, Generator().manual_seed(seed))
+        generator = Generator().manual_seed(seed)
+        finetune(copied, first_frame[0], target, config, generator, precision="fp32")
         results.append(copied)
     assert same(results[0], results[1])
     assert not same(results[0], results[2])
@@ -86,11 +89,26 @@ def test_same_seed_same_weights(
 
 def test_statistics_stay_and_scales_move(network: SegmentationNet, first_frame: Pair) -> None:
     before = copy.deepcopy(network.state_dict())
-    finetune(network, first_frame[0], first_frame[1].clamp(max=1), QUICK, Generator())
+    target = first_frame[1].clamp(max=1)
+    finetune(network, first_frame[0], target, QUICK, Generator(), precision="fp32")
     after = network.state_dict()
     key = "backbone.layers.layer1.0.bn1"
     assert torch.equal(after[f"{key}.running_mean"], before[f"{key}.running_mean"])
     assert not torch.equal(after[f"{key}.weight"], before[f"{key}.weight"])
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_biases_of_folded_normalization_learn_where_asked(first_frame: Pair, learn: bool) -> None:
+    config = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
+    network = initialise(config, "none").eval()
+    before = copy.deepcopy(network.state_dict())
+    target = first_frame[1].clamp(max=1)
+    few = replace(QUICK, steps=2, folded_biases=learn)
+    finetune(network, first_frame[0], target, few, Generator(), precision="fp32")
+    biases = [k for k in before if k.startswith("backbone.") and k.endswith(".bias")]
+    moved = {k for k in biases if not torch.equal(before[k], network.state_dict()[k])}
+    assert len(biases) > 5
+    assert moved == (set(biases) if learn else set())
 
 
 def test_the_papers_rate_for_a_mean_loss() -> None:

@@ -10,13 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from vostrack.models.target_net import TargetNet
+from vostrack.models.target_net import Segmentation, TargetNet
+from vostrack.online_finetune.target import frame_steps
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
 
 NONE = TargetFinetuneConfig(steps=0)
-CONFIG = TargetModelConfig(window=WindowConfig(pixels=64 * 64), finetune=NONE, remember_every=2)
+CONFIG = TargetModelConfig(
+    window=WindowConfig(pixels=64 * 64), finetune=NONE, remember_every=2, precision="fp32"
+)
 
 
 @pytest.fixture
@@ -139,8 +142,8 @@ def test_what_lies_apart_is_dropped_unless_asked_for(
     for continuity in (None, 0.15, 2.0):
         window = WindowConfig(pixels=96 * 128, magnify=1.0, grow=9)
         adapter = start(network, images[0], labels, window=window, continuity=continuity)
-        answer = (torch.empty(0), drawn, torch.zeros(1))
-        monkeypatch.setattr(adapter, "_look", lambda *_, answer=answer: answer)
+        found_here = Segmentation(drawn, torch.zeros(1), torch.zeros(0))
+        monkeypatch.setattr(frame_steps, "_look", lambda *_, f=found_here: (None, f))
         scores, _ = adapter.scores(images[1])
         found[continuity] = float(scores[0, 62:78, 102:118].max()) > 0.5
         assert float(scores[0, 25:45, 35:55].min()) > 0.5

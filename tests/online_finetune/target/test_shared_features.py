@@ -16,7 +16,9 @@ from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import Window, WindowConfig
 
 CONFIG = TargetModelConfig(
-    window=WindowConfig(pixels=64 * 64), finetune=TargetFinetuneConfig(steps=0)
+    window=WindowConfig(pixels=64 * 64),
+    finetune=TargetFinetuneConfig(steps=0),
+    precision="fp32",
 )
 
 

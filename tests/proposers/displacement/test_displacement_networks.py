@@ -130,7 +130,7 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="from scratch"):
         fill_displacement_backbone(build_displacement_backbone("light")[0], "light", "imagenet")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="no displacement network"):
+    with pytest.raises(InputError, match="expected displacement network weights"):
         load_displacement_net(tmp_path / "other.pt")
     with pytest.raises(InputError, match="no file"):
         load_displacement_net(tmp_path / "absent.safetensors")

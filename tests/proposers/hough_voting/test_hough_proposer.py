@@ -235,7 +235,7 @@ def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:
     for name, value in head.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, rtol=1e-3, atol=1e-4)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="no localisation head"):
+    with pytest.raises(InputError, match="expected localisation head weights"):
         load_localizer(tmp_path / "other.pt")
 
 

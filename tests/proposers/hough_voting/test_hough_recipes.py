@@ -78,7 +78,7 @@ def test_both_fcrns_learn(tmp_path: Path) -> None:
         train(
             network,
             kind(network, IMAGES, recipe),
-            LoopConfig(6, optimizer="sgd", schedule="poly", clip_norm=5.0),
+            LoopConfig(6, optimizer="sgd", schedule="poly", clip_norm=5.0, precision="fp32"),
             tmp_path / str(outputs),
             on_step=lambda _, loss, losses=losses: losses.append(loss),  # type: ignore[misc]
         )
@@ -180,6 +180,6 @@ def test_the_head_learns_to_split_what_touches(tmp_path: Path) -> None:
     rough = decode_boxes(batch["components"], batch["centres"])
     untrained = head(batch["fine"], batch["coarse"], batch["mask"], batch["components"])
     torch.testing.assert_close(decode_boxes(untrained, batch["centres"]), rough)
-    train(head, training, LoopConfig(40, weight_decay=0.0), tmp_path / "run")
+    train(head, training, LoopConfig(40, weight_decay=0.0, precision="fp32"), tmp_path / "run")
     with torch.no_grad():
         assert training.losses(batch)["localization"].item() < 0.6 * before

@@ -253,7 +253,7 @@ def test_the_command_trains_a_head_that_the_proposer_takes(
     assert main([*command, *rest, "--steps", "0"]) == 2
     assert "steps" in capsys.readouterr().err
     assert main([*command, "*", *rest, "--steps", "2"]) == 2
-    assert "not excluded" in capsys.readouterr().err
+    assert "apart from excluded" in capsys.readouterr().err
 
 
 def test_what_the_option_names(tmp_path: Path) -> None:

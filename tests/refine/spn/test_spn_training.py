@@ -14,6 +14,7 @@ from torch.nn import functional
 from vostrack.cli import main
 from vostrack.cli.train_spn import TrainSpnCommand
 from vostrack.errors import InputError
+from vostrack.models.weights_file import read_header
 from vostrack.refine.spn import (
     LightGuidanceHead,
     LightSpnConfig,
@@ -261,7 +262,7 @@ def test_training_lowers_the_loss_and_a_checkpoint_knows_its_network(
             return sum(float(trained.losses(b)["entropy"]) for b in unseen) / len(unseen)
 
     before = judge()
-    loop = LoopConfig(40, weight_decay=1e-4, warmup=5)
+    loop = LoopConfig(40, weight_decay=1e-4, warmup=5, precision="fp32")
 
     def follow(training: SpnTraining, stop_after: int | None = None) -> int:
         return train(
@@ -292,8 +293,9 @@ def test_the_command_trains_on_made_and_real_pictures(
     out = capsys.readouterr().out
     assert "trained the light network" in out
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 3
-    head = load_spn(tmp_path / "run" / "spn.safetensors")
-    assert isinstance(head, LightGuidanceHead)
+    path = tmp_path / "run" / "spn.safetensors"
+    assert isinstance(load_spn(path), LightGuidanceHead)
+    assert '"backbone": "foreground-' in read_header(path)["vostrack.spn"]
     assert main([*argv, "--seed", "1"]) == 2
     assert "another recipe (seed was 0, is 1)" in capsys.readouterr().err
     assert main([*argv, "--flat-share", "0.5"]) == 2
@@ -302,7 +304,7 @@ def test_the_command_trains_on_made_and_real_pictures(
     assert "give --davis DIR, --voc DIR or --synthetic N" in capsys.readouterr().err
     for flag in ("synthetic", "flat"):
         assert main([*argv, f"--{flag}-share", "2"]) == 2
-        assert f"{flag}_share: expected 0 .. 1" in capsys.readouterr().err
+        assert f"--{flag}-share: expected 0 .. 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("network", "share"), [("light", 0.15), ("whole", 0.0)])
@@ -315,7 +317,9 @@ def test_the_published_network_is_trained_on_pictures_as_they_are(
         weights=None if network == "light" else "none",
         synthetic=1,
     )
-    assert command._prepare().recipe.flat_share == share
+    training, base = command._prepare()
+    assert training.recipe.flat_share == share
+    assert (base is None) == (network == "whole")
 
 
 @pytest.mark.parametrize(

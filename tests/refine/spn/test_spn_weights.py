@@ -9,6 +9,7 @@ import torch
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import NetworkConfig, build_network
+from vostrack.models.weights import load_network, save_network, shipped_weights
 from vostrack.refine.spn import (
     LightGuidanceHead,
     LightSpnConfig,
@@ -18,7 +19,8 @@ from vostrack.refine.spn import (
     SpnRefiner,
     frozen_features,
 )
-from vostrack.refine.spn.weights import load_refiner, load_spn, save_spn
+from vostrack.refine.spn.options import SpnOptions
+from vostrack.refine.spn.weights import build_spn, load_refiner, load_spn, save_spn
 
 
 def test_frozen_features_are_the_backbones() -> None:
@@ -59,7 +61,7 @@ def test_a_file_becomes_a_refiner_with_the_backbone_it_needs(tmp_path: Path) -> 
     head.open_gates()
     whole = SpatialPropagationNetwork(SpnConfig(channels=2, n_rounds=1)).eval()
     light_file, whole_file = tmp_path / "light.safetensors", tmp_path / "whole.safetensors"
-    save_spn(head, light_file)
+    save_spn(head, light_file, base=base)
     save_spn(whole, whole_file)
     light = load_refiner(light_file, base=base)
     assert isinstance(light, LightSpnRefiner)
@@ -73,6 +75,28 @@ def test_a_file_becomes_a_refiner_with_the_backbone_it_needs(tmp_path: Path) -> 
     for wrong in (None, build_network(NetworkConfig("resnet18", (4, 8), "topdown", 4, "folded"))):
         with pytest.raises(InputError, match=r"channels \(64, 64\), got (none|\(64, 128\))"):
             load_refiner(light_file, base=wrong)
+
+
+def test_a_light_head_refuses_a_backbone_that_it_was_not_trained_on(tmp_path: Path) -> None:
+    """Backbones with the same channels, but other weights."""
+    shipped = load_network(shipped_weights())
+    torch.manual_seed(1)
+    other = build_network(shipped.config)
+    head = LightGuidanceHead(LightSpnConfig(shipped.backbone.channels))
+    recorded, unnamed = tmp_path / "recorded.safetensors", tmp_path / "unnamed.safetensors"
+    save_spn(head, recorded, base=other)
+    save_spn(head, unnamed)
+    load_refiner(recorded, base=other)
+    load_refiner(unnamed, base=shipped)
+    for path, base in ((recorded, shipped), (unnamed, other)):
+        with pytest.raises(InputError, match=r"was trained on the backbone foreground-\w+, got "):
+            load_refiner(path, base=base)
+    other_file = tmp_path / "other.safetensors"
+    save_network(other, other_file)
+    options = {"weights": str(recorded), "backbone": str(other_file)}
+    assert isinstance(build_spn(SpnOptions(**options), torch.device("cpu")), LightSpnRefiner)
+    with pytest.raises(InputError, match="`backbone`"):
+        build_spn(SpnOptions(weights=str(recorded)), torch.device("cpu"))
 
 
 def test_a_bare_state_dict_is_a_whole_network_and_others_are_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_voc_images_are_those_of_the_list(voc: Path, picture: Paint) -> None:
         VocImages(voc, "val")
     mask = voc / "SegmentationClass" / "2007_000032.png"
     Image.open(mask).convert("RGB").save(mask)
-    with pytest.raises(InputError, match="got an image of mode RGB"):
+    with pytest.raises(InputError, match="got an image with mode RGB"):
         images[0]
 
 

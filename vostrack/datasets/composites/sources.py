@@ -125,7 +125,7 @@ def open_sources(
     *,
     split: Split = "train",
     limits: MatteFilter | None = None,
-    leave_out: Collection[str] = (),
+    exclude: Collection[str] = (),
     index: Path | None = None,
 ) -> CompositeSources:
     """Find the objects and backgrounds of one split.
@@ -138,7 +138,7 @@ def open_sources(
         split: "train" leaves out what is held out for "validation" (about 15 % of the objects and
             of the backgrounds, by their names); "all" is both.
         limits: which mattes are good enough.
-        leave_out: names of backgrounds not to be used.
+        exclude: names of backgrounds not to be used.
         index: file that keeps the measures of the photographs between runs.
 
     Raises:
@@ -157,7 +157,7 @@ def open_sources(
         for photo in photos
         if not passes_filter(photo, limits)
     ]
-    places = _leave_out([*scan_backgrounds(backgrounds), *stills], leave_out)
+    places = _exclude([*scan_backgrounds(backgrounds), *stills], exclude)
     if split != "all":
         held_out = split == "validation"
         good = [photo for photo in good if is_held_out(photo.name) == held_out]
@@ -170,12 +170,12 @@ def open_sources(
     return CompositeSources(good, places)
 
 
-def _leave_out(places: list[Background], names: Collection[str]) -> list[Background]:
+def _exclude(places: list[Background], names: Collection[str]) -> list[Background]:
     """Drop backgrounds by name; a name that is none would otherwise go unnoticed."""
     unknown = sorted(set(names) - {place.name for place in places})
     if unknown:
         raise InputError(
-            f"leave_out: {unknown[0]} is no background; expected names of stills, videos and "
+            f"exclude: {unknown[0]} is no background; expected names of stills, videos and "
             "sequences without suffix"
         )
     return [place for place in places if place.name not in names]

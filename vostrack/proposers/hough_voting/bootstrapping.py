@@ -59,9 +59,9 @@ class Bootstrapping:
             InputError: a value is out of its range, or nothing would ever be kept.
         """
         if self.keep < 0:
-            raise InputError(f"bootstrapping: expected keep >= 0, got {self.keep}")
+            raise InputError(f"keep: expected at least 0, got {self.keep}")
         if not 0 <= self.threshold <= 1:
-            raise InputError(f"bootstrapping: expected a threshold in [0, 1], got {self.threshold}")
+            raise InputError(f"threshold: expected a value in [0, 1], got {self.threshold}")
         if self.keep == 0 and self.threshold == 0:
             raise InputError("bootstrapping: keep 0 with threshold 0 leaves no pixel; raise one")
 

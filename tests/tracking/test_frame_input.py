@@ -1,0 +1,72 @@
+"""Frames and masks that the tracker rejects, and the hint that fits each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vostrack.errors import InputError
+from vostrack.masks import FirstMask, check_first_mask
+from vostrack.tracking.frame_input import check_frame, check_mask
+
+FRAME = np.zeros((20, 30, 3), np.uint8)
+MASK = np.zeros((20, 30), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (None, r"got None; check that the frame was read"),
+        (np.zeros((20, 30, 4), np.uint8), r"\(20, 30, 4\); drop the alpha .*COLOR_BGRA2RGB"),
+        (torch.zeros(3, 20, 30), r"permute\(1, 2, 0\)\.mul\(255\)\.byte\(\)\.cpu\(\)\.numpy"),
+        (torch.zeros(20, 30, 3, dtype=torch.uint8), r"frame\.cpu\(\)\.numpy\(\)$"),
+        (np.zeros((1, 20, 30, 3), np.uint8), "one frame at a time"),
+        (np.zeros((3, 20, 30), np.uint8), r"moveaxis\(frame, 0, -1\)"),
+        (np.zeros((20, 30), np.uint8), "convert grayscale"),
+        (np.zeros((20, 30, 3)), "astype"),
+        (np.zeros((0, 30, 3), np.uint8), "cut out"),
+        ([[1]], "got list; convert it with numpy.asarray"),
+    ],
+)
+def test_frames(frame: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        check_frame(frame)
+    assert "expected an array (H, W, 3) uint8 in RGB order" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (None, "got None; check that the mask was read"),
+        (torch.zeros(20, 30), r"a torch tensor of shape \(20, 30\); .*mask\.cpu\(\)\.numpy\(\)"),
+        ("mask.png", r"got str; read the file with `vostrack\.read_first_mask`"),
+        ([[0]], "got list"),
+        (np.where(np.eye(20, 30) > 0, 255, 0), r"255 is void, not white: pass mask > 0"),
+        (MASK, "mark an object with an id"),
+        (np.zeros((20, 30, 1), np.uint8), r"mask\[\.\.\., 0\]"),
+        (np.zeros((20, 30, 3), np.uint8), "turns colours into ids"),
+        (np.zeros((1, 20, 30), np.uint8), r"mask\[0\]"),
+        (np.zeros((4, 20, 30), bool), "check_first_mask"),
+        (np.zeros((30, 20), np.uint8), "swapped"),
+        (np.zeros((10, 15), np.uint8), "full size"),
+        (np.zeros((20, 30), np.float32), "float32; .*threshold"),
+        (np.full((20, 30), 256), "renumber"),
+    ],
+)
+def test_masks(mask: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        check_mask(mask, FRAME)
+
+
+def test_a_first_mask_is_accepted_whole() -> None:
+    labels = MASK.copy()
+    labels[3:15, 3:15] = 7
+    mask = check_first_mask(labels)
+    assert isinstance(mask, FirstMask)
+    np.testing.assert_array_equal(check_mask(mask, FRAME), labels)
+    np.testing.assert_array_equal(check_first_mask(mask).labels, labels)
+    with pytest.raises(InputError, match="full size"):
+        check_mask(check_first_mask(labels[:16]), FRAME)

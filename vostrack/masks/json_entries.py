@@ -1,0 +1,247 @@
+"""What the JSON layouts of first masks have in common: objects, images, and the choice of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vostrack.errors import InputError
+from vostrack.masks.frame_names import VideoFrames, frame_number
+
+__all__ = [
+    "Content",
+    "Entry",
+    "FrameMasks",
+    "Size",
+    "choose_frame",
+    "entry_of",
+    "image_size",
+    "number_of",
+    "shortened",
+]
+
+Size = tuple[int, int]
+_MOST_PIXELS = 1 << 28
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of the file.
+
+    Attributes:
+        segmentation: its encoded mask.
+        number: its number in the file; None if it has none.
+        name: its name; None if it has none.
+        void: whether it marks a region to ignore.
+    """
+
+    segmentation: Any
+    number: int | None = None
+    name: str | None = None
+    void: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """The objects of one frame.
+
+    Attributes:
+        entries: the objects.
+        size: H and W in pixels, if the file states them.
+        warnings: what the user should know.
+        frame: number of the frame, if the file states it.
+    """
+
+    entries: Sequence[Entry]
+    size: Size | None = None
+    warnings: tuple[str, ...] = ()
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class FrameMasks:
+    """A frame of the file that has masks.
+
+    Attributes:
+        key: how the file refers to it.
+        name: how messages call it.
+        number: number in its name; None if the name states none.
+    """
+
+    key: Any
+    name: str
+    number: int | None
+
+
+def entry_of(item: Mapping[str, Any], segmentation: Any, categories: Mapping[Any, str]) -> Entry:
+    """Read the number and the name of an annotation.
+
+    The track's id is preferred to the annotation's id, and a name to the category's name.
+    """
+    number = item.get("track_id", item.get("id"))
+    name = item.get("name") or categories.get(item.get("category_id"))
+    crowd = item.get("iscrowd") in (1, "1") or item.get("ignore") in (1, "1")
+    return Entry(
+        segmentation,
+        number if isinstance(number, int) else None,
+        shortened(name) if name else None,
+        void=crowd,
+    )
+
+
+def shortened(value: Any, most: int = 80) -> str:
+    """Return a text of the file that can be printed and written."""
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def image_size(item: Mapping[str, Any], origin: str) -> Size | None:
+    """Return H and W of an image or video entry; None if it states none.
+
+    Raises:
+        InputError: the size is impossible.
+    """
+    height, width = item.get("height"), item.get("width")
+    if not (isinstance(height, int) and isinstance(width, int)):
+        return None
+    if height < 1 or width < 1 or height * width > _MOST_PIXELS:
+        raise InputError(
+            f"{origin}: expected an image size of 1 pixel or more, got height "
+            f"{shortened(height, 20)} and width {shortened(width, 20)}; export the masks again"
+        )
+    return height, width
+
+
+def choose_frame(
+    marked: Sequence[FrameMasks],
+    listed: Sequence[int | None],
+    frames: VideoFrames,
+    origin: str,
+    *,
+    counted: bool = False,
+) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+    """Choose the frame of the file whose masks are used.
+
+    That is the frame that the user asked for, or the first frame of the video. If the file has no
+    masks of the first frame, the earliest frame with masks is taken.
+
+    Args:
+        marked: the frames with masks, at least one, in the order of the file.
+        listed: the numbers of all frames of the file, with or without masks.
+        frames: the frames of the video.
+        origin: name of the file in messages.
+        counted: whether the numbers are those of the video for certain.
+
+    Returns:
+        The frame, its number in the video (None if unknown), and warnings.
+
+    Raises:
+        InputError: the file has no masks of the frame that the user asked for, or it cannot be told
+            which frame the masks belong to.
+    """
+    base = 0 if counted or frames.named else _base(listed, frames)
+    several = (
+        (f"{origin}: contains masks of {len(marked)} images; only those of image ",)
+        if len(marked) > 1
+        else ()
+    )
+    numbered = {m.number - (base or 0): m for m in reversed(marked) if m.number is not None}
+    if not len(frames.numbers) and frames.asked is None:
+        first = marked[0]
+        number = None if first.number is None or base is None else first.number - base
+        return first, number, tuple(f"{s}{first.name} are used" for s in several)
+    wanted = frames.wanted
+    if wanted in numbered and base is not None:
+        found = numbered[wanted]
+        return found, wanted, tuple(f"{s}{found.name} are used" for s in several)
+    if frames.asked is not None:
+        return _asked(marked, numbered, frames.asked, several, origin)
+    within = sorted(n for n in numbered if n in frames.numbers)
+    if not within:
+        found = marked[0]
+        foreign = found.number is not None and not several
+        note = (
+            f"{origin}: the masks of {found.name}, which is no frame of the video by its name, are "
+            f"used for frame {wanted}"
+        )
+        return found, None, (note,) * foreign + tuple(f"{s}{found.name} are used" for s in several)
+    found = numbered[within[0]]
+    if base is None:
+        return _single(found, int(wanted or 0), origin)
+    return (
+        found,
+        within[0],
+        (
+            f"{origin}: has no masks of frame {wanted}; those of {found.name} are used for frame "
+            f"{within[0]}, and the video is tracked both ways from it",
+        ),
+    )
+
+
+def _base(listed: Sequence[int | None], frames: VideoFrames) -> int | None:
+    """Return the number of the first frame in names of this file; None if it cannot be told."""
+    known = sorted({n for n in listed if n is not None})
+    if len(known) < 2:
+        return 0 if known == [0] else None
+    whole = known == list(range(known[0], known[-1] + 1)) and len(known) == len(frames.numbers)
+    return known[0] if whole or known[0] == 1 else 0
+
+
+def _asked(
+    marked: Sequence[FrameMasks],
+    numbered: Mapping[int, FrameMasks],
+    asked: int,
+    several: tuple[str, ...],
+    origin: str,
+) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+    if len(marked) > 1 and numbered:
+        shown = ", ".join(shortened(n, 20) for n in sorted(numbered)[:8])
+        raise InputError(
+            f"{origin}: has no masks of frame {asked}, expected one of {shown}"
+            f"{', ...' if len(numbered) > 8 else ''}; set `first_mask_frame` to one of them"
+        )
+    found = marked[0]
+    notes = tuple(f"{s}{found.name} are used" for s in several)
+    if found.number is not None and found.number not in (asked, asked + 1):
+        notes = (
+            f"{origin}: the masks belong to {found.name}, but are used for frame {asked}, because "
+            f"`first_mask_frame={asked}` says so",
+        )
+    return found, asked, notes
+
+
+def _single(
+    found: FrameMasks, first: int, origin: str
+) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+    """Decide about the only image of a file, whose numbers may count from 0 or 1."""
+    assert found.number is not None
+    if found.number == first:
+        return found, None, ()
+    if found.number == first + 1:
+        return (
+            found,
+            None,
+            (
+                f"{origin}: the masks of {found.name} are used for frame {first}, as if its name "
+                f"counts from {first + 1}; if they belong to frame {found.number}, set "
+                f"`first_mask_frame={found.number}`",
+            ),
+        )
+    raise InputError(
+        f"{origin}: the masks belong to {found.name}, but without `first_mask_frame` they would be "
+        f"used for frame {first}; set `first_mask_frame={found.number}` (frames count from 0; "
+        "subtract 1 if the names of your images count from 1), or "
+        f"`first_mask_frame={first}`"
+    )
+
+
+def number_of(item: Mapping[str, Any]) -> int | None:
+    """Return the number of the frame that an image entry states: in its name or in a field."""
+    name = item.get("file_name")
+    found = frame_number(str(name).replace("\\", "/").split("/")[-1]) if name else None
+    if found is None:
+        for key in ("frame_index", "frame_id"):
+            if isinstance(item.get(key), int):
+                return int(item[key])
+    return found

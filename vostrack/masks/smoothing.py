@@ -1,0 +1,256 @@
+"""Smoothed edges of a mask: detecting them, and assigning their pixels to the nearest object.
+
+Anti-aliasing, feathering, resizing and JPEG put blends of two values along the edges of a mask. The
+values that the user painted are called cores here. A blend lies between the two cores that are
+nearest in space; how far it lies between them is the alpha of the object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vostrack.arrays import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
+from vostrack.masks.background import borders_touched
+
+__all__ = ["Edges", "find_cores", "resolve_edges", "thin_levels"]
+
+# Cores closer than this share of the full range are one value with noise.
+_NOISE = 0.06
+# A mask is mostly flat; a photograph is not.
+_FLAT = 0.5
+_BLEND_ERROR = 48.0
+_BLENDS = 0.9
+_MOST_POINTS = 20000
+
+
+@dataclass(frozen=True)
+class Edges:
+    """A mask whose smoothed edges have been assigned.
+
+    Attributes:
+        places: (H, W) uint8; 0 background, k for the core at position k - 1.
+        alpha: (K, H, W) float32 in [0, 1], the soft mask of each core.
+        blends: number of pixels that had a value between two cores.
+    """
+
+    places: UInt8Array
+    alpha: FloatArray
+    blends: int
+
+
+def find_cores(
+    values: IntArray, pixels: FloatArray, background: int, most: int, *, ordered: bool
+) -> IntArray | None:
+    """Find the painted values of a mask with smoothed edges.
+
+    Args:
+        values: (H, W) integers, one number for each value or colour.
+        pixels: (H, W, C) float32, the value or colour of each pixel.
+        background: the number of the background.
+        most: maximum number of objects.
+        ordered: whether ``values`` are brightnesses.
+
+    Returns:
+        The numbers of the objects' values, ascending; None if the image is not a mask with smoothed
+        edges.
+    """
+    levels, first, areas = np.unique(values, return_index=True, return_counts=True)
+    solid = np.isin(levels, np.unique(values[_solid(values)]))
+    if ordered:
+        solid &= ~_sandwiched(values, levels)
+    if 2 * np.count_nonzero(~solid) < levels.size or background not in levels:
+        return None
+    colours = pixels.reshape(-1, pixels.shape[-1])[first]
+    reach = float(colours.max() - colours.min())
+    order = np.argsort(-areas, kind="stable")
+    kept: list[int] = [int(np.flatnonzero(levels == background)[0])]
+    for k in order[solid[order]]:
+        far = np.abs(colours[kept] - colours[k]).max(axis=1)
+        if far.min() > _NOISE * reach:
+            kept.append(int(k))
+        if len(kept) > most + 1:
+            return None
+    cores = np.sort(levels[kept[1:]])
+    if not cores.size and ordered:
+        return _soft_blob(values, background)
+    if not cores.size:
+        return None
+    flat = np.zeros(values.shape, dtype=bool)
+    for colour in colours[kept]:
+        flat |= np.abs(pixels - colour).max(axis=-1) <= _NOISE * reach
+    if flat.mean() < _FLAT:
+        return None
+    return cores if ordered or _blends_only(pixels, colours[kept], ~flat) else None
+
+
+def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, background: int) -> Edges:
+    """Assign each pixel between cores to the nearer one in value of the two nearest in space.
+
+    Args:
+        values: (H, W) integers, one number for each value or colour.
+        pixels: (H, W, C) float32, the value or colour of each pixel.
+        cores: K numbers of the objects' values.
+        background: the number of the background.
+    """
+    import cv2
+
+    numbers = [background, *cores.tolist()]
+    colours = [pixels[values == number][0] for number in numbers]
+    known = np.zeros(values.shape, dtype=bool)
+    distances = []
+    for number in numbers:
+        place = values == number
+        known |= place
+        distances.append(cv2.distanceTransform((~place).view(np.uint8), cv2.DIST_L2, 3))
+    near, second = _two_nearest(distances)
+    table = np.stack(colours)
+    low, high = table[near], table[second]
+    span = high - low
+    share = ((pixels - low) * span).sum(axis=-1) / np.maximum((span * span).sum(axis=-1), 1e-6)
+    share = np.clip(share, 0, 1).astype(np.float32)
+    share[known & (distances[0] == 0)] = 0
+    places = np.where(share >= 0.5, second, near).astype(np.uint8)
+    alpha = np.zeros((cores.size, *values.shape), dtype=np.float32)
+    for k, number in enumerate(numbers[1:], start=1):
+        plane = alpha[k - 1]
+        plane[near == k] = 1 - share[near == k]
+        plane[second == k] = share[second == k]
+        exact = values == number
+        alpha[:, exact] = 0
+        plane[exact] = 1
+        places[exact] = k
+    return Edges(places, alpha, int(np.count_nonzero(~known)))
+
+
+def _two_nearest(distances: list[FloatArray]) -> tuple[IntArray, IntArray]:
+    """Return the positions of the two nearest cores, the lower position first."""
+    shape = distances[0].shape
+    best, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    near, other = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for k, distance in enumerate(distances):
+        closer = distance < best
+        behind = ~closer & (distance < second)
+        other = np.where(closer, near, np.where(behind, k, other))
+        second = np.where(closer, best, np.where(behind, distance, second))
+        near, best = np.where(closer, k, near), np.where(closer, distance, best)
+    return np.minimum(near, other), np.maximum(near, other)
+
+
+def _solid(values: IntArray) -> BoolArray:
+    """Mark the pixels whose eight neighbours have the same value."""
+    height, width = values.shape
+    padded = np.pad(values, 1, mode="edge")
+    same = np.ones(values.shape, dtype=bool)
+    for row in range(3):
+        for column in range(3):
+            same &= padded[row : row + height, column : column + width] == values
+    return same
+
+
+def _sandwiched(values: IntArray, levels: IntArray) -> BoolArray:
+    """Mark the levels that touch only the next lower and the next higher one, as steps do.
+
+    Few levels are not judged: an eye with its iris and pupil is a mask, too.
+    """
+    if levels.size < 6:
+        return np.zeros(levels.size, dtype=bool)
+    ranks = np.searchsorted(levels, values)
+    step, up, down = (np.zeros(levels.size) for _ in range(3))
+    for one, two in ((ranks[:-1], ranks[1:]), (ranks[:, :-1], ranks[:, 1:])):
+        for a, b in ((one, two), (two, one)):
+            differs = a != b
+            a, b = a[differs], b[differs]
+            step += np.bincount(a[abs(a - b) == 1], minlength=levels.size)
+            up += np.bincount(a[b > a], minlength=levels.size)
+            down += np.bincount(a[b < a], minlength=levels.size)
+    total = np.maximum(up + down, 1)
+    return np.asarray((step >= 0.8 * total) & (up >= 0.2 * total) & (down >= 0.2 * total))
+
+
+def _soft_blob(values: IntArray, background: int) -> IntArray | None:
+    """Return the peak of a soft brush stroke without a flat part."""
+    import cv2
+
+    peak = int(values.max())
+    outside = values == background
+    bright = 192 if peak <= 255 else 49152
+    if background != values.min() or peak < bright or outside.mean() < 0.2:
+        return None
+    if borders_touched(outside) < 3:
+        return None
+    smooth = cv2.blur(values.astype(np.float32), (3, 3))
+    rough = np.abs(values - smooth) > 0.06 * peak
+    return None if rough.mean() > 0.02 else np.array([peak], dtype=np.int64)
+
+
+def _blends_only(pixels: FloatArray, cores: FloatArray, between: BoolArray) -> bool:
+    """Tell whether nearly all pixels between the cores are blends of two of them."""
+    points = pixels[between]
+    points = points[:: len(points) // _MOST_POINTS + 1]
+    if not len(points):
+        return True
+    error = np.full(len(points), np.inf, dtype=np.float32)
+    for a in range(len(cores)):
+        for b in range(a + 1, len(cores)):
+            span = cores[b] - cores[a]
+            share = np.clip((points - cores[a]) @ span / max(float(span @ span), 1e-6), 0, 1)
+            off = np.abs(points - cores[a] - share[:, None] * span).max(axis=1)
+            error = np.minimum(error, off)
+    return bool((error <= _BLEND_ERROR).mean() >= _BLENDS)
+
+
+def thin_levels(values: IntArray, levels: IntArray, void: int | None) -> IntArray | None:
+    """Find the levels that exist only because edges were smoothed.
+
+    A level is thin if none of its pixels has all eight neighbours on the same level. In a smoothed
+    mask, thin levels lie between two solid levels, in space and in value, almost everywhere that
+    solid levels would touch. A mask with one tiny object has far more direct contacts than thin
+    pixels. A seam of void does not have a value between those of its neighbours.
+
+    Args:
+        values: (H, W) integers, 0 for background.
+        levels: the non-zero values.
+        void: the value that would be taken for void, if any.
+
+    Returns:
+        The solid levels, ascending; None if the edges are not smoothed.
+    """
+    solid_levels = np.unique(values[_solid(values)])
+    solid_levels = solid_levels[solid_levels > 0]
+    solid = np.isin(values, (0, *solid_levels))
+    if solid.all() or not solid_levels.size:
+        return None
+    high = _window(np.where(solid, values, -1), largest_of=True)
+    low = _window(np.where(solid, values, np.iinfo(np.int64).max), largest_of=False)
+    seams = high[~solid & (low < values) & (values < high)]
+    touching = np.concatenate([_contacts(values, solid), _contacts(values.T, solid.T)])
+    between = seams.size >= 0.8 * np.count_nonzero(~solid)
+    # White is also judged separately: it would be taken for void, whatever else is in the mask.
+    white = np.count_nonzero(seams == void)
+    if (between and seams.size >= touching.size) or (
+        white and white >= np.count_nonzero(touching == void)
+    ):
+        return np.asarray(solid_levels, dtype=np.int64)
+    return None
+
+
+def _contacts(values: IntArray, solid: BoolArray) -> IntArray:
+    """Return the larger value of every two vertical neighbours that are solid and differ."""
+    above, below = values[:-1], values[1:]
+    touch = (above != below) & solid[:-1] & solid[1:]
+    return np.asarray(np.maximum(above[touch], below[touch]))
+
+
+def _window(values: IntArray, *, largest_of: bool) -> IntArray:
+    """Return the largest or smallest value in the 5 x 5 window around each pixel."""
+    combine = np.maximum if largest_of else np.minimum
+    for axis in (0, 1):
+        width = [(2, 2) if a == axis else (0, 0) for a in (0, 1)]
+        padded: AnyArray = np.pad(values, width, mode="edge")
+        size = values.shape[axis]
+        values = padded.take(range(size), axis=axis)
+        for shift in range(1, 5):
+            values = combine(values, padded.take(range(shift, shift + size), axis=axis))
+    return values

@@ -1,0 +1,55 @@
+"""The proposer's regions as score maps, for the temporal filter."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.protocols import (
+    FeatureConsumer,
+    FeatureProvider,
+    InstanceProposer,
+    ObjectAdapter,
+    ObjectFollower,
+)
+from vostrack.tracking.frame_input import resized
+
+__all__ = ["proposed_regions"]
+
+
+def proposed_regions(
+    proposer: InstanceProposer,
+    adapter: ObjectAdapter,
+    frame: UInt8Array,
+    foreground: Tensor | None,
+    previous: UInt8Array,
+) -> FloatArray:
+    """Ask a proposer for regions where a lost object may reappear.
+
+    Args:
+        proposer: the proposer.
+        adapter: the object models, which may share their features.
+        frame: (H, W, 3) uint8 RGB.
+        foreground: (h, w) foreground probability at the working size; None if there is none.
+        previous: (h, w) uint8, the label map of the previous frame; slots 1..N.
+
+    Returns:
+        (K, h, w) score maps in [0, 1] at the working size, one per proposal.
+    """
+    size, working_size = frame.shape[:2], previous.shape
+    full: FloatArray | None = None
+    if foreground is not None:
+        small: FloatArray = foreground.float().cpu().numpy()
+        full = resized(small, size, cv2.INTER_LINEAR)
+    if isinstance(proposer, ObjectFollower):
+        proposer.follow(resized(previous, size, cv2.INTER_NEAREST))
+    if isinstance(proposer, FeatureConsumer):
+        shared = adapter.shared_features() if isinstance(adapter, FeatureProvider) else None
+        proposer.use_features(shared)
+    proposals = proposer.propose(frame, full)
+    maps = np.zeros((len(proposals), *working_size), np.float32)
+    for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
+        maps[index] = resized(mask.astype(np.uint8), working_size, cv2.INTER_NEAREST) * score
+    return maps

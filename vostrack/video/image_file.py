@@ -1,0 +1,106 @@
+"""Reading image files as they are displayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.video.arrays import as_rgb
+from vostrack.video.value_range import ValueRange
+
+__all__ = ["image_errors", "open_image", "page_image", "read_image", "sixteen_bit"]
+
+
+@contextmanager
+def image_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of Pillow into an `InputError` of one line that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name of the image") from None
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        reason = str(error).partition(",")[0]
+        raise InputError(
+            f"{path} states a size that is too large for a frame ({reason}); replace it or remove "
+            "it from the frames"
+        ) from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path} cannot be read as an image ({error}); replace it or remove it from the frames"
+        ) from error
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; errors are those of `image_errors`."""
+    with image_errors(path), Image.open(path) as opened:
+        yield opened
+
+
+def read_image(path: Path, values: ValueRange | None = None) -> UInt8Array:
+    """Read an image file as it is displayed.
+
+    EXIF orientation and palettes are applied, 16 bits are scaled to 8, gray becomes RGB, and alpha
+    is dropped (see `vostrack.video.arrays.as_rgb`).
+
+    Args:
+        path: the file.
+        values: the range of 16-bit values; 0 to 65535 by default.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the file is missing or corrupt, is not an image, or contains float values.
+    """
+    with open_image(path) as opened:
+        return page_image(opened, path, values)
+
+
+def page_image(opened: Image.Image, path: Path, values: ValueRange | None) -> UInt8Array:
+    """Return the current page of an open image; see `read_image`."""
+    if values is not None and not values.full:
+        raw = sixteen_bit(opened, path)
+        if raw is not None:
+            return as_rgb(values.apply(raw), str(path))
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):
+        # 16-bit gray. Older versions of Pillow read a 16-bit PNG in mode "I".
+        gray = np.asarray(image).astype(np.int64)
+        if gray.min() < 0 or gray.max() > 65535:
+            raise InputError(
+                f"{path} has values outside 0..65535; save it with 8 or 16 bits, or give the "
+                "range as min,max"
+            )
+        return as_rgb(ValueRange(0, 65535).apply(gray), str(path))
+    if image.mode == "F":
+        raise InputError(f"{path} has float values; save it as an image with 8 or 16 bits")
+    return as_rgb(np.asarray(image.convert("RGB"), dtype=np.uint8), str(path))
+
+
+def sixteen_bit(opened: Image.Image, path: Path) -> np.ndarray[Any, Any] | None:
+    """Return the integers (H, W) or (H, W, 3) of an image of more than 8 bits; None for others."""
+    if opened.mode.startswith("I"):
+        return np.asarray(ImageOps.exif_transpose(opened))
+    # Pillow drops the lower byte of 16-bit colour; the raw mode tells.
+    if (
+        "RGB" not in opened.mode
+        or ";16" not in str(getattr(opened, "tile", ""))
+        or opened.getexif().get(0x0112)
+    ):
+        return None
+    import cv2
+
+    stored = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
+        return None
+    return np.ascontiguousarray(stored[..., 2::-1])
