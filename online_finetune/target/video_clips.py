@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Generator
 from vostrack.arrays import AnyArray, UInt8Array
 from vostrack.checks import check_at_least, check_fraction
 from vostrack.datasets import VideoSequence
+from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
 from vostrack.errors import InputError
 from vostrack.online_finetune.target.pasted_object import Flight, Light, mask_extent
 from vostrack.online_finetune.target.training_clip import TrainingClip
@@ -80,12 +80,8 @@ class VideoClips:
             InputError: no video has two annotated frames.
         """
         self.config = config
-        self._videos: list[list[tuple[Path, Path, bool]]] = []
-        for sequence in sequences:
-            pairs = zip(sequence.frames, sequence.annotations, strict=True)
-            frames = [(frame, mask, sequence.semantics == "ids") for frame, mask in pairs if mask]
-            if len(frames) >= 2:
-                self._videos.append(frames)
+        listed = (annotated_frames([sequence]) for sequence in sequences)
+        self._videos = [frames for frames in listed if len(frames) >= 2]
         if not self._videos:
             raise InputError("training: none of the videos has two annotated frames")
         self._read = lru_cache(maxsize=_CACHED)(_read)
@@ -129,7 +125,7 @@ class VideoClips:
             indices.reverse()
         if lost:
             indices[0] = int(rng.integers(count))
-        frames = [self._read(*self._videos[video][index]) for index in indices]
+        frames = [self._read(self._videos[video][index]) for index in indices]
         ids = [i for i in np.unique(frames[0][1]) if i not in (0, _VOID)]
         kept = rng.permutation(ids)[: self.config.objects]
         labels = [np.where(np.isin(values, kept), values, 0) for _, values in frames]
@@ -149,7 +145,7 @@ class VideoClips:
         pasted: _Frames = ([], [])
         for time, (image, values) in enumerate(zip(images, labels, strict=True)):
             index = min(max(start + sign * time, 0), len(source) - 1)
-            picture, marked = self._read(*source[index])
+            picture, marked = self._read(source[index])
             cut = ((marked > 0) & (marked != _VOID)).astype(np.float32)
             if not cut.any():
                 return images, labels
@@ -172,7 +168,7 @@ class VideoClips:
         if other == video:
             other = (video + 1) % len(self._videos)
         frames = self._videos[other]
-        image, _ = self._read(*frames[int(rng.integers(len(frames)))])
+        image, _ = self._read(frames[int(rng.integers(len(frames)))])
         size = (labels.shape[1], labels.shape[0])
         return cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.zeros_like(labels)
 
@@ -219,11 +215,6 @@ def _renumber(labels: list[UInt8Array]) -> int:
     return len(kept)
 
 
-def _read(frame: Path, annotation: Path, ids: bool) -> tuple[AnyArray, UInt8Array]:
-    from PIL import Image as PillowImage
-
-    with PillowImage.open(frame) as image:
-        pixels = np.array(image.convert("RGB"))
-    with PillowImage.open(annotation) as image:
-        values = np.array(image)
-    return pixels, values.astype(np.uint8) if ids else (values > 0).astype(np.uint8)
+def _read(files: FrameFiles) -> tuple[AnyArray, UInt8Array]:
+    frame = files.read()
+    return frame.image, frame.labels

@@ -261,7 +261,7 @@ def _demand_finite(values: Mapping[str, float], step: int) -> None:
         if not math.isfinite(value):
             raise InputError(
                 f"training: {name} is {value} at step {step + 1}; the last checkpoint is kept: "
-                "lower the learning rate, train with --precision fp32, or look for images or "
+                'lower the learning rate, train with `precision="fp32"`, or look for images or '
                 "labels that are not finite"
             )
 

@@ -98,7 +98,7 @@ def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | Non
     except ImportError:
         raise InputError(
             "tensorboard: asked for, but not installed; pip install 'vostrack[train]', or leave "
-            "out --tensorboard (log.jsonl has the same numbers)"
+            "out `tensorboard=True` (log.jsonl has the same numbers)"
         ) from None
     return SummaryWriter(str(folder), purge_step=first + 1) if enabled else None
 

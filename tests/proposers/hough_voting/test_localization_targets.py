@@ -184,5 +184,5 @@ def test_a_box_that_ends_before_it_begins_is_the_hardest_of_all() -> None:
 
 @pytest.mark.parametrize(("keep", "threshold"), [(-1, 0.5), (5, 1.5), (0, 0.0)])
 def test_rules_that_make_no_sense_are_refused(keep: int, threshold: float) -> None:
-    with pytest.raises(InputError, match="expected|leaves no pixel"):
+    with pytest.raises(InputError, match=r"expected|leaves no pixel"):
         Bootstrapping(keep, threshold)

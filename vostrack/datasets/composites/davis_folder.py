@@ -57,12 +57,12 @@ class CompositeFolder:
         if not overwrite:
             raise InputError(
                 f"output: {self.root} is not empty; expected a new or empty folder: give another "
-                "--output, or --overwrite to replace an earlier run"
+                "`output`, or `overwrite=True` to replace an earlier run"
             )
         if not self._record.is_file():
             raise InputError(
                 f"output: {self.root} holds no {_RECORD}, so its files are not those of an earlier "
-                "run; give another --output"
+                "run; give another `output`"
             )
         for folder in ("ImageSets", "JPEGImages", "Annotations"):
             shutil.rmtree(self.root / folder, ignore_errors=True)
