@@ -154,6 +154,7 @@ class _Run:
                         step,
                         scores=self.request.save_scores,
                         mattes=self.request.save_mattes,
+                        soft_mask=self.record.soft_mask(step.position.index),
                     )
                     done += 1
                     if live_overlay is not None:

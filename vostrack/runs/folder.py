@@ -18,7 +18,7 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.runs.frame_log import FrameLog
-from vostrack.runs.matte import matte
+from vostrack.runs.matte import frame_mattes
 from vostrack.runs.ownership import (
     STATE,
     check_replaceable,
@@ -155,6 +155,7 @@ class ClipFolder:
         *,
         scores: bool = False,
         mattes: bool = False,
+        soft_mask: FloatArray | None = None,
     ) -> None:
         """Write one frame; once this returns, the run can be resumed after it.
 
@@ -163,6 +164,7 @@ class ClipFolder:
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
             mattes: write the alpha matte of each object as 8-bit gray PNG.
+            soft_mask: (N, H, W) in [0, 1], the mattes of this frame where the user gave them.
 
         Raises:
             OSError: the disk is full, or the folder was removed meanwhile.
@@ -175,11 +177,14 @@ class ClipFolder:
         result, position = step.result, step.position
         mask = self.mask(position.index)
         grays: dict[Path, FloatArray] = {}
+        alphas = soft_mask
+        if mattes and alphas is None:
+            alphas = frame_mattes(step.frame.image, result.labels, result.ids)
         for k, number in enumerate(result.ids):
             if scores:
                 grays[self.root / "scores" / str(number) / mask.name] = result.scores[k]
-            if mattes:
-                grays[self.root / "mattes" / str(number) / mask.name] = matte(result, k)
+            if mattes and alphas is not None:
+                grays[self.root / "mattes" / str(number) / mask.name] = alphas[k]
         files = [mask, *grays]
         names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)

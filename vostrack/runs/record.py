@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vostrack.arrays import FloatArray
 from vostrack.masks import FirstMask
 from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
@@ -46,6 +47,11 @@ class RunRecord:
     settings: dict[str, Any]
     names: FrameNames
     first: int | None
+
+    def soft_mask(self, index: int) -> FloatArray | None:
+        """Return the user's own mattes (N, H, W) of a frame; None if there are none."""
+        first = self.request.start if self.first is None else self.first
+        return self.mask.alpha if index == first else None
 
     def content(
         self, status: str, frames: list[dict[str, Any]], wall_seconds: float
