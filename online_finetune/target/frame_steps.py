@@ -31,7 +31,7 @@ from vostrack.online_finetune.target.window import Window
 
 __all__ = ["Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
 
-_Tracked = TypeVar("_Tracked", TrackedObjects, Cohorts)
+_Tracked = TypeVar("_Tracked", TrackedObjects, Cohorts, TrackedObjects | Cohorts)
 
 # Pixels that any object, however small, may move by between two frames.
 _JITTER = 5

@@ -96,6 +96,7 @@ class EditableAdapter(ColourAdapter):
         super().load_running_state(state)
         self.colours = state["colours"]
 
+
 @pytest.fixture
 def adapter() -> ColourAdapter:
     return ColourAdapter()

@@ -24,7 +24,7 @@ from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import FollowsEdits, check_editable, check_parts, warm_up_parts
 from vostrack.tracking.state import check_state, on_device, stamp
 from vostrack.tracking.stopwatch import Stopwatch
-from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
+from vostrack.tracking.transaction import OneCallAtATime, restored_afterwards, undo_on_failure
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
@@ -311,6 +311,16 @@ class Tracker:
     ) -> UInt8Array:
         self._check_size(frame)
         return check_mask(mask, frame, may_be_empty=may_be_empty)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Run a block that uses this tracker, and put the tracker back as it was before.
+
+        Nothing is copied, so this costs no time. See ``undo_on_failure`` for what a part must do.
+        """
+        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        with restored_afterwards(*parts):
+            yield
 
     def start_state(self) -> dict[str, Any]:
         """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""

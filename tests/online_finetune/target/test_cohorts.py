@@ -138,8 +138,7 @@ def test_state_of_cohorts_goes_on_to_the_bit(
         follow(adapter, images[5:9], labels), follow(other, images[5:9], labels), strict=True
     ):
         assert torch.equal(one, two)
-    one, two = adapter.running_state(), other.running_state()
-    assert _bytes(one) == _bytes(two)
+    assert _bytes(adapter.running_state()) == _bytes(other.running_state())
     other.seek_start()
     assert len(other.scores(images[1]).objects) == 1
 
