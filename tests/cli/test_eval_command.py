@@ -109,7 +109,7 @@ def test_the_unsupervised_protocol_has_two_spellings(
     masks = davis / "Annotations_unsupervised" / "480p"
     masks.parent.mkdir()
     masks.symlink_to(davis / "Annotations" / "480p")
-    results = write_results(tmp_path, write=lambda path, labels: times(1)(path, -labels % 3))
+    results = write_results(tmp_path, write=lambda path, labels: times(1)(path, (3 - labels) % 3))
     tables = [
         answer(capsys, results, davis, flag, "unsupervised")[:2]
         for flag in ("--task", "--protocol")
