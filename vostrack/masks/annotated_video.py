@@ -143,11 +143,10 @@ def _objects(
 
 def _common_size(frames: Sequence[AnnotatedFrame], size: Size | None, origin: str) -> Size:
     sizes = {frame.size for frame in frames if frame.size is not None}
-    if not sizes:
-        coded = [
-            e.segmentation for f in frames for e in f.entries if isinstance(e.segmentation, dict)
-        ]
-        sizes = {decode(Entry(coded[0]), size, origin).shape[:2]} if coded else set()  # type: ignore[misc]
+    coded = [e for f in frames for e in f.entries if isinstance(e.segmentation, dict)]
+    if not sizes and coded:
+        height, width = decode(coded[0], size, origin).shape
+        sizes = {(height, width)}
     if not sizes and size is not None:
         sizes = {size}
     if len(sizes) == 1:

@@ -66,7 +66,7 @@ def _from_coco(content: Mapping[str, Any], origin: str) -> Annotations:
         isinstance(annotations, list)
         and any(isinstance(a, dict) and "segmentation" in a for a in annotations)
     )
-    return (youtube_vis if of_video else coco).parse(content, origin)
+    return youtube_vis.parse(content, origin) if of_video else coco.parse(content, origin)
 
 
 def _other_tool(content: Any) -> str | None:

@@ -54,7 +54,7 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         time = float(time) if isinstance(time, (int, float)) else None
         entries = tuple(_entry(a, k, content) for a in tracks if _visible(a, k))
         frames.append(AnnotatedFrame(names[k], numbers[k], entries, size, time))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(content["videos"]) > 1:
         name = shortened(names[0] if names else video.get("id"))
         notes = (f"{origin}: contains several videos; the first one, with {name}, is used",)
