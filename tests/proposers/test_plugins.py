@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,7 +160,15 @@ def test_the_example_works_as_an_installed_distribution(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
     path = os.pathsep.join([str(site), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "vostrack", "propose", "--method", "mask-rcnn", "--quiet"]
+    command: list[Any] = [
+        sys.executable,
+        "-m",
+        "vostrack",
+        "propose",
+        "--method",
+        "mask-rcnn",
+        "--quiet",
+    ]
     command += ["--mask-rcnn-weights", weights, "--mask-rcnn-min-score", "0"]
     command += ["--mask-rcnn-short-side", "64", "--mask-rcnn-max-proposals", "3"]
     command += ["--images", tmp_path / "a.png", "--output", tmp_path / "out", "--device", "cpu"]

@@ -147,7 +147,7 @@ def _hints(owner: type[Any]) -> dict[str, Any]:
     for name in ("refiner", "proposer"):
         parts = _registry(f"{name}_options") if f"{name}_options" in hints else None
         if parts is not None and name in hints:
-            hints[name] = Literal[("none", *parts)] | None  # type: ignore[valid-type]
+            hints[name] = Literal[("none", *parts)] | None
     return hints
 
 
