@@ -14,8 +14,8 @@ import torch
 from vostrack.masks import FirstMask
 from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
-from vostrack.proposers.registry import proposer_settings
-from vostrack.refine.registry import refiner_settings
+from vostrack.proposers.registry import PROPOSERS
+from vostrack.refine.registry import REFINERS
 from vostrack.runs.content import input_digests
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameNames, FrameSource
@@ -125,8 +125,8 @@ def _method(preset: Preset) -> dict[str, Any]:
     """Return a preset as plain data, with the options of its parts in full."""
     method = asdict(preset)
     for part, settings in (
-        ("refiner", refiner_settings(preset.refiner, preset.refiner_options)),
-        ("proposer", proposer_settings(preset.proposer, preset.proposer_options)),
+        ("refiner", REFINERS.settings(preset.refiner, preset.refiner_options)),
+        ("proposer", PROPOSERS.settings(preset.proposer, preset.proposer_options)),
     ):
         values = {} if settings is None else asdict(settings)
         method[f"{part}_options"] = {
