@@ -125,7 +125,10 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
         info = dict(data["info"])
         name = str(info.pop("name"))
         official = info.pop("decay", "official") == "official"
-        sequences = [_read_sequence(*item, official) for item in data["sequences"].items()]
+        sequences = [
+            _read_sequence(key, value, official=official)
+            for key, value in data["sequences"].items()
+        ]
         findings = [Finding.from_json(finding) for finding in data.get("findings", ())]
         figures = {
             key: float("nan") if value is None else float(value)
@@ -139,7 +142,7 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
     return DavisReport(sequences, name, info, findings, figures)
 
 
-def _read_sequence(name: str, data: Mapping[str, Any], official: bool) -> SequenceScores:
+def _read_sequence(name: str, data: Mapping[str, Any], *, official: bool) -> SequenceScores:
     """Parse the JSON of one sequence."""
     tables: list[DoubleArray] = []
     ids = tuple(sorted(int(number) for number in data["objects"]))

@@ -137,7 +137,7 @@ def _single_rule(levels: IntArray, seen: Survey, number: int, *, binary: bool) -
 
 def _is_mixed(levels: IntArray, number: int) -> bool:
     """Tell whether levels are the object's id and void."""
-    return levels.tolist() == [number, VOID]
+    return bool(levels.tolist() == [number, VOID])
 
 
 def _is_spread(levels: IntArray, white: int) -> bool:
@@ -186,16 +186,21 @@ def _colour_rule(seen: Survey, ids: tuple[int, ...], *, binary: bool) -> MaskRul
     if seen.colours <= set(palette):
         note = "colours of the DAVIS palette are read as ids"
         if single and len(others) == 1 and not binary and palette[min(others)] not in ids:
-            return MaskRule(lambda rgb: rgb.any(axis=-1) * ids[0], _of_one(others))
+            return MaskRule(lambda rgb: _coloured(rgb) * ids[0], _of_one(others))
         return MaskRule(lambda rgb: _exact_ids(rgb, palette), note)
     if single and len(others) == 1:
-        return MaskRule(lambda rgb: rgb.any(axis=-1) * ids[0], _of_one(others))
+        return MaskRule(lambda rgb: _coloured(rgb) * ids[0], _of_one(others))
     if single:
         return MaskRule(lambda rgb: _bright(rgb) * ids[0], "blurred colours were cut at half")
     return MaskRule(
         lambda rgb: _nearest(rgb, ids),
         "blurred colours of the DAVIS palette are read as the nearest ids",
     )
+
+
+def _coloured(rgb: IntArray) -> IntArray:
+    """Return 1 where a colour is not black."""
+    return np.asarray(rgb.any(axis=-1), dtype=np.int64)
 
 
 def _bright(rgb: IntArray) -> IntArray:

@@ -31,7 +31,7 @@ def right(davis: Path, tmp_path_factory: pytest.TempPathFactory) -> DavisReport:
 
 
 def same_scores(report: DavisReport, right: DavisReport) -> bool:
-    return report.to_json()["sequences"] == right.to_json()["sequences"]
+    return bool(report.to_json()["sequences"] == right.to_json()["sequences"])
 
 
 @pytest.mark.parametrize(
