@@ -128,7 +128,8 @@ def messages(
     similar = similar_by_cell(
         image[:, rows, columns],
         samples,
-        *(index.div(stride, rounding_mode="floor") for index in (rows, columns)),
+        rows.div(stride, rounding_mode="floor"),
+        columns.div(stride, rounding_mode="floor"),
         fade_by_cell(config, stride).to(score.device),
         inverse_square(config),
     )
