@@ -316,7 +316,7 @@ class Tracker:
     def aside(self) -> Iterator[None]:
         """Run a block that uses this tracker, and put the tracker back as it was before.
 
-        Nothing is copied, so this costs no time. See ``undo_on_failure`` for what a part must do.
+        Nothing is copied, so this costs no time. For what a part must do, see ``undo_on_failure``.
         """
         parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
         with restored_afterwards(*parts):

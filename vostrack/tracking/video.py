@@ -72,7 +72,7 @@ def track_video(
             reached.
         after: continue behind this frame; the tracker must stand there (``Tracker.load_state``).
         on_advance: called with the number of each frame that is tracked backwards from a later
-            mask, in advance of its result. What it raises stops the tracking.
+            mask, in advance of its result. What it raises ends the tracking.
 
     Yields:
         Each frame with its masks, once, the frames of the given masks included.
