@@ -156,4 +156,4 @@ def test_what_does_not_fit_is_named(network: TargetNet, plain: TargetNet, tmp_pa
         add_semantic_backbone(plain, tmp_path / "none.pt", [])
     for change in ({"semantic": "other"}, {"semantic_scale": 0.0}, {"semantic_channels": 0}):
         with pytest.raises(InputError, match=next(iter(change))):
-            replace(SMALL, **change)  # type: ignore[arg-type]
+            replace(SMALL, **change)
