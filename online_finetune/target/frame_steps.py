@@ -70,7 +70,7 @@ def begin_objects(
     with autocast(image.device, config.precision):
         features = network.features(window.crop(image[None]))
     memory = network.remember(
-        _floats(features), window.crop(masks[:, None]), window.positions(image.device)
+        features.float(), window.crop(masks[:, None]), window.positions(image.device)
     )
     return TrackedObjects(masks, places, memory, [], memory, memory.statistics, None, 0)
 
@@ -165,7 +165,7 @@ def _look(
     Which objects are near is known on the host: the device is not waited for.
     """
     with autocast(view.image.device, config.precision):
-        features = _floats(network.features(view.image))
+        features = network.features(view.image).float()
     groups = now.groups(near)
     if len(groups) == 1:
         return features, _segment(network, features, view, groups[0].objects, near[0], config)
@@ -206,9 +206,3 @@ def _segment(
         view.regions,
     )
     return found
-
-
-def _floats(features: Features) -> Features:
-    """Return the features in float32: similarities and the solver need its precision."""
-    f2, f4, f8, f16 = (level.float() for level in features.levels)
-    return Features((f2, f4, f8, f16), features.key.float(), features.embedding.float())
