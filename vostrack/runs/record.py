@@ -23,7 +23,15 @@ from vostrack.video import FrameNames, FrameSource
 __all__ = ["RunRecord", "mean_timings", "run_settings"]
 
 # Options that change no mask.
-_WITHOUT_EFFECT = ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels")
+_WITHOUT_EFFECT = (
+    "output",
+    "overlay",
+    "export",
+    "overwrite",
+    "resume",
+    "max_objects",
+    "min_pixels",
+)
 _VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
 
 
@@ -64,6 +72,8 @@ class RunRecord:
             "frames": len(frames),
             "frames_in_source": self.source.length,
             "frame_names": self._frame_names(frames),
+            "frame_times": [record["time"] for record in frames],
+            "frame_rate": self.source.frame_rate,
             "truncated": self.source.truncated,
             "damaged": list(self.source.damage),
             "value_range": self.source.value_range,
