@@ -66,7 +66,7 @@ def begin_objects(
     with autocast(image.device, config.precision):
         features = network.features(window.crop(image[None]))
     memory = network.remember(
-        _floats(features), window.crop(masks[:, None]), window.positions(image.device)
+        features.float(), window.crop(masks[:, None]), window.positions(image.device)
     )
     return TrackedObjects(masks, places, memory, [], memory, memory.statistics, None, 0)
 
@@ -161,7 +161,7 @@ def _look(
     Which objects are near is known on the host: the device is not waited for.
     """
     with autocast(view.image.device, config.precision):
-        features = _floats(network.features(view.image))
+        features = network.features(view.image).float()
     if len(set(near)) == 1:
         return features, _segment(network, features, view, now, near[0], config)
     deep = features.levels[3].shape[-2:]
@@ -201,9 +201,3 @@ def _segment(
         view.regions,
     )
     return found
-
-
-def _floats(features: Features) -> Features:
-    """Return the features in float32: similarities and the solver need its precision."""
-    f2, f4, f8, f16 = (level.float() for level in features.levels)
-    return Features((f2, f4, f8, f16), features.key.float(), features.embedding.float())
