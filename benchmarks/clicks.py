@@ -73,7 +73,9 @@ def main() -> None:
     for sequence in sequences:
         with open_source(sequence.frames[0].parent) as source:
             image = next(iter(source)).image
-        labels = read_annotation(sequence.annotations[0], sequence.semantics)
+        path = sequence.annotations[0]
+        assert path is not None, "the first frame of every sequence is annotated"
+        labels = read_annotation(path, sequence.semantics)
         for number in np.unique(labels[(labels > 0) & (labels != VOID)]):
             found[f"{sequence.name} {number}"] = measure(segmenter, image, labels == number)
     record["objects"] = found
@@ -88,7 +90,7 @@ def main() -> None:
 
 def mean(values: Any) -> float:
     """Return the mean, rounded to three digits."""
-    return round(statistics.mean(values), 3)
+    return round(float(statistics.mean(values)), 3)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ Samples = list[tuple[FloatArray, BoolArray]]
 def davis_images(root: Path) -> Iterator[tuple[UInt8Array, BoolArray]]:
     """Return the first frame of every second training sequence, all objects as one."""
     for sequence in open_davis(root, year=2016, subset="train")[::2]:
-        labels = read_annotation(sequence.annotations[0], sequence.semantics)
+        path = sequence.annotations[0]
+        assert path is not None, "the first frame of every sequence is annotated"
+        labels = read_annotation(path, sequence.semantics)
         yield read_image(sequence.frames[0]), labels > 0
 
 

@@ -68,7 +68,7 @@ def frame_maps(networks: ClickNetworks, frame: UInt8Array) -> FrameMaps:
     lab = cv2.cvtColor(
         cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB
     )
-    colour = np.ascontiguousarray(lab.transpose(2, 0, 1)).astype(np.float32) / 255
+    colour: FloatArray = lab.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     keys = _unit_vectors(features.key, (rows, columns))
     surface = foreground.clamp(0.01, 0.99)[0, 0].cpu().numpy()
     graph = ImageGraph(
