@@ -101,7 +101,7 @@ def _segmentation(shape: Mapping[str, Any]) -> Any:
 def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
     """Write a file for each frame, with the mask of each object. Void is a shape "void"."""
     for position, frame in enumerate(masks.frames):
-        shapes = []
+        shapes: list[dict[str, Any]] = []
         for entry, mask in present(masks, masks.labels(position), void=True):
             box, left, top = cropped(mask)
             height, width = box.shape
@@ -118,7 +118,7 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
                     "mask": code,
                 }
             )
-        content = {
+        content: dict[str, Any] = {
             "version": "5.4.1",
             "flags": {},
             "shapes": shapes,

@@ -28,6 +28,8 @@ from vostrack.masks.video_masks import VideoMasks, present
 
 __all__ = ["is_layout", "parse", "write"]
 
+_MOST_FRAMES = 1 << 20
+
 
 def is_layout(text: str) -> bool:
     """Tell whether text looks like a file of MOTS: six fields, of which five are integers."""
@@ -55,6 +57,11 @@ def parse(text: str, origin: str) -> Annotations:
                 f"{shortened(line, 60)!r}; export the masks again"
             )
         frame, number, kind, height, width = (n or 0 for n in numbers)
+        if not 0 <= frame < _MOST_FRAMES:
+            raise InputError(
+                f"{origin}: line {count}: expected a frame from 0 to {_MOST_FRAMES}, got {frame}; "
+                "export the masks again"
+            )
         here = check_size(height, width, origin)
         size = size or here
         coded = {"size": list(here or ()), "counts": fields[5]}
@@ -66,9 +73,7 @@ def parse(text: str, origin: str) -> Annotations:
             own = number % 1000 if number // 1000 == kind else number
             entries.append(Entry(coded, own, None, False, str(number), name))
     ordered = sorted(frames)
-    listed = range(ordered[0], ordered[-1] + 1) if ordered else ()
-    if len(listed) > 10 * len(ordered) + 1000:
-        listed = ordered
+    listed = list(range(ordered[0], ordered[-1] + 1)) if ordered else []
     return Annotations(
         tuple(
             AnnotatedFrame(f"frame {number}", number, tuple(frames.get(number, ())), size)

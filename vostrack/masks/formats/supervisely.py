@@ -49,7 +49,7 @@ def is_video(content: Any) -> bool:
         isinstance(content, dict)
         and isinstance(content.get("frames"), list)
         and isinstance(content.get("objects"), list)
-        and "size" in content
+        and isinstance(content.get("size"), dict)
     )
 
 

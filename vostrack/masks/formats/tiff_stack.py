@@ -46,7 +46,7 @@ def read(path: Path) -> LabelStack:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
             shape, kind, paged = series.shape, series.dtype.kind, len(series.pages)
-            stated = (file.shaped_metadata or ({},))[0]
+            stated: Any = (file.shaped_metadata or ({},))[0]
     except (OSError, tifffile.TiffFileError, ValueError, IndexError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if kind not in "biu" or len(shape) != 3 or shape[-1] * shape[-2] > MOST_PIXELS:

@@ -5,6 +5,7 @@ https://docs.ultralytics.com/datasets/segment/. Coordinates are shares of width 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from vostrack.masks.video_masks import VideoMasks, present
 
 __all__ = ["files_in", "is_layout", "parse", "write"]
 
+# The same pixel for readers that cut coordinates off, as Ultralytics does, and that round them.
+_WITHIN = 0.25
 _NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 
 
@@ -106,7 +109,8 @@ def _fill(shares: list[tuple[float, float]]) -> Fill:
         height, width = size or (0, 0)
         if size is None:
             return outline([shares])(None)
-        return outline([[(x * width - 0.5, y * height - 0.5) for x, y in shares]])(size)
+        points = [(math.floor(x * width), math.floor(y * height)) for x, y in shares]
+        return outline([points])(size)
 
     return fill
 
@@ -160,7 +164,7 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
         void += int((labels == VOID).sum())
         lines = []
         for entry, mask in present(masks, labels):
-            shares = (np.array(polygon_with_bridges(mask)) + 0.5) / (width, height)
+            shares = (np.array(polygon_with_bridges(mask)) + _WITHIN) / (width, height)
             text = " ".join(f"{value:.6f}" for value in shares.ravel())
             lines.append(f"{classes.index(entry.category)} {text}\n")
         with atomic_path(output / "labels" / f"{frame.name}.txt") as temporary:
