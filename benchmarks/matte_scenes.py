@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.arrays import AnyArray, DoubleArray, FloatArray, UInt8Array
 from vostrack.datasets.composites.matted_photos import read_matte
 from vostrack.video.image_file import read_image
 
@@ -80,18 +80,18 @@ def photo_scene(
     matte = read_matte(object_path).astype(np.float32) / 255
     scale = 0.8 * min(size[0] / image.shape[0], size[1] / image.shape[1])
     for number in range(frames):
-        place = np.float64(
+        place = np.array(
             [
                 [scale, 0, size[1] * 0.1 + 6 * number],
                 [0, scale, size[0] * 0.1 + 2 * number],
-            ]
+            ],
+            np.float64,
         )
-        shown, alpha = (
-            cv2.warpAffine(part, place, (size[1], size[0]), flags=cv2.INTER_CUBIC)
-            for part in (image, matte)
-        )
+        shown = cv2.warpAffine(image, place, size[::-1], flags=cv2.INTER_CUBIC)
+        alpha = cv2.warpAffine(matte, place, size[::-1], flags=cv2.INTER_CUBIC)
         moved = backdrop[number * 4 % 64 :, number * 7 % 64 :][: size[0], : size[1]]
-        yield _composed(shown, moved, np.clip(alpha, 0, 1).astype(np.float32))
+        clear = np.asarray(np.clip(alpha, 0, 1), np.float32)
+        yield _composed(np.asarray(shown, np.uint8), np.asarray(moved, np.uint8), clear)
 
 
 def _composed(front: UInt8Array, behind: UInt8Array, alpha: FloatArray) -> MatteFrame:
@@ -114,8 +114,8 @@ def _texture(
         noise = random.normal(size=(*cells, 3)) * 0.25 + random.normal(size=(*cells, 1))
         rough = noise.astype(np.float32)
         total += cv2.resize(rough, size[::-1], interpolation=cv2.INTER_CUBIC) / 2**level
-    total = np.asarray(base) + total * contrast / 2 + random.normal(size=(*size, 1)) * 2
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    coloured = np.asarray(base) + total * contrast / 2 + random.normal(size=(*size, 1)) * 2
+    return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
 
 
 class _Shape:
@@ -147,23 +147,24 @@ class _Shape:
             strand = centre + reach[:, None] * _unit(bent)
             thick = int(self._widths[k]) * max(1, round(height / 2160))
             cv2.polylines(canvas, [_fixed(strand)], False, (255,), thick, cv2.LINE_AA, 4)
-        alpha = cv2.resize(canvas, self.size[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
+        small = cv2.resize(canvas, self.size[::-1], interpolation=cv2.INTER_AREA)
+        alpha = np.asarray(small, np.float32) / np.float32(255)
         if self.name == "defocus":
-            alpha = cv2.GaussianBlur(alpha, (0, 0), self.size[0] / 180)
+            alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), self.size[0] / 180), np.float32)
         return np.asarray(alpha, np.float32)
 
-    def _radii(self, angles: FloatArray, radius: float) -> FloatArray:
+    def _radii(self, angles: DoubleArray, radius: float) -> DoubleArray:
         wave = sum(
             a * np.cos(k * angles) + b * np.sin(k * angles)
             for k, (a, b) in enumerate(self._waves, start=2)
         )
-        return np.asarray(radius * (1 + 0.12 * np.asarray(wave)))
+        return np.asarray(radius * (1 + 0.12 * np.asarray(wave, np.float64)), np.float64)
 
 
-def _unit(angles: FloatArray) -> FloatArray:
+def _unit(angles: DoubleArray) -> DoubleArray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def _fixed(points: FloatArray) -> np.ndarray:
+def _fixed(points: DoubleArray) -> AnyArray:
     """Points with four binary places, as OpenCV takes them."""
     return np.rint(points * 16).astype(np.int32)

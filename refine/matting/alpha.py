@@ -50,13 +50,15 @@ def refined_matte(image: UInt8Array, coarse: FloatArray) -> FloatArray:
             f"{coarse.shape[1]} x {coarse.shape[0]}"
         )
     unit = max(1.0, max(coarse.shape) / _NOMINAL)
-    smooth = np.asarray(cv2.GaussianBlur(np.float32(coarse), (0, 0), _BLUR * unit), np.float32)
+    smooth = np.asarray(
+        cv2.GaussianBlur(np.asarray(coarse, np.float32), (0, 0), _BLUR * unit), np.float32
+    )
     solid = coarse >= 0.5
     alpha = np.zeros(coarse.shape, np.float32)
     if not solid.any():
         return alpha
     part = _surroundings(solid, round((_OUTSIDE + 2 * _NEARBY) * unit))
-    colours = image[part].astype(np.float32) / 255
+    colours = image[part].astype(np.float32) / np.float32(255)
     alpha[part] = without_specks(_matte(colours, smooth[part], solid[part], unit))
     return alpha
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["AlphaVideoWriter", "Encoding"]
+__all__ = ["LUMA", "PRORES", "WEBM", "AlphaVideoWriter", "Encoding"]
 
 _BT709 = 1  # matrix, primaries and transfer have the same code in ISO/IEC 23001-8
 _LIMITED = 1
@@ -35,6 +35,7 @@ class Encoding:
         pixels: FFmpeg's name of the pixel format.
         options: of the encoder.
         tick: duration of a clock tick in seconds.
+        keeps_aspect: whether the shape of a pixel is stored.
     """
 
     container: str
@@ -42,6 +43,7 @@ class Encoding:
     pixels: str
     options: tuple[tuple[str, str], ...]
     tick: Fraction
+    keeps_aspect: bool = True
 
 
 PRORES = Encoding(
@@ -57,6 +59,7 @@ WEBM = Encoding(
     "yuva420p",
     (("crf", "18"), ("b", "0"), ("deadline", "good"), ("cpu-used", "4"), ("auto-alt-ref", "0")),
     Fraction(1, 1000),
+    keeps_aspect=False,
 )
 LUMA = Encoding(
     "mov", "prores_ks", "yuv422p10le", (("profile", "hq"), ("vendor", "apl0")), Fraction(1, 90000)
@@ -127,7 +130,7 @@ class AlphaVideoWriter:
             self._start(alpha.shape, time)
         assert self._container is not None
         values = np.empty((*alpha.shape, 4), np.uint16)
-        values[..., :3] = image.astype(np.uint16) * 257
+        values[..., :3] = np.multiply(image, 257, dtype=np.uint16)
         values[..., 3] = np.rint(np.clip(alpha, 0, 1) * 65535)
         frame = av.VideoFrame.from_ndarray(values, format="rgba64le")
         frame = frame.reformat(
@@ -143,15 +146,13 @@ class AlphaVideoWriter:
 
         self._began = time
         try:
-            container = av.open(
-                plain_path(self._temporary), "w", format=self._encoding.container
-            )
+            container = av.open(plain_path(self._temporary), "w", format=self._encoding.container)
         except (av.FFmpegError, OSError) as error:
             raise InputError(
                 f"{self._target} cannot be written ({error}); check the folder's permissions"
             ) from error
         self._container = container
-        stream = container.add_stream(
+        stream: Any = container.add_stream(
             self._encoding.codec, rate=self._rate, options=dict(self._encoding.options)
         )
         stream.height, stream.width = shape[:2]

@@ -21,7 +21,7 @@ def compose(blur: float, seed: int = 0) -> tuple[UInt8Array, FloatArray]:
     cv2.circle(disc, (260, 190), 110, 255, -1, cv2.LINE_AA)
     alpha = cv2.resize(disc, (128, 96), interpolation=cv2.INTER_AREA) / np.float32(255)
     if blur:
-        alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
+        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur))
     over = alpha[..., None]
     image = over * front + (1 - over) * behind + random.normal(size=(96, 128, 3)) * 1.5
     return np.clip(np.rint(image), 0, 255).astype(np.uint8), np.asarray(alpha, np.float32)
@@ -100,10 +100,10 @@ def test_sizes_must_agree() -> None:
 def test_no_specks_at_common_levels(seed: int) -> None:
     random = np.random.default_rng(seed)
     smooth = cv2.GaussianBlur(random.random((60, 80)).astype(np.float32), (0, 0), 1 + seed / 2)
-    noisy = np.clip((smooth - smooth.mean()) * 6 + 0.5, 0, 1)
+    noisy = np.asarray(np.clip((smooth - smooth.mean()) * 6 + 0.5, 0, 1), np.float32)
     assert min(regions(noisy, 0.5)) <= 8
     clean = without_specks(noisy)
-    stored = np.rint(clean * 255) / 255
+    stored = np.asarray(np.rint(clean * 255) / 255, np.float32)
     for level in (1, 64, 128, 192, 255):
         assert min(regions(stored, (level - 0.5) / 255)) > 8
     assert np.abs(clean - noisy).mean() < 0.1
