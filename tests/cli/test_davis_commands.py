@@ -237,7 +237,7 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(flags: list[str], tmp_p
         assert process.poll() is None, "ended before it could be killed"
         assert time.time() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(signal.SIGTERM)
     process.wait()
     assert (cut / "clip" / "done.json").is_file()
     again = subprocess.run([sys.executable, "-c", code, "0"], env=environment, check=False)

@@ -76,11 +76,10 @@ class EvalCommand:
 
     def run(self) -> int:
         """Score, report, and return 0; 1 where the official package disagrees."""
-        from tqdm import tqdm
-
         from vostrack.datasets import open_davis
         from vostrack.eval import format_table, write_csv, write_html
         from vostrack.eval.dataset import report_images, score_results
+        from vostrack.progress import open_progress
 
         sequences = open_davis(
             self.root,
@@ -92,9 +91,8 @@ class EvalCommand:
             sequences=self.sequences or None,
         )
         folders = [self.results, *self.compare]
-        with tqdm(
-            total=len(sequences) * len(folders), unit="sequence", disable=self.quiet or None
-        ) as bar:
+        total = len(sequences) * len(folders)
+        with open_progress(total, "sequence", "scoring", quiet=self.quiet) as bar:
             reports = [
                 score_results(
                     folder,

@@ -21,7 +21,7 @@ from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, Tempora
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
 from vostrack.tracking.frame_result import FrameResult
-from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.fusion import gate, label_map, mean_scores
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import check_parts, warm_up_parts
 from vostrack.tracking.proposed_regions import proposed_regions
@@ -236,11 +236,7 @@ class Tracker:
         estimate = self.adapter.presence()
         if estimate is not None:
             return tuple(estimate.tolist())
-        regions = [slots == k + 1 for k in range(len(scores))]
-        return tuple(
-            float(score[region].mean()) if region.any() else 0.0
-            for score, region in zip(scores, regions, strict=True)
-        )
+        return mean_scores(scores, slots)
 
     def start_state(self) -> dict[str, Any]:
         """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
