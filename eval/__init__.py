@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vostrack.eval.coco_ap import CocoAP, CocoScores
+    from vostrack.eval.dataset import score_results
     from vostrack.eval.davis import (
         Measure,
         SemiSupervisedScorer,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         UnsupervisedScorer,
         score_unsupervised_sequence,
     )
+    from vostrack.eval.findings import Finding, describe_findings
     from vostrack.eval.frame_measures import (
         FrameScores,
         contour_tolerance,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from vostrack.eval.instance_ap import VOLUME_THRESHOLDS, APScores, InstanceAP, average_precision
     from vostrack.eval.instances import Instances, instances_from_voc
     from vostrack.eval.official import OfficialComparison, check_official
+    from vostrack.eval.plans import ScoringOptions
     from vostrack.eval.report import DavisReport, read_report, versions
     from vostrack.eval.report_html import write_html
     from vostrack.eval.report_overlays import ReportImages
@@ -52,12 +55,14 @@ __all__ = [
     "CocoScores",
     "ConfusionMatrix",
     "DavisReport",
+    "Finding",
     "FrameScores",
     "InstanceAP",
     "Instances",
     "Measure",
     "OfficialComparison",
     "ReportImages",
+    "ScoringOptions",
     "SemanticScores",
     "SemiSupervisedScorer",
     "SequenceScores",
@@ -65,11 +70,13 @@ __all__ = [
     "average_precision",
     "check_official",
     "contour_tolerance",
+    "describe_findings",
     "format_table",
     "frame_scores",
     "instances_from_voc",
     "pair_scores",
     "read_report",
+    "score_results",
     "score_sequence",
     "score_unsupervised_sequence",
     "summarize",
@@ -86,12 +93,14 @@ _HOMES = {
     "CocoScores": "coco_ap",
     "ConfusionMatrix": "semantic",
     "DavisReport": "report",
+    "Finding": "findings",
     "FrameScores": "frame_measures",
     "InstanceAP": "instance_ap",
     "Instances": "instances",
     "Measure": "davis",
     "OfficialComparison": "official",
     "ReportImages": "report_overlays",
+    "ScoringOptions": "plans",
     "SemanticScores": "semantic",
     "SemiSupervisedScorer": "davis",
     "SequenceScores": "davis",
@@ -99,11 +108,13 @@ _HOMES = {
     "average_precision": "instance_ap",
     "check_official": "official",
     "contour_tolerance": "frame_measures",
+    "describe_findings": "findings",
     "format_table": "report_text",
     "frame_scores": "frame_measures",
     "instances_from_voc": "instances",
     "pair_scores": "frame_measures",
     "read_report": "report",
+    "score_results": "dataset",
     "score_sequence": "davis",
     "score_unsupervised_sequence": "davis_unsupervised",
     "summarize": "davis",

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vostrack.arrays import AnyArray
+import numpy as np
+
+from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence, open_davis
 from vostrack.errors import InputError
-from vostrack.eval.davis import SequenceScores, score_sequence
-from vostrack.eval.davis_unsupervised import score_unsupervised_sequence
+from vostrack.eval.davis import SequenceScores
+from vostrack.eval.davis_unsupervised import MAX_PROPOSALS
+from vostrack.eval.findings import Finding, describe_findings
+from vostrack.eval.object_scores import ScoringPlan, score_objects
+from vostrack.eval.plans import ScoringOptions, make_plan
+from vostrack.eval.proposal_scores import score_proposals
 from vostrack.eval.report import DavisReport, versions
-from vostrack.eval.report_overlays import ReportImages
+from vostrack.eval.result_folder import find_sequences, opened_results
+from vostrack.eval.result_masks import ResultMasks, open_result_masks
+from vostrack.eval.result_values import ExpectedIds
 from vostrack.masks import read_label_map
 
-__all__ = ["evaluate", "report_images", "score_results"]
+__all__ = ["evaluate", "result_masks", "score_results"]
 
-Task = Literal["semi-supervised", "unsupervised"]
+_WRAPS = 256
 
 
 def evaluate(
@@ -27,11 +37,12 @@ def evaluate(
     *,
     year: int = 2017,
     subset: str = "val",
-    task: Task = "semi-supervised",
+    task: Literal["semi-supervised", "unsupervised"] = "semi-supervised",
     resolution: str = "480p",
     annotations: str | None = None,
     sequences: Sequence[str] | None = None,
     name: str | None = None,
+    scoring: ScoringOptions | None = None,
 ) -> DavisReport:
     """Score a folder of results against a data set in DAVIS layout, as ``vostrack eval`` does.
 
@@ -48,6 +59,7 @@ def evaluate(
         annotations: another folder in place of Annotations.
         sequences: only these.
         name: what to call the run; the folder's name by default.
+        scoring: what to do with missing frames and late objects, and which decay to compute.
 
     Raises:
         InputError: as ``open_davis`` and ``score_results``.
@@ -61,110 +73,156 @@ def evaluate(
         annotations=annotations,
         sequences=sequences or None,
     )
-    return score_results(results, found, task=task, name=name)
+    options = replace(scoring or ScoringOptions(), task=task)
+    return score_results(results, found, options, name=name)
 
 
 def score_results(
     results: str | os.PathLike[str],
     sequences: Iterable[VideoSequence],
+    options: ScoringOptions | None = None,
     *,
-    task: Task = "semi-supervised",
     name: str | None = None,
     on_sequence: Callable[[str], None] | None = None,
 ) -> DavisReport:
     """Score the masks ``results/SEQUENCE/FRAME.png`` of every sequence.
 
+    What can be scored is scored. Everything else, and every mask that is read in another way than
+    as a label map with the name of its frame, is a finding of the report.
+
     Args:
-        results: folder of label maps, palette or gray PNG.
-        sequences: the ground truth, as ``open_davis`` returns it, with all frames annotated.
-        task: the evaluation protocol.
+        results: folder of label maps, or a zip file of one.
+        sequences: the ground truth, as the functions of ``vostrack.datasets`` return it.
+        options: which benchmark, and what to do with missing frames.
         name: name of the run; by default that of the folder.
         on_sequence: called with the name of every finished sequence.
 
     Returns:
-        The scores.
+        The scores of the sequences of which something could be scored.
 
     Raises:
-        InputError: the folder does not exist, a frame has no annotation, or the scorer rejects a
-            frame.
+        InputError: the folder does not exist, or nothing could be scored.
     """
-    folder = Path(results)
-    if not folder.is_dir():
-        raise InputError(
-            f"results {folder}: no such folder; expected one with a folder of masks per sequence"
-        )
-    scores: list[SequenceScores] = []
-    source = ""
-    for sequence in sequences:
-        frames = _frames(folder, sequence)
-        if task == "unsupervised":
-            scores.append(score_unsupervised_sequence(sequence.name, frames))
-        else:
-            binary = sequence.semantics == "binary"
-            scores.append(score_sequence(sequence.name, frames, binary=binary))
-        source = sequence.source
-        if on_sequence is not None:
-            on_sequence(sequence.name)
-    info = {"results": str(results), "source": source, "task": task, "versions": versions()}
-    return DavisReport(scores, name or folder.resolve().name, info)
-
-
-def report_images(
-    sequences: Iterable[VideoSequence], results: Iterable[str | os.PathLike[str]]
-) -> ReportImages:
-    """Return access to the frames, the ground truth and the masks of several runs.
-
-    Args:
-        sequences: the sequences of the report.
-        results: the folders of results, one per run.
-    """
+    options = options or ScoringOptions()
     known = {sequence.name: sequence for sequence in sequences}
-    frames = {
-        (name, frame): number
-        for name, sequence in known.items()
-        for number, frame in enumerate(sequence.frame_names)
+    scores: list[SequenceScores] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(opened_results(Path(results), list(known)))
+        places = find_sequences(folder, list(known))
+        findings = list(places.findings)
+        for sequence in known.values():
+            place = places.folders.get(sequence.name)
+            found, more = (None, []) if place is None else _score(sequence, place, options)
+            findings += more
+            if found is not None:
+                scores.append(replace(found, official_decay=options.official_decay))
+            if on_sequence is not None:
+                on_sequence(sequence.name)
+    if not scores:
+        raise InputError(
+            f"results {results}: nothing could be scored\n" + describe_findings(findings)
+        )
+    findings += _about_decay(scores, options)
+    info = {
+        "results": str(results),
+        "source": next(iter(known.values())).source,
+        "task": options.task,
+        "versions": versions(),
     }
+    return DavisReport(scores, name or Path(results).resolve().name, info, findings)
 
-    def frame_of(name: str, frame: str) -> AnyArray | None:
-        import numpy as np
-        from PIL import Image
 
-        with Image.open(known[name].frames[frames[name, frame]]) as image:
-            return np.asarray(image.convert("RGB"))
+def _score(
+    sequence: VideoSequence, folder: Path, options: ScoringOptions
+) -> tuple[SequenceScores | None, list[Finding]]:
+    """Score one sequence; None if nothing of it could be scored."""
+    truth = _truth_of(sequence)
+    if options.task == "unsupervised":
+        masks = _open(sequence, folder, _proposal_ids())
+        scores, findings = score_proposals(sequence, masks, truth, missing=options.missing)
+        return scores, [*masks.findings, *findings]
+    plan = make_plan(sequence, options, truth)
+    if isinstance(plan, Finding):
+        return None, [plan]
+    masks = _open(sequence, folder, ExpectedIds(plan.ids, plan.binary))
+    if not masks.frames and options.missing == "skip":
+        return None, masks.findings
+    scores, findings = score_objects(
+        sequence.name, plan, masks.read, truth, present=masks.frames, missing=options.missing
+    )
+    found = [*masks.findings, *findings, *_unscored(plan, masks)]
+    return (scores if _any(scores) else None), found
 
-    def truth_of(name: str, frame: str) -> AnyArray | None:
-        path = known[name].annotations[frames[name, frame]]
+
+def _unscored(plan: ScoringPlan, masks: ResultMasks) -> list[Finding]:
+    """Note frames without a mask that are not scored anyway, such as the first and the last."""
+    spare = [
+        frame
+        for index, frame in enumerate(plan.frames)
+        if frame not in masks.frames and not plan.scored[index].any()
+    ]
+    if not spare or len(spare) > 2:
+        return []
+    message = "no mask of a frame that is not scored; a submission needs it"
+    return [Finding("missing", masks.name, message, tuple(spare))]
+
+
+def _any(scores: SequenceScores) -> bool:
+    return not bool(np.isnan(scores.j).all())
+
+
+def _about_decay(scores: list[SequenceScores], options: ScoringOptions) -> list[Finding]:
+    """Note sequences whose decay the official code computes from other quarters."""
+    long = [s.name for s in scores if (~np.isnan(s.j)).sum(axis=0).max(initial=0) > _WRAPS]
+    if not long:
+        return []
+    kind = "official" if options.official_decay else "exact"
+    other = (
+        "the quarters of the official code wrap at 256 frames"
+        if options.official_decay
+        else "the official code's wraps at 256 frames; `official_decay=True` computes that one"
+    )
+    names = ", ".join(long[:6]) + (" ..." if len(long) > 6 else "")
+    message = f"more than {_WRAPS} scored frames in {names}: the decay is {kind}; {other}"
+    return [Finding("decay", "", message)]
+
+
+def _proposal_ids() -> ExpectedIds:
+    return ExpectedIds(tuple(range(1, MAX_PROPOSALS + 1)), proposals=True)
+
+
+def _open(sequence: VideoSequence, folder: Path, expected: ExpectedIds) -> ResultMasks:
+    known = dict(zip(sequence.frame_names, sequence.annotations, strict=True))
+
+    def truth(frame: str) -> UInt8Array | None:
+        path = known[frame]
         return None if path is None else read_label_map(path)
 
-    def masks_in(folder: Path) -> Callable[[str, str], AnyArray | None]:
-        def mask_of(name: str, frame: str) -> AnyArray | None:
-            path = folder / name / f"{frame}.png"
-            return read_label_map(path) if path.is_file() else None
-
-        return mask_of
-
-    return ReportImages(
-        frame=frame_of,
-        truth=truth_of,
-        predictions=[masks_in(Path(folder)) for folder in results],
-        binary=any(sequence.semantics == "binary" for sequence in known.values()),
-    )
+    return open_result_masks(sequence.name, folder, sequence.frame_names, expected, truth=truth)
 
 
-def _frames(
-    folder: Path, sequence: VideoSequence
-) -> Iterator[tuple[str, AnyArray | None, AnyArray]]:
-    if not (folder / sequence.name).is_dir():
-        raise InputError(
-            f"results {folder}: no folder {sequence.name}; expected one for every sequence; select "
-            "fewer with `sequences`"
-        )
-    for frame, annotation in zip(sequence.frame_names, sequence.annotations, strict=True):
-        if annotation is None:
-            raise InputError(
-                f"{sequence.name}/{frame}: no annotation; those of the test sets are only on the "
-                "server; pack the results for it with vostrack davis submit"
-            )
-        path = folder / sequence.name / f"{frame}.png"
-        prediction = read_label_map(path) if path.is_file() else None
-        yield frame, prediction, read_label_map(annotation)
+def result_masks(sequence: VideoSequence, folder: Path) -> ResultMasks:
+    """Open the result masks of a sequence as ``score_results`` reads them.
+
+    Args:
+        sequence: the sequence, of which one mask tells the ids.
+        folder: folder of its results.
+    """
+    if not sequence.prompts:
+        return _open(sequence, folder, _proposal_ids())
+    ids = {obj.id for obj in sequence.objects}
+    for _, path in sequence.prompts:
+        ids |= set(np.unique(read_label_map(path)).tolist()) - {0, 255}
+    expected = ExpectedIds(tuple(sorted(ids)) or (1,), sequence.semantics == "binary")
+    return _open(sequence, folder, expected)
+
+
+def _truth_of(sequence: VideoSequence) -> Callable[[str], UInt8Array]:
+    known = dict(zip(sequence.frame_names, sequence.annotations, strict=True))
+
+    def truth(frame: str) -> UInt8Array:
+        path = known[frame]
+        assert path is not None
+        return read_label_map(path)
+
+    return truth

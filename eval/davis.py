@@ -50,21 +50,22 @@ class Measure:
     decay: float
 
 
-def summarize(values: DoubleArray) -> Measure:
+def summarize(values: DoubleArray, *, official_decay: bool = False) -> Measure:
     """Summarize one measure of one object (Perazzi et al. 2016, section 5.1).
 
-    The quarters are those of the official code: neighbouring quarters share a frame, and their
-    limits are 8-bit numbers. With more than 256 scored frames, the quarters are therefore taken
-    from the beginning of the sequence, or the last one is empty and the decay is NaN.
+    As in the official code, neighbouring quarters share a frame.
 
     Args:
         values: (T,), one value per frame; NaN for frames that are not scored.
+        official_decay: whether the limits of the quarters are 8-bit numbers, as in the official
+            code. They differ with more than 256 scored frames: the quarters are then taken from
+            the beginning of the sequence, or the last one is empty and the decay is NaN.
     """
     scored = values[~np.isnan(values)]
     if not len(scored):
         return Measure(float("nan"), float("nan"), float("nan"))
     limits = np.round(np.linspace(1, len(scored), 5) + 1e-10) - 1
-    first, second, _, fourth, last = limits.astype(np.int64) % 256
+    first, second, _, fourth, last = limits.astype(np.int64) % (256 if official_decay else 1 << 40)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=RuntimeWarning)  # the mean of an empty quarter
         decay = np.mean(scored[first : second + 1]) - np.mean(scored[fourth : last + 1])
@@ -78,15 +79,19 @@ class SequenceScores:
     Attributes:
         name: name of the sequence.
         frames: names of the T frames.
-        j: (T, N), region similarity in [0, 1], with object n in column n-1; NaN for frames that are
+        j: (T, N), region similarity in [0, 1], one column per object; NaN for frames that are
             not scored.
         f: (T, N), contour accuracy, in the same form.
+        ids: ids of the N objects, ascending; 1..N by default.
+        official_decay: which decay ``measure`` computes, see ``summarize``.
     """
 
     name: str
     frames: tuple[str, ...]
     j: DoubleArray
     f: DoubleArray
+    ids: tuple[int, ...] = ()
+    official_decay: bool = False
 
     def __post_init__(self) -> None:
         """Check the shapes.
@@ -100,6 +105,12 @@ class SequenceScores:
                     f"sequence {self.name}: expected J and F of shape ({len(self.frames)}, N), "
                     f"got {self.j.shape} and {self.f.shape}"
                 )
+        if not self.ids:
+            object.__setattr__(self, "ids", tuple(range(1, self.objects + 1)))
+        if len(set(self.ids)) != self.objects:
+            raise InputError(
+                f"sequence {self.name}: expected {self.objects} distinct ids, got {self.ids}"
+            )
 
     @property
     def objects(self) -> int:
@@ -107,8 +118,18 @@ class SequenceScores:
         return int(self.j.shape[1])
 
     def measure(self, which: Literal["J", "F"], number: int) -> Measure:
-        """Summarize one measure of object ``number`` (1..N)."""
-        return summarize((self.j if which == "J" else self.f)[:, number - 1])
+        """Summarize one measure of the object with the id ``number``."""
+        return summarize(self.values(which, number), official_decay=self.official_decay)
+
+    def values(self, which: Literal["J", "F"], number: int) -> DoubleArray:
+        """Return one measure of the object with the id ``number``: (T,), NaN if not scored.
+
+        Raises:
+            InputError: there is no such object.
+        """
+        if number not in self.ids:
+            raise InputError(f"sequence {self.name}: expected one of {self.ids}, got id {number}")
+        return (self.j if which == "J" else self.f)[:, self.ids.index(number)]
 
 
 class SemiSupervisedScorer:

@@ -35,16 +35,17 @@ class UnsupervisedScorer:
       order of the proposals, so its ``sequence_1`` need not be object 1.)
     """
 
-    def __init__(self, name: str = "sequence") -> None:
+    def __init__(self, name: str = "sequence", *, objects: int | None = None) -> None:
         """Start a sequence.
 
         Args:
             name: name of the sequence.
+            objects: N, if the first frame added is not the first of the sequence.
         """
         self.name = name
         self._frames: list[str] = []
         self._scores: list[FrameScores] = []
-        self._objects = 0
+        self._objects = objects or 0
         self._proposals = 0
 
     def update(
@@ -66,7 +67,7 @@ class UnsupervisedScorer:
             raise InputError(f"{name}: no predicted mask; expected one for every frame")
         prediction = as_label_map(prediction, f"{name} (prediction)")
         truth = as_label_map(truth, f"{name} (truth)")
-        if not self._frames:
+        if not self._objects:
             self._objects = int(truth[truth != VOID].max(initial=0))
             if not self._objects:
                 raise InputError(

@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vostrack.errors import InputError
@@ -60,7 +60,8 @@ def check_official(
 ) -> OfficialComparison:
     """Score the same results with the official code (davis2017-evaluation) and compare.
 
-    The evaluation class is called directly, and nothing is written. The official command line is
+    The evaluation class is called directly, and nothing is written. The decay compared is the
+    official one, see ``summarize``. The official command line is
     not used, because it reuses old CSV files in the results folder and exits with status 0 if a
     frame is missing.
 
@@ -98,7 +99,8 @@ def check_official(
         raise InputError(
             f"results {results}: the official code failed with {type(error).__name__}: {error}"
         ) from error
-    return OfficialComparison(global_row(report), _official_row(scores))
+    wrapped = [replace(sequence, official_decay=True) for sequence in report.sequences]
+    return OfficialComparison(global_row(replace(report, sequences=wrapped)), _official_row(scores))
 
 
 def _official_row(scores: dict[str, dict[str, Any]]) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import Measure, SequenceScores
+from vostrack.eval.findings import Finding
 from vostrack.files import atomic_path
 
 __all__ = ["DavisReport", "read_report", "versions"]
@@ -44,11 +45,15 @@ class DavisReport:
         sequences: scores of at least one sequence, in the order of the set.
         name: name of the run.
         info: further information (source, task, results folder, versions) as JSON values.
+        findings: what was left out of the scores, and what was reinterpreted.
+        figures: further figures of a benchmark by name, such as the overall score of YouTube-VOS.
     """
 
     sequences: Sequence[SequenceScores]
     name: str = "results"
     info: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the sequences.
@@ -62,18 +67,20 @@ class DavisReport:
         if len(set(names)) < len(names):
             raise InputError(f"report {self.name}: expected distinct sequences, got {names}")
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything that should be scored was scored."""
+        return not any(finding.lost for finding in self.findings)
+
     def objects(self) -> list[tuple[SequenceScores, int]]:
-        """Return every pair of a sequence and an object number (1..N), in order."""
-        return [
-            (sequence, number)
-            for sequence in self.sequences
-            for number in range(1, sequence.objects + 1)
-        ]
+        """Return every pair of a sequence and the id of an object, in order."""
+        return [(sequence, number) for sequence in self.sequences for number in sequence.ids]
 
     def measure(self, which: MeasureName) -> Measure:
         """Return the mean of one measure over all objects of all sequences.
 
-        As in the official code, each object has the same weight.
+        As in the official code, each object has the same weight. Objects without a scored frame
+        are left out.
         """
         return _mean([sequence.measure(which, number) for sequence, number in self.objects()])
 
@@ -89,8 +96,15 @@ class DavisReport:
                 "J&F": _number(self.j_and_f),
                 **{which: _measure_json(self.measure(which)) for which in _MEASURES},
             },
+            "benchmark": {name: _number(value) for name, value in self.figures.items()},
             "sequences": {sequence.name: _sequence_json(sequence) for sequence in self.sequences},
-            "info": {"name": self.name, **self.info},
+            "complete": self.complete,
+            "findings": [finding.to_json() for finding in self.findings],
+            "info": {
+                "name": self.name,
+                "decay": "official" if self.sequences[0].official_decay else "exact",
+                **self.info,
+            },
         }
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
@@ -110,31 +124,39 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         info = dict(data["info"])
         name = str(info.pop("name"))
-        sequences = [_read_sequence(*item) for item in data["sequences"].items()]
+        official = info.pop("decay", "official") == "official"
+        sequences = [
+            _read_sequence(key, value, official=official)
+            for key, value in data["sequences"].items()
+        ]
+        findings = [Finding.from_json(finding) for finding in data.get("findings", ())]
+        figures = {
+            key: float("nan") if value is None else float(value)
+            for key, value in data.get("benchmark", {}).items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: expected a DAVIS report written by vostrack eval as JSON, got "
             f"{type(error).__name__}: {error}; write it again"
         ) from error
-    return DavisReport(sequences, name, info)
+    return DavisReport(sequences, name, info, findings, figures)
 
 
-def _read_sequence(name: str, data: Mapping[str, Any]) -> SequenceScores:
+def _read_sequence(name: str, data: Mapping[str, Any], *, official: bool) -> SequenceScores:
     """Parse the JSON of one sequence."""
     tables: list[DoubleArray] = []
+    ids = tuple(sorted(int(number) for number in data["objects"]))
     for which in _MEASURES:
-        columns = [
-            data["objects"][str(number)][which]["per_frame"]
-            for number in range(1, len(data["objects"]) + 1)
-        ]
+        columns = [data["objects"][str(number)][which]["per_frame"] for number in ids]
         tables.append(np.array(columns, dtype=np.float64).T)
-    return SequenceScores(name, tuple(data["frames"]), *tables)
+    return SequenceScores(
+        name, tuple(data["frames"]), tables[0], tables[1], ids, official_decay=official
+    )
 
 
 def _sequence_json(sequence: SequenceScores) -> dict[str, Any]:
     """Return one sequence as JSON values."""
-    numbers = range(1, sequence.objects + 1)
-    tables = {"J": sequence.j, "F": sequence.f}
+    numbers = sequence.ids
     return {
         **{
             which: _measure_json(_mean([sequence.measure(which, number) for number in numbers]))
@@ -145,7 +167,7 @@ def _sequence_json(sequence: SequenceScores) -> dict[str, Any]:
             str(number): {
                 which: {
                     **_measure_json(sequence.measure(which, number)),
-                    "per_frame": [_number(value) for value in tables[which][:, number - 1]],
+                    "per_frame": [_number(value) for value in sequence.values(which, number)],
                 }
                 for which in _MEASURES
             }
@@ -169,6 +191,10 @@ def _number(value: float) -> float | None:
 
 
 def _mean(measures: Sequence[Measure]) -> Measure:
-    """Return the mean of each statistic."""
+    """Return the mean of each statistic over the objects that have it; NaN if none has."""
     rows = np.array([(measure.mean, measure.recall, measure.decay) for measure in measures])
-    return Measure(*(float(value) for value in rows.mean(axis=0)))
+    known = ~np.isnan(rows)
+    counts = known.sum(axis=0)
+    sums = np.where(known, rows, 0).sum(axis=0)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return Measure(*(float(value) for value in means))

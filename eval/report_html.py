@@ -236,7 +236,7 @@ def _time_section(reports: Sequence[DavisReport]) -> tuple[str, list[dict[str, A
 
 def _over(frames: Sequence[str], scores: SequenceScores, measure: str, number: int) -> FloatArray:
     """Return the values of one object in the given frames; NaN for frames not in the run."""
-    values = (scores.j if measure == "J" else scores.f)[:, number - 1]
+    values = scores.values("J" if measure == "J" else "F", number)
     known = dict(zip(scores.frames, values.tolist(), strict=True))
     return np.array([known.get(frame, math.nan) for frame in frames])
 
@@ -282,6 +282,8 @@ def _frame_score(report: DavisReport, name: str, frame: str) -> str:
     for sequence in report.sequences:
         if sequence.name == name and frame in sequence.frames:
             index = sequence.frames.index(frame)
-            j, f = np.mean(sequence.j[index]), np.mean(sequence.f[index])
+            if np.isnan(sequence.j[index]).all():
+                return "not scored"
+            j, f = np.nanmean(sequence.j[index]), np.nanmean(sequence.f[index])
             return f"J {_score(float(j))}, F {_score(float(f))}"
     return "not scored"

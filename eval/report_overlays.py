@@ -85,7 +85,9 @@ def worst_frames(report: DavisReport, limit: int) -> list[FrameName]:
 
 def _scored(sequence: SequenceScores) -> list[tuple[int, float]]:
     """Return the index of each scored frame with the score of its worst object."""
-    worst = ((sequence.j + sequence.f) / 2).min(axis=1)
+    both = (sequence.j + sequence.f) / 2
+    worst = np.where(np.isnan(both), np.inf, both).min(axis=1)
+    worst[np.isinf(worst)] = np.nan
     return [(index, float(score)) for index, score in enumerate(worst) if not np.isnan(score)]
 
 

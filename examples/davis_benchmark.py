@@ -18,7 +18,7 @@ from vostrack import evaluate, open_source, write_label_map
 from vostrack.batch import davis_jobs, run_jobs
 from vostrack.datasets import open_davis
 from vostrack.eval import format_table, write_html
-from vostrack.eval.dataset import report_images
+from vostrack.eval.report_images import report_images
 from vostrack.masks import read_masks_json
 
 HERE = Path(__file__).parent

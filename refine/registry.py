@@ -1,33 +1,32 @@
 """The refiners by name: one entry each for ``TrackerOptions.refiner`` and ``--refiner``.
 
-This module loads no torch; a refiner's code is loaded when it is built. To add a refiner, add a
-folder with its options and its builder, its name to ``RefinerName`` and its entry to ``REFINERS``.
+This module loads no torch; a refiner's code is loaded when it is built. To add a refiner to the
+package, add a folder with its options and its builder, and its entry to ``REFINERS``. Other
+distributions add theirs by an entry point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from vostrack.checks import OptionValue, checked_options
-from vostrack.errors import InputError
+from vostrack.checks import OptionValue
 from vostrack.refine.dense_crf.options import DenseCrfOptions, SampledCrfConfig
 from vostrack.refine.spn.options import SpnOptions
+from vostrack.registry import PartRegistry
 
 if TYPE_CHECKING:
     import torch
 
     from vostrack.protocols import Refiner
 
-__all__ = ["REFINERS", "RefinerEntry", "RefinerName", "build_refiner", "refiner_settings"]
-
-RefinerName = Literal["none", "sampled-crf", "dense-crf", "spn"]
+__all__ = ["REFINERS", "RefinerEntry", "build_refiner"]
 
 
 @dataclass(frozen=True)
 class RefinerEntry:
-    """A way to refine score maps."""
+    """A way to refine score maps. A plug-in's entry point refers to one of these."""
 
     options: type[Any]
     """Frozen dataclass of its options: every field has a default and a plain type (number, bool,
@@ -56,37 +55,16 @@ def _spn(options: SpnOptions, device: torch.device) -> Refiner:
     return build_spn(options, device)
 
 
-REFINERS: dict[str, RefinerEntry] = {
-    "sampled-crf": RefinerEntry(SampledCrfConfig, _sampled_crf),
-    "dense-crf": RefinerEntry(DenseCrfOptions, _dense_crf),
-    "spn": RefinerEntry(SpnOptions, _spn),
-}
-"""Every refiner but ``none``."""
-
-
-def refiner_settings(name: str, options: Mapping[str, OptionValue]) -> Any:
-    """Return the options of a refiner, those that are not given at their defaults.
-
-    Args:
-        name: one of ``REFINERS``, or ``none``.
-        options: fields of its options.
-
-    Returns:
-        An instance of its options; None for ``none``.
-
-    Raises:
-        InputError: no refiner of that name, no option of that name, or a value out of its range.
-    """
-    if name == "none":
-        if options:
-            raise InputError(
-                "refiner_options: there is no refiner to take them; choose one with `refiner`, or "
-                "leave `refiner_options` out"
-            )
-        return None
-    if name not in REFINERS:
-        raise InputError(f"refiner: expected one of none, {', '.join(REFINERS)}, got {name!r}")
-    return checked_options(REFINERS[name].options, options, f"refiner_options: {name}")
+REFINERS: PartRegistry[RefinerEntry] = PartRegistry(
+    "refiner",
+    {
+        "sampled-crf": RefinerEntry(SampledCrfConfig, _sampled_crf),
+        "dense-crf": RefinerEntry(DenseCrfOptions, _dense_crf),
+        "spn": RefinerEntry(SpnOptions, _spn),
+    },
+    RefinerEntry,
+)
+"""Every refiner but ``none``, plug-ins of the group ``vostrack.refiners`` included."""
 
 
 def build_refiner(
@@ -100,7 +78,7 @@ def build_refiner(
         device: where networks run.
 
     Raises:
-        InputError: as ``refiner_settings``, or a file does not hold what it should.
+        InputError: as ``REFINERS.settings``, or a file does not hold what it should.
     """
-    settings = refiner_settings(name, options)
+    settings = REFINERS.settings(name, options)
     return None if settings is None else REFINERS[name].build(settings, device)

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from vostrack.build import build_tracker
     from vostrack.errors import InputError
     from vostrack.eval.dataset import evaluate
-    from vostrack.masks import FirstMask, read_first_mask, write_label_map
+    from vostrack.masks import (
+        FirstMask,
+        VideoMasks,
+        export_results,
+        read_first_mask,
+        read_results,
+        write_label_map,
+    )
     from vostrack.presets.named import PRESETS
     from vostrack.presets.options import TrackerOptions
     from vostrack.runs.clip import track_clip
@@ -47,10 +54,13 @@ __all__ = [
     "Tracker",
     "TrackerConfig",
     "TrackerOptions",
+    "VideoMasks",
     "build_tracker",
     "evaluate",
+    "export_results",
     "open_source",
     "read_first_mask",
+    "read_results",
     "track_clip",
     "track_video",
     "write_label_map",
@@ -70,10 +80,13 @@ _HOMES = {
     "Tracker": "vostrack.tracking.tracker",
     "TrackerConfig": "vostrack.tracking.config",
     "TrackerOptions": "vostrack.presets.options",
+    "VideoMasks": "vostrack.masks",
     "build_tracker": "vostrack.build",
     "evaluate": "vostrack.eval.dataset",
+    "export_results": "vostrack.masks",
     "open_source": "vostrack.video",
     "read_first_mask": "vostrack.masks",
+    "read_results": "vostrack.masks",
     "track_clip": "vostrack.runs.clip",
     "track_video": "vostrack.tracking.video",
     "write_label_map": "vostrack.masks",

@@ -42,18 +42,24 @@ class InstanceProposals:
         scores: (K,) float32 in [0, 1], descending.
         labels: (K,) int64 class of each instance; 0 if the proposer is class-agnostic.
         boxes: (K, 4) float32, x0, y0, x1, y1 in pixels; x1 and y1 are exclusive.
+        soft: (K, H, W) float32 in [0, 1], the probability of each pixel to belong to the instance;
+            None if the proposer knows masks only. The tracker prefers them to the masks.
+        names: K names of the classes, for files and messages; None if the proposer has none.
     """
 
     masks: BoolArray
     scores: FloatArray
     labels: IntArray
     boxes: FloatArray
+    soft: FloatArray | None = None
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that the shapes agree.
 
         Raises:
-            InputError: a shape does not match the number of masks.
+            InputError: a shape does not match the number of masks, or soft masks are outside
+                [0, 1].
         """
         if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
             raise InputError(
@@ -69,6 +75,25 @@ class InstanceProposals:
                     f"InstanceProposals.{name}: expected shape {shape} for {count} masks, "
                     f"got {actual}"
                 )
+        if self.names is not None and len(self.names) != count:
+            raise InputError(
+                f"InstanceProposals.names: expected {count} names for {count} masks, "
+                f"got {len(self.names)}"
+            )
+        if self.soft is not None:
+            self._check_soft(self.soft)
+
+    def _check_soft(self, soft: FloatArray) -> None:
+        if soft.shape != self.masks.shape or soft.dtype != np.float32:
+            raise InputError(
+                f"InstanceProposals.soft: expected float32 of shape {self.masks.shape}, "
+                f"got {soft.dtype} of shape {soft.shape}"
+            )
+        if soft.size and not (soft.min() >= 0 and soft.max() <= 1):
+            raise InputError(
+                "InstanceProposals.soft: expected probabilities in [0, 1], "
+                f"got {soft.min()} to {soft.max()}"
+            )
 
     def __len__(self) -> int:
         """Return K, the number of proposals."""

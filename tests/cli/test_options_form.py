@@ -68,7 +68,7 @@ def test_every_flag_has_a_help_text_and_a_name_of_its_own(command: type[object])
     assert described == {entry.name for entry in fields(command)}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("options", [TrackerOptions, *(e.options for e in REFINERS.values())])
+@pytest.mark.parametrize("options", [TrackerOptions, *(REFINERS[n].options for n in REFINERS)])
 def test_every_option_has_a_text_under_it(options: type[object]) -> None:
     assert list(help_texts(options)) == [e.name for e in fields(options)]  # type: ignore[arg-type]
 

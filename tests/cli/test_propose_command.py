@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,14 @@ from vostrack.cli import main
 from vostrack.cli.field_help import help_texts
 from vostrack.errors import InputError
 from vostrack.masks import decode_rle
-from vostrack.proposers import registry
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf import DetectionCrfProposer
-from vostrack.proposers.registry import METHODS, PROPOSERS, Method, build_proposer
+from vostrack.proposers.registry import (
+    PROPOSERS,
+    ProposerEntry,
+    build_proposer,
+    image_proposers,
+)
 from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import InstanceProposals
 from vostrack.video.writer import VideoWriter
@@ -79,20 +83,22 @@ class Named(Bright):
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> list[Bright]:
+def built() -> Iterator[list[Bright]]:
     """The proposers made by the methods ``bright`` and ``named``."""
     proposers: list[Bright] = []
 
-    def make(kind: type[Bright]) -> Method:
+    def make(kind: type[Bright]) -> ProposerEntry:
         def build(options: BrightOptions, sources: ProposerSources) -> Bright:
             proposers.append(kind(options, sources))
             return proposers[-1]
 
-        return Method(BrightOptions, build)
+        return ProposerEntry(BrightOptions, build)
 
-    monkeypatch.setitem(METHODS, "bright", make(Bright))
-    monkeypatch.setitem(METHODS, "is-named", make(Named))
-    return proposers
+    PROPOSERS.register("bright", make(Bright))
+    PROPOSERS.register("is-named", make(Named))
+    yield proposers
+    PROPOSERS.unregister("bright")
+    PROPOSERS.unregister("is-named")
 
 
 def _picture(size: tuple[int, int], level: int = 200) -> UInt8Array:
@@ -278,7 +284,7 @@ def test_a_run_that_breaks_leaves_whole_files_and_no_index(
 
 def test_the_tracker_knows_every_method_by_name() -> None:
     assert isinstance(build_proposer("components"), ForegroundComponents)
-    assert list(registry.PROPOSERS) == ["components", *METHODS]
+    assert list(PROPOSERS) == ["components", *image_proposers()]
     assert isinstance(build_proposer("detection-crf"), DetectionCrfProposer)
     with pytest.raises(InputError, match=r"components, detection-crf.*'x'"):
         build_proposer("x")

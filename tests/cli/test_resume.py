@@ -64,7 +64,7 @@ def test_ctrl_c_then_resume_gives_the_same(
             command(**settings, output=cut).run()
     assert len(all_masks(cut)) == stop + 1
     assert json.loads((cut / "run.json").read_text())["status"] == "interrupted"
-    assert len(json.loads((cut / "masks.json").read_text())["frames"]) == stop + 1
+    assert len(json.loads((cut / "masks.json").read_text())["images"]) == stop + 1
     assert command(**settings, output=cut, resume=True).run() == 0
     for one, other in zip(all_masks(whole), all_masks(cut), strict=True):
         np.testing.assert_array_equal(one, other)

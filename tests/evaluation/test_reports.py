@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.eval import (
     DavisReport,
+    Finding,
     ReportImages,
     SequenceScores,
     check_official,
@@ -58,9 +60,9 @@ def test_each_object_counts_once(report: DavisReport) -> None:
 def test_json_has_the_promised_form(report: DavisReport, tmp_path: Path) -> None:
     report.write_json(tmp_path / "scores.json")
     data = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert set(data) == {"global", "sequences", "info"}
+    assert set(data) == {"global", "benchmark", "sequences", "complete", "findings", "info"}
     assert set(data["global"]) == {"J&F", "J", "F"}
-    assert data["info"] == {"name": "first", "year": 2017, "set": "val"}
+    assert data["info"] == {"name": "first", "decay": "exact", "year": 2017, "set": "val"}
     goats = data["sequences"]["goats"]
     assert set(goats["objects"]) == {"1", "2"}
     assert goats["objects"]["2"]["J"]["per_frame"] == [None, 0.2, 0.4, 0.6, None]
@@ -72,8 +74,10 @@ def test_json_has_the_promised_form(report: DavisReport, tmp_path: Path) -> None
 
 def test_a_decay_that_is_not_a_number_is_null(tmp_path: Path) -> None:
     values = [[0.5]] * 300
-    report = DavisReport([_sequence("long", values, values)])
+    long = dataclasses.replace(_sequence("long", values, values), official_decay=True)
+    report = DavisReport([long])
     report.write_json(tmp_path / "scores.json")
+    assert np.isnan(read_report(tmp_path / "scores.json").measure("J").decay)
     data = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert data["global"]["J"] == {"mean": 0.5, "recall": 0.0, "decay": None}
     assert "–" in render_html([report])
@@ -84,6 +88,44 @@ def test_another_file_is_no_report(text: str, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"other\.json: expected a DAVIS report"):
         read_report(tmp_path / "other.json")
+
+
+def test_findings_and_further_figures_are_kept(report: DavisReport, tmp_path: Path) -> None:
+    finding = Finding("missing", "swan", "2 frames have no mask", ("00001", "00002"), lost=True)
+    note = Finding("names", "", "matched by number")
+    full = dataclasses.replace(report, findings=[finding, note], figures={"G": 0.5, "J": NAN})
+    full.write_json(tmp_path / "scores.json")
+    data = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert data["complete"] is False
+    assert data["benchmark"] == {"G": 0.5, "J": None}
+    again = read_report(tmp_path / "scores.json")
+    assert again.findings == [finding, note]
+    assert again.to_json() == data
+    assert not again.complete
+    assert report.complete
+
+
+def test_objects_without_a_score_do_not_spoil_the_mean() -> None:
+    whole = _sequence("whole", [[0.5], [0.7]], [[0.4], [0.6]])
+    none = _sequence("none", [[NAN], [NAN]], [[NAN], [NAN]])
+    report = DavisReport([whole, none])
+    assert report.measure("J").mean == pytest.approx(0.6)
+    assert report.j_and_f == pytest.approx(0.55)
+    assert "none_1" in format_table(report)
+
+
+def test_objects_keep_their_ids(tmp_path: Path) -> None:
+    table = np.array([[0.25, 0.75]])
+    sequence = SequenceScores("goats", ("0",), table, table, ids=(3, 10))
+    report = DavisReport([sequence])
+    assert sequence.measure("J", 10).mean == 0.75
+    assert [number for _, number in report.objects()] == [3, 10]
+    report.write_json(tmp_path / "s.json")
+    assert read_report(tmp_path / "s.json").sequences[0].ids == (3, 10)
+    with pytest.raises(InputError, match="expected one of"):
+        sequence.measure("J", 1)
+    with pytest.raises(InputError, match="2 distinct ids"):
+        SequenceScores("goats", ("0",), table, table, ids=(3, 3))
 
 
 def test_csv_is_in_the_official_form(report: DavisReport, tmp_path: Path) -> None:

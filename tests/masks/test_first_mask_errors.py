@@ -169,7 +169,7 @@ CASES: dict[str, tuple[Callable[[Save, Path], Any], str, str]] = {
         "not boxes",
     ),
     "odd layout": (
-        _json({"annotations": [{"image_id": [1], "segmentation": SQUARE[0]}]}),
+        _json({"videos": [5], "annotations": []}),
         "not laid out as COCO",
         "export the masks as COCO",
     ),

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks import MasksJsonWriter, read_masks_json, write_masks_json
+from vostrack.masks import MasksJsonWriter, encode_rle, read_masks_json, write_masks_json
 
 
 @pytest.fixture
@@ -39,16 +39,35 @@ def test_round_trip(tmp_path: Path, clip: UInt8Array) -> None:
         np.testing.assert_array_equal(video.labels(t), np.where(clip[t] == 255, 0, clip[t]))
 
 
-def test_pycocotools_reads_it(tmp_path: Path, clip: UInt8Array) -> None:
-    write_masks_json(tmp_path / "m.json", enumerate(clip), (3, 7), (20, 30))
-    content = json.loads((tmp_path / "m.json").read_text())
-    assert set(content) == {"info", "size", "frames", "objects"}
-    for entry in content["objects"]:
-        for t, rle in enumerate(entry["segmentations"]):
-            truth = clip[t] == entry["id"]
-            assert (rle is None) == (not truth.any())
-            if rle is not None:
-                np.testing.assert_array_equal(coco_mask.decode(rle), truth)
+def test_pycocotools_loads_every_annotation(
+    tmp_path: Path, clip: UInt8Array, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_masks_json(tmp_path / "m.json", enumerate(clip), (3, 7), (20, 30), names={7: "horse"})
+    coco = COCO(str(tmp_path / "m.json"))
+    capsys.readouterr()
+    assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == ["object", "horse", "void"]
+    for t in range(5):
+        found = coco.loadAnns(coco.getAnnIds(imgIds=[t + 1]))
+        masks = {a["track_id"] if not a["iscrowd"] else 255: coco.annToMask(a) for a in found}
+        assert sorted(masks) == [n for n in (3, 7, 255) if (clip[t] == n).any()]
+        for number, mask in masks.items():
+            np.testing.assert_array_equal(mask, clip[t] == number)
+        assert all(a["area"] == masks[a.get("track_id", 255)].sum() for a in found)
+        boxes = {a.get("track_id", 255): a["bbox"] for a in found}
+        assert boxes[3] == [3, 2 + t, 9, 7]
+
+
+def test_the_layout_of_earlier_versions_is_read(tmp_path: Path, clip: UInt8Array) -> None:
+    tracks = [
+        {"id": n, "name": str(n), "segmentations": [encode_rle(frame == n) for frame in clip]}
+        for n in (3, 7)
+    ]
+    content = {"info": {}, "size": [20, 30], "frames": [4, 5, 6, 7, 8], "objects": tracks}
+    (tmp_path / "m.json").write_text(json.dumps(content))
+    video = read_masks_json(tmp_path / "m.json")
+    assert video.frames == (4, 5, 6, 7, 8)
+    for t in range(5):
+        np.testing.assert_array_equal(video.labels(t), np.where(clip[t] == 255, 0, clip[t]))
 
 
 def test_label_maps_are_taken_one_by_one(tmp_path: Path) -> None:
@@ -137,7 +156,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str | None, words: str) -
 def test_a_mask_of_another_size_is_refused(tmp_path: Path, clip: UInt8Array) -> None:
     write_masks_json(tmp_path / "m.json", enumerate(clip), (3, 7), (20, 30))
     content = json.loads((tmp_path / "m.json").read_text())
-    content["size"] = [30, 20]
+    content["info"]["size"] = [30, 20]
     (tmp_path / "m.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="object 3 in frame 0"):
         read_masks_json(tmp_path / "m.json").labels(0)

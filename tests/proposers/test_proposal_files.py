@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_written_proposals_read_back(tmp_path: Path) -> None:
     ]
     for entry, mask in zip(entries, _proposals().masks, strict=True):
         np.testing.assert_array_equal(coco_mask.decode(entry["segmentation"]) > 0, mask)
+        assert "category" not in entry
+
+
+def test_names_of_classes_are_written(tmp_path: Path) -> None:
+    named = dataclasses.replace(_proposals(), names=("person", "bird"))
+    write_proposals(tmp_path, [("a", named)])
+    entries = json.loads((tmp_path / "proposals.json").read_text())
+    assert [entry["category"] for entry in entries] == ["person", "bird"]
 
 
 def test_better_proposal_is_painted_over_the_other() -> None:

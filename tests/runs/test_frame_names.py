@@ -56,7 +56,9 @@ def test_a_plate_keeps_its_numbers_in_every_result(request_for: Make) -> None:
     record = load(request.output / "run.json")
     assert record["frame_names"] == [str(number) for number in numbers]
     assert list(record["objects"][0]["presence"]) == [str(number) for number in numbers]
-    assert load(request.output / "masks.json")["frames"] == numbers
+    images = load(request.output / "masks.json")["images"]
+    assert [image["frame_index"] for image in images] == numbers
+    assert images[0]["file_name"] == "1001.png"
 
 
 def test_a_mask_of_frame_1005(request_for: Make) -> None:

@@ -183,7 +183,7 @@ def test_after_ctrl_c_the_finished_part_is_there_whole(stopped_after: Make) -> N
     assert record(request)["status"] == "interrupted"
     assert (request.output / "overlay.mp4").stat().st_size > 0
     content = json.loads((request.output / "masks.json").read_text())
-    assert len(content["frames"]) == 4
+    assert len(content["images"]) == 4
 
 
 def test_what_a_killed_overlay_left_goes(stopped_after: Make, reference: ClipRequest) -> None:

@@ -128,7 +128,7 @@ def test_unknown_names() -> None:
     with pytest.raises(InputError, match="paper"):
         build_tracker("slow")
     with pytest.raises(InputError, match="components"):
-        build_tracker("finetune", options=TrackerOptions(proposer="x"))  # type: ignore[arg-type]
+        build_tracker("finetune", options=TrackerOptions(proposer="x"))
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced", "best"])

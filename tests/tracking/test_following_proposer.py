@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposals
+from vostrack.tracking.proposed_regions import proposed_regions
 from vostrack.tracking.tracker import Tracker, TrackerConfig
 
 Clip = tuple[Any, Any]
@@ -88,3 +91,40 @@ def test_it_is_given_the_same_after_a_resumption(adapter: Any, clip: Clip) -> No
         again.step(frames[4])
     np.testing.assert_array_equal(second.maps[-1], first.maps[-1])
     assert not np.array_equal(first.maps[-1], first.maps[0])
+
+
+class Soft(Following):
+    """Proposes one instance with a soft mask."""
+
+    def __init__(self, soft: bool) -> None:
+        super().__init__()
+        self.soft = soft
+
+    def propose(self, frame: Any, foreground: Any) -> InstanceProposals:
+        half = np.full((1, *frame.shape[:2]), 0.75, np.float32)
+        return InstanceProposals(
+            half >= 0.5,
+            np.full(1, 0.5, np.float32),
+            np.zeros(1, np.int64),
+            np.zeros((1, 4), np.float32),
+            soft=half if self.soft else None,
+        )
+
+
+@pytest.mark.parametrize(("soft", "level"), [(False, 0.5), (True, 0.375)])
+def test_soft_masks_are_preferred_to_masks(adapter: Any, soft: bool, level: float) -> None:
+    frame, previous = np.zeros((40, 60, 3), np.uint8), np.zeros((20, 30), np.uint8)
+    maps = proposed_regions(Soft(soft), adapter, frame, None, previous)
+    assert maps.shape == (1, 20, 30)
+    np.testing.assert_allclose(maps, level)
+
+
+def test_soft_masks_are_checked() -> None:
+    masks, one = np.ones((1, 4, 5), np.bool_), np.ones(1, np.float32)
+    rest = (masks, one, np.zeros(1, np.int64), np.zeros((1, 4), np.float32))
+    with pytest.raises(InputError, match=r"soft: expected float32 of shape \(1, 4, 5\)"):
+        InstanceProposals(*rest, soft=np.ones((1, 5, 4), np.float32))
+    with pytest.raises(InputError, match=r"soft: .*\[0, 1\], got 0.0 to 2.0"):
+        InstanceProposals(*rest, soft=np.array([[[0, 2, 1, 1, 1]] * 4], np.float32))
+    with pytest.raises(InputError, match="names: expected 1 names for 1 masks, got 2"):
+        InstanceProposals(*rest, names=("a", "b"))

@@ -205,7 +205,7 @@ def test_target_models_read_a_head_of_their_own_network(
 def test_a_head_needs_the_proposer() -> None:
     given = {"localizer": "head.safetensors"}
     for proposer, words in (("none", "there is no proposer"), ("components", "no option")):
-        options = TrackerOptions(craf=True, proposer=proposer, proposer_options=given)  # type: ignore[arg-type]
+        options = TrackerOptions(craf=True, proposer=proposer, proposer_options=given)
         with pytest.raises(InputError, match=words):
             build_tracker("fast", device="cpu", options=options)
 

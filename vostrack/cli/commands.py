@@ -70,6 +70,7 @@ COMMANDS: Commands = {
         "submit": CommandEntry("davis", "DavisSubmitCommand"),
         "check": CommandEntry("davis", "DavisCheckCommand"),
     },
+    "convert": CommandEntry("convert", "ConvertCommand"),
     "eval": CommandEntry("evaluate", "EvalCommand"),
     "synthesize": CommandEntry("synthesize", "SynthesizeCommand"),
     "train": {

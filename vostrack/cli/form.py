@@ -22,6 +22,7 @@ from vostrack.cli.command_options import CommandOptions
 from vostrack.cli.error_text import Spelling
 from vostrack.cli.field_help import first_line, help_texts
 from vostrack.errors import InputError
+from vostrack.registry import usable
 
 __all__ = ["Flag", "flags_of", "parse_form", "spelling_of"]
 
@@ -110,7 +111,7 @@ def spelling_of(command: type[Any], *, grouped: bool) -> Spelling:
 
 
 def _fields(command: type[Any], owner: type[Any], path: tuple[str, ...]) -> list[Flag]:
-    hints, later = get_type_hints(owner, include_extras=True), []
+    hints, later = _hints(owner), []
     found: list[Flag] = []
     entries = {entry.name: entry for entry in fields_of(owner)}
     for base in reversed(owner.__mro__):
@@ -140,20 +141,30 @@ def _fields(command: type[Any], owner: type[Any], path: tuple[str, ...]) -> list
     return found + later
 
 
+def _hints(owner: type[Any]) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; a field that chooses a part lists the parts."""
+    hints = get_type_hints(owner, include_extras=True)
+    for name in ("refiner", "proposer"):
+        parts = _registry(f"{name}_options") if f"{name}_options" in hints else None
+        if parts is not None and name in hints:
+            hints[name] = Literal[("none", *parts)] | None
+    return hints
+
+
 def _registry(name: str) -> Mapping[str, Any] | None:
     """Return the parts whose options a mapping of that name holds."""
     if name == "refiner_options":
         from vostrack.refine.registry import REFINERS
 
-        return REFINERS
+        return dict(usable(REFINERS))
     if name == "proposer_options":
         from vostrack.proposers.registry import PROPOSERS
 
-        return PROPOSERS
+        return dict(usable(PROPOSERS))
     if name == "method_options":
-        from vostrack.proposers.registry import METHODS
+        from vostrack.proposers.registry import image_proposers
 
-        return METHODS
+        return image_proposers()
     return None
 
 
@@ -263,10 +274,10 @@ def _part_of(flag: Flag) -> str | None:
 
 
 def _build(owner: type[Any], tree: dict[str, Any]) -> Any:
-    hints = get_type_hints(owner)
+    hints = _hints(owner)
     values: dict[str, Any] = {}
     for name, value in tree.items():
-        hint = hints[name]
+        hint = _bare(hints[name])
         if _registry(name) is not None:
             values[name] = _chosen_options(name, value, tree)
         elif is_dataclass(hint):

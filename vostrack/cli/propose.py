@@ -75,9 +75,9 @@ class ProposeCommand(CommandOptions):
         """Propose, write, and return the exit status: 0, or 1 where the video broke off early."""
         from vostrack.progress import open_progress
         from vostrack.proposers.output import write_proposals
-        from vostrack.proposers.registry import METHODS
+        from vostrack.proposers.registry import image_proposers
 
-        method = self._choose(METHODS)
+        method = self._choose(image_proposers())
         if (self.images is None) == (self.video is None):
             came = "neither" if self.images is None else "both"
             raise InputError(f"expected one of `images` and `video`, got {came}")

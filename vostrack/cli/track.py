@@ -20,7 +20,7 @@ class TrackCommand(CommandOptions, ClipRequest):
     --preset fast first, and --preset best for the final run.
 
     The output folder receives masks/00000.png ... (palette PNG, object ids, as in DAVIS),
-    overlay.mp4 (look at it first), masks.json (COCO run-length encoding) and run.json (settings,
+    overlay.mp4 (look at it first), masks.json (the same as a COCO file) and run.json (settings,
     versions, seconds per stage, presence of each object). Ctrl-C keeps the finished frames; the
     same command with --resume goes on.
     """

@@ -2,14 +2,11 @@
 
 from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask
+from vostrack.masks.formats.convert import export_results, read_results
+from vostrack.masks.formats.registry import FORMATS, Format
 from vostrack.masks.frame_names import VideoFrames
-from vostrack.masks.masks_json import (
-    MasksJson,
-    MasksJsonWriter,
-    RleTrack,
-    read_masks_json,
-    write_masks_json,
-)
+from vostrack.masks.masks_json import MasksJson, RleTrack, read_masks_json
+from vostrack.masks.masks_json_writer import MasksJsonWriter, write_masks_json
 from vostrack.masks.palette import (
     VOID,
     davis_palette,
@@ -24,24 +21,32 @@ from vostrack.masks.validation import (
     FirstMask,
     check_first_mask,
 )
+from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks
 
 __all__ = [
+    "FORMATS",
     "MAX_OBJECTS",
     "MIN_PIXELS",
     "VOID",
     "FirstMask",
+    "Format",
+    "MaskFrame",
+    "MaskObject",
     "MasksJson",
     "MasksJsonWriter",
     "RleTrack",
     "VideoFrames",
+    "VideoMasks",
     "atomic_path",
     "check_first_mask",
     "davis_palette",
     "decode_rle",
     "encode_rle",
+    "export_results",
     "read_first_mask",
     "read_label_map",
     "read_masks_json",
+    "read_results",
     "write_label_map",
     "write_masks_json",
     "write_matte",

@@ -14,7 +14,8 @@ from PIL import Image
 from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
 from vostrack.files import natural_order
-from vostrack.masks.coco_json import read_coco_json
+from vostrack.masks.annotated_frame import mask_of_a_frame
+from vostrack.masks.formats.reading import is_annotation_file, read_annotations
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames, place
 from vostrack.masks.image_forms import (
     open_image,
@@ -153,11 +154,16 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
         if len(paths) == 1:
             return _read(paths[0], wanted)
         return str(path), _read_files(paths, str(path), wanted)
-    if path.suffix.lower() == ".json":
-        return str(path), read_coco_json(path, wanted.size, wanted.limit, wanted.frames)
+    if is_annotation_file(path):
+        return str(path), _read_annotated(path, wanted)
     frame, notes = place(str(path), wanted.frames)
     parsed = _read_image(path, wanted.limit).noted(*notes)
     return str(path), replace(parsed, frame=frame)
+
+
+def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
+    found = read_annotations(path, wanted.size)
+    return mask_of_a_frame(found, wanted.size, wanted.limit, wanted.frames, str(path))
 
 
 def _read_image(path: Path, max_objects: int) -> ParsedMask:

@@ -1,7 +1,7 @@
-"""``masks.json``: the run-length encoded (RLE) masks of a whole video in one file.
+"""Reading ``masks.json``: the run-length encoded (RLE) masks of a whole video in one file.
 
-The layout is that of YouTube-VOS instance annotations: one entry per object and one mask per
-frame, null if the object is not visible::
+It is a COCO file; ``vostrack.masks.masks_json_writer`` describes it. Files of version 0.2 and
+earlier had one entry per object and one mask per frame, null if the object is not visible::
 
     {"info": {...}, "size": [H, W], "frames": [0, 1, ...],
      "objects": [{"id": 1, "name": "left", "segmentations": [{"size": [H, W], "counts": "..."},
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,17 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, check_regular
+from vostrack.files import check_regular
 from vostrack.masks.palette import VOID
-from vostrack.masks.rle import decode_rle, encode_rle
+from vostrack.masks.rle import decode_rle
 
 __all__ = [
     "MasksJson",
-    "MasksJsonWriter",
     "RleTrack",
+    "is_earlier_layout",
     "load_json",
+    "parse_masks_json",
     "read_masks_json",
-    "write_masks_json",
 ]
 
 
@@ -95,106 +95,6 @@ class MasksJson:
         return labels
 
 
-class MasksJsonWriter:
-    """Collects the masks of a video frame by frame. Only encoded masks are kept in memory.
-
-    Args:
-        ids: distinct object ids in 1..254.
-        size: H and W, in pixels.
-        names: names of the objects, by id; by default the id.
-        info: further information for the file, as ``json`` can write it.
-
-    Raises:
-        InputError: an id is repeated or outside 1..254.
-    """
-
-    def __init__(
-        self,
-        ids: Sequence[int],
-        size: tuple[int, int],
-        *,
-        names: Mapping[int, str] | None = None,
-        info: Mapping[str, Any] | None = None,
-    ) -> None:
-        if len(set(ids)) != len(ids) or not all(0 < n < VOID for n in ids):
-            raise InputError(f"ids: expected distinct ids in 1..254, got {list(ids)}")
-        self._size = size
-        self._names = {n: (names or {}).get(n, str(n)) for n in ids}
-        self._info = dict(info or {})
-        self._frames: list[int] = []
-        self._tracks: dict[int, list[dict[str, Any] | None]] = {n: [] for n in ids}
-
-    def add(self, index: int, labels: UInt8Array) -> None:
-        """Encode the next frame.
-
-        Args:
-            index: frame number in the source.
-            labels: (H, W) uint8 ids; 0 and 255 belong to no object.
-
-        Raises:
-            InputError: the size differs, or an id was not passed to the constructor.
-        """
-        if labels.shape != self._size or labels.dtype != np.uint8:
-            raise InputError(
-                f"labels of frame {index}: expected uint8 of shape {self._size}, "
-                f"got {labels.dtype} of shape {labels.shape}"
-            )
-        areas = np.bincount(labels.ravel(), minlength=256)
-        unknown = [n for n in range(1, VOID) if areas[n] and n not in self._tracks]
-        if unknown:
-            raise InputError(
-                f"labels of frame {index}: ids {unknown} are not among {list(self._tracks)}; "
-                "pass all ids to the writer"
-            )
-        for n, track in self._tracks.items():
-            track.append(encode_rle(labels == n) if areas[n] else None)
-        self._frames.append(index)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the frames collected so far, atomically. More frames may follow."""
-        objects = [
-            {"id": n, "name": self._names[n], "segmentations": track}
-            for n, track in self._tracks.items()
-        ]
-        content = {
-            "info": self._info,
-            "size": list(self._size),
-            "frames": self._frames,
-            "objects": objects,
-        }
-        with atomic_path(path) as temporary:
-            text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def write_masks_json(
-    path: str | os.PathLike[str],
-    frames: Iterable[tuple[int, UInt8Array]],
-    ids: Sequence[int],
-    size: tuple[int, int],
-    *,
-    names: Mapping[int, str] | None = None,
-    info: Mapping[str, Any] | None = None,
-) -> None:
-    """Write the label maps of a video, atomically. Only one of them is in memory at a time.
-
-    Args:
-        path: the file to write; missing parent folders are created.
-        frames: frame numbers of the source with their label maps (H, W) uint8.
-        ids: distinct object ids in 1..254.
-        size: H and W, in pixels.
-        names: names of the objects, by id; by default the id.
-        info: further information for the file, as ``json`` can write it.
-
-    Raises:
-        InputError: a label map has another size or an id that is not in ``ids``.
-    """
-    writer = MasksJsonWriter(ids, size, names=names, info=info)
-    for index, labels in frames:
-        writer.add(index, labels)
-    writer.save(path)
-
-
 def read_masks_json(path: str | os.PathLike[str]) -> MasksJson:
     """Read a ``masks.json`` file. Masks are decoded on demand.
 
@@ -223,6 +123,11 @@ def load_json(path: Path) -> Any:
         ) from error
 
 
+def is_earlier_layout(content: Any) -> bool:
+    """Tell whether parsed JSON is laid out as ``masks.json`` was up to version 0.2."""
+    return isinstance(content, dict) and "objects" in content
+
+
 def parse_masks_json(content: Any, origin: str) -> MasksJson:
     """Check the layout of a parsed ``masks.json``.
 
@@ -236,25 +141,47 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
     Raises:
         InputError: a field is missing or has the wrong type.
     """
+    earlier = is_earlier_layout(content)
     try:
-        height, width = (int(n) for n in content["size"])
-        frames = tuple(int(n) for n in content["frames"])
-        objects = tuple(
-            RleTrack(int(o["id"]), str(o.get("name", o["id"])), tuple(o["segmentations"]))
-            for o in content["objects"]
-        )
-        info = dict(content.get("info", {}))
+        masks = _of_objects(content) if earlier else _of_annotations(content)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
-            f"{origin}: expected the layout of masks.json (size, frames, objects with id and "
-            f"segmentations), got {type(error).__name__} at {str(error)[:80]}; write the file again"
+            f"{origin}: expected the layout of masks.json (info with objects, images and "
+            f"annotations), got {type(error).__name__} at {str(error)[:80]}; write the file again"
         ) from error
-    for track in objects:
+    for track in masks.objects:
         whole = all(s is None or isinstance(s, dict) for s in track.segmentations)
-        if len(track.segmentations) != len(frames) or not whole or not 0 < track.id < VOID:
+        if len(track.segmentations) != len(masks.frames) or not whole or not 0 < track.id < VOID:
             raise InputError(
                 f"{origin}: object {str(track.id)[:20]} has {len(track.segmentations)} masks, "
-                f"expected an id in 1..254 and RLE or null for each of {len(frames)} frames; write "
-                "the file again"
+                f"expected an id in 1..254 and RLE or null for each of {len(masks.frames)} frames; "
+                "write the file again"
             )
-    return MasksJson((height, width), frames, objects, info)
+    return masks
+
+
+def _of_objects(content: Any) -> MasksJson:
+    height, width = (int(n) for n in content["size"])
+    frames = tuple(int(n) for n in content["frames"])
+    objects = tuple(
+        RleTrack(int(o["id"]), str(o.get("name", o["id"])), tuple(o["segmentations"]))
+        for o in content["objects"]
+    )
+    return MasksJson((height, width), frames, objects, dict(content.get("info", {})))
+
+
+def _of_annotations(content: Any) -> MasksJson:
+    info, images = dict(content["info"]), content["images"]
+    height, width = (int(n) for n in info.pop("size"))
+    places = {image["id"]: k for k, image in enumerate(images)}
+    objects = info.pop("objects")
+    tracks: dict[int, list[Any]] = {int(o["id"]): [None] * len(images) for o in objects}
+    for entry in content["annotations"]:
+        if not entry.get("iscrowd"):
+            tracks[int(entry["track_id"])][places[entry["image_id"]]] = entry["segmentation"]
+    return MasksJson(
+        (height, width),
+        tuple(int(image["frame_index"]) for image in images),
+        tuple(RleTrack(int(o["id"]), str(o["name"]), tuple(tracks[int(o["id"])])) for o in objects),
+        info,
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from vostrack.arrays import BoolArray, IntArray
 from vostrack.errors import InputError
 
-__all__ = ["decode_rle", "encode_rle", "fill_polygons"]
+__all__ = ["decode_rle", "encode_rle", "fill_polygons", "is_empty_rle"]
 
 
 # A corrupt size must not exhaust the memory.
@@ -65,6 +65,19 @@ def decode_rle(rle: Mapping[str, Any]) -> BoolArray:
     inside = np.arange(len(runs)) % 2 == 1
     # COCO runs are in column-major order.
     return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+
+
+def is_empty_rle(rle: Any) -> bool:
+    """Tell whether this is RLE of a mask without a pixel. Corrupt RLE is not."""
+    if not isinstance(rle, Mapping):
+        return False
+    counts = rle.get("counts")
+    try:
+        text = isinstance(counts, (str, bytes))
+        runs = _run_lengths(counts) if text else _plain_run_lengths(counts)
+    except InputError:
+        return False
+    return not runs[1::2].any()
 
 
 def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:

@@ -13,9 +13,7 @@ from vostrack.online_finetune.full_network.finetune import FinetuneConfig
 from vostrack.online_finetune.target.adapter import TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
-from vostrack.proposers.registry import ProposerName
 from vostrack.refine.craf import CrafConfig
-from vostrack.refine.registry import RefinerName
 from vostrack.tracking.tracker import TrackerConfig
 
 __all__ = ["PRESETS", "Preset"]
@@ -43,13 +41,13 @@ class Preset:
     target: TargetModelConfig | None = None
     """Small target models in place of fine-tuned networks; None: fine-tuned networks."""
 
-    refiner: RefinerName = "none"
+    refiner: str = "none"
     """What refines the scores along the edges of the image."""
 
     refiner_options: Mapping[str, OptionValue] = field(default_factory=dict)
     """The refiner's options that differ from its defaults."""
 
-    proposer: ProposerName = "none"
+    proposer: str = "none"
     """What proposes instances where an object is lost."""
 
     proposer_options: Mapping[str, OptionValue] = field(default_factory=dict)

@@ -12,8 +12,8 @@ from typing import get_args
 from vostrack.checks import OptionValue, check_at_least
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
-from vostrack.proposers.registry import ProposerName
-from vostrack.refine.registry import RefinerName
+from vostrack.proposers.registry import PROPOSERS
+from vostrack.refine.registry import REFINERS
 from vostrack.tracking.config import Gate, TrackerConfig
 
 __all__ = ["TrackerOptions"]
@@ -51,7 +51,7 @@ class TrackerOptions:
     """Where scores outside the foreground become zero: before the refiner, after it, or nowhere.
     Presets finetune and paper."""
 
-    refiner: RefinerName | None = None
+    refiner: str | None = None
     """What refines the scores along the edges of the image. none: nothing. sampled-crf: a dense CRF
     on a sample of the pixels around, at uncertain pixels only. dense-crf: a dense CRF over all
     pixels, much slower. spn: a spatial propagation network. All presets: sampled-crf in fast,
@@ -60,7 +60,7 @@ class TrackerOptions:
     refiner_options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options of the refiner, by name."""
 
-    proposer: ProposerName | None = None
+    proposer: str | None = None
     """What proposes instances where an object is lost, so that the connected region filter can find
     it again. All presets, with the filter on; none in each of them."""
 
@@ -90,6 +90,10 @@ class TrackerOptions:
             value, choices = getattr(self, name), get_args(type_)
             if value is not None and value not in choices:
                 raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        if self.refiner is not None:
+            REFINERS.check(self.refiner)
+        if self.proposer is not None:
+            PROPOSERS.check(self.proposer)
 
     def changed(self) -> dict[str, OptionValue | Mapping[str, OptionValue]]:
         """Return the options that are not at their defaults, by name."""
@@ -103,7 +107,5 @@ class TrackerOptions:
 
 _CHOICES = {
     "gate": Gate,
-    "refiner": RefinerName,
-    "proposer": ProposerName,
     "precision": Precision,
 }

@@ -11,9 +11,9 @@ from vostrack.online_finetune.full_network.adapter import FullNetworkConfig
 from vostrack.online_finetune.target.adapter import TargetModelConfig
 from vostrack.presets.named import PRESETS, Preset
 from vostrack.presets.options import TrackerOptions
-from vostrack.proposers.registry import proposer_settings
+from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.craf import CrafConfig
-from vostrack.refine.registry import refiner_settings
+from vostrack.refine.registry import REFINERS
 
 __all__ = ["effective_preset", "resolve_preset"]
 
@@ -104,8 +104,8 @@ def _with_parts(preset: Preset, options: TrackerOptions) -> Preset:
     proposer_options = dict(options.proposer_options)
     if proposer == preset.proposer:
         proposer_options = {**preset.proposer_options, **proposer_options}
-    refiner_settings(refiner, refiner_options)
-    proposer_settings(proposer, proposer_options)
+    REFINERS.settings(refiner, refiner_options)
+    PROPOSERS.settings(proposer, proposer_options)
     return replace(
         preset,
         refiner=refiner,

@@ -26,7 +26,7 @@ def write_proposals(
 
     The JSON is a list of ``{"image", "category_id", "score", "bbox", "segmentation"}``: ``bbox`` is
     x, y, width, height in pixels, ``segmentation`` compressed COCO RLE; images in the order given,
-    proposals best first.
+    proposals best first. A proposer that names its classes adds ``"category"``.
 
     Args:
         output: folder; created where missing.
@@ -69,7 +69,7 @@ def proposal_label_map(proposals: InstanceProposals) -> UInt8Array:
 
 
 def _entries(name: str, proposals: InstanceProposals) -> list[dict[str, Any]]:
-    return [
+    entries: list[dict[str, Any]] = [
         {
             "image": name,
             "category_id": int(proposals.labels[index]),
@@ -79,6 +79,9 @@ def _entries(name: str, proposals: InstanceProposals) -> list[dict[str, Any]]:
         }
         for index in range(len(proposals))
     ]
+    for entry, category in zip(entries, proposals.names or (), strict=False):
+        entry["category"] = category
+    return entries
 
 
 def _coco_box(box: FloatArray) -> list[float]:

@@ -1,7 +1,8 @@
 """The proposers by name: one entry each for ``vostrack propose`` and for the tracker.
 
-This module loads no torch; a proposer's code is loaded when it is built. To add a proposer, add a
-folder with its options and its builder, its name to ``ProposerName`` and its entry to ``METHODS``.
+This module loads no torch; a proposer's code is loaded when it is built. To add a proposer to the
+package, add a folder with its options and its builder, and its entry to ``PROPOSERS``. Other
+distributions add theirs by an entry point.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from vostrack.checks import OptionValue, checked_options
-from vostrack.errors import InputError
+from vostrack.checks import OptionValue
 from vostrack.proposers.components import ComponentsOptions, ForegroundComponents
 from vostrack.proposers.detection_crf.options import DetectionCrfOptions
 from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.hough_voting.options import HoughOptions
+from vostrack.registry import PartRegistry, usable
 
 if TYPE_CHECKING:
     import torch
@@ -25,23 +26,14 @@ if TYPE_CHECKING:
     from vostrack.proposers.sources import ProposerSources
     from vostrack.protocols import InstanceProposer
 
-__all__ = [
-    "METHODS",
-    "PROPOSERS",
-    "Method",
-    "ProposerName",
-    "build_proposer",
-    "proposer_settings",
-]
+__all__ = ["PROPOSERS", "ProposerEntry", "build_proposer", "image_proposers"]
 
 _log = logging.getLogger("vostrack.proposers")
 
-ProposerName = Literal["none", "components", "detection-crf", "displacement", "hough"]
-
 
 @dataclass(frozen=True)
-class Method:
-    """A way to propose instances."""
+class ProposerEntry:
+    """A way to propose instances. A plug-in's entry point refers to one of these."""
 
     options: type[Any]
     """Frozen dataclass of its options: every field has a default and a plain type (number, bool,
@@ -51,6 +43,9 @@ class Method:
     build: Callable[[Any, ProposerSources], InstanceProposer]
     """Makes the proposer. In the tracker the sources hold nothing but the device and the tracked
     network: it must then need no more than a foreground."""
+
+    needs_foreground: bool = False
+    """Whether it can work in a tracker with a foreground model only, not on images alone."""
 
 
 def _components(options: ComponentsOptions, sources: ProposerSources) -> InstanceProposer:
@@ -75,40 +70,25 @@ def _hough(options: HoughOptions, sources: ProposerSources) -> InstanceProposer:
     return build_hough(options, sources)
 
 
-METHODS: dict[str, Method] = {
-    "detection-crf": Method(DetectionCrfOptions, _detection_crf),
-    "displacement": Method(DisplacementOptions, _displacement),
-    "hough": Method(HoughOptions, _hough),
-}
-"""What ``vostrack propose --method`` takes: proposers that can do without a foreground."""
+PROPOSERS: PartRegistry[ProposerEntry] = PartRegistry(
+    "proposer",
+    {
+        "components": ProposerEntry(ComponentsOptions, _components, needs_foreground=True),
+        "detection-crf": ProposerEntry(DetectionCrfOptions, _detection_crf),
+        "displacement": ProposerEntry(DisplacementOptions, _displacement),
+        "hough": ProposerEntry(HoughOptions, _hough),
+    },
+    ProposerEntry,
+)
+"""Every proposer but ``none``, plug-ins of the group ``vostrack.proposers`` included."""
 
-PROPOSERS: dict[str, Method] = {"components": Method(ComponentsOptions, _components), **METHODS}
-"""What the tracker can use; every proposer but ``none``."""
 
+def image_proposers() -> dict[str, ProposerEntry]:
+    """Return what ``vostrack propose --method`` takes: proposers that need no foreground.
 
-def proposer_settings(name: str, options: Mapping[str, OptionValue]) -> Any:
-    """Return the options of a proposer, those that are not given at their defaults.
-
-    Args:
-        name: one of ``PROPOSERS``, or ``none``.
-        options: fields of its options.
-
-    Returns:
-        An instance of its options; None for ``none``.
-
-    Raises:
-        InputError: no proposer of that name, no option of that name, or a value out of its range.
+    A plug-in that cannot be imported is left out, with a warning.
     """
-    if name == "none":
-        if options:
-            raise InputError(
-                "proposer_options: there is no proposer to take them; choose one with `proposer`, "
-                "or leave `proposer_options` out"
-            )
-        return None
-    if name not in PROPOSERS:
-        raise InputError(f"proposer: expected one of none, {', '.join(PROPOSERS)}, got {name!r}")
-    return checked_options(PROPOSERS[name].options, options, f"proposer_options: {name}")
+    return {k: entry for k, entry in usable(PROPOSERS) if not entry.needs_foreground}
 
 
 def build_proposer(
@@ -128,13 +108,13 @@ def build_proposer(
             works with another one.
 
     Raises:
-        InputError: as ``proposer_settings``, or a file does not hold what it should.
+        InputError: as ``PROPOSERS.settings``, or a file does not hold what it should.
     """
     import torch
 
     from vostrack.proposers.sources import FeatureReader, ProposerSources
 
-    settings = proposer_settings(name, options or {})
+    settings = PROPOSERS.settings(name, options or {})
     if settings is None:
         return None
     sources = ProposerSources(device=device or torch.device("cpu"), tracked=tracked)

@@ -23,9 +23,10 @@ from vostrack.masks import (
     davis_palette,
     read_first_mask,
     read_label_map,
-    write_masks_json,
 )
+from vostrack.masks.formats.coco import write as write_coco
 from vostrack.runs.content import input_paths
+from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.folder import ClipFolder
 from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.ownership import check_apart
@@ -220,17 +221,12 @@ class _Run:
         return "complete" if whole and not self.source.truncated else "truncated"
 
     def _write_outputs(self, frames: list[dict[str, Any]]) -> None:
-        """Write what is made of all frames: masks.json and the overlay."""
+        """Write what is made of all frames: masks.json, exports and the overlay."""
         indices = [record["index"] for record in frames]
+        masks = clip_masks(self.record, self.folder, frames)
         self._tell("masks.json")
-        write_masks_json(
-            self.folder.masks_json,
-            self._labels(indices),
-            self.mask.ids,
-            self.source.size,
-            names=dict(zip(self.mask.ids, self.mask.names, strict=True)),
-            info=self._info(indices),
-        )
+        write_coco(masks, self.folder.masks_json)
+        write_exports(masks, self.request.export, self.folder.exports, self._tell)
         if self.request.overlay and self.source.indices is not None:
             self._tell("overlay.mp4")
             write_overlay(
@@ -241,19 +237,6 @@ class _Run:
                 audio_from=self._audio(),
                 pixel_aspect=self.source.pixel_aspect,
             )
-
-    def _labels(self, indices: list[int]) -> Iterator[tuple[int, UInt8Array]]:
-        for index in indices:
-            numbers = self.record.names.numbers
-            number = index if numbers is None else numbers[index]
-            yield number, read_label_map(self.folder.mask(index))
-
-    def _info(self, indices: list[int]) -> dict[str, Any]:
-        names = self.record.names
-        info = {"video": self.source.name, "frame_rate": self.source.frame_rate}
-        if names.names is None:
-            return info
-        return {**info, "frame_names": [names.name(index) for index in indices]}
 
     def _overlay_frames(self, finished: set[int]) -> Iterator[tuple[Frame, UInt8Array]]:
         for frame in self.source:

@@ -20,6 +20,7 @@ from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.runs.frame_log import FrameLog
 from vostrack.runs.matte import matte
 from vostrack.runs.ownership import (
+    EXPORTS,
     STATE,
     check_replaceable,
     remove_temporary_files,
@@ -37,7 +38,7 @@ _FILE_SUFFIXES = (".avi", ".gif", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".png
 
 
 class ClipFolder:
-    """``masks/``, ``scores/``, ``mattes/``, ``overlay.mp4``, ``masks.json`` and ``run.json``.
+    """The folders of masks, scores, mattes and exports, the overlay, masks.json and run.json.
 
     While a clip is being tracked, ``.state/`` keeps what is needed to go on from the last finished
     frame, even after the process was killed. Files that no run wrote are never touched.
@@ -51,6 +52,7 @@ class ClipFolder:
         self.overlay = root / "overlay.mp4"
         self.masks_json = root / "masks.json"
         self.run_json = root / "run.json"
+        self.exports = root / EXPORTS
         self.names = FrameNames()
         self._state = root / STATE
         self._log = FrameLog(self._state / "frames.jsonl", root)

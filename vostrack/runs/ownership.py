@@ -13,6 +13,8 @@ from vostrack.errors import InputError
 from vostrack.runs.frame_log import FrameLog
 
 __all__ = [
+    "EXPORTS",
+    "LISTING",
     "STATE",
     "check_apart",
     "check_replaceable",
@@ -23,7 +25,11 @@ __all__ = [
 
 STATE = ".state"
 _SINGLE = ("overlay.mp4", "masks.json", "run.json")
-_FOLDERS = ("masks", "scores", "mattes")
+EXPORTS = "exports"
+_FOLDERS = ("masks", "scores", "mattes", EXPORTS)
+LISTING = ".written"
+"""The file in ``exports`` that lists what a run wrote there, before it writes it."""
+
 # As ``files.atomic_path`` names them.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
@@ -64,6 +70,7 @@ def written_files(root: Path) -> set[str]:
     if content is None and not (state / "settings.json").is_file():
         return set()
     names = set(_SINGLE) | FrameLog(state / "frames.jsonl", root).files() | _being_written(state)
+    names |= _exports(root)
     if content is not None:
         names |= set(content.get("files", ())) or _names_of_earlier_versions(root, content)
     return {name for name in names if (root / name).is_file()}
@@ -87,7 +94,7 @@ def check_replaceable(root: Path, frames: Collection[str] = ()) -> None:
     for name in _all_files(root):
         own = named.fullmatch(name)
         result = counted.fullmatch(name) or (own is not None and own[1].casefold() in taken)
-        if name not in ours and result:
+        if name not in ours and (result or name.startswith(f"{EXPORTS}/")):
             raise InputError(
                 f"output: {root / name} was not written by a run of vostrack and would be "
                 "replaced; move it away, or give another folder as `output`"
@@ -144,6 +151,16 @@ def _names_of_earlier_versions(root: Path, content: dict[str, Any]) -> set[str]:
             names.add(f"masks/{frame}")
             names |= {f"{folder}/{entry['id']}/{frame}" for folder in ("scores", "mattes")}
     return names
+
+
+def _exports(root: Path) -> set[str]:
+    """Return the names of the files in ``exports`` that a run wrote: those that it lists there."""
+    folder = root / EXPORTS
+    try:
+        listed = (folder / LISTING).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return set()
+    return {f"{EXPORTS}/{name}" for name in [*listed, LISTING]}
 
 
 def _being_written(state: Path) -> set[str]:

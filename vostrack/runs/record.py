@@ -14,8 +14,8 @@ import torch
 from vostrack.masks import FirstMask
 from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
-from vostrack.proposers.registry import proposer_settings
-from vostrack.refine.registry import refiner_settings
+from vostrack.proposers.registry import PROPOSERS
+from vostrack.refine.registry import REFINERS
 from vostrack.runs.content import input_digests
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameNames, FrameSource
@@ -23,7 +23,15 @@ from vostrack.video import FrameNames, FrameSource
 __all__ = ["RunRecord", "mean_timings", "run_settings"]
 
 # Options that change no mask.
-_WITHOUT_EFFECT = ("output", "overlay", "overwrite", "resume", "max_objects", "min_pixels")
+_WITHOUT_EFFECT = (
+    "output",
+    "overlay",
+    "export",
+    "overwrite",
+    "resume",
+    "max_objects",
+    "min_pixels",
+)
 _VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
 
 
@@ -64,6 +72,8 @@ class RunRecord:
             "frames": len(frames),
             "frames_in_source": self.source.length,
             "frame_names": self._frame_names(frames),
+            "frame_times": [record["time"] for record in frames],
+            "frame_rate": self.source.frame_rate,
             "truncated": self.source.truncated,
             "damaged": list(self.source.damage),
             "value_range": self.source.value_range,
@@ -115,8 +125,8 @@ def _method(preset: Preset) -> dict[str, Any]:
     """Return a preset as plain data, with the options of its parts in full."""
     method = asdict(preset)
     for part, settings in (
-        ("refiner", refiner_settings(preset.refiner, preset.refiner_options)),
-        ("proposer", proposer_settings(preset.proposer, preset.proposer_options)),
+        ("refiner", REFINERS.settings(preset.refiner, preset.refiner_options)),
+        ("proposer", PROPOSERS.settings(preset.proposer, preset.proposer_options)),
     ):
         values = {} if settings is None else asdict(settings)
         method[f"{part}_options"] = {

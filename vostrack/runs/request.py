@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vostrack.compute.options import ComputeOptions
+from vostrack.masks.formats.registry import check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
 from vostrack.video import Names, Reader
@@ -103,6 +104,10 @@ class OutputOptions:
     overlay: bool = True
     """Write overlay.mp4: the video with the masks drawn over it."""
 
+    export: tuple[str, ...] = ()
+    """Also write the masks in these formats of other tools, such as "coco cvat": exports/coco.json.
+    docs/formats.md lists them. vostrack convert does it later."""
+
     save_scores: bool = False
     """Write the soft score of each object and frame: scores/ID/00000.png, 8-bit gray."""
 
@@ -139,6 +144,10 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         if isinstance(self.first_mask, str | Path):
             object.__setattr__(self, "first_mask", (str(self.first_mask),))
         object.__setattr__(self, "output", Path(self.output))
+        if isinstance(self.export, str):
+            object.__setattr__(self, "export", (self.export,))
+        for name in self.export:
+            check_writable(name, "export")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ def proposed_regions(
         proposer.use_features(shared)
     proposals = proposer.propose(frame, full)
     maps = np.zeros((len(proposals), *working_size), np.float32)
-    for index, (mask, score) in enumerate(zip(proposals.masks, proposals.scores, strict=True)):
-        maps[index] = resized(mask.astype(np.uint8), working_size, cv2.INTER_NEAREST) * score
+    for index, score in enumerate(proposals.scores):
+        if proposals.soft is not None:
+            region = resized(proposals.soft[index], working_size, cv2.INTER_LINEAR)
+        else:
+            mask = proposals.masks[index].astype(np.uint8)
+            region = resized(mask, working_size, cv2.INTER_NEAREST)
+        maps[index] = region * score
     return maps

@@ -1,126 +1,24 @@
-"""What the JSON layouts of first masks have in common: objects, images, and the choice of one."""
+"""Which frame of a file with masks of several frames is the one to use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.masks.frame_names import VideoFrames, frame_number
+from vostrack.masks.annotations import AnnotatedFrame, shortened
+from vostrack.masks.frame_names import VideoFrames
 
-__all__ = [
-    "Content",
-    "Entry",
-    "FrameMasks",
-    "Size",
-    "choose_frame",
-    "entry_of",
-    "image_size",
-    "number_of",
-    "shortened",
-]
-
-Size = tuple[int, int]
-_MOST_PIXELS = 1 << 28
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One object of the file.
-
-    Attributes:
-        segmentation: its encoded mask.
-        number: its number in the file; None if it has none.
-        name: its name; None if it has none.
-        void: whether it marks a region to ignore.
-    """
-
-    segmentation: Any
-    number: int | None = None
-    name: str | None = None
-    void: bool = False
-
-
-@dataclass(frozen=True)
-class Content:
-    """The objects of one frame.
-
-    Attributes:
-        entries: the objects.
-        size: H and W in pixels, if the file states them.
-        warnings: what the user should know.
-        frame: number of the frame, if the file states it.
-    """
-
-    entries: Sequence[Entry]
-    size: Size | None = None
-    warnings: tuple[str, ...] = ()
-    frame: int | None = None
-
-
-@dataclass(frozen=True)
-class FrameMasks:
-    """A frame of the file that has masks.
-
-    Attributes:
-        key: how the file refers to it.
-        name: how messages call it.
-        number: number in its name; None if the name states none.
-    """
-
-    key: Any
-    name: str
-    number: int | None
-
-
-def entry_of(item: Mapping[str, Any], segmentation: Any, categories: Mapping[Any, str]) -> Entry:
-    """Read the number and the name of an annotation.
-
-    The track's id is preferred to the annotation's id, and a name to the category's name.
-    """
-    number = item.get("track_id", item.get("id"))
-    name = item.get("name") or categories.get(item.get("category_id"))
-    crowd = item.get("iscrowd") in (1, "1") or item.get("ignore") in (1, "1")
-    return Entry(
-        segmentation,
-        number if isinstance(number, int) else None,
-        shortened(name) if name else None,
-        void=crowd,
-    )
-
-
-def shortened(value: Any, most: int = 80) -> str:
-    """Return a text of the file that can be printed and written."""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= most else f"{text[:most]}..."
-
-
-def image_size(item: Mapping[str, Any], origin: str) -> Size | None:
-    """Return H and W of an image or video entry; None if it states none.
-
-    Raises:
-        InputError: the size is impossible.
-    """
-    height, width = item.get("height"), item.get("width")
-    if not (isinstance(height, int) and isinstance(width, int)):
-        return None
-    if height < 1 or width < 1 or height * width > _MOST_PIXELS:
-        raise InputError(
-            f"{origin}: expected an image size of 1 pixel or more, got height "
-            f"{shortened(height, 20)} and width {shortened(width, 20)}; export the masks again"
-        )
-    return height, width
+__all__ = ["choose_frame"]
 
 
 def choose_frame(
-    marked: Sequence[FrameMasks],
+    marked: Sequence[AnnotatedFrame],
     listed: Sequence[int | None],
     frames: VideoFrames,
     origin: str,
     *,
     counted: bool = False,
-) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+) -> tuple[AnnotatedFrame, int | None, tuple[str, ...]]:
     """Choose the frame of the file whose masks are used.
 
     That is the frame that the user asked for, or the first frame of the video. If the file has no
@@ -189,12 +87,12 @@ def _base(listed: Sequence[int | None], frames: VideoFrames) -> int | None:
 
 
 def _asked(
-    marked: Sequence[FrameMasks],
-    numbered: Mapping[int, FrameMasks],
+    marked: Sequence[AnnotatedFrame],
+    numbered: Mapping[int, AnnotatedFrame],
     asked: int,
     several: tuple[str, ...],
     origin: str,
-) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+) -> tuple[AnnotatedFrame, int | None, tuple[str, ...]]:
     if len(marked) > 1 and numbered:
         shown = ", ".join(shortened(n, 20) for n in sorted(numbered)[:8])
         raise InputError(
@@ -212,8 +110,8 @@ def _asked(
 
 
 def _single(
-    found: FrameMasks, first: int, origin: str
-) -> tuple[FrameMasks, int | None, tuple[str, ...]]:
+    found: AnnotatedFrame, first: int, origin: str
+) -> tuple[AnnotatedFrame, int | None, tuple[str, ...]]:
     """Decide about the only image of a file, whose numbers may count from 0 or 1."""
     assert found.number is not None
     if found.number == first:
@@ -234,14 +132,3 @@ def _single(
         "subtract 1 if the names of your images count from 1), or "
         f"`first_mask_frame={first}`"
     )
-
-
-def number_of(item: Mapping[str, Any]) -> int | None:
-    """Return the number of the frame that an image entry states: in its name or in a field."""
-    name = item.get("file_name")
-    found = frame_number(str(name).replace("\\", "/").split("/")[-1]) if name else None
-    if found is None:
-        for key in ("frame_index", "frame_id"):
-            if isinstance(item.get(key), int):
-                return int(item[key])
-    return found

@@ -1,0 +1,157 @@
+"""What each benchmark scores: objects and frames of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.datasets.video_sequence import VideoSequence
+from vostrack.eval.findings import Finding, FindingKind
+from vostrack.eval.object_scores import Missing, ScoringPlan
+from vostrack.masks.palette import VOID
+
+__all__ = ["Benchmark", "ScoringOptions", "make_plan"]
+
+Benchmark = Literal["davis", "youtube-vos", "mose", "lvos", "burst"]
+Task = Literal["semi-supervised", "unsupervised"]
+_Truth = Callable[[str], UInt8Array]
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How results are scored.
+
+    Attributes:
+        layout: the benchmark, which decides which objects are scored in which frames.
+        task: the protocol of DAVIS; the other benchmarks have the semi-supervised one only.
+        missing: "skip" leaves frames without a result out, "empty" scores them as empty masks.
+        late_objects: DAVIS scores the objects of the first frame only; "score" includes those that
+            appear later, from the frame after.
+        official_decay: whether decay is that of the official code, see ``summarize``.
+    """
+
+    layout: Benchmark = "davis"
+    task: Task = "semi-supervised"
+    missing: Missing = "skip"
+    late_objects: Literal["ignore", "score"] = "ignore"
+    official_decay: bool = False
+
+
+def make_plan(
+    sequence: VideoSequence, options: ScoringOptions, truth: _Truth
+) -> ScoringPlan | Finding:
+    """Decide what to score of a sequence in the semi-supervised task.
+
+    * DAVIS: the objects of the first frame, in all frames but the first and the last.
+    * MOSE: all objects, in all annotated frames but the first and the last.
+    * YouTube-VOS and BURST: each object in its annotated frames after the one in which it is given.
+    * LVOS: the same, without the last.
+
+    Args:
+        sequence: the sequence.
+        options: the benchmark, and what to do with late objects.
+        truth: returns the true label map of a frame that is annotated.
+
+    Returns:
+        The plan, or why the sequence cannot be scored.
+    """
+    annotated = np.array([path is not None for path in sequence.annotations])
+    if options.layout == "davis":
+        if not annotated.all():
+            return _no_truth(sequence, int(np.count_nonzero(~annotated)))
+        return _davis_plan(sequence, options, truth)
+    starts = _starts(sequence, truth)
+    if not starts:
+        return _lost("empty", sequence, "its annotations hold no object")
+    ids = tuple(sorted(starts))
+    scored = np.zeros((len(sequence.frames), len(ids)), dtype=bool)
+    for column, number in enumerate(ids):
+        frames = sorted(starts[number])
+        chosen = frames[1:-1] if options.layout == "lvos" else frames[1:]
+        if options.layout == "mose":
+            chosen = list(range(1, len(sequence.frames) - 1))
+        scored[chosen, column] = True
+    scored &= annotated[:, None]
+    if not scored.any():
+        return _no_truth(sequence, int(np.count_nonzero(~annotated)))
+    return ScoringPlan(sequence.frame_names, ids, scored)
+
+
+def _starts(sequence: VideoSequence, truth: _Truth) -> dict[int, list[int]]:
+    """Return the frames in which each object is to be predicted, from where it is given."""
+    names = sequence.frame_names
+    place = {name: index for index, name in enumerate(names)}
+    if sequence.objects:
+        return {obj.id: [place[f] for f in obj.frames] for obj in sequence.objects if obj.frames}
+    found: dict[int, list[int]] = {}
+    for index, _ in sequence.prompts:
+        for number in sorted(_objects(truth(names[index])) - found.keys()):
+            found[number] = list(range(index, len(names)))
+    return found
+
+
+def _davis_plan(
+    sequence: VideoSequence, options: ScoringOptions, truth: _Truth
+) -> ScoringPlan | Finding:
+    names, binary = sequence.frame_names, sequence.semantics == "binary"
+    if len(names) < 3:
+        return _lost(
+            "short", sequence,
+            f"{len(names)} frames; the first and the last are not scored, so at least 3 are needed",
+        )  # fmt: skip
+    first = truth(names[0])
+    if not binary and (first == VOID).any() and not _objects(first):
+        return _lost(
+            "truth", sequence,
+            "the truth holds 0 and 255 only, as the masks of DAVIS 2016 do; use `year=2016`",
+        )  # fmt: skip
+    starts = dict.fromkeys(_davis_ids(first, binary=binary), 0)
+    if options.late_objects == "score" and not binary:
+        for index, name in enumerate(names):
+            for number in _objects(truth(name)):
+                starts.setdefault(number, index)
+    if not starts:
+        return _lost("empty", sequence, _without_object(sequence, truth, binary=binary))
+    ids = tuple(sorted(starts))
+    frames = np.arange(len(names))[:, None]
+    scored = (frames > np.array([starts[n] for n in ids])) & (frames < len(names) - 1)
+    return ScoringPlan(names, ids, scored, binary)
+
+
+def _davis_ids(first: UInt8Array, *, binary: bool) -> range:
+    """Return 1 to the highest id of the first frame."""
+    if binary:
+        return range(1, 1 + int(first.any()))
+    return range(1, 1 + max(_objects(first), default=0))
+
+
+def _without_object(sequence: VideoSequence, truth: _Truth, *, binary: bool) -> str:
+    for name in sequence.frame_names:
+        labels = truth(name)
+        if (binary and labels.any()) or _objects(labels):
+            return (
+                f"the truth has no object in the first frame, the first is in {name}; "
+                '`late_objects="score"` scores it from the next frame on'
+            )
+    return "the truth has no object in any frame"
+
+
+def _objects(labels: UInt8Array) -> set[int]:
+    used = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    return set(used.tolist()) - {0, VOID}
+
+
+def _no_truth(sequence: VideoSequence, bare: int) -> Finding:
+    return _lost(
+        "truth", sequence,
+        f"no annotation of {bare} of {len(sequence.frames)} frames; the truth of test sets is only "
+        "on the server; pack the results for it with vostrack dataset submit",
+    )  # fmt: skip
+
+
+def _lost(kind: FindingKind, sequence: VideoSequence, message: str) -> Finding:
+    return Finding(kind, sequence.name, message, lost=True)

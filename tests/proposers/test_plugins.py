@@ -1,0 +1,178 @@
+"""Parts of other distributions: found by entry point, chosen by name, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vostrack import registry
+from vostrack.errors import InputError
+from vostrack.presets.options import TrackerOptions
+from vostrack.proposers.registry import PROPOSERS, build_proposer, image_proposers
+from vostrack.refine.registry import REFINERS
+from vostrack.registry import usable
+
+PLUGIN = '''
+from dataclasses import dataclass
+from vostrack.proposers.registry import ProposerEntry
+from vostrack.refine.registry import RefinerEntry
+
+@dataclass(frozen=True)
+class Options:
+    """Options."""
+
+    level: int = 3
+    """A level."""
+
+class Part:
+    def __init__(self, options, where):
+        self.options, self.where = options, where
+
+    def __call__(self, image, scores):
+        return scores
+
+PROPOSER = ProposerEntry(Options, Part)
+REFINER = RefinerEntry(Options, Part)
+'''
+POINTS = """
+[vostrack.proposers]
+theirs = stranger_plugin:PROPOSER
+hough = stranger_plugin:PROPOSER
+torn = stranger_missing:PROPOSER
+wrong = stranger_plugin:REFINER
+
+[vostrack.refiners]
+their-refiner = stranger_plugin:REFINER
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A distribution as pip leaves it behind: a module and its metadata."""
+    (tmp_path / "stranger_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(POINTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry._installed.cache_clear()
+    yield
+    registry._installed.cache_clear()
+    sys.modules.pop("stranger_plugin", None)
+
+
+def test_a_plug_in_is_chosen_like_a_part_of_the_package(installed: None) -> None:
+    options = TrackerOptions(
+        proposer="theirs", proposer_options={"level": 5}, refiner="their-refiner"
+    )
+    proposer = build_proposer("theirs", options=options.proposer_options)
+    assert proposer.options.level == 5  # type: ignore[union-attr]
+    assert proposer.where.device.type == "cpu"  # type: ignore[union-attr]
+    assert REFINERS.settings("their-refiner", {}).level == 3
+    assert "theirs" in image_proposers()
+
+
+def test_names_are_listed_without_importing_anything(installed: None) -> None:
+    assert list(PROPOSERS)[-3:] == ["theirs", "torn", "wrong"]
+    assert "stranger_plugin" not in sys.modules
+    with pytest.raises(InputError, match=r"expected one of none, components.*theirs.*'other'"):
+        TrackerOptions(proposer="other")
+
+
+def test_the_package_s_own_parts_keep_their_names(installed: None) -> None:
+    assert PROPOSERS["hough"].options.__name__ == "HoughOptions"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("torn", r"'torn' .*cannot be imported: ModuleNotFoundError.*uninstall"),
+        ("wrong", r"'wrong' .*is not a proposer: expected .*ProposerEntry, got RefinerEntry"),
+    ],
+)
+def test_a_broken_plug_in_is_named(installed: None, name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        build_proposer(name)
+
+
+def test_a_broken_plug_in_does_not_stop_the_others(
+    installed: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry._warn_once.cache_clear()
+    assert [name for name, _ in usable(PROPOSERS)][-1] == "theirs"
+    assert "'torn'" in caplog.text
+
+
+def test_its_options_are_flags(installed: None) -> None:
+    from vostrack.cli.form import parse_form
+    from vostrack.cli.track import TrackCommand
+
+    words = ["--video", "v.mp4", "--first-mask", "m.png", "--proposer", "theirs"]
+    parsed = parse_form(TrackCommand, [*words, "--theirs-level", "9"], "vostrack track")
+    assert parsed.options.proposer_options == {"level": 9}
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
+
+
+def test_a_part_can_be_registered_in_the_process() -> None:
+    from vostrack.proposers.registry import ProposerEntry
+
+    entry = ProposerEntry(NoOptions, lambda options, sources: "built")  # type: ignore[arg-type, return-value]
+    PROPOSERS.register("mine", entry)
+    try:
+        assert build_proposer("mine") == "built"  # type: ignore[comparison-overlap]
+        with pytest.raises(InputError, match="'mine' is taken"):
+            PROPOSERS.register("mine", entry)
+    finally:
+        PROPOSERS.unregister("mine")
+    assert "mine" not in PROPOSERS
+
+
+def test_the_example_works_as_an_installed_distribution(tmp_path: Path) -> None:
+    """Pip installs it; random weights give instances of every score, none of them right."""
+    torch = pytest.importorskip("torch")
+    detection = pytest.importorskip("torchvision.models.detection")
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree("examples/mask_rcnn_plugin", source)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--no-index", "--target", site, source], check=True)
+    torch.manual_seed(0)
+    network = detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    weights = tmp_path / "random.pt"
+    torch.save(
+        {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()},
+        weights,
+    )
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    path = os.pathsep.join([str(site), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+    command: list[Any] = [
+        sys.executable,
+        "-m",
+        "vostrack",
+        "propose",
+        "--method",
+        "mask-rcnn",
+        "--quiet",
+    ]
+    command += ["--mask-rcnn-weights", weights, "--mask-rcnn-min-score", "0"]
+    command += ["--mask-rcnn-short-side", "64", "--mask-rcnn-max-proposals", "3"]
+    command += ["--images", tmp_path / "a.png", "--output", tmp_path / "out", "--device", "cpu"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    entries = json.loads((tmp_path / "out/proposals.json").read_text())
+    assert 1 <= len(entries) <= 3
+    assert all(entry["category"] and entry["segmentation"]["size"] == [48, 64] for entry in entries)

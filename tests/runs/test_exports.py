@@ -1,0 +1,70 @@
+"""A run's masks in other formats: written with it, or later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from vostrack import ClipRequest
+from vostrack.cli import main
+from vostrack.errors import InputError
+from vostrack.masks import read_label_map, read_results
+from vostrack.runs.clip import track_clip
+
+Make = Callable[..., ClipRequest]
+
+
+def test_a_run_with_exports(request_for: Make) -> None:
+    request = request_for(export=("coco", "youtube-vis"))
+    track_clip(request)
+    exports = request.output / "exports"
+    assert (exports / "coco.json").read_bytes() == (request.output / "masks.json").read_bytes()
+    assert json.loads((exports / "youtube-vis.json").read_text())["videos"][0]["length"] == 6
+    files = json.loads((request.output / "run.json").read_text())["files"]
+    assert {"exports/coco.json", "exports/youtube-vis.json"} <= set(files)
+
+
+def test_overwriting_removes_earlier_exports_and_nothing_else(request_for: Make) -> None:
+    request = request_for(export=("coco", "youtube-vis"))
+    track_clip(request)
+    track_clip(request_for(export=("coco",), overwrite=True))
+    names = {p.name for p in (request.output / "exports").iterdir()}
+    assert names == {"coco.json", ".written"}
+    (request.output / "exports" / "mine.json").write_text("mine")
+    with pytest.raises(InputError, match=r"mine\.json was not written by a run"):
+        track_clip(request_for(export=("coco",), overwrite=True))
+    assert (request.output / "exports" / "mine.json").read_text() == "mine"
+
+
+def test_an_unknown_export_is_refused_before_tracking(request_for: Make) -> None:
+    with pytest.raises(InputError, match="export: expected one of coco"):
+        request_for(export=("cocoa",))
+
+
+def test_the_results_of_a_run_are_read(request_for: Make) -> None:
+    request = request_for()
+    track_clip(request)
+    masks = read_results(request.output)
+    assert (masks.size, masks.video, masks.folder) == ((48, 64), "frames", request.output)
+    assert [f.number for f in masks.frames] == list(range(6))
+    assert [f.name for f in masks.frames] == [f"{k:05d}" for k in range(6)]
+    assert [o.id for o in masks.objects] == [1]
+    for k in range(6):
+        truth = read_label_map(request.output / "masks" / f"{k:05d}.png")
+        np.testing.assert_array_equal(masks.labels(k), truth)
+
+
+def test_the_command(request_for: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    request = request_for()
+    track_clip(request)
+    assert main(["convert", str(request.output), "--to", "coco"]) == 0
+    made = request.output.parent / "out_coco.json"
+    assert "6 frames, 1 object" in capsys.readouterr().out
+    assert made.read_bytes() == (request.output / "masks.json").read_bytes()
+    assert main(["convert", str(request.output), "--to", "coco"]) == 2
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert main(["convert", str(request.output), "--to", "cocoa"]) == 2
+    assert "--to: expected one of" in capsys.readouterr().err

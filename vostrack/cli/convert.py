@@ -1,0 +1,65 @@
+"""``vostrack convert``: the masks of a video in the format of another tool."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+__all__ = ["ConvertCommand"]
+
+_log = logging.getLogger("vostrack")
+
+
+@dataclass(frozen=True)
+class ConvertCommand:
+    """Write the masks of a video in the format of another tool.
+
+    Example: vostrack convert out --to coco --output masks_coco.json
+
+    Reads the folder that vostrack track wrote. docs/formats.md lists the formats, and what each of
+    them loses; a line says what your masks lose.
+    """
+
+    results: tyro.conf.Positional[Path]
+    """Folder that vostrack track wrote."""
+
+    to: str
+    """Name of the format, such as coco."""
+
+    output: Path | None = None
+    """File or folder to write. Default: the name of the results with that of the format, such as
+    out_coco.json."""
+
+    overwrite: bool = False
+    """Replace the output."""
+
+    verbose: bool = False
+    """Log more."""
+
+    quiet: bool = False
+    """Errors only."""
+
+    def run(self) -> int:
+        """Convert, and return 0."""
+        from vostrack.masks import export_results, read_results
+        from vostrack.masks.formats.registry import check_writable
+
+        wanted = check_writable(self.to, "to")
+        masks = read_results(self.results)
+        for note in masks.notes:
+            _log.warning("%s", note)
+        output = self.output or self._beside(wanted.name, wanted.suffix)
+        for note in export_results(masks, wanted.name, output, overwrite=self.overwrite):
+            _log.warning("%s: %s", wanted.name, note)
+        if not self.quiet:
+            many = "objects" if len(masks.objects) != 1 else "object"
+            print(f"{len(masks.frames)} frames, {len(masks.objects)} {many}: {output}")
+        return 0
+
+    def _beside(self, name: str, suffix: str) -> Path:
+        results = self.results.resolve()
+        stem = results.name if results.is_dir() else results.stem
+        return results.parent / f"{stem}_{name}{suffix}"

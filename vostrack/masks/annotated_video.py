@@ -1,0 +1,197 @@
+"""From the annotations of a file to the masks of a whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.masks.annotated_frame import decode, without_boxes
+from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size, shortened
+from vostrack.masks.palette import VOID
+from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
+
+__all__ = ["masks_of_video"]
+
+
+def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> VideoMasks:
+    """Give each object an id, and read the frames in the order of their numbers.
+
+    The ids are those of the file if they are distinct and in 1..254. Otherwise objects are numbered
+    in the order of their first appearance. Objects that the file does not tell apart by a track are
+    matched by class, and by their order within the frame.
+
+    Args:
+        annotations: what the file contains.
+        size: H and W in pixels, if the file states none.
+        origin: name of the file in messages.
+
+    Raises:
+        InputError: there is no object or there are more than 254, or frames differ in size.
+    """
+    frames, notes = _without_boxes(_ordered(annotations.frames), origin)
+    frames, unmatched = _tracked(frames, origin)
+    objects, ids, renumbered = _objects(annotations, frames, origin)
+    shape = _common_size(frames, size, origin)
+    hidden = [0]
+
+    def read(position: int) -> UInt8Array:
+        labels, lost = _draw(frames[position].entries, ids, shape, origin)
+        hidden[0] += lost
+        return labels
+
+    def lost() -> tuple[str, ...]:
+        if not hidden[0]:
+            return ()
+        return (f"{origin}: {hidden[0]} pixels belong to several objects; the later one got them",)
+
+    return VideoMasks(
+        shape,
+        _identities(frames, annotations),
+        objects,
+        read,
+        annotations.source,
+        annotations.frame_rate,
+        notes=(*annotations.notes, *notes, *unmatched, *renumbered),
+        lost=lost,
+    )
+
+
+def _ordered(frames: Sequence[AnnotatedFrame]) -> tuple[AnnotatedFrame, ...]:
+    numbers = [frame.number for frame in frames]
+    if None in numbers or len(set(numbers)) != len(numbers):
+        return tuple(frames)
+    return tuple(sorted(frames, key=lambda frame: frame.number or 0))
+
+
+def _without_boxes(
+    frames: Sequence[AnnotatedFrame], origin: str
+) -> tuple[tuple[AnnotatedFrame, ...], tuple[str, ...]]:
+    count = sum(not entry.has_mask for frame in frames for entry in frame.entries)
+    if not count:
+        return tuple(frames), ()
+    if not any(frame.has_mask for frame in frames):
+        for frame in frames:
+            if frame.entries:
+                without_boxes(frame.entries, origin)
+    kept = tuple(
+        replace(frame, entries=tuple(e for e in frame.entries if e.has_mask)) for frame in frames
+    )
+    return kept, (f"{origin}: {count} boxes without a mask are left out",)
+
+
+def _tracked(
+    frames: Sequence[AnnotatedFrame], origin: str
+) -> tuple[tuple[AnnotatedFrame, ...], tuple[str, ...]]:
+    """Give a track to entries without one: their class, and their place among those of a class."""
+    found, guessed = [], False
+    for frame in frames:
+        counts: dict[str, int] = {}
+        entries = []
+        for entry in frame.entries:
+            if entry.track is None and not entry.void:
+                name = entry.category or entry.name or ""
+                counts[name] = counts.get(name, 0) + 1
+                entry = replace(entry, track=f"{name} #{counts[name]}", number=None)
+                guessed = True
+            entries.append(entry)
+        found.append(replace(frame, entries=tuple(entries)))
+    if not guessed or len(frames) < 2:
+        return tuple(found), ()
+    return tuple(found), (
+        f"{origin}: states no tracks; objects of successive frames are matched by their class and "
+        "by their order in the frame",
+    )
+
+
+def _objects(
+    annotations: Annotations, frames: Sequence[AnnotatedFrame], origin: str
+) -> tuple[tuple[MaskObject, ...], dict[str, int], tuple[str, ...]]:
+    """Number the objects: the first entry of a track names it."""
+    first: dict[str, Entry] = {}
+    for frame in frames:
+        for entry in frame.entries:
+            if not entry.void and entry.track is not None:
+                first.setdefault(entry.track, entry)
+    for track, (name, category) in (annotations.objects or {}).items():
+        first.setdefault(track, Entry(None, None, name, track=track, category=category))
+    if not 0 < len(first) < VOID:
+        raise InputError(
+            f"{origin}: contains {len(first)} objects, expected 1 to 254; "
+            + ("split the video or the file" if first else "mark one")
+        )
+    numbers = [entry.number for entry in first.values()]
+    own = [n for n in numbers if n is not None and 0 < n < VOID]
+    keep = len(set(own)) == len(numbers)
+    ids = dict(zip(first, own if keep else range(1, len(first) + 1), strict=True))
+    objects = []
+    for track, entry in first.items():
+        number = ids[track]
+        name = entry.name or (str(number) if entry.number is None else str(entry.number))
+        objects.append(MaskObject(number, name, entry.category or class_of(name, number)))
+    stated = [n for n in numbers if n is not None]
+    note = (
+        f"{origin}: the ids {', '.join(shortened(n, 20) for n in stated[:8])} became 1 to "
+        f"{len(first)}",
+    )
+    changed = bool(stated) and not keep
+    return tuple(sorted(objects, key=lambda entry: entry.id)), ids, note * changed
+
+
+def _common_size(frames: Sequence[AnnotatedFrame], size: Size | None, origin: str) -> Size:
+    sizes = {frame.size for frame in frames if frame.size is not None}
+    coded = [e for f in frames for e in f.entries if isinstance(e.segmentation, dict)]
+    if not sizes and coded:
+        height, width = decode(coded[0], size, origin).shape
+        sizes = {(height, width)}
+    if not sizes and size is not None:
+        sizes = {size}
+    if len(sizes) == 1:
+        return next(iter(sizes))
+    if not sizes:
+        raise InputError(f"{origin}: states no image size; give `size`, as height and width")
+    shown = ", ".join(f"{w}x{h}" for h, w in sorted(sizes)[:4])
+    raise InputError(
+        f"{origin}: the images have different sizes ({shown}), expected the frames of one video; "
+        "convert each video by itself"
+    )
+
+
+def _identities(
+    frames: Sequence[AnnotatedFrame], annotations: Annotations
+) -> tuple[MaskFrame, ...]:
+    """Return names and numbers. A name is kept if it is more than the number."""
+    found = []
+    for position, frame in enumerate(frames):
+        number = position if frame.number is None else frame.number
+        stem = frame.name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        counted = stem in ("", f"{number:05d}", f"frame {number}")
+        found.append(
+            MaskFrame(number, f"{number:05d}" if counted else stem, frame.time, not counted)
+        )
+    if len({frame.name for frame in found}) < len(found):
+        return tuple(replace(f, name=f"{f.number:05d}", named=False) for f in found)
+    return tuple(found)
+
+
+def _draw(
+    entries: Sequence[Entry], ids: dict[str, int], size: Size, origin: str
+) -> tuple[UInt8Array, int]:
+    """Draw the label map of a frame. Also return how many pixels an object lost to a later one."""
+    labels = np.zeros(size, dtype=np.uint8)
+    lost = 0
+    for entry in sorted(entries, key=lambda e: not e.void):
+        mask = decode(entry, size, origin)
+        if mask.shape != size:
+            raise InputError(
+                f"{origin}: a mask has size {mask.shape}, expected {size} (height, width) as the "
+                "image; export the masks again"
+            )
+        number = VOID if entry.void or entry.track is None else ids[entry.track]
+        covered = labels[mask]
+        lost += int(np.count_nonzero((covered != 0) & (covered != VOID) & (covered != number)))
+        labels[mask] = number
+    return labels, lost

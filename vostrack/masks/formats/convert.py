@@ -1,0 +1,89 @@
+"""From any format to any other: reading results, and exporting them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from vostrack.errors import InputError
+from vostrack.masks.annotated_video import masks_of_video
+from vostrack.masks.formats.reading import is_annotation_file, read_annotations
+from vostrack.masks.formats.registry import check_writable
+from vostrack.masks.formats.results_folder import is_results_folder, read_folder
+from vostrack.masks.video_masks import VideoMasks
+
+__all__ = ["export_results", "read_results"]
+
+
+def read_results(
+    path: str | os.PathLike[str], *, size: tuple[int, int] | None = None
+) -> VideoMasks:
+    """Read the masks of a video. Label maps are read on demand.
+
+    Args:
+        path: a folder that ``vostrack track`` wrote, or a file of annotations.
+        size: H and W of the video in pixels, for files that state no size.
+
+    Raises:
+        InputError: the masks cannot be read. The message names the problem and the remedy.
+    """
+    source = Path(path).expanduser()
+    if not source.exists():
+        raise InputError(f"results: {source} does not exist; check the path")
+    if is_results_folder(source):
+        return read_folder(source)
+    if is_annotation_file(source):
+        return masks_of_video(read_annotations(source, size), size, str(source))
+    raise InputError(
+        f"results: {source} is not a folder that vostrack track wrote (with masks and run.json), "
+        "and not a file of annotations; check the path"
+    )
+
+
+def export_results(
+    results: VideoMasks | str | os.PathLike[str],
+    format: str,  # noqa: A002 - what users call it
+    output: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Write the masks of a video in the format of another tool.
+
+    Args:
+        results: the masks, or the path of masks that ``read_results`` reads.
+        format: name of the format; ``vostrack.masks.FORMATS`` lists them.
+        output: the file or the folder to write; it appears when it is complete.
+        overwrite: replace ``output``. In a folder, files of the same names are replaced, and all
+            others stay.
+
+    Returns:
+        A sentence for each thing that these masks lose in the format.
+
+    Raises:
+        InputError: the masks cannot be read, the format is unknown or cannot hold them, or
+            ``output`` exists.
+    """
+    wanted, target = check_writable(format), Path(output)
+    if target.exists() and not overwrite:
+        raise InputError(
+            f"output: {target} exists already; `overwrite=True` replaces it, `output` names "
+            "another place"
+        )
+    if target.exists() and target.is_dir() != (wanted.suffix == ""):
+        kind = "folder" if wanted.suffix == "" else "file"
+        raise InputError(
+            f"output: {target} is not a {kind}, but {wanted.name} is written as a {kind}; give "
+            "another `output`"
+        )
+    masks = results if isinstance(results, VideoMasks) else read_results(results)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if wanted.suffix:
+        return (*wanted.write(masks, target), *masks.lost())
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as temporary:
+        made = Path(temporary) / "folder"
+        made.mkdir()
+        notes = wanted.write(masks, made)
+        shutil.copytree(made, target, dirs_exist_ok=True, copy_function=shutil.move)
+    return (*notes, *masks.lost())

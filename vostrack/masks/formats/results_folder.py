@@ -1,0 +1,90 @@
+"""Reading the folder that ``vostrack track`` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.files import natural_order
+from vostrack.masks.palette import read_label_map
+from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
+
+__all__ = ["is_results_folder", "read_folder"]
+
+
+def is_results_folder(path: Path) -> bool:
+    """Tell whether a folder has the layout of ``vostrack track``."""
+    return (path / "run.json").is_file() and (path / "masks").is_dir()
+
+
+def read_folder(path: Path) -> VideoMasks:
+    """Read a results folder. Its label maps are the files in ``masks``.
+
+    Raises:
+        InputError: ``run.json`` is missing or damaged, or there is no mask.
+    """
+    record = _run_record(path)
+    files = sorted((path / "masks").glob("*.png"), key=lambda p: natural_order(p.name))
+    if not files:
+        raise InputError(
+            f"{path}: the folder masks contains no PNG, expected the masks of a run; check the path"
+        )
+    try:
+        frames = _frames([p.stem for p in files], record)
+        objects = tuple(
+            MaskObject(int(o["id"]), str(o["name"]), class_of(str(o["name"]), int(o["id"])))
+            for o in record["objects"]
+        )
+        settings = record.get("settings", {})
+        video, rate = Path(str(settings.get("video", ""))).name, record.get("frame_rate")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    size = read_label_map(files[0]).shape
+    if len(size) != 2:
+        raise _damaged(path, f"a mask has shape {size}")
+
+    def read(position: int) -> UInt8Array:
+        labels = read_label_map(files[position])
+        if labels.shape != size:
+            raise InputError(
+                f"{files[position]}: the mask has shape {labels.shape}, expected {size} as in "
+                f"{files[0]}; track the video again"
+            )
+        return labels
+
+    rate = float(rate) if isinstance(rate, int | float) and rate > 0 else None
+    return VideoMasks((size[0], size[1]), frames, objects, read, video, rate, path)
+
+
+def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
+    """Return the frames of a folder, with the times that ``run.json`` states."""
+    times = record.get("frame_times")
+    if not isinstance(times, list) or len(times) != len(stems):
+        times = [None] * len(stems)
+    named = record.get("frame_names") is not None
+    return tuple(
+        MaskFrame(
+            int(stem) if stem.isdecimal() else k, stem, None if t is None else float(t), named
+        )
+        for k, (stem, t) in enumerate(zip(stems, times, strict=True))
+    )
+
+
+def _run_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(record, dict):
+        raise _damaged(path, f"it contains {type(record).__name__}")
+    return record
+
+
+def _damaged(path: Path, error: object) -> InputError:
+    return InputError(
+        f"{path / 'run.json'}: cannot be read as the record of a run ({str(error)[:80]}); "
+        "expected the folder that vostrack track wrote; track the video again"
+    )

@@ -1,0 +1,165 @@
+"""YouTube-VIS, OVIS and COCO video: one annotation for each object, one mask for each frame.
+
+Yang, Fan and Xu, "Video Instance Segmentation" (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vostrack.errors import InputError
+from vostrack.masks.annotations import (
+    AnnotatedFrame,
+    Annotations,
+    Entry,
+    check_size,
+    number_in,
+    shortened,
+    whole_number,
+)
+from vostrack.masks.formats.coco import categories_in, entry_of, info_of
+from vostrack.masks.formats.json_file import write_json
+from vostrack.masks.masks_json_writer import annotation
+from vostrack.masks.palette import VOID
+from vostrack.masks.rle import is_empty_rle
+from vostrack.masks.video_masks import MaskObject, VideoMasks, file_name, present
+
+__all__ = ["parse", "write"]
+
+
+def parse(content: Mapping[str, Any], origin: str) -> Annotations:
+    """Read the first video of a file.
+
+    Raises:
+        InputError: it has no segmentations.
+    """
+    video = content["videos"][0]
+    tracks = [a for a in content["annotations"] if a.get("video_id") == video.get("id")]
+    tracks = [a for a in tracks if isinstance(a.get("segmentations"), list)]
+    if not tracks:
+        raise InputError(
+            f"{origin}: expected annotations with segmentations of video "
+            f"{shortened(video.get('id'))}, got none; export instance segmentation, not boxes"
+        )
+    length = max(len(a["segmentations"]) for a in tracks)
+    names, numbers, counted = _frames(video, length)
+    size = check_size(video.get("height"), video.get("width"), origin)
+    times = video.get("times")
+    frames = []
+    for k in range(len(names)):
+        time = times[k] if isinstance(times, list) and len(times) == len(names) else None
+        time = float(time) if isinstance(time, (int, float)) else None
+        entries = tuple(_entry(a, k, content) for a in tracks if _visible(a, k))
+        frames.append(AnnotatedFrame(names[k], numbers[k], entries, size, time))
+    notes: tuple[str, ...] = ()
+    if len(content["videos"]) > 1:
+        name = shortened(names[0] if names else video.get("id"))
+        notes = (f"{origin}: contains several videos; the first one, with {name}, is used",)
+    objects = {
+        _key(a): (entry.name or str(entry.number), entry.category)
+        for a in tracks
+        for entry in (entry_of(a, None, categories_in(content)),)
+        if not entry.void
+    }
+    info = content.get("info")
+    rate = info.get("frame_rate") if isinstance(info, dict) else None
+    return Annotations(
+        tuple(frames),
+        counted=counted,
+        video=True,
+        notes=notes,
+        source=shortened(video.get("name") or ""),
+        frame_rate=float(rate) if isinstance(rate, (int, float)) and 0 < rate < 1e6 else None,
+        objects=objects,
+    )
+
+
+def _frames(video: Mapping[str, Any], length: int) -> tuple[list[str], list[int], bool]:
+    """Return names and numbers of the frames, and whether the file states the numbers itself."""
+    names = video.get("file_names")
+    if not isinstance(names, list) or len(names) < length:
+        names = [f"frame {k}" for k in range(length)]
+    stated = video.get("frame_numbers")
+    numbers: list[int | None] = list(map(number_in, map(str, names)))
+    counted = isinstance(stated, list) and len(stated) == len(names)
+    if isinstance(stated, list) and counted:
+        numbers = list(map(whole_number, stated))
+    known = [n for n in numbers if n is not None]
+    if len(set(known)) != len(names):
+        return list(map(shortened, names)), list(range(len(names))), False
+    return [_plain_name(name, counted) for name in names], known, counted
+
+
+def _plain_name(name: Any, counted: bool) -> str:
+    return shortened(name).removesuffix(".png") if counted else shortened(name)
+
+
+def _visible(track: Mapping[str, Any], position: int) -> bool:
+    coded = track["segmentations"]
+    return position < len(coded) and bool(coded[position]) and not is_empty_rle(coded[position])
+
+
+def _entry(track: Mapping[str, Any], position: int, content: Mapping[str, Any]) -> Entry:
+    entry = entry_of(track, track["segmentations"][position], categories_in(content))
+    return replace(entry, track=None if entry.void else _key(track))
+
+
+def _key(track: Mapping[str, Any]) -> str:
+    return shortened(track.get("id", track.get("track_id")))
+
+
+def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
+    """Write a file with one video. Void is a crowd."""
+    classes = list(masks.categories)
+    tracks = {entry.id: _track(entry, classes, masks) for entry in masks.objects}
+    for position in range(len(masks.frames)):
+        for entry, mask in present(masks, masks.labels(position), void=True):
+            if entry.id not in tracks:
+                classes.append(entry.category)
+                tracks[entry.id] = _track(entry, classes, masks)
+            made, track = annotation(mask), tracks[entry.id]
+            track["segmentations"][position] = made["segmentation"]
+            track["bboxes"][position] = made["bbox"]
+            track["areas"][position] = made["area"]
+    video: dict[str, Any] = {
+        "id": 1,
+        "name": masks.video,
+        "width": masks.size[1],
+        "height": masks.size[0],
+        "length": len(masks.frames),
+        "file_names": [file_name(frame) for frame in masks.frames],
+        "frame_numbers": [frame.number for frame in masks.frames],
+    }
+    if all(frame.time is not None for frame in masks.frames):
+        video["times"] = [frame.time for frame in masks.frames]
+    content = {
+        "info": info_of(masks),
+        "licenses": [],
+        "videos": [video],
+        "annotations": list(tracks.values()),
+        "categories": [
+            {"id": k, "name": name, "supercategory": ""} for k, name in enumerate(classes, start=1)
+        ],
+    }
+    write_json(output, content)
+    return ()
+
+
+def _track(entry: MaskObject, classes: list[str], masks: VideoMasks) -> dict[str, Any]:
+    length = len(masks.frames)
+    return {
+        "id": entry.id,
+        "video_id": 1,
+        "category_id": classes.index(entry.category) + 1,
+        "name": entry.name,
+        "iscrowd": int(entry.id == VOID),
+        "height": masks.size[0],
+        "width": masks.size[1],
+        "length": 1,
+        "segmentations": [None] * length,
+        "bboxes": [None] * length,
+        "areas": [None] * length,
+    }

@@ -1,0 +1,89 @@
+"""The masks of a run in the formats of other tools: the folder ``exports``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vostrack.arrays import UInt8Array
+from vostrack.files import atomic_path
+from vostrack.masks import MaskFrame, MaskObject, VideoMasks, export_results, read_label_map
+from vostrack.masks.formats.registry import find_format
+from vostrack.masks.video_masks import class_of
+from vostrack.runs.folder import ClipFolder
+from vostrack.runs.ownership import LISTING
+from vostrack.runs.record import RunRecord
+
+__all__ = ["clip_masks", "write_exports"]
+
+_log = logging.getLogger("vostrack")
+
+
+def clip_masks(
+    record: RunRecord, folder: ClipFolder, frames: Sequence[dict[str, Any]]
+) -> VideoMasks:
+    """Return the masks of the finished frames of a run.
+
+    Args:
+        record: of the run.
+        folder: that the run writes to.
+        frames: the record of each finished frame, from ``ClipFolder.frames``.
+    """
+    names, mask = record.names, record.mask
+    indices = [entry["index"] for entry in frames]
+
+    def read(position: int) -> UInt8Array:
+        return read_label_map(folder.mask(indices[position]))
+
+    return VideoMasks(
+        record.source.size,
+        tuple(
+            MaskFrame(
+                index if names.numbers is None else names.numbers[index],
+                names.name(index),
+                entry["time"],
+                names.names is not None,
+            )
+            for index, entry in zip(indices, frames, strict=True)
+        ),
+        tuple(
+            MaskObject(n, name, class_of(name, n))
+            for n, name in zip(mask.ids, mask.names, strict=True)
+        ),
+        read,
+        Path(record.source.name).name,
+        record.source.frame_rate,
+        folder.root,
+    )
+
+
+def write_exports(
+    masks: VideoMasks, formats: Sequence[str], folder: Path, tell: Callable[[str], None]
+) -> None:
+    """Write the masks in other formats, and log what is lost.
+
+    Args:
+        masks: the masks.
+        formats: the names of the formats.
+        folder: where to write; the file ``.written`` in it lists what was written.
+        tell: is told what is being written.
+    """
+    written: list[str] = []
+    for name in formats:
+        wanted = find_format(name)
+        target = folder / f"{wanted.name}{wanted.suffix}"
+        tell(f"exports/{target.name}")
+        if not target.exists() and wanted.suffix:
+            _list(folder, [*written, target.name])
+        for note in export_results(masks, wanted.name, target, overwrite=True):
+            _log.warning("%s: %s", wanted.name, note)
+        files = [target] if wanted.suffix else sorted(p for p in target.rglob("*") if p.is_file())
+        written += [path.relative_to(folder).as_posix() for path in files]
+        _list(folder, written)
+
+
+def _list(folder: Path, names: Sequence[str]) -> None:
+    with atomic_path(folder / LISTING) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
