@@ -36,7 +36,7 @@ ONE_STEP = {
     "balanced": {"object_steps": 1},
     "best": {"object_steps": 1},
     "finetune": {"object_steps": 1, "foreground_steps": 1},
-    "paper": {"object_steps": 1, "foreground_steps": 1},
+    "paper": {"object_steps": 1, "foreground_steps": 0},
 }
 # The functions that may make the host wait while a frame is tracked.
 DECLARED = {
@@ -60,9 +60,10 @@ def scene(objects: int) -> tuple[Any, Any]:
     return frame, mask
 
 
-def on_the_device(preset: str, precision: Any = "bf16") -> Tracker:
+def on_the_device(preset: str) -> Tracker:
+    # A ResNet-101 takes minutes in bfloat16 on processors without it; the code is that of finetune.
+    precision, weights = ("fp32", "none") if preset == "paper" else ("bf16", "auto")
     options = TrackerOptions(precision=precision, **ONE_STEP[preset])  # type: ignore[arg-type]
-    weights = "none" if preset == "paper" else "auto"
     return build_tracker(preset, device="cuda", weights=weights, options=options)
 
 
@@ -84,7 +85,7 @@ def test_every_preset_starts_and_steps_and_waits_in_declared_places(preset: str)
 def test_a_step_waits_no_more_often_for_many_objects(preset: str) -> None:
     """Objects that are lost are segmented as a group of their own: two groups at most."""
     counts = {}
-    for objects in (1, 6):
+    for objects in (1, 8):
         frame, mask = scene(objects)
         with fake_device() as device:
             options = TrackerOptions(
