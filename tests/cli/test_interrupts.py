@@ -19,9 +19,11 @@ from vostrack.cli import main
 from vostrack.runs import clip
 from vostrack.tracking.tracker import Tracker
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have it ignored
+
 def press(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(5)
+    time.sleep(0.2)
 
 step, calls = Tracker.step, []
 def third(self, frame):
@@ -46,7 +48,7 @@ def test_further_ctrl_c_end_it_quietly(
     arguments += ["--weights", settings["weights"], "--foreground-steps", "1"]
     arguments += ["--object-steps", "2", "--no-overlay", "--output", str(output)]
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.replace("time.sleep(5)", "time.sleep(0.2)"), *arguments],
+        [sys.executable, "-c", INTERRUPTED, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -54,7 +56,7 @@ def test_further_ctrl_c_end_it_quietly(
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
     assert "KeyboardInterrupt" not in done.stderr
-    assert "--resume` continues" in done.stderr or "--resume continues" in done.stderr
+    assert "--resume" in done.stderr
     assert command(**settings, output=output, resume=True).run() == 0
     assert len(list((output / "masks").iterdir())) == 6
 
