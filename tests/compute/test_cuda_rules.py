@@ -45,9 +45,10 @@ DECLARED = {
     "vostrack.online_finetune.target.memory.find_places",
     "vostrack.refine.dense_crf.sampled._where",  # how many pixels are uncertain
     "vostrack.tracking.fusion.mean_scores",
-    "vostrack.tracking.tracker._filter",
-    "vostrack.tracking.tracker._presence",
-    "vostrack.tracking.tracker._result",
+    "vostrack.tracking.frame_loop._filtered",
+    "vostrack.tracking.frame_loop.estimated_presence",
+    "vostrack.tracking.frame_loop.finish_frame",
+    "vostrack.tracking.tracker._step",
 }
 
 
@@ -269,7 +270,7 @@ def test_a_planted_tensor_of_the_cpu_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_planted_wait_per_object_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vostrack.tracking import tracker as module
+    from vostrack.tracking import frame_loop as module
 
     def one_by_one(scores: Tensor, slots: Tensor) -> tuple[float, ...]:
         return tuple(float(score[slots == k + 1].sum()) for k, score in enumerate(scores))
