@@ -43,7 +43,7 @@ DECLARED = {
     "vostrack.models.memory_cues._best_matches",  # which cells any object covers
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
     "vostrack.online_finetune.target.memory.find_places",
-    "vostrack.refine.dense_crf.sampled._where",  # how many pixels are uncertain
+    "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
     "vostrack.tracking.fusion.mean_scores",
     "vostrack.tracking.frame_loop._filtered",
     "vostrack.tracking.frame_loop.estimated_presence",
@@ -82,22 +82,22 @@ def test_every_preset_starts_and_steps_and_waits_in_declared_places(preset: str)
     assert 0 < device.waits.total() <= 16, device.waits
 
 
-@pytest.mark.parametrize("preset", ["fast", "finetune"])
-def test_a_step_waits_no_more_often_for_many_objects(preset: str) -> None:
+@pytest.mark.parametrize(("preset", "most"), [("fast", 20), ("finetune", 8)])
+def test_a_step_waits_no_more_often_for_many_objects(preset: str, most: int) -> None:
     """Objects that are lost are segmented as a group of their own: two groups at most."""
     counts = {}
     for objects in (1, 8):
         frame, mask = scene(objects)
         with fake_device() as device:
             options = TrackerOptions(
-                refiner="none", object_steps=0, foreground_steps=0 if preset == "finetune" else None
+                object_steps=0, foreground_steps=0 if preset == "finetune" else None
             )
             tracker = build_tracker(preset, device="cuda", options=options)
             tracker.start(frame, mask)
             device.waits.clear()
             tracker.step(frame)
         counts[objects] = device.waits.total()
-    assert max(counts.values()) <= 16, counts
+    assert max(counts.values()) <= most, counts
 
 
 def follow(recipe: Any, network: nn.Module, folder: Path, device: FakeDevice) -> Counter[str]:
@@ -277,4 +277,4 @@ def test_a_planted_wait_per_object_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(module, "mean_scores", one_by_one)
     with pytest.raises(AssertionError):
-        test_a_step_waits_no_more_often_for_many_objects("finetune")
+        test_a_step_waits_no_more_often_for_many_objects("finetune", 8)
