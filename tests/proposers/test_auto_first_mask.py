@@ -29,8 +29,9 @@ MOVING, STILL = (slice(60, 108), slice(80, 128)), (slice(60, 108), slice(200, 24
 
 def _texture(seed: int, size: tuple[int, int]) -> UInt8Array:
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-    smooth: UInt8Array = cv2.GaussianBlur(noise, (0, 0), 1.5)
-    return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload, no-any-return]
+    smooth = cv2.GaussianBlur(noise, (0, 0), 1.5).astype(np.float32)
+    smooth = (smooth - smooth.min()) / (smooth.max() - smooth.min())
+    return np.asarray(255 * smooth, np.uint8)
 
 
 def _clip(frames: int = 3, pan: int = 1, speed: int = 3) -> list[UInt8Array]:

@@ -160,8 +160,7 @@ def _shrunk(frame: UInt8Array, longest: int) -> UInt8Array:
         return frame
     share = longest / max(height, width)
     size = (max(round(width * share), 1), max(round(height * share), 1))
-    result: UInt8Array = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return result
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _foreground(network: SegmentationNet, frame: UInt8Array) -> FloatArray:
@@ -196,8 +195,8 @@ def _over_time(
 def _with_motion(chance: FloatArray, moving: FloatArray) -> FloatArray:
     """Let motion shift the foreground: by 2.6 where it is certain, by -1.4 where there is none."""
     limited = chance.clip(1e-3, 1 - 1e-3)
-    shifted: FloatArray = np.log(limited / (1 - limited)) + 4 * (moving - 0.35)
-    return 1 / (1 + np.exp(-shifted))  # type: ignore[no-any-return]
+    shifted = np.log(limited / (1 - limited)) + 4 * (moving - 0.35)
+    return np.asarray(1 / (1 + np.exp(-shifted)), np.float32)
 
 
 def _regions(values: FloatArray, cut: float) -> list[BoolArray]:
@@ -255,10 +254,12 @@ def _as_first_mask(
     labels = np.zeros(chosen[0].mask.shape, np.uint8)
     for number in range(len(chosen), 0, -1):  # the best on top
         labels[chosen[number - 1].mask] = number
-    labels = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+    full = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
     many = "object" if len(chosen) == 1 else "objects"
     warnings = [f"the first mask was proposed, not painted: {len(chosen)} {many}; look at it"]
     if objects is not None and len(chosen) < objects:
         warnings.append(f"{objects} objects were asked for, {len(chosen)} stand out")
     names = tuple(f"proposal {n} ({c.score:.2f})" for n, c in enumerate(chosen, 1))
-    return FirstMask(labels, tuple(range(1, len(chosen) + 1)), names, tuple(warnings))
+    return FirstMask(
+        np.asarray(full, np.uint8), tuple(range(1, len(chosen) + 1)), names, tuple(warnings)
+    )

@@ -28,9 +28,8 @@ def dense_flow(first: UInt8Array, second: UInt8Array) -> FloatArray:
         (H, W, 2) float32, x and y: pixel p of the first frame is at p + flow(p) in the second.
     """
     grays = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    result: FloatArray = flow.calc(grays[0], grays[1], None)
-    return result
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    return np.asarray(method.calc(grays[0], grays[1], None), np.float32)  # type: ignore[call-overload]
 
 
 def motion_contrast(flow: FloatArray) -> FloatArray:
@@ -53,11 +52,11 @@ def motion_contrast(flow: FloatArray) -> FloatArray:
     if len(points) >= 4:  # the fewest that fix a homography
         cv2.setRNGSeed(0)
         homography, _ = cv2.findHomography(points, moved, cv2.RANSAC, _TOLERANCE)
-    expected = np.zeros_like(flow)
+    expected: FloatArray = np.zeros_like(flow)
     if homography is not None:
         grid = _pixel_grid(height, width)
-        expected = cv2.perspectiveTransform(grid.reshape(-1, 1, 2), homography)
-        expected = expected.reshape(flow.shape) - grid
+        moved_grid = cv2.perspectiveTransform(grid.reshape(-1, 1, 2), homography)
+        expected = np.asarray(moved_grid, np.float32).reshape(flow.shape) - grid
     residual = np.linalg.norm(flow - expected, axis=2)
     scale = _NOISE + 2 * float(np.median(residual))
     contrast: FloatArray = (1 - np.exp(-0.5 * (residual / scale) ** 2)).astype(np.float32)
@@ -75,8 +74,8 @@ def warped_back(values: FloatArray, flow: FloatArray) -> FloatArray:
         (H, W) float32; 0 where the flow leads out of the frame.
     """
     places = _pixel_grid(*values.shape) + flow
-    result: FloatArray = cv2.remap(values, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
-    return result
+    warped = cv2.remap(values, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(warped, np.float32)
 
 
 def _pixel_grid(height: int, width: int) -> FloatArray:
