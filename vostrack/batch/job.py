@@ -13,7 +13,7 @@ from typing import Literal
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 
-__all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
+__all__ = ["Job", "JobResult", "Option", "Worker", "dataset_jobs", "davis_jobs"]
 
 Scalar = str | int | float | bool | None
 Option = Scalar | Mapping[str, Scalar]
@@ -139,7 +139,7 @@ Other processes import it by name, so it must be a function at the top level of 
 """
 
 
-def davis_jobs(
+def dataset_jobs(
     sequences: Iterable[VideoSequence],
     output: str | Path,
     options: Mapping[str, Option] | None = None,
@@ -149,7 +149,7 @@ def davis_jobs(
     Frames before the first annotated one are left out, because no object is known there.
 
     Args:
-        sequences: as ``open_davis`` or ``open_youtube_vos`` returns them.
+        sequences: as ``open_dataset`` and the functions of the layouts return them.
         output: results folder or fsspec URL; each sequence gets a folder of its name in it.
         options: the tracker's settings.
 
@@ -175,6 +175,9 @@ def davis_jobs(
             )
         )
     return jobs
+
+
+davis_jobs = dataset_jobs
 
 
 def _digest(path: Path) -> str:

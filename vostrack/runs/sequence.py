@@ -7,17 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vostrack.arrays import UInt8Array
 from vostrack.batch.job import Job, JobResult, Option
 from vostrack.build import build_tracker
 from vostrack.errors import InputError
-from vostrack.masks import check_first_mask, read_first_mask, read_label_map, write_label_map
+from vostrack.masks import (
+    VOID,
+    check_first_mask,
+    read_first_mask,
+    read_label_map,
+    write_label_map,
+)
 from vostrack.masks.validation import FirstMask
 from vostrack.presets.options import TrackerOptions
 from vostrack.runs.request import MethodOptions
 from vostrack.tracking.video import track_video
 from vostrack.video import open_source
 
-__all__ = ["job_options", "track_sequence"]
+__all__ = ["GivenObjects", "job_options", "track_sequence"]
 
 # DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
@@ -31,18 +40,16 @@ def track_sequence(job: Job) -> JobResult:
         job: its options are ``preset``, ``device``, ``weights`` and the fields of
             ``TrackerOptions``; see ``job_options``.
 
+    Objects of the job's later masks are added at their frames; there, only ids that no earlier mask
+    had count.
+
     Raises:
-        InputError: there is no first mask, objects appear later, or an option is unknown.
+        InputError: there is no first mask, a mask cannot be used, or an option is unknown.
     """
     began = time.perf_counter()
     if job.first_mask is None:
         raise InputError(
             f"sequence {job.name}: it has no first mask; the tracker needs the objects of one frame"
-        )
-    if job.later_masks:
-        raise InputError(
-            f"sequence {job.name}: further objects appear in {len(job.later_masks)} later frames, "
-            "which the tracker cannot take up; choose a dataset whose objects are all in the first"
         )
     method = _method(job)
     with open_source(job.frames) as source:
@@ -50,12 +57,59 @@ def track_sequence(job: Job) -> JobResult:
         tracker = build_tracker(
             method.preset, device=method.device, weights=method.weights, options=method.options
         )
-        count = 0
+        count, given = 0, GivenObjects(job, mask.labels)
         for step in track_video(tracker, source, mask.labels):
+            result = step.result
+            new = given.new_in(step.frame.index)
+            if new is not None:
+                result = tracker.add_objects(step.frame.image, new)
             name = f"{job.frame_names[step.frame.index]}.png"
-            write_label_map(job.folder / name, step.result.labels)
+            write_label_map(job.folder / name, result.labels)
             count += 1
     return JobResult(job.name, count, time.perf_counter() - began)
+
+
+class GivenObjects:
+    """The objects that are given in the later frames of a job."""
+
+    def __init__(self, job: Job, first: UInt8Array) -> None:
+        """Remember which ids are known.
+
+        Args:
+            job: its ``later_masks`` give further objects.
+            first: (H, W), the ids of the first frame.
+        """
+        self._name = job.name
+        self._size = first.shape
+        self._later = dict(job.later_masks)
+        self._known = np.zeros(256, dtype=bool)
+        self._known[[0, VOID]] = True
+        self._known[np.unique(first)] = True
+
+    def new_in(self, index: int) -> UInt8Array | None:
+        """Return the objects that are given in a frame for the first time.
+
+        Args:
+            index: number of the frame. Frames must be asked for in order.
+
+        Returns:
+            (H, W) ids, 0 elsewhere; None if there are none.
+
+        Raises:
+            InputError: the mask of the frame cannot be read, or does not have the frame's size.
+        """
+        path = self._later.get(index)
+        if path is None:
+            return None
+        labels = read_label_map(path)
+        if labels.shape != self._size:
+            raise InputError(
+                f"sequence {self._name}: {path} is {labels.shape[1]}x{labels.shape[0]}, expected "
+                f"{self._size[1]}x{self._size[0]} like the first mask"
+            )
+        new = np.where(self._known[labels], np.uint8(0), labels)
+        self._known[np.unique(new)] = True
+        return new if new.any() else None
 
 
 def job_options(method: MethodOptions) -> dict[str, Option]:
