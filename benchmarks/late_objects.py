@@ -1,9 +1,9 @@
 """Score objects that are given in a later frame, against the same objects given at once.
 
-The videos of a DAVIS set with at least two objects are arranged as YouTube-VOS: all objects but the
-first are withheld until frame --late. Two sets are tracked, packed, checked and scored: the one
-with late objects, and one in which all objects are given in the first frame. The scores are those of
-the frames after --late, so both are over the same frames.
+The videos of a DAVIS set with at least two objects are arranged as YouTube-VOS: all objects but
+the first are withheld until frame --late. Two sets are tracked, packed, checked and scored: the one
+with late objects, and one in which all objects are given in the first frame. The scores are those
+of the frames after --late, so both are over the same frames.
 
     python benchmarks/late_objects.py --root DAVIS --annotations MASKS [--sequences NAME ...]
 
@@ -75,10 +75,8 @@ def after(report: DavisReport, frame: int) -> dict[str, dict[str, float]]:
     """Return J and F of every object over the frames after ``frame``."""
     return {
         f"{found.name}_{number}": {
-            which: float(
-                np.nanmean(found.values("J" if which == "J" else "F", number)[frame + 1 :])
-            )
-            for which in "JF"
+            "J": float(np.nanmean(found.values("J", number)[frame + 1 :])),
+            "F": float(np.nanmean(found.values("F", number)[frame + 1 :])),
         }
         for found in report.sequences
         for number in found.ids
