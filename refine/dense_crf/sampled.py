@@ -7,25 +7,19 @@ occur many times nearby. A sum over a grid of samples is therefore close to the 
 
 from __future__ import annotations
 
-import importlib.util
-from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vostrack.compute.threads import in_parts
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf.options import SampledCrfConfig
+from vostrack.refine.dense_crf.sampled_cells import similar_by_cell
 
 __all__ = ["Messages", "SampledCrfConfig", "SampledCrfRefiner", "messages"]
-
-# Pixels per batch in PyTorch, which take about 40 MB on the finest grid.
-_CHUNK = 2048
-# Minimum pixels per thread. Fewer are done before a second thread wakes up.
-_PART = 500
 
 
 class SampledCrfRefiner:
@@ -40,14 +34,6 @@ class SampledCrfRefiner:
 
     def __init__(self, config: SampledCrfConfig | None = None) -> None:
         self.config = config or SampledCrfConfig()
-
-    def warm_up(self, device: torch.device) -> None:
-        """Load the compiled loops of this device by refining a small image.
-
-        Args:
-            device: device of the images and scores to come.
-        """
-        self(torch.zeros(3, 32, 32, device=device), torch.full((1, 32, 32), 0.6, device=device))
 
     @torch.no_grad()
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
@@ -119,14 +105,13 @@ def messages(
     columns: Tensor,
     config: SampledCrfConfig,
     stride: int,
-    *,
-    compiled: bool | None = None,
 ) -> Messages:
     """Filter 2 score - 1 with both kernels at some pixels.
 
     The colour weight is (1 - d² / 8σ²)⁴, and 0 from d = 2.8 σ on, instead of exp(-d² / 2σ²). It
     differs by at most 0.08 and needs no exponential. The distance of a sample is that between its
-    grid cell and the grid cell of the pixel.
+    grid cell and the grid cell of the pixel. ``sampled_reference`` computes the same, pixel by
+    pixel.
 
     Args:
         image: (3, h, w) float32 in [0, 1].
@@ -135,91 +120,52 @@ def messages(
         columns: (P,) int64, columns of the pixels.
         config: the kernels.
         stride: sample spacing in pixels.
-        compiled: whether to use compiled loops; None for the CPU if numba is installed.
     """
-    if compiled is None:
-        compiled = score.device.type == "cpu" and _has_numba()
-    if compiled:
-        return _messages_compiled(image, score, rows, columns, config, stride)
-    near = _blurred(2 * score - 1, config.spatial_sigma)[rows, columns]
-    parts = [
-        _similar(image, score, rows[i : i + _CHUNK], columns[i : i + _CHUNK], config, stride)
-        for i in range(0, len(rows), _CHUNK)
-    ]
-    return Messages(near, torch.cat(parts) if parts else near)
+    near = _blurred_at(score, rows, columns, config.spatial_sigma)
+    start = stride // 2
+    grid = score[start::stride, start::stride]
+    samples = torch.cat([image[:, start::stride, start::stride], 2 * grid[None] - 1])
+    similar = similar_by_cell(
+        image[:, rows, columns],
+        samples,
+        rows.div(stride, rounding_mode="floor"),
+        columns.div(stride, rounding_mode="floor"),
+        fade_by_cell(config, stride).to(score.device),
+        inverse_square(config),
+    )
+    # The taps sum to one, so the result can be mapped to [-1, 1] after filtering.
+    return Messages(2 * near - 1, similar)
+
+
+def _blurred_at(field: Tensor, rows: Tensor, columns: Tensor, sigma: float) -> Tensor:
+    """Blur a map (h, w) at some pixels (P,): only the part around them is blurred."""
+    if not len(rows):
+        return field.new_zeros(0)
+    reach = len(gaussian_taps(sigma)) // 2
+    (top, bottom), (left, right) = (
+        torch.stack(index.aminmax()).tolist() for index in (rows, columns)
+    )
+    top, left = max(0, top - reach), max(0, left - reach)
+    part = field[top : bottom + reach + 1, left : right + reach + 1]
+    return _blurred(part, sigma)[rows - top, columns - left]
 
 
 def _blurred(field: Tensor, sigma: float) -> Tensor:
     """Blur a map (h, w) with a Gaussian truncated at 2 sigma. The border is replicated."""
-    taps = _taps(sigma).to(field.device)
+    taps = gaussian_taps(sigma)
+    if field.device.type == "cpu":
+        array, line = field.numpy(), taps.numpy()
+        return torch.from_numpy(
+            cv2.sepFilter2D(array, -1, line, line, borderType=cv2.BORDER_REPLICATE)
+        )
     radius = len(taps) // 2
+    taps = taps.to(field.device)
     padded = F.pad(field[None, None], (radius,) * 4, mode="replicate")
     rows = F.conv2d(padded, taps.view(1, 1, 1, -1))
     return F.conv2d(rows, taps.view(1, 1, -1, 1))[0, 0]
 
 
-def _similar(
-    image: Tensor,
-    score: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    config: SampledCrfConfig,
-    stride: int,
-) -> Tensor:
-    start, radius = stride // 2, config.radius(stride)
-    colours, values = image[:, start::stride, start::stride], score[start::stride, start::stride]
-    values = 2 * values - 1
-    height, width = values.shape
-    offsets = torch.arange(-radius, radius + 1, device=score.device)
-    y = (rows // stride)[:, None] + offsets
-    x = (columns // stride)[:, None] + offsets
-    inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None]
-    if height == 0 or width == 0:
-        return torch.zeros_like(rows, dtype=score.dtype)
-    y, x = y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]
-    apart = (colours[:, y, x] - image[:, rows, columns][:, :, None, None]).square().sum(0)
-    close = (1 - apart * _inverse(config)).clamp_(min=0) ** 4
-    fade = _fade(config, stride).to(score.device)
-    weights = close * (fade[:, None] * fade) * inside
-    return (weights * values[y, x]).sum((1, 2)) / (weights.sum((1, 2)) + 1e-6)
-
-
-def _messages_compiled(
-    image: Tensor,
-    score: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    config: SampledCrfConfig,
-    stride: int,
-) -> Messages:
-    from vostrack.refine.dense_crf import sampled_loops as loops
-
-    start = stride // 2
-    colours = image[:, start::stride, start::stride].contiguous().numpy()
-    values = (2 * score[start::stride, start::stride] - 1).contiguous().numpy()
-    pixels, whole = image.numpy(), score.contiguous().numpy()
-    ys, xs = rows.numpy(), columns.numpy()
-    taps, fade = _taps(config.spatial_sigma).numpy(), _fade(config, stride).numpy()
-    inverse = np.float32(_inverse(config))
-    near, similar = (np.empty(len(ys), np.float32) for _ in range(2))
-
-    def run(part: slice) -> None:
-        loops.blur_at(whole, ys[part], xs[part], taps, near[part])
-        loops.gather_similar(
-            pixels, ys[part], xs[part], stride, colours, values, fade, inverse, similar[part]
-        )
-
-    in_parts(run, len(ys), _PART)
-    # The taps sum to one, so the result can be mapped to [-1, 1] after filtering.
-    return Messages(torch.from_numpy(near).mul_(2).sub_(1), torch.from_numpy(similar))
-
-
-@lru_cache(maxsize=1)
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
-
-
-def _inverse(config: SampledCrfConfig) -> float:
+def inverse_square(config: SampledCrfConfig) -> float:
     """Return 1 / 8σ² for colours in [0, 1]."""
     return 255**2 / (8 * config.colour_sigma**2)
 
@@ -234,13 +180,14 @@ def _where(mask: Tensor) -> tuple[Tensor, Tensor]:
     return flat // mask.shape[1], flat % mask.shape[1]
 
 
-def _taps(sigma: float) -> Tensor:
+def gaussian_taps(sigma: float) -> Tensor:
+    """Return the weights of a Gaussian truncated at 2 sigma, which sum to one."""
     radius = int(2 * sigma + 0.5)
     taps = torch.exp(-torch.arange(-radius, radius + 1).square() / (2 * sigma**2))
     return taps / taps.sum()
 
 
-def _fade(config: SampledCrfConfig, stride: int) -> Tensor:
+def fade_by_cell(config: SampledCrfConfig, stride: int) -> Tensor:
     """Return the weights (2 radius + 1,) of samples by their distance along one axis."""
     radius = config.radius(stride)
     apart = torch.arange(-radius, radius + 1) * stride
