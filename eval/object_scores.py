@@ -136,22 +136,19 @@ def _others(labels: UInt8Array, ids: tuple[int, ...]) -> set[int]:
 def _findings(name: str, noted: _Noted, plan: ScoringPlan, missing: Missing) -> list[Finding]:
     found = []
     if noted.missing:
-        done = "not scored" if missing == "skip" else "scored as empty masks"
-        count = len(noted.missing)
-        message = f"{count} frames have no predicted mask and were {done}"
+        done = "left out" if missing == "skip" else "scored as empty masks"
+        whole = int(np.count_nonzero(plan.scored.any(axis=1)))
+        message = f"no predicted mask for {len(noted.missing)} of {whole} scored frames; {done}"
         found.append(Finding("missing", name, message, tuple(noted.missing), lost=True))
     for size, frames in noted.sizes.items():
         message = (
-            f"{len(frames)} masks are {size}; they were not scored, because resizing changes "
-            "scores; save the masks at the truth's size"
+            f"the predicted mask is {size}; not scored, because resizing changes scores; save the "
+            "masks at the truth's size"
         )
         found.append(Finding("size", name, message, tuple(frames), lost=True))
     for number, frames in noted.surplus.items():
         what = "void (255)" if number == VOID else f"id {number}"
-        message = (
-            f"{what} in {len(frames)} predicted masks is no scored object of the truth and was "
-            "taken for background"
-        )
+        message = f"{what} is no scored object of the truth and was taken for background"
         found.append(Finding("ids", name, message, tuple(frames), lost=True))
     for number, frame in noted.late.items():
         message = (

@@ -20,7 +20,7 @@ from vostrack.batch import Job
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map, write_label_map
-from vostrack.runs.sequence import GivenObjects
+from vostrack.runs.sequence import given_masks
 
 
 @pytest.fixture
@@ -90,14 +90,9 @@ def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
         output="out",
         later_masks=tuple((index, tmp_path / f"{index}.png") for index in (1, 2, 3)),
     )
-    given = GivenObjects(job, read_label_map(tmp_path / "0.png"))
-    found = [given.new_in(index) for index in range(4)]
-    assert found[0] is None
-    assert found[3] is None
-    assert [labels.tolist() for labels in found[1:3] if labels is not None] == [
-        [[2, 0, 0]],
-        [[0, 0, 3]],
-    ]
+    first = read_label_map(tmp_path / "0.png")
+    found = {index: labels.tolist() for index, labels in given_masks(job, first).items()}
+    assert found == {0: [[1, 0, 0]], 1: [[2, 0, 0]], 2: [[0, 0, 3]]}
     write_label_map(tmp_path / "1.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(InputError, match="is 2x2, expected 3x1"):
-        GivenObjects(job, read_label_map(tmp_path / "0.png")).new_in(1)
+        given_masks(job, first)

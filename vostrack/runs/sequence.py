@@ -26,7 +26,7 @@ from vostrack.runs.request import MethodOptions
 from vostrack.tracking.video import track_video
 from vostrack.video import open_source
 
-__all__ = ["GivenObjects", "job_options", "track_sequence"]
+__all__ = ["given_masks", "job_options", "track_sequence"]
 
 # DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
@@ -57,59 +57,44 @@ def track_sequence(job: Job) -> JobResult:
         tracker = build_tracker(
             method.preset, device=method.device, weights=method.weights, options=method.options
         )
-        count, given = 0, GivenObjects(job, mask.labels)
-        for step in track_video(tracker, source, mask.labels):
-            result = step.result
-            new = given.new_in(step.frame.index)
-            if new is not None:
-                result = tracker.add_objects(step.frame.image, new)
+        count = 0
+        for step in track_video(tracker, source, given_masks(job, mask.labels)):
             name = f"{job.frame_names[step.frame.index]}.png"
-            write_label_map(job.folder / name, result.labels)
+            write_label_map(job.folder / name, step.result.labels)
             count += 1
     return JobResult(job.name, count, time.perf_counter() - began)
 
 
-class GivenObjects:
-    """The objects that are given in the later frames of a job."""
+def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
+    """Return the masks of the objects that are given, by the number of their frame.
 
-    def __init__(self, job: Job, first: UInt8Array) -> None:
-        """Remember which ids are known.
+    Args:
+        job: its ``later_masks`` give further objects.
+        first: (H, W), the ids of the first frame.
 
-        Args:
-            job: its ``later_masks`` give further objects.
-            first: (H, W), the ids of the first frame.
-        """
-        self._name = job.name
-        self._size = first.shape
-        self._later = dict(job.later_masks)
-        self._known = np.zeros(256, dtype=bool)
-        self._known[[0, VOID]] = True
-        self._known[np.unique(first)] = True
+    Returns:
+        ``first`` and, for each later frame in which there are any, the ids (H, W) that no earlier
+        mask had, 0 elsewhere.
 
-    def new_in(self, index: int) -> UInt8Array | None:
-        """Return the objects that are given in a frame for the first time.
-
-        Args:
-            index: number of the frame. Frames must be asked for in order.
-
-        Returns:
-            (H, W) ids, 0 elsewhere; None if there are none.
-
-        Raises:
-            InputError: the mask of the frame cannot be read, or does not have the frame's size.
-        """
-        path = self._later.get(index)
-        if path is None:
-            return None
+    Raises:
+        InputError: a mask cannot be read, or does not have the size of the first.
+    """
+    known = np.zeros(256, dtype=bool)
+    known[[0, VOID]] = True
+    known[np.unique(first)] = True
+    found = {0: first}
+    for index, path in sorted(job.later_masks):
         labels = read_label_map(path)
-        if labels.shape != self._size:
+        if labels.shape != first.shape:
             raise InputError(
-                f"sequence {self._name}: {path} is {labels.shape[1]}x{labels.shape[0]}, expected "
-                f"{self._size[1]}x{self._size[0]} like the first mask"
+                f"sequence {job.name}: {path} is {labels.shape[1]}x{labels.shape[0]}, expected "
+                f"{first.shape[1]}x{first.shape[0]} like the first mask"
             )
-        new = np.where(self._known[labels], np.uint8(0), labels)
-        self._known[np.unique(new)] = True
-        return new if new.any() else None
+        new = np.where(known[labels], np.uint8(0), labels)
+        known[np.unique(new)] = True
+        if new.any():
+            found[index] = new
+    return found
 
 
 def job_options(method: MethodOptions) -> dict[str, Option]:
