@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_davis_is_another_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert texts[0] == texts[1]
 
 
+def test_an_object_that_is_seen_before_it_is_given_is_not_tracked_before(
+    flags: list[str], tmp_path: Path
+) -> None:
+    """The annotations show it from the first frame on, the metadata give it in a later one."""
+    root, output = make_youtube_vos(tmp_path / "data"), tmp_path / "out"
+    for frame in range(LATE):
+        path = root / "valid" / "Annotations" / "goats" / f"{5 * frame:05}.png"
+        write_label_map(path, labels_of("goats", frame, 0))
+    argv = ["dataset", "run", "--layout", "youtube-vos", "--root", str(root), *flags]
+    assert main([*argv, "--sequences", "goats", "--output", str(output)]) == 0
+    masks = [read_label_map(path) for path in sorted((output / "goats").glob("*.png"))]
+    assert [5 in mask for mask in masks[: LATE + 1]] == [False] * LATE + [True]
+
+
 def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
     for number, labels in enumerate(([1, 0, 0], [2, 1, 255], [2, 0, 3], [3, 2, 1])):
         write_label_map(tmp_path / f"{number}.png", np.array([labels], np.uint8))
@@ -93,6 +108,10 @@ def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
     first = read_label_map(tmp_path / "0.png")
     found = {index: labels.tolist() for index, labels in given_masks(job, first).items()}
     assert found == {0: [[1, 0, 0]], 1: [[2, 0, 0]], 2: [[0, 0, 3]]}
+    known = replace(job, starts=((1, 0), (2, 2), (3, 3)))
+    found = {index: labels.tolist() for index, labels in given_masks(known, first).items()}
+    assert found == {0: [[1, 0, 0]], 2: [[2, 0, 0]], 3: [[3, 0, 0]]}
+    assert known.fingerprint != job.fingerprint
     write_label_map(tmp_path / "1.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(InputError, match="is 2x2, expected 3x1"):
         given_masks(job, first)

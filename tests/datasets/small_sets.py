@@ -19,11 +19,11 @@ LATE = 2
 NAMES = ("goats", "swan")
 
 
-def labels_of(name: str, frame: int) -> UInt8Array:
-    """Return the truth: ids 1 in "swan", 2 and 5 in "goats", 5 from frame ``LATE`` on."""
+def labels_of(name: str, frame: int, seen_from: int = LATE) -> UInt8Array:
+    """Return the truth: ids 1 in "swan", 2 and 5 in "goats", 5 from a frame on."""
     labels = np.zeros(SIZE, np.uint8)
     labels[4:18, 4 + 3 * frame : 20 + 3 * frame] = 1 if name == "swan" else 2
-    if name == "goats" and frame >= LATE:
+    if name == "goats" and frame >= seen_from:
         labels[26:42, 10 + 2 * frame : 28 + 2 * frame] = 5
     return labels
 

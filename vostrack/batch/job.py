@@ -36,6 +36,9 @@ class Job:
         semantics: "binary" if all non-zero pixels of a mask are one object, or "ids".
         later_masks: (index into ``frames``, mask file) of frames where further objects first
             appear.
+        starts: (id, index into ``frames``) of the frame in which each object is given, where the
+            data set says so; the masks' other ids are then no objects. Empty: an object is given in
+            the first mask that shows it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Job:
     options: Mapping[str, Option] = field(default_factory=dict)
     semantics: Semantics = "ids"
     later_masks: tuple[tuple[int, Path], ...] = ()
+    starts: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the name, the frames and the options.
@@ -104,6 +108,8 @@ class Job:
             "semantics": self.semantics,
             "masks": [(index, _digest(path)) for index, path in (*masks, *self.later_masks)],
         }
+        if self.starts:
+            content["starts"] = self.starts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -172,12 +178,19 @@ def dataset_jobs(
                 later_masks=tuple(
                     (index - start, path.absolute()) for index, path in seq.prompts[1:]
                 ),
+                starts=_starts(seq, start),
             )
         )
     return jobs
 
 
 davis_jobs = dataset_jobs
+
+
+def _starts(seq: VideoSequence, first: int) -> tuple[tuple[int, int], ...]:
+    """Return the frame in which each object is given, counted from ``first``."""
+    place = {name: index for index, name in enumerate(seq.frame_names)}
+    return tuple((obj.id, place[obj.frames[0]] - first) for obj in seq.objects if obj.frames)
 
 
 def _digest(path: Path) -> str:

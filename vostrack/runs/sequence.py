@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vostrack.arrays import UInt8Array
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.batch.job import Job, JobResult, Option
 from vostrack.build import build_tracker
 from vostrack.errors import InputError
@@ -73,14 +73,16 @@ def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
         first: (H, W), the ids of the first frame.
 
     Returns:
-        ``first`` and, for each later frame in which there are any, the ids (H, W) that no earlier
-        mask had, 0 elsewhere.
+        For the first frame, and each later one in which there are any, the ids (H, W) that are
+        given there: those that no earlier mask had, or, where the job has ``starts``, those that
+        start there. 0 elsewhere.
 
     Raises:
         InputError: a mask cannot be read, or does not have the size of the first.
     """
     known = np.zeros(256, dtype=bool)
     known[[0, VOID]] = True
+    first = np.where(_given_in(job, 0)[first] | known[first], first, np.uint8(0))
     known[np.unique(first)] = True
     found = {0: first}
     for index, path in sorted(job.later_masks):
@@ -90,11 +92,20 @@ def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
                 f"sequence {job.name}: {path} is {labels.shape[1]}x{labels.shape[0]}, expected "
                 f"{first.shape[1]}x{first.shape[0]} like the first mask"
             )
-        new = np.where(known[labels], np.uint8(0), labels)
+        new = np.where(_given_in(job, index)[labels] & ~known[labels], labels, np.uint8(0))
         known[np.unique(new)] = True
         if new.any():
             found[index] = new
     return found
+
+
+def _given_in(job: Job, index: int) -> BoolArray:
+    """Return for each id, (256,), whether its object may be given in a frame."""
+    if not job.starts:
+        return np.ones(256, dtype=bool)
+    table = np.zeros(256, dtype=bool)
+    table[[number for number, start in job.starts if start == index]] = True
+    return table
 
 
 def job_options(method: MethodOptions) -> dict[str, Option]:
