@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask, VideoFrames, read_first_mask
 from vostrack.masks.several_frames import files_by_frame
-from vostrack.runs.frames import mask_position, names_for
-from vostrack.runs.request import ClipRequest
+from vostrack.proposers.first_mask import propose_first_mask
+from vostrack.runs.frames import mask_position, names_for, open_frames
+from vostrack.runs.request import AUTO, ClipRequest
 from vostrack.video import FrameSource
 
 __all__ = ["GivenMasks", "read_given_masks"]
@@ -58,6 +59,8 @@ def read_given_masks(request: ClipRequest, source: FrameSource) -> GivenMasks:
     """
     if not request.first_mask:
         raise InputError("first_mask: expected a file, a folder or several files, got none")
+    if request.first_mask == (AUTO,):
+        return GivenMasks(_proposed(request, source), mask_position(request, source))
     frames = _video_frames(request, source)
     files = files_by_frame(request.first_mask, frames)
     if files is None:
@@ -97,6 +100,20 @@ def _read(
         min_pixels=request.min_pixels,
         frames=frames,
     )
+    for warning in mask.warnings:
+        _log.warning("%s", warning)
+    return mask
+
+
+def _proposed(request: ClipRequest, source: FrameSource) -> FirstMask:
+    """Propose the objects from frames that are read once more."""
+    if source.indices is None:
+        raise InputError(
+            "first_mask: auto looks at the first second before tracking begins, and this video can "
+            "be read only once; record it to a file first"
+        )
+    with open_frames(request) as frames:
+        mask = propose_first_mask(frames, objects=request.objects, device=request.device)
     for warning in mask.warnings:
         _log.warning("%s", warning)
     return mask
