@@ -127,9 +127,8 @@ class EvalCommand:
     ) -> list[DavisReport]:
         from dataclasses import replace
 
-        from tqdm import tqdm
-
         from vostrack.eval import ScoringOptions, score_results
+        from vostrack.progress import open_progress
 
         options = ScoringOptions(
             task=self.task,
@@ -139,7 +138,7 @@ class EvalCommand:
         )
         reports = []
         total = len(sequences) * len(folders)
-        with tqdm(total=total, unit="sequence", disable=self.quiet or None) as bar:
+        with open_progress(total, "sequence", "scoring", quiet=self.quiet) as bar:
             for path, folder, name in zip(given, folders, self._names(given), strict=True):
                 report = score_results(
                     folder, sequences, options, name=name, on_sequence=lambda _: bar.update()

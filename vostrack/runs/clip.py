@@ -25,13 +25,14 @@ from vostrack.masks import (
     read_label_map,
 )
 from vostrack.masks.formats.coco import write as write_coco
+from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.folder import ClipFolder
 from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
-from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.runs.request import AUTO, ClipRequest, ClipSummary, Observer
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, track_video, visited_frames
 from vostrack.video import (
@@ -267,13 +268,27 @@ def _read_mask(request: ClipRequest, source: FrameSource, frames: VideoFrames) -
     paths = request.first_mask
     if not paths:
         raise InputError("first_mask: expected a file, a folder or several files, got none")
-    mask = read_first_mask(
-        paths[0] if len(paths) == 1 else list(paths),
-        size=source.size,
-        max_objects=request.max_objects,
-        min_pixels=request.min_pixels,
-        frames=frames,
-    )
+    if paths == (AUTO,):
+        mask = _proposed_mask(request, source)
+    else:
+        mask = read_first_mask(
+            paths[0] if len(paths) == 1 else list(paths),
+            size=source.size,
+            max_objects=request.max_objects,
+            min_pixels=request.min_pixels,
+            frames=frames,
+        )
     for warning in mask.warnings:
         _log.warning("%s", warning)
     return mask
+
+
+def _proposed_mask(request: ClipRequest, source: FrameSource) -> FirstMask:
+    """Propose the objects from frames that are read once more."""
+    if source.indices is None:
+        raise InputError(
+            "first_mask: auto looks at the first second before tracking begins, and this video can "
+            "be read only once; record it to a file first"
+        )
+    with open_frames(request) as frames:
+        return propose_first_mask(frames, objects=request.objects, device=request.device)

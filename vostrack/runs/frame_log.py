@@ -58,7 +58,7 @@ class FrameLog:
     def _records(self) -> list[dict[str, Any]]:
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return []
         records: dict[int, dict[str, Any]] = {}
         for line in text.splitlines():

@@ -13,7 +13,7 @@ from torch import Tensor
 from vostrack.arrays import UInt8Array
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.fusion import gate, label_map, mean_scores
 from vostrack.tracking.proposed_regions import proposed_regions
 from vostrack.tracking.stopwatch import Stopwatch
 
@@ -130,8 +130,4 @@ def estimated_presence(adapter: ObjectAdapter, scores: Tensor, slots: Tensor) ->
     estimate = adapter.presence()
     if estimate is not None:
         return tuple(estimate.tolist())
-    regions = [slots == k + 1 for k in range(len(scores))]
-    return tuple(
-        float(score[region].mean()) if region.any() else 0.0
-        for score, region in zip(scores, regions, strict=True)
-    )
+    return mean_scores(scores, slots)
