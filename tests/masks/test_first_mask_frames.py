@@ -212,9 +212,8 @@ def test_boxes_among_masks_are_left_out(tmp_path: Path, empty: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "tool"),
     [
-        ({"shapes": [], "imagePath": "a.png"}, "labelme"),
-        ([{"annotations": [{"result": []}], "data": {}}], "Label Studio"),
         ({"_via_img_metadata": {}}, "VGG Image Annotator"),
+        ({"frames": {"0": {}}}, "a video annotation tool"),
     ],
 )
 def test_other_tools_are_named(tmp_path: Path, content: Any, tool: str) -> None:

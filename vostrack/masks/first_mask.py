@@ -15,7 +15,12 @@ from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.masks.annotated_frame import mask_of_a_frame
-from vostrack.masks.formats.reading import is_annotation_file, read_annotations
+from vostrack.masks.formats.label_stack import LabelStack, mask_of_stack
+from vostrack.masks.formats.reading import (
+    is_annotation_file,
+    is_annotation_folder,
+    read_annotations,
+)
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames, place
 from vostrack.masks.image_forms import (
     open_image,
@@ -149,6 +154,8 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
             raise InputError("first mask: got no file, expected at least one; give a PNG")
         return "first mask", _read_files(paths, "first mask", wanted)
     path = Path(source)
+    if path.is_dir() and is_annotation_folder(path):
+        return str(path), _read_annotated(path, wanted)
     if path.is_dir():
         paths = images_in(path)
         if len(paths) == 1:
@@ -163,6 +170,8 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
 
 def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
     found = read_annotations(path, wanted.size)
+    if isinstance(found, LabelStack):
+        return mask_of_stack(found, wanted.frames, wanted.limit, str(path))
     return mask_of_a_frame(found, wanted.size, wanted.limit, wanted.frames, str(path))
 
 
