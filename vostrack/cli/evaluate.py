@@ -175,14 +175,13 @@ class EvalCommand:
     ) -> list[DavisReport]:
         from dataclasses import replace
 
-        from tqdm import tqdm
-
         from vostrack.eval import score_results
+        from vostrack.progress import open_progress
 
         options = self._options()
         reports = []
         total = len(sequences) * len(folders)
-        with tqdm(total=total, unit="sequence", disable=self.quiet or None) as bar:
+        with open_progress(total, "sequence", "scoring", quiet=self.quiet) as bar:
             for path, folder, name in zip(given, folders, self._names(given), strict=True):
                 report = score_results(
                     folder, sequences, options, name=name, on_sequence=lambda _: bar.update()
