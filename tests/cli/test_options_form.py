@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from vostrack.cli.davis import DatasetRunCommand
 
 from vostrack.cli.commands import COMMANDS, CommandEntry
+from vostrack.cli.dataset import DatasetRunCommand
 from vostrack.cli.field_help import help_texts
 from vostrack.cli.form import flags_of, parse_form
 from vostrack.cli.propose import ProposeCommand
