@@ -65,6 +65,7 @@ Commands = Mapping[str, "CommandEntry | Mapping[str, CommandEntry]"]
 COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
+    "score-proposals": CommandEntry("score_proposals", "ScoreProposalsCommand"),
     "davis": {
         "run": CommandEntry("davis", "DavisRunCommand", grouped=True),
         "submit": CommandEntry("davis", "DavisSubmitCommand"),
