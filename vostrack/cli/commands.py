@@ -72,11 +72,6 @@ COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
     "score-proposals": CommandEntry("score_proposals", "ScoreProposalsCommand"),
-    "davis": {
-        "run": CommandEntry("davis", "DavisRunCommand", grouped=True),
-        "submit": CommandEntry("davis", "DavisSubmitCommand"),
-        "check": CommandEntry("davis", "DavisCheckCommand"),
-    },
     "dataset": _DATASET,
     "davis": _DATASET,
     "convert": CommandEntry("convert", "ConvertCommand"),
