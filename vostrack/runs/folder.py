@@ -199,6 +199,7 @@ class ClipFolder:
             "index": position.index,
             "frame": self.names.key(position.index),
             "time": round(step.frame.time, 6),
+            "ids": list(result.ids),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }

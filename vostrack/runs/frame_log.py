@@ -76,7 +76,14 @@ class FrameLog:
 
 def _is_record(record: object) -> bool:
     """Tell a record from other JSON that a damaged file may hold."""
-    kinds = {"index": int, "time": int | float, "presence": list, "timings": dict, "files": dict}
+    kinds = {
+        "index": int,
+        "time": int | float,
+        "ids": list,
+        "presence": list,
+        "timings": dict,
+        "files": dict,
+    }
     return isinstance(record, dict) and all(
         isinstance(record.get(name), kind) for name, kind in kinds.items()
     )

@@ -57,11 +57,14 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectOptions:
-    """Object: the masks of one frame."""
+    """Object: the masks of one frame, or of several."""
 
     first_mask: tuple[str, ...]
     """The objects to track: a palette PNG, a gray PNG of ids, a black and white or colour-coded
-    image, COCO RLE JSON, a folder, or several files with one object each. auto: objects that stand
+    image, COCO RLE JSON, a folder, or several files with one object each. Masks of several frames:
+    write the number of its frame before each, such as 0=a.png 40=b.png, or give files (or a folder
+    of files) that are named after their frames. An object begins at its first mask; a further mask
+    of it is a correction, and the frames between are tracked from both. auto: objects that stand
     out and move are proposed; look at the overlay. A file of that name is ./auto."""
 
     objects: int | None = None
@@ -194,6 +197,9 @@ class ClipSummary:
 
     damaged: bool = False
     """Whether pictures are missing or wrong within the video."""
+
+    names: tuple[str, ...] = ()
+    """The names of the objects, in the order of the ids. Those of a mask in colours are colours."""
 
 
 class Observer(Protocol):
