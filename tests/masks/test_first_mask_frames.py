@@ -76,7 +76,7 @@ def test_a_name_outside_the_video_is_noted(save: Save) -> None:
 )
 def test_files_of_several_frames_are_not_merged(save: Save, names: tuple[str, str]) -> None:
     paths = [save(f"{name}.png", _blob(10 + 20 * k)) for k, name in enumerate(names)]
-    with pytest.raises(InputError, match=r"different frames.*not supported yet.*name them obj1"):
+    with pytest.raises(InputError, match=r"different frames.*each with its frame.*name them obj1"):
         read_first_mask(paths)
     number = int("".join(c for c in names[1] if c.isdigit()))
     mask = read_first_mask(paths, frames=VideoFrames(range(2000), asked=number))

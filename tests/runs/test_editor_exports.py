@@ -182,9 +182,9 @@ def test_exr_and_cryptomatte(
         layer = {name[-1]: channels[f"CryptoObject00.{name}"].pixels for name in "RGBA"}
         assert layer["R"].dtype == np.float32
         assert header["pixelAspectRatio"] == pytest.approx(4 / 3)
-    key = next(name[:-5] for name in header if name.endswith("/name") and "cryptomatte" in name)
-    assert header[f"{key}/hash"] == "MurmurHash3_32"
-    manifest = json.loads(header[f"{key}/manifest"])
+        key = next(name[:-5] for name in header if name.endswith("/name") and "cryptomatte" in name)
+        assert header[f"{key}/hash"] == "MurmurHash3_32"
+        manifest = json.loads(header[f"{key}/manifest"])
     assert sorted(manifest) == ["Kästchen", "sun"]
     number = np.uint32(int(manifest["Kästchen"], 16)).view(np.float32)
     coverage = np.where(layer["R"] == number, layer["G"], 0) + np.where(

@@ -67,6 +67,11 @@ class ClipFolder:
         """
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"output: {self.root} is a file; give the name of a folder")
+        if self.root.is_symlink() and not self.root.exists():
+            raise InputError(
+                f"output: {self.root} is a link to {self.root.readlink()}, which does not exist; "
+                "create that folder, or remove the link"
+            )
         if self.root.suffix.lower() in _FILE_SUFFIXES and not self.root.exists():
             raise InputError(
                 f"output: {self.root} looks like the name of a file, expected the name of a "
@@ -157,7 +162,7 @@ class ClipFolder:
         *,
         scores: bool = False,
         mattes: bool = False,
-        soft_mask: FloatArray | None = None,
+        given: Mapping[int, FloatArray] | None = None,
     ) -> None:
         """Write one frame; once this returns, the run can be resumed after it.
 
@@ -166,7 +171,7 @@ class ClipFolder:
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
             mattes: write the alpha matte of each object as 8-bit gray PNG.
-            soft_mask: (N, H, W) in [0, 1], the mattes of this frame where the user gave them.
+            given: the mattes (H, W) in [0, 1] that the user gave for this frame, by object.
 
         Raises:
             OSError: the disk is full, or the folder was removed meanwhile.
@@ -179,14 +184,15 @@ class ClipFolder:
         result, position = step.result, step.position
         mask = self.mask(position.index)
         grays: dict[Path, FloatArray] = {}
-        alphas = soft_mask
-        if mattes and alphas is None:
-            alphas = frame_mattes(step.frame.image, result.labels, result.ids)
+        alphas = dict(given or {})
+        if mattes and not set(result.ids) <= set(alphas):
+            made = frame_mattes(step.frame.image, result.labels, result.ids)
+            alphas = {**dict(zip(result.ids, made, strict=True)), **alphas}
         for k, number in enumerate(result.ids):
             if scores:
                 grays[self.root / "scores" / str(number) / mask.name] = result.scores[k]
-            if mattes and alphas is not None:
-                grays[self.root / "mattes" / str(number) / mask.name] = alphas[k]
+            if mattes:
+                grays[self.root / "mattes" / str(number) / mask.name] = alphas[number]
         files = [mask, *grays]
         names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)
@@ -199,6 +205,7 @@ class ClipFolder:
             "index": position.index,
             "frame": self.names.key(position.index),
             "time": round(step.frame.time, 6),
+            "ids": list(result.ids),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }

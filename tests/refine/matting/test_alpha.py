@@ -19,9 +19,10 @@ def compose(blur: float, seed: int = 0) -> tuple[UInt8Array, FloatArray]:
     front, behind = np.array([180, 80, 60]) + rough[0], np.array([70, 130, 90]) + rough[1]
     disc = np.zeros((384, 512), np.uint8)
     cv2.circle(disc, (260, 190), 110, 255, -1, cv2.LINE_AA)
-    alpha = cv2.resize(disc, (128, 96), interpolation=cv2.INTER_AREA) / np.float32(255)
+    small = cv2.resize(disc, (128, 96), interpolation=cv2.INTER_AREA)
+    alpha = np.asarray(small, np.float32) / np.float32(255)
     if blur:
-        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur))
+        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur), np.float32)
     over = alpha[..., None]
     image = over * front + (1 - over) * behind + random.normal(size=(96, 128, 3)) * 1.5
     return np.clip(np.rint(image), 0, 255).astype(np.uint8), np.asarray(alpha, np.float32)

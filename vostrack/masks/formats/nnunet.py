@@ -47,7 +47,8 @@ def read(folder: Path) -> LabelStack:
     void: set[int] = set()
     for key, value in labels.items():
         # Version 1 had the number as the key.
-        name, number = (value, key) if isinstance(value, str) else (key, value)
+        earlier = isinstance(value, str) and whole_number(value) is None
+        name, number = (value, key) if earlier else (key, value)
         found = whole_number(number)
         if found is None:
             raise InputError(

@@ -26,11 +26,15 @@ def is_stack(path: Path) -> bool:
     """Tell whether a file is a TIFF with several pages."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return False
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
             return getattr(image, "n_frames", 1) > 1
+    except UnidentifiedImageError:
+        # Such as 32-bit planes, which Pillow does not know.
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
 
