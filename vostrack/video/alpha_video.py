@@ -136,6 +136,8 @@ class AlphaVideoWriter:
         frame = frame.reformat(
             format=self._encoding.pixels, dst_colorspace=_BT709, dst_color_range=_LIMITED
         )
+        # ProRes and VP9 take the tags from the frame.
+        frame.color_primaries = frame.color_trc = _BT709
         tick = self._encoding.tick
         self._last = max(self._last + 1, round((time - self._began) / tick))
         frame.pts, frame.time_base = self._last, tick
