@@ -24,6 +24,7 @@ from vostrack.models.backbones import (
     NormKind,
     build_backbone,
 )
+from vostrack.models.eight_bit import EightBitStages
 from vostrack.models.memory_cues import (
     Memory,
     MemoryReader,
@@ -125,6 +126,8 @@ class TargetNet(nn.Module):
 
     Attributes:
         config: what it was built from.
+        eight_bit: stages of the backbone that are computed in 8 bits, without gradients; None for
+            none.
     """
 
     mean: Tensor
@@ -134,6 +137,7 @@ class TargetNet(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone
+        self.eight_bit: EightBitStages | None = None
         deep, middle = backbone.channels[-1], backbone.channels[-2]
         self.key = nn.Conv2d(deep, config.key, 3, padding=1)
         self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
@@ -158,15 +162,24 @@ class TargetNet(nn.Module):
 
     def early_levels(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run the stages that are frozen in training: feature maps at strides 2, 4 and 8."""
-        x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        f2 = self.backbone.stage(x, 2)
-        f4 = self.backbone.stage(f2, 4)
-        return f2, f4, self.backbone.stage(f4, 8)
+        f2 = self.backbone.stage(self.normalized(image), 2)
+        f4 = self._stage(f2, 4)
+        return f2, f4, self._stage(f4, 8)
+
+    def normalized(self, image: Tensor) -> Tensor:
+        """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""
+        x = (image - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _stage(self, x: Tensor, stride: int) -> Tensor:
+        if self.eight_bit is not None and stride in self.eight_bit:
+            return self.eight_bit(x, stride)
+        return self.backbone.stage(x, stride)
 
     def complete(self, early: tuple[Tensor, Tensor, Tensor]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
         f2, f4, f8 = early
-        f16 = self.backbone.stage(f8, 16)
+        f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
