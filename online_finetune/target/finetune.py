@@ -161,7 +161,7 @@ def _trainable(network: TargetNet) -> tuple[list[nn.Parameter], list[nn.Paramete
 
 _Sample = tuple[Tensor, Tensor]
 # Early feature maps, masks (N, 1, h, w) in the window, positions of its cells.
-_Reference = tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]
+_Reference = tuple[tuple[Tensor, ...], Tensor, Tensor]
 
 
 class _Pairs:

@@ -98,6 +98,8 @@ class TargetTraining:
         """
         self.network, self.clips, self.recipe, self.steps = network, clips, recipe, steps
         network.requires_grad_(True)
+        if network.semantic is not None:
+            network.semantic.backbone.requires_grad_(False)
         for stride, share in zip((2, 4, 8, 16), recipe.backbone_shares, strict=True):
             network.backbone.stage_layers(stride).requires_grad_(share > 0)
 
@@ -111,7 +113,7 @@ class TargetTraining:
                 stage = list(network.backbone.stage_layers(stride).parameters())
                 groups.append({"params": stage, "lr": rate * share})
         inside = {id(p) for p in network.backbone.parameters()}
-        rest = [p for p in network.parameters() if id(p) not in inside]
+        rest = [p for p in network.parameters() if p.requires_grad and id(p) not in inside]
         scalars = [p for p in rest if not p.ndim]
         return [
             *groups,

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vostrack.cli import main
 from vostrack.masks import read_label_map, write_label_map
+from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
 from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.models.weights import load_target_net, save_target_net
 
@@ -99,8 +101,17 @@ def test_a_mixture_of_layouts_with_hours(
     argv += ["--data", f"davis:{davis}:0.5", f"mose:{mose}:1", f"objects:{photos}:2.5"]
     argv += ["--backgrounds", str(davis)]
     argv += ["--weights", str(start), "--pixels", "4096", "--steps", "50", "--hours", "1e-9"]
+    deeplab = DeepLabMobileNetV2()
+    torch.save(deeplab.state_dict(), tmp_path / "deeplab.pt")
+    argv += ["--semantic-weights", str(tmp_path / "deeplab.pt")]
     assert main(argv) == 0
     assert "1 of 50 steps" in capsys.readouterr().out
+    result = load_target_net(tmp_path / "runs" / "target.safetensors")
+    assert result.config.semantic == "deeplab"
+    assert result.semantic is not None
+    kept = result.semantic.backbone.features.state_dict()
+    for name, value in deeplab.features.state_dict().items():
+        torch.testing.assert_close(kept[name], value.half().float())
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vostrack.datasets import VideoSequence
+    from vostrack.models.target_net import TargetNet
     from vostrack.online_finetune.target.recipe import TargetRecipe
+    from vostrack.online_finetune.target.training_clip import ClipSource
     from vostrack.training.loop import LoopConfig
     from vostrack.training.validation import Validation
 
 __all__ = ["TrainTargetCommand"]
+
+# Frames that the main directions of a second backbone's features are found from.
+_IMAGES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
 
     weights: str = "imagenet"
     """Initial weights: imagenet, none, a backbone's file, or a target network to go on from."""
+
+    semantic_weights: Path | None = None
+    """Weights of a DeepLabv3-MobileNetV2, to add as a second, fixed feature extractor. It stays in
+    the result; leave this out where the target network of --weights has it already."""
 
     steps: int = 3000
     """Optimisation steps."""
@@ -118,6 +127,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         )
         network = initialise_target_net(self.backbone, self.weights, seed=self.seed)
         network = network.to(training_device(self.device))
+        if self.semantic_weights is not None:
+            network = self._with_semantics(network, clips)
         with self.progress() as show:
             done = train(
                 network,
@@ -135,6 +146,17 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             if not self.quiet:
                 print(f"{done} of {self.steps} steps: {path}")
         return 0
+
+    def _with_semantics(self, network: TargetNet, clips: ClipSource) -> TargetNet:
+        from torch import Generator
+
+        from vostrack.models.add_semantic_backbone import add_semantic_backbone
+
+        assert self.semantic_weights is not None
+        generator = Generator().manual_seed(self.seed)
+        drawn = (clips.draw(generator, 2)["images"][:1] for _ in range(_IMAGES))
+        images = (image.to(network.mean.device).float() / 255 for image in drawn)
+        return add_semantic_backbone(network, self.semantic_weights, images)
 
     def _loop(self) -> LoopConfig:
         return replace(

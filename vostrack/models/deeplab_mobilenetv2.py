@@ -37,21 +37,38 @@ class _SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: an odd pixel goes to the right or bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
-        pads = []
-        for axis in (-1, -2):
-            size = x.shape[axis]
-            extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            reach = (-(-size // self.stride[axis]) - 1) * self.stride[axis] + extent
-            total = max(reach - size, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(functional.pad(x, pads) if any(pads) else x)
+        rows, columns = (self._pads(x.shape[axis], axis) for axis in (-2, -1))
+        uneven = columns[1] - columns[0], rows[1] - rows[0]
+        if any(extra % step for extra, step in zip(uneven, self.dilation[::-1], strict=True)):
+            return super().forward(functional.pad(x, (*columns, *rows)))
+        # A kernel with zeros in front needs as much on either side: that is no copy of x.
+        front = [extra // step for extra, step in zip(uneven, self.dilation[::-1], strict=True)]
+        weight = self.weight
+        if any(front):
+            weight = functional.pad(weight, (front[0], 0, front[1], 0))
+        return functional.conv2d(
+            x,
+            weight,
+            self.bias,
+            self.stride,
+            (rows[1], columns[1]),
+            self.dilation,
+            self.groups,
+        )
+
+    def _pads(self, size: int, axis: int) -> tuple[int, int]:
+        """Return the zeros before and after a side of ``size``."""
+        extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+        reach = (-(-size // self.stride[axis]) - 1) * self.stride[axis] + extent
+        total = max(reach - size, 0)
+        return total // 2, total - total // 2
 
 
 def _conv(
     channels: int, width: int, size: int = 1, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Sequential:
     layer = _SameConv(channels, width, size, stride, dilation=dilation, groups=groups)
-    return nn.Sequential(layer, nn.ReLU6())
+    return nn.Sequential(layer, nn.ReLU6(inplace=True))
 
 
 class _InvertedResidual(nn.Module):

@@ -7,21 +7,17 @@ all objects, turns these cues and the previous mask into a mask with edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vostrack.errors import InputError
 from vostrack.models.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Backbone,
-    BackboneName,
-    NormKind,
     build_backbone,
 )
 from vostrack.models.eight_bit import EightBitStages
@@ -34,6 +30,8 @@ from vostrack.models.memory_cues import (
     cover,
     similarity_channels,
 )
+from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticCues
+from vostrack.models.target_config import TargetNetConfig
 from vostrack.models.target_decoder import MaskEncoder, Regions, TargetDecoder
 
 __all__ = [
@@ -49,43 +47,6 @@ _EMBEDDING_NORM = 3.0
 
 
 @dataclass(frozen=True)
-class TargetNetConfig:
-    """What a target network is made of.
-
-    Attributes:
-        backbone: name of the feature extractor; its levels of stride 2 to 16 are used.
-        norm: what becomes of batch normalisation.
-        key: channels that cells are compared in.
-        value: channels that a memory keeps of its mask.
-        embedding: channels that the closed-form classifier sees.
-        labels: numbers that it predicts of each cell: the mask, and what the mask encoder adds.
-        widths: channels of the decoder at strides 16, 8, 4 and 2.
-    """
-
-    backbone: BackboneName = "resnet18"
-    norm: NormKind = "folded"
-    key: int = 64
-    value: int = 32
-    embedding: int = 48
-    labels: int = 9
-    widths: tuple[int, int, int, int] = (96, 48, 32, 16)
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            InputError: a number of channels under 1, or no label to add to the mask.
-        """
-        for name in ("key", "value", "embedding"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.labels < 2:
-            raise InputError(f"labels: expected at least 2, got {self.labels}")
-        if len(self.widths) != 4 or min(self.widths) < 1:
-            raise InputError(f"widths: expected 4 numbers of at least 1, got {self.widths}")
-
-
-@dataclass(frozen=True)
 class Features:
     """What the backbone makes of B images, shared by all objects.
 
@@ -93,16 +54,33 @@ class Features:
         levels: feature maps at strides 2, 4, 8 and 16.
         key: (B, K, h, w) unit vectors at stride 16.
         embedding: (B, E + 1, h, w) at stride 16; the last channel is 1.
+        semantic: (B, C, h, w) of the second backbone, at stride 16; None without one.
     """
 
     levels: tuple[Tensor, Tensor, Tensor, Tensor]
     key: Tensor
     embedding: Tensor
+    semantic: Tensor | None = None
+
+    @property
+    def deep(self) -> Tensor:
+        """What is known of each cell: the last level, and the second backbone's features."""
+        if self.semantic is None:
+            return self.levels[3]
+        return torch.cat([self.levels[3], self.semantic], dim=1)
 
     def part(self, start: int, stop: int) -> Features:
         """Return those of the images ``start`` to ``stop``."""
-        f2, f4, f8, f16 = (level[start:stop] for level in self.levels)
-        return Features((f2, f4, f8, f16), self.key[start:stop], self.embedding[start:stop])
+        return self._changed(lambda x: x[start:stop])
+
+    def float(self) -> Features:
+        """Return the features in float32: similarities and the solver need its precision."""
+        return self._changed(Tensor.float)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Features:
+        f2, f4, f8, f16 = map(change, self.levels)
+        semantic = None if self.semantic is None else change(self.semantic)
+        return Features((f2, f4, f8, f16), change(self.key), change(self.embedding), semantic)
 
 
 @dataclass(frozen=True)
@@ -141,30 +119,44 @@ class TargetNet(nn.Module):
         deep, middle = backbone.channels[-1], backbone.channels[-2]
         self.key = nn.Conv2d(deep, config.key, 3, padding=1)
         self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
+        self.semantic = None
+        if config.semantic != "none":
+            self.semantic = SemanticCues(config.semantic_channels, config.semantic_scale)
+            deep += SEMANTIC_CHANNELS
         self.encoder = MaskEncoder(deep, config.value)
         self.labels = nn.Conv2d(config.value, config.labels - 1, 1)
         self.first_reader = MemoryReader()
         self.recent_reader = MemoryReader(nearness=20.0)
         self.regression = RidgeRegression()
         cues = 2 * similarity_channels(config.value) + config.labels + 2
-        self.decoder = TargetDecoder(backbone.channels, cues, config.widths)
+        self.decoder = TargetDecoder((*backbone.channels[:-1], deep), cues, config.widths)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def freeze_early_stages(self) -> None:
         """Leave only the last stage of the backbone to be trained, and all that is above it."""
         self.backbone.requires_grad_(False)
+        if self.semantic is not None:
+            self.semantic.backbone.requires_grad_(False)
         self.backbone.last_stage.requires_grad_(True)
 
     def features(self, image: Tensor) -> Features:
         """Run the backbone on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16."""
         return self.complete(self.early_levels(image))
 
-    def early_levels(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the stages that are frozen in training: feature maps at strides 2, 4 and 8."""
+    def early_levels(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Run what fine-tuning does not change.
+
+        Returns:
+            Feature maps at strides 2, 4 and 8, and those of the second backbone, if there is one.
+        """
         f2 = self.backbone.stage(self.normalized(image), 2)
         f4 = self._stage(f2, 4)
-        return f2, f4, self._stage(f4, 8)
+        f8 = self._stage(f4, 8)
+        if self.semantic is None:
+            return f2, f4, f8
+        cells = [-(-side // 2) for side in f8.shape[-2:]]
+        return f2, f4, f8, self.semantic.backbone(image, cells)
 
     def normalized(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""
@@ -176,15 +168,21 @@ class TargetNet(nn.Module):
             return self.eight_bit(x, stride)
         return self.backbone.stage(x, stride)
 
-    def complete(self, early: tuple[Tensor, Tensor, Tensor]) -> Features:
+    def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
-        f2, f4, f8 = early
+        f2, f4, f8, *others = early
         f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
-        embedding = torch.cat([_EMBEDDING_NORM * embedding, torch.ones_like(key[:, :1])], dim=1)
-        return Features((f2, f4, f8, f16), key, embedding)
+        embeddings = [_EMBEDDING_NORM * embedding]
+        semantic = None
+        if self.semantic is not None:
+            (semantic,) = others
+            key = self.semantic.with_key(key, semantic)
+            embeddings.append(self.semantic.embed(semantic))
+        embedding = torch.cat([*embeddings, torch.ones_like(key[:, :1])], dim=1)
+        return Features((f2, f4, f8, f16), key, embedding, semantic)
 
     def remember(
         self, features: Features, mask: Tensor, positions: Tensor, *, confident: bool = False
@@ -197,7 +195,7 @@ class TargetNet(nn.Module):
             positions: (1 or B, 2, h, w) x and y of the cells, in any unit that later frames use.
             confident: the classifier learns only from cells that are certain.
         """
-        deep = features.levels[3]
+        deep = features.deep
         half = cover(mask, features.levels[0].shape[-2:])
         values = self.encoder(half, deep)
         cells = cover(half, deep.shape[-2:])
@@ -249,7 +247,10 @@ class TargetNet(nn.Module):
             near.view(-1, 1, 1, 1).expand(-1, 1, *size),
         ]
         logits, presence = self.decoder(
-            features.levels, torch.cat(cues, dim=1), (covers[2], covers[1]), regions
+            (*features.levels[:3], features.deep),
+            torch.cat(cues, dim=1),
+            (covers[2], covers[1]),
+            regions,
         )
         return Segmentation(logits, presence, target[:, :1])
 
@@ -263,7 +264,7 @@ def build_target_net(config: TargetNetConfig | None = None) -> TargetNet:
     config = config or TargetNetConfig()
     network = TargetNet(config, build_backbone(config.backbone, (2, 4, 8, 16), config.norm))
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d) and not name.startswith("backbone."):
+        if isinstance(module, nn.Conv2d) and "backbone." not in name:
             _initialise(module)
     # Small last layers: the first predictions are even, so that the first masks in memory are too.
     for last in (network.decoder.coarse, network.decoder.fine):
@@ -278,11 +279,3 @@ def _initialise(conv: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
-
-
-def config_from_json(values: dict[str, Any]) -> TargetNetConfig:
-    """Build the configuration that ``dataclasses.asdict`` and JSON made of one."""
-    known = {field.name for field in fields(TargetNetConfig)}
-    if set(values) - known:
-        raise InputError(f"target network: unknown settings {sorted(set(values) - known)}")
-    return TargetNetConfig(**{**values, "widths": tuple(values["widths"])})

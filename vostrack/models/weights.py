@@ -13,12 +13,8 @@ from torch import Tensor
 from vostrack.errors import InputError
 from vostrack.models.backbones import BackboneName
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
-from vostrack.models.target_net import (
-    TargetNet,
-    TargetNetConfig,
-    build_target_net,
-    config_from_json,
-)
+from vostrack.models.target_config import TargetNetConfig, config_from_json
+from vostrack.models.target_net import TargetNet, build_target_net
 from vostrack.models.weights_file import (
     read_description,
     read_header,

@@ -1,0 +1,66 @@
+"""Give a trained target network its second backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vostrack.errors import InputError
+from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS
+from vostrack.models.target_net import TargetNet, build_target_net
+
+__all__ = ["add_semantic_backbone"]
+
+# Layers whose inputs the new features are appended to.
+_LONGER = ("encoder.context.weight", "decoder.lateral.3.weight")
+
+
+@torch.no_grad()
+def add_semantic_backbone(
+    network: TargetNet,
+    deeplab: str | Path,
+    images: Iterable[Tensor],
+    *,
+    scale: float = 1.0,
+    channels: int = 48,
+) -> TargetNet:
+    """Return a network that also sees the features of a DeepLabv3-MobileNetV2.
+
+    Keys and embeddings get the principal directions of these features at once, without training.
+    The other layers that see them start with weights of zero.
+
+    Args:
+        network: without a second backbone; it is not changed.
+        deeplab: file of the DeepLabv3-MobileNetV2, see ``load_deeplab_mobilenetv2``.
+        images: (B, 3, H, W) in [0, 1], of any sizes, from which the directions are found.
+        scale: size of the images that it sees, relative to those of the first backbone.
+        channels: number of directions.
+
+    Raises:
+        InputError: the network has a second backbone, or the file does not fit.
+    """
+    if network.semantic is not None:
+        raise InputError(
+            "semantic weights: the target network has a second backbone already; leave out "
+            "`semantic_weights`"
+        )
+    config = replace(
+        network.config, semantic="deeplab", semantic_scale=scale, semantic_channels=channels
+    )
+    longer = build_target_net(config)
+    assert longer.semantic is not None
+    longer.semantic.backbone.load_deeplab(deeplab)
+    state = {**longer.state_dict(), **network.state_dict()}
+    for name in _LONGER:
+        weight = state[name]
+        zeros = weight.new_zeros(len(weight), SEMANTIC_CHANNELS, 1, 1)
+        state[name] = torch.cat([weight, zeros], dim=1)
+    longer.load_state_dict(state)
+    longer.to(network.mean.device)
+    seen = [longer.early_levels(image)[3] for image in images]
+    longer.semantic.fit(torch.cat([maps.transpose(0, 1).flatten(1) for maps in seen], dim=1))
+    return longer.train(network.training)
