@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Protocol, overload
 
+import numpy as np
 from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
@@ -14,13 +16,42 @@ from vostrack.masks.palette import davis_palette
 __all__ = ["FrameResult"]
 
 
+class Maps(Protocol):
+    """Scores that are computed when somebody asks for them."""
+
+    def numpy(self) -> FloatArray:
+        """Return the scores (N, H, W) float32."""
+        ...
+
+
+class _OnDemand:
+    """A field that keeps an array, or what an array is computed from when it is first read."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> _OnDemand: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> FloatArray: ...
+    def __get__(self, instance: object, owner: type) -> FloatArray | _OnDemand:
+        if instance is None:
+            raise AttributeError("the field has no default")
+        values = vars(instance)
+        if not isinstance(values["scores"], np.ndarray):
+            values["scores"] = values["scores"].numpy()
+        array: FloatArray = values["scores"]
+        return array
+
+    def __set__(self, instance: object, value: FloatArray | Maps) -> None:
+        vars(instance)["scores"] = value
+
+
 @dataclass(frozen=True)
 class FrameResult:
     """The tracking result of one frame.
 
     Attributes:
         labels: (H, W) uint8 at the frame's size; 0 background, else the object id.
-        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``.
+        scores: (N, H, W) float32 in [0, 1] at the frame's size, in the order of ``ids``. They are
+            computed when they are first read.
         ids: the N object ids, as in the first mask.
         presence: for each object, the probability that it is visible, in [0, 1]. If the adapter
             does not estimate presence, it is the mean score over the object's pixels, or 0 if the
@@ -29,7 +60,7 @@ class FrameResult:
     """
 
     labels: UInt8Array
-    scores: FloatArray
+    scores: _OnDemand = _OnDemand()  # it has no state
     ids: tuple[int, ...]
     presence: tuple[float, ...]
     timings: Mapping[str, float]

@@ -20,6 +20,7 @@ from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
 from vostrack.tracking.frame_result import FrameResult
+from vostrack.tracking.full_size import GivenMaps, ScoreMaps, full_size_labels
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import FollowsEdits, check_editable, check_parts, warm_up_parts
 from vostrack.tracking.state import check_state, on_device, stamp
@@ -168,14 +169,16 @@ class Tracker:
         image = working_image(frame, self.config.max_size, self.device)
         watch.lap("input")
         scores = score_objects(self, frame, image, self._last_slots, watch)
-        size = self._last_labels.shape
-        self._last_slots, scores, slots = finish_frame(self, image, scores, size, watch)
+        learned, scores = finish_frame(self, image, scores, watch)
+        self._last_slots = learned.cpu().numpy()
+        height, width = self._last_labels.shape
+        maps = ScoreMaps(scores, (height, width))
+        slots = full_size_labels(scores, maps.size, threshold=self.config.threshold)
         assert self._objects is not None
         self._last_labels = self._objects.to_ids(slots.cpu().numpy())
-        full = scores.cpu().numpy()
         watch.lap("output")
-        self._presence = estimated_presence(self.adapter, scores, slots)
-        return FrameResult(self._last_labels.copy(), full, self.ids, self._presence, watch.seconds)
+        self._presence = estimated_presence(self.adapter, scores, self.config.threshold)
+        return FrameResult(self._last_labels.copy(), maps, self.ids, self._presence, watch.seconds)
 
     def add_objects(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, reuse_ids: bool = False
@@ -288,10 +291,8 @@ class Tracker:
     def _given_result(self, watch: Stopwatch) -> FrameResult:
         """Return the present label map as a result; its scores are 0 or 1."""
         labels = self._last_labels
-        scores = np.zeros((len(self.ids), *labels.shape), np.float32)
-        for score, number in zip(scores, self.ids, strict=True):
-            score[labels == number] = 1
-        return FrameResult(labels.copy(), scores, self.ids, self._presence, watch.seconds)
+        given = GivenMaps(labels, self.ids)
+        return FrameResult(labels.copy(), given, self.ids, self._presence, watch.seconds)
 
     def _check_started(self, call: str) -> None:
         if self._objects is None:
