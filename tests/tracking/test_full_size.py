@@ -77,7 +77,8 @@ def test_scores_are_computed_once_when_they_are_read(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(full_size, "full_size_scores", counted)
     labels = np.zeros((48, 64), np.uint8)
-    result = FrameResult(labels, ScoreMaps(blobs(2), (48, 64)), (1, 2), (1.0, 1.0), {})
+    maps = ScoreMaps(blobs(2), (48, 64))
+    result = FrameResult.on_demand(labels, maps, (1, 2), (1.0, 1.0), {})
     assert calls == []
     assert result.scores.shape == (2, 48, 64)
     assert result.scores is result.scores

@@ -121,7 +121,7 @@ def fits_eight_bits(backbone: Backbone) -> bool:
     )
 
 
-def _blocks(backbone: Backbone, stride: int) -> list[nn.Module]:
+def _blocks(backbone: Backbone, stride: int) -> list[Any]:
     return list(backbone.stage_layers(stride).children())
 
 
@@ -138,7 +138,7 @@ def _to_bytes(x: Tensor, scale: float) -> Tensor:
 class _Stage:
     """The residual blocks of a stage."""
 
-    def __init__(self, blocks: Sequence[nn.Module], ranges: Sequence[float]) -> None:
+    def __init__(self, blocks: Sequence[Any], ranges: Sequence[float]) -> None:
         scales = [max(largest, 1e-6) * _MARGIN / _ACTIVATION for largest in ranges]
         self.scales = scales[::2]
         self.blocks = [

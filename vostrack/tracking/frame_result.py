@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Protocol, overload
+from typing import Any, Protocol, cast
 
 import numpy as np
 from PIL import Image
@@ -24,26 +24,6 @@ class Maps(Protocol):
         ...
 
 
-class _OnDemand:
-    """A field that keeps an array, or what an array is computed from when it is first read."""
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> _OnDemand: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> FloatArray: ...
-    def __get__(self, instance: object, owner: type) -> FloatArray | _OnDemand:
-        if instance is None:
-            raise AttributeError("the field has no default")
-        values = vars(instance)
-        if not isinstance(values["scores"], np.ndarray):
-            values["scores"] = values["scores"].numpy()
-        array: FloatArray = values["scores"]
-        return array
-
-    def __set__(self, instance: object, value: FloatArray | Maps) -> None:
-        vars(instance)["scores"] = value
-
-
 @dataclass(frozen=True)
 class FrameResult:
     """The tracking result of one frame.
@@ -60,10 +40,29 @@ class FrameResult:
     """
 
     labels: UInt8Array
-    scores: _OnDemand = _OnDemand()  # it has no state
+    scores: FloatArray
     ids: tuple[int, ...]
     presence: tuple[float, ...]
     timings: Mapping[str, float]
+
+    @staticmethod
+    def on_demand(
+        labels: UInt8Array,
+        maps: Maps,
+        ids: tuple[int, ...],
+        presence: tuple[float, ...],
+        timings: Mapping[str, float],
+    ) -> FrameResult:
+        """Return a result whose scores are computed from ``maps`` when they are first read."""
+        return FrameResult(labels, cast(FloatArray, maps), ids, presence, timings)
+
+    def __getattribute__(self, name: str) -> Any:
+        """Compute the scores when they are first read."""
+        value = super().__getattribute__(name)
+        if name == "scores" and not isinstance(value, np.ndarray):
+            value = value.numpy()
+            object.__setattr__(self, "scores", value)
+        return value
 
     def _repr_png_(self) -> bytes:
         """Return the label map as a palette PNG; notebooks show it."""

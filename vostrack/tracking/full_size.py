@@ -88,8 +88,8 @@ def full_size_labels(scores: Tensor, size: Sequence[int], *, threshold: float) -
     # One copy to the host tells where each object is.
     inside = (scores >= threshold).view(torch.uint8)
     in_rows, in_columns = inside.amax(2).cpu().numpy() > 0, inside.amax(1).cpu().numpy() > 0
-    rows = _reached(in_rows.any(0), height)
-    columns = _reached(in_columns.any(0), width)
+    rows = _reached(np.logical_or.reduce(in_rows), height)
+    columns = _reached(np.logical_or.reduce(in_columns), width)
     if rows is None or columns is None:
         return labels
     step = max(1, _BAND // (len(scores) * (columns.stop - columns.start)))
@@ -112,11 +112,13 @@ def _scaled(scores: Tensor, size: Sequence[int], rows: slice, columns: slice) ->
     """Return the part ``rows``, ``columns`` of scores (N, h, w) that are scaled to ``size``."""
     for axis, (part, length) in enumerate(zip((rows, columns), size, strict=True), start=1):
         low, high, share = _neighbours(part, length, scores.shape[axis])
-        low, high = (torch.from_numpy(index).to(scores.device) for index in (low, high))
+        before, after = (torch.from_numpy(index).to(scores.device) for index in (low, high))
         weight = torch.from_numpy(share).to(scores.device, scores.dtype)
         if axis == 1:
             weight = weight[:, None]
-        scores = torch.lerp(scores.index_select(axis, low), scores.index_select(axis, high), weight)
+        scores = torch.lerp(
+            scores.index_select(axis, before), scores.index_select(axis, after), weight
+        )
     return scores
 
 

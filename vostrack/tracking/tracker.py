@@ -178,7 +178,9 @@ class Tracker:
         self._last_labels = self._objects.to_ids(slots.cpu().numpy())
         watch.lap("output")
         self._presence = estimated_presence(self.adapter, scores, self.config.threshold)
-        return FrameResult(self._last_labels.copy(), maps, self.ids, self._presence, watch.seconds)
+        return FrameResult.on_demand(
+            self._last_labels.copy(), maps, self.ids, self._presence, watch.seconds
+        )
 
     def add_objects(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, reuse_ids: bool = False
@@ -292,7 +294,7 @@ class Tracker:
         """Return the present label map as a result; its scores are 0 or 1."""
         labels = self._last_labels
         given = GivenMaps(labels, self.ids)
-        return FrameResult(labels.copy(), given, self.ids, self._presence, watch.seconds)
+        return FrameResult.on_demand(labels.copy(), given, self.ids, self._presence, watch.seconds)
 
     def _check_started(self, call: str) -> None:
         if self._objects is None:
