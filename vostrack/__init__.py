@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from vostrack.presets.named import PRESETS
     from vostrack.presets.options import TrackerOptions
+    from vostrack.proposers.first_mask import propose_first_mask
     from vostrack.runs.clip import track_clip
     from vostrack.runs.request import ClipRequest, ClipSummary
     from vostrack.tracking.config import TrackerConfig
@@ -59,6 +60,7 @@ __all__ = [
     "evaluate",
     "export_results",
     "open_source",
+    "propose_first_mask",
     "read_first_mask",
     "read_results",
     "track_clip",
@@ -85,6 +87,7 @@ _HOMES = {
     "evaluate": "vostrack.eval.dataset",
     "export_results": "vostrack.masks",
     "open_source": "vostrack.video",
+    "propose_first_mask": "vostrack.proposers.first_mask",
     "read_first_mask": "vostrack.masks",
     "read_results": "vostrack.masks",
     "track_clip": "vostrack.runs.clip",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,7 +40,12 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.memory import (
+    Place,
+    TargetModelConfig,
+    TrackedObjects,
+    find_places,
+)
 from vostrack.online_finetune.target.view import window_around
 from vostrack.protocols import BackboneFeatures, ObjectScores
 
@@ -78,6 +84,7 @@ class TargetModelAdapter:
         self._network = self.generic
         self._first: TrackedObjects | None = None
         self._now: TrackedObjects | Cohorts | None = None
+        self._mirror = self.config.mirror
         self._pending: Finding | None = None
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
@@ -118,6 +125,31 @@ class TargetModelAdapter:
     def _begin(self, image: Tensor, masks: Tensor) -> None:
         self._first = begin_objects(self._network, image, masks, self.config)
         self._now = self._first
+
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Rehearses``."""
+        self._fitted = self.generic
+        slots = torch.arange(1, int(labels[labels != IGNORE].max()) + 1, device=labels.device)
+        masks = (labels == slots[:, None, None]).float()
+        self._network = with_eight_bits(self._fitted, self._measured(image, masks, WHOLE))
+        self._begin(image, masks)
+
+    def optional_stages(self) -> tuple[str, ...]:
+        """Return what can be left out: the mirrored pass, where there is one."""
+        return ("mirror",) if self.config.mirror else ()
+
+    def skip_stages(self, names: Collection[str]) -> None:
+        """Leave out the mirrored pass in the next frame if it is among ``names``."""
+        self._mirror = self.config.mirror and "mirror" not in names
+
+    def forget_places(self) -> None:
+        """Search all objects in the whole next frame, with the given masks alone."""
+        cohorts = []
+        for slots, objects in self._cohorts("forget_places"):
+            nowhere = (Place(None, 0),) * len(slots)
+            cohorts.append((slots, replace(objects, places=nowhere)))
+        assert self._now is not None
+        self._now = gather(cohorts, self._now.masks.shape[1:])
 
     @torch.inference_mode()
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
@@ -182,7 +214,10 @@ class TargetModelAdapter:
         now = self._now
         if now is None:
             raise RuntimeError("TargetModelAdapter.scores was called before start")
-        found = find_objects(self._network, image, now, self.config)
+        config = self.config
+        if config.mirror != self._mirror:
+            config = replace(config, mirror=self._mirror)
+        found = find_objects(self._network, image, now, config)
         scores = spread_scores(found, now, image.shape[1:], self.config)
         self._pending, self._presence = found, found.segmentation.presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.

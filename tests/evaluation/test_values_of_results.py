@@ -173,7 +173,7 @@ def test_ids_that_the_truth_has_not_are_named_and_count_as_background(
     report = evaluate(results, davis)
     assert scores(report, "goats") == scores(right, "goats")
     assert not report.complete
-    assert {f.message.split(" in ")[0]: f.frames for f in report.findings} == {
+    assert {f.message.split(" is ")[0]: f.frames for f in report.findings} == {
         "id 3": ("00002", "00003"),
         "void (255)": ("00004",),
         "id 9": ("00005",),

@@ -125,6 +125,10 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     torch.save([1, 2], a_list)
     fake = tmp_path / "fake.safetensors"
     fake.write_bytes(b"0" * 64)
+    endless = tmp_path / "endless.pt"
+    torch.save({"conv1.weight": torch.tensor([1.0, torch.nan])}, endless)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(shipped_weights().read_bytes()[:-1000])
     other = tmp_path / "other.pt"
     torch.save(torchvision.models.mobilenet_v2(weights=None).state_dict(), other)
     cases = {
@@ -133,6 +137,8 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         evil: "cannot be read",
         a_list: "expected a state dict, got a list",
         fake: "not a safetensors",
+        endless: r"conv1\.weight has values that are not finite",
+        cut: "safetensors",
         other: "does not fit",
     }
     for path, words in cases.items():

@@ -40,7 +40,7 @@ def test_overwriting_removes_earlier_exports_and_nothing_else(request_for: Make)
 
 
 def test_an_unknown_export_is_refused_before_tracking(request_for: Make) -> None:
-    with pytest.raises(InputError, match="export: expected one of coco"):
+    with pytest.raises(InputError, match="export: expected one of davis, coco"):
         request_for(export=("cocoa",))
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.runs.conftest import FRAMES, write_clip, write_mask
 from vostrack import ClipRequest, InputError
+from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
 from vostrack.runs import folder as folder_module
 from vostrack.runs.clip import track_clip
@@ -116,10 +117,16 @@ def test_states_whose_keys_are_missing(stopped_after: Make) -> None:
         track_clip(request)
 
 
-@pytest.mark.parametrize("changed", ["video", "first_mask"])
+@pytest.mark.parametrize("changed", ["video", "first_mask", "weights"])
 def test_changed_content_is_noticed(changed: str, stopped_after: Make, project: Path) -> None:
-    request = stopped_after(3)
-    if changed == "video":
+    weights = project / "target.safetensors"
+    shutil.copy(shipped_weights("target"), weights)
+    request = stopped_after(3, weights=str(weights))
+    if changed == "weights":
+        content = bytearray(weights.read_bytes())
+        content[-2] ^= 1  # the smallest change of the last number
+        weights.write_bytes(content)
+    elif changed == "video":
         write_clip(project / "frames", shade=91)
     else:
         labels = project / "mask.png"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.tracking import full_size
-from vostrack.tracking.frame_result import FrameResult
+from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import (
     GivenMaps,
     ScoreMaps,
@@ -78,7 +78,7 @@ def test_scores_are_computed_once_when_they_are_read(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(full_size, "full_size_scores", counted)
     labels = np.zeros((48, 64), np.uint8)
     maps = ScoreMaps(blobs(2), (48, 64))
-    result = FrameResult.on_demand(labels, maps, (1, 2), (1.0, 1.0), {})
+    result = FrameResult(labels, on_demand(maps), (1, 2), (1.0, 1.0), {})
     assert calls == []
     assert result.scores.shape == (2, 48, 64)
     assert result.scores is result.scores

@@ -73,8 +73,7 @@ class ProposeCommand(CommandOptions):
 
     def run(self) -> int:
         """Propose, write, and return the exit status: 0, or 1 where the video broke off early."""
-        from tqdm import tqdm
-
+        from vostrack.progress import open_progress
         from vostrack.proposers.output import write_proposals
         from vostrack.proposers.registry import image_proposers
 
@@ -90,7 +89,7 @@ class ProposeCommand(CommandOptions):
         )
         proposer = method.build(settings, sources)
         stream = _Stream(paths, self.video)
-        with stream, tqdm(total=stream.length, unit="image", disable=self.quiet or None) as bar:
+        with stream, open_progress(stream.length, "image", "proposing", quiet=self.quiet) as bar:
             results = _results(proposer, stream.frames(), bar)
             images, count = write_proposals(self.output, results)
         if not self.quiet:

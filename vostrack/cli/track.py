@@ -12,7 +12,7 @@ __all__ = ["TrackCommand"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackCommand(CommandOptions, ClipRequest):
-    """Track the objects of a video from the masks of one frame.
+    """Track the objects of a video from the masks of one frame, or of several.
 
     Example: vostrack track --video clip.mp4 --first-mask mask.png --output out
 

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
+from vostrack.files import check_regular
 from vostrack.masks.colour_labels import find_colour_labels, is_background
 from vostrack.masks.colours import interpret_colours
 from vostrack.masks.palette import VOID
@@ -38,6 +39,7 @@ def open_image(path: Path) -> Image.Image:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a first mask; check the path")
+    check_regular(path, "the mask")
     try:
         with Image.open(path) as image:
             image.load()

@@ -153,7 +153,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
 
     Raises:
-        InputError: the file does not exist or does not contain tensors by name.
+        InputError: the file does not exist, or does not contain tensors by name, or not all of
+            their values are finite.
     """
     if not path.is_file():
         raise InputError(
@@ -164,8 +165,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return _current_names(load_file(path))
+            return _finite(_current_names(load_file(path)), path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"weights: {path} cannot be read as a state dict ({type(error).__name__}: "
@@ -178,7 +181,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "network.state_dict()"
         )
     inner = state.get("state_dict", state)
-    return _current_names({k: v for k, v in inner.items() if isinstance(v, Tensor)})
+    return _finite(_current_names({k: v for k, v in inner.items() if isinstance(v, Tensor)}), path)
+
+
+def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(
+                f"weights: {path}: {name} has values that are not finite; the file is damaged, or "
+                "the training that wrote it diverged: use another file"
+            )
+    return state
 
 
 def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

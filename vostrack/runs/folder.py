@@ -74,6 +74,11 @@ class ClipFolder:
         """
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"output: {self.root} is a file; give the name of a folder")
+        if self.root.is_symlink() and not self.root.exists():
+            raise InputError(
+                f"output: {self.root} is a link to {self.root.readlink()}, which does not exist; "
+                "create that folder, or remove the link"
+            )
         if self.root.suffix.lower() in _FILE_SUFFIXES and not self.root.exists():
             raise InputError(
                 f"output: {self.root} looks like the name of a file, expected the name of a "
@@ -204,6 +209,7 @@ class ClipFolder:
             "index": position.index,
             "frame": self.names.key(position.index),
             "time": round(step.frame.time, 6),
+            "ids": list(result.ids),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }

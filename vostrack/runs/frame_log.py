@@ -62,7 +62,7 @@ class FrameLog:
     def _records(self) -> list[dict[str, Any]]:
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return []
         records: dict[int, dict[str, Any]] = {}
         for line in text.splitlines():
@@ -80,7 +80,14 @@ class FrameLog:
 
 def _is_record(record: object) -> bool:
     """Tell a record from other JSON that a damaged file may hold."""
-    kinds = {"index": int, "time": int | float, "presence": list, "timings": dict, "files": dict}
+    kinds = {
+        "index": int,
+        "time": int | float,
+        "ids": list,
+        "presence": list,
+        "timings": dict,
+        "files": dict,
+    }
     return isinstance(record, dict) and all(
         isinstance(record.get(name), kind) for name, kind in kinds.items()
     )
