@@ -71,6 +71,7 @@ _DATASET: Mapping[str, CommandEntry] = {
 COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
+    "score-proposals": CommandEntry("score_proposals", "ScoreProposalsCommand"),
     "dataset": _DATASET,
     "davis": _DATASET,
     "convert": CommandEntry("convert", "ConvertCommand"),

@@ -203,6 +203,7 @@ class _Run:
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
+            names=self.mask.names,
         )
 
     def _status(self, frames: list[dict[str, Any]]) -> str:
