@@ -173,7 +173,7 @@ def test_what_cannot_be_scored_is_named(
 
     (results / "clip" / "00002.png").unlink()
     said = answer(1)
-    assert "clip: 1 frames have no predicted mask and were not scored: 00002" in said
+    assert "clip: no predicted mask for 1 of 4 scored frames; left out: 00002" in said
     shutil.rmtree(results / "clip")
     assert "no folder clip" in answer(1)
     assert answer(0, "--sequences", "mirror") == ""

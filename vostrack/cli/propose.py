@@ -50,7 +50,7 @@ class ProposeCommand(CommandOptions):
     """Network that scores the VOC classes of each pixel: deeplab_mobilenetv2 or fcn8s_vgg16 (with
     --semantic-weights), or torchvision's, downloaded once: fcn_resnet50, fcn_resnet101,
     deeplabv3_mobilenet_v3_large, deeplabv3_resnet50, deeplabv3_resnet101,
-    lraspp_mobilenet_v3_large."""
+    lraspp_mobilenet_v3_large. Or the fcrn.safetensors of vostrack train fcrn."""
 
     semantic_weights: Path | None = None
     """State dict of the semantic network, .safetensors, .pt or .pth."""

@@ -157,9 +157,10 @@ def read_color(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
     rgb, alpha = rgba[..., :3], rgba[..., 3]
-    if (rgb == rgb[..., :1]).all() or (rgb == rgb[..., :1])[alpha >= OPAQUE].all():
+    gray = (rgb[..., 0] == rgb[..., 1]) & (rgb[..., 0] == rgb[..., 2])
+    if gray.all() or gray[alpha >= OPAQUE].all():
         return _with_alpha(rgb[..., 0], alpha, origin, max_objects)
-    if is_cut_out(alpha, (rgb << (16, 8, 0)).sum(axis=-1)):
+    if is_cut_out(alpha, (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]):
         return mask_of_alpha(alpha, origin, "a picture with transparent surroundings")
     transparent = alpha < OPAQUE
     rgb = np.where(transparent[..., None], 0, rgb)

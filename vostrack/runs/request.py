@@ -198,6 +198,9 @@ class ClipSummary:
     damaged: bool = False
     """Whether pictures are missing or wrong within the video."""
 
+    names: tuple[str, ...] = ()
+    """The names of the objects, in the order of the ids. Those of a mask in colours are colours."""
+
 
 class Observer(Protocol):
     """Is told how far the work is."""
