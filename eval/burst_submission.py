@@ -52,7 +52,7 @@ def write_burst_submission(
         size = (int(video["height"]), int(video["width"]))
         tracks = {int(key) for frame in video["segmentations"] for key in frame}
         first = next(i for i, frame in enumerate(video["segmentations"]) if frame)
-        found = []
+        found: list[dict[str, dict[str, str]]] = []
         for index, image in enumerate(video["annotated_image_paths"]):
             if index < first:
                 found.append({})

@@ -84,11 +84,10 @@ def adaptive_f(prediction: BoolArray, truth: BoolArray) -> float:
     radius = min(limit, math.ceil(_SHARE * math.sqrt(area))) if area else limit
     mine, theirs = _outline(prediction), _outline(truth)
     kernel = _disk(radius)
-    near_mine, near_theirs = cv2.dilate(mine, kernel), cv2.dilate(theirs, kernel)
     return boundary_f(
-        int(np.count_nonzero(mine & near_theirs)),
+        int(np.count_nonzero(cv2.dilate(theirs, kernel)[mine > 0])),
         int(np.count_nonzero(mine)),
-        int(np.count_nonzero(theirs & near_mine)),
+        int(np.count_nonzero(cv2.dilate(mine, kernel)[theirs > 0])),
         int(np.count_nonzero(theirs)),
     )
 

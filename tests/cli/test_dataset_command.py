@@ -20,8 +20,9 @@ from tests.datasets.small_sets import (
 from vostrack.batch import Job
 from vostrack.cli import main
 from vostrack.errors import InputError
-from vostrack.masks import read_label_map, write_label_map
+from vostrack.masks import FirstMask, read_label_map, write_label_map
 from vostrack.runs.sequence import given_masks
+from vostrack.video import FrameSource
 
 
 @pytest.fixture
@@ -115,3 +116,32 @@ def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
     write_label_map(tmp_path / "1.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(InputError, match="is 2x2, expected 3x1"):
         given_masks(job, first)
+
+
+def test_objects_are_proposed_without_looking_at_the_masks(
+    flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In this process, so that the proposal can be replaced; it is called with the video."""
+    asked: list[object] = []
+
+    def propose(source: FrameSource, *, objects: int | None, device: str) -> FirstMask:
+        asked.append(objects)
+        labels = np.zeros(source.size, np.uint8)
+        labels[4:20, 4:20] = 3
+        return FirstMask(labels, (3,), ("proposal",))
+
+    monkeypatch.setattr("vostrack.runs.sequence.propose_first_mask", propose)
+    root, output = make_mose(tmp_path / "data"), tmp_path / "out"
+    argv = ["dataset", "run", "--layout", "mose", "--root", str(root), "--output", str(output)]
+    argv += ["--first-mask", "auto", "--objects", "1"]
+    assert main([*argv, *flags]) == 0
+    assert set(asked) == {1}
+    for folder in (path for path in output.iterdir() if path.is_dir()):
+        files = sorted(folder.glob("*.png"))
+        assert set(np.unique(read_label_map(files[0]))) == {0, 3}
+    argv[argv.index("auto")] = "given"
+    assert main([*argv, *flags]) == 2
+    assert "--objects: only the first mask auto" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def make_mose(root: Path, *, subset: str = "", dense: bool = True) -> Path:
 
 def make_burst(root: Path, *, first_only: bool = False) -> Path:
     """Write frames and a JSON file; every second frame is annotated."""
-    sequences = []
+    sequences: list[dict[str, Any]] = []
     for name in NAMES:
         files = [f"frame{frame:04}.jpg" for frame in range(LENGTH)]
         annotated = list(range(0, LENGTH, 2))

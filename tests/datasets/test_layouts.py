@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,13 +114,14 @@ def test_what_is_wrong_with_a_burst_folder(tmp_path: Path) -> None:
     make_burst(tmp_path)
     path = tmp_path / "annotations" / "val" / "all_classes.json"
     data = json.loads(path.read_text())
-    for change, words in (
+    changes: tuple[tuple[Callable[[Any], Any], str], ...] = (
         (lambda d: d.pop("sequences"), "expected a BURST file"),
         (lambda d: d["sequences"][0]["segmentations"].pop(), "one entry per annotated frame"),
         (lambda d: d["sequences"][0]["segmentations"][0].update({"300": {"rle": "1"}}), "1 to 254"),
         (lambda d: d["sequences"][0]["annotated_image_paths"].__setitem__(0, "x.jpg"), "lacks 1"),
         (lambda d: d["sequences"][0]["segmentations"][0]["2"].update(rle="0"), "run lengths"),
-    ):
+    )
+    for change, words in changes:
         changed = json.loads(json.dumps(data))
         change(changed)
         path.write_text(json.dumps(changed))
@@ -131,14 +133,15 @@ def test_what_is_wrong_with_a_burst_folder(tmp_path: Path) -> None:
 
 
 def test_options_of_other_layouts_are_refused(tmp_path: Path) -> None:
-    for options, words in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"layout": "mose", "year": 2016}, "year: has no effect with the layout mose"),
         ({"layout": "lvos", "resolution": "480p"}, "resolution: has no effect"),
         ({"layout": "burst", "annotations": "x"}, "annotations: has no effect"),
         ({"layout": "davis", "all_frames": True}, "belongs to youtube-vos and burst"),
         ({"layout": "vipseg"}, "layout: expected one of davis, youtube-vos"),
-    ):
+    )
+    for options, words in cases:
         with pytest.raises(InputError, match=words):
-            DatasetChoice(root=tmp_path, **options)  # type: ignore[arg-type]
+            DatasetChoice(root=tmp_path, **options)
     with pytest.raises(InputError, match="BURST needs a folder"):
         open_dataset(DatasetChoice(root=tmp_path, layout="burst"))

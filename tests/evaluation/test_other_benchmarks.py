@@ -30,7 +30,7 @@ from vostrack.eval.benchmark_figures import Split, find_split
 from vostrack.masks.palette import write_label_map
 from vostrack.masks.rle import decode_rle
 
-MAKERS = {
+MAKERS: dict[str, Callable[[Path], Path]] = {
     "youtube-vos": make_youtube_vos,
     "mose": make_mose,
     "lvos": make_lvos,
@@ -213,8 +213,10 @@ def test_results_for_burst_are_one_file(tmp_path: Path, capsys: pytest.CaptureFi
         for a, b in zip(mine["segmentations"], theirs["segmentations"], strict=True):
             assert set(a) == set(b)
             for number in a:
-                masks = [decode_rle({"size": size, "counts": e[number]["rle"]}) for e in (a, b)]
-                assert np.array_equal(*masks)
+                one, other = (
+                    decode_rle({"size": size, "counts": entry[number]["rle"]}) for entry in (a, b)
+                )
+                assert np.array_equal(one, other)
     assert main(["dataset", "check", *flags]) == 2
     assert "--layout" in capsys.readouterr().err
     path = results / sequences[0].name / f"{sequences[0].frame_names[1]}.png"

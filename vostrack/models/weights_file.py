@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
 
 __all__ = [
     "DescribedWeights",
+    "UndrawnWeights",
     "read_described",
     "read_description",
     "read_header",
@@ -23,6 +25,13 @@ __all__ = [
     "write_weights",
 ]
 
+# What layers call to draw their first weights.
+_RANDOM = frozenset(
+    {
+        *("kaiming_normal_", "kaiming_uniform_", "normal_", "trunc_normal_", "uniform_"),
+        *("xavier_normal_", "xavier_uniform_"),
+    }
+)
 # Files written before version 0.2 call the backbone a trunk. The first match is used.
 _EARLIER_PREFIXES = (("backbone.trunk.", "backbone.layers."), ("trunk.", "backbone."))
 
@@ -139,6 +148,23 @@ def read_described(path: Path, key: str, *, what: str, command: str) -> Describe
             "wrote"
         )
     return DescribedWeights(description, state)
+
+
+class UndrawnWeights(TorchFunctionMode):
+    """Builds networks without drawing random weights: a file is to replace every one of them.
+
+    Drawing those of a ResNet-18 takes half a second. Until the file is loaded, they are whatever is
+    in memory.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Leave tensors as they are where they would be drawn at random."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _RANDOM:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
