@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.models.backbones import Backbone
+from vostrack.models.classifier_layers import BasicBlock
 
 __all__ = ["EightBitStages", "Ranges", "fits_eight_bits", "has_fast_int8"]
 
@@ -116,8 +117,7 @@ def fits_eight_bits(backbone: Backbone) -> bool:
     stages = [getattr(layers, name, None) for name in ("layer1", "layer2", "layer3")]
     blocks = [block for stage in stages if stage is not None for block in stage]
     return all(stage is not None for stage in stages) and all(
-        type(block).__name__ == "BasicBlock" and isinstance(block.bn1, nn.Identity)
-        for block in blocks
+        isinstance(block, BasicBlock) and isinstance(block.bn1, nn.Identity) for block in blocks
     )
 
 
