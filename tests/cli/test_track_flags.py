@@ -66,6 +66,15 @@ def test_the_output_folder(run: Run, clip_folder: Path) -> None:
     assert run_json["versions"]["torch"].startswith("2")
 
 
+def test_export(run: Run) -> None:
+    output = run(export=("coco", "davis"))
+    assert (output / "exports" / "coco.json").read_bytes() == (output / "masks.json").read_bytes()
+    for path in (output / "masks").iterdir():
+        np.testing.assert_array_equal(
+            read_label_map(output / "exports" / "davis" / path.name), read_label_map(path)
+        )
+
+
 def test_the_same_seed_gives_the_same_masks(run: Run) -> None:
     # Random weights, so that a seed shows after a few steps.
     one = run(object_steps=6, gate="none", craf=False, save_scores=True)
