@@ -115,7 +115,12 @@ def score_results(
         findings = list(places.findings)
         for sequence in known.values():
             place = places.folders.get(sequence.name)
-            found, more = (None, []) if place is None else _score(sequence, place, options, tracks)
+            found, more = None, []
+            if place is not None:
+                try:
+                    found, more = _score(sequence, place, options, tracks)
+                except InputError as error:  # of the truth; what is wrong with results is found
+                    more = [Finding("truth", sequence.name, str(error), lost=True)]
             findings += more
             if found is not None:
                 scores.append(replace(found, official_decay=options.official_decay))
@@ -173,7 +178,7 @@ def _score(
     )
     if options.layout == "mose":
         tracks += track_objects(plan, masks.read, truth)
-    found = [*masks.findings, *findings, *_unscored(plan, masks)]
+    found = [*masks.findings, *findings, *_unscored(plan, masks), *_merged(sequence, plan, truth)]
     return (scores if _any(scores) else None), found
 
 
@@ -188,6 +193,20 @@ def _unscored(plan: ScoringPlan, masks: ResultMasks) -> list[Finding]:
         return []
     message = "no mask of a frame that is not scored; a submission needs it"
     return [Finding("missing", masks.name, message, tuple(spare))]
+
+
+def _merged(
+    sequence: VideoSequence, plan: ScoringPlan, truth: Callable[[str], UInt8Array]
+) -> list[Finding]:
+    """Note that several objects of the truth are scored as one."""
+    if not plan.binary:
+        return []
+    ids = np.flatnonzero(np.bincount(truth(plan.frames[0]).ravel(), minlength=256)[1:]) + 1
+    if len(ids) < 2:
+        return []
+    listed = ", ".join(map(str, ids.tolist()))
+    message = f"the truth holds the ids {listed}, which are one object here; or use `year=2017`"
+    return [Finding("truth", sequence.name, message)]
 
 
 def _any(scores: SequenceScores) -> bool:

@@ -96,7 +96,7 @@ def score_objects(
             noted.sizes.setdefault(size, []).append(frame)
             continue
         _note_ids(noted, plan, frame, guess, true)
-        row = matched_scores(table[guess], table[true], objects)
+        row = matched_scores(_places(table, guess), _places(table, true), objects)
         kept = plan.scored[index]
         scores.j[index, kept], scores.f[index, kept] = row.j[kept], row.f[kept]
     found = SequenceScores(name, plan.frames, scores.j, scores.f, plan.ids)
@@ -111,6 +111,12 @@ def _table(plan: ScoringPlan) -> UInt8Array:
     for place, number in enumerate(plan.ids, start=1):
         table[number] = place
     return table
+
+
+def _places(table: UInt8Array, labels: UInt8Array) -> UInt8Array:
+    """Look labels up in a table, unless they already are places."""
+    highest = int(labels.max(initial=0))
+    return labels if (table[: highest + 1] == np.arange(highest + 1)).all() else table[labels]
 
 
 def _note_ids(

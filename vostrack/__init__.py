@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vostrack.runs.clip import track_clip
     from vostrack.runs.request import ClipRequest, ClipSummary
     from vostrack.tracking.config import TrackerConfig
+    from vostrack.tracking.edited_video import EditedVideo
     from vostrack.tracking.tracker import FrameResult, Tracker
     from vostrack.tracking.video import TrackedFrame, track_video
     from vostrack.video import Frame, FrameSource, open_source, write_overlay
@@ -46,6 +47,7 @@ __all__ = [
     "PRESETS",
     "ClipRequest",
     "ClipSummary",
+    "EditedVideo",
     "FirstMask",
     "Frame",
     "FrameResult",
@@ -73,6 +75,7 @@ _HOMES = {
     "PRESETS": "vostrack.presets.named",
     "ClipRequest": "vostrack.runs.request",
     "ClipSummary": "vostrack.runs.request",
+    "EditedVideo": "vostrack.tracking.edited_video",
     "FirstMask": "vostrack.masks",
     "Frame": "vostrack.video",
     "FrameResult": "vostrack.tracking.tracker",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from tests.datasets.small_sets import (
 from vostrack.batch import Job
 from vostrack.cli import main
 from vostrack.errors import InputError
-from vostrack.masks import read_label_map, write_label_map
+from vostrack.masks import FirstMask, read_label_map, write_label_map
 from vostrack.runs.sequence import given_masks
+from vostrack.video import FrameSource
 
 
 @pytest.fixture
@@ -95,6 +97,23 @@ def test_an_object_that_is_seen_before_it_is_given_is_not_tracked_before(
     assert [5 in mask for mask in masks[: LATE + 1]] == [False] * LATE + [True]
 
 
+def test_a_video_whose_first_object_is_late_starts_there(flags: list[str], tmp_path: Path) -> None:
+    root, output = make_youtube_vos(tmp_path / "data"), tmp_path / "out"
+    meta = root / "valid" / "meta.json"
+    data = json.loads(meta.read_text())
+    found = data["videos"]["swan"]["objects"]["1"]
+    found["frames"] = found["frames"][2:]
+    meta.write_text(json.dumps(data))
+    argv = ["dataset", "run", "--layout", "youtube-vos", "--root", str(root), *flags]
+    assert main([*argv, "--sequences", "swan", "--output", str(output)]) == 0
+    names = sorted(path.stem for path in (output / "swan").glob("*.png"))
+    assert names == ["00010", "00015", "00020", "00025"]
+    given = read_label_map(output / "swan" / "00010.png")
+    assert np.array_equal(given == 1, labels_of("swan", 2) == 1)
+    argv = ["eval", str(output), "--layout", "youtube-vos", "--root", str(root), "--quiet"]
+    assert main([*argv, "--sequences", "swan"]) == 0
+
+
 def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
     for number, labels in enumerate(([1, 0, 0], [2, 1, 255], [2, 0, 3], [3, 2, 1])):
         write_label_map(tmp_path / f"{number}.png", np.array([labels], np.uint8))
@@ -115,3 +134,32 @@ def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
     write_label_map(tmp_path / "1.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(InputError, match="is 2x2, expected 3x1"):
         given_masks(job, first)
+
+
+def test_objects_are_proposed_without_looking_at_the_masks(
+    flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In this process, so that the proposal can be replaced; it is called with the video."""
+    asked: list[object] = []
+
+    def propose(source: FrameSource, *, objects: int | None, device: str) -> FirstMask:
+        asked.append(objects)
+        labels = np.zeros(source.size, np.uint8)
+        labels[4:20, 4:20] = 3
+        return FirstMask(labels, (3,), ("proposal",))
+
+    monkeypatch.setattr("vostrack.runs.sequence.propose_first_mask", propose)
+    root, output = make_mose(tmp_path / "data"), tmp_path / "out"
+    argv = ["dataset", "run", "--layout", "mose", "--root", str(root), "--output", str(output)]
+    argv += ["--first-mask", "auto", "--objects", "1"]
+    assert main([*argv, *flags]) == 0
+    assert set(asked) == {1}
+    for folder in (path for path in output.iterdir() if path.is_dir()):
+        files = sorted(folder.glob("*.png"))
+        assert set(np.unique(read_label_map(files[0]))) == {0, 3}
+    argv[argv.index("auto")] = "given"
+    assert main([*argv, *flags]) == 2
+    assert "--objects: only the first mask auto" in capsys.readouterr().err

@@ -218,6 +218,23 @@ def test_masks_of_2016_with_year_2017_say_which_year(davis_2016: Path, tmp_path:
     assert evaluate(results, davis_2016, year=2016).complete
 
 
+def test_ids_of_2017_with_year_2016_are_one_object_with_a_word(davis: Path, tmp_path: Path) -> None:
+    (davis / "ImageSets" / "2016").mkdir(exist_ok=True)
+    (davis / "ImageSets" / "2016" / "val.txt").write_text("swan\ngoats\n")
+    report = evaluate(write_results(tmp_path), davis, year=2016)
+    assert report.complete
+    assert [(f.sequence, f.kind) for f in report.findings] == [("goats", "truth")]
+    assert "use `year=2017`" in report.findings[0].message
+
+
+def test_a_damaged_truth_costs_its_own_sequence_only(tmp_path: Path) -> None:
+    davis = make_davis(tmp_path / "DAVIS")
+    (davis / "Annotations" / "480p" / "goats" / "00003.png").write_bytes(b"no image")
+    report = evaluate(write_results(tmp_path / "results"), davis)
+    assert [s.name for s in report.sequences] == ["swan"]
+    assert [(f.sequence, f.kind, f.lost) for f in report.findings] == [("goats", "truth", True)]
+
+
 def test_objects_that_appear_late(tmp_path: Path) -> None:
     davis = make_davis(tmp_path / "DAVIS", ("swan", "goats"))
     for index in range(4):

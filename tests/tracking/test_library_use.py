@@ -148,15 +148,23 @@ def compiled():
     return sorted({(f.__name__, str(s)) for f in functions for s in f.signatures})
 
 
+def loaded():
+    return {name for name in sys.modules if name.startswith(("numba", "vostrack", "torch"))}
+
+
 for refiner in ("sampled-crf", "spn"):
     options = TrackerOptions(object_steps=0, refiner=refiner)
     tracker = build_tracker("fast", device="cpu", options=options)
     earlier = compiled()
     tracker.start(frame, mask)
-    before = compiled()
-    assert before != earlier, refiner
+    before, modules = compiled(), loaded()
+    if refiner == "sampled-crf":
+        assert "numba" not in sys.modules
+    else:
+        assert before != earlier, refiner
     tracker.step(frame)
     assert compiled() == before, (refiner, set(compiled()) - set(before))
+    assert loaded() == modules, (refiner, loaded() - modules)
 """
 
 

@@ -149,6 +149,8 @@ def dataset_jobs(
     sequences: Iterable[VideoSequence],
     output: str | Path,
     options: Mapping[str, Option] | None = None,
+    *,
+    given: bool = True,
 ) -> list[Job]:
     """Create one job for each sequence of a data set.
 
@@ -158,6 +160,8 @@ def dataset_jobs(
         sequences: as ``open_dataset`` and the functions of the layouts return them.
         output: results folder or fsspec URL; each sequence gets a folder of its name in it.
         options: the tracker's settings.
+        given: whether the worker may see the masks; if not, it finds the objects, from the first
+            frame on.
 
     Raises:
         InputError: a sequence's name is no folder name.
@@ -166,19 +170,18 @@ def dataset_jobs(
     root = str(output).rstrip("/") if "://" in str(output) else str(Path(output).absolute())
     jobs = []
     for seq in sequences:
-        start = seq.prompts[0][0] if seq.prompts else 0
+        prompts = seq.prompts if given else ()
+        start = prompts[0][0] if prompts else 0
         jobs.append(
             Job(
                 name=seq.name,
                 frames=tuple(path.absolute() for path in seq.frames[start:]),
-                first_mask=seq.first_mask and seq.first_mask.absolute(),
+                first_mask=prompts[0][1].absolute() if prompts else None,
                 output=f"{root}/{seq.name}",
                 options=dict(options or {}),
                 semantics=seq.semantics,
-                later_masks=tuple(
-                    (index - start, path.absolute()) for index, path in seq.prompts[1:]
-                ),
-                starts=_starts(seq, start),
+                later_masks=tuple((index - start, path.absolute()) for index, path in prompts[1:]),
+                starts=_starts(seq, start) if given else (),
             )
         )
     return jobs

@@ -83,16 +83,32 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
     output: str = "results"
     """Folder for the results, or a URL that fsspec knows."""
 
+    first_mask: Literal["given", "auto"] = "given"
+    """given: the masks of the data set. auto: the masks are not looked at, and objects that stand
+    out and move are proposed, as the unsupervised task of DAVIS wants it (score the results with
+    vostrack eval --protocol unsupervised)."""
+
+    objects: int | None = None
+    """How many objects the first mask auto proposes. Default: those nearly as good as the best, at
+    most 5."""
+
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
         from vostrack.batch import dataset_jobs, progress_bar, run_jobs
         from vostrack.presets.resolve import effective_preset, resolve_preset
-        from vostrack.runs.sequence import job_options
+        from vostrack.runs.sequence import PROPOSED, job_options
 
         # What no sequence can be tracked with is refused before the first one.
         resolve_preset(effective_preset(self.preset, self.weights), self.options)
         sequences = self.open(self._masks())
-        jobs = dataset_jobs(sequences, self.output, job_options(self))
+        found = self.first_mask == "auto"
+        if self.objects is not None and not found:
+            raise InputError(
+                "objects: only the first mask auto needs a number of objects; leave `objects` out, "
+                "or choose `first_mask='auto'`"
+            )
+        options = job_options(self) | ({PROPOSED: self.objects or 0} if found else {})
+        jobs = dataset_jobs(sequences, self.output, options, given=not found)
         with progress_bar(jobs, quiet=self.quiet) as progress:
             report = run_jobs(
                 jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress

@@ -45,8 +45,8 @@ _log = logging.getLogger("vostrack")
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
 
-    All input is checked before anything is written. Each frame is complete on disk before the next
-    begins, so that a run that is stopped or killed can be resumed and gives the same result.
+    All input is checked before anything is written. A run that is stopped or killed can be resumed
+    and gives the same result.
 
     Args:
         request: what, how and where.
@@ -162,6 +162,8 @@ class _Run:
 
     def _stopped(self, error: BaseException) -> None:
         """Leave the folder as it was, or ready to be resumed."""
+        with contextlib.suppress(OSError):
+            self.folder.save_state()
         frames = self.folder.frames()
         if not frames:
             self.folder.discard(made=self.made)

@@ -22,15 +22,19 @@ from vostrack.masks import (
 )
 from vostrack.masks.validation import FirstMask
 from vostrack.presets.options import TrackerOptions
+from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.request import MethodOptions
 from vostrack.tracking.video import track_video
-from vostrack.video import open_source
+from vostrack.video import FrameSource, open_source
 
-__all__ = ["given_masks", "job_options", "track_sequence"]
+__all__ = ["PROPOSED", "given_masks", "job_options", "track_sequence"]
 
 # DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
 _RUN_OPTIONS = ("preset", "device", "weights")
+
+PROPOSED = "proposed_objects"
+"""Option of a job without a first mask: how many objects are proposed; 0: those that stand out."""
 
 
 def track_sequence(job: Job) -> JobResult:
@@ -38,7 +42,7 @@ def track_sequence(job: Job) -> JobResult:
 
     Args:
         job: its options are ``preset``, ``device``, ``weights`` and the fields of
-            ``TrackerOptions``; see ``job_options``.
+            ``TrackerOptions``; see ``job_options``. ``PROPOSED`` stands for a missing first mask.
 
     Objects of the job's later masks are added at their frames; there, only ids that no earlier mask
     had count.
@@ -47,18 +51,19 @@ def track_sequence(job: Job) -> JobResult:
         InputError: there is no first mask, a mask cannot be used, or an option is unknown.
     """
     began = time.perf_counter()
-    if job.first_mask is None:
+    if job.first_mask is None and PROPOSED not in job.options:
         raise InputError(
             f"sequence {job.name}: it has no first mask; the tracker needs the objects of one frame"
         )
     method = _method(job)
     with open_source(job.frames) as source:
-        mask = _first_mask(job, source.size)
+        mask = _first_mask(job, source, method.device)
         tracker = build_tracker(
             method.preset, device=method.device, weights=method.weights, options=method.options
         )
         count = 0
-        for step in track_video(tracker, source, given_masks(job, mask.labels)):
+        masks = given_masks(job, mask.labels) if job.first_mask is not None else mask.labels
+        for step in track_video(tracker, source, masks):
             name = f"{job.frame_names[step.frame.index]}.png"
             write_label_map(job.folder / name, step.result.labels)
             count += 1
@@ -132,7 +137,7 @@ def _portable(value: Any) -> Any:
 
 def _method(job: Job) -> MethodOptions:
     known = TrackerOptions.__dataclass_fields__
-    options = dict(job.options)
+    options = {key: value for key, value in job.options.items() if key != PROPOSED}
     named = {key: options.pop(key) for key in _RUN_OPTIONS if key in options}
     for key in options:
         if key not in known:
@@ -140,8 +145,11 @@ def _method(job: Job) -> MethodOptions:
     return MethodOptions(**named, options=TrackerOptions(**options))  # type: ignore[arg-type]
 
 
-def _first_mask(job: Job, size: tuple[int, int]) -> FirstMask:
-    assert job.first_mask is not None
+def _first_mask(job: Job, source: FrameSource, device: str) -> FirstMask:
+    size = source.size
+    if job.first_mask is None:
+        objects = int(str(job.options[PROPOSED])) or None
+        return propose_first_mask(source, objects=objects, device=device)
     if job.semantics == "binary":
         labels = read_label_map(job.first_mask)
         return check_first_mask(labels > 0, size=size, max_objects=_MOST)

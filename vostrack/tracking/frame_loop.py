@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.arrays import UInt8Array
@@ -95,47 +94,45 @@ def finish_frame(
     parts: TrackerParts,
     image: Tensor,
     scores: Tensor,
-    size: Sequence[int],
     watch: Stopwatch,
     skipped: Collection[str] = (),
-) -> tuple[UInt8Array, Tensor, Tensor]:
-    """Update the memory with the scores of a frame, and bring them to the frame's size.
+) -> tuple[Tensor, Tensor]:
+    """Update the memory with the scores of a frame, and refine them.
 
     Args:
         parts: of the tracker.
         image: (3, h, w) in [0, 1].
         scores: (N, h, w) from ``score_objects``.
-        size: H and W of the frame.
         watch: measures the stages.
         skipped: as for ``score_objects``.
 
     Returns:
-        The label map (h, w) uint8 that was learned; the scores (N, H, W) and the label map (H, W)
-        uint8 of the result. Slots 1..N.
+        The label map (h, w) uint8 that was learned, slots 1..N; and the scores (N, h, w) of the
+        result.
     """
-    threshold = parts.config.threshold
-    slots = label_map(scores, threshold=threshold)
+    slots = label_map(scores, threshold=parts.config.threshold)
     parts.adapter.commit(scores, slots)
-    learned: UInt8Array = slots.cpu().numpy()
     if parts.temporal_filter is not None:
-        parts.temporal_filter.commit(learned)
+        parts.temporal_filter.commit(slots.cpu().numpy())
     watch.lap("memory")
     refined = not parts.config.learn_refined and "refiner" not in skipped
     if parts.refiner is not None and refined:
         scores = parts.refiner(image, scores)
-        slots = label_map(scores, threshold=threshold)
         watch.lap("refiner")
-    if tuple(scores.shape[1:]) != tuple(size):
-        scores = F.interpolate(
-            scores[None], size=tuple(size), mode="bilinear", align_corners=False
-        )[0]
-        slots = label_map(scores, threshold=threshold)
-    return learned, scores, slots
+    return slots, scores
 
 
-def estimated_presence(adapter: ObjectAdapter, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
-    """Return the probability that each object is visible; see ``FrameResult``."""
+def estimated_presence(
+    adapter: ObjectAdapter, scores: Tensor, threshold: float
+) -> tuple[float, ...]:
+    """Return the probability that each object is visible; see ``FrameResult``.
+
+    Args:
+        adapter: asked first.
+        scores: (N, h, w) of the result.
+        threshold: of the label map.
+    """
     estimate = adapter.presence()
     if estimate is not None:
         return tuple(estimate.tolist())
-    return mean_scores(scores, slots)
+    return mean_scores(scores, label_map(scores, threshold=threshold))

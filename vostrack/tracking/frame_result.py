@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -15,12 +16,25 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.masks.palette import davis_palette
 from vostrack.tracking.object_history import ObjectState
 
-__all__ = ["FrameResult"]
+__all__ = ["FrameResult", "on_demand"]
 
 # Pixels on each side of an outline, and the scores between which a pixel is unsure.
 _BAND = 5
 _UNSURE = (0.25, 0.75)
 _Box = tuple[int, int, int, int]
+
+
+class Maps(Protocol):
+    """Scores that are computed when somebody asks for them."""
+
+    def numpy(self) -> FloatArray:
+        """Return the scores (N, H, W) float32."""
+        ...
+
+
+def on_demand(maps: Maps) -> FloatArray:
+    """Return scores for a ``FrameResult`` that are computed when they are first read."""
+    return cast(FloatArray, maps)
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class FrameResult:
 
     Attributes:
         labels: (H, W) uint8 at the frame's size; 0 background, else the object id.
-        scores: (N, H, W) float32 in [0, 1] at the frame's size.
+        scores: (N, H, W) float32 in [0, 1] at the frame's size, computed when they are first read.
         ids: the N object ids, as in the first mask.
         presence: for each object, the probability that it is visible, in [0, 1]. If the adapter
             does not estimate presence, it is the mean score over the object's pixels, or 0 if the
@@ -109,6 +123,14 @@ class FrameResult:
         if not len(values):  # the object fills the frame
             return 0.0
         return float(((values > _UNSURE[0]) & (values < _UNSURE[1])).mean())
+
+    def __getattribute__(self, name: str) -> Any:
+        """Compute the scores when they are first read."""
+        value = super().__getattribute__(name)
+        if name == "scores" and not isinstance(value, np.ndarray):
+            value = value.numpy()
+            object.__setattr__(self, "scores", value)
+        return value
 
     def _repr_png_(self) -> bytes:
         """Return the label map as a palette PNG; notebooks show it."""

@@ -15,7 +15,8 @@ from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import check_frame
-from vostrack.tracking.frame_result import FrameResult
+from vostrack.tracking.frame_result import FrameResult, on_demand
+from vostrack.tracking.full_size import GivenMaps
 from vostrack.tracking.object_history import ObjectHistory, new_history
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import check_parts, warm_up_parts
@@ -106,9 +107,7 @@ class TrackedScene:
     def _given_result(self, watch: Stopwatch, labels: UInt8Array | None = None) -> FrameResult:
         """Return a label map as a result, by default the present one; its scores are 0 or 1."""
         labels = self._last_labels if labels is None else labels
-        scores = np.zeros((len(self.ids), *labels.shape), np.float32)
-        for score, number in zip(scores, self.ids, strict=True):
-            score[labels == number] = 1
+        scores = on_demand(GivenMaps(labels, self.ids))
         return FrameResult(
             labels.copy(), scores, self.ids, self._presence, watch.seconds, **self._movement()
         )

@@ -25,7 +25,8 @@ from vostrack.tracking.frame_input import (
     working_image,
 )
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
-from vostrack.tracking.frame_result import FrameResult
+from vostrack.tracking.frame_result import FrameResult, on_demand
+from vostrack.tracking.full_size import ScoreMaps, full_size_labels
 from vostrack.tracking.object_history import follow_objects, new_history
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import (
@@ -163,20 +164,22 @@ class Tracker(TrackedScene):
             forget_places(self.adapter, self.temporal_filter)
         skipped = stages_to_skip(self, self._expected, max_ms)
         scores = score_objects(self, frame, image, self._last_slots, watch, skipped)
-        size = self._last_labels.shape
-        self._last_slots, scores, slots = finish_frame(self, image, scores, size, watch, skipped)
+        learned, scores = finish_frame(self, image, scores, watch, skipped)
+        self._last_slots = learned.cpu().numpy()
+        height, width = self._last_labels.shape
+        maps = ScoreMaps(scores, (height, width))
+        slots = full_size_labels(scores, maps.size, threshold=self.config.threshold)
         assert self._objects is not None
         self._last_labels = self._objects.to_ids(slots.cpu().numpy())
-        full = scores.cpu().numpy()
         watch.lap("output")
-        self._presence = estimated_presence(self.adapter, scores, slots)
+        self._presence = estimated_presence(self.adapter, scores, self.config.threshold)
         self._histories = follow_objects(
             self._histories, self._last_slots, self._presence, self._scale(), missing
         )
         self._expected = updated_means(self._expected, watch.seconds)
         return FrameResult(
             self._last_labels.copy(),
-            full,
+            on_demand(maps),
             self.ids,
             self._presence,
             watch.seconds,
