@@ -18,7 +18,7 @@ from tests.compute.fake_device import DEVICE, FakeDevice, fake_device
 from vostrack.build import build_tracker
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.memory_cues import RidgeRegression
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
 from vostrack.online_finetune.target.training_clip import TrainingClip
@@ -249,12 +249,20 @@ def _under_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     yield tensors
 
 
-def test_a_planted_solve_under_autocast_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_solve_in_half_precision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vostrack.models.memory_cues.float32_outside_autocast", _under_autocast)
+    right = TargetNet.remember
+
+    def under_autocast(self: TargetNet, *args: Any, **options: Any) -> Any:
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return right(self, *args, **options)
+
+    monkeypatch.setattr(TargetNet, "remember", under_autocast)
     with fake_device():
-        tracker = on_the_device("balanced")
+        tracker = on_the_device("fast")
+        tracker.start(*scene(2))
         with pytest.raises(RuntimeError, match="solve is not implemented"):
-            tracker.start(*scene(2))
+            tracker.step(scene(2)[0])
 
 
 def test_a_planted_tensor_of_the_cpu_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
