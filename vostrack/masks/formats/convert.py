@@ -90,6 +90,8 @@ def export_results(
             "another `output`"
         )
     masks = results if isinstance(results, VideoMasks) else read_results(results)
+    if not masks.frames:
+        raise InputError("results: contain no frame, expected at least one; check the path")
     target.parent.mkdir(parents=True, exist_ok=True)
     if wanted.suffix:
         return (*wanted.write(masks, target), *masks.lost())
