@@ -64,6 +64,7 @@ class Format:
 
 
 _HERE = "vostrack.masks.formats"
+_EDITORS = "vostrack.runs.editors"
 
 FORMATS: dict[str, Format] = {
     entry.name: entry
@@ -229,6 +230,60 @@ FORMATS: dict[str, Format] = {
             "Pillow",
             "classes, times; pictures are not copied",
             "",
+        ),
+        Format(
+            "prores",
+            "ProRes 4444, straight alpha",
+            f"{_EDITORS}.prores",
+            "",
+            "folder with ID.mov of each object: 10-bit colour, 16-bit alpha, BT.709",
+            "PyAV",
+            "void; sound",
+        ),
+        Format(
+            "prores-premultiplied",
+            "ProRes 4444, premultiplied alpha",
+            f"{_EDITORS}.prores_premultiplied",
+            "",
+            "the same, colours times alpha",
+            "PyAV",
+            "void; sound",
+        ),
+        Format(
+            "webm",
+            "VP9 with alpha",
+            f"{_EDITORS}.webm",
+            "",
+            "folder with ID.webm of each object: 8 bits, straight alpha, times in milliseconds",
+            "PyAV",
+            "void; sound; the compression is lossy",
+        ),
+        Format(
+            "matte-video",
+            "Luma mattes",
+            f"{_EDITORS}.matte_video",
+            "",
+            "folder with ID.mov of each object: alpha as gray, ProRes 422 HQ",
+            "PyAV",
+            "void",
+        ),
+        Format(
+            "png-mattes",
+            "PNG mattes",
+            f"{_EDITORS}.png_mattes",
+            "",
+            "folder with ID/NAME.png of each object and frame: 8-bit gray",
+            "Pillow",
+            "void, times",
+        ),
+        Format(
+            "exr-mattes",
+            "OpenEXR mattes, Cryptomatte",
+            f"{_EDITORS}.exr_mattes",
+            "",
+            "folder with NAME.exr of each frame: half alpha in matte.ID, names in CryptoObject",
+            "OpenEXR",
+            "void, times",
         ),
         Format(
             "supervision",
