@@ -146,6 +146,7 @@ class _Run:
                         step,
                         scores=self.request.save_scores,
                         mattes=self.request.save_mattes,
+                        given=self.record.given.mattes(step.position.index, self.request.start),
                     )
                     done += 1
                     if live_overlay is not None:

@@ -61,7 +61,8 @@ class ObjectOptions:
 
     first_mask: tuple[str, ...]
     """The objects to track: a palette PNG, a gray PNG of ids, a black and white or colour-coded
-    image, COCO RLE JSON, a folder, or several files with one object each. Masks of several frames:
+    image, annotations of another tool (docs/formats.md), a folder, or several files with one object
+    each. Masks of several frames:
     write the number of its frame before each, such as 0=a.png 40=b.png, or give files (or a folder
     of files) that are named after their frames. An object begins at its first mask; a further mask
     of it is a correction, and the frames between are tracked from both. auto: objects that stand
