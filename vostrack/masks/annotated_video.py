@@ -156,7 +156,7 @@ def _common_size(frames: Sequence[AnnotatedFrame], size: Size | None, origin: st
     if len(sizes) == 1:
         return next(iter(sizes))
     if not sizes:
-        raise InputError(f"{origin}: states no image size; give `size`, as height and width")
+        raise InputError(f"{origin}: states no image size; give that of the video as `size`")
     shown = ", ".join(f"{w}x{h}" for h, w in sorted(sizes)[:4])
     raise InputError(
         f"{origin}: the images have different sizes ({shown}), expected the frames of one video; "

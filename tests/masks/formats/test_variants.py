@@ -414,7 +414,7 @@ def test_yolo(line: str, yaml: tuple[str, str], name: str, save: Save) -> None:
     _is_box(_read(path.parents[1]), name)
     numbers = [frame.number for frame in read_results(path.parents[1], size=SIZE).frames]
     assert numbers == [0, 1]
-    with pytest.raises(InputError, match="give `size`"):
+    with pytest.raises(InputError, match="as `size`"):
         read_results(path.parents[1])
 
 
@@ -467,10 +467,10 @@ def test_pycocotools_agrees_about_plain_rle() -> None:
 
 
 def test_sa_v_folders(save: Save) -> None:
-    for number, mask in (("000", BOX), ("001", OTHER)):
+    for number, drawn in (("000", BOX), ("001", OTHER)):
         for frame in ("00000", "00004"):
             path = save(f"v/{number}/{frame}.png", "x")
-            Image.fromarray(mask).save(path)
+            Image.fromarray(drawn).save(path)
     (save("v/001/00000.png", "x")).unlink()
     mask = _read(path.parents[1])
     _is_box(mask, "000")
