@@ -26,7 +26,7 @@ SIZE = (47, 62)
 
 def picture(number: int) -> tuple[UInt8Array, UInt8Array]:
     """An orange disc and a blue box on gray, both with a soft edge, and their label map."""
-    image = np.full((*SIZE, 3), 90, np.float32)
+    image: FloatArray = np.full((*SIZE, 3), 90, np.float32)
     labels = np.zeros(SIZE, np.uint8)
     for k, colour in ((1, (220, 130, 40)), (2, (30, 60, 200))):
         shape = np.zeros(SIZE, np.uint8)
@@ -35,7 +35,8 @@ def picture(number: int) -> tuple[UInt8Array, UInt8Array]:
         else:
             shape[12:36, 38:54] = 255
         alpha = cv2.GaussianBlur(shape, (0, 0), 1.2).astype(np.float32)[..., None] / 255
-        image = image * (1 - alpha) + alpha * np.array(colour, np.float32)
+        mixed = image * (1 - alpha) + alpha * np.array(colour, np.float32)
+        image = np.asarray(mixed, np.float32)
         labels[shape > 0] = k
     return np.rint(image).astype(np.uint8), labels
 

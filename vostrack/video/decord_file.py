@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vostrack.errors import InputError
-from vostrack.video.frames import Frame, SeekableSource, Selection, logger
+from vostrack.video.frames import Frame, SeekableSource, Selection
 from vostrack.video.names import plain_path
 from vostrack.video.video_file import VideoFileSource
 
@@ -20,7 +20,7 @@ class DecordSource(SeekableSource):
     """Frames of a video file as decord decodes them.
 
     decord may repeat or misplace frames of trimmed clips without an error. Its frame count is
-    therefore compared with that of `VideoFileSource`, and a difference causes a warning. It decodes
+    therefore compared with that of `VideoFileSource`, and a difference is refused. It decodes
     ahead without a memory limit. It applies the display matrix itself.
     """
 
@@ -36,17 +36,13 @@ class DecordSource(SeekableSource):
         self._video = _open_decord(path)
         count = len(self._video)
         if count != reference.length:
-            logger.warning(
-                "decord counts %d frames in %s, PyAV %s: frames from decord may be wrong or "
-                "repeated (as in trimmed clips); use `reader='pyav'`",
-                count,
-                path,
-                reference.length,
+            raise InputError(
+                f"decord counts {count} frames in {path}, PyAV {reference.length}: frames from "
+                "decord would be wrong or repeated (as in trimmed clips); use `reader='pyav'`"
             )
         super().__init__(str(path), count, selection)
         try:
             self.size = self._image(0).shape[:2]
-            self._times = [self._stamp(number) for number in range(count)]
         except Exception as error:
             if not _is_decord_error(error):
                 raise
@@ -56,9 +52,8 @@ class DecordSource(SeekableSource):
             ) from error
         reference.check_reader_size("decord", self.size)
         self.pixel_aspect = reference.pixel_aspect
-        if count == reference.length:
-            # decord's times are those of packets, all zero in AVI files.
-            self._times = reference.times
+        # decord's times are those of packets, all zero in AVI files.
+        self._times = reference.times
         self.frame_rate = float(self._video.get_avg_fps())
 
     def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -71,9 +66,6 @@ class DecordSource(SeekableSource):
             )
         return image
 
-    def _stamp(self, number: int) -> float:
-        return float(self._video.get_frame_timestamp(number)[0])
-
     def _frames(self, numbers: range) -> Iterator[Frame]:
         for number in numbers:
             try:
@@ -84,7 +76,7 @@ class DecordSource(SeekableSource):
                 self._end_at(number)
                 return
             self._check_size(image.shape[0], image.shape[1], number)
-            yield Frame(number, self._times[number] - self._times[0], image)
+            yield Frame(number, self._times[number], image)
 
 
 def _open_decord(path: Path) -> Any:

@@ -152,6 +152,8 @@ class VideoFileSource(SeekableSource):
             raise InputError(
                 f"{self.name} is shown mirrored, which {reader} ignores; use `reader='pyav'`"
             )
+        if self._keeps_state and reader == "decord":
+            raise InputError(f"{self.name} has a palette, which decord loses; use `reader='pyav'`")
         for number, frame in self._numbered(0):
             self._check_coded(number, frame)
             if frame.interlaced_frame and reader == "OpenCV":

@@ -30,7 +30,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         InputError: the file cannot be opened or contains no video.
     """
     try:
-        container = av.open(plain_path(path))
+        # Damaged titles are no reason to refuse a video.
+        container = av.open(plain_path(path), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
@@ -58,7 +59,8 @@ def main_stream(container: InputContainer) -> VideoStream | None:
     streams = [
         stream
         for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
+        # A stream of an unknown codec has no decoder.
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
     ]
     return max(streams, key=_rank, default=None)
 
