@@ -64,6 +64,7 @@ Commands = Mapping[str, "CommandEntry | Mapping[str, CommandEntry]"]
 
 COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
+    "studio": CommandEntry("studio", "StudioCommand"),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
     "davis": {
         "run": CommandEntry("davis", "DavisRunCommand", grouped=True),
