@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,17 @@ from torch import Tensor
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.target.cohorts import (
+    Cohort,
+    Cohorts,
+    cohorts_of,
+    correct_members,
+    gather,
+    load_cohorts,
+    save_cohorts,
+    without,
+    without_pixels,
+)
 from vostrack.online_finetune.target.finetune import OnProgress, finetune_target_net
 from vostrack.online_finetune.target.frame_steps import (
     Finding,
@@ -29,7 +40,8 @@ __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 class TargetModelAdapter:
     """The objects of one video as memories of a target network.
 
-    Implements ``ObjectAdapter`` and ``FeatureProvider``. Memory is bounded: the first frame,
+    Implements ``ObjectAdapter``, ``FeatureProvider`` and ``EditsObjects``. Memory is bounded: the
+    frame in which an object was given, ``corrections`` frames in which it was corrected,
     ``memories`` later ones, and the one just before.
 
     Attributes:
@@ -55,7 +67,7 @@ class TargetModelAdapter:
         self.generic = generic.eval()
         self._network = self.generic
         self._first: TrackedObjects | None = None
-        self._now: TrackedObjects | None = None
+        self._now: TrackedObjects | Cohorts | None = None
         self._pending: Finding | None = None
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
@@ -87,6 +99,49 @@ class TargetModelAdapter:
     def _begin(self, image: Tensor, masks: Tensor) -> None:
         self._first = begin_objects(self._network, image, masks, self.config)
         self._now = self._first
+
+    @torch.inference_mode()
+    def add_objects(self, image: Tensor, labels: Tensor) -> None:
+        """Take up further objects; see ``EditsObjects``. The network is not fine-tuned again."""
+        cohorts = self._cohorts("add_objects")
+        count = sum(len(slots) for slots, _ in cohorts)
+        new = torch.arange(count + 1, int(labels[labels != IGNORE].max()) + 1, device=labels.device)
+        masks = (labels == new[:, None, None]).float()
+        begun = begin_objects(self._network, image, masks, self.config)
+        kept = without_pixels(cohorts, masks.amax(0) > 0)
+        slots = tuple(range(count, count + len(new)))
+        self._edited([*kept, (slots, begun)], image)
+
+    @torch.inference_mode()
+    def correct_objects(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
+        """Learn the right masks of some objects; see ``EditsObjects``.
+
+        The corrected frame stays in memory like the first one, its statistics enter the classifier
+        with the weight of the first frame's, and what was learned since the last given mask is
+        dropped.
+        """
+        numbers = sorted(slot - 1 for slot in slots)
+        wanted = torch.tensor(numbers, device=labels.device)[:, None, None] + 1
+        masks = (labels == wanted).float()
+        seen = begin_objects(self._network, image, masks, self.config)
+        cohorts = without_pixels(self._cohorts("correct_objects"), masks.amax(0) > 0)
+        self._edited(correct_members(cohorts, numbers, seen, self.config.corrections), image)
+
+    @torch.inference_mode()
+    def remove_objects(self, slots: Sequence[int]) -> None:
+        """Forget some objects; see ``EditsObjects``."""
+        cohorts = self._cohorts("remove_objects")
+        left = without(cohorts, [slot - 1 for slot in slots])
+        assert self._now is not None
+        self._now, self._pending = gather(left, self._now.masks.shape[1:]), None
+
+    def _cohorts(self, call: str) -> tuple[Cohort, ...]:
+        if self._now is None:
+            raise RuntimeError(f"TargetModelAdapter.{call} was called before start")
+        return cohorts_of(self._now)
+
+    def _edited(self, cohorts: Sequence[Cohort], image: Tensor) -> None:
+        self._now, self._pending = gather(cohorts, image.shape[1:]), None
 
     def seek_start(self) -> None:
         """Return to the state after the first frame; what was learned from it is kept."""
@@ -168,11 +223,12 @@ class TargetModelAdapter:
 
     def running_state(self) -> dict[str, Any]:
         """Return what was learned since the first frame."""
-        if self._now is None:
-            raise RuntimeError("TargetModelAdapter.running_state was called before start")
-        # The first frame's memory is in ``state_dict`` already.
-        return {k: v for k, v in self._now.state_dict().items() if k != "first"}
+        cohorts = self._cohorts("running_state")
+        assert self._first is not None
+        return {"cohorts": save_cohorts(cohorts, self._first)}
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
         """Take up what ``running_state`` returned, after ``load_state_dict``."""
-        self._now, self._pending = TrackedObjects.from_state(state, self._first), None
+        assert self._first is not None
+        cohorts = load_cohorts(state["cohorts"], self._first)
+        self._now, self._pending = gather(cohorts, self._first.masks.shape[1:]), None

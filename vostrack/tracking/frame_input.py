@@ -64,19 +64,22 @@ def _frame_hint(frame: object) -> str:
     )
 
 
-def check_mask(mask: UInt8Array | FirstMask, frame: UInt8Array) -> UInt8Array:
-    """Check that ``mask`` is a valid first mask for ``frame``.
+def check_mask(
+    mask: UInt8Array | FirstMask, frame: UInt8Array, *, may_be_empty: bool = False
+) -> UInt8Array:
+    """Check that ``mask`` is a valid mask of objects in ``frame``.
 
     Args:
         mask: (H, W) integers or bool, or what ``read_first_mask`` returned.
         frame: (H, W, 3) uint8 RGB.
+        may_be_empty: whether a mask without an object is valid.
 
     Returns:
         The mask (H, W) as uint8.
 
     Raises:
         InputError: the size differs, the values are not integers, an id is outside 1..254, or
-            there is no object.
+            there is no object where there must be one.
     """
     if isinstance(mask, FirstMask):
         mask = mask.labels
@@ -101,7 +104,7 @@ def check_mask(mask: UInt8Array | FirstMask, frame: UInt8Array) -> UInt8Array:
             f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
         )
     labels = mask.astype(np.uint8)
-    if not ((labels > 0) & (labels != VOID)).any():
+    if not may_be_empty and not ((labels > 0) & (labels != VOID)).any():
         remedy = (
             "255 is void, not white: pass mask > 0 for one object, or let "
             "`vostrack.masks.check_first_mask` read the mask"
