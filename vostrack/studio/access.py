@@ -8,7 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-__all__ = ["Guard", "TOO_LARGE"]
+__all__ = ["TOO_LARGE", "Guard", "TooLargeError"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,6 +23,10 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+
+
+class TooLargeError(Exception):
+    """A body goes on beyond the limit; its header had not said so."""
 
 
 class Guard:
@@ -49,7 +53,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _answer(send, *refusal)
@@ -96,7 +102,7 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
     def _limited(self, receive: Receive) -> Receive:
-        """Stop reading a body that is larger than its header said or the limit allows."""
+        """Stop reading a body that goes on beyond the limit."""
         seen = 0
 
         async def limited() -> MutableMapping[str, Any]:
@@ -104,7 +110,7 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._largest:
-                return {"type": "http.disconnect"}
+                raise TooLargeError(TOO_LARGE)
             return message
 
         return limited

@@ -16,11 +16,11 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.interactive import Click
 from vostrack.masks import write_label_map
-from vostrack.studio.access import TOO_LARGE, Guard
+from vostrack.studio.access import TOO_LARGE, Guard, TooLargeError
 from vostrack.studio.exports import export_choices, export_project
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.plan import Direction
-from vostrack.studio.project import Conflict
+from vostrack.studio.project import ConflictError
 from vostrack.studio.session import StudioSession
 
 __all__ = ["create_app", "largest_upload"]
@@ -85,10 +85,11 @@ def create_app(session: StudioSession, token: str, hosts: frozenset[str]) -> Gua
     app.state.session = session
 
     async def unusable(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 409 if isinstance(error, Conflict) else 400)
+        return JSONResponse({"error": str(error)}, statuses[type(error)])
 
-    app.add_exception_handler(InputError, unusable)
-    app.add_exception_handler(Conflict, unusable)
+    statuses: dict[type[Exception], int] = {InputError: 400, ConflictError: 409, TooLargeError: 413}
+    for kind in statuses:
+        app.add_exception_handler(kind, unusable)
     _add_page(app)
     _add_frames(app, session)
     _add_edits(app, session)

@@ -14,8 +14,14 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
-from vostrack.masks import FORMATS, MaskFrame, MaskObject, VideoMasks, export_results
-from vostrack.masks import write_label_map
+from vostrack.masks import (
+    FORMATS,
+    MaskFrame,
+    MaskObject,
+    VideoMasks,
+    export_results,
+    write_label_map,
+)
 from vostrack.masks.palette import davis_palette, write_matte
 from vostrack.studio.project import Project
 from vostrack.video import Frame, open_source, write_overlay

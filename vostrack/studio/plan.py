@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 __all__ = ["Direction", "Leg", "plan_legs"]
 
 Direction = Literal["forward", "backward", "both", "between"]
-"""``forward`` to the end and ``backward`` to the start; frames that a person drew on the way correct
+"""``forward`` to the end, ``backward`` to the start; frames that a person drew on the way correct
 the tracker. ``both`` goes both ways. ``between`` fills the gap between two drawn frames, each half
 from its own side."""
 

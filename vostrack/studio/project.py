@@ -26,7 +26,7 @@ from vostrack.studio.journal import (
     write_journal,
 )
 
-__all__ = ["Conflict", "Project", "StudioObject", "TrackedMask"]
+__all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MOST_OBJECTS = 254
@@ -37,7 +37,7 @@ _PRESENCE_EVERY = 1.0
 _UNSURE, _JUMP = (0.15, 0.85), 2.5
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """An edit was drawn on a label map that has changed meanwhile."""
 
 
@@ -153,7 +153,7 @@ class Project:
 
         Raises:
             InputError: the label map has another size, or an id that no object has.
-            Conflict: the frame has another label map by now.
+            ConflictError: the frame has another label map by now.
         """
         self.check_frame(frame)
         if labels.shape != (self.video.height, self.video.width):
@@ -167,7 +167,7 @@ class Project:
             if strange:
                 raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
             if tag != self._tag(frame):
-                raise Conflict(f"frame {frame} was changed meanwhile; its new mask is shown")
+                raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
@@ -280,9 +280,7 @@ class Project:
         return found
 
 
-def _is_doubtful(
-    presence: float, area: int, number: int, around: Sequence[TrackedMask]
-) -> bool:
+def _is_doubtful(presence: float, area: int, number: int, around: Sequence[TrackedMask]) -> bool:
     """Tell whether an object may be wrong in a frame, from the frames beside it."""
     if _UNSURE[0] < presence < _UNSURE[1]:
         return True

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from vostrack.arrays import BoolArray, UInt8Array
@@ -60,7 +61,7 @@ class StudioSession:
         with project.lock:
             return {
                 **self._summary(),
-                "video": {k: v for k, v in asdict(project.video).items() if k != "path"},
+                "video": _page_facts(project),
                 "tracked": [[k, frame_news(one)] for k, one in sorted(project.tracked.items())],
                 "job": asdict(self.job.state),
             }
@@ -130,3 +131,9 @@ class StudioSession:
 
     def _announce(self, frame: int | None) -> None:
         self.news.tell("edit", {**self._summary(), "frame": frame})
+
+
+def _page_facts(project: Project) -> dict[str, Any]:
+    """Return what a page needs to know of the video: its name, not where it lies."""
+    facts = asdict(project.video)
+    return {"name": Path(facts.pop("path")).name, **facts}
