@@ -34,10 +34,7 @@ def modules_of_tree() -> set[str]:
     found = set()
     for line in listed.stdout.splitlines():
         top, _, rest = line.partition("/")
-        if (
-            Path(line).suffix in SUFFIXES
-            and (ROOT / line).is_file()
-        ):
+        if Path(line).suffix in SUFFIXES and (ROOT / line).is_file():
             found.add(f"{FOLDERS[top]}/{rest}")
     return found
 

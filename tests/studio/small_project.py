@@ -34,7 +34,7 @@ class ShiftingTracker:
 
     def _result(self) -> FrameResult:
         present = tuple(float((self._labels == number).any()) for number in self.ids)
-        scores = np.zeros((len(self.ids), HEIGHT, WIDTH), np.float32)
+        scores = np.zeros((len(self.ids), *self._labels.shape), np.float32)
         return FrameResult(self._labels.copy(), scores, self.ids, present, {})
 
     def start(self, frame: UInt8Array, mask: UInt8Array) -> FrameResult:

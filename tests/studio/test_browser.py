@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 MUST_RUN = bool(os.environ.get("VOSTRACK_REQUIRE_BROWSER"))
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES, SCALE = 6, 0.5
+FRAMES = 6
 
 if not MUST_RUN:
     pytest.importorskip("fastapi", reason="needs vostrack[studio]")
@@ -41,7 +41,7 @@ sync_api = importlib.import_module("playwright.sync_api")
 
 
 class Server:
-    """``vostrack studio`` in a process of its own."""
+    """The server, with a light tracker, in a process of its own."""
 
     def __init__(self, video: Path) -> None:
         self.video = video
@@ -49,9 +49,9 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "vostrack", "studio", str(self.video)]
+        command = [sys.executable, "-m", "tests.studio.light_server"]
         self.process = subprocess.Popen(
-            [*command, "--no-browser", "--preset", "fast", "--device", "cpu"],
+            [*command, str(self.video), str(self.project)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
@@ -94,8 +94,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(120_000)
     made = context.new_page()
-    made.set_default_timeout(120_000)
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))
     open_page(made, server)
@@ -150,9 +150,9 @@ def test_clicks_make_a_mask(page: Page, server: Server) -> None:
     labels = latest(server)
     assert labels[54, 252] == 1
     assert (labels == 1).sum() > 500
-    page.mouse.click(*on_stage(page, 300, 180), button="right")
+    page.mouse.click(*on_stage(page, 252, 90), button="right")
     wait_for(page, lambda: len(drawn(server)) > before + 1)
-    assert latest(server)[180, 300] == 0
+    assert latest(server)[90, 252] == 0
     assert latest(server)[54, 252] == 1
     page.wait_for_timeout(300)
     keep(page, "clicks")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -262,7 +263,7 @@ class Project:
 
     def _read_tracked(self) -> dict[int, TrackedMask]:
         """Read what was tracked; a frame whose presence was not yet written counts as doubtful."""
-        entries: dict[str, list[list[list[float]]]] = {}
+        entries: dict[str, Any] = {}
         with suppress(OSError, ValueError):
             entries = json.loads((self.folder / "tracked.json").read_text("utf-8"))
         found: dict[int, TrackedMask] = {}
@@ -270,7 +271,7 @@ class Project:
             if not path.stem.isdecimal() or int(path.stem) >= self.video.count:
                 continue
             frame = int(path.stem)
-            presence, areas, doubtful = entries.get(str(frame), [[], [], True])  # type: ignore[list-item]
+            presence, areas, doubtful = entries.get(str(frame), [[], [], True])
             found[frame] = TrackedMask(
                 {int(n): float(p) for n, p in presence},
                 {int(n): int(a) for n, a in areas},

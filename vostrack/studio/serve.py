@@ -12,8 +12,9 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.studio.frames import video_facts
 from vostrack.studio.project import Project
+from vostrack.studio.session import StudioSession
 
-__all__ = ["LOOPBACK", "check_host", "default_folder", "serve"]
+__all__ = ["LOOPBACK", "check_host", "default_folder", "serve", "serve_session"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that only this computer reaches."""
@@ -68,10 +69,8 @@ def serve(
     """
     check_host(host, allow_remote=allow_remote)
     try:
-        import uvicorn
-
-        from vostrack.studio.app import create_app
-        from vostrack.studio.session import StudioSession
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"studio: {error.name} is not installed; run pip install 'vostrack[studio]'"
@@ -83,25 +82,53 @@ def serve(
     effective_preset(preset, "auto")
     facts = video_facts(video)
     folder = folder or default_folder(video)
-    with exclusive_folder(folder), _listen(host, port) as listening:
+    with exclusive_folder(folder):
         session = StudioSession(
             Project(folder, facts),
             lambda: build_tracker(preset, device=device),
             lambda: ClickSegmenter(device),
         )
+
+        def told(address: str) -> None:
+            tell(f"Project: {folder}\nOpen {address}\nStop with Ctrl-C.")
+            if browser:
+                webbrowser.open(address)
+
+        serve_session(session, host, port, told)
+
+
+def serve_session(
+    session: StudioSession, host: str, port: int, tell: Callable[[str], None]
+) -> None:
+    """Serve the page of a session until Ctrl-C.
+
+    Args:
+        session: what requests work on.
+        host: where to listen.
+        port: where to listen; 0 for a free one.
+        tell: is told the address, token included.
+
+    Raises:
+        InputError: the address is in use, or not this computer's.
+    """
+    import uvicorn
+
+    from vostrack.studio.app import create_app
+
+    with _listen(host, port) as listening:
         bound = listening.getsockname()[1]
         names = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
         hosts = frozenset(f"[{n}]:{bound}" if ":" in n else f"{n}:{bound}" for n in names)
         token = secrets.token_urlsafe(24)
-        app = create_app(session, token, hosts)
         shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{bound}/?token={token}"
-        tell(f"Project: {folder}\nOpen {address}\nStop with Ctrl-C.")
-        if browser:
-            webbrowser.open(address)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+            create_app(session, token, hosts),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
         )
+        listening.listen()
+        tell(f"http://{shown}:{bound}/?token={token}")
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:

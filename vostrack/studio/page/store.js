@@ -72,8 +72,8 @@ export class Store extends EventTarget {
       events.addEventListener(kind, (event) => take(JSON.parse(event.data)));
     let first = true;
     // After a lost connection, whatever was missed is loaded.
-    hear("hello", () => (first ? (first = false) : this.load()));
-    hear("reload", () => this.load());
+    hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
+    hear("reload", () => this.#attempt(this.load()));
     hear("job", (job) => {
       this.job = job;
       if (job.state === "failed") this.say(job.message, true);
@@ -83,12 +83,12 @@ export class Store extends EventTarget {
       this.tracked.set(news.frame, news);
       this.#labels.delete(news.frame);
       this.tell("tracked", news);
-      if (news.frame === this.frame) this.#refresh();
+      if (news.frame === this.frame) this.#attempt(this.#refresh());
     });
     hear("edit", (news) => {
       this.#takeSummary(news);
       if (news.frame !== null) this.#labels.delete(news.frame);
-      if (news.frame === this.frame) this.#refresh();
+      if (news.frame === this.frame) this.#attempt(this.#refresh());
     });
     events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
     events.addEventListener("open", () => this.say("Ready"));
@@ -128,7 +128,7 @@ export class Store extends EventTarget {
         this.#labels.delete(frame);
       }
       this.#unsaved -= 1;
-      if (!this.#unsaved) await this.#refresh();
+      if (!this.#unsaved) await this.#attempt(this.#refresh());
     });
     return this.#saving;
   }
@@ -141,6 +141,15 @@ export class Store extends EventTarget {
 
   colour(id) {
     return this.objects.find((one) => one.id === id)?.colour ?? "#808080";
+  }
+
+  /** Say what went wrong, in work that nobody waits for. @param {Promise<void>} work */
+  async #attempt(work) {
+    try {
+      await work;
+    } catch (error) {
+      this.say(error.message, true);
+    }
   }
 
   async #picture(frame) {

@@ -144,8 +144,11 @@ class Asking extends Tool {
       if (this.store.frame !== frame || this.base !== base) return;
       const labels = this.store.labels;
       labels.set(base);
-      for (let k = 0; k < mask.length; k++) if (mask[k]) labels[k] = object;
-      for (const { x, y, inside } of clicks) if (!inside) this.#clearPiece(labels, base, x, y, object);
+      const drop = this.#isTooMuch(base, clicks, object);
+      for (let k = 0; k < mask.length; k++) {
+        if (mask[k]) labels[k] = object;
+        else if (drop && base[k] === object) labels[k] = 0;
+      }
       this.stage.redrawAll();
       await this.store.save(what);
       this.store.say("Click on what is missing; Alt or right button on what is too much.");
@@ -154,10 +157,13 @@ class Asking extends Tool {
     }
   }
 
-  /** What was painted before is the object's too, except where a click says otherwise. */
-  #clearPiece(labels, base, x, y, object) {
-    const at = y * this.store.video.width + x;
-    if (base[at] === object) labels[at] = 0;
+  /**
+   * What the object had before stays, unless a click says that it was too much: then the clicks
+   * alone say where the object is.
+   */
+  #isTooMuch(base, clicks, object) {
+    const { width } = this.store.video;
+    return clicks.some(({ x, y, inside }) => !inside && base[y * width + x] === object);
   }
 }
 
