@@ -99,6 +99,10 @@ class Craf:
             ages.append(0 if old is None else self._ages[old - 1])
         self._references, self._ages = references, ages
 
+    def forget_places(self) -> None:
+        """Choose the strongest regions in the next frame, wherever they are."""
+        self._ages = [max(age, self.config.max_age + 1) for age in self._ages]
+
     def commit(self, labels: UInt8Array) -> None:
         """Use the final label map (h, w) of this frame as reference for the next one."""
         regions = [labels == index + 1 for index in range(len(self._references))]

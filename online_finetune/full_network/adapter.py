@@ -130,6 +130,13 @@ class FullNetworkAdapter:
             for slot in range(1, count + 1)
         ]
 
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Rehearses``."""
+        count = int(labels[labels != IGNORE].max())
+        self._foreground, self._classes = self._generic, [1] * count
+        self._objects = [self._generic] * (1 if self.config.per_video else count)
+        self._begin()
+
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
         """Take up further objects; see ``EditsObjects``.
 

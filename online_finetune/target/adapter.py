@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vostrack.datasets.augmentation import IGNORE
+from vostrack.models.eight_bit import Ranges, has_fast_int8
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import (
@@ -23,6 +25,13 @@ from vostrack.online_finetune.target.cohorts import (
     without,
     without_pixels,
 )
+from vostrack.online_finetune.target.eight_bit_stages import (
+    EARLY,
+    WHOLE,
+    measured,
+    uses_eight_bits,
+    with_eight_bits,
+)
 from vostrack.online_finetune.target.finetune import OnProgress, finetune_target_net
 from vostrack.online_finetune.target.frame_steps import (
     Finding,
@@ -31,7 +40,13 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.memory import (
+    Place,
+    TargetModelConfig,
+    TrackedObjects,
+    find_places,
+)
+from vostrack.online_finetune.target.view import window_around
 from vostrack.protocols import BackboneFeatures, ObjectScores
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
@@ -65,9 +80,11 @@ class TargetModelAdapter:
         self.config = config or TargetModelConfig()
         self.on_progress = on_progress
         self.generic = generic.eval()
+        self._fitted = self.generic
         self._network = self.generic
         self._first: TrackedObjects | None = None
         self._now: TrackedObjects | Cohorts | None = None
+        self._mirror = self.config.mirror
         self._pending: Finding | None = None
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
@@ -79,11 +96,14 @@ class TargetModelAdapter:
             image: (3, h, w) in [0, 1], on the device of the network.
             labels: (h, w) int64; 0 background, 1..N the slots, 255 void.
         """
-        self._network = self.generic
+        count = int(labels[labels != IGNORE].max())
+        slots = torch.arange(1, count + 1, device=labels.device)[:, None, None]
+        masks = (labels == slots).float()
+        self._fitted = self.generic
         if self.config.finetune.steps:
-            self._network = copy.deepcopy(self.generic)
+            self._fitted = copy.deepcopy(self.generic)
             finetune_target_net(
-                self._network,
+                with_eight_bits(self._fitted, self._measured(image, masks, EARLY)),
                 image,
                 labels,
                 self.config.finetune,
@@ -91,14 +111,45 @@ class TargetModelAdapter:
                 precision=self.config.precision,
                 on_progress=self.on_progress,
             )
-        count = int(labels[labels != IGNORE].max())
-        slots = torch.arange(1, count + 1, device=labels.device)[:, None, None]
-        self._begin(image, (labels == slots).float())
+        self._network = with_eight_bits(self._fitted, self._measured(image, masks, WHOLE))
+        self._begin(image, masks)
+
+    def _measured(self, image: Tensor, masks: Tensor, strides: Sequence[int]) -> Ranges:
+        """Return the ranges of the stages to compute in 8 bits, none if there are none."""
+        if not uses_eight_bits(self._fitted, image.device, self.config.precision):
+            return {}
+        window = window_around(find_places(masks), 1, image.shape[1:], self.config.window)
+        return measured(self._fitted, window.crop(image[None]), strides)
 
     @torch.inference_mode()
     def _begin(self, image: Tensor, masks: Tensor) -> None:
         self._first = begin_objects(self._network, image, masks, self.config)
         self._now = self._first
+
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Rehearses``."""
+        self._fitted = self.generic
+        slots = torch.arange(1, int(labels[labels != IGNORE].max()) + 1, device=labels.device)
+        masks = (labels == slots[:, None, None]).float()
+        self._network = with_eight_bits(self._fitted, self._measured(image, masks, WHOLE))
+        self._begin(image, masks)
+
+    def optional_stages(self) -> tuple[str, ...]:
+        """Return what can be left out: the mirrored pass, where there is one."""
+        return ("mirror",) if self.config.mirror else ()
+
+    def skip_stages(self, names: Collection[str]) -> None:
+        """Leave out the mirrored pass in the next frame if it is among ``names``."""
+        self._mirror = self.config.mirror and "mirror" not in names
+
+    def forget_places(self) -> None:
+        """Search all objects in the whole next frame, with the given masks alone."""
+        cohorts = []
+        for slots, objects in self._cohorts("forget_places"):
+            nowhere = (Place(None, 0),) * len(slots)
+            cohorts.append((slots, replace(objects, places=nowhere)))
+        assert self._now is not None
+        self._now = gather(cohorts, self._now.masks.shape[1:])
 
     @torch.inference_mode()
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
@@ -163,7 +214,10 @@ class TargetModelAdapter:
         now = self._now
         if now is None:
             raise RuntimeError("TargetModelAdapter.scores was called before start")
-        found = find_objects(self._network, image, now, self.config)
+        config = self.config
+        if config.mirror != self._mirror:
+            config = replace(config, mirror=self._mirror)
+        found = find_objects(self._network, image, now, config)
         scores = spread_scores(found, now, image.shape[1:], self.config)
         self._pending, self._presence = found, found.segmentation.presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
@@ -206,18 +260,23 @@ class TargetModelAdapter:
         """Return the weights that ``start`` fitted, and the first frame's memory."""
         if self._first is None:
             raise RuntimeError("TargetModelAdapter.state_dict was called before start")
-        fitted = self._network is not self.generic
+        fitted = self._fitted is not self.generic
+        stages = self._network.eight_bit
         return {
-            "network": self._network.state_dict() if fitted else {},
+            "network": self._fitted.state_dict() if fitted else {},
+            "ranges": stages.ranges if stages is not None else {},
             "first": self._first.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` returned, in place of ``start``."""
-        self._network = self.generic
+        self._fitted = self.generic
         if state["network"]:
-            self._network = copy.deepcopy(self.generic)
-            self._network.load_state_dict(state["network"])
+            self._fitted = copy.deepcopy(self.generic)
+            self._fitted.load_state_dict(state["network"])
+        # A machine without fast bytes goes on in floats.
+        ranges = state["ranges"] if has_fast_int8() else {}
+        self._network = with_eight_bits(self._fitted, ranges)
         self._first = TrackedObjects.from_state(state["first"], None)
         self.seek_start()
 

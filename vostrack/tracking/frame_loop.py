@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import partial
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.arrays import UInt8Array
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.fusion import gate, label_map, mean_scores
+from vostrack.tracking.parts import SkipsStages
 from vostrack.tracking.proposed_regions import proposed_regions
 from vostrack.tracking.stopwatch import Stopwatch
 
@@ -37,6 +37,7 @@ def score_objects(
     image: Tensor,
     previous: UInt8Array,
     watch: Stopwatch,
+    skipped: Collection[str] = (),
 ) -> Tensor:
     """Return the scores (N, h, w) in [0, 1] of a frame at the working size.
 
@@ -46,16 +47,20 @@ def score_objects(
         image: (3, h, w) in [0, 1], the same at the working size.
         previous: (h, w) uint8, the label map of the previous frame; slots 1..N.
         watch: measures the stages.
+        skipped: names of stages to leave out; see ``vostrack.tracking.time_limit``.
     """
     config = parts.config
+    if isinstance(parts.adapter, SkipsStages):
+        parts.adapter.skip_stages(skipped)
     scores, foreground = parts.adapter.scores(image)
     watch.lap("networks")
     if foreground is not None and config.gate == "before":
         scores = _gated(config, scores, foreground)
-    if parts.refiner is not None and config.learn_refined:
+    if parts.refiner is not None and config.learn_refined and "refiner" not in skipped:
         scores = parts.refiner(image, scores)
         watch.lap("refiner")
-    scores = _filtered(parts, frame, scores.float(), foreground, previous)
+    proposer = None if "proposer" in skipped else parts.proposer
+    scores = _filtered(parts, frame, scores.float(), foreground, previous, proposer)
     if foreground is not None and config.gate == "after":
         scores = _gated(config, scores, foreground)
     watch.lap("filter")
@@ -72,14 +77,13 @@ def _filtered(
     scores: Tensor,
     foreground: Tensor | None,
     previous: UInt8Array,
+    proposer: InstanceProposer | None,
 ) -> Tensor:
     if parts.temporal_filter is None:
         return scores
     candidates = None
-    if parts.proposer is not None:
-        candidates = partial(
-            proposed_regions, parts.proposer, parts.adapter, frame, foreground, previous
-        )
+    if proposer is not None:
+        candidates = partial(proposed_regions, proposer, parts.adapter, frame, foreground, previous)
     estimate = parts.adapter.presence()
     presence = estimate.tolist() if estimate is not None else None
     filtered = parts.temporal_filter(scores.cpu().numpy(), candidates, presence)
@@ -90,48 +94,45 @@ def finish_frame(
     parts: TrackerParts,
     image: Tensor,
     scores: Tensor,
-    size: Sequence[int],
     watch: Stopwatch,
-) -> tuple[UInt8Array, Tensor, Tensor]:
-    """Update the memory with the scores of a frame, and bring them to the frame's size.
+    skipped: Collection[str] = (),
+) -> tuple[Tensor, Tensor]:
+    """Update the memory with the scores of a frame, and refine them.
 
     Args:
         parts: of the tracker.
         image: (3, h, w) in [0, 1].
         scores: (N, h, w) from ``score_objects``.
-        size: H and W of the frame.
         watch: measures the stages.
+        skipped: as for ``score_objects``.
 
     Returns:
-        The label map (h, w) uint8 that was learned; the scores (N, H, W) and the label map (H, W)
-        uint8 of the result. Slots 1..N.
+        The label map (h, w) uint8 that was learned, slots 1..N; and the scores (N, h, w) of the
+        result.
     """
-    threshold = parts.config.threshold
-    slots = label_map(scores, threshold=threshold)
+    slots = label_map(scores, threshold=parts.config.threshold)
     parts.adapter.commit(scores, slots)
-    learned: UInt8Array = slots.cpu().numpy()
     if parts.temporal_filter is not None:
-        parts.temporal_filter.commit(learned)
+        parts.temporal_filter.commit(slots.cpu().numpy())
     watch.lap("memory")
-    if parts.refiner is not None and not parts.config.learn_refined:
+    refined = not parts.config.learn_refined and "refiner" not in skipped
+    if parts.refiner is not None and refined:
         scores = parts.refiner(image, scores)
-        slots = label_map(scores, threshold=threshold)
         watch.lap("refiner")
-    if tuple(scores.shape[1:]) != tuple(size):
-        scores = F.interpolate(
-            scores[None], size=tuple(size), mode="bilinear", align_corners=False
-        )[0]
-        slots = label_map(scores, threshold=threshold)
-    return learned, scores, slots
+    return slots, scores
 
 
-def estimated_presence(adapter: ObjectAdapter, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
-    """Return the probability that each object is visible; see ``FrameResult``."""
+def estimated_presence(
+    adapter: ObjectAdapter, scores: Tensor, threshold: float
+) -> tuple[float, ...]:
+    """Return the probability that each object is visible; see ``FrameResult``.
+
+    Args:
+        adapter: asked first.
+        scores: (N, h, w) of the result.
+        threshold: of the label map.
+    """
     estimate = adapter.presence()
     if estimate is not None:
         return tuple(estimate.tolist())
-    regions = [slots == k + 1 for k in range(len(scores))]
-    return tuple(
-        float(score[region].mean()) if region.any() else 0.0
-        for score, region in zip(scores, regions, strict=True)
-    )
+    return mean_scores(scores, label_map(scores, threshold=threshold))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -15,9 +15,13 @@ from vostrack.protocols import InstanceProposer, ObjectAdapter, TemporalFilter
 __all__ = [
     "EditsObjects",
     "FollowsEdits",
+    "ForgetsPlaces",
     "HasWarmUp",
+    "Rehearses",
+    "SkipsStages",
     "check_editable",
     "check_parts",
+    "forget_places",
     "warm_up_parts",
 ]
 
@@ -86,6 +90,44 @@ class FollowsEdits(Protocol):
             before: for each new slot, the old one; None for an object that is new or corrected.
         """
         ...
+
+
+@runtime_checkable
+class ForgetsPlaces(Protocol):
+    """Optional interface of an ``ObjectAdapter`` or ``TemporalFilter`` that expects motion."""
+
+    def forget_places(self) -> None:
+        """Forget where the objects were: a new shot begins with the next frame."""
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """Optional interface of an ``ObjectAdapter`` whose ``start`` takes long."""
+
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Tracker.warm_up``."""
+        ...
+
+
+@runtime_checkable
+class SkipsStages(Protocol):
+    """Optional interface of an ``ObjectAdapter`` that can leave out parts of its work."""
+
+    def optional_stages(self) -> tuple[str, ...]:
+        """Return the names of the parts that can be left out, in the order of doing so."""
+        ...
+
+    def skip_stages(self, names: Collection[str]) -> None:
+        """Leave out these parts in the next frame. Names of other stages say nothing."""
+        ...
+
+
+def forget_places(*parts: object) -> None:
+    """Tell every part that can forget places that a new shot begins; the others are skipped."""
+    for part in parts:
+        if isinstance(part, ForgetsPlaces):
+            part.forget_places()
 
 
 def check_editable(

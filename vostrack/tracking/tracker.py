@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 
 from vostrack.arrays import UInt8Array
-from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
-from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking import edits
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
+from vostrack.tracking.frame_input import (
+    VOID,
+    Channels,
+    check_frame,
+    check_mask,
+    in_rgb,
+    resized,
+    shifted,
+    working_image,
+)
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
-from vostrack.tracking.frame_result import FrameResult
+from vostrack.tracking.frame_result import FrameResult, on_demand
+from vostrack.tracking.full_size import ScoreMaps, full_size_labels
+from vostrack.tracking.object_history import follow_objects, new_history
 from vostrack.tracking.object_table import ObjectTable
-from vostrack.tracking.parts import FollowsEdits, check_editable, check_parts, warm_up_parts
-from vostrack.tracking.state import check_state, on_device, stamp
+from vostrack.tracking.parts import (
+    FollowsEdits,
+    Rehearses,
+    check_editable,
+    forget_places,
+    warm_up_parts,
+)
+from vostrack.tracking.shot_cuts import is_cut, thumbnail
 from vostrack.tracking.stopwatch import Stopwatch
-from vostrack.tracking.transaction import OneCallAtATime, restored_afterwards, undo_on_failure
+from vostrack.tracking.time_limit import stages_to_skip, updated_means
+from vostrack.tracking.tracked_scene import TrackedScene
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
 
-class Tracker:
+class Tracker(TrackedScene):
     """Tracks the objects of one video.
 
     Every part except the adapter is optional, so every ablation is a configuration.
@@ -51,37 +66,6 @@ class Tracker:
     Objects may change after any frame: see ``add_objects``, ``remove_objects`` and ``correct``.
     """
 
-    def __init__(
-        self,
-        adapter: ObjectAdapter,
-        *,
-        refiner: Refiner | None = None,
-        temporal_filter: TemporalFilter | None = None,
-        proposer: InstanceProposer | None = None,
-        config: TrackerConfig | None = None,
-        device: torch.device | None = None,
-    ) -> None:
-        self.adapter = adapter
-        self.refiner = refiner
-        self.temporal_filter = temporal_filter
-        self.proposer = proposer
-        self.config = config or TrackerConfig()
-        self.device = device or torch.device("cpu")
-        self._first_objects: ObjectTable | None = None
-        self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
-        self._first_labels = self._first_slots
-        self._objects: ObjectTable | None = None
-        self._removed: frozenset[int] = frozenset()
-        self._last_slots = self._first_slots
-        self._last_labels = self._first_slots
-        self._presence: tuple[float, ...] = ()
-        self._calls = OneCallAtATime()
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The ids of the present objects: those of ``start`` ascending, then those added."""
-        return self._objects.ids if self._objects is not None else ()
-
     def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         """Learn the objects from the first frame.
 
@@ -101,20 +85,9 @@ class Tracker:
         with self._call("Tracker.start", gradients=True):
             return self._start(frame, mask)
 
-    @contextmanager
-    def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
-        """Run one call: alone, with our own settings, and all or nothing."""
-        check_not_forked()
-        check_parts(self.proposer, self.temporal_filter)
-        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
-        with (
-            self._calls.hold(name),
-            own_settings(self.device, gradients=gradients),
-            undo_on_failure(*parts),
-        ):
-            yield
-
-    def _start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
+    def _start(
+        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, rehearsal: bool = False
+    ) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
@@ -125,57 +98,117 @@ class Tracker:
         edits.check_pixels_left(small, objects, range(1, len(objects) + 1))
         self._first_objects, self._first_slots = objects, small
         self._first_labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        self.adapter.start(image, torch.from_numpy(small).long().to(self.device))
+        self._first_thumbnail = thumbnail(frame)
+        rehearse = isinstance(self.adapter, Rehearses) and rehearsal
+        begin = self.adapter.rehearse if rehearse else self.adapter.start
+        begin(image, torch.from_numpy(small).long().to(self.device))
         watch.lap("fine-tuning")
         self.seek_start()
         return self._given_result(watch)
 
-    def seek_start(self) -> None:
-        """Return to the first frame, as after ``start``. What ``start`` learned is kept.
-
-        Objects that were added, removed or corrected since then are as they were at the start.
-        """
-        self.adapter.seek_start()
-        self._objects, self._removed = self._first_objects, frozenset()
-        self._last_slots, self._last_labels = self._first_slots, self._first_labels
-        self._presence = (1.0,) * len(self.ids)
-        if self.temporal_filter is not None:
-            self.temporal_filter.start(self._first_slots)
-
-    def step(self, frame: UInt8Array) -> FrameResult:
+    def step(
+        self,
+        frame: UInt8Array | None,
+        *,
+        channels: Channels = "rgb",
+        max_ms: float | None = None,
+    ) -> FrameResult:
         """Segment the objects in the next frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, of the same size as the first frame.
+            frame: (H, W, 3) uint8, of the same size as the first frame. None if the frame is
+                missing: the last masks are moved by the objects' velocities, nothing is learned,
+                and the result says that it is ``predicted``.
+            channels: order of the colours in this frame: ``rgb``, or ``bgr`` as OpenCV has it.
+            max_ms: time for the frame, in milliseconds. If the last frames say that it will take
+                longer, optional stages are left out, in this order, until it should fit:
+                ``refiner``, ``proposer``, and ``mirror`` (of the preset ``best``). The result names
+                them. The masks then depend on the speed of the machine. None: all stages.
 
         Returns:
             The result of this frame.
 
         Raises:
-            InputError: the frame is malformed or has another size, or there is a proposer, but no
-                temporal filter to ask it.
+            InputError: the frame is malformed or has another size, an option is out of its range,
+                or there is a proposer, but no temporal filter to ask it.
             RuntimeError: ``start`` has not been called.
         """
         self._check_started("step")
         with self._call("Tracker.step"), torch.inference_mode():
-            return self._step(frame)
+            if max_ms is not None and not max_ms > 0:
+                raise InputError(f"max_ms: expected more than 0 milliseconds, got {max_ms}")
+            if frame is None:
+                return self._predict()
+            return self._step(in_rgb(frame, channels), max_ms)
 
-    def _step(self, frame: UInt8Array) -> FrameResult:
+    def _predict(self) -> FrameResult:
+        """Return the last masks, moved by the objects' velocities."""
+        self._missing += 1
+        labels = np.zeros_like(self._last_labels)
+        for number, history in zip(self.ids, self._histories, strict=True):
+            dx, dy = (round(self._missing * v) for v in history.velocity)
+            labels[shifted(self._last_labels == number, dx, dy)] = number
+        return replace(self._given_result(Stopwatch(self.device), labels), predicted=True)
+
+    def _step(self, frame: UInt8Array, max_ms: float | None) -> FrameResult:
         self._check_size(frame)
         watch = Stopwatch(self.device)
+        small = thumbnail(frame)
+        cut = is_cut(self._thumbnail, small)
+        self._thumbnail, missing, self._missing = small, self._missing, 0
         if not self.ids:
             return self._given_result(watch)
         image = working_image(frame, self.config.max_size, self.device)
         watch.lap("input")
-        scores = score_objects(self, frame, image, self._last_slots, watch)
-        size = self._last_labels.shape
-        self._last_slots, scores, slots = finish_frame(self, image, scores, size, watch)
+        if cut:
+            forget_places(self.adapter, self.temporal_filter)
+        skipped = stages_to_skip(self, self._expected, max_ms)
+        scores = score_objects(self, frame, image, self._last_slots, watch, skipped)
+        learned, scores = finish_frame(self, image, scores, watch, skipped)
+        self._last_slots = learned.cpu().numpy()
+        height, width = self._last_labels.shape
+        maps = ScoreMaps(scores, (height, width))
+        slots = full_size_labels(scores, maps.size, threshold=self.config.threshold)
         assert self._objects is not None
         self._last_labels = self._objects.to_ids(slots.cpu().numpy())
-        full = scores.cpu().numpy()
         watch.lap("output")
-        self._presence = estimated_presence(self.adapter, scores, slots)
-        return FrameResult(self._last_labels.copy(), full, self.ids, self._presence, watch.seconds)
+        self._presence = estimated_presence(self.adapter, scores, self.config.threshold)
+        self._histories = follow_objects(
+            self._histories, self._last_slots, self._presence, self._scale(), missing
+        )
+        self._expected = updated_means(self._expected, watch.seconds)
+        return FrameResult(
+            self._last_labels.copy(),
+            on_demand(maps),
+            self.ids,
+            self._presence,
+            watch.seconds,
+            **self._movement(),
+            skipped=skipped,
+            cut=cut,
+        )
+
+    def warm_up(self, size: tuple[int, int], objects: int = 1) -> None:
+        """Prepare for frames of a size, so that the first ones take no longer than later ones.
+
+        A gray frame is tracked without fine-tuning. The tracker is then as it was before.
+
+        Args:
+            size: H and W of the frames, in pixels.
+            objects: the number of objects to expect.
+
+        Raises:
+            InputError: the frame is too small for so many objects.
+        """
+        height, width = size
+        frame = np.full((height, width, 3), 128, np.uint8)
+        rows = np.arange(height, dtype=np.int64)[:, None] * (objects + 1) // max(height, 1)
+        mask = np.broadcast_to(rows, (height, width)).astype(np.uint8)
+        with self.aside(), self._call("Tracker.warm_up", gradients=True):
+            self._start(frame, mask, rehearsal=True)
+            with torch.inference_mode():
+                seconds = [self._step(frame, None).timings for _ in range(3)]
+        self._expected = dict(seconds[-1])
 
     def add_objects(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, reuse_ids: bool = False
@@ -280,105 +313,18 @@ class Tracker:
             float(number in seen) if old is None else known[old - 1]
             for number, old in zip(change.objects.ids, change.before, strict=True)
         )
+        histories = self._histories
+        self._histories = tuple(
+            new_history(change.slots, slot, self._scale()) if old is None else histories[old - 1]
+            for slot, old in enumerate(change.before, start=1)
+        )
         self._objects, self._last_slots = change.objects, change.slots
         self._last_labels = change.labels
         if isinstance(self.temporal_filter, FollowsEdits):
             self.temporal_filter.change_objects(change.slots, change.before)
-
-    def _given_result(self, watch: Stopwatch) -> FrameResult:
-        """Return the present label map as a result; its scores are 0 or 1."""
-        labels = self._last_labels
-        scores = np.zeros((len(self.ids), *labels.shape), np.float32)
-        for score, number in zip(scores, self.ids, strict=True):
-            score[labels == number] = 1
-        return FrameResult(labels.copy(), scores, self.ids, self._presence, watch.seconds)
-
-    def _check_started(self, call: str) -> None:
-        if self._objects is None:
-            raise RuntimeError(f"Tracker.{call} was called before Tracker.start(frame, mask)")
-
-    def _check_size(self, frame: UInt8Array) -> None:
-        check_frame(frame)
-        height, width = self._last_labels.shape
-        if frame.shape[:2] != (height, width):
-            raise InputError(
-                f"frame: expected {width} x {height} pixels like the first "
-                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it or call start again"
-            )
 
     def _check_given(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, may_be_empty: bool = False
     ) -> UInt8Array:
         self._check_size(frame)
         return check_mask(mask, frame, may_be_empty=may_be_empty)
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Run a block that uses this tracker, and put the tracker back as it was before.
-
-        Nothing is copied, so this costs no time. For what a part must do, see ``undo_on_failure``.
-        """
-        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
-        with restored_afterwards(*parts):
-            yield
-
-    def start_state(self) -> dict[str, Any]:
-        """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
-        assert self._first_objects is not None
-        return {
-            **stamp("start", self.adapter),
-            "ids": list(self._first_objects.ids),
-            "first_slots": torch.from_numpy(self._first_slots),
-            "first_labels": torch.from_numpy(self._first_labels),
-            "adapter": dict(self.adapter.state_dict()),
-        }
-
-    def state(self) -> dict[str, Any]:
-        """Return what changes between frames, for ``load_state``. Its size is bounded."""
-        temporal_filter = self.temporal_filter
-        return {
-            **stamp("running", self.adapter),
-            "adapter": dict(self.adapter.running_state()),
-            "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
-            "ids": list(self.ids),
-            "removed": sorted(self._removed),
-            "last_slots": torch.from_numpy(self._last_slots),
-            "last_labels": torch.from_numpy(self._last_labels),
-            "presence": list(self._presence),
-        }
-
-    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        """Resume the position of another tracker with the same configuration.
-
-        Args:
-            start_state: result of its ``start_state``.
-            state: result of its ``state``; None for the position after the first frame.
-
-        Raises:
-            InputError: another version of vostrack or another method saved them, or the two are
-                exchanged. This tracker is then unchanged.
-        """
-        check_state(start_state, "start", self.adapter)
-        if state:
-            check_state(state, "running", self.adapter)
-        with self._call("Tracker.load_state"):
-            self._load_state(start_state, state)
-
-    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
-        self._first_objects = ObjectTable(tuple(start["ids"]))
-        self._first_slots = start["first_slots"].numpy()
-        self._first_labels = start["first_labels"].numpy()
-        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
-        self.seek_start()
-        if not state:
-            return
-        if state["adapter"]:
-            self.adapter.load_running_state(on_device(state["adapter"], self.device))
-        self._objects = ObjectTable(tuple(state["ids"]))
-        self._removed = frozenset(state["removed"])
-        self._last_slots = state["last_slots"].numpy()
-        self._last_labels = state["last_labels"].numpy()
-        self._presence = tuple(state["presence"])
-        if self.temporal_filter is not None:
-            self.temporal_filter.load_state_dict(state["filter"])
