@@ -22,6 +22,7 @@ from vostrack.masks import (
     export_results,
     write_label_map,
 )
+from vostrack.masks.formats.registry import find_format, writable_formats
 from vostrack.masks.palette import davis_palette, write_matte
 from vostrack.studio.project import Project
 from vostrack.video import Frame, open_source, write_overlay
@@ -55,8 +56,8 @@ def export_choices() -> tuple[ExportChoice, ...]:
     )
     others = [
         ExportChoice(entry.name, entry.title, entry.suffix or ".zip")
-        for entry in FORMATS.values()
-        if entry.writes and entry.name not in {one.name for one in own}
+        for entry in map(find_format, writable_formats())
+        if entry.name not in {one.name for one in own}
     ]
     return (*own, *others)
 
