@@ -56,6 +56,8 @@ class VideoFileSource(SeekableSource):
         first = self._check_head()
         self.orientation = orientation_of(first)
         self._coded = (first.height, first.width)
+        # The palette comes with the first packet only.
+        self._keeps_state = first.format.name == "pal8"
         self.size = self.orientation.shape(first.height, first.width)
         self._tone_map = tone_map_of(first)
         if self._tone_map is not None:
@@ -132,7 +134,8 @@ class VideoFileSource(SeekableSource):
             reader: name of the library in messages.
 
         Raises:
-            InputError: a picture differs in size from the first, or pictures are shown mirrored.
+            InputError: a picture differs in size from the first, or pictures are mirrored or
+                interlaced.
         """
         if self.orientation.mirrored:
             raise InputError(
@@ -140,6 +143,11 @@ class VideoFileSource(SeekableSource):
             )
         for number, frame in self._numbered(0):
             self._check_coded(number, frame)
+            if frame.interlaced_frame and reader == "OpenCV":
+                # OpenCV 5 then reports pictures as read and writes none.
+                raise InputError(
+                    f"{self.name} is interlaced, which OpenCV cannot convert; use `reader='pyav'`"
+                )
         if self._tone_map is not None:
             logger.warning("%s: %s does not convert HDR; use `reader='pyav'`", self.name, reader)
 
@@ -201,7 +209,8 @@ class VideoFileSource(SeekableSource):
         second = round(1 / self._index.time_base)
         # Containers without a key frame table (MPEG-TS) may seek too far. Try earlier positions,
         # then the beginning of the file.
-        for target in (stamp, stamp - second, None):
+        targets = (None,) if self._keeps_state else (stamp, stamp - second, None)
+        for target in targets:
             with open_video(self._path) as (container, stream):
                 if target is not None and not _seek(container, stream, target):
                     continue
@@ -238,6 +247,9 @@ class VideoFileSource(SeekableSource):
                 packet = None
             if packet is None or (self._index.cut is not None and packet.dts == self._index.cut):
                 break
+            if packet.size == 0 and packet.dts is not None:
+                # Theora repeats the last picture so. To a decoder it would mean the end.
+                continue
             yield from self._pictures(packet.decode)
             if packet.dts is None and packet.size == 0:
                 return
