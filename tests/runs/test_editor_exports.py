@@ -87,7 +87,7 @@ def decoded(path: Path, codec: str | None = None) -> tuple[list[FloatArray], lis
         context = stream.codec_context
         facts = (
             (context.colorspace, context.color_primaries, context.color_trc, context.color_range),
-            context.sample_aspect_ratio,
+            stream.sample_aspect_ratio,
         )
     return images, times, facts
 

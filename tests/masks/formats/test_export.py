@@ -56,7 +56,7 @@ def test_a_missing_library_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_layer_of_napari(video: VideoMasks) -> None:
     data, settings, kind = labels_layer(video)
-    assert (kind, data.dtype, data.shape) == ("labels", np.int32, (5, *video.size))
+    assert (kind, data.dtype.name, data.shape) == ("labels", "int32", (5, *video.size))
     np.testing.assert_array_equal(data[3], video.labels(3))
     assert settings["features"]["name"] == ["background", "left", "pferd süß"]
     assert settings["metadata"]["frame_numbers"] == [1001, 1002, 1003, 1004, 1005]
