@@ -126,7 +126,8 @@ def away(seed: int, frames: int) -> dict[str, Any]:
 def run(arguments: Any) -> dict[str, Any]:
     """Track the stream."""
     scene, draw = Scene(arguments.seed), np.random.default_rng(arguments.seed + 1)
-    tracker, counts, rows = build_tracker("fast"), {}, []
+    tracker, rows = build_tracker("fast"), []
+    counts: dict[str, int] = {}
     tracker.start(*scene.frame(0, {1, 2}))
     places = set(np.linspace(1, arguments.frames - 1, arguments.places, dtype=int).tolist())
     same, milliseconds = [], []

@@ -49,7 +49,9 @@ def open_image(path: Path) -> Image.Image:
             f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
             f"got {_kind(path)}; export the mask as PNG"
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow lets many kinds of damage through
         raise InputError(
             f"{path}: the image cannot be read ({error}), expected a complete PNG; "
             "check the file, or export the mask again"

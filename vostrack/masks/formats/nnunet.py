@@ -99,7 +99,7 @@ def _own_frames(own: dict[str, Any], stack: LabelStack) -> tuple[MaskFrame, ...]
 def _own_ids(own: dict[str, Any], names: dict[int, Any]) -> Any:
     """Return the table from labels to object ids, from what a writer of ours noted."""
     ids = own.get("ids")
-    if not isinstance(ids, list) or len(ids) != len(names):
+    if not isinstance(ids, list) or sorted(names) != list(range(1, len(ids) + 1)):
         return None
     if not all(type(n) is int and 0 < n < VOID for n in ids) or len(set(ids)) != len(ids):
         return None

@@ -21,6 +21,8 @@ from vostrack.masks.video_masks import MaskFrame, VideoMasks
 
 __all__ = ["is_stack", "read", "write", "write_as"]
 
+_MOST_FRAMES = 1 << 20
+
 
 def is_stack(path: Path) -> bool:
     """Tell whether a file is a TIFF with several pages."""
@@ -35,7 +37,7 @@ def is_stack(path: Path) -> bool:
         # Such as 32-bit planes, which Pillow does not know.
         with path.open("rb") as file:
             return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # Pillow lets many kinds of damage through
         return False
 
 
@@ -51,9 +53,10 @@ def read(path: Path) -> LabelStack:
             series = file.series[0]
             shape, kind, paged = series.shape, series.dtype.kind, len(series.pages)
             stated: Any = (file.shaped_metadata or ({},))[0]
-    except (OSError, tifffile.TiffFileError, ValueError, IndexError, KeyError, TypeError) as error:
+    except Exception as error:  # tifffile lets many kinds of damage through
         raise _damaged(path, error) from error
-    if kind not in "biu" or len(shape) != 3 or shape[-1] * shape[-2] > MOST_PIXELS:
+    usable = len(shape) == 3 and min(shape) > 0 and shape[0] <= _MOST_FRAMES
+    if kind not in "biu" or not usable or shape[-1] * shape[-2] > MOST_PIXELS:
         raise InputError(
             f"{path}: expected a stack (frames, height, width) of integer labels, got shape "
             f"{shortened(shape, 40)}; save one channel, as unsigned integers"
