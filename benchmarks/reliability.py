@@ -1,9 +1,10 @@
 """Measure how far the presence of the tracker can be trusted: a reliability curve.
 
 Each sequence is tracked from its first mask. In every later frame, an object is there if the truth
-has at least --smallest pixels of it. Reported are, for ten bins of presence, the number of samples,
-the mean presence and the share of objects that were there; the Brier score, the expected
-calibration error and the share of right answers at 0.5.
+has at least --smallest pixels of it, and it is found if its mask overlaps with the truth by at
+least one half (J). Reported are, of both, for ten bins of presence, the number of samples, the mean
+presence and the share of objects that were; the Brier score, the expected calibration error and the
+share of right answers at 0.5.
 
 Clips with occlusions come from the generator: vostrack synthesize --output DIR
 
@@ -32,10 +33,10 @@ from vostrack.video import open_source
 BINS = 10
 
 
-def collect(sequence: Any, arguments: argparse.Namespace) -> list[tuple[float, float]]:
-    """Return the presence of each object in each frame, and whether it was there."""
+def collect(sequence: Any, arguments: argparse.Namespace) -> list[tuple[float, float, float]]:
+    """Return the presence of each object in each frame, and whether it was there and found."""
     tracker = build_tracker(arguments.preset)
-    found: list[tuple[float, float]] = []
+    rows: list[tuple[float, float, float]] = []
     with open_source(sequence.frames[0].parent, end=arguments.frames) as source:
         for frame, path in zip(source, sequence.annotations, strict=False):
             labels = read_annotation(path, sequence.semantics)
@@ -45,9 +46,11 @@ def collect(sequence: Any, arguments: argparse.Namespace) -> list[tuple[float, f
                 continue
             result = tracker.step(frame.image)
             for number, presence in zip(result.ids, result.presence, strict=True):
-                there = int((labels == number).sum()) >= arguments.smallest
-                found.append((presence, float(there)))
-    return found
+                truth, mask = labels == number, result.labels == number
+                there = int(truth.sum()) >= arguments.smallest
+                found = there and (truth & mask).sum() >= 0.5 * (truth | mask).sum()
+                rows.append((presence, float(there), float(found)))
+    return rows
 
 
 def curve(presence: np.ndarray, there: np.ndarray) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def curve(presence: np.ndarray, there: np.ndarray) -> dict[str, Any]:
         "calibration_error": round(float(error), 4),
         "right_at_half": round(float(np.mean((presence >= 0.5) == (there > 0.5))), 4),
         "samples": len(presence),
-        "absent": int((there == 0).sum()),
+        "were_not": int((there == 0).sum()),
     }
 
 
@@ -80,9 +83,9 @@ def main() -> None:
     parser.add_argument("--smallest", type=int, default=30, help="pixels of an object that is seen")
     arguments = parser.parse_args()
     record = begin_record("presence: reliability", ("torch", "numpy"))
-    found = [pair for s in open_davis_arguments(arguments) for pair in collect(s, arguments)]
-    samples = np.array(found)
-    record.update(curve(samples[:, 0], samples[:, 1]))
+    rows = [row for s in open_davis_arguments(arguments) for row in collect(s, arguments)]
+    presence, there, found = np.array(rows).T
+    record.update(there=curve(presence, there), found=curve(presence, found))
     finish_record(record, arguments.json)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,8 +42,8 @@ class LiveObjects:
     def __init__(self, tracker: Tracker) -> None:
         """Take a tracker that has not been started."""
         self.tracker = tracker
-        self.image: np.ndarray | None = None
-        self.labels: np.ndarray | None = None
+        self.image: Any = None
+        self.labels: Any = None
         self._next = 1
 
     def see(self, image: np.ndarray) -> FrameResult | None:

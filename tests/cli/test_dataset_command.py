@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,23 @@ def test_an_object_that_is_seen_before_it_is_given_is_not_tracked_before(
     assert main([*argv, "--sequences", "goats", "--output", str(output)]) == 0
     masks = [read_label_map(path) for path in sorted((output / "goats").glob("*.png"))]
     assert [5 in mask for mask in masks[: LATE + 1]] == [False] * LATE + [True]
+
+
+def test_a_video_whose_first_object_is_late_starts_there(flags: list[str], tmp_path: Path) -> None:
+    root, output = make_youtube_vos(tmp_path / "data"), tmp_path / "out"
+    meta = root / "valid" / "meta.json"
+    data = json.loads(meta.read_text())
+    found = data["videos"]["swan"]["objects"]["1"]
+    found["frames"] = found["frames"][2:]
+    meta.write_text(json.dumps(data))
+    argv = ["dataset", "run", "--layout", "youtube-vos", "--root", str(root), *flags]
+    assert main([*argv, "--sequences", "swan", "--output", str(output)]) == 0
+    names = sorted(path.stem for path in (output / "swan").glob("*.png"))
+    assert names == ["00010", "00015", "00020", "00025"]
+    given = read_label_map(output / "swan" / "00010.png")
+    assert np.array_equal(given == 1, labels_of("swan", 2) == 1)
+    argv = ["eval", str(output), "--layout", "youtube-vos", "--root", str(root), "--quiet"]
+    assert main([*argv, "--sequences", "swan"]) == 0
 
 
 def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:

@@ -21,10 +21,13 @@ class Editor:
     """Keeps the newest result of each frame, as a page does."""
 
     def __init__(self, adapter: Any, frames: Any) -> None:
-        self.make = lambda: Tracker(type(adapter)(), temporal_filter=Craf())
+        self.kind = type(adapter)
         self.source = open_source(frames)
         self.video = EditedVideo(self.make(), self.source)
         self.shown: dict[int, Any] = {}
+
+    def make(self) -> Tracker:
+        return Tracker(self.kind(), temporal_filter=Craf())
 
     def track(self, most: int = 99) -> list[int]:
         seen = []

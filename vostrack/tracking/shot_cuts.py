@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vostrack.arrays import UInt8Array
+from vostrack.arrays import FloatArray, UInt8Array
 
 __all__ = ["is_cut", "thumbnail"]
 
@@ -31,6 +31,7 @@ def is_cut(before: UInt8Array, now: UInt8Array) -> bool:
     return bool(different > _COLOURS)
 
 
-def _colours(small: UInt8Array) -> np.ndarray:
+def _colours(small: UInt8Array) -> FloatArray:
     counts = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    return counts.ravel() / counts.sum()
+    shares: FloatArray = (counts.ravel() / small[..., 0].size).astype(np.float32)
+    return shares

@@ -99,9 +99,11 @@ class Tracker(TrackedScene):
         self._first_objects, self._first_slots = objects, small
         self._first_labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
         self._first_thumbnail = thumbnail(frame)
-        rehearse = isinstance(self.adapter, Rehearses) and rehearsal
-        begin = self.adapter.rehearse if rehearse else self.adapter.start
-        begin(image, torch.from_numpy(small).long().to(self.device))
+        slots = torch.from_numpy(small).long().to(self.device)
+        if rehearsal and isinstance(self.adapter, Rehearses):
+            self.adapter.rehearse(image, slots)
+        else:
+            self.adapter.start(image, slots)
         watch.lap("fine-tuning")
         self.seek_start()
         return self._given_result(watch)
