@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,11 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence, open_davis
 from vostrack.errors import InputError
+from vostrack.eval.benchmark_figures import split_figures, stability
 from vostrack.eval.davis import SequenceScores
 from vostrack.eval.davis_unsupervised import MAX_PROPOSALS
 from vostrack.eval.findings import Finding, describe_findings
+from vostrack.eval.mose_v2 import ObjectTrack, mose_figures, track_objects
 from vostrack.eval.object_scores import ScoringPlan, score_objects
 from vostrack.eval.plans import ScoringOptions, make_plan
 from vostrack.eval.proposal_scores import score_proposals
@@ -106,13 +108,19 @@ def score_results(
     options = options or ScoringOptions()
     known = {sequence.name: sequence for sequence in sequences}
     scores: list[SequenceScores] = []
+    tracks: list[ObjectTrack] = []
     with ExitStack() as stack:
         folder = stack.enter_context(opened_results(Path(results), list(known)))
         places = find_sequences(folder, list(known))
         findings = list(places.findings)
         for sequence in known.values():
             place = places.folders.get(sequence.name)
-            found, more = (None, []) if place is None else _score(sequence, place, options)
+            found, more = None, []
+            if place is not None:
+                try:
+                    found, more = _score(sequence, place, options, tracks)
+                except InputError as error:  # of the truth; what is wrong with results is found
+                    more = [Finding("truth", sequence.name, str(error), lost=True)]
             findings += more
             if found is not None:
                 scores.append(replace(found, official_decay=options.official_decay))
@@ -122,18 +130,36 @@ def score_results(
         raise InputError(
             f"results {results}: nothing could be scored\n" + describe_findings(findings)
         )
-    findings += _about_decay(scores, options)
+    findings += [*_about_decay(scores, options), *_about_split(options)]
+    figures = _figures(scores, known, options, tracks)
     info = {
         "results": str(results),
         "source": next(iter(known.values())).source,
         "task": options.task,
         "versions": versions(),
     }
-    return DavisReport(scores, name or Path(results).resolve().name, info, findings)
+    return DavisReport(scores, name or Path(results).resolve().name, info, findings, figures)
+
+
+def _figures(
+    scores: list[SequenceScores],
+    sequences: Mapping[str, VideoSequence],
+    options: ScoringOptions,
+    tracks: list[ObjectTrack],
+) -> dict[str, float]:
+    """Compute what the benchmark reports beside J and F."""
+    figures: dict[str, float] = {}
+    if options.split is not None:
+        figures |= split_figures(scores, sequences, options.split)
+    if options.layout == "lvos":
+        figures["V"] = stability(scores)
+    if options.layout == "mose":
+        figures |= mose_figures(tracks)
+    return figures
 
 
 def _score(
-    sequence: VideoSequence, folder: Path, options: ScoringOptions
+    sequence: VideoSequence, folder: Path, options: ScoringOptions, tracks: list[ObjectTrack]
 ) -> tuple[SequenceScores | None, list[Finding]]:
     """Score one sequence; None if nothing of it could be scored."""
     truth = _truth_of(sequence)
@@ -150,7 +176,9 @@ def _score(
     scores, findings = score_objects(
         sequence.name, plan, masks.read, truth, present=masks.frames, missing=options.missing
     )
-    found = [*masks.findings, *findings, *_unscored(plan, masks)]
+    if options.layout == "mose":
+        tracks += track_objects(plan, masks.read, truth)
+    found = [*masks.findings, *findings, *_unscored(plan, masks), *_merged(sequence, plan, truth)]
     return (scores if _any(scores) else None), found
 
 
@@ -165,6 +193,20 @@ def _unscored(plan: ScoringPlan, masks: ResultMasks) -> list[Finding]:
         return []
     message = "no mask of a frame that is not scored; a submission needs it"
     return [Finding("missing", masks.name, message, tuple(spare))]
+
+
+def _merged(
+    sequence: VideoSequence, plan: ScoringPlan, truth: Callable[[str], UInt8Array]
+) -> list[Finding]:
+    """Note that several objects of the truth are scored as one."""
+    if not plan.binary:
+        return []
+    ids = np.flatnonzero(np.bincount(truth(plan.frames[0]).ravel(), minlength=256)[1:]) + 1
+    if len(ids) < 2:
+        return []
+    listed = ", ".join(map(str, ids.tolist()))
+    message = f"the truth holds the ids {listed}, which are one object here; or use `year=2017`"
+    return [Finding("truth", sequence.name, message)]
 
 
 def _any(scores: SequenceScores) -> bool:
@@ -185,6 +227,15 @@ def _about_decay(scores: list[SequenceScores], options: ScoringOptions) -> list[
     names = ", ".join(long[:6]) + (" ..." if len(long) > 6 else "")
     message = f"more than {_WRAPS} scored frames in {names}: the decay is {kind}; {other}"
     return [Finding("decay", "", message)]
+
+
+def _about_split(options: ScoringOptions) -> list[Finding]:
+    """Note that the seen and the unseen part cannot be told apart."""
+    files = {"youtube-vos": "train/meta.json", "lvos": "unseen_videos.txt"}
+    if options.split is not None or options.layout not in files:
+        return []
+    message = f"no {files[options.layout]} tells which objects are unseen; give a file as `split`"
+    return [Finding("split", "", message)]
 
 
 def _proposal_ids() -> ExpectedIds:

@@ -28,12 +28,14 @@ class ScoringPlan:
         ids: ids of the N objects, ascending.
         scored: (T, N), whether an object is scored in a frame.
         binary: whether any id above 0 is the one object (DAVIS 2016).
+        hint: what to do about true objects that are not among ``ids``; "" if nothing can be done.
     """
 
     frames: tuple[str, ...]
     ids: tuple[int, ...]
     scored: BoolArray
     binary: bool = False
+    hint: str = ""
 
 
 @dataclass
@@ -94,11 +96,11 @@ def score_objects(
             noted.sizes.setdefault(size, []).append(frame)
             continue
         _note_ids(noted, plan, frame, guess, true)
-        row = matched_scores(table[guess], table[true], objects)
+        row = matched_scores(_places(table, guess), _places(table, true), objects)
         kept = plan.scored[index]
         scores.j[index, kept], scores.f[index, kept] = row.j[kept], row.f[kept]
     found = SequenceScores(name, plan.frames, scores.j, scores.f, plan.ids)
-    return found, _findings(name, noted, missing)
+    return found, _findings(name, noted, plan, missing)
 
 
 def _table(plan: ScoringPlan) -> UInt8Array:
@@ -109,6 +111,12 @@ def _table(plan: ScoringPlan) -> UInt8Array:
     for place, number in enumerate(plan.ids, start=1):
         table[number] = place
     return table
+
+
+def _places(table: UInt8Array, labels: UInt8Array) -> UInt8Array:
+    """Look labels up in a table, unless they already are places."""
+    highest = int(labels.max(initial=0))
+    return labels if (table[: highest + 1] == np.arange(highest + 1)).all() else table[labels]
 
 
 def _note_ids(
@@ -131,30 +139,27 @@ def _others(labels: UInt8Array, ids: tuple[int, ...]) -> set[int]:
     return set(used.tolist()) - {0, *ids}
 
 
-def _findings(name: str, noted: _Noted, missing: Missing) -> list[Finding]:
+def _findings(name: str, noted: _Noted, plan: ScoringPlan, missing: Missing) -> list[Finding]:
     found = []
     if noted.missing:
-        done = "not scored" if missing == "skip" else "scored as empty masks"
-        count = len(noted.missing)
-        message = f"{count} frames have no predicted mask and were {done}"
+        done = "left out" if missing == "skip" else "scored as empty masks"
+        whole = int(np.count_nonzero(plan.scored.any(axis=1)))
+        message = f"no predicted mask for {len(noted.missing)} of {whole} scored frames; {done}"
         found.append(Finding("missing", name, message, tuple(noted.missing), lost=True))
     for size, frames in noted.sizes.items():
         message = (
-            f"{len(frames)} masks are {size}; they were not scored, because resizing changes "
-            "scores; save the masks at the truth's size"
+            f"the predicted mask is {size}; not scored, because resizing changes scores; save the "
+            "masks at the truth's size"
         )
         found.append(Finding("size", name, message, tuple(frames), lost=True))
     for number, frames in noted.surplus.items():
         what = "void (255)" if number == VOID else f"id {number}"
-        message = (
-            f"{what} in {len(frames)} predicted masks is no scored object of the truth and was "
-            "taken for background"
-        )
+        message = f"{what} is no scored object of the truth and was taken for background"
         found.append(Finding("ids", name, message, tuple(frames), lost=True))
     for number, frame in noted.late.items():
         message = (
             f"object {number} is not in the first frame but appears in frame {frame}; it was not "
-            'scored; `late_objects="score"` scores it from the next frame on'
+            f"scored{plan.hint and '; '}{plan.hint}"
         )
         found.append(Finding("late", name, message, lost=True))
     return found

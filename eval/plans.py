@@ -10,6 +10,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.datasets.video_sequence import VideoSequence
+from vostrack.eval.benchmark_figures import Split
 from vostrack.eval.findings import Finding, FindingKind
 from vostrack.eval.object_scores import Missing, ScoringPlan
 from vostrack.masks.palette import VOID
@@ -32,6 +33,7 @@ class ScoringOptions:
         late_objects: DAVIS scores the objects of the first frame only; "score" includes those that
             appear later, from the frame after.
         official_decay: whether decay is that of the official code, see ``summarize``.
+        split: which objects of YouTube-VOS and LVOS are unseen; None reports no split.
     """
 
     layout: Benchmark = "davis"
@@ -39,6 +41,7 @@ class ScoringOptions:
     missing: Missing = "skip"
     late_objects: Literal["ignore", "score"] = "ignore"
     official_decay: bool = False
+    split: Split | None = None
 
 
 def make_plan(
@@ -64,6 +67,11 @@ def make_plan(
         if not annotated.all():
             return _no_truth(sequence, int(np.count_nonzero(~annotated)))
         return _davis_plan(sequence, options, truth)
+    # Where only the given masks are public, those of later frames hold the new objects alone.
+    given = np.zeros_like(annotated)
+    given[[index for index, _ in sequence.prompts]] = True
+    if not annotated.all() and not (annotated & ~given).any():
+        return _no_truth(sequence, int(np.count_nonzero(~annotated)))
     starts = _starts(sequence, truth)
     if not starts:
         return _lost("empty", sequence, "its annotations hold no object")
@@ -119,7 +127,8 @@ def _davis_plan(
     ids = tuple(sorted(starts))
     frames = np.arange(len(names))[:, None]
     scored = (frames > np.array([starts[n] for n in ids])) & (frames < len(names) - 1)
-    return ScoringPlan(names, ids, scored, binary)
+    hint = '`late_objects="score"` scores it from the next frame on'
+    return ScoringPlan(names, ids, scored, binary, hint)
 
 
 def _davis_ids(first: UInt8Array, *, binary: bool) -> range:

@@ -75,8 +75,8 @@ def score_proposals(
 
 def _finding(name: str, kind: str, frames: list[str]) -> Finding:
     texts = {
-        "missing": f"{len(frames)} frames have no predicted mask",
-        "size": f"{len(frames)} masks have another size than the truth and were not scored",
+        "missing": "no predicted mask",
+        "size": "the predicted mask has another size than the truth; not scored",
         "ids": f"ids above {MAX_PROPOSALS}, the most proposals that DAVIS allows, were left out",
     }
     kinds = {"missing": "missing", "size": "size", "ids": "ids"}

@@ -154,7 +154,23 @@ def _global_section(reports: Sequence[DavisReport]) -> str:
     return (
         f"<h2>Global</h2><p>Means over {counts}. Higher is better, except for decay.</p>"
         + _table(("run", *(name.replace("-", " ") for name in GLOBAL_COLUMNS)), rows)
+        + _further(reports)
     )
+
+
+def _further(reports: Sequence[DavisReport]) -> str:
+    """Tabulate the further figures of a benchmark, if there are any."""
+    names = list(dict.fromkeys(name for report in reports for name in report.figures))
+    if not names:
+        return ""
+    rows = [
+        [
+            _chip(run, report.name),
+            *(_score(report.figures.get(name, math.nan)) for name in names),
+        ]
+        for run, report in enumerate(reports)
+    ]
+    return _table(("run", *(html.escape(name) for name in names)), rows)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class CsvFiles(NamedTuple):
 def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) -> CsvFiles:
     """Write the two CSV files of the official tool. Existing files are replaced.
 
+    The further figures of a benchmark, if there are any, go to ``benchmark_results-SUBSET.csv``.
+
     Args:
         report: the scores.
         folder: folder of the files; it is created if missing.
@@ -68,6 +70,9 @@ def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) 
     )
     _write(files.whole, GLOBAL_COLUMNS, [global_row(report)])
     _write(files.objects, ("Sequence", "J-Mean", "F-Mean"), rows)
+    if report.figures:
+        path = Path(folder) / f"benchmark_results-{subset}.csv"
+        _write(path, tuple(report.figures), [tuple(report.figures.values())])
     return files
 
 
@@ -104,4 +109,5 @@ def format_table(report: DavisReport) -> str:
         for row in rows
     ]
     rule = "-" * max(len(line) for line in lines)
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    further = [f"{name}  {_cell(value) or 'none'}" for name, value in report.figures.items()]
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *further])

@@ -102,7 +102,7 @@ def _base(root: Path, names: Sequence[str]) -> tuple[Path | None, str]:
         if any((folder / name).is_dir() for name in names) and folder.name not in names
     ]
     if len(below) == 1:
-        return below[0], f"the sequences are in {below[0].relative_to(root)}/ of {root}"
+        return below[0], f"the sequences are in {below[0].relative_to(root)}/"
     if below:
         raise InputError(
             f"results {root}: several folders hold results of these sequences: "

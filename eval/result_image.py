@@ -29,12 +29,14 @@ class ResultImage:
         values: (H, W) integers; (H, W, 3) in 0..255 for colours.
         white: the largest value that the file can store.
         lossy: whether its compression changes values.
+        levels: the values that occur, if they are known without a look at the pixels.
     """
 
     kind: Literal["ids", "gray", "colour"]
     values: IntArray
     white: int = 255
     lossy: bool = False
+    levels: frozenset[int] | None = None
 
 
 def read_result_image(path: Path) -> ResultImage:
@@ -64,8 +66,9 @@ def _values(path: Path, image: Image.Image) -> ResultImage:
         maximum = stored_maximum(path, image)
         if maximum is not None:
             return ResultImage("gray", stored_samples(values, maximum), maximum, lossy)
-        wide = image.mode != "L"
-        return ResultImage("gray", values, 65535 if wide else 255, lossy)
+        if image.mode == "L":
+            return ResultImage("gray", values, 255, lossy, _levels(image))
+        return ResultImage("gray", values, 65535, lossy)
     return _coloured(image, lossy=lossy)
 
 
@@ -73,17 +76,23 @@ def _indexed(image: Image.Image) -> ResultImage:
     """Read indices, or the colours if the palette shows that indices mean nothing."""
     indices = np.asarray(image).astype(np.int64)
     palette = np.array(image.getpalette("RGB") or [], dtype=np.int64).reshape(-1, 3)
-    used = np.unique(indices)
+    levels = _levels(image)
+    used = np.array(sorted(levels))
     if used[-1] >= len(palette):
-        return ResultImage("ids", indices)
+        return ResultImage("ids", indices, levels=levels)
     colours = palette[used]
     gray = bool((colours == colours[:, :1]).all())
     if gray and used.size > 2 and (colours[:, 0] == used).all():
-        return ResultImage("gray", indices)
+        return ResultImage("gray", indices, levels=levels)
     black = used[(colours == 0).all(axis=1)]
     if black.size and black[0] != 0 and palette[0].any():
         return _coloured(image, lossy=False)
-    return ResultImage("ids", indices)
+    return ResultImage("ids", indices, levels=levels)
+
+
+def _levels(image: Image.Image) -> frozenset[int]:
+    """Return the values that occur in an image of 8 bits and one channel."""
+    return frozenset(value for value, count in enumerate(image.histogram()) if count)
 
 
 def _fractions(path: Path, values: DoubleArray) -> ResultImage:

@@ -35,7 +35,7 @@ class ResultMasks:
         """What was reinterpreted, and what could not be read so far."""
         if not self._unclear:
             return self._findings
-        message = f"{len(self._unclear)} masks have other colours than those of ids or one object"
+        message = "masks with other colours than those of ids or one object"
         unclear = Finding("values", self.name, message, tuple(self._unclear), lost=True)
         return [*self._findings, unclear]
 
@@ -107,7 +107,7 @@ def open_result_masks(
     if match.note:
         findings.append(Finding("names", name, match.note))
     if match.surplus:
-        message = f"{len(match.surplus)} files belong to no frame and were left out"
+        message = "files that belong to no frame were left out"
         findings.append(Finding("surplus", name, message, match.surplus, lost=True))
     return ResultMasks(name, match, rules, findings)
 
@@ -131,7 +131,7 @@ def _interpreted(
     kinds = survey(images())
     rules = {kind: choose_rule(kind, seen, expected) for kind, seen in kinds.items()}
     if unreadable:
-        message = f"{len(damaged)} masks cannot be read ({unreadable[0]})"
+        message = f"masks that cannot be read ({unreadable[0]})"
         findings.append(Finding("unreadable", name, message, tuple(damaged), lost=True))
     for rule in rules.values():
         if rule.note:

@@ -64,7 +64,7 @@ class Survey:
         self.lossy |= image.lossy
         self.white = max(self.white, image.white)
         if image.kind != "colour":
-            self.levels |= _distinct(image.values)
+            self.levels |= _distinct(image.values) if image.levels is None else image.levels
         elif len(self.colours) <= _MOST_COLOURS:
             self.colours |= _distinct((image.values << np.array((16, 8, 0))).sum(axis=-1))
 

@@ -1,8 +1,9 @@
-"""Writing and checking DAVIS submissions, the zip files for the evaluation server.
+"""Writing and checking submissions, the zip files for the evaluation servers.
 
-The root of the zip has one folder per listed sequence. It contains one 8-bit indexed PNG for every
-frame, including the first, of the size of the frame. The pixel values are object ids (DAVIS 2017
-challenge, Pont-Tuset et al. 2017).
+There is one folder per listed sequence. It contains one 8-bit indexed PNG for every frame from the
+first annotated one on, of the size of the frame. The pixel values are object ids (DAVIS 2017
+challenge, Pont-Tuset et al. 2017). The folders are at the root of the zip for DAVIS and MOSE, and
+in a folder ``Annotations`` for YouTube-VOS and LVOS.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vostrack.masks.palette import VOID, read_label_map
 __all__ = [
     "Problem",
     "Submission",
+    "SubmissionForm",
     "check_submission",
     "describe_problems",
     "write_submission",
@@ -35,6 +37,22 @@ _Key = TypeVar("_Key")
 
 _UNSUPERVISED_OBJECTS = 20
 """Maximum number of proposals per sequence in the unsupervised task (Caelles et al. 2019)."""
+
+
+@dataclass(frozen=True)
+class SubmissionForm:
+    """How the zip of a benchmark is arranged.
+
+    Attributes:
+        top: folder around the sequences; "" if they are at the root.
+    """
+
+    top: str = ""
+
+    @staticmethod
+    def of(layout: str) -> SubmissionForm:
+        """Return the form that the server of a layout takes."""
+        return SubmissionForm("Annotations" if layout in ("youtube-vos", "lvos") else "")
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,11 @@ class Submission:
 
 
 def write_submission(
-    results_dir: str | Path, sequences: Sequence[VideoSequence], zip_path: str | Path
+    results_dir: str | Path,
+    sequences: Sequence[VideoSequence],
+    zip_path: str | Path,
+    *,
+    form: SubmissionForm | None = None,
 ) -> Submission:
     """Pack the results of a test subset for the server.
 
@@ -66,8 +88,9 @@ def write_submission(
 
     Args:
         results_dir: folder with one folder per sequence.
-        sequences: the subset, as ``open_davis`` returns it.
+        sequences: the subset, as ``open_dataset`` returns it.
         zip_path: the file to write.
+        form: how the zip is arranged; as for DAVIS by default.
 
     Raises:
         InputError: the server would reject the zip. The message lists all problems.
@@ -77,10 +100,11 @@ def write_submission(
         raise InputError(f"results {root}: no such folder; expected one with a folder per sequence")
     if not sequences:
         raise InputError("submission: expected at least one sequence, got none")
+    top = (form or SubmissionForm()).top
     present = {
         member_name(seq.name, frame): path
         for seq in sequences
-        for frame in seq.frame_names
+        for frame in _expected(seq)
         if (path := root / seq.name / f"{frame}.png").is_file()
     }
     problems: list[Problem] = []
@@ -96,7 +120,7 @@ def write_submission(
             if problems or found.png is None or labels is None:
                 continue
             data = found.data if found.png.canonical else encode_label_png(labels)
-            archive.writestr(_stored(found.member), data)
+            archive.writestr(_stored(f"{top}/{found.member}" if top else found.member), data)
             frames += 1
             rewritten += not found.png.canonical
         if problems:
@@ -107,12 +131,18 @@ def write_submission(
     return Submission(Path(zip_path), len(sequences), frames, rewritten)
 
 
-def check_submission(zip_path: str | Path, sequences: Sequence[VideoSequence]) -> list[Problem]:
+def check_submission(
+    zip_path: str | Path,
+    sequences: Sequence[VideoSequence],
+    *,
+    form: SubmissionForm | None = None,
+) -> list[Problem]:
     """Check any submission zip.
 
     Args:
         zip_path: the file.
-        sequences: the expected subset, as ``open_davis`` returns it.
+        sequences: the expected subset, as ``open_dataset`` returns it.
+        form: how the zip must be arranged; as for DAVIS by default.
 
     Returns:
         All problems, first of the layout, then of the sequences. The server accepts the zip if none
@@ -124,10 +154,11 @@ def check_submission(zip_path: str | Path, sequences: Sequence[VideoSequence]) -
     path = Path(zip_path)
     if not path.is_file():
         raise InputError(f"submission {path}: no such file; check the path")
-    expected = {seq.name: seq.frame_names for seq in sequences}
+    expected = {seq.name: _expected(seq) for seq in sequences}
+    top = (form or SubmissionForm()).top
     try:
         with zipfile.ZipFile(path) as archive:
-            present, problems = read_layout(archive.infolist(), expected)
+            present, problems = read_layout(archive.infolist(), expected, top=top)
             for found in _examine(sequences, present, archive.read):
                 problems += found.problems
     except zipfile.BadZipFile as error:
@@ -172,13 +203,14 @@ def _examine(
 ) -> Iterator[_Examined]:
     """Yield every expected member. A sequence without any members is yielded only once."""
     for seq in sequences:
-        members = [member_name(seq.name, frame) for frame in seq.frame_names]
+        names = _expected(seq)
+        members = [member_name(seq.name, frame) for frame in names]
         if not any(member in present for member in members):
             message = f"expected {len(members)} masks, found none"
             yield _Examined(seq.name, [Problem("missing", seq.name, message)])
             continue
         limit = _object_limit(seq)
-        for member, frame in zip(members, seq.frames, strict=True):
+        for member, frame in zip(members, seq.frames[-len(names) :], strict=True):
             if member not in present:
                 yield _Examined(member, [Problem("missing", member, "no mask for this frame")])
                 continue
@@ -219,8 +251,16 @@ def _object_limit(seq: VideoSequence) -> int:
         return _UNSUPERVISED_OBJECTS
     if seq.semantics == "binary":
         return 1
-    labels = read_label_map(seq.first_mask)
-    return int(labels[labels != VOID].max(initial=0))
+    highest = max((obj.id for obj in seq.objects), default=0)
+    for _, path in seq.prompts:
+        labels = read_label_map(path)
+        highest = max(highest, int(labels[labels != VOID].max(initial=0)))
+    return highest
+
+
+def _expected(seq: VideoSequence) -> tuple[str, ...]:
+    """Return the frames from the first annotated one on."""
+    return seq.frame_names[seq.prompts[0][0] if seq.prompts else 0 :]
 
 
 def _frame_size(frame: Path) -> tuple[int, int]:

@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(
-    entries: Iterable[zipfile.ZipInfo], expected: Mapping[str, Iterable[str]]
+    entries: Iterable[zipfile.ZipInfo], expected: Mapping[str, Iterable[str]], *, top: str = ""
 ) -> Layout:
     """Find the expected masks in the table of contents of a zip.
 
@@ -63,12 +63,15 @@ def read_layout(
     Args:
         entries: the members of the zip.
         expected: frame names of each sequence.
+        top: the folder in which the sequences must be; "" for the root.
     """
     files, problems = _own_files(entries)
     wrapper = _wrapping_folder([path for path, _ in files], frozenset(expected))
-    if wrapper:
-        message = f"the sequences are in {wrapper}/; expected them at the root of the zip"
-        problems.append(Problem("layout", wrapper, message))
+    if (wrapper or "") != top and files:
+        where = f"in {top}/" if top else "at the root of the zip"
+        there = f"in {wrapper}/" if wrapper else "at the root"
+        message = f"the sequences are {there}; expected them {where}"
+        problems.append(Problem("layout", wrapper or top, message))
     wanted = {member_name(seq, frame) for seq, frames in expected.items() for frame in frames}
     present: dict[str, zipfile.ZipInfo] = {}
     unlisted: Counter[str] = Counter()

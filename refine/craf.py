@@ -89,6 +89,20 @@ class Craf:
         self._references = [labels == slot for slot in range(1, count + 1)]
         self._ages = [0] * count
 
+    def change_objects(self, labels: UInt8Array, before: Sequence[int | None]) -> None:
+        """Go on with other objects; see ``vostrack.tracking.parts.FollowsEdits``."""
+        references, ages = [], []
+        for slot, old in enumerate(before, start=1):
+            region = labels == slot
+            seen = old is None or bool(region.any())
+            references.append(region if seen or old is None else self._references[old - 1])
+            ages.append(0 if old is None else self._ages[old - 1])
+        self._references, self._ages = references, ages
+
+    def forget_places(self) -> None:
+        """Choose the strongest regions in the next frame, wherever they are."""
+        self._ages = [max(age, self.config.max_age + 1) for age in self._ages]
+
     def commit(self, labels: UInt8Array) -> None:
         """Use the final label map (h, w) of this frame as reference for the next one."""
         regions = [labels == index + 1 for index in range(len(self._references))]

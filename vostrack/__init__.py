@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     )
     from vostrack.presets.named import PRESETS
     from vostrack.presets.options import TrackerOptions
+    from vostrack.proposers.first_mask import propose_first_mask
     from vostrack.runs.clip import track_clip
     from vostrack.runs.request import ClipRequest, ClipSummary
     from vostrack.tracking.config import TrackerConfig
+    from vostrack.tracking.edited_video import EditedVideo
     from vostrack.tracking.tracker import FrameResult, Tracker
     from vostrack.tracking.video import TrackedFrame, track_video
     from vostrack.video import Frame, FrameSource, open_source, write_overlay
@@ -45,6 +47,7 @@ __all__ = [
     "PRESETS",
     "ClipRequest",
     "ClipSummary",
+    "EditedVideo",
     "FirstMask",
     "Frame",
     "FrameResult",
@@ -59,6 +62,7 @@ __all__ = [
     "evaluate",
     "export_results",
     "open_source",
+    "propose_first_mask",
     "read_first_mask",
     "read_results",
     "track_clip",
@@ -71,6 +75,7 @@ _HOMES = {
     "PRESETS": "vostrack.presets.named",
     "ClipRequest": "vostrack.runs.request",
     "ClipSummary": "vostrack.runs.request",
+    "EditedVideo": "vostrack.tracking.edited_video",
     "FirstMask": "vostrack.masks",
     "Frame": "vostrack.video",
     "FrameResult": "vostrack.tracking.tracker",
@@ -85,6 +90,7 @@ _HOMES = {
     "evaluate": "vostrack.eval.dataset",
     "export_results": "vostrack.masks",
     "open_source": "vostrack.video",
+    "propose_first_mask": "vostrack.proposers.first_mask",
     "read_first_mask": "vostrack.masks",
     "read_results": "vostrack.masks",
     "track_clip": "vostrack.runs.clip",

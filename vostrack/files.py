@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vostrack.errors import InputError
 
-__all__ = ["atomic_path", "exclusive_folder", "natural_order"]
+__all__ = ["atomic_path", "check_regular", "exclusive_folder", "natural_order"]
 
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -31,6 +32,27 @@ def natural_order(name: str) -> NaturalOrder:
     parts = _NUMBERS.split(name.lower())
     key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
     return key, name
+
+
+def check_regular(path: str | os.PathLike[str], content: str = "its content") -> None:
+    """Refuse a pipe: files are opened several times, and a pipe would then wait for ever.
+
+    Args:
+        path: a file; one that does not exist is let through.
+        content: what it holds, for the message.
+
+    Raises:
+        InputError: it is a pipe or a socket.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise InputError(
+            f"{path} is a pipe, which can be read only once; write {content} to a file first, for "
+            f"example with `cat {path} > file`"
+        )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,14 @@ from torch import Generator, Tensor
 from vostrack.compute.precision import Precision, autocast
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
-from vostrack.models.foreground import SegmentationNet, build_network
+from vostrack.models.foreground import SegmentationNet
 from vostrack.online_finetune.full_network.finetune import FinetuneConfig, finetune
+from vostrack.online_finetune.full_network.networks import (
+    weights_or_place,
+    with_classes,
+    with_outputs,
+    with_weights,
+)
 from vostrack.protocols import ObjectScores
 
 __all__ = ["FullNetworkAdapter", "FullNetworkConfig"]
@@ -46,8 +52,20 @@ class FullNetworkConfig:
     precision: Precision = "auto"
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """The models at one time; see the attributes of ``FullNetworkAdapter``."""
+
+    foreground: SegmentationNet
+    objects: tuple[SegmentationNet, ...]
+    classes: tuple[int, ...]
+
+
 class FullNetworkAdapter:
-    """Fine-tuned foreground and object models of one video. Implements ``ObjectAdapter``."""
+    """Fine-tuned foreground and object models of one video.
+
+    Implements ``ObjectAdapter`` and ``EditsObjects``.
+    """
 
     def __init__(
         self,
@@ -77,6 +95,9 @@ class FullNetworkAdapter:
         self._generic = generic.eval()
         self._foreground: SegmentationNet | None = None
         self._objects: list[SegmentationNet] = []
+        # Per-video: the class of each slot in the one network.
+        self._classes: list[int] = []
+        self._started: _Fitted | None = None
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         """Fine-tune the models of a video.
@@ -85,7 +106,12 @@ class FullNetworkAdapter:
             image: (3, h, w) in [0, 1], on the device of the generic network.
             labels: (h, w) int64; 0 background, 1..N object slots, 255 void.
         """
+        self._start(image, labels)
+        self._begin()
+
+    def _start(self, image: Tensor, labels: Tensor) -> None:
         count = int(labels[labels != IGNORE].max())
+        self._classes = list(range(1, count + 1))
         if count == 1 and self.config.share_single and not self.config.per_video:
             network = self._fit(self._generic, image, labels, 1, "object 1", self.config.objects)
             self._foreground, self._objects = network, [network]
@@ -95,17 +121,79 @@ class FullNetworkAdapter:
             self._generic, image, foreground, 0, "foreground", self.config.foreground
         )
         if self.config.per_video:
-            wide = _with_outputs(self._foreground, count + 1)
+            wide = with_outputs(self._foreground, count + 1)
             fitted = self._fit(wide, image, labels, 1, "all objects", self.config.objects)
             self._objects = [fitted]
             return
-        self._objects = []
-        for slot in range(1, count + 1):
-            target = (labels == slot).long().masked_fill(labels == IGNORE, IGNORE)
-            name = f"object {slot} of {count}"
-            self._objects.append(
-                self._fit(self._foreground, image, target, slot, name, self.config.objects)
-            )
+        self._objects = [
+            self._fit_object(self._foreground, image, labels, slot, count)
+            for slot in range(1, count + 1)
+        ]
+
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Rehearses``."""
+        count = int(labels[labels != IGNORE].max())
+        self._foreground, self._classes = self._generic, [1] * count
+        self._objects = [self._generic] * (1 if self.config.per_video else count)
+        self._begin()
+
+    def add_objects(self, image: Tensor, labels: Tensor) -> None:
+        """Take up further objects; see ``EditsObjects``.
+
+        The foreground model is fine-tuned again on all objects of this frame, and a model is
+        fine-tuned for each new object, or the one model of all objects with new outputs.
+        """
+        foreground = self._fit_foreground(image, labels)
+        before, count = len(self._classes), int(labels[labels != IGNORE].max())
+        if self.config.per_video:
+            wide = with_classes(self._objects[0], self._classes, foreground, count)
+            self._objects = [self._fit(wide, image, labels, 1, "all objects", self.config.objects)]
+        else:
+            fitted = [
+                self._fit_object(foreground, image, labels, slot, count)
+                for slot in range(before + 1, count + 1)
+            ]
+            self._objects = [*self._objects, *fitted]
+        self._classes = list(range(1, count + 1))
+        self._foreground = foreground
+
+    def correct_objects(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
+        """Fine-tune the models of some objects further, on this frame; see ``EditsObjects``."""
+        count = len(self._classes)
+        if self.config.per_video:
+            assert self._foreground is not None
+            same = with_classes(self._objects[0], self._classes, self._foreground, count)
+            self._objects = [self._fit(same, image, labels, 1, "all objects", self.config.objects)]
+            self._classes = list(range(1, count + 1))
+            self._foreground = self._fit_foreground(image, labels)
+            return
+        shared = self._objects[0] is self._foreground
+        fitted = {
+            slot - 1: self._fit_object(self._objects[slot - 1], image, labels, slot, count)
+            for slot in slots
+        }
+        self._objects = [fitted.get(k, network) for k, network in enumerate(self._objects)]
+        self._foreground = self._objects[0] if shared else self._fit_foreground(image, labels)
+
+    def remove_objects(self, slots: Sequence[int]) -> None:
+        """Forget the models of some objects; see ``EditsObjects``."""
+        kept = [k for k in range(len(self._classes)) if k + 1 not in set(slots)]
+        self._classes = [self._classes[k] for k in kept]
+        if not self.config.per_video:
+            self._objects = [self._objects[k] for k in kept]
+
+    def _fit_foreground(self, image: Tensor, labels: Tensor) -> SegmentationNet:
+        """Fine-tune the foreground model further, on all objects of a frame."""
+        assert self._foreground is not None
+        target = labels.where((labels == 0) | (labels == IGNORE), 1)
+        return self._fit(self._foreground, image, target, 0, "foreground", self.config.foreground)
+
+    def _fit_object(
+        self, source: SegmentationNet, image: Tensor, labels: Tensor, slot: int, count: int
+    ) -> SegmentationNet:
+        target = (labels == slot).long().masked_fill(labels == IGNORE, IGNORE)
+        name = f"object {slot} of {count}"
+        return self._fit(source, image, target, slot, name, self.config.objects)
 
     def scores(self, image: Tensor) -> ObjectScores:
         """Compute the score maps of a frame.
@@ -126,8 +214,8 @@ class FullNetworkAdapter:
         foreground = self._probabilities(self._foreground, image)
         if self.config.per_video:
             every = self._probabilities(self._objects[0], image)
-            scores = every[1:] / (every[1:] + every[:1]).clamp(min=1e-12)
-            return ObjectScores(scores, foreground[1])
+            objects = every[self._classes]
+            return ObjectScores(objects / (objects + every[:1]).clamp(min=1e-12), foreground[1])
         if self._objects[0] is self._foreground:
             return ObjectScores(foreground[1:], foreground[1])
         maps = [self._probabilities(network, image)[1] for network in self._objects]
@@ -137,17 +225,50 @@ class FullNetworkAdapter:
         """Return None: these models do not estimate presence."""
 
     def commit(self, scores: Tensor, labels: Tensor) -> None:
-        """Do nothing: these models learn from the first frame only."""
+        """Do nothing: these models learn from given masks only."""
+
+    def _begin(self) -> None:
+        assert self._foreground is not None
+        self._started = _Fitted(self._foreground, tuple(self._objects), tuple(self._classes))
 
     def seek_start(self) -> None:
-        """Do nothing: nothing changes after the first frame."""
+        """Return to the models that ``start`` fine-tuned."""
+        if self._started is not None:
+            self._foreground = self._started.foreground
+            self._objects = list(self._started.objects)
+            self._classes = list(self._started.classes)
 
     def running_state(self) -> dict[str, Any]:
-        """Return an empty state: nothing changes after the first frame."""
-        return {}
+        """Return the models that changed after the first frame; nothing if none did."""
+        started = self._started
+        if started is None or self._foreground is None:
+            raise RuntimeError("FullNetworkAdapter.running_state was called before start")
+        now = _Fitted(self._foreground, tuple(self._objects), tuple(self._classes))
+        if now == started:
+            return {}
+        known = [started.foreground, *started.objects, self._foreground]
+        return {
+            "foreground": weights_or_place(self._foreground, known[:-1]),
+            "objects": [weights_or_place(network, known) for network in self._objects],
+            "classes": list(self._classes),
+        }
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
-        """Do nothing: the running state is empty."""
+        """Load the result of ``running_state``, after ``load_state_dict``."""
+        self.seek_start()
+        if not state:
+            return
+        assert self._started is not None
+        known = [self._started.foreground, *self._started.objects]
+        self._foreground = self._restored(state["foreground"], known)
+        known.append(self._foreground)
+        self._objects = [self._restored(saved, known) for saved in state["objects"]]
+        self._classes = list(state["classes"])
+
+    def _restored(
+        self, saved: int | Mapping[str, Tensor], known: Sequence[SegmentationNet]
+    ) -> SegmentationNet:
+        return known[saved] if isinstance(saved, int) else with_weights(self._generic, saved)
 
     @torch.inference_mode()
     def _probabilities(self, network: SegmentationNet, image: Tensor) -> Tensor:
@@ -187,34 +308,20 @@ class FullNetworkAdapter:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights of every model that ``start`` fine-tuned."""
-        if self._foreground is None:
+        started = self._started
+        if started is None:
             raise RuntimeError("FullNetworkAdapter.state_dict was called before start")
-        shared = self._objects[0] is self._foreground
+        shared = started.objects[0] is started.foreground
         return {
-            "foreground": self._foreground.state_dict(),
-            "objects": [] if shared else [network.state_dict() for network in self._objects],
+            "foreground": started.foreground.state_dict(),
+            "objects": [] if shared else [network.state_dict() for network in started.objects],
+            "classes": list(started.classes),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the result of ``state_dict``, instead of calling ``start``."""
-        self._foreground = copy.deepcopy(self._generic)
-        self._foreground.load_state_dict(state["foreground"])
-        self._objects = [] if state["objects"] else [self._foreground]
-        for weights in state["objects"]:
-            outputs = len(weights["head.classify.bias"])
-            network = copy.deepcopy(self._foreground)
-            if outputs != network.outputs:
-                network = _with_outputs(network, outputs)
-            network.load_state_dict(weights)
-            self._objects.append(network)
-
-
-def _with_outputs(network: SegmentationNet, outputs: int) -> SegmentationNet:
-    """Return a copy with ``outputs`` classes; each object class starts as the foreground."""
-    wide = build_network(network.config, outputs)
-    state = network.state_dict()
-    for key in ("head.classify.weight", "head.classify.bias"):
-        background, foreground = state[key][:1], state[key][1:2]
-        state[key] = torch.cat([background, *[foreground] * (outputs - 1)])
-    wide.load_state_dict(state)
-    return wide.to(next(network.parameters()).device).eval()
+        self._foreground = with_weights(self._generic, state["foreground"])
+        self._objects = [with_weights(self._generic, weights) for weights in state["objects"]]
+        self._objects = self._objects or [self._foreground]
+        self._classes = list(state["classes"])
+        self._begin()

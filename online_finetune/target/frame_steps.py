@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from vostrack.compute.precision import autocast
 from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
+from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
 from vostrack.online_finetune.target.view import (
@@ -28,6 +30,8 @@ from vostrack.online_finetune.target.view import (
 from vostrack.online_finetune.target.window import Window
 
 __all__ = ["Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
+
+_Tracked = TypeVar("_Tracked", TrackedObjects, Cohorts, TrackedObjects | Cohorts)
 
 # Pixels that any object, however small, may move by between two frames.
 _JITTER = 5
@@ -72,7 +76,7 @@ def begin_objects(
 
 
 def find_objects(
-    network: TargetNet, image: Tensor, now: TrackedObjects, config: TargetModelConfig
+    network: TargetNet, image: Tensor, now: TrackedObjects | Cohorts, config: TargetModelConfig
 ) -> Finding:
     """Segment the objects of a frame.
 
@@ -102,7 +106,7 @@ def find_objects(
 
 
 def spread_scores(
-    finding: Finding, now: TrackedObjects, size: Sequence[int], config: TargetModelConfig
+    finding: Finding, now: TrackedObjects | Cohorts, size: Sequence[int], config: TargetModelConfig
 ) -> Tensor:
     """Return scores (N, h, w) in [0, 1] for a frame of ``size`` = h and w; not differentiable."""
     logits, window = finding.segmentation.logits.detach(), finding.window
@@ -123,9 +127,9 @@ def learn_objects(
     network: TargetNet,
     finding: Finding,
     masks: tuple[Tensor, Tensor],
-    now: TrackedObjects,
+    now: _Tracked,
     config: TargetModelConfig,
-) -> TrackedObjects:
+) -> _Tracked:
     """Return the objects after a finished frame.
 
     Args:
@@ -152,7 +156,7 @@ def learn_objects(
 def _look(
     network: TargetNet,
     view: View,
-    now: TrackedObjects,
+    now: TrackedObjects | Cohorts,
     near: Sequence[bool],
     config: TargetModelConfig,
 ) -> tuple[Features, Segmentation]:
@@ -162,20 +166,20 @@ def _look(
     """
     with autocast(view.image.device, config.precision):
         features = network.features(view.image).float()
-    if len(set(near)) == 1:
-        return features, _segment(network, features, view, now, near[0], config)
+    groups = now.groups(near)
+    if len(groups) == 1:
+        return features, _segment(network, features, view, groups[0].objects, near[0], config)
     deep = features.levels[3].shape[-2:]
     logits = now.masks.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
     classified = now.masks.new_empty((len(near), 1, *deep))
     presence = now.masks.new_empty(len(near))
-    # Objects that are lost have no place, and compare with the first frame only.
-    for kind in (True, False):
-        members = [k for k, value in enumerate(near) if value == kind]
-        group = torch.tensor(members, device=now.masks.device)
-        part = replace(view, before=view.before[group])
-        found = _segment(network, features, part, now.part(group, members), kind, config)
-        logits[group], presence[group] = found.logits, found.presence
-        classified[group] = found.classified
+    for members, objects, kind in groups:
+        index = torch.tensor(members, device=now.masks.device)
+        regions = view.regions.part(members) if view.regions is not None else None
+        part = replace(view, before=view.before[index], regions=regions)
+        found = _segment(network, features, part, objects, kind, config)
+        logits[index], presence[index] = found.logits, found.presence
+        classified[index] = found.classified
     return features, Segmentation(logits, presence, classified)
 
 
@@ -189,12 +193,13 @@ def _segment(
 ) -> Segmentation:
     """Segment objects that are all near or all lost."""
     unit = units_of_distance(objects, config.window).view(-1, 1, 1)
-    recent = objects.recent if near else objects.first
+    # Objects that are lost have no place, and compare with the given masks only.
+    recent = objects.recent if near else objects.given[-1]
     recent = replace(recent, positions=recent.positions / unit)
     found: Segmentation = network(
         features,
         view.places / unit[..., None],
-        ([objects.first, *objects.kept], [recent]),
+        ([*objects.given, *objects.kept], [recent]),
         objects.statistics(config.recent_share),
         view.before,
         objects.masks.new_full((len(objects.masks),), float(near)),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vostrack.compute.precision import Precision
+from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import Box, WindowConfig
 
-__all__ = ["Place", "TargetModelConfig", "TrackedObjects", "find_places"]
+__all__ = ["Group", "Place", "TargetModelConfig", "TrackedObjects", "find_places"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class TargetModelConfig:
         mirror: whether to segment every frame mirrored too, and average the two results.
         remember_every: number of frames between memories; 0 keeps only the first frame.
         memories: maximum number of memories besides the first frame, which is always kept.
+        corrections: maximum number of corrected frames that each object keeps as memories besides
+            the first frame; a further one replaces the oldest. At least 1.
         adapt: which cells of later frames update the closed-form classifier: ``all``,
             ``confident`` ones only (inside, or well outside of the mask), or none (``off``).
         recent_share: weight of all later frames in the closed-form classifier, in [0, 1]; the
@@ -48,6 +51,7 @@ class TargetModelConfig:
     mirror: bool = False
     remember_every: int = 5
     memories: int = 3
+    corrections: int = 8
     adapt: Literal["all", "confident", "off"] = "confident"
     recent_share: float = 0.23
     forgetting: float = 0.3
@@ -56,6 +60,15 @@ class TargetModelConfig:
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the number of corrections.
+
+        Raises:
+            InputError: it is below 1.
+        """
+        if self.corrections < 1:
+            raise InputError(f"corrections: expected at least 1, got {self.corrections}")
 
 
 @dataclass(frozen=True)
@@ -101,9 +114,11 @@ class TrackedObjects:
         first: memory of the first frame.
         kept: memories of later frames, oldest first.
         recent: memory of the previous frame.
-        base: statistics of the first frame.
+        base: statistics of the first frame and of the corrected ones, all with the same weight.
         later: statistics of all later frames; None before the first of them.
         frames: number of frames after the first.
+        corrected: memories of corrected frames, oldest first.
+        corrections: number of corrections so far.
     """
 
     masks: Tensor
@@ -114,6 +129,8 @@ class TrackedObjects:
     base: Statistics
     later: Statistics | None
     frames: int
+    corrected: tuple[Memory, ...] = ()
+    corrections: int = 0
 
     def part(self, index: Tensor, numbers: Sequence[int]) -> TrackedObjects:
         """Return some of the objects.
@@ -132,11 +149,52 @@ class TrackedObjects:
             recent=self.recent.part(index),
             base=self.base.part(index),
             later=None if later is None else later.part(index),
+            corrected=tuple(memory.part(index) for memory in self.corrected),
         )
+
+    def groups(self, near: Sequence[bool]) -> list[Group]:
+        """Return the objects that are near and those that are lost; see ``Group``."""
+        everyone = tuple(range(len(near)))
+        if len(set(near)) == 1:
+            return [Group(everyone, self, near[0])]
+        found = []
+        for kind in (True, False):
+            members = tuple(k for k in everyone if near[k] == kind)
+            index = torch.tensor(members, device=self.masks.device)
+            found.append(Group(members, self.part(index, members), kind))
+        return found
+
+    @property
+    def given(self) -> list[Memory]:
+        """The memories of frames whose masks a user gave."""
+        return [self.first, *self.corrected]
 
     def statistics(self, share: float) -> Statistics:
         """Return the statistics that the classifier is fitted to."""
         return self.base if self.later is None else self.base.mixed(self.later, share)
+
+    def correct(self, masks: Tensor, memory: Memory, most: int) -> TrackedObjects:
+        """Return the objects after a correction of all of them in the previous frame.
+
+        The memories of frames since the last given mask are dropped: they may hold the mistake.
+
+        Args:
+            masks: (N, h, w) 0 or 1, the right masks of the previous frame.
+            memory: of that frame, with these masks.
+            most: number of corrections to keep as memories.
+        """
+        count = self.corrections + 1
+        return replace(
+            self,
+            masks=masks,
+            places=find_places(masks),
+            kept=[],
+            recent=memory,
+            base=self.base.mixed(memory.statistics, 1 / (count + 1)),
+            later=None,
+            corrected=(*self.corrected, memory)[-most:],
+            corrections=count,
+        )
 
     def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
         """Return the objects after a frame; objects that are not visible are not updated."""
@@ -178,6 +236,9 @@ class TrackedObjects:
             "recent": self.recent.state_dict(),
             "later": [] if later is None else [later.gram, later.moment],
             "frames": self.frames,
+            "corrected": [memory.state_dict() for memory in self.corrected],
+            "corrections": self.corrections,
+            "base": [self.base.gram, self.base.moment] if self.corrections else [],
         }
 
     @staticmethod
@@ -191,7 +252,23 @@ class TrackedObjects:
             first=memory,
             kept=[Memory.from_state(kept) for kept in state["kept"]],
             recent=Memory.from_state(state["recent"]),
-            base=memory.statistics,
+            base=Statistics(*state["base"]) if state["base"] else memory.statistics,
             later=Statistics(*state["later"]) if state["later"] else None,
             frames=int(state["frames"]),
+            corrected=tuple(Memory.from_state(each) for each in state["corrected"]),
+            corrections=int(state["corrections"]),
         )
+
+
+class Group(NamedTuple):
+    """Objects that can be segmented together: all near or all lost, with memories of one origin.
+
+    Attributes:
+        members: their positions among all objects, from 0.
+        objects: what is known of them.
+        near: whether their places in the previous frame are known.
+    """
+
+    members: tuple[int, ...]
+    objects: TrackedObjects
+    near: bool

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vostrack.models.target_decoder import Regions
+from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.window import (
     Window,
@@ -59,7 +60,7 @@ def window_around(
 
 
 def next_window(
-    now: TrackedObjects, lost: bool, size: Sequence[int], config: TargetModelConfig
+    now: TrackedObjects | Cohorts, lost: bool, size: Sequence[int], config: TargetModelConfig
 ) -> Window:
     """Return the window of the next frame; at times the whole frame, if an object is lost."""
     if lost and (now.frames + 1) % config.search_every == 0:

@@ -57,7 +57,7 @@ class SampledCrfRefiner:
         config = self.config
         # The threshold on the logit as distance of the score from 0.5.
         margin = torch.tensor(config.unsure).sigmoid().item() - 0.5
-        places = [_where((score - 0.5).abs_() < margin) for score in scores]
+        places = _uncertain(scores, margin)
         stride = config.stride(sum(len(rows) for rows, _ in places))
         image = image.float().contiguous()
         refined = scores.clone()
@@ -116,8 +116,8 @@ def messages(
     Args:
         image: (3, h, w) float32 in [0, 1].
         score: (h, w) float32 in [0, 1].
-        rows: (P,) int64, rows of the pixels.
-        columns: (P,) int64, columns of the pixels.
+        rows: (P,) int64, rows of the pixels, on the CPU.
+        columns: (P,) int64, columns of the pixels, on the CPU.
         config: the kernels.
         stride: sample spacing in pixels.
     """
@@ -170,14 +170,23 @@ def inverse_square(config: SampledCrfConfig) -> float:
     return 255**2 / (8 * config.colour_sigma**2)
 
 
-def _where(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows and columns (P,) of the true pixels of a mask (h, w)."""
-    if mask.device.type != "cpu":
-        rows, columns = mask.nonzero(as_tuple=True)
-        return rows, columns
-    # numpy is several times faster if few pixels are true.
-    flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return flat // mask.shape[1], flat % mask.shape[1]
+def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
+    """Return the rows and columns (P,) of each object's uncertain pixels.
+
+    They are on the CPU, whatever the device of the scores (N, h, w): pixels are grouped there, and
+    a GPU is waited for once for all objects.
+    """
+    if scores.device.type != "cpu":
+        found = ((scores - 0.5).abs_() < margin).nonzero().cpu()
+        counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
+        return [(part[:, 1], part[:, 2]) for part in found.split(counts)]
+    width = scores.shape[2]
+    places = []
+    for score in scores:
+        # numpy is several times faster if few pixels are true.
+        flat = torch.from_numpy(np.flatnonzero(((score - 0.5).abs_() < margin).numpy()))
+        places.append((flat // width, flat % width))
+    return places
 
 
 def gaussian_taps(sigma: float) -> Tensor:

@@ -42,8 +42,8 @@ def similar_by_cell(
     Args:
         colours: (3, P) float32 in [0, 1], of the pixels.
         samples: (4, h, w) float32: colours in [0, 1] of the samples, then their values.
-        rows: (P,) int64, row of each pixel's cell in the grid of samples.
-        columns: (P,) int64, its column.
+        rows: (P,) int64, row of each pixel's cell in the grid of samples, on the CPU.
+        columns: (P,) int64, its column, on the CPU.
         fade: (2 radius + 1,) weight of a sample by its distance along one axis, in cells.
         inverse: the weight of a sample at colour distance d is ``max(0, 1 - inverse d²)⁴``.
 

@@ -12,7 +12,12 @@ from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.weights import load_network, shipped_weights
-from vostrack.models.weights_file import read_description, read_weights, write_weights
+from vostrack.models.weights_file import (
+    UndrawnWeights,
+    read_description,
+    read_weights,
+    write_weights,
+)
 from vostrack.refine.spn.light import LightGuidanceHead, LightSpnConfig
 from vostrack.refine.spn.network import SpatialPropagationNetwork, SpnConfig
 from vostrack.refine.spn.options import SpnOptions
@@ -67,7 +72,8 @@ def load_spn(path: Path) -> SpatialPropagationNetwork | LightGuidanceHead:
             network = LightGuidanceHead(LightSpnConfig(**config))
         else:
             # The file contains the encoder's weights, so nothing is downloaded.
-            network = SpatialPropagationNetwork(SpnConfig(**{**config, "vgg_weights": None}))
+            with UndrawnWeights():
+                network = SpatialPropagationNetwork(SpnConfig(**{**config, "vgg_weights": None}))
         network.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(

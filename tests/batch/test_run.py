@@ -208,11 +208,14 @@ def test_progress_lines(
     make_jobs: MakeJobs, worker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = make_jobs(tmp_path / "out", "ab", fail="b")
+    total = sum(len(job.frames) for job in jobs)
     with progress_bar(jobs) as show:
         run_jobs(jobs, worker, progress=show)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "failed b: ZeroDivisionError: scripted failure\n"
+    first, *others = captured.err.splitlines()
+    assert first == f"sequences: {len(jobs[0].frames)} of {total} frames, a"
+    assert "failed b: ZeroDivisionError: scripted failure" in others
     with progress_bar(jobs, quiet=True) as show:
         run_jobs(jobs, worker, progress=show)
     assert capsys.readouterr().err == ""

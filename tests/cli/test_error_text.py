@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vostrack.cli.commands import COMMANDS, CommandEntry
-from vostrack.cli.davis import DavisRunCommand, DavisSubmitCommand
+from vostrack.cli.dataset import DatasetRunCommand, DatasetSubmitCommand
 from vostrack.cli.error_text import Spelling, to_flags
 from vostrack.cli.form import spelling_of
 from vostrack.cli.track import TrackCommand
@@ -39,8 +39,8 @@ def test_the_spelling_of_commands() -> None:
     assert track.flags["first_mask"] == "--first-mask"
     assert track.flags["object_steps"] == "--object-steps"
     assert {"craf", "adapt", "per_video"} == track.switches
-    assert spelling_of(DavisRunCommand, grouped=True).flags["subset"] == "--set"
-    assert spelling_of(DavisSubmitCommand, grouped=False).flags["subset"] == "--set"
+    assert spelling_of(DatasetRunCommand, grouped=True).flags["subset"] == "--set"
+    assert spelling_of(DatasetSubmitCommand, grouped=False).flags["subset"] == "--set"
 
 
 def test_every_command_can_be_loaded_and_summed_up() -> None:

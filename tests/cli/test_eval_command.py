@@ -53,8 +53,8 @@ def test_partial_results_have_status_1_and_the_files_say_so(
     status, table, said = answer(capsys, results, davis, *files)
     assert status == 1
     assert len(table.splitlines()) > 4
-    assert "not scored: goats: 1 frames have no predicted mask" in said
-    assert "not scored: swan: 1 masks cannot be read" in said
+    assert "not scored: goats: no predicted mask for 1 of 6 scored frames" in said
+    assert "not scored: swan: masks that cannot be read" in said
     data = json.loads((out / "s.json").read_text())
     assert data["complete"] is False
     assert {f["kind"] for f in data["findings"]} == {"missing", "unreadable"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vostrack.cli.commands import COMMANDS, CommandEntry
-from vostrack.cli.davis import DavisRunCommand
+from vostrack.cli.dataset import DatasetRunCommand
 from vostrack.cli.field_help import help_texts
 from vostrack.cli.form import flags_of, parse_form
 from vostrack.cli.propose import ProposeCommand
@@ -51,7 +51,7 @@ def test_flags_reach_the_options() -> None:
 
 def test_davis_run_takes_every_option_of_the_method() -> None:
     track = {flag.path: flag for flag in flags_of(TrackCommand)}
-    run = {flag.path: flag for flag in flags_of(DavisRunCommand)}
+    run = {flag.path: flag for flag in flags_of(DatasetRunCommand)}
     wanted = {entry.name for entry in fields(MethodOptions)}
     shared = [path for path in track if path[0] in wanted]
     assert len(shared) > 30
@@ -59,7 +59,7 @@ def test_davis_run_takes_every_option_of_the_method() -> None:
         assert (run[path].name, run[path].help) == (track[path].name, track[path].help)
 
 
-@pytest.mark.parametrize("command", [TrackCommand, DavisRunCommand, ProposeCommand])
+@pytest.mark.parametrize("command", [TrackCommand, DatasetRunCommand, ProposeCommand])
 def test_every_flag_has_a_help_text_and_a_name_of_its_own(command: type[object]) -> None:
     flags = flags_of(command)
     assert all(flag.help for flag in flags)

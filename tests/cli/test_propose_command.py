@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
@@ -19,6 +20,7 @@ from vostrack.cli import main
 from vostrack.cli.field_help import help_texts
 from vostrack.errors import InputError
 from vostrack.masks import decode_rle
+from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
 from vostrack.proposers.components import ForegroundComponents
 from vostrack.proposers.detection_crf import DetectionCrfProposer
 from vostrack.proposers.registry import (
@@ -27,6 +29,7 @@ from vostrack.proposers.registry import (
     build_proposer,
     image_proposers,
 )
+from vostrack.proposers.semantic import build_semantic
 from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import InstanceProposals
 from vostrack.video.writer import VideoWriter
@@ -315,3 +318,53 @@ def test_a_still_with_the_real_network(shared_dir: Path, tmp_path: Path) -> None
     best = int(np.argmax(overlaps))
     assert overlaps[best] > 0.7
     assert entries[best]["category_id"] == 19
+
+
+@pytest.mark.parametrize(
+    ("method", "extra", "words"),
+    [
+        ("hough", "detections", "hough: uses no detections; leave --detections out"),
+        ("detection-crf", "semantic-masks", "leave --semantic-masks out"),
+    ],
+)
+def test_input_that_a_method_does_not_use_is_refused(
+    method: str,
+    extra: str,
+    words: str,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('{"images": {"p2": [], "p10": []}}')
+    given = boxes if extra == "detections" else photos
+    words_of = ("--images", photos, "--output", tmp_path / "out", f"--{extra}", given)
+    assert _propose(method, *words_of) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_class_masks_with_unknown_classes_are_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name, size in (("p2", (16, 14)), ("p10", (12, 20))):
+        Image.fromarray(np.full(size, 21, np.uint8)).save(masks / f"{name}.png")
+    words = ("--images", photos, "--output", tmp_path / "out", "--semantic-masks", masks)
+    assert _propose("hough", *words, "--hough-localizer", "none") == 2
+    assert "has the class 21, expected 0 to 20 and 255 for void" in capsys.readouterr().err
+
+
+def test_a_trained_fcrn_gives_the_classes(tmp_path: Path) -> None:
+    config = FcrnConfig(50, 16, 1, 1)
+    network = build_fcrn(config, 21, "none").eval()
+    save_fcrn(network, tmp_path / "fcrn.safetensors")
+    scorer = build_semantic(str(tmp_path / "fcrn.safetensors"))
+    image = torch.rand(1, 3, 33, 47, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(scorer(image), network.segment(image), rtol=1e-2, atol=1e-3)
+    save_fcrn(build_fcrn(config, 80, "none"), tmp_path / "boxes.safetensors")
+    with pytest.raises(InputError, match="has 80 outputs, expected the 21 VOC labels"):
+        build_semantic(str(tmp_path / "boxes.safetensors"))
+    with pytest.raises(InputError, match="leave `semantic_weights` out"):
+        build_semantic(str(tmp_path / "fcrn.safetensors"), tmp_path / "fcrn.safetensors")

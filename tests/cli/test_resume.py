@@ -226,7 +226,10 @@ def test_a_killed_process_can_be_resumed(
         "--object-steps",
         "2",
         "--no-overlay",
+        "--refiner",
+        "none",
     ]
+    settings = {**settings, "refiner": "none"}
     code = (
         "import sys, time\n"
         "from vostrack.tracking.tracker import Tracker\n"

@@ -14,12 +14,13 @@ from vostrack.training.loop import LoopConfig
 
 
 class Bar:
-    """Stands in for tqdm."""
+    """Stands in for a bar, or for its lines in a log."""
 
     made: list[Bar]
 
-    def __init__(self, **options: Any) -> None:
-        self.options, self.n, self.text = options, 0, ""
+    def __init__(self, total: int, unit: str, name: str, *, quiet: bool) -> None:
+        self.options = {"total": total, "unit": unit, "quiet": quiet}
+        self.n, self.text = 0, ""
         self.made.append(self)
 
     def __enter__(self) -> Bar:
@@ -31,14 +32,14 @@ class Bar:
     def update(self, steps: int) -> None:
         self.n += steps
 
-    def set_postfix_str(self, text: str) -> None:
+    def set_postfix(self, text: str) -> None:
         self.text = text
 
 
 @pytest.fixture
 def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     Bar.made = []
-    monkeypatch.setattr(progress, "tqdm", Bar)
+    monkeypatch.setattr(progress, "open_progress", Bar)
     return Bar.made
 
 
@@ -65,7 +66,7 @@ def test_the_bar_stands_where_the_training_does(bars: list[Bar]) -> None:
         show(13, 0.98765)
     (bar,) = bars
     assert (bar.n, bar.text) == (13, "loss 0.988")
-    assert bar.options == {"total": 40, "unit": "step", "disable": None, "closed": True}
+    assert bar.options == {"total": 40, "unit": "step", "quiet": False, "closed": True}
     with command.progress(5, "scene", decimals=4) as show:
         show(2)
         assert bars[1].text == ""
@@ -81,7 +82,7 @@ def test_no_bar_where_none_is_wanted(
     monkeypatch.setenv("RANK", rank)
     with TrainCommand(output=Path(), steps=1, quiet=quiet).progress() as show:
         show(1, 0.5)
-    assert bars[0].options["disable"] is True
+    assert bars[0].options["quiet"] is True
 
 
 OLD_SPELLINGS = {

@@ -1,72 +1,172 @@
-"""What CUDA would refuse, found on the CPU: solvers given bfloat16, and copies that wait."""
+"""What CUDA would refuse, found on the CPU: types, devices, and waits of the host."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
+from torch.nn import functional
 
+from tests.compute.fake_device import DEVICE, FakeDevice, fake_device
 from vostrack.build import build_tracker
+from vostrack.models.foreground import NetworkConfig
 from vostrack.models.memory_cues import RidgeRegression
+from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.weights import initialise
+from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
+from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.presets import TrackerOptions
+from vostrack.refine.spn import LightGuidanceHead, LightSpnConfig
+from vostrack.refine.spn.recipe import SpnRecipe
+from vostrack.refine.spn.training import SpnTraining
+from vostrack.refine.spn.training_images import TrainingImage
 from vostrack.tracking.tracker import Tracker
+from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
+from vostrack.training.loop import LoopConfig, train
 
-# Functions of torch that have no kernel for half precision on CUDA.
-_FULL_PRECISION_ONLY = {
-    torch.linalg.solve,
-    torch.linalg.inv,
-    torch.linalg.cholesky,
-    torch.linalg.qr,
-    torch.linalg.svd,
-    torch.linalg.lstsq,
-    torch.linalg.eigh,
-    torch.cholesky_solve,
-    torch.lu_solve,
-    torch.histc,
-    torch.quantile,
+ONE_STEP = {
+    "fast": {},
+    "balanced": {"object_steps": 1},
+    "best": {"object_steps": 1},
+    "finetune": {"object_steps": 1, "foreground_steps": 1},
+    "paper": {"object_steps": 1, "foreground_steps": 0},
+}
+# The functions that may make the host wait while a frame is tracked.
+DECLARED = {
+    "vostrack.models.memory_cues._best_matches",  # which cells any object covers
+    "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
+    "vostrack.online_finetune.target.memory.find_places",
+    "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
+    "vostrack.tracking.fusion.mean_scores",
+    "vostrack.tracking.frame_loop._filtered",
+    "vostrack.tracking.frame_loop.estimated_presence",
+    "vostrack.tracking.frame_loop.finish_frame",
+    "vostrack.tracking.tracker._step",
 }
 
 
-class CudaRules(TorchFunctionMode):
-    """Refuses what a CUDA device refuses, while everything runs on the CPU."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _FULL_PRECISION_ONLY:
-            for value in (*args, *kwargs.values()):
-                if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
-                    raise RuntimeError(
-                        f"{getattr(func, '__name__', func)} is not implemented for {value.dtype}"
-                    )
-        return func(*args, **kwargs)
-
-
-def two_objects() -> tuple[Any, Any]:
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 255, (64, 96, 3), dtype=np.uint8)
-    mask = np.zeros((64, 96), np.uint8)
-    mask[10:40, 10:40], mask[20:50, 55:85] = 1, 2
+def scene(objects: int) -> tuple[Any, Any]:
+    frame = np.random.default_rng(1).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+    mask = np.zeros((64, 80), np.uint8)
+    for k in range(objects):
+        y, x = divmod(k, 4)
+        mask[y * 32 + 4 : y * 32 + 28, x * 20 + 2 : x * 20 + 18] = k + 1
     return frame, mask
 
 
-def test_the_mode_itself_finds_a_solve_in_bfloat16() -> None:
-    with pytest.raises(RuntimeError, match="solve is not implemented"), CudaRules():
-        torch.linalg.solve(torch.eye(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16))
+def on_the_device(preset: str) -> Tracker:
+    # A ResNet-101 takes minutes in bfloat16 on processors without it; the code is that of finetune.
+    precision, weights = ("fp32", "none") if preset == "paper" else ("bf16", "auto")
+    options = TrackerOptions(precision=precision, **ONE_STEP[preset])  # type: ignore[arg-type]
+    return build_tracker(preset, device="cuda", weights=weights, options=options)
+
+
+@pytest.mark.parametrize("preset", ONE_STEP)
+def test_every_preset_starts_and_steps_and_waits_in_declared_places(preset: str) -> None:
+    frame, mask = scene(2)
+    with fake_device() as device:
+        tracker = on_the_device(preset)
+        tracker.start(frame, mask)
+        tracker.step(frame)
+        device.waits.clear()
+        result = tracker.step(frame)
+    assert np.isfinite(result.scores).all()
+    assert {place.rpartition(" ")[2] for place in device.waits} <= DECLARED
+    assert 0 < device.waits.total() <= 20, device.waits
+
+
+@pytest.mark.parametrize(("preset", "most"), [("fast", 20), ("finetune", 8)])
+def test_a_step_waits_no_more_often_for_many_objects(preset: str, most: int) -> None:
+    """Objects that are lost are segmented as a group of their own: two groups at most."""
+    counts = {}
+    for objects in (1, 8):
+        frame, mask = scene(objects)
+        with fake_device() as device:
+            options = TrackerOptions(
+                object_steps=0, foreground_steps=0 if preset == "finetune" else None
+            )
+            tracker = build_tracker(preset, device="cuda", options=options)
+            tracker.start(frame, mask)
+            device.waits.clear()
+            tracker.step(frame)
+        counts[objects] = device.waits.total()
+    assert max(counts.values()) <= most, counts
+
+
+def follow(recipe: Any, network: nn.Module, folder: Path, device: FakeDevice) -> Counter[str]:
+    """Train two steps; return how often the host waited in the second."""
+    seen: list[Counter[str]] = []
+
+    def note(_done: int, loss: float) -> None:
+        assert np.isfinite(loss)
+        seen.append(device.waits.copy())
+
+    config = LoopConfig(steps=2, precision="bf16", checkpoint_every=9, average=0.9)
+    train(network, recipe, config, folder, on_step=note)
+    return seen[1] - seen[0]
+
+
+def train_target(folder: Path, device: FakeDevice) -> Counter[str]:
+    frames = torch.randint(0, 255, (3, 3, 48, 48), dtype=torch.uint8)
+    labels = torch.zeros(3, 48, 48, dtype=torch.uint8)
+    labels[:, 10:30, 10:30] = 1
+    small = TargetNetConfig(key=8, value=8, embedding=8, labels=3, widths=(8, 8, 8, 8))
+    network = build_target_net(small).to("cuda")
+
+    class Clips:
+        def draw(self, *_: Any) -> TrainingClip:
+            return TrainingClip(images=frames, labels=labels, lost=False, seed=1)
+
+    recipe = TargetRecipe(batch=1, pixels=(48 * 48,), clip_length=(3, 3))
+    return follow(TargetTraining(network, Clips(), recipe, 2), network, folder, device)  # type: ignore[arg-type]
+
+
+def train_foreground(folder: Path, device: FakeDevice) -> Counter[str]:
+    image = torch.randint(0, 255, (3, 40, 50), dtype=torch.uint8)
+    labels = torch.zeros(40, 50, dtype=torch.long)
+    labels[10:30, 15:35] = 1
+    config = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
+    network = initialise(config, "none").to("cuda")
+    recipe = ForegroundRecipe(batch=2, side=32)
+    return follow(ForegroundTraining(network, [(image, labels)], recipe), network, folder, device)
+
+
+def two_levels(image: Tensor) -> list[Tensor]:
+    return [functional.avg_pool2d(image, stride, ceil_mode=True) for stride in (4, 8)]
+
+
+def train_spn(folder: Path, device: FakeDevice) -> Counter[str]:
+    image = torch.randint(0, 255, (3, 64, 64), dtype=torch.uint8)
+    labels = torch.zeros(64, 64, dtype=torch.int64)
+    labels[16:48, 16:48] = 1
+    head = LightGuidanceHead(LightSpnConfig((3, 3))).to("cuda")
+    sources = [(1.0, [TrainingImage(image, labels, False)])]
+    recipe = SpnRecipe(batch=1, side=32)
+    training = SpnTraining(head, sources, recipe, features=two_levels)
+    return follow(training, head, folder, device)
+
+
+@pytest.mark.parametrize("training", [train_target, train_foreground, train_spn])
+def test_training_steps_obey_the_rules(
+    training: Callable[[Path, FakeDevice], Counter[str]], tmp_path: Path
+) -> None:
+    with fake_device() as device:
+        waits = training(tmp_path, device)
+    assert waits.total() <= 60, waits
 
 
 def test_the_ridge_regression_solves_in_float32_under_autocast() -> None:
     regression = RidgeRegression()
     embedding = torch.randn(2, 9, 4, 6, requires_grad=True)
     mask = torch.rand(2, 1, 4, 6)
-    with torch.autocast("cpu", dtype=torch.bfloat16), CudaRules():
+    with torch.autocast("cpu", dtype=torch.bfloat16), fake_device():
         statistics = regression.statistics(embedding.bfloat16(), mask * 2 - 1, mask)
         result = regression(embedding.bfloat16(), statistics)
     assert statistics.gram.dtype == result.dtype == torch.float32
@@ -78,73 +178,103 @@ def test_the_ridge_regression_solves_in_float32_under_autocast() -> None:
     assert embedding.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("preset", ["fast", "balanced", "best", "finetune"])
-def test_presets_run_in_bfloat16_under_the_rules(preset: str) -> None:
-    frame, mask = two_objects()
-    options = TrackerOptions(
-        precision="bf16",
-        object_steps=0 if preset == "fast" else 1,
-        foreground_steps=1 if preset == "finetune" else None,
-    )
-    tracker = build_tracker(preset, options=options)
-    with CudaRules():
-        tracker.start(frame, mask)
-        for _ in range(2):
-            result = tracker.step(frame)
-    assert np.isfinite(result.scores).all()
+# The rules themselves, and that faults planted in the package are found.
 
 
-# Methods of a tensor that make the host wait for the device.
-_WAITING = (
-    "item",
-    "tolist",
-    "cpu",
-    "nonzero",
-    "__bool__",
-    "__int__",
-    "__float__",
-    "__index__",
-)
+def test_operands_on_two_devices_are_refused() -> None:
+    with fake_device():
+        there, here = torch.ones(3, device="cuda"), torch.ones(3)
+        assert (there.device, here.device) == (DEVICE, torch.device("cpu"))
+        for mixed in (lambda: there + here, lambda: torch.cat([there, here])):
+            with pytest.raises(RuntimeError, match="on the same device"):
+                mixed()
+        assert (there * torch.tensor(2.0)).device == DEVICE  # a number of the CPU is allowed
+        assert there[torch.tensor([0])].device == DEVICE  # and so are indices
+        assert (there.cpu() + here).device == torch.device("cpu")
+        assert (here.to(there) + there).device == DEVICE
+        with pytest.raises(RuntimeError, match="device type for generator"):
+            torch.rand(2, device="cuda", generator=torch.Generator())
 
 
-class Waits(TorchFunctionMode):
-    """Counts the calls for which the host would wait until the device has caught up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: Counter[str] = Counter()
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in _WAITING:
-            self.counts[name] += 1
-        if name == "__getitem__" and _by_mask(args[1]):
-            self.counts["boolean index"] += 1
-        return func(*args, **(kwargs or {}))
+def test_gradients_are_on_the_device_of_their_operands() -> None:
+    with fake_device():
+        layer = nn.Conv2d(3, 4, 3).to("cuda")
+        x = torch.rand(1, 3, 8, 8)
+        layer(x.to("cuda"))[:, :2].square().sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.device == DEVICE
+        optimizer = torch.optim.AdamW(layer.parameters())
+        torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
+        optimizer.step()
+        assert layer.weight.device == DEVICE
+        with pytest.raises(RuntimeError, match="on the same device"):
+            layer(x)
 
 
-def _by_mask(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
+def test_copies_to_the_host_are_counted() -> None:
+    with fake_device() as device:
+        there = torch.arange(4.0).to("cuda")
+        with pytest.raises(TypeError, match="can't convert cuda:0"):
+            there.numpy()
+        reads: dict[str, Callable[[], Any]] = {
+            "item": lambda: there[0].item(),
+            "tolist": there.tolist,
+            "bool": lambda: bool(there[0] > 0),
+            "float": lambda: float(there[0]),
+            "cpu": there.cpu,
+            "nonzero": there.nonzero,
+            "boolean index": lambda: there[there > 1],
+            "equal": lambda: torch.equal(there, there),
+        }
+        for inference in (False, True):
+            for kind, read in reads.items():
+                device.waits.clear()
+                with torch.inference_mode() if inference else contextlib.nullcontext():
+                    read()
+                assert device.waits == {f"{kind} in a test": 1}, (kind, device.waits)
+        device.waits.clear()
+        torch.ones(2).tolist()
+        assert not device.waits
 
 
-def count_waits(objects: int) -> int:
-    frame = np.random.default_rng(1).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-    mask = np.zeros((96, 128), np.uint8)
-    for k in range(objects):
-        y, x = divmod(k, 4)
-        mask[y * 32 + 4 : y * 32 + 28, x * 32 + 4 : x * 32 + 28] = k + 1
-    tracker: Tracker = build_tracker("fast", options=TrackerOptions(refiner="none"))
-    tracker.start(frame, mask)
-    tracker.step(frame)
-    with Waits() as waits:
-        tracker.step(frame)
-    return sum(waits.counts.values())
+def test_a_solve_in_half_precision_is_refused() -> None:
+    half = torch.eye(2, dtype=torch.bfloat16)
+    with pytest.raises(RuntimeError, match="solve is not implemented"), fake_device():
+        torch.linalg.solve(half, half)
 
 
-def test_a_step_waits_for_the_device_no_more_often_for_many_objects() -> None:
-    """Objects that are lost are segmented as a group of their own: two groups at most."""
-    counts = {objects: count_waits(objects) for objects in (1, 4, 10)}
-    assert max(counts.values()) <= 16, counts
+@contextlib.contextmanager
+def _under_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    yield tensors
+
+
+def test_a_planted_solve_under_autocast_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vostrack.models.memory_cues.float32_outside_autocast", _under_autocast)
+    with fake_device():
+        tracker = on_the_device("balanced")
+        with pytest.raises(RuntimeError, match="solve is not implemented"):
+            tracker.start(*scene(2))
+
+
+def test_a_planted_tensor_of_the_cpu_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vostrack.online_finetune.target.window import Window
+
+    right = Window.positions
+    on_cpu = torch.device("cpu")
+    monkeypatch.setattr(Window, "positions", lambda self, _device: right(self, on_cpu))
+    with fake_device():
+        tracker = on_the_device("fast")
+        tracker.start(*scene(2))
+        with pytest.raises(RuntimeError, match="on the same device"):
+            tracker.step(scene(2)[0])
+
+
+def test_a_planted_wait_per_object_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vostrack.tracking import frame_loop as module
+
+    def one_by_one(scores: Tensor, slots: Tensor) -> tuple[float, ...]:
+        return tuple(float(score[slots == k + 1].sum()) for k, score in enumerate(scores))
+
+    monkeypatch.setattr(module, "mean_scores", one_by_one)
+    with pytest.raises(AssertionError):
+        test_a_step_waits_no_more_often_for_many_objects("finetune", 8)

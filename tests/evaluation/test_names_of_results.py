@@ -98,6 +98,23 @@ def test_the_given_mask_shows_that_names_are_one_too_high(
     assert any("numbered from 1" in finding.message for finding in report.findings)
 
 
+@pytest.mark.parametrize("naming", ["{:05}.png", "frame_{:04}.png", "{}_mask.png"])
+@pytest.mark.parametrize("gone", [(4,), (1, 4), (3, 4)])
+def test_numbers_from_1_with_frames_missing(
+    naming: str, gone: tuple[int, ...], davis: Path, right: DavisReport, tmp_path: Path
+) -> None:
+    results = write_results(tmp_path, ("swan",), naming=naming, start=1)
+    for number in gone:
+        (results / "swan" / naming.format(number)).unlink()
+    report = evaluate(results, davis, sequences=["swan"])
+    (missing,) = (f for f in report.findings if f.lost)
+    assert missing.frames == tuple(f"{number - 1:05}" for number in gone if number > 1)
+    assert any("numbered from 1" in finding.message for finding in report.findings)
+    scored = report.sequences[0].values("J", 1)
+    kept = [index for index in range(1, LENGTH - 1) if index + 1 not in gone]
+    assert scored[kept] == pytest.approx(right.sequences[0].values("J", 1)[kept])
+
+
 def test_a_folder_without_the_first_mask_is_not_shifted(
     davis: Path, right: DavisReport, tmp_path: Path
 ) -> None:

@@ -173,7 +173,7 @@ def test_ids_that_the_truth_has_not_are_named_and_count_as_background(
     report = evaluate(results, davis)
     assert scores(report, "goats") == scores(right, "goats")
     assert not report.complete
-    assert {f.message.split(" in ")[0]: f.frames for f in report.findings} == {
+    assert {f.message.split(" is ")[0]: f.frames for f in report.findings} == {
         "id 3": ("00002", "00003"),
         "void (255)": ("00004",),
         "id 9": ("00005",),
@@ -216,6 +216,23 @@ def test_masks_of_2016_with_year_2017_say_which_year(davis_2016: Path, tmp_path:
     ):
         evaluate(results, davis_2016, year=2017)
     assert evaluate(results, davis_2016, year=2016).complete
+
+
+def test_ids_of_2017_with_year_2016_are_one_object_with_a_word(davis: Path, tmp_path: Path) -> None:
+    (davis / "ImageSets" / "2016").mkdir(exist_ok=True)
+    (davis / "ImageSets" / "2016" / "val.txt").write_text("swan\ngoats\n")
+    report = evaluate(write_results(tmp_path), davis, year=2016)
+    assert report.complete
+    assert [(f.sequence, f.kind) for f in report.findings] == [("goats", "truth")]
+    assert "use `year=2017`" in report.findings[0].message
+
+
+def test_a_damaged_truth_costs_its_own_sequence_only(tmp_path: Path) -> None:
+    davis = make_davis(tmp_path / "DAVIS")
+    (davis / "Annotations" / "480p" / "goats" / "00003.png").write_bytes(b"no image")
+    report = evaluate(write_results(tmp_path / "results"), davis)
+    assert [s.name for s in report.sequences] == ["swan"]
+    assert [(f.sequence, f.kind, f.lost) for f in report.findings] == [("goats", "truth", True)]
 
 
 def test_objects_that_appear_late(tmp_path: Path) -> None:

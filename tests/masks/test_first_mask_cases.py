@@ -77,9 +77,10 @@ def test_youtube_vis() -> None:
     assert _overlap(_read("other_video_json/ytvis.json", asked=5), 1, _ball(5)) > 0.9
 
 
-def test_supervisely_is_named() -> None:
-    with pytest.raises(InputError, match=r"layout of Supervisely, which is not read.*as COCO"):
-        _read("other_video_json/supervisely.json")
+def test_supervisely() -> None:
+    mask = _read("other_video_json/supervisely.json")
+    assert mask.names == ("ball",)
+    assert _overlap(mask, 1, _ball(0)) == 1
 
 
 def test_masks_of_successive_frames() -> None:

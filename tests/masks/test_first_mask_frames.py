@@ -76,7 +76,7 @@ def test_a_name_outside_the_video_is_noted(save: Save) -> None:
 )
 def test_files_of_several_frames_are_not_merged(save: Save, names: tuple[str, str]) -> None:
     paths = [save(f"{name}.png", _blob(10 + 20 * k)) for k, name in enumerate(names)]
-    with pytest.raises(InputError, match=r"different frames.*not supported yet.*name them obj1"):
+    with pytest.raises(InputError, match=r"different frames.*each with its frame.*name them obj1"):
         read_first_mask(paths)
     number = int("".join(c for c in names[1] if c.isdigit()))
     mask = read_first_mask(paths, frames=VideoFrames(range(2000), asked=number))
@@ -212,9 +212,8 @@ def test_boxes_among_masks_are_left_out(tmp_path: Path, empty: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "tool"),
     [
-        ({"shapes": [], "imagePath": "a.png"}, "labelme"),
-        ([{"annotations": [{"result": []}], "data": {}}], "Label Studio"),
         ({"_via_img_metadata": {}}, "VGG Image Annotator"),
+        ({"frames": {"0": {}}}, "a video annotation tool"),
     ],
 )
 def test_other_tools_are_named(tmp_path: Path, content: Any, tool: str) -> None:

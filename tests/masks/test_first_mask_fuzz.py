@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _mutated_json(text: str, chance: random.Random) -> bytes:
             other, name = chance.choice(places)
             holder[key] = json.loads(json.dumps(other[name]))
         else:
-            holder[key] = chance.choice(_ODD)
+            holder[key] = deepcopy(chance.choice(_ODD))
     return json.dumps(content).encode()
 
 

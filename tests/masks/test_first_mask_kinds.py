@@ -304,3 +304,16 @@ def test_mots_ignore_regions_are_void(save: Save) -> None:
     assert mask.names == ("1001", "2003")
     assert (mask.labels[80:110] == 255).all()
     assert "the ignore region of MOTS" in " ".join(mask.warnings)
+
+
+def test_more_background_changes_nothing(smooth_disc: UInt8Array, save: Save) -> None:
+    """Edges are looked at only around the objects."""
+    small = read_first_mask(save("small.png", smooth_disc), min_pixels=0)
+    large = read_first_mask(
+        save("large.png", np.pad(smooth_disc, ((30, 30), (50, 50)))), min_pixels=0
+    )
+    assert small.alpha is not None
+    assert large.alpha is not None
+    np.testing.assert_array_equal(large.labels[30:-30, 50:-50], small.labels)
+    np.testing.assert_array_equal(large.alpha[:, 30:-30, 50:-50], small.alpha)
+    assert large.labels.sum() == small.labels.sum()

@@ -12,7 +12,13 @@ from safetensors.torch import save_file
 
 from vostrack.errors import InputError
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
-from vostrack.models.weights import initialise, load_network, save_network, shipped_weights
+from vostrack.models.weights import (
+    initialise,
+    load_network,
+    load_target_net,
+    save_network,
+    shipped_weights,
+)
 
 CONFIG = NetworkConfig("resnet18", (4, 8), "topdown", 8)
 FOLDED = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
@@ -125,6 +131,10 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     torch.save([1, 2], a_list)
     fake = tmp_path / "fake.safetensors"
     fake.write_bytes(b"0" * 64)
+    endless = tmp_path / "endless.pt"
+    torch.save({"conv1.weight": torch.tensor([1.0, torch.nan])}, endless)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(shipped_weights().read_bytes()[:-1000])
     other = tmp_path / "other.pt"
     torch.save(torchvision.models.mobilenet_v2(weights=None).state_dict(), other)
     cases = {
@@ -133,8 +143,25 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         evil: "cannot be read",
         a_list: "expected a state dict, got a list",
         fake: "not a safetensors",
+        endless: r"conv1\.weight has values that are not finite",
+        cut: "safetensors",
         other: "does not fit",
     }
     for path, words in cases.items():
         with pytest.raises(InputError, match=words):
             initialise(CONFIG, str(path))
+
+
+def test_loading_draws_no_random_weights(tmp_path: Path) -> None:
+    """It took half a second, and none of them was kept."""
+    saved = initialise(CONFIG, "none", seed=3)
+    save_network(saved, tmp_path / "network.safetensors")
+    before = torch.get_rng_state()
+    loaded = load_network(tmp_path / "network.safetensors")
+    load_target_net()
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, saved.state_dict()[name]), name
+    other = torch.nn.Conv2d(3, 4, 3)
+    assert not torch.equal(torch.get_rng_state(), before)
+    assert other.weight.std() > 0.05

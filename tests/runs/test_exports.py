@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vostrack import ClipRequest
 from vostrack.cli import main
@@ -40,7 +42,7 @@ def test_overwriting_removes_earlier_exports_and_nothing_else(request_for: Make)
 
 
 def test_an_unknown_export_is_refused_before_tracking(request_for: Make) -> None:
-    with pytest.raises(InputError, match="export: expected one of coco"):
+    with pytest.raises(InputError, match="export: expected one of davis, coco"):
         request_for(export=("cocoa",))
 
 
@@ -68,3 +70,18 @@ def test_the_command(request_for: Make, capsys: pytest.CaptureFixture[str]) -> N
     assert "--overwrite replaces it" in capsys.readouterr().err
     assert main(["convert", str(request.output), "--to", "cocoa"]) == 2
     assert "--to: expected one of" in capsys.readouterr().err
+
+
+def test_the_summary_names_colours(
+    project: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[12:36, 8:20], image[12:36, 20:28] = (250, 0, 0), (0, 0, 250)
+    Image.fromarray(image).save(tmp_path / "colours.png")
+    command = ["track", "--video", str(project / "frames"), "--output", str(tmp_path / "o")]
+    command += ["--first-mask", str(tmp_path / "colours.png"), "--preset", "fast", "--no-overlay"]
+    assert main([*command, "--threads", "1", "--export", "cvat", "labelme"]) == 0
+    printed = capsys.readouterr().out
+    assert "objects: 1 is blue (#0000fa), 2 is red (#fa0000)" in printed
+    assert "exports/" in printed
+    assert (tmp_path / "o/exports/labelme/00003.json").is_file()

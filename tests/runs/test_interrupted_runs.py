@@ -15,6 +15,7 @@ import pytest
 
 from tests.runs.conftest import FRAMES, write_clip, write_mask
 from vostrack import ClipRequest, InputError
+from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
 from vostrack.runs import folder as folder_module
 from vostrack.runs.clip import track_clip
@@ -116,10 +117,16 @@ def test_states_whose_keys_are_missing(stopped_after: Make) -> None:
         track_clip(request)
 
 
-@pytest.mark.parametrize("changed", ["video", "first_mask"])
+@pytest.mark.parametrize("changed", ["video", "first_mask", "weights"])
 def test_changed_content_is_noticed(changed: str, stopped_after: Make, project: Path) -> None:
-    request = stopped_after(3)
-    if changed == "video":
+    weights = project / "target.safetensors"
+    shutil.copy(shipped_weights("target"), weights)
+    request = stopped_after(3, weights=str(weights))
+    if changed == "weights":
+        content = bytearray(weights.read_bytes())
+        content[-2] ^= 1  # the smallest change of the last number
+        weights.write_bytes(content)
+    elif changed == "video":
         write_clip(project / "frames", shade=91)
     else:
         labels = project / "mask.png"
@@ -212,3 +219,85 @@ def test_a_new_run_never_takes_up_a_stale_model(
     fresh = request_for("fresh")
     track_clip(fresh)
     whole(again, fresh)
+
+
+def killed_after(frames: int, request: ClipRequest, monkeypatch: pytest.MonkeyPatch) -> ClipRequest:
+    """Let a run end without a chance to save anything; return its request, ready to resume."""
+    step, calls = Tracker.step, []
+
+    def dying(self: Tracker, frame: Any) -> Any:
+        calls.append(1)
+        if len(calls) == frames:
+            raise SystemExit
+        return step(self, frame)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "step", dying)
+        patched.setattr(clip_module._Run, "_stopped", lambda *_: None)
+        with pytest.raises(SystemExit):
+            track_clip(request)
+    return replace(request, resume=True)
+
+
+def steps_of(request: ClipRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a request, and count the frames that are tracked."""
+    step, calls = Tracker.step, []
+
+    def counting(self: Tracker, frame: Any) -> Any:
+        calls.append(1)
+        return step(self, frame)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "step", counting)
+        track_clip(request)
+    return len(calls)
+
+
+def test_a_large_state_is_not_saved_with_every_frame(
+    request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "_STATE_BYTES", 0)
+    request = killed_after(4, request_for(), monkeypatch)
+    assert len(masks(request)) == 4
+    assert steps_of(request, monkeypatch) == FRAMES - 1  # the state is that of the first frame
+    whole(request, reference)
+
+
+def test_ctrl_c_saves_the_state_of_the_last_frame(
+    stopped_after: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "_STATE_BYTES", 0)
+    request = stopped_after(4)
+    assert steps_of(request, monkeypatch) == FRAMES - 4
+    whole(request, reference)
+
+
+def test_a_run_killed_twice_still_owns_its_files(
+    request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "_STATE_BYTES", 0)
+    request = killed_after(5, request_for(), monkeypatch)
+    request = killed_after(2, request, monkeypatch)
+    track_clip(request)
+    whole(request, reference)
+
+
+def test_saved_states_keep_to_their_bytes_a_frame(
+    request_for: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[Path] = []
+    save = folder_module._save
+
+    def noting(path: Path, content: Any) -> None:
+        save(path, content)
+        saved.append(path)
+
+    monkeypatch.setattr(folder_module, "_save", noting)
+    request = request_for()
+    monkeypatch.setattr(folder_module, "_STATE_BYTES", 10**9)
+    track_clip(request)
+    assert len(saved) == 1 + FRAMES
+    saved.clear()
+    monkeypatch.setattr(folder_module, "_STATE_BYTES", 1)
+    track_clip(replace(request, overwrite=True))
+    assert len(saved) == 2

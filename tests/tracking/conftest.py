@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,55 @@ class ColourAdapter:
         self.colours = state["colours"]
 
 
+class EditableAdapter(ColourAdapter):
+    """A colour adapter whose objects can be added, removed and corrected."""
+
+    def start(self, image: Tensor, labels: Tensor) -> None:
+        super().start(image, labels)
+        self.first = self.colours
+
+    def seek_start(self) -> None:
+        super().seek_start()
+        self.colours = self.first
+
+    def add_objects(self, image: Tensor, labels: Tensor) -> None:
+        new = range(len(self.colours) + 1, int(labels[labels != 255].max()) + 1)
+        seen = [image[:, labels == slot].mean(1) for slot in new]
+        self.colours = torch.cat([self.colours, torch.stack(seen)])
+
+    def correct_objects(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
+        colours = self.colours.clone()
+        for slot in slots:
+            if (labels == slot).any():
+                colours[slot - 1] = image[:, labels == slot].mean(1)
+        self.colours = colours
+
+    def remove_objects(self, slots: Sequence[int]) -> None:
+        kept = [k for k in range(len(self.colours)) if k + 1 not in slots]
+        self.colours = self.colours[kept]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"first": self.first}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.first = self.colours = state["first"]
+
+    def running_state(self) -> dict[str, Any]:
+        return {"colours": self.colours, **super().running_state()}
+
+    def load_running_state(self, state: Mapping[str, Any]) -> None:
+        super().load_running_state(state)
+        self.colours = state["colours"]
+
+
 @pytest.fixture
 def adapter() -> ColourAdapter:
     return ColourAdapter()
+
+
+@pytest.fixture
+def editable() -> EditableAdapter:
+    return EditableAdapter()
 
 
 @pytest.fixture

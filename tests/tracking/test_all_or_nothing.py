@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -144,14 +145,20 @@ def test_the_callers_settings_do_not_count_and_stay(
     plain = make()
     expected = [plain.start(frames[0], labels[0]), plain.step(frames[1])]
     torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
     try:
-        tracker = make()
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            results = [tracker.start(frames[0], labels[0]), tracker.step(frames[1])]
-            assert torch.is_autocast_enabled("cpu")
-            assert torch.is_inference_mode_enabled()
+        with warnings.catch_warnings(), np.errstate(all="raise"), torch.no_grad():
+            warnings.simplefilter("error")
+            tracker = make()
+            with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+                results = [tracker.start(frames[0], labels[0]), tracker.step(frames[1])]
+                assert torch.is_autocast_enabled("cpu")
+                assert torch.is_inference_mode_enabled()
+            assert not torch.is_grad_enabled()
         assert torch.get_default_dtype() == torch.float64
+        assert torch.get_default_device().type == "meta"
     finally:
+        torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
     for a, b in zip(expected, results, strict=True):
         same(a, b)

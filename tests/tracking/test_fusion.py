@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.fusion import gate, label_map, mean_scores
 
 
 def loop_label_map(scores: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -46,3 +46,11 @@ def test_gate_is_zero_outside_the_grown_foreground(dilation: int) -> None:
     expected = scores * torch.from_numpy(grown)
     assert torch.equal(gated, expected)
     assert 0 < grown.sum() < grown.size
+
+
+def test_mean_scores_are_those_of_the_pixels_won() -> None:
+    scores = torch.rand(3, 9, 7, generator=torch.Generator().manual_seed(2))
+    slots = torch.zeros(9, 7, dtype=torch.uint8)
+    slots[:4], slots[6:, 2:] = 1, 3
+    expected = [float(scores[0, :4].mean()), 0.0, float(scores[2, 6:, 2:].mean())]
+    assert mean_scores(scores, slots) == pytest.approx(expected, rel=1e-6)

@@ -44,6 +44,46 @@ def test_a_proposer_that_nothing_asks_is_refused_at_the_next_call(adapter: Any, 
     np.testing.assert_array_equal(tracker.step(frames[1]).labels, labels[1])
 
 
+class Subclass(np.ndarray):
+    """What a library may hand out in place of an array."""
+
+
+KINDS_OF_FRAMES = {
+    "columns first": np.asfortranarray,
+    "mirrored view": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
+    "every second": lambda a: np.repeat(a, 2, 1)[:, ::2],
+    "subclass": lambda a: a.view(Subclass),
+    "masked": np.ma.masked_array,
+}
+KINDS_OF_MASKS = {
+    **KINDS_OF_FRAMES,
+    "int64": lambda a: a.astype(np.int64),
+    "big-endian": lambda a: a.astype(">u2"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_MASKS)
+def test_arrays_of_any_kind_give_the_same(kind: str, adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    of_frame = KINDS_OF_FRAMES.get(kind, np.array)
+    first = tracker.start(of_frame(frames[0]), KINDS_OF_MASKS[kind](labels[0]))
+    np.testing.assert_array_equal(first.labels, labels[0])
+    assert type(first.labels) is np.ndarray
+    assert first.labels.dtype == np.uint8
+    second = tracker.step(of_frame(frames[1]))
+    np.testing.assert_array_equal(second.labels, labels[1])
+    assert type(second.labels) is type(second.scores) is np.ndarray
+
+
+def test_a_mask_of_truth_values_is_one_object(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.start(frames[0], labels[0] == 3)
+    assert tracker.ids == (1,)
+    np.testing.assert_array_equal(tracker.step(frames[1]).labels == 1, labels[1] == 3)
+
+
 def test_a_notebook_shows_the_label_map_in_the_palette() -> None:
     labels = np.zeros((6, 9), np.uint8)
     labels[1:3, 2:5], labels[4:, 6:] = 3, 254
@@ -107,15 +147,23 @@ def compiled():
     return sorted({(f.__name__, str(s)) for f in functions for s in f.signatures})
 
 
+def loaded():
+    return {name for name in sys.modules if name.startswith(("numba", "vostrack", "torch"))}
+
+
 for refiner in ("sampled-crf", "spn"):
     options = TrackerOptions(object_steps=0, refiner=refiner)
     tracker = build_tracker("fast", device="cpu", options=options)
     earlier = compiled()
     tracker.start(frame, mask)
-    before = compiled()
-    assert before != earlier, refiner
+    before, modules = compiled(), loaded()
+    if refiner == "sampled-crf":
+        assert "numba" not in sys.modules
+    else:
+        assert before != earlier, refiner
     tracker.step(frame)
     assert compiled() == before, (refiner, set(compiled()) - set(before))
+    assert loaded() == modules, (refiner, loaded() - modules)
 """
 
 

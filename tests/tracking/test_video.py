@@ -9,7 +9,7 @@ import pytest
 
 from vostrack.errors import InputError
 from vostrack.refine.craf import Craf
-from vostrack.tracking import video
+from vostrack.tracking import frame_order
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
 from vostrack.video import open_source
@@ -35,7 +35,7 @@ def test_forward(adapter: Any, clip: Clip) -> None:
 def test_both_ways_from_a_frame_in_the_middle(
     adapter: Any, clip: Clip, monkeypatch: pytest.MonkeyPatch, run_bytes: int
 ) -> None:
-    monkeypatch.setattr(video, "_RUN_BYTES", run_bytes)
+    monkeypatch.setattr(frame_order, "_RUN_BYTES", run_bytes)
     frames, labels = clip
     source = open_source(frames)
     steps = list(track_video(tracker_of(adapter), source, labels[5], first_mask_frame=5))

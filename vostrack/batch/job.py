@@ -13,7 +13,7 @@ from typing import Literal
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 
-__all__ = ["Job", "JobResult", "Option", "Worker", "davis_jobs"]
+__all__ = ["Job", "JobResult", "Option", "Worker", "dataset_jobs", "davis_jobs"]
 
 Scalar = str | int | float | bool | None
 Option = Scalar | Mapping[str, Scalar]
@@ -36,6 +36,9 @@ class Job:
         semantics: "binary" if all non-zero pixels of a mask are one object, or "ids".
         later_masks: (index into ``frames``, mask file) of frames where further objects first
             appear.
+        starts: (id, index into ``frames``) of the frame in which each object is given, where the
+            data set says so; the masks' other ids are then no objects. Empty: an object is given in
+            the first mask that shows it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Job:
     options: Mapping[str, Option] = field(default_factory=dict)
     semantics: Semantics = "ids"
     later_masks: tuple[tuple[int, Path], ...] = ()
+    starts: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the name, the frames and the options.
@@ -104,6 +108,8 @@ class Job:
             "semantics": self.semantics,
             "masks": [(index, _digest(path)) for index, path in (*masks, *self.later_masks)],
         }
+        if self.starts:
+            content["starts"] = self.starts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -139,19 +145,23 @@ Other processes import it by name, so it must be a function at the top level of 
 """
 
 
-def davis_jobs(
+def dataset_jobs(
     sequences: Iterable[VideoSequence],
     output: str | Path,
     options: Mapping[str, Option] | None = None,
+    *,
+    given: bool = True,
 ) -> list[Job]:
     """Create one job for each sequence of a data set.
 
     Frames before the first annotated one are left out, because no object is known there.
 
     Args:
-        sequences: as ``open_davis`` or ``open_youtube_vos`` returns them.
+        sequences: as ``open_dataset`` and the functions of the layouts return them.
         output: results folder or fsspec URL; each sequence gets a folder of its name in it.
         options: the tracker's settings.
+        given: whether the worker may see the masks; if not, it finds the objects, from the first
+            frame on.
 
     Raises:
         InputError: a sequence's name is no folder name.
@@ -160,21 +170,30 @@ def davis_jobs(
     root = str(output).rstrip("/") if "://" in str(output) else str(Path(output).absolute())
     jobs = []
     for seq in sequences:
-        start = seq.prompts[0][0] if seq.prompts else 0
+        prompts = seq.prompts if given else ()
+        start = prompts[0][0] if prompts else 0
         jobs.append(
             Job(
                 name=seq.name,
                 frames=tuple(path.absolute() for path in seq.frames[start:]),
-                first_mask=seq.first_mask and seq.first_mask.absolute(),
+                first_mask=prompts[0][1].absolute() if prompts else None,
                 output=f"{root}/{seq.name}",
                 options=dict(options or {}),
                 semantics=seq.semantics,
-                later_masks=tuple(
-                    (index - start, path.absolute()) for index, path in seq.prompts[1:]
-                ),
+                later_masks=tuple((index - start, path.absolute()) for index, path in prompts[1:]),
+                starts=_starts(seq, start) if given else (),
             )
         )
     return jobs
+
+
+davis_jobs = dataset_jobs
+
+
+def _starts(seq: VideoSequence, first: int) -> tuple[tuple[int, int], ...]:
+    """Return the frame in which each object is given, counted from ``first``."""
+    place = {name: index for index, name in enumerate(seq.frame_names)}
+    return tuple((obj.id, place[obj.frames[0]] - first) for obj in seq.objects if obj.frames)
 
 
 def _digest(path: Path) -> str:

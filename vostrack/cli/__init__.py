@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
 from vostrack.errors import InputError
@@ -38,7 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"error: {error}", 1)
     except KeyboardInterrupt as stop:
+        if argv is None:
+            _ignore_further_interrupts()
         return _fail(_spoken(str(stop), entry) or "stopped", 130)
+
+
+def _ignore_further_interrupts() -> None:
+    """Let the process, which is about to end, end without a traceback."""
+    with suppress(ValueError):  # outside the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _find(argv: Sequence[str] | None) -> tuple[CommandEntry, str, list[str]]:

@@ -62,14 +62,18 @@ class CommandEntry:
 
 Commands = Mapping[str, "CommandEntry | Mapping[str, CommandEntry]"]
 
+_DATASET: Mapping[str, CommandEntry] = {
+    "run": CommandEntry("dataset", "DatasetRunCommand", grouped=True),
+    "submit": CommandEntry("dataset", "DatasetSubmitCommand"),
+    "check": CommandEntry("dataset", "DatasetCheckCommand"),
+}
+
 COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
-    "davis": {
-        "run": CommandEntry("davis", "DavisRunCommand", grouped=True),
-        "submit": CommandEntry("davis", "DavisSubmitCommand"),
-        "check": CommandEntry("davis", "DavisCheckCommand"),
-    },
+    "score-proposals": CommandEntry("score_proposals", "ScoreProposalsCommand"),
+    "dataset": _DATASET,
+    "davis": _DATASET,
     "convert": CommandEntry("convert", "ConvertCommand"),
     "eval": CommandEntry("evaluate", "EvalCommand"),
     "synthesize": CommandEntry("synthesize", "SynthesizeCommand"),

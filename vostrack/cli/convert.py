@@ -19,12 +19,12 @@ class ConvertCommand:
 
     Example: vostrack convert out --to coco --output masks_coco.json
 
-    Reads the folder that vostrack track wrote. docs/formats.md lists the formats, and what each of
-    them loses; a line says what your masks lose.
+    Reads the folder that vostrack track wrote, and files of other tools. docs/formats.md lists the
+    formats, and what each of them loses; a line says what your masks lose.
     """
 
     results: tyro.conf.Positional[Path]
-    """Folder that vostrack track wrote."""
+    """Folder that vostrack track wrote, or masks in any format that is read."""
 
     to: str
     """Name of the format, such as coco."""
@@ -32,6 +32,9 @@ class ConvertCommand:
     output: Path | None = None
     """File or folder to write. Default: the name of the results with that of the format, such as
     out_coco.json."""
+
+    size: tuple[int, int] | None = None
+    """Width and height of the video in pixels, for formats that state none, such as YOLO."""
 
     overwrite: bool = False
     """Replace the output."""
@@ -48,7 +51,7 @@ class ConvertCommand:
         from vostrack.masks.formats.registry import check_writable
 
         wanted = check_writable(self.to, "to")
-        masks = read_results(self.results)
+        masks = read_results(self.results, size=self.size and (self.size[1], self.size[0]))
         for note in masks.notes:
             _log.warning("%s", note)
         output = self.output or self._beside(wanted.name, wanted.suffix)

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vostrack.errors import InputError
+
 if TYPE_CHECKING:
-    from vostrack.datasets import VideoSequence
-    from vostrack.eval import DavisReport
+    from vostrack.datasets import DatasetChoice, VideoSequence
+    from vostrack.eval import DavisReport, ScoringOptions
 
 __all__ = ["EvalCommand"]
 
 
 @dataclass(frozen=True)
 class EvalCommand:
-    """Score results against DAVIS: J and F with mean, recall and decay.
+    """Score results against a data set: J and F with mean, recall and decay.
 
     Example: vostrack eval results --root DAVIS --year 2017 --set val --html report.html
+
+    Further figures: the overall score over seen and unseen categories (youtube-vos, lvos), V
+    (lvos), and F-dot with the scores around absences (mose).
 
     The results are RESULTS/SEQUENCE/00000.png ..., palette or gray PNG of object ids, or a zip file
     of them. Other names, layouts and values are recognized where they are clear, and a line says
@@ -35,13 +40,17 @@ class EvalCommand:
     """Folder or zip file of the results."""
 
     root: Path
-    """Folder with ImageSets, JPEGImages and Annotations."""
+    """Folder of the data set. DAVIS: the one with ImageSets, JPEGImages and Annotations."""
 
-    year: Literal[2016, 2017] = 2017
-    """2016: masks are binary, one object. 2017: masks hold ids."""
+    layout: Literal["davis", "youtube-vos", "mose", "lvos", "burst"] = "davis"
+    """The benchmark: how its folders are arranged, and which objects are scored in which frames."""
 
-    subset: Annotated[str, tyro.conf.arg(name="set")] = "val"
-    """train, val or trainval of 2016; train or val of 2017."""
+    year: Literal[2016, 2017] | None = None
+    """davis: 2016: masks are binary, one object. 2017, the default: masks hold ids."""
+
+    subset: Annotated[str | None, tyro.conf.arg(name="set")] = None
+    """davis: train, val or trainval of 2016; train or val of 2017. Others: a subset whose truth you
+    have. By default the one that is used for evaluation."""
 
     task: Annotated[
         Literal["semi-supervised", "unsupervised"], tyro.conf.arg(aliases=["--protocol"])
@@ -49,11 +58,18 @@ class EvalCommand:
     """unsupervised: up to 20 proposals are matched to objects, void counts, all frames are
     scored."""
 
-    resolution: str = "480p"
-    """480p or Full-Resolution."""
+    resolution: str | None = None
+    """davis: 480p, the default, or Full-Resolution."""
 
     annotations: str | None = None
-    """Folder of masks in place of Annotations."""
+    """davis: folder of masks in place of Annotations."""
+
+    all_frames: bool = False
+    """youtube-vos, burst: the results are of all frames."""
+
+    split: Path | None = None
+    """youtube-vos: file of the seen categories, one per line; by default those of train/meta.json.
+    lvos: file of the unseen videos; by default unseen_videos.txt."""
 
     sequences: tuple[str, ...] = ()
     """Only these sequences."""
@@ -98,20 +114,15 @@ class EvalCommand:
 
     def run(self) -> int:
         """Score, report, and return the exit status."""
-        from vostrack.datasets import open_davis
+        import tempfile
+
+        from vostrack.datasets import open_dataset
         from vostrack.eval.result_folder import opened_results
 
-        sequences = open_davis(
-            self.root,
-            year=self.year,
-            subset=self.subset,
-            task=self.task,
-            resolution=self.resolution,
-            annotations=self.annotations,
-            sequences=self.sequences or None,
-        )
         given = [self.results, *self.compare]
         with ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="vostrack-"))
+            sequences = open_dataset(self._choice(), task=self.task, masks=Path(scratch))
             known = [sequence.name for sequence in sequences]
             folders = [stack.enter_context(opened_results(path, known)) for path in given]
             reports = self._score(given, folders, sequences)
@@ -122,24 +133,55 @@ class EvalCommand:
             return 3
         return 0 if all(report.complete for report in reports) else 1
 
+    def _choice(self) -> DatasetChoice:
+        from vostrack.datasets import DatasetChoice
+
+        return DatasetChoice(
+            root=self.root,
+            layout=self.layout,
+            subset=self.subset,
+            sequences=self.sequences,
+            year=self.year,
+            resolution=self.resolution,
+            annotations=self.annotations,
+            all_frames=self.all_frames,
+        )
+
+    def _options(self) -> ScoringOptions:
+        from vostrack.eval import ScoringOptions
+        from vostrack.eval.benchmark_figures import find_split
+
+        davis = self.layout == "davis"
+        for name, used in (
+            ("task", self.task != "semi-supervised"),
+            ("late_objects", self.late_objects != "ignore"),
+            ("check_official", self.check_official),
+        ):
+            if used and not davis:
+                raise InputError(f"{name}: has no effect with the layout {self.layout}")
+        if self.split is not None and self.layout not in ("youtube-vos", "lvos"):
+            raise InputError(f"split: has no effect with the layout {self.layout}")
+        return ScoringOptions(
+            layout=self.layout,
+            task=self.task,
+            missing=self.missing,
+            late_objects=self.late_objects,
+            official_decay=self.official_decay,
+            split=find_split(self.root, self.layout, self.split),
+        )
+
     def _score(
         self, given: list[Path], folders: list[Path], sequences: tuple[VideoSequence, ...]
     ) -> list[DavisReport]:
         from dataclasses import replace
 
-        from tqdm import tqdm
+        from vostrack.eval import score_results
+        from vostrack.progress import open_progress
 
-        from vostrack.eval import ScoringOptions, score_results
-
-        options = ScoringOptions(
-            task=self.task,
-            missing=self.missing,
-            late_objects=self.late_objects,
-            official_decay=self.official_decay,
-        )
+        options = self._options()
         reports = []
         total = len(sequences) * len(folders)
-        with tqdm(total=total, unit="sequence", disable=self.quiet or None) as bar:
+        with open_progress(total, "sequence", "scoring", quiet=self.quiet) as bar:
             for path, folder, name in zip(given, folders, self._names(given), strict=True):
                 report = score_results(
                     folder, sequences, options, name=name, on_sequence=lambda _: bar.update()
@@ -156,7 +198,7 @@ class EvalCommand:
         if self.json is not None:
             reports[0].write_json(self.json)
         if self.csv is not None:
-            write_csv(reports[0], self.csv, self.subset)
+            write_csv(reports[0], self.csv, self._subset())
         if self.html is not None:
             write_html(self.html, reports, report_images(sequences, folders), worst=self.worst)
 
@@ -182,11 +224,16 @@ class EvalCommand:
         names = [str(Path(*parts[-length:])) for parts in paths]
         return [self.name or names[0], *names[1:]]
 
+    def _subset(self) -> str:
+        from vostrack.datasets.layouts import default_subset
+
+        return self.subset or default_subset(self.layout)
+
     def _agrees(self, report: DavisReport) -> bool:
         from vostrack.eval import check_official
 
         comparison = check_official(
-            report, root=self.root, results=self.results, subset=self.subset, task=self.task
+            report, root=self.root, results=self.results, subset=self._subset(), task=self.task
         )
         print(comparison)
         return comparison.agrees()

@@ -1,13 +1,13 @@
-"""Progress bars of the command line, on standard error."""
+"""Progress of the command line, on standard error: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
-from tqdm import tqdm
+from vostrack.progress import ProgressBar, open_progress
 
 __all__ = ["ClipProgress", "ShowStep", "show_training"]
 
@@ -26,8 +26,6 @@ def show_training(
 ) -> Iterator[ShowStep]:
     """Show the progress of a training, in the first of its processes only.
 
-    Silent where standard error is no terminal.
-
     Args:
         total: where the bar ends.
         unit: of what it counts.
@@ -37,25 +35,22 @@ def show_training(
     from vostrack.training.processes import is_first_process
 
     silent = quiet or not is_first_process()
-    with tqdm(total=total, unit=unit, disable=silent or None) as bar:
+    with open_progress(total, unit, "training", quiet=silent) as bar:
 
         def show(done: int, loss: float | None = None) -> None:
-            bar.update(done - bar.n)
             if loss is not None:
-                bar.set_postfix_str(f"loss {loss:.{decimals}f}")
+                bar.set_postfix(f"loss {loss:.{decimals}f}")
+            bar.update(done - bar.n)
 
         yield show
 
 
 class ClipProgress:
-    """Bars for fine-tuning and tracking, with rate and time left. Implements ``Observer``.
-
-    Silent where standard error is no terminal, so that logs stay readable.
-    """
+    """Progress of fine-tuning and tracking, with the time left. Implements ``Observer``."""
 
     def __init__(self, *, enabled: bool = True) -> None:
-        self._hidden = not (enabled and sys.stderr.isatty())
-        self._bar: tqdm[Any] | None = None
+        self._hidden = not enabled
+        self._bar: ProgressBar | None = None
         self._name = ""
 
     def __enter__(self) -> ClipProgress:
@@ -84,8 +79,8 @@ class ClipProgress:
         if name != self._name or self._bar is None:
             self._close()
             self._name = name
-            self._bar = tqdm(
-                total=total, desc=name, unit=unit, disable=self._hidden, initial=max(done - 1, 0)
+            self._bar = open_progress(
+                total, unit, name, initial=max(done - 1, 0), quiet=self._hidden
             )
         self._bar.update(done - self._bar.n)
 

@@ -50,7 +50,7 @@ class ProposeCommand(CommandOptions):
     """Network that scores the VOC classes of each pixel: deeplab_mobilenetv2 or fcn8s_vgg16 (with
     --semantic-weights), or torchvision's, downloaded once: fcn_resnet50, fcn_resnet101,
     deeplabv3_mobilenet_v3_large, deeplabv3_resnet50, deeplabv3_resnet101,
-    lraspp_mobilenet_v3_large."""
+    lraspp_mobilenet_v3_large. Or the fcrn.safetensors of vostrack train fcrn."""
 
     semantic_weights: Path | None = None
     """State dict of the semantic network, .safetensors, .pt or .pth."""
@@ -73,8 +73,7 @@ class ProposeCommand(CommandOptions):
 
     def run(self) -> int:
         """Propose, write, and return the exit status: 0, or 1 where the video broke off early."""
-        from tqdm import tqdm
-
+        from vostrack.progress import open_progress
         from vostrack.proposers.output import write_proposals
         from vostrack.proposers.registry import image_proposers
 
@@ -90,7 +89,7 @@ class ProposeCommand(CommandOptions):
         )
         proposer = method.build(settings, sources)
         stream = _Stream(paths, self.video)
-        with stream, tqdm(total=stream.length, unit="image", disable=self.quiet or None) as bar:
+        with stream, open_progress(stream.length, "image", "proposing", quiet=self.quiet) as bar:
             results = _results(proposer, stream.frames(), bar)
             images, count = write_proposals(self.output, results)
         if not self.quiet:

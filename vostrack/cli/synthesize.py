@@ -72,8 +72,6 @@ class SynthesizeCommand:
 
     def run(self) -> int:
         """Compose, write, and return 0."""
-        from tqdm import tqdm
-
         from vostrack.datasets.composites import (
             VALIDATION_KINDS,
             CompositeConfig,
@@ -81,6 +79,7 @@ class SynthesizeCommand:
             list_clips,
             open_sources,
         )
+        from vostrack.progress import open_progress
 
         if self.clips < 1:
             raise InputError(f"--clips: expected at least 1, got {self.clips}")
@@ -96,8 +95,7 @@ class SynthesizeCommand:
         )
         folder.prepare(overwrite=self.overwrite)
         frames = 0
-        bar = tqdm(total=self.clips, unit="clip", disable=self.quiet or None)
-        with bar:
+        with open_progress(self.clips, "clip", "composing", quiet=self.quiet) as bar:
             for clip in folder.write(listed, sources):
                 frames += len(clip.images)
                 bar.update()

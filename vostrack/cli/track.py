@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vostrack.cli.command_options import CommandOptions
-from vostrack.runs.request import ClipRequest
+from vostrack.runs.request import ClipRequest, ClipSummary
 
 __all__ = ["TrackCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackCommand(CommandOptions, ClipRequest):
-    """Track the objects of a video from the masks of one frame.
+    """Track the objects of a video from the masks of one frame, or of several.
 
     Example: vostrack track --video clip.mp4 --first-mask mask.png --output out
 
@@ -38,13 +38,24 @@ class TrackCommand(CommandOptions, ClipRequest):
                 f"{summary.frames} frames, {len(summary.ids)} {many}: first frame "
                 f"{summary.finetune_seconds:.1f} s, {summary.frame_seconds:.2f} s per frame"
             )
+            if any(name != str(n) for n, name in zip(summary.ids, summary.names, strict=True)):
+                print(f"{many}: {_named(summary)}")
             print(f"results in {summary.output}: {_listing(self)}")
         return 1 if summary.truncated or summary.damaged else 0
+
+
+def _named(summary: ClipSummary) -> str:
+    """Say which object is which, with a word for each colour."""
+    from vostrack.masks.colour_names import with_colour_word
+
+    pairs = zip(summary.ids, summary.names, strict=True)
+    return ", ".join(f"{number} is {with_colour_word(name)}" for number, name in pairs)
 
 
 def _listing(command: TrackCommand) -> str:
     names = ["masks/"]
     names += ["scores/"] if command.save_scores else []
     names += ["mattes/"] if command.save_mattes else []
+    names += ["exports/"] if command.export else []
     names += ["overlay.mp4"] if command.overlay else []
     return ", ".join([*names, "masks.json", "run.json"])

@@ -16,6 +16,7 @@ from vostrack.cli.train_command import (
     Steps,
     Subset,
 )
+from vostrack.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,8 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
 
     After Ctrl-C, the same command continues from the last checkpoint. Several GPUs: torchrun
     --nproc-per-node 4 --no-python vostrack train fcrn ... The result is OUTPUT/fcrn.safetensors;
-    with --task localization it is for vostrack propose --method hough --hough-localizer.
+    with --task localization it is for vostrack propose --method hough --hough-localizer, else for
+    vostrack propose --semantic.
     """
 
     root: Path
@@ -105,6 +107,11 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         )
         from vostrack.training.processes import training_device
 
+        if self.validate and self.task == "localization":
+            raise InputError(
+                "validate: scores classes, and the task localization learns boxes; leave "
+                "`validate` out, and score proposals with vostrack score-proposals"
+            )
         recipe = self._recipe()
         loop = self.loop(
             optimizer="sgd",
@@ -136,7 +143,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
             path = self.output / "fcrn.safetensors"
             save_fcrn(network, path)
             self.report(f"trained on {len(images)} images: {path}")
-            if judged is not None and semantic:
+            if judged is not None:
                 print(_score(network, judged))
         return 0
 

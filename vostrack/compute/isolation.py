@@ -49,7 +49,8 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
     """Compute in float32, outside the caller's autocast, whatever the caller has set.
 
     The caller's settings are back when the block ends. The default dtype is a setting of the
-    process: while the block runs, other threads see float32 too.
+    process: while the block runs, other threads see float32 too. New tensors are on the CPU unless
+    they are told otherwise, whatever the default device.
 
     Args:
         device: where the work is done.
@@ -65,6 +66,8 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
         if gradients:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
         if before != torch.float32:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, before)

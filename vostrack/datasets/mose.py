@@ -1,16 +1,19 @@
-"""The MOSE layout: a folder of frames and one of masks per video, and no list.
+"""The MOSE layout, releases 1 and 2: a folder of frames and one of masks per video.
 
-Ding et al. 2023, "MOSE: A New Dataset for Video Object Segmentation in Complex Scenes".
+Ding et al. 2023, "MOSE: A New Dataset for Video Object Segmentation in Complex Scenes"; Ding et al.
+2025, "MOSEv2: A More Challenging Dataset for Video Object Segmentation in Complex Scenes".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
     VideoSequence,
+    chosen_names,
     scan_folder,
 )
 from vostrack.errors import InputError
@@ -19,23 +22,33 @@ from vostrack.files import natural_order
 __all__ = ["open_mose"]
 
 
-def open_mose(root: str | Path) -> tuple[VideoSequence, ...]:
+def open_mose(
+    root: str | Path, *, subset: str | None = None, sequences: Iterable[str] | None = None
+) -> tuple[VideoSequence, ...]:
     """Find the videos of a folder.
 
     Args:
-        root: holds ``JPEGImages/NAME`` and ``Annotations/NAME``, palette PNG with ids.
+        root: holds ``JPEGImages/NAME`` and ``Annotations/NAME``, palette PNG with ids; or holds a
+            folder of that kind for each subset.
+        subset: train, valid or test; needed only if ``root`` holds the subsets' folders.
+        sequences: only these, in this order; by default all, sorted by name.
 
     Returns:
-        The videos, sorted by name. The first annotated frame is their prompt.
+        The videos. If every frame is annotated, the first annotation is the prompt. Otherwise every
+        annotation is one, of which only the ids not seen before count.
 
     Raises:
         InputError: there is no video, or one without an annotation or with one of no frame.
     """
-    folder = Path(root) / "JPEGImages"
+    base = Path(root)
+    if subset is not None and (base / subset / "JPEGImages").is_dir():
+        base = base / subset
+    folder = base / "JPEGImages"
     names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     if not names:
         raise InputError(f"MOSE: no video in {folder}; expected a folder of frames for each")
-    return tuple(_open_video(Path(root), name) for name in sorted(names, key=natural_order))
+    chosen = chosen_names(sorted(names, key=natural_order), sequences, "MOSE")
+    return tuple(_open_video(base, name) for name in chosen)
 
 
 def _open_video(root: Path, name: str) -> VideoSequence:
@@ -48,12 +61,12 @@ def _open_video(root: Path, name: str) -> VideoSequence:
             + (f"an annotation of {lost[0]}, but no such frame" if lost else "no annotation")
             + f"; looked in {root / 'Annotations' / name}"
         )
-    first = next(index for index, stem in enumerate(frames) if stem in masks)
+    given = [(index, masks[stem]) for index, stem in enumerate(frames) if stem in masks]
     return VideoSequence(
         name=name,
         frames=tuple(frames.values()),
         annotations=tuple(masks.get(stem) for stem in frames),
-        prompts=((first, masks[list(frames)[first]]),),
+        prompts=tuple(given[:1] if len(given) == len(frames) else given),
         semantics="ids",
         source="MOSE",
     )

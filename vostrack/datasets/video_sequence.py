@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 
-__all__ = ["Semantics", "SequenceObject", "VideoSequence", "scan_folder"]
+__all__ = ["Semantics", "SequenceObject", "VideoSequence", "chosen_names", "scan_folder"]
 
 Semantics = Literal["binary", "ids"]
 
@@ -83,6 +83,31 @@ class VideoSequence:
     def first_mask(self) -> Path | None:
         """The mask file of the first annotated frame, None for an unsupervised sequence."""
         return self.prompts[0][1] if self.prompts else None
+
+
+def chosen_names(
+    names: Sequence[str], wanted: Iterable[str] | None, dataset: str
+) -> tuple[str, ...]:
+    """Return the wanted names in their order without repetition; all of them by default.
+
+    Args:
+        names: those of the data set.
+        wanted: a choice; None for all.
+        dataset: name of the data set in messages.
+
+    Raises:
+        InputError: a wanted name is not in the data set.
+    """
+    if wanted is None:
+        return tuple(names)
+    chosen = tuple(dict.fromkeys(wanted))
+    unknown = [name for name in chosen if name not in set(names)]
+    if unknown:
+        raise InputError(
+            f"sequences: {dataset} has no {', '.join(unknown[:5])} ({len(unknown)} unknown); it "
+            f"has {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+        )
+    return chosen
 
 
 def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:

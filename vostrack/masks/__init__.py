@@ -3,6 +3,7 @@
 from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask
 from vostrack.masks.formats.convert import export_results, read_results
+from vostrack.masks.formats.detections import from_detections, to_detections
 from vostrack.masks.formats.registry import FORMATS, Format
 from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.masks_json import MasksJson, RleTrack, read_masks_json
@@ -43,10 +44,12 @@ __all__ = [
     "decode_rle",
     "encode_rle",
     "export_results",
+    "from_detections",
     "read_first_mask",
     "read_label_map",
     "read_masks_json",
     "read_results",
+    "to_detections",
     "write_label_map",
     "write_masks_json",
     "write_matte",

@@ -43,7 +43,7 @@ def mask_of_a_frame(
         InputError: the frame cannot be told, a mask is corrupt, or ``stack_masks`` rejects the
             masks.
     """
-    every = annotations.frames
+    every = _numbered(annotations, frames)
     marked = [f for f in every if f.has_mask] or [f for f in every if f.entries]
     if not marked:
         raise InputError(f"{origin}: contains no object, expected at least one; mark one")
@@ -57,6 +57,17 @@ def mask_of_a_frame(
     notes += (*boxes, *_absent(annotations, found, entries, origin))
     parsed = _combined(entries, found.size or size, max_objects, origin)
     return replace(parsed, frame=number).noted(*annotations.notes, *notes)
+
+
+def _numbered(annotations: Annotations, frames: VideoFrames) -> tuple[AnnotatedFrame, ...]:
+    """Return the frames by the numbers of the video, if the file counts frames that have names."""
+    if not (annotations.positions and frames.named and len(frames.numbers)):
+        return annotations.frames
+    return tuple(
+        replace(frame, number=frames.numbers[frame.number])
+        for frame in annotations.frames
+        if frame.number is not None and 0 <= frame.number < len(frames.numbers)
+    )
 
 
 def without_boxes(

@@ -30,8 +30,12 @@ def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> 
         origin: name of the file in messages.
 
     Raises:
-        InputError: there is no object or there are more than 254, or frames differ in size.
+        InputError: there is no frame, no object or more than 254, or frames differ in size.
     """
+    if not annotations.frames:
+        raise InputError(
+            f"{origin}: contains no frame, expected at least one; export the masks again"
+        )
     frames, notes = _without_boxes(_ordered(annotations.frames), origin)
     frames, unmatched = _tracked(frames, origin)
     objects, ids, renumbered = _objects(annotations, frames, origin)

@@ -98,6 +98,7 @@ class Annotations:
     Attributes:
         frames: the frames, in the order of the file, also those without objects.
         counted: whether the numbers are those of the video for certain.
+        positions: whether the numbers count the frames, whatever names these have.
         video: whether this is a video and not a set of images.
         notes: what the user should know.
         source: name of the video; empty if unknown.
@@ -107,6 +108,7 @@ class Annotations:
 
     frames: tuple[AnnotatedFrame, ...]
     counted: bool = False
+    positions: bool = False
     video: bool = False
     notes: tuple[str, ...] = ()
     source: str = ""

@@ -15,7 +15,12 @@ from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.masks.annotated_frame import mask_of_a_frame
-from vostrack.masks.formats.reading import is_annotation_file, read_annotations
+from vostrack.masks.formats.label_stack import LabelStack, mask_of_stack
+from vostrack.masks.formats.reading import (
+    is_annotation_file,
+    is_annotation_folder,
+    read_annotations,
+)
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames, place
 from vostrack.masks.image_forms import (
     open_image,
@@ -35,7 +40,7 @@ from vostrack.masks.validation import (
 )
 from vostrack.masks.values import ParsedMask
 
-__all__ = ["read_first_mask"]
+__all__ = ["images_in", "read_first_mask"]
 
 ImageForm = Literal["palette", "gray", "color", "lossy"]
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -149,8 +154,10 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
             raise InputError("first mask: got no file, expected at least one; give a PNG")
         return "first mask", _read_files(paths, "first mask", wanted)
     path = Path(source)
+    if path.is_dir() and is_annotation_folder(path):
+        return str(path), _read_annotated(path, wanted)
     if path.is_dir():
-        paths = _images_in(path)
+        paths = images_in(path)
         if len(paths) == 1:
             return _read(paths[0], wanted)
         return str(path), _read_files(paths, str(path), wanted)
@@ -163,6 +170,8 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
 
 def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
     found = read_annotations(path, wanted.size)
+    if isinstance(found, LabelStack):
+        return mask_of_stack(found, wanted.frames, wanted.limit, str(path))
     return mask_of_a_frame(found, wanted.size, wanted.limit, wanted.frames, str(path))
 
 
@@ -223,9 +232,10 @@ def _read_one_of(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedM
         came = "" if asked is None else f", and none after frame {asked}"
         raise InputError(
             f"{origin}: the {len(paths)} files are named after different frames ({shown}){came}, "
-            "expected the masks of one frame; masks on several frames are not supported yet. Give "
-            f"only the first one: {paths[0]}, or set `first_mask_frame` to one of these numbers. "
-            "If the files are objects of one frame, name them obj1, obj2 and so on"
+            "expected the masks of one frame. Give only the first one: "
+            f"{paths[0]}, or set `first_mask_frame` to one of these numbers. `vostrack track` "
+            f"takes masks of several frames, each with its frame: {numbers[0]}={paths[0]}. If the "
+            "files are objects of one frame, name them obj1, obj2 and so on"
         )
     path = paths[numbers.index(asked)]
     return replace(_read_image(path, wanted.limit), frame=asked).noted(
@@ -234,7 +244,12 @@ def _read_one_of(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedM
     )
 
 
-def _images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder, or in that of a PASCAL VOC export, in natural order.
+
+    Raises:
+        InputError: there is none.
+    """
     found = [
         path
         for path in folder.iterdir()
@@ -244,7 +259,7 @@ def _images_in(folder: Path) -> list[Path]:
         return sorted(found, key=lambda path: natural_order(path.name))
     for name in _EXPORT_FOLDERS:
         if (folder / name).is_dir():
-            return _images_in(folder / name)
+            return images_in(folder / name)
     raise InputError(
         f"{folder}: the folder contains no image, expected one binary mask (PNG) per object; "
         "check the path"

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
+from vostrack.files import check_regular
 from vostrack.masks.colour_labels import find_colour_labels, is_background
 from vostrack.masks.colours import interpret_colours
 from vostrack.masks.palette import VOID
@@ -38,6 +39,7 @@ def open_image(path: Path) -> Image.Image:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a first mask; check the path")
+    check_regular(path, "the mask")
     try:
         with Image.open(path) as image:
             image.load()
@@ -47,7 +49,9 @@ def open_image(path: Path) -> Image.Image:
             f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
             f"got {_kind(path)}; export the mask as PNG"
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow lets many kinds of damage through
         raise InputError(
             f"{path}: the image cannot be read ({error}), expected a complete PNG; "
             "check the file, or export the mask again"
@@ -155,9 +159,10 @@ def read_color(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
     rgb, alpha = rgba[..., :3], rgba[..., 3]
-    if (rgb == rgb[..., :1]).all() or (rgb == rgb[..., :1])[alpha >= OPAQUE].all():
+    gray = (rgb[..., 0] == rgb[..., 1]) & (rgb[..., 0] == rgb[..., 2])
+    if gray.all() or gray[alpha >= OPAQUE].all():
         return _with_alpha(rgb[..., 0], alpha, origin, max_objects)
-    if is_cut_out(alpha, (rgb << (16, 8, 0)).sum(axis=-1)):
+    if is_cut_out(alpha, (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]):
         return mask_of_alpha(alpha, origin, "a picture with transparent surroundings")
     transparent = alpha < OPAQUE
     rgb = np.where(transparent[..., None], 0, rgb)

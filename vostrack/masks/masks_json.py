@@ -23,6 +23,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import check_regular
 from vostrack.masks.palette import VOID
 from vostrack.masks.rle import decode_rle
 
@@ -109,6 +110,7 @@ def load_json(path: Path) -> Any:
     Raises:
         InputError: the file is missing or is not valid JSON.
     """
+    check_regular(path, "the masks")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, check_regular
 
 __all__ = ["VOID", "davis_palette", "read_label_map", "write_label_map", "write_matte"]
 
@@ -58,10 +58,11 @@ def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
     Raises:
         InputError: the file is missing or corrupt, is not an image, or is a colour image.
     """
+    check_regular(path, "the mask")
     try:
         with Image.open(path) as image:
             mode, values = image.mode, np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{Path(path)}: cannot be read as a label map ({error}); "
             "expected an existing, complete palette or gray PNG; check the path"

@@ -23,6 +23,7 @@ _FLAT = 0.5
 _BLEND_ERROR = 48.0
 _BLENDS = 0.9
 _MOST_POINTS = 20000
+_MARGIN = 5
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ def find_cores(
         The numbers of the objects' values, ascending; None if the image is not a mask with smoothed
         edges.
     """
+    total = values.size
+    window = _around(values != background)
+    values, pixels, whole = values[window], pixels[window], values
+    outside = total - values.size
     levels, first, areas = np.unique(values, return_index=True, return_counts=True)
     solid = np.isin(levels, np.unique(values[_solid(values)]))
     if ordered:
@@ -74,13 +79,13 @@ def find_cores(
             return None
     cores = np.sort(levels[kept[1:]])
     if not cores.size and ordered:
-        return _soft_blob(values, background)
+        return _soft_blob(whole, background)
     if not cores.size:
         return None
     flat = np.zeros(values.shape, dtype=bool)
     for colour in colours[kept]:
-        flat |= np.abs(pixels - colour).max(axis=-1) <= _NOISE * reach
-    if flat.mean() < _FLAT:
+        flat |= _farthest(pixels, colour) <= _NOISE * reach
+    if np.count_nonzero(flat) + outside < _FLAT * total:
         return None
     return cores if ordered or _blends_only(pixels, colours[kept], ~flat) else None
 
@@ -94,6 +99,40 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         cores: K numbers of the objects' values.
         background: the number of the background.
     """
+    window = _around(values != background)
+    part = _resolve(values[window], pixels[window], cores, background)
+    places = np.zeros(values.shape, dtype=np.uint8)
+    alpha = np.zeros((cores.size, *values.shape), dtype=np.float32)
+    places[window] = part.places
+    alpha[(slice(None), *window)] = part.alpha
+    return Edges(places, alpha, part.blends)
+
+
+def _around(marked: BoolArray) -> tuple[slice, slice]:
+    """Return the part of an image outside which nothing is marked, with a margin.
+
+    All that is done to edges looks 4 pixels far at most. The margin belongs to the background, so
+    that the nearest background of each pixel lies in it or before it.
+    """
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if not rows.size:
+        return slice(0, marked.shape[0]), slice(0, marked.shape[1])
+    return (
+        slice(max(int(rows[0]) - _MARGIN, 0), int(rows[-1]) + _MARGIN + 1),
+        slice(max(int(columns[0]) - _MARGIN, 0), int(columns[-1]) + _MARGIN + 1),
+    )
+
+
+def _farthest(pixels: FloatArray, colour: FloatArray) -> FloatArray:
+    """Return the largest difference to a colour over the channels, (H, W)."""
+    far = np.abs(pixels[..., 0] - colour[0])
+    for channel in range(1, pixels.shape[-1]):
+        np.maximum(far, np.abs(pixels[..., channel] - colour[channel]), out=far)
+    return far
+
+
+def _resolve(values: IntArray, pixels: FloatArray, cores: IntArray, background: int) -> Edges:
+    """Assign the pixels of a part of the image that contains all objects."""
     import cv2
 
     numbers = [background, *cores.tolist()]
@@ -105,11 +144,7 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         known |= place
         distances.append(cv2.distanceTransform((~place).view(np.uint8), cv2.DIST_L2, 3))
     near, second = _two_nearest(distances)
-    table = np.stack(colours)
-    low, high = table[near], table[second]
-    span = high - low
-    share = ((pixels - low) * span).sum(axis=-1) / np.maximum((span * span).sum(axis=-1), 1e-6)
-    share = np.clip(share, 0, 1).astype(np.float32)
+    share = _share(pixels, np.stack(colours), near, second)
     share[known & (distances[0] == 0)] = 0
     places = np.where(share >= 0.5, second, near).astype(np.uint8)
     alpha = np.zeros((cores.size, *values.shape), dtype=np.float32)
@@ -122,6 +157,24 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         plane[exact] = 1
         places[exact] = k
     return Edges(places, alpha, int(np.count_nonzero(~known)))
+
+
+def _share(pixels: FloatArray, table: FloatArray, near: IntArray, second: IntArray) -> FloatArray:
+    """Return how far each pixel lies from one core to another, 0..1.
+
+    Args:
+        pixels: (H, W, C).
+        table: (K, C), the colours of the cores.
+        near: (H, W), positions in the table.
+        second: (H, W), positions in the table.
+    """
+    along, length = np.zeros(near.shape, np.float32), np.zeros(near.shape, np.float32)
+    for channel in range(pixels.shape[-1]):
+        low = table[near, channel]
+        span = table[second, channel] - low
+        along += (pixels[..., channel] - low) * span
+        length += span * span
+    return np.clip(along / np.maximum(length, 1e-6), 0, 1).astype(np.float32)
 
 
 def _two_nearest(distances: list[FloatArray]) -> tuple[IntArray, IntArray]:
@@ -217,6 +270,7 @@ def thin_levels(values: IntArray, levels: IntArray, void: int | None) -> IntArra
     Returns:
         The solid levels, ascending; None if the edges are not smoothed.
     """
+    values = values[_around(values != 0)]
     solid_levels = np.unique(values[_solid(values)])
     solid_levels = solid_levels[solid_levels > 0]
     solid = np.isin(values, (0, *solid_levels))

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
+from vostrack.models.classifier_layers import MobileNetLayers, ResNetLayers
 from vostrack.models.normalization import FrozenBatchNorm2d, fold_batch_norm
 
 __all__ = ["Backbone", "BackboneName", "NormKind", "build_backbone"]
@@ -140,23 +141,16 @@ def build_backbone(
 
 
 def _build_resnet(name: str, strides: Sequence[int]) -> Backbone:
-    import torchvision
-
-    layers = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
-    expansion = layers.layer1[0].expansion
-    width = {2: 64} | {s: 64 * 2**i * expansion for i, s in enumerate((4, 8, 16, 32))}
+    layers = ResNetLayers(name, FrozenBatchNorm2d)
+    width = {2: 64} | {s: 64 * 2**i * layers.expansion for i, s in enumerate((4, 8, 16, 32))}
     for stride, layer in _RESNET_LAYERS.items():
         if stride > strides[-1]:
             delattr(layers, layer)
-    del layers.fc, layers.avgpool
     return ResNetBackbone(layers, strides, [width[s] for s in strides])
 
 
 def _build_mobilenet(name: str, strides: Sequence[int]) -> Backbone:
-    import torchvision
-
-    layers = torchvision.models.get_model(name, weights=None, norm_layer=FrozenBatchNorm2d)
+    layers = MobileNetLayers(FrozenBatchNorm2d)
     layers.features = layers.features[: _MOBILENET_SLICES[strides[-1]][1]]
-    del layers.classifier
     width = {2: 16, 4: 24, 8: 32, 16: 96, 32: 320}
     return MobileNetBackbone(layers, strides, [width[s] for s in strides])

@@ -43,6 +43,10 @@ class Regions:
         width = self.size[1]
         return Regions(tuple((y, columns - x - width) for y, x in self.corners), self.size)
 
+    def part(self, numbers: Sequence[int]) -> Regions:
+        """Return those of some of the objects."""
+        return Regions(tuple(self.corners[k] for k in numbers), self.size)
+
     def put(self, parts: Tensor, size: Sequence[int], scale: int, outside: float) -> Tensor:
         """Undo ``cut``: maps (B, C, h, w) that are ``outside`` everywhere else."""
         maps = parts.new_full((*parts.shape[:2], *size), outside)

@@ -20,6 +20,7 @@ from vostrack.models.backbones import (
     Backbone,
     build_backbone,
 )
+from vostrack.models.eight_bit import EightBitStages
 from vostrack.models.memory_cues import (
     Memory,
     MemoryReader,
@@ -103,6 +104,8 @@ class TargetNet(nn.Module):
 
     Attributes:
         config: what it was built from.
+        eight_bit: stages of the backbone that are computed in 8 bits, without gradients; None for
+            none.
     """
 
     mean: Tensor
@@ -112,6 +115,7 @@ class TargetNet(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone
+        self.eight_bit: EightBitStages | None = None
         deep, middle = backbone.channels[-1], backbone.channels[-2]
         self.key = nn.Conv2d(deep, config.key, 3, padding=1)
         self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
@@ -146,19 +150,28 @@ class TargetNet(nn.Module):
         Returns:
             Feature maps at strides 2, 4 and 8, and those of the second backbone, if there is one.
         """
-        x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        f2 = self.backbone.stage(x, 2)
-        f4 = self.backbone.stage(f2, 4)
-        f8 = self.backbone.stage(f4, 8)
+        f2 = self.backbone.stage(self.normalized(image), 2)
+        f4 = self._stage(f2, 4)
+        f8 = self._stage(f4, 8)
         if self.semantic is None:
             return f2, f4, f8
         cells = [-(-side // 2) for side in f8.shape[-2:]]
         return f2, f4, f8, self.semantic.backbone(image, cells)
 
+    def normalized(self, image: Tensor) -> Tensor:
+        """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""
+        x = (image - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _stage(self, x: Tensor, stride: int) -> Tensor:
+        if self.eight_bit is not None and stride in self.eight_bit:
+            return self.eight_bit(x, stride)
+        return self.backbone.stage(x, stride)
+
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
         f2, f4, f8, *others = early
-        f16 = self.backbone.stage(f8, 16)
+        f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)

@@ -16,6 +16,7 @@ from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_net
 from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet, build_target_net
 from vostrack.models.weights_file import (
+    UndrawnWeights,
     read_description,
     read_header,
     read_state_dict,
@@ -92,7 +93,8 @@ def load_network(path: Path) -> SegmentationNet:
         )
     config = description["config"]
     config["strides"] = tuple(config["strides"])
-    network = build_network(NetworkConfig(**config), description["outputs"])
+    with UndrawnWeights():
+        network = build_network(NetworkConfig(**config), description["outputs"])
     network.load_state_dict(read_weights(path))
     return network
 
@@ -159,7 +161,8 @@ def load_target_net(path: Path | None = None) -> TargetNet:
             f"weights: {path}: expected a target network, got {_contents(path)}; use a file that "
             "vostrack train target wrote"
         )
-    network = build_target_net(config_from_json(description["target"]))
+    with UndrawnWeights():
+        network = build_target_net(config_from_json(description["target"]))
     network.load_state_dict(read_weights(path))
     return network.eval()
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
 
 __all__ = [
     "DescribedWeights",
+    "UndrawnWeights",
     "read_described",
     "read_description",
     "read_header",
@@ -23,6 +25,13 @@ __all__ = [
     "write_weights",
 ]
 
+# What layers call to draw their first weights.
+_RANDOM = frozenset(
+    {
+        *("kaiming_normal_", "kaiming_uniform_", "normal_", "trunc_normal_", "uniform_"),
+        *("xavier_normal_", "xavier_uniform_"),
+    }
+)
 # Files written before version 0.2 call the backbone a trunk. The first match is used.
 _EARLIER_PREFIXES = (("backbone.trunk.", "backbone.layers."), ("trunk.", "backbone."))
 
@@ -141,6 +150,23 @@ def read_described(path: Path, key: str, *, what: str, command: str) -> Describe
     return DescribedWeights(description, state)
 
 
+class UndrawnWeights(TorchFunctionMode):
+    """Builds networks without drawing random weights: a file is to replace every one of them.
+
+    Drawing those of a ResNet-18 takes half a second. Until the file is loaded, they are whatever is
+    in memory.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Leave tensors as they are where they would be drawn at random."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _RANDOM:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read tensors like ``read_state_dict``, and convert floating point ones to float32."""
     return {
@@ -153,7 +179,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
 
     Raises:
-        InputError: the file does not exist or does not contain tensors by name.
+        InputError: the file does not exist, or does not contain tensors by name, or not all of
+            their values are finite.
     """
     if not path.is_file():
         raise InputError(
@@ -164,8 +191,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return _current_names(load_file(path))
+            return _finite(_current_names(load_file(path)), path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"weights: {path} cannot be read as a state dict ({type(error).__name__}: "
@@ -178,7 +207,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "network.state_dict()"
         )
     inner = state.get("state_dict", state)
-    return _current_names({k: v for k, v in inner.items() if isinstance(v, Tensor)})
+    return _finite(_current_names({k: v for k, v in inner.items() if isinstance(v, Tensor)}), path)
+
+
+def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(
+                f"weights: {path}: {name} has values that are not finite; the file is damaged, or "
+                "the training that wrote it diverged: use another file"
+            )
+    return state
 
 
 def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

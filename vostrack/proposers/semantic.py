@@ -13,6 +13,7 @@ from vostrack.errors import InputError
 from vostrack.masks.palette import read_label_map
 from vostrack.models.deeplab_mobilenetv2 import load_deeplab_mobilenetv2
 from vostrack.models.fcn8s import load_fcn8s
+from vostrack.models.fcrn import Fcrn, load_fcrn
 from vostrack.models.weights_file import read_state_dict
 
 __all__ = ["TORCHVISION_SEMANTIC", "build_semantic", "read_semantic_mask", "weights_of"]
@@ -31,6 +32,9 @@ _OWN: dict[str, Callable[[str | Path], nn.Module]] = {
     "deeplab_mobilenetv2": load_deeplab_mobilenetv2,
     "fcn8s_vgg16": load_fcn8s,
 }
+
+_FILES = (".safetensors", ".pt", ".pth")
+_VOC_LABELS = 21
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -59,7 +63,8 @@ def build_semantic(name: str, weights: str | Path | None = None) -> nn.Module:
     """Build a network that maps images (B, 3, H, W) in [0, 1] to logits (B, 21, H, W).
 
     Args:
-        name: ``deeplab_mobilenetv2``, ``fcn8s_vgg16``, or one of ``TORCHVISION_SEMANTIC``.
+        name: ``deeplab_mobilenetv2``, ``fcn8s_vgg16``, one of ``TORCHVISION_SEMANTIC``, or the
+            ``fcrn.safetensors`` of ``vostrack train fcrn``.
         weights: file of a state dict; required for the first two, while torchvision's own weights
             are downloaded when None.
 
@@ -67,6 +72,12 @@ def build_semantic(name: str, weights: str | Path | None = None) -> nn.Module:
         InputError: an unknown name, or weights that are missing, cannot be downloaded or do not
             fit.
     """
+    if Path(name).suffix in _FILES:
+        if weights is not None:
+            raise InputError(
+                f"semantic_weights: {name} has its weights already; leave `semantic_weights` out"
+            )
+        return _FcrnScorer(_semantic_fcrn(Path(name)))
     if name in _OWN:
         if weights is None:
             raise InputError(
@@ -75,9 +86,30 @@ def build_semantic(name: str, weights: str | Path | None = None) -> nn.Module:
             )
         return _OWN[name](weights)
     if name not in TORCHVISION_SEMANTIC:
-        known = ", ".join((*_OWN, *TORCHVISION_SEMANTIC))
+        known = ", ".join((*_OWN, *TORCHVISION_SEMANTIC, "a file of vostrack train fcrn"))
         raise InputError(f"semantic network: expected one of {known}, got {name!r}")
     return _TorchvisionScorer(_torchvision_network(name, weights)).eval()
+
+
+class _FcrnScorer(nn.Module):
+    """An FCRN that predicts at the size of the image."""
+
+    def __init__(self, network: Fcrn) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network.segment(image)
+
+
+def _semantic_fcrn(path: Path) -> Fcrn:
+    network = load_fcrn(path)
+    if network.outputs != _VOC_LABELS:
+        raise InputError(
+            f"semantic network: {path} has {network.outputs} outputs, expected the {_VOC_LABELS} "
+            "VOC labels; train it with --task semantic on the layout voc or sbd"
+        )
+    return network.eval()
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

@@ -8,20 +8,15 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
-from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
-    FirstMask,
-    VideoFrames,
     davis_palette,
-    read_first_mask,
     read_label_map,
 )
 from vostrack.masks.formats.coco import write as write_coco
@@ -29,6 +24,7 @@ from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.folder import ClipFolder
 from vostrack.runs.frames import mask_position, names_for, open_frames
+from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
@@ -36,7 +32,6 @@ from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, track_video, visited_frames
 from vostrack.video import (
     Frame,
-    FrameSource,
     VideoWriter,
     draw_overlay,
     write_overlay,
@@ -50,8 +45,8 @@ _log = logging.getLogger("vostrack")
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
 
-    All input is checked before anything is written. Each frame is complete on disk before the next
-    begins, so that a run that is stopped or killed can be resumed and gives the same result.
+    All input is checked before anything is written. A run that is stopped or killed can be resumed
+    and gives the same result.
 
     Args:
         request: what, how and where.
@@ -67,14 +62,10 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
     with ExitStack() as stack:
         stack.enter_context(cpu_threads(request.threads))
         source = stack.enter_context(open_frames(request))
-        first = mask_position(request, source)
+        mask_position(request, source)
         names = names_for(request, source)
         folder.check_frames(names, source.indices or ())
-        frames = _video_frames(request, source)
-        mask = _read_mask(request, source, frames)
-        if mask.frame is not None and frames.numbers and mask.frame != frames.numbers[0]:
-            request = replace(request, first_mask_frame=mask.frame)
-            first = mask_position(request, source)
+        given = read_given_masks(request, source)
         tracker = build_tracker(
             request.preset,
             device=request.device,
@@ -82,12 +73,12 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
-        settings = run_settings(request, source, mask, tracker.device)
+        settings = run_settings(request, source, given, tracker.device)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
-        record = RunRecord(request, source, mask, settings, names, first)
+        record = RunRecord(request, source, given, settings, names)
         return _Run(record, folder, tracker, observer, made=made).execute()
 
 
@@ -104,7 +95,7 @@ class _Run:
         made: bool,
     ) -> None:
         self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
-        self.request, self.source, self.mask = record.request, record.source, record.mask
+        self.request, self.source, self.mask = record.request, record.source, record.given.mask
         self.began, self.made = time.time(), made
 
     def execute(self) -> ClipSummary:
@@ -127,7 +118,7 @@ class _Run:
             raise
 
     def _visited(self, position: Position) -> list[int]:
-        return visited_frames(self.source, position, self.record.first)
+        return visited_frames(self.source, position, self.record.given.position)
 
     def _track(self, after: Position | None) -> None:
         done = len(self.folder.frames())
@@ -144,8 +135,8 @@ class _Run:
             steps = track_video(
                 self.tracker,
                 self.source,
-                self.mask.labels,
-                first_mask_frame=self.record.first,
+                self.record.given.by_frame,
+                first_mask_frame=None if self.record.given.later else self.record.given.position,
                 after=after,
             )
             try:
@@ -171,6 +162,8 @@ class _Run:
 
     def _stopped(self, error: BaseException) -> None:
         """Leave the folder as it was, or ready to be resumed."""
+        with contextlib.suppress(OSError):
+            self.folder.save_state()
         frames = self.folder.frames()
         if not frames:
             self.folder.discard(made=self.made)
@@ -210,6 +203,7 @@ class _Run:
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
+            names=self.mask.names,
         )
 
     def _status(self, frames: list[dict[str, Any]]) -> str:
@@ -254,26 +248,3 @@ class _Run:
 
     def _write_run(self, status: str, frames: list[dict[str, Any]]) -> None:
         self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
-
-
-def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:
-    """Return the frames as the user counts or names them."""
-    indices, own = source.indices or (), names_for(request, source).numbers
-    numbers = tuple(indices if own is None else (own[index] for index in indices))
-    return VideoFrames(numbers, named=own is not None, asked=request.first_mask_frame)
-
-
-def _read_mask(request: ClipRequest, source: FrameSource, frames: VideoFrames) -> FirstMask:
-    paths = request.first_mask
-    if not paths:
-        raise InputError("first_mask: expected a file, a folder or several files, got none")
-    mask = read_first_mask(
-        paths[0] if len(paths) == 1 else list(paths),
-        size=source.size,
-        max_objects=request.max_objects,
-        min_pixels=request.min_pixels,
-        frames=frames,
-    )
-    for warning in mask.warnings:
-        _log.warning("%s", warning)
-    return mask

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
 from vostrack.video.images import existing_folder
 from vostrack.video.names import is_pattern, is_url
@@ -23,7 +24,7 @@ def input_paths(request: ClipRequest) -> list[tuple[str, Path]]:
     ``shipped`` are left out.
     """
     named = [("video", _of_pattern(request.video))]
-    named += [("first_mask", path) for path in request.first_mask]
+    named += [("first_mask", split_frame(entry)[1]) for entry in request.first_mask]
     named += [("weights", request.weights)]
     for options in (request.options.refiner_options, request.options.proposer_options):
         named += [(name, str(value)) for name, value in (options or {}).items()]

@@ -31,7 +31,7 @@ def clip_masks(
         folder: that the run writes to.
         frames: the record of each finished frame, from ``ClipFolder.frames``.
     """
-    names, mask = record.names, record.mask
+    names, mask = record.names, record.given.mask
     indices = [entry["index"] for entry in frames]
 
     def read(position: int) -> UInt8Array:

@@ -34,6 +34,10 @@ from vostrack.video import FrameNames
 
 __all__ = ["ClipFolder"]
 
+# Bytes of saved state that a frame may cost. A large state is saved every so many frames, and
+# resuming after a kill tracks the frames since then again.
+_STATE_BYTES = 150_000
+
 _FILE_SUFFIXES = (".avi", ".gif", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm")
 
 
@@ -57,6 +61,9 @@ class ClipFolder:
         self._state = root / STATE
         self._log = FrameLog(self._state / "frames.jsonl", root)
         self._settings = SavedSettings(self._state / "settings.json")
+        self._unsaved: dict[str, Any] | None = None
+        self._allowance = 0
+        self._state_size = 0
 
     def check(self, *, overwrite: bool, resume: bool) -> None:
         """Refuse a folder that must not be written to; nothing is changed.
@@ -67,6 +74,11 @@ class ClipFolder:
         """
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"output: {self.root} is a file; give the name of a folder")
+        if self.root.is_symlink() and not self.root.exists():
+            raise InputError(
+                f"output: {self.root} is a link to {self.root.readlink()}, which does not exist; "
+                "create that folder, or remove the link"
+            )
         if self.root.suffix.lower() in _FILE_SUFFIXES and not self.root.exists():
             raise InputError(
                 f"output: {self.root} looks like the name of a file, expected the name of a "
@@ -158,10 +170,13 @@ class ClipFolder:
         scores: bool = False,
         mattes: bool = False,
     ) -> None:
-        """Write one frame; once this returns, the run can be resumed after it.
+        """Write one frame; once this returns, its files are complete.
+
+        A run that is killed can be resumed after this frame or one shortly before; after
+        ``save_state`` it is this frame.
 
         Args:
-            tracker: its state after the frame is saved.
+            tracker: its state after the frame is saved, or kept for ``save_state``.
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
             mattes: write the alpha matte of each object as 8-bit gray PNG.
@@ -194,12 +209,23 @@ class ClipFolder:
             "index": position.index,
             "frame": self.names.key(position.index),
             "time": round(step.frame.time, 6),
+            "ids": list(result.ids),
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }
         self._log.append(record, files)
         last = {"index": position.index, "direction": position.direction}
-        _save(self._state / "frame.pt", {**last, "tracker": tracker.state()})
+        self._unsaved = {**last, "tracker": tracker.state()}
+        self._allowance += _STATE_BYTES
+        if self._allowance >= self._state_size:
+            self.save_state()
+
+    def save_state(self) -> None:
+        """Save the state after the frame that was written last, unless it is saved already."""
+        if self._unsaved is not None and self._state.is_dir():
+            path = self._state / "frame.pt"
+            _save(path, self._unsaved)
+            self._unsaved, self._allowance, self._state_size = None, 0, path.stat().st_size
 
     def load_state(
         self, tracker: Tracker, visited: Callable[[Position], Sequence[int]]
@@ -211,8 +237,9 @@ class ClipFolder:
             visited: gives the indices of all frames up to a position, in tracking order.
 
         Returns:
-            The last finished frame; None where files of finished frames are missing or damaged.
-            Then the tracker is as it was, and the clip has to be tracked from the first frame.
+            The frame of the saved state; the files of later frames are removed, and these are to
+            be tracked again. None where files of finished frames are missing or damaged. Then the
+            tracker is as it was, and the clip has to be tracked from the first frame.
 
         Raises:
             InputError: the state cannot be read, or another version of vostrack wrote it.
@@ -240,7 +267,8 @@ class ClipFolder:
             pickle.UnpicklingError,
         ) as error:
             raise unusable(self._state, f"it is damaged ({type(error).__name__})") from None
-        self._log.repair(wanted)
+        for name in self._log.repair(wanted):
+            (self.root / name).unlink(missing_ok=True)
         return position
 
     def frames(self) -> list[dict[str, Any]]:

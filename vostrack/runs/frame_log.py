@@ -44,21 +44,25 @@ class FrameLog:
         """Return the names of all files that any record mentions, whole or not."""
         return {name for record in self._records() for name in record.get("files", {})}
 
-    def repair(self, keep: Iterable[int]) -> None:
+    def repair(self, keep: Iterable[int]) -> set[str]:
         """Write the log again with the records of some frames; a broken line goes.
 
         Args:
             keep: the indices to keep, where a record counts.
+
+        Returns:
+            The names of the files that no record mentions any more.
         """
-        wanted = set(keep)
+        wanted, before = set(keep), self.files()
         lines = [json.dumps(r) + "\n" for r in self.read() if r["index"] in wanted]
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
+        return before - self.files()
 
     def _records(self) -> list[dict[str, Any]]:
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return []
         records: dict[int, dict[str, Any]] = {}
         for line in text.splitlines():
@@ -76,7 +80,14 @@ class FrameLog:
 
 def _is_record(record: object) -> bool:
     """Tell a record from other JSON that a damaged file may hold."""
-    kinds = {"index": int, "time": int | float, "presence": list, "timings": dict, "files": dict}
+    kinds = {
+        "index": int,
+        "time": int | float,
+        "ids": list,
+        "presence": list,
+        "timings": dict,
+        "files": dict,
+    }
     return isinstance(record, dict) and all(
         isinstance(record.get(name), kind) for name, kind in kinds.items()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vostrack.errors import InputError
+from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameNames, FrameSource, open_source
 
@@ -24,7 +25,7 @@ def open_frames(request: ClipRequest) -> FrameSource:
         end=request.end,
         stride=request.stride,
         value_range=request.range,
-        exclude=[Path(path).expanduser() for path in request.first_mask],
+        exclude=[Path(split_frame(entry)[1]).expanduser() for entry in request.first_mask],
     )
 
 

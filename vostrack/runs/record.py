@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from vostrack.masks import FirstMask
 from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
 from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.registry import REFINERS
 from vostrack.runs.content import input_digests
+from vostrack.runs.given import GivenMasks
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameNames, FrameSource
 
@@ -42,18 +42,16 @@ class RunRecord:
     Attributes:
         request: what was asked for.
         source: the frames.
-        mask: the first mask.
+        given: the masks.
         settings: from ``run_settings``.
         names: the names of the frames in the results.
-        first: position of the frame of the mask; None for the first frame.
     """
 
     request: ClipRequest
     source: FrameSource
-    mask: FirstMask
+    given: GivenMasks
     settings: dict[str, Any]
     names: FrameNames
-    first: int | None
 
     def content(
         self, status: str, frames: list[dict[str, Any]], wall_seconds: float
@@ -77,17 +75,21 @@ class RunRecord:
             "truncated": self.source.truncated,
             "damaged": list(self.source.damage),
             "value_range": self.source.value_range,
-            "warnings": list(self.mask.warnings),
+            "warnings": list(self.given.mask.warnings),
             "objects": [
-                {
-                    "id": number,
-                    "name": name,
-                    "presence": {self.names.key(r["index"]): r["presence"][k] for r in frames},
-                }
-                for k, (number, name) in enumerate(zip(self.mask.ids, self.mask.names, strict=True))
+                {"id": number, "name": name, "presence": self._presence(number, frames)}
+                for number, name in zip(self.given.mask.ids, self.given.mask.names, strict=True)
             ],
             "seconds": {k: round(v, 4) for k, v in mean_timings(frames).items()},
             "wall_seconds": round(wall_seconds, 2),
+        }
+
+    def _presence(self, number: int, frames: list[dict[str, Any]]) -> dict[int | str, float]:
+        """Return the presence of an object by frame, from its first mask on."""
+        return {
+            self.names.key(record["index"]): record["presence"][record["ids"].index(number)]
+            for record in frames
+            if number in record["ids"]
         }
 
     def _frame_names(self, frames: list[dict[str, Any]]) -> list[str] | None:
@@ -98,7 +100,7 @@ class RunRecord:
 
 
 def run_settings(
-    request: ClipRequest, source: FrameSource, mask: FirstMask, device: torch.device
+    request: ClipRequest, source: FrameSource, given: GivenMasks, device: torch.device
 ) -> dict[str, Any]:
     """Return what the result depends on, as plain data: every option as it was resolved.
 
@@ -113,8 +115,9 @@ def run_settings(
     }
     settings.update(preset=preset, device=str(device))
     settings["method"] = _method(resolve_preset(preset, request.options))
-    labels = mask.labels
-    settings["mask_pixels"] = {str(i): int((labels == i).sum()) for i in mask.ids}
+    if request.first_mask_frame is None and not given.later:
+        settings["first_mask_frame"] = given.mask.frame
+    settings["mask_pixels"] = given.pixels()
     settings["frame_size"] = list(source.size)
     settings["frames"] = source.length
     settings["content"] = input_digests(request)

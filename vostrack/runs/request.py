@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from vostrack.compute.options import ComputeOptions
+from vostrack.errors import InputError
 from vostrack.masks.formats.registry import check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
 from vostrack.video import Names, Reader
 
 __all__ = [
+    "AUTO",
     "ClipRequest",
     "ClipSummary",
     "MethodOptions",
@@ -24,6 +26,9 @@ __all__ = [
     "OutputOptions",
     "VideoOptions",
 ]
+
+AUTO = "auto"
+"""The first mask that is proposed, not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +57,19 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectOptions:
-    """Object: the masks of one frame."""
+    """Object: the masks of one frame, or of several."""
 
     first_mask: tuple[str, ...]
     """The objects to track: a palette PNG, a gray PNG of ids, a black and white or colour-coded
-    image, COCO RLE JSON, a folder, or several files with one object each."""
+    image, COCO RLE JSON, a folder, or several files with one object each. Masks of several frames:
+    write the number of its frame before each, such as 0=a.png 40=b.png, or give files (or a folder
+    of files) that are named after their frames. An object begins at its first mask; a further mask
+    of it is a correction, and the frames between are tracked from both. auto: objects that stand
+    out and move are proposed; look at the overlay. A file of that name is ./auto."""
+
+    objects: int | None = None
+    """How many objects the first mask auto proposes. Default: those nearly as good as the best, at
+    most 5."""
 
     first_mask_frame: int | None = None
     """Number of the frame that the mask belongs to: of images the number in its file name (see
@@ -144,6 +157,16 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         if isinstance(self.first_mask, str | Path):
             object.__setattr__(self, "first_mask", (str(self.first_mask),))
         object.__setattr__(self, "output", Path(self.output))
+        if self.objects is not None and self.first_mask != (AUTO,):
+            raise InputError(
+                "objects: only the first mask auto needs a number of objects; leave `objects` out, "
+                f"or choose `first_mask={AUTO!r}`"
+            )
+        if self.first_mask == (AUTO,) and self.first_mask_frame is not None:
+            raise InputError(
+                "first_mask: auto proposes objects of the first frame that is tracked; leave "
+                "`first_mask_frame` out, or choose that frame with `start`"
+            )
         if isinstance(self.export, str):
             object.__setattr__(self, "export", (self.export,))
         for name in self.export:
@@ -174,6 +197,9 @@ class ClipSummary:
 
     damaged: bool = False
     """Whether pictures are missing or wrong within the video."""
+
+    names: tuple[str, ...] = ()
+    """The names of the objects, in the order of the ids. Those of a mask in colours are colours."""
 
 
 class Observer(Protocol):

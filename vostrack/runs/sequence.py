@@ -7,21 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.batch.job import Job, JobResult, Option
 from vostrack.build import build_tracker
 from vostrack.errors import InputError
-from vostrack.masks import check_first_mask, read_first_mask, read_label_map, write_label_map
+from vostrack.masks import (
+    VOID,
+    check_first_mask,
+    read_first_mask,
+    read_label_map,
+    write_label_map,
+)
 from vostrack.masks.validation import FirstMask
 from vostrack.presets.options import TrackerOptions
+from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.request import MethodOptions
 from vostrack.tracking.video import track_video
-from vostrack.video import open_source
+from vostrack.video import FrameSource, open_source
 
-__all__ = ["job_options", "track_sequence"]
+__all__ = ["PROPOSED", "given_masks", "job_options", "track_sequence"]
 
 # DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
 _RUN_OPTIONS = ("preset", "device", "weights")
+
+PROPOSED = "proposed_objects"
+"""Option of a job without a first mask: how many objects are proposed; 0: those that stand out."""
 
 
 def track_sequence(job: Job) -> JobResult:
@@ -29,33 +42,75 @@ def track_sequence(job: Job) -> JobResult:
 
     Args:
         job: its options are ``preset``, ``device``, ``weights`` and the fields of
-            ``TrackerOptions``; see ``job_options``.
+            ``TrackerOptions``; see ``job_options``. ``PROPOSED`` stands for a missing first mask.
+
+    Objects of the job's later masks are added at their frames; there, only ids that no earlier mask
+    had count.
 
     Raises:
-        InputError: there is no first mask, objects appear later, or an option is unknown.
+        InputError: there is no first mask, a mask cannot be used, or an option is unknown.
     """
     began = time.perf_counter()
-    if job.first_mask is None:
+    if job.first_mask is None and PROPOSED not in job.options:
         raise InputError(
             f"sequence {job.name}: it has no first mask; the tracker needs the objects of one frame"
         )
-    if job.later_masks:
-        raise InputError(
-            f"sequence {job.name}: further objects appear in {len(job.later_masks)} later frames, "
-            "which the tracker cannot take up; choose a dataset whose objects are all in the first"
-        )
     method = _method(job)
     with open_source(job.frames) as source:
-        mask = _first_mask(job, source.size)
+        mask = _first_mask(job, source, method.device)
         tracker = build_tracker(
             method.preset, device=method.device, weights=method.weights, options=method.options
         )
         count = 0
-        for step in track_video(tracker, source, mask.labels):
+        masks = given_masks(job, mask.labels) if job.first_mask is not None else mask.labels
+        for step in track_video(tracker, source, masks):
             name = f"{job.frame_names[step.frame.index]}.png"
             write_label_map(job.folder / name, step.result.labels)
             count += 1
     return JobResult(job.name, count, time.perf_counter() - began)
+
+
+def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
+    """Return the masks of the objects that are given, by the number of their frame.
+
+    Args:
+        job: its ``later_masks`` give further objects.
+        first: (H, W), the ids of the first frame.
+
+    Returns:
+        For the first frame, and each later one in which there are any, the ids (H, W) that are
+        given there: those that no earlier mask had, or, where the job has ``starts``, those that
+        start there. 0 elsewhere.
+
+    Raises:
+        InputError: a mask cannot be read, or does not have the size of the first.
+    """
+    known = np.zeros(256, dtype=bool)
+    known[[0, VOID]] = True
+    first = np.where(_given_in(job, 0)[first] | known[first], first, np.uint8(0))
+    known[np.unique(first)] = True
+    found = {0: first}
+    for index, path in sorted(job.later_masks):
+        labels = read_label_map(path)
+        if labels.shape != first.shape:
+            raise InputError(
+                f"sequence {job.name}: {path} is {labels.shape[1]}x{labels.shape[0]}, expected "
+                f"{first.shape[1]}x{first.shape[0]} like the first mask"
+            )
+        new = np.where(_given_in(job, index)[labels] & ~known[labels], labels, np.uint8(0))
+        known[np.unique(new)] = True
+        if new.any():
+            found[index] = new
+    return found
+
+
+def _given_in(job: Job, index: int) -> BoolArray:
+    """Return for each id, (256,), whether its object may be given in a frame."""
+    if not job.starts:
+        return np.ones(256, dtype=bool)
+    table = np.zeros(256, dtype=bool)
+    table[[number for number, start in job.starts if start == index]] = True
+    return table
 
 
 def job_options(method: MethodOptions) -> dict[str, Option]:
@@ -82,7 +137,7 @@ def _portable(value: Any) -> Any:
 
 def _method(job: Job) -> MethodOptions:
     known = TrackerOptions.__dataclass_fields__
-    options = dict(job.options)
+    options = {key: value for key, value in job.options.items() if key != PROPOSED}
     named = {key: options.pop(key) for key in _RUN_OPTIONS if key in options}
     for key in options:
         if key not in known:
@@ -90,8 +145,11 @@ def _method(job: Job) -> MethodOptions:
     return MethodOptions(**named, options=TrackerOptions(**options))  # type: ignore[arg-type]
 
 
-def _first_mask(job: Job, size: tuple[int, int]) -> FirstMask:
-    assert job.first_mask is not None
+def _first_mask(job: Job, source: FrameSource, device: str) -> FirstMask:
+    size = source.size
+    if job.first_mask is None:
+        objects = int(str(job.options[PROPOSED])) or None
+        return propose_first_mask(source, objects=objects, device=device)
     if job.semantics == "binary":
         labels = read_label_map(job.first_mask)
         return check_first_mask(labels > 0, size=size, max_objects=_MOST)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 
-__all__ = ["VOID", "check_frame", "check_mask", "resized", "working_image"]
+__all__ = [
+    "VOID",
+    "Channels",
+    "check_frame",
+    "check_mask",
+    "in_rgb",
+    "resized",
+    "shifted",
+    "working_image",
+]
 
 VOID = 255
+Channels = Literal["rgb", "bgr"]
 _Array = TypeVar("_Array", UInt8Array, FloatArray)
 
 
@@ -35,6 +45,38 @@ def check_frame(frame: UInt8Array) -> None:
     raise InputError(
         f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; {_frame_hint(frame)}"
     )
+
+
+def in_rgb(frame: UInt8Array, channels: Channels) -> UInt8Array:
+    """Return a frame in RGB order.
+
+    Args:
+        frame: (H, W, 3) uint8.
+        channels: the order that it has.
+
+    Raises:
+        InputError: an unknown order, or the frame is no image.
+    """
+    if channels not in ("rgb", "bgr"):
+        raise InputError(f"channels: expected rgb or bgr, got {channels!r}")
+    if channels == "rgb":
+        return frame
+    check_frame(frame)
+    return np.ascontiguousarray(frame[..., ::-1])
+
+
+def shifted(mask: BoolArray, dx: int, dy: int) -> BoolArray:
+    """Move a mask (H, W) bool to the right and down; what leaves the frame is lost."""
+    height, width = mask.shape
+    moved = np.zeros_like(mask)
+    if abs(dx) < width and abs(dy) < height:
+        rows, columns = (
+            slice(max(0, dy), height + min(0, dy)),
+            slice(max(0, dx), width + min(0, dx)),
+        )
+        source = mask[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+        moved[rows, columns] = source
+    return moved
 
 
 def _frame_hint(frame: object) -> str:
@@ -64,19 +106,22 @@ def _frame_hint(frame: object) -> str:
     )
 
 
-def check_mask(mask: UInt8Array | FirstMask, frame: UInt8Array) -> UInt8Array:
-    """Check that ``mask`` is a valid first mask for ``frame``.
+def check_mask(
+    mask: UInt8Array | FirstMask, frame: UInt8Array, *, may_be_empty: bool = False
+) -> UInt8Array:
+    """Check that ``mask`` is a valid mask of objects in ``frame``.
 
     Args:
         mask: (H, W) integers or bool, or what ``read_first_mask`` returned.
         frame: (H, W, 3) uint8 RGB.
+        may_be_empty: whether a mask without an object is valid.
 
     Returns:
         The mask (H, W) as uint8.
 
     Raises:
         InputError: the size differs, the values are not integers, an id is outside 1..254, or
-            there is no object.
+            there is no object where there must be one.
     """
     if isinstance(mask, FirstMask):
         mask = mask.labels
@@ -101,7 +146,7 @@ def check_mask(mask: UInt8Array | FirstMask, frame: UInt8Array) -> UInt8Array:
             f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
         )
     labels = mask.astype(np.uint8)
-    if not ((labels > 0) & (labels != VOID)).any():
+    if not may_be_empty and not ((labels > 0) & (labels != VOID)).any():
         remedy = (
             "255 is void, not white: pass mask > 0 for one object, or let "
             "`vostrack.masks.check_first_mask` read the mask"

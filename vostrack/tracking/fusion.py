@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["allowed_region", "gate", "label_map"]
+__all__ = ["allowed_region", "gate", "label_map", "mean_scores"]
 
 
 def gate(
@@ -57,3 +57,20 @@ def label_map(scores: Tensor, *, threshold: float = 0.5) -> Tensor:
     numbers = torch.arange(count, 0, -1, dtype=torch.uint8, device=scores.device)
     first = ((scores == best).view(torch.uint8) * numbers[:, None, None]).amax(dim=0)
     return (count + 1 - first) * (best >= threshold).view(torch.uint8)
+
+
+def mean_scores(scores: Tensor, slots: Tensor) -> tuple[float, ...]:
+    """Return the mean score of each object over the pixels that it won, 0 where it won none.
+
+    The device is waited for once, whatever the number of objects.
+
+    Args:
+        scores: (N, H, W) in [0, 1].
+        slots: (H, W) uint8; 0 background, 1..N slots.
+    """
+    numbers = torch.arange(1, len(scores) + 1, dtype=slots.dtype, device=slots.device)
+    won = slots == numbers[:, None, None]
+    pixels = won.sum((1, 2))
+    sums = (scores * won).sum((1, 2), dtype=torch.float64)
+    means: list[float] = (sums / pixels.clamp(min=1)).tolist()
+    return tuple(means)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,6 +121,9 @@ class ObjectTable:
     def _translate(self, labels: UInt8Array, table: NDArray[np.int16], kind: str) -> UInt8Array:
         if labels.dtype != np.uint8:
             raise InputError(f"label map of {kind}: expected uint8, got {labels.dtype}")
+        if kind == "slots" and labels.size and int(labels.max()) <= len(self):
+            # Slots as the tracker makes them: a table of bytes is several times as fast.
+            return cast(UInt8Array, cv2.LUT(labels, table.astype(np.uint8)))
         translated = table[labels]
         if translated.size and translated.min() < 0:
             unknown = np.unique(labels[translated < 0]).tolist()

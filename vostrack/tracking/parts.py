@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.protocols import InstanceProposer, TemporalFilter
+from vostrack.protocols import InstanceProposer, ObjectAdapter, TemporalFilter
 
-__all__ = ["HasWarmUp", "check_parts", "warm_up_parts"]
+__all__ = [
+    "EditsObjects",
+    "FollowsEdits",
+    "ForgetsPlaces",
+    "HasWarmUp",
+    "Rehearses",
+    "SkipsStages",
+    "check_editable",
+    "check_parts",
+    "forget_places",
+    "warm_up_parts",
+]
 
 
 @runtime_checkable
@@ -25,6 +39,123 @@ class HasWarmUp(Protocol):
             device: device of the tensors that the part will receive.
         """
         ...
+
+
+@runtime_checkable
+class EditsObjects(Protocol):
+    """Optional interface of an ``ObjectAdapter`` whose objects can change after ``start``.
+
+    The frame is always the one that was scored and committed last, and the label map holds all
+    objects of it: (h, w) int64; 0 background, 1..N object slots, 255 void.
+    """
+
+    def add_objects(self, image: Tensor, labels: Tensor) -> None:
+        """Learn further objects. They get the slots after the present ones.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+            labels: label map with the new objects; slots above the present number are new.
+        """
+        ...
+
+    def correct_objects(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
+        """Learn the right masks of some objects.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+            labels: label map with the right masks. A corrected object without a pixel is not in
+                this frame.
+            slots: the corrected objects, in 1..N.
+        """
+        ...
+
+    def remove_objects(self, slots: Sequence[int]) -> None:
+        """Forget some objects. Later slots move up.
+
+        Args:
+            slots: the objects, in 1..N.
+        """
+        ...
+
+
+@runtime_checkable
+class FollowsEdits(Protocol):
+    """Optional interface of a ``TemporalFilter`` whose objects can change after ``start``."""
+
+    def change_objects(self, labels: UInt8Array, before: Sequence[int | None]) -> None:
+        """Go on with other objects.
+
+        Args:
+            labels: (h, w) uint8, the label map of the last frame with the new slots 1..N.
+            before: for each new slot, the old one; None for an object that is new or corrected.
+        """
+        ...
+
+
+@runtime_checkable
+class ForgetsPlaces(Protocol):
+    """Optional interface of an ``ObjectAdapter`` or ``TemporalFilter`` that expects motion."""
+
+    def forget_places(self) -> None:
+        """Forget where the objects were: a new shot begins with the next frame."""
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """Optional interface of an ``ObjectAdapter`` whose ``start`` takes long."""
+
+    def rehearse(self, image: Tensor, labels: Tensor) -> None:
+        """Do what ``start`` does, without fine-tuning; see ``Tracker.warm_up``."""
+        ...
+
+
+@runtime_checkable
+class SkipsStages(Protocol):
+    """Optional interface of an ``ObjectAdapter`` that can leave out parts of its work."""
+
+    def optional_stages(self) -> tuple[str, ...]:
+        """Return the names of the parts that can be left out, in the order of doing so."""
+        ...
+
+    def skip_stages(self, names: Collection[str]) -> None:
+        """Leave out these parts in the next frame. Names of other stages say nothing."""
+        ...
+
+
+def forget_places(*parts: object) -> None:
+    """Tell every part that can forget places that a new shot begins; the others are skipped."""
+    for part in parts:
+        if isinstance(part, ForgetsPlaces):
+            part.forget_places()
+
+
+def check_editable(
+    call: str, adapter: ObjectAdapter, temporal_filter: TemporalFilter | None
+) -> EditsObjects:
+    """Refuse to change objects that a part could not change; return the adapter.
+
+    Args:
+        call: names the call in the error.
+        adapter: the object models.
+        temporal_filter: the filter, if any.
+
+    Raises:
+        InputError: a part lacks the methods.
+    """
+    if not isinstance(adapter, EditsObjects):
+        raise InputError(
+            f"{call}: the objects of {type(adapter).__name__} cannot change after start; call "
+            "start again with all objects, or give the adapter the methods of "
+            "`vostrack.tracking.parts.EditsObjects`"
+        )
+    if temporal_filter is not None and not isinstance(temporal_filter, FollowsEdits):
+        raise InputError(
+            f"{call}: the filter {type(temporal_filter).__name__} cannot follow objects that "
+            "change after start; set tracker.temporal_filter = None, or give it the method of "
+            "`vostrack.tracking.parts.FollowsEdits`"
+        )
+    return adapter
 
 
 def warm_up_parts(device: torch.device, *parts: object) -> None:

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from vostrack.arrays import UInt8Array
-from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
-from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
+from vostrack.tracking import edits
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.frame_input import VOID, check_frame, check_mask, resized, working_image
-from vostrack.tracking.frame_result import FrameResult
-from vostrack.tracking.fusion import gate, label_map
+from vostrack.tracking.frame_input import (
+    VOID,
+    Channels,
+    check_frame,
+    check_mask,
+    in_rgb,
+    resized,
+    shifted,
+    working_image,
+)
+from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
+from vostrack.tracking.frame_result import FrameResult, on_demand
+from vostrack.tracking.full_size import ScoreMaps, full_size_labels
+from vostrack.tracking.object_history import follow_objects, new_history
 from vostrack.tracking.object_table import ObjectTable
-from vostrack.tracking.parts import check_parts, warm_up_parts
-from vostrack.tracking.proposed_regions import proposed_regions
-from vostrack.tracking.state import check_state, on_device, stamp
+from vostrack.tracking.parts import (
+    FollowsEdits,
+    Rehearses,
+    check_editable,
+    forget_places,
+    warm_up_parts,
+)
+from vostrack.tracking.shot_cuts import is_cut, thumbnail
 from vostrack.tracking.stopwatch import Stopwatch
-from vostrack.tracking.transaction import OneCallAtATime, undo_on_failure
+from vostrack.tracking.time_limit import stages_to_skip, updated_means
+from vostrack.tracking.tracked_scene import TrackedScene
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
 
-class Tracker:
+class Tracker(TrackedScene):
     """Tracks the objects of one video.
 
     Every part except the adapter is optional, so every ablation is a configuration.
@@ -50,34 +62,9 @@ class Tracker:
         >>> tracker = build_tracker("balanced")                # doctest: +SKIP
         >>> tracker.start(first_frame, first_mask)             # doctest: +SKIP
         >>> labels = tracker.step(next_frame).labels           # doctest: +SKIP
+
+    Objects may change after any frame: see ``add_objects``, ``remove_objects`` and ``correct``.
     """
-
-    def __init__(
-        self,
-        adapter: ObjectAdapter,
-        *,
-        refiner: Refiner | None = None,
-        temporal_filter: TemporalFilter | None = None,
-        proposer: InstanceProposer | None = None,
-        config: TrackerConfig | None = None,
-        device: torch.device | None = None,
-    ) -> None:
-        self.adapter = adapter
-        self.refiner = refiner
-        self.temporal_filter = temporal_filter
-        self.proposer = proposer
-        self.config = config or TrackerConfig()
-        self.device = device or torch.device("cpu")
-        self._objects: ObjectTable | None = None
-        self._size: tuple[int, int] = (0, 0)
-        self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
-        self._last_slots = self._first_slots
-        self._calls = OneCallAtATime()
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The object ids, ascending; empty before ``start``."""
-        return self._objects.ids if self._objects is not None else ()
 
     def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
         """Learn the objects from the first frame.
@@ -98,200 +85,248 @@ class Tracker:
         with self._call("Tracker.start", gradients=True):
             return self._start(frame, mask)
 
-    @contextmanager
-    def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
-        """Run one call: alone, with our own settings, and all or nothing."""
-        check_not_forked()
-        check_parts(self.proposer, self.temporal_filter)
-        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
-        with (
-            self._calls.hold(name),
-            own_settings(self.device, gradients=gradients),
-            undo_on_failure(*parts),
-        ):
-            yield
-
-    def _start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
+    def _start(
+        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, rehearsal: bool = False
+    ) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
-        height, width = labels.shape
-        ids = np.unique(labels[(labels > 0) & (labels != VOID)])
-        objects = ObjectTable(tuple(int(i) for i in ids))
+        objects = ObjectTable(edits.given_ids(labels))
         watch = Stopwatch(self.device)
         image = working_image(frame, self.config.max_size, self.device)
-        slots = objects.to_slots(labels)
-        small = resized(slots, image.shape[1:], cv2.INTER_NEAREST)
-        lost = [
-            objects.ids[k - 1] for k in range(1, len(objects.ids) + 1) if not (small == k).any()
-        ]
-        if lost:
-            raise InputError(
-                f"mask: object {lost[0]} has no pixel left at the working size of "
-                f"{image.shape[2]} x {image.shape[1]}; increase `max_size` or leave out the object"
-            )
-        self._objects, self._size, self._first_slots = objects, (height, width), small
-        self.adapter.start(image, torch.from_numpy(small).long().to(self.device))
+        small = resized(objects.to_slots(labels), image.shape[1:], cv2.INTER_NEAREST)
+        edits.check_pixels_left(small, objects, range(1, len(objects) + 1))
+        self._first_objects, self._first_slots = objects, small
+        self._first_labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
+        self._first_thumbnail = thumbnail(frame)
+        slots = torch.from_numpy(small).long().to(self.device)
+        if rehearsal and isinstance(self.adapter, Rehearses):
+            self.adapter.rehearse(image, slots)
+        else:
+            self.adapter.start(image, slots)
         watch.lap("fine-tuning")
         self.seek_start()
-        output = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        scores = np.stack([(output == i).astype(np.float32) for i in objects.ids])
-        return FrameResult(output, scores, objects.ids, (1.0,) * len(objects.ids), watch.seconds)
+        return self._given_result(watch)
 
-    def seek_start(self) -> None:
-        """Return to the first frame, as after ``start``. What ``start`` learned is kept."""
-        self.adapter.seek_start()
-        self._last_slots = self._first_slots
-        if self.temporal_filter is not None:
-            self.temporal_filter.start(self._first_slots)
-
-    def step(self, frame: UInt8Array) -> FrameResult:
+    def step(
+        self,
+        frame: UInt8Array | None,
+        *,
+        channels: Channels = "rgb",
+        max_ms: float | None = None,
+    ) -> FrameResult:
         """Segment the objects in the next frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, of the same size as the first frame.
+            frame: (H, W, 3) uint8, of the same size as the first frame. None if the frame is
+                missing: the last masks are moved by the objects' velocities, nothing is learned,
+                and the result says that it is ``predicted``.
+            channels: order of the colours in this frame: ``rgb``, or ``bgr`` as OpenCV has it.
+            max_ms: time for the frame, in milliseconds. If the last frames say that it will take
+                longer, optional stages are left out, in this order, until it should fit:
+                ``refiner``, ``proposer``, and ``mirror`` (of the preset ``best``). The result names
+                them. The masks then depend on the speed of the machine. None: all stages.
 
         Returns:
             The result of this frame.
 
         Raises:
-            InputError: the frame is malformed or has another size, or there is a proposer, but no
-                temporal filter to ask it.
+            InputError: the frame is malformed or has another size, an option is out of its range,
+                or there is a proposer, but no temporal filter to ask it.
             RuntimeError: ``start`` has not been called.
         """
-        if self._objects is None:
-            raise RuntimeError("Tracker.step was called before Tracker.start(frame, mask)")
+        self._check_started("step")
         with self._call("Tracker.step"), torch.inference_mode():
-            return self._step(frame)
+            if max_ms is not None and not max_ms > 0:
+                raise InputError(f"max_ms: expected more than 0 milliseconds, got {max_ms}")
+            if frame is None:
+                return self._predict()
+            return self._step(in_rgb(frame, channels), max_ms)
 
-    def _step(self, frame: UInt8Array) -> FrameResult:
-        check_frame(frame)
-        if frame.shape[:2] != self._size:
-            raise InputError(
-                f"frame: expected {self._size[1]} x {self._size[0]} pixels like the first "
-                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it or call start again"
-            )
+    def _predict(self) -> FrameResult:
+        """Return the last masks, moved by the objects' velocities."""
+        self._missing += 1
+        labels = np.zeros_like(self._last_labels)
+        for number, history in zip(self.ids, self._histories, strict=True):
+            dx, dy = (round(self._missing * v) for v in history.velocity)
+            labels[shifted(self._last_labels == number, dx, dy)] = number
+        return replace(self._given_result(Stopwatch(self.device), labels), predicted=True)
+
+    def _step(self, frame: UInt8Array, max_ms: float | None) -> FrameResult:
+        self._check_size(frame)
         watch = Stopwatch(self.device)
+        small = thumbnail(frame)
+        cut = is_cut(self._thumbnail, small)
+        self._thumbnail, missing, self._missing = small, self._missing, 0
+        if not self.ids:
+            return self._given_result(watch)
         image = working_image(frame, self.config.max_size, self.device)
         watch.lap("input")
-        scores, foreground = self.adapter.scores(image)
-        watch.lap("networks")
-        if foreground is not None and self.config.gate == "before":
-            scores = self._gate(scores, foreground)
-        if self.refiner is not None and self.config.learn_refined:
-            scores = self.refiner(image, scores)
-            watch.lap("refiner")
-        scores = self._filter(frame, scores.float(), foreground)
-        if foreground is not None and self.config.gate == "after":
-            scores = self._gate(scores, foreground)
-        watch.lap("filter")
-        return self._result(image, scores, watch)
-
-    def _gate(self, scores: Tensor, foreground: Tensor) -> Tensor:
-        return gate(
-            scores,
-            foreground,
-            threshold=self.config.gate_threshold,
-            dilation=self.config.gate_dilation,
-        )
-
-    def _filter(self, frame: UInt8Array, scores: Tensor, foreground: Tensor | None) -> Tensor:
-        if self.temporal_filter is None:
-            return scores
-        candidates = None
-        if self.proposer is not None:
-            candidates = partial(
-                proposed_regions, self.proposer, self.adapter, frame, foreground, self._last_slots
-            )
-        estimate = self.adapter.presence()
-        presence = estimate.tolist() if estimate is not None else None
-        filtered = self.temporal_filter(scores.cpu().numpy(), candidates, presence)
-        return torch.from_numpy(filtered).to(self.device)
-
-    def _result(self, image: Tensor, scores: Tensor, watch: Stopwatch) -> FrameResult:
+        if cut:
+            forget_places(self.adapter, self.temporal_filter)
+        skipped = stages_to_skip(self, self._expected, max_ms)
+        scores = score_objects(self, frame, image, self._last_slots, watch, skipped)
+        learned, scores = finish_frame(self, image, scores, watch, skipped)
+        self._last_slots = learned.cpu().numpy()
+        height, width = self._last_labels.shape
+        maps = ScoreMaps(scores, (height, width))
+        slots = full_size_labels(scores, maps.size, threshold=self.config.threshold)
         assert self._objects is not None
-        small = label_map(scores, threshold=self.config.threshold)
-        self.adapter.commit(scores, small)
-        self._last_slots = small.cpu().numpy()
-        if self.temporal_filter is not None:
-            self.temporal_filter.commit(self._last_slots)
-        watch.lap("memory")
-        if self.refiner is not None and not self.config.learn_refined:
-            scores = self.refiner(image, scores)
-            small = label_map(scores, threshold=self.config.threshold)
-            watch.lap("refiner")
-        if tuple(scores.shape[1:]) != self._size:
-            scores = F.interpolate(
-                scores[None], size=self._size, mode="bilinear", align_corners=False
-            )[0]
-            small = label_map(scores, threshold=self.config.threshold)
-        slots = small
-        labels = self._objects.to_ids(slots.cpu().numpy())
-        full = scores.cpu().numpy()
+        self._last_labels = self._objects.to_ids(slots.cpu().numpy())
         watch.lap("output")
-        presence = self._presence(scores, slots)
-        return FrameResult(labels, full, self._objects.ids, presence, watch.seconds)
-
-    def _presence(self, scores: Tensor, slots: Tensor) -> tuple[float, ...]:
-        estimate = self.adapter.presence()
-        if estimate is not None:
-            return tuple(estimate.tolist())
-        regions = [slots == k + 1 for k in range(len(scores))]
-        return tuple(
-            float(score[region].mean()) if region.any() else 0.0
-            for score, region in zip(scores, regions, strict=True)
+        self._presence = estimated_presence(self.adapter, scores, self.config.threshold)
+        self._histories = follow_objects(
+            self._histories, self._last_slots, self._presence, self._scale(), missing
+        )
+        self._expected = updated_means(self._expected, watch.seconds)
+        return FrameResult(
+            self._last_labels.copy(),
+            on_demand(maps),
+            self.ids,
+            self._presence,
+            watch.seconds,
+            **self._movement(),
+            skipped=skipped,
+            cut=cut,
         )
 
-    def start_state(self) -> dict[str, Any]:
-        """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
-        assert self._objects is not None
-        return {
-            **stamp("start", self.adapter),
-            "ids": list(self._objects.ids),
-            "size": self._size,
-            "first_slots": torch.from_numpy(self._first_slots),
-            "adapter": dict(self.adapter.state_dict()),
-        }
+    def warm_up(self, size: tuple[int, int], objects: int = 1) -> None:
+        """Prepare for frames of a size, so that the first ones take no longer than later ones.
 
-    def state(self) -> dict[str, Any]:
-        """Return what changes between frames, for ``load_state``. Its size is bounded."""
-        temporal_filter = self.temporal_filter
-        return {
-            **stamp("running", self.adapter),
-            "adapter": dict(self.adapter.running_state()),
-            "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
-            "last_slots": torch.from_numpy(self._last_slots),
-        }
-
-    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        """Resume the position of another tracker with the same configuration.
+        A gray frame is tracked without fine-tuning. The tracker is then as it was before.
 
         Args:
-            start_state: result of its ``start_state``.
-            state: result of its ``state``; None for the position after the first frame.
+            size: H and W of the frames, in pixels.
+            objects: the number of objects to expect.
 
         Raises:
-            InputError: another version of vostrack or another method saved them, or the two are
-                exchanged. This tracker is then unchanged.
+            InputError: the frame is too small for so many objects.
         """
-        check_state(start_state, "start", self.adapter)
-        if state:
-            check_state(state, "running", self.adapter)
-        with self._call("Tracker.load_state"):
-            self._load_state(start_state, state)
+        height, width = size
+        frame = np.full((height, width, 3), 128, np.uint8)
+        rows = np.arange(height, dtype=np.int64)[:, None] * (objects + 1) // max(height, 1)
+        mask = np.broadcast_to(rows, (height, width)).astype(np.uint8)
+        with self.aside(), self._call("Tracker.warm_up", gradients=True):
+            self._start(frame, mask, rehearsal=True)
+            with torch.inference_mode():
+                seconds = [self._step(frame, None).timings for _ in range(3)]
+        self._expected = dict(seconds[-1])
 
-    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
-        self._objects = ObjectTable(tuple(start["ids"]))
-        height, width = start["size"]
-        self._size = int(height), int(width)
-        self._first_slots = start["first_slots"].numpy()
-        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
-        self.seek_start()
-        if not state:
-            return
-        if state["adapter"]:
-            self.adapter.load_running_state(on_device(state["adapter"], self.device))
-        self._last_slots = state["last_slots"].numpy()
-        if self.temporal_filter is not None:
-            self.temporal_filter.load_state_dict(state["filter"])
+    def add_objects(
+        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, reuse_ids: bool = False
+    ) -> FrameResult:
+        """Track further objects from the last frame on.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            mask: (H, W) integers, the ids of the new objects; 0 and 255 say nothing. Their pixels
+                are taken from other objects.
+            reuse_ids: allow the ids of objects that were removed. Otherwise an id always means the
+                same object.
+
+        Returns:
+            The result of the last frame, with the new objects. Its scores are 0 or 1.
+
+        Raises:
+            InputError: the frame or the mask is malformed, an id is in use or was removed, an
+                object vanishes at the working size, or a part cannot change its objects. The
+                tracker is then unchanged.
+            RuntimeError: ``start`` has not been called.
+        """
+        self._check_started("add_objects")
+        with self._call("Tracker.add_objects", gradients=True):
+            labels = self._check_given(frame, mask)
+            removed = frozenset() if reuse_ids else self._removed
+            assert self._objects is not None
+            change = edits.add(self._objects, self._last_slots, self._last_labels, labels, removed)
+            return self._edit("add_objects", frame, change)
+
+    def correct(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array | FirstMask,
+        ids: Sequence[int] | None = None,
+    ) -> FrameResult:
+        """Correct the masks of objects in the last frame. Later frames follow the correction.
+
+        The right mask is learned at once, and kept like the first one.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            mask: (H, W) integers, the right masks. Objects outside ``ids`` and 255 say nothing.
+            ids: the objects to correct; those without a pixel in the mask are not in this frame.
+                By default the objects in the mask.
+
+        Returns:
+            The result of the last frame, with the right masks. Its scores are 0 or 1.
+
+        Raises:
+            InputError: the frame or the mask is malformed, no object has one of the ids, an object
+                vanishes at the working size, or a part cannot change its objects. The tracker is
+                then unchanged.
+            RuntimeError: ``start`` has not been called.
+        """
+        self._check_started("correct")
+        with self._call("Tracker.correct", gradients=True):
+            labels = self._check_given(frame, mask, may_be_empty=ids is not None)
+            assert self._objects is not None
+            change = edits.correct(self._objects, self._last_slots, self._last_labels, labels, ids)
+            return self._edit("correct", frame, change)
+
+    def remove_objects(self, ids: Sequence[int]) -> None:
+        """Stop tracking some objects. The others are not affected.
+
+        Args:
+            ids: the objects. All may be removed; later frames then are background until
+                ``add_objects``.
+
+        Raises:
+            InputError: no object has one of the ids, or a part cannot change its objects. The
+                tracker is then unchanged.
+            RuntimeError: ``start`` has not been called.
+        """
+        self._check_started("remove_objects")
+        with self._call("Tracker.remove_objects"):
+            assert self._objects is not None
+            editable = check_editable("remove_objects", self.adapter, self.temporal_filter)
+            change = edits.remove(self._objects, self._last_slots, self._last_labels, ids)
+            editable.remove_objects([self._objects.slot(number) for number in ids])
+            self._removed |= set(ids)
+            self._take_up(change)
+
+    def _edit(self, call: str, frame: UInt8Array, change: edits.Edit) -> FrameResult:
+        """Let the parts learn a change that gives masks."""
+        editable = check_editable(call, self.adapter, self.temporal_filter)
+        watch = Stopwatch(self.device)
+        image = working_image(frame, self.config.max_size, self.device)
+        slots = torch.from_numpy(change.slots).long().to(self.device)
+        if call == "add_objects":
+            editable.add_objects(image, slots)
+            self._removed -= set(change.objects.ids)
+        else:
+            editable.correct_objects(image, slots, change.changed)
+        self._take_up(change)
+        watch.lap("learning")
+        return self._given_result(watch)
+
+    def _take_up(self, change: edits.Edit) -> None:
+        known, seen = self._presence, edits.given_ids(change.labels)
+        self._presence = tuple(
+            float(number in seen) if old is None else known[old - 1]
+            for number, old in zip(change.objects.ids, change.before, strict=True)
+        )
+        histories = self._histories
+        self._histories = tuple(
+            new_history(change.slots, slot, self._scale()) if old is None else histories[old - 1]
+            for slot, old in enumerate(change.before, start=1)
+        )
+        self._objects, self._last_slots = change.objects, change.slots
+        self._last_labels = change.labels
+        if isinstance(self.temporal_filter, FollowsEdits):
+            self.temporal_filter.change_objects(change.slots, change.before)
+
+    def _check_given(
+        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, may_be_empty: bool = False
+    ) -> UInt8Array:
+        self._check_size(frame)
+        return check_mask(mask, frame, may_be_empty=may_be_empty)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["OneCallAtATime", "undo_on_failure"]
+__all__ = ["OneCallAtATime", "restored_afterwards", "undo_on_failure"]
 
 
 @contextmanager
@@ -20,14 +20,32 @@ def undo_on_failure(*parts: object) -> Iterator[None]:
     Args:
         parts: objects with attributes; others, such as functions and None, are skipped.
     """
-    saved = [(part, _attributes(part)) for part in parts if hasattr(part, "__dict__")]
+    saved = _saved(parts)
     try:
         yield
     except BaseException:
-        for part, attributes in saved:
-            vars(part).clear()
-            vars(part).update(attributes)
+        _restore(saved)
         raise
+
+
+@contextmanager
+def restored_afterwards(*parts: object) -> Iterator[None]:
+    """Put the attributes of ``parts`` back when the block ends; see ``undo_on_failure``."""
+    saved = _saved(parts)
+    try:
+        yield
+    finally:
+        _restore(saved)
+
+
+def _saved(parts: Iterable[object]) -> list[tuple[object, dict[str, Any]]]:
+    return [(part, _attributes(part)) for part in parts if hasattr(part, "__dict__")]
+
+
+def _restore(saved: Iterable[tuple[object, dict[str, Any]]]) -> None:
+    for part, attributes in saved:
+        vars(part).clear()
+        vars(part).update(attributes)
 
 
 def _attributes(part: object) -> dict[str, Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from vostrack.arrays import UInt8Array
+import numpy as np
+
 from vostrack.errors import InputError
+from vostrack.tracking.both_ways import fuse, give, track_backwards
+from vostrack.tracking.frame_order import frames_backwards, frames_from
+from vostrack.tracking.given_masks import GivenMasks, Mask
 from vostrack.tracking.tracker import FrameResult, Tracker
 from vostrack.video import Frame, FrameSource
 
 __all__ = ["Position", "TrackedFrame", "track_video", "visited_frames"]
-
-# Going backwards, frames are read forwards in runs of at most this many bytes and then turned
-# round: video files can be decoded in one direction only.
-_RUN_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -46,46 +46,87 @@ class TrackedFrame:
 def track_video(
     tracker: Tracker,
     source: FrameSource,
-    first_mask: UInt8Array,
+    first_mask: Mask | Mapping[int, Mask],
     *,
     first_mask_frame: int | None = None,
     after: Position | None = None,
+    on_advance: Callable[[int], None] | None = None,
 ) -> Iterator[TrackedFrame]:
     """Track a video frame by frame; memory does not grow with its length.
+
+    Masks may be given for several frames. An object begins at its first mask. Those of the
+    earliest mask are tracked backwards from there, too. A further mask of an object is a
+    correction: it is the result of its frame and is learned. Between two masks of an object,
+    the frames are tracked from both, and the scores are fused by the distance to each mask. The
+    results from the later mask are kept in memory, compressed, until they are used. A source that
+    can be read once only is tracked forwards alone.
 
     Args:
         tracker: a tracker; it is started on the frame of the first mask, unless ``after`` is
             given.
         source: the frames.
-        first_mask: (H, W) integers, object ids; see ``Tracker.start``.
-        first_mask_frame: position of the frame that the mask belongs to; the first frame by
+        first_mask: (H, W) integers, object ids; see ``Tracker.start``. Or several such masks by the
+            number of their frame.
+        first_mask_frame: number of the frame that a single mask belongs to; the first frame by
             default. Where frames lie before it, they follow in descending order once the end is
             reached.
         after: continue behind this frame; the tracker must stand there (``Tracker.load_state``).
+        on_advance: called with the number of each frame that is tracked backwards from a later
+            mask, in advance of its result. What it raises ends the tracking.
 
     Yields:
-        Each frame with its masks, the frame of the first mask included.
+        Each frame with its masks, once, the frames of the given masks included.
 
     Raises:
-        InputError: the frame of the mask is not among the frames of the source, or frames before
-            it are wanted from a source that can be read once only.
+        InputError: the frame of a mask is not among the frames of the source, frames before it are
+            wanted from a source that can be read once only, or objects are given later to a tracker
+            whose objects cannot change.
     """
-    first = _first_frame(source, first_mask_frame)
+    masks = _masks_by_frame(source, first_mask, first_mask_frame)
     if after is None or after.direction == "forward":
-        yield from _forward(tracker, source, first_mask, first, after)
-        before = source.indices is not None and first is not None and first > source.indices[0]
-        if not before:
+        yield from _forward(tracker, source, masks, after, on_advance)
+        if source.indices is None or masks.first == source.indices[0]:
             return
         tracker.seek_start()
         after = None
     assert source.indices is not None
-    assert first is not None
-    stop = first if after is None else after.index
-    for frame in _reversed(source, stop):
+    stop = masks.first if after is None else after.index
+    for frame in frames_backwards(source, source.indices[0], stop):
         yield TrackedFrame(frame, tracker.step(frame.image), Position(frame.index, "backward"))
 
 
-def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
+def _masks_by_frame(
+    source: FrameSource, given: Mask | Mapping[int, Mask], frame: int | None
+) -> GivenMasks:
+    """Return the masks by the numbers of their frames, all of which are in the source."""
+    if isinstance(given, Mapping):
+        if frame is not None:
+            raise InputError(
+                "first_mask_frame: the masks are given by the numbers of their frames; leave "
+                "`first_mask_frame` out"
+            )
+        masks = GivenMasks(given)
+        _check_frames(source, masks)
+        return masks
+    first = _first_frame(source, frame)
+    return GivenMasks({0 if first is None else first: given})
+
+
+def _check_frames(source: FrameSource, masks: GivenMasks) -> None:
+    if source.indices is None:
+        if masks.first != 0:
+            raise InputError(
+                f"first_mask: {source.name} can be read once only, so one mask must belong to its "
+                f"first frame, got masks of the frames {masks.indices}"
+            )
+        return
+    for index in masks.indices:
+        _first_frame(source, index, "first_mask")
+
+
+def _first_frame(
+    source: FrameSource, wanted: int | None, name: str = "first_mask_frame"
+) -> int | None:
     """Return the number of the mask's frame; None for the first one of a source of one pass."""
     indices = source.indices
     if indices is None:
@@ -100,7 +141,7 @@ def _first_frame(source: FrameSource, wanted: int | None) -> int | None:
     if wanted not in indices:
         step = f" in steps of {indices.step}" if indices.step > 1 else ""
         raise InputError(
-            f"first_mask_frame: expected one of the frames {indices[0]} to {indices[-1]}{step} of "
+            f"{name}: expected one of the frames {indices[0]} to {indices[-1]}{step} of "
             f"{source.name}, got {wanted}"
         )
     return wanted
@@ -131,34 +172,40 @@ def visited_frames(
 def _forward(
     tracker: Tracker,
     source: FrameSource,
-    mask: UInt8Array,
-    first: int | None,
+    masks: GivenMasks,
     after: Position | None,
+    on_advance: Callable[[int], None] | None,
 ) -> Iterator[TrackedFrame]:
-    started = after is not None
-    for frame in _frames_from(source, first, after):
-        result = tracker.step(frame.image) if started else tracker.start(frame.image, mask)
-        started = True
-        yield TrackedFrame(frame, result, Position(frame.index, "forward"))
+    started, backward = after is not None, None
+    for frame in _frames_after(source, masks.first, after):
+        image, index = frame.image, frame.index
+        segment = masks.segment(index) if source.indices is not None else None
+        if segment is None or index == segment.start:
+            backward = None
+        elif segment.shared and (backward is None or backward.segment != segment):
+            backward = track_backwards(tracker, source, masks, segment, index - 1, on_advance)
+        if not started:
+            result, started = tracker.start(image, masks[index]), True
+        else:
+            result = tracker.step(image)
+            if masks.holds_objects(index):
+                given = give(tracker, image, masks, index)
+                result = _with_given(result, given, masks.ids(index))
+            elif backward is not None:
+                result = fuse(result, index, backward, tracker.config.threshold)
+        yield TrackedFrame(frame, result, Position(index, "forward"))
 
 
-def _frames_from(source: FrameSource, first: int | None, after: Position | None) -> Iterator[Frame]:
-    if source.indices is None or first is None:
+def _with_given(result: FrameResult, given: FrameResult, ids: tuple[int, ...]) -> FrameResult:
+    """Return the result with the given masks of ``ids``; other objects keep their soft scores."""
+    taken, scores = np.isin(given.labels, ids), given.scores.copy()
+    for k, number in enumerate(result.ids):
+        if number not in ids:
+            scores[k] = np.where(taken, 0, result.scores[k])
+    return replace(given, scores=scores, timings={**result.timings, **given.timings})
+
+
+def _frames_after(source: FrameSource, first: int, after: Position | None) -> Iterator[Frame]:
+    if source.indices is None:
         return iter(source)
-    begin = first if after is None else after.index + 1
-    if begin == source.indices[0]:
-        return iter(source)
-    if begin > source.indices[-1]:
-        return iter(())
-    return source.read(begin, source.indices[-1])
-
-
-def _reversed(source: FrameSource, stop: int) -> Iterator[Frame]:
-    """Go through the frames below ``stop`` in descending order."""
-    assert source.indices is not None
-    pending = [index for index in source.indices if index < stop]
-    height, width = source.size
-    run = max(1, _RUN_BYTES // (height * width * 3))
-    while pending:
-        part, pending = pending[-run:], pending[:-run]
-        yield from reversed(list(source.read(part[0], part[-1])))
+    return frames_from(source, first if after is None else after.index + 1)

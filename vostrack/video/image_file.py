@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import check_regular
 from vostrack.video.arrays import as_rgb
 from vostrack.video.value_range import ValueRange
 
@@ -42,6 +43,7 @@ def image_errors(path: Path) -> Iterator[None]:
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file; errors are those of `image_errors`."""
+    check_regular(path, "the image")
     with image_errors(path), Image.open(path) as opened:
         yield opened
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import stat
 from pathlib import Path
 
-from vostrack.errors import InputError
-
-__all__ = ["IMAGE_SUFFIXES", "check_regular", "is_pattern", "is_url", "plain_path"]
+__all__ = ["IMAGE_SUFFIXES", "is_pattern", "is_url", "plain_path"]
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -48,17 +45,3 @@ def plain_path(path: Path) -> str:
     FFmpeg takes what precedes a colon in a relative name for a protocol.
     """
     return str(path.absolute())
-
-
-def check_regular(path: Path) -> None:
-    """Refuse a pipe: a file is opened several times, and a pipe would then wait for ever.
-
-    Raises:
-        InputError: it is a pipe or a socket.
-    """
-    mode = path.stat().st_mode
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-        raise InputError(
-            f"{path} is a pipe, which can be read only once; write the video to a file first, for "
-            f"example with `cat {path} > clip.mkv`"
-        )

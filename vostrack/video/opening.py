@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vostrack.errors import InputError
+from vostrack.files import check_regular
 from vostrack.video.frames import FrameSource, Selection
-from vostrack.video.names import IMAGE_SUFFIXES, check_regular, is_pattern, is_url
+from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
 from vostrack.video.value_range import check_range
 
 __all__ = ["Reader", "open_source"]
@@ -111,7 +112,7 @@ def _open_named(
 
 
 def _open_file(path: Path, reader: Reader, selection: Selection, value_range: str) -> FrameSource:
-    check_regular(path)
+    check_regular(path, "the video")
     if path.stat().st_size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes); expected a video or an image; copy it again")
     if path.suffix.lower() in IMAGE_SUFFIXES:

@@ -11,7 +11,9 @@ from vostrack.masks import VideoMasks, export_results, read_results
 
 
 def test_an_unknown_format_is_refused(video: VideoMasks, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected one of coco.*got 'coko'; did you mean coco"):
+    with pytest.raises(
+        InputError, match=r"expected one of davis, coco.*got 'coko'; did you mean coco"
+    ):
         export_results(video, "coko", tmp_path / "m.json")
 
 

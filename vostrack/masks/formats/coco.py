@@ -121,12 +121,16 @@ def parse_list(items: Sequence[Mapping[str, Any]], origin: str) -> Annotations:
     if all("counts" in item for item in items):
         return Annotations((AnnotatedFrame(origin, None, tuple(map(Entry, items))),))
     images: dict[str, list[Entry]] = {}
+    named = all("image" in item for item in items)
     for item in items:
         entry = entry_of(item, item.get("segmentation"), {})
-        images.setdefault(str(item.get("image_id", "")), []).append(entry)
+        # vostrack propose names its images; the name of a video's frame is its number.
+        images.setdefault(str(item.get("image_id", item.get("image", ""))), []).append(entry)
     return Annotations(
         tuple(
-            AnnotatedFrame(f"{shortened(key, 40)}", None, tuple(entries))
+            AnnotatedFrame(
+                f"{shortened(key, 40)}", number_in(key) if named else None, tuple(entries)
+            )
             for key, entries in images.items()
         )
     )

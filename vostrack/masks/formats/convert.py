@@ -9,7 +9,13 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.masks.annotated_video import masks_of_video
-from vostrack.masks.formats.reading import is_annotation_file, read_annotations
+from vostrack.masks.formats.image_folder import images_in, read_stack
+from vostrack.masks.formats.label_stack import LabelStack, masks_of_stack
+from vostrack.masks.formats.reading import (
+    is_annotation_file,
+    is_annotation_folder,
+    read_annotations,
+)
 from vostrack.masks.formats.registry import check_writable
 from vostrack.masks.formats.results_folder import is_results_folder, read_folder
 from vostrack.masks.video_masks import VideoMasks
@@ -23,7 +29,8 @@ def read_results(
     """Read the masks of a video. Label maps are read on demand.
 
     Args:
-        path: a folder that ``vostrack track`` wrote, or a file of annotations.
+        path: a folder that ``vostrack track`` wrote, or a file or folder in any format that
+            ``vostrack.masks.FORMATS`` reads.
         size: H and W of the video in pixels, for files that state no size.
 
     Raises:
@@ -32,13 +39,18 @@ def read_results(
     source = Path(path).expanduser()
     if not source.exists():
         raise InputError(f"results: {source} does not exist; check the path")
-    if is_results_folder(source):
+    if source.is_dir() and is_results_folder(source):
         return read_folder(source)
-    if is_annotation_file(source):
-        return masks_of_video(read_annotations(source, size), size, str(source))
+    if is_annotation_file(source) or (source.is_dir() and is_annotation_folder(source)):
+        found, origin = read_annotations(source, size), str(source)
+        if isinstance(found, LabelStack):
+            return masks_of_stack(found, origin)
+        return masks_of_video(found, size, origin)
+    if source.is_dir() and images_in(source):
+        return masks_of_stack(read_stack(images_in(source), str(source)), str(source))
     raise InputError(
         f"results: {source} is not a folder that vostrack track wrote (with masks and run.json), "
-        "and not a file of annotations; check the path"
+        "and no annotations or label maps of a known format; check the path"
     )
 
 

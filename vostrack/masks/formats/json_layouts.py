@@ -7,12 +7,20 @@ from typing import Any
 
 from vostrack.errors import InputError
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, shortened
-from vostrack.masks.formats import coco, youtube_vis
+from vostrack.masks.formats import (
+    burst,
+    coco,
+    label_studio,
+    labelme,
+    sa_v,
+    supervisely,
+    youtube_vis,
+)
 from vostrack.masks.masks_json import is_earlier_layout, parse_masks_json
 
 __all__ = ["parse_json"]
 
-_KNOWN = "masks.json, YouTube-VIS, COCO annotations or a list of COCO RLE"
+_KNOWN = "masks.json, COCO, YouTube-VIS or another layout of docs/formats.md"
 
 
 def parse_json(content: Any, origin: str) -> Annotations:
@@ -43,7 +51,12 @@ def _parse(content: Any, origin: str) -> Annotations:
             f"{origin}: looks like the layout of {tool}, which is not read; expected {_KNOWN}; "
             "export the masks as COCO"
         )
+    if label_studio.is_layout(content):
+        return label_studio.parse(content, origin)
     if isinstance(content, dict):
+        read = _of_tool(content, origin)
+        if read is not None:
+            return read
         if is_earlier_layout(content):
             return _from_masks_json(content, origin)
         if "annotations" in content:
@@ -60,6 +73,20 @@ def _parse(content: Any, origin: str) -> Annotations:
     )
 
 
+def _of_tool(content: Mapping[str, Any], origin: str) -> Annotations | None:
+    """Read the layouts of single tools; None if it is none of them."""
+    if labelme.is_layout(content):
+        return labelme.parse(content, origin)
+    if supervisely.is_video(content):
+        return supervisely.parse_video(content, origin)
+    empty = content.get("objects") == [] and isinstance(content.get("size"), dict)
+    if supervisely.is_image(content) or empty:
+        return Annotations((supervisely.parse_image(content, origin),))
+    if burst.is_layout(content):
+        return burst.parse(content, origin)
+    return sa_v.parse(content, origin) if sa_v.is_layout(content) else None
+
+
 def _from_coco(content: Mapping[str, Any], origin: str) -> Annotations:
     annotations = content["annotations"]
     of_video = content.get("videos") and not (
@@ -74,16 +101,6 @@ def _other_tool(content: Any) -> str | None:
     item: Any = content[0] if isinstance(content, list) and content else content
     if not isinstance(item, dict):
         return None
-    objects = item.get("objects")
-    first: Any = objects[0] if isinstance(objects, list) and objects else None
-    if isinstance(first, dict) and ("geometryType" in first or "classTitle" in first):
-        return "Supervisely"
-    if isinstance(item.get("shapes"), list) and "imagePath" in item:
-        return "labelme"
-    results: Any = item.get("annotations") or item.get("completions")
-    nested = isinstance(results, list) and results and isinstance(results[0], dict)
-    if nested and "result" in results[0]:
-        return "Label Studio"
     if "_via_img_metadata" in item or ("regions" in item and "filename" in item):
         return "VGG Image Annotator"
     if "frames" in item and "size" not in item and "segmentations" not in item:

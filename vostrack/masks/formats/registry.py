@@ -35,6 +35,7 @@ class Format:
         library: the libraries that read or write it here.
         lost: what the format cannot hold.
         suffix: suffix of the file that is written; empty for a folder.
+        in_python: whether it is an object of Python and neither file nor folder.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Format:
     library: str
     lost: str
     suffix: str = ""
+    in_python: bool = False
 
     def write(self, masks: VideoMasks, output: Path) -> tuple[str, ...]:
         """Write the masks of a video; see ``export_results``.
@@ -63,10 +65,20 @@ FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
         Format(
+            "davis",
+            "DAVIS, YouTube-VOS",
+            f"{_HERE}.image_folder",
+            "folder of palette or gray images, one for each frame",
+            "folder of palette PNG",
+            "Pillow",
+            "names and classes of objects, times",
+            "",
+        ),
+        Format(
             "coco",
             "COCO instances",
             f"{_HERE}.coco",
-            "JSON; polygons, RLE with and without compression; `track_id`, `iscrowd`",
+            "JSON; polygons, RLE with and without compression; `track_id`, `iscrowd`; `masks.json`",
             "JSON with images, annotations (compressed RLE, `track_id`) and categories",
             "pycocotools",
             "nothing; void becomes a crowd (`iscrowd`)",
@@ -81,6 +93,146 @@ FORMATS: dict[str, Format] = {
             "pycocotools",
             "nothing; void becomes a crowd (`iscrowd`)",
             ".json",
+        ),
+        Format(
+            "mots-png",
+            "MOTS images",
+            f"{_HERE}.mots_png",
+            "folder of 16-bit PNG: class x 1000 + instance; 10000 is void",
+            "the same",
+            "Pillow",
+            "names of objects; names of classes except car and pedestrian; times",
+            "",
+        ),
+        Format(
+            "mots-txt",
+            "MOTS text",
+            f"{_HERE}.mots_txt",
+            "text; class 10 is void",
+            "the same",
+            "pycocotools",
+            "names of objects; names of classes except car and pedestrian; names of frames; times",
+            ".txt",
+        ),
+        Format(
+            "burst",
+            "BURST, TAO-VOS",
+            f"{_HERE}.burst",
+            "JSON of one sequence, or the first of several",
+            "JSON with one sequence; names of tracks in `track_names`",
+            "pycocotools",
+            "void, times",
+            ".json",
+        ),
+        Format(
+            "sa-v",
+            "SA-V",
+            f"{_HERE}.sa_v",
+            "JSON with masklets",
+            "JSON with masklets; names and numbers in an entry `vostrack`",
+            "pycocotools",
+            "void, times",
+            ".json",
+        ),
+        Format(
+            "cvat",
+            "CVAT for video 1.1",
+            f"{_HERE}.cvat_writer",
+            "XML of video and images: masks, polygons, ellipses; key frames, `outside`",
+            "XML with a track of masks for each object",
+            "XML parser of Python",
+            "names of objects; names of frames; void, times",
+            ".xml",
+        ),
+        Format(
+            "label-studio",
+            "Label Studio, images",
+            f"{_HERE}.label_studio",
+            "JSON and JSON-MIN: brush, bitmask, polygon, ellipse",
+            "JSON with a task for each frame and brush masks",
+            "NumPy",
+            "times",
+            ".json",
+        ),
+        Format(
+            "label-studio-video",
+            "Label Studio, video",
+            f"{_HERE}.label_studio_video",
+            "",
+            "JSON with a box for each object and frame",
+            "NumPy",
+            "the masks: Label Studio has only boxes on videos",
+            ".json",
+        ),
+        Format(
+            "labelme",
+            "labelme",
+            f"{_HERE}.labelme",
+            "JSON or a folder of them: polygons, masks, circles",
+            "a JSON file for each frame, with masks",
+            "Pillow",
+            "times",
+            "",
+        ),
+        Format(
+            "supervisely",
+            "Supervisely",
+            f"{_HERE}.supervisely",
+            "JSON of an image or a video, or a project: bitmaps, polygons with holes",
+            "project of one video, with bitmaps",
+            "Pillow",
+            "names of frames; times; the video itself is not copied",
+            "",
+        ),
+        Format(
+            "yolo-seg",
+            "YOLO segmentation",
+            f"{_HERE}.yolo_seg",
+            "text files of polygons, `data.yaml`",
+            "`labels/NAME.txt` and `data.yaml`",
+            "OpenCV",
+            "gaps between parts; which object is which; void, times",
+            "",
+        ),
+        Format(
+            "tiff",
+            "TIFF stack",
+            f"{_HERE}.tiff_stack",
+            "multi-page TIFF of integers",
+            "8-bit pages; frames and objects in the description",
+            "tifffile",
+            "nothing",
+            ".tif",
+        ),
+        Format(
+            "napari",
+            "napari labels layer",
+            f"{_HERE}.napari",
+            "as `tiff`",
+            "32-bit pages, which napari opens as labels",
+            "tifffile",
+            "nothing",
+            ".tif",
+        ),
+        Format(
+            "nnunet",
+            "nnU-Net",
+            f"{_HERE}.nnunet",
+            "raw data set with `dataset.json` and `labelsTr`, PNG or TIFF",
+            "the same; void is the label `ignore`",
+            "Pillow",
+            "classes, times; pictures are not copied",
+            "",
+        ),
+        Format(
+            "supervision",
+            "supervision.Detections",
+            f"{_HERE}.detections",
+            "`from_detections`: masks, `tracker_id`, names of classes",
+            "`to_detections`: the same for one frame",
+            "supervision",
+            "void",
+            in_python=True,
         ),
     )
 }
@@ -102,7 +254,8 @@ def find_format(name: str, parameter: str = "format") -> Format:
         return found
     near = difflib.get_close_matches(name.lower(), FORMATS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise InputError(f"{parameter}: expected one of {', '.join(FORMATS)}, got {name!r}{hint}")
+    expected = ", ".join(writable_formats())
+    raise InputError(f"{parameter}: expected one of {expected}, got {name!r}{hint}")
 
 
 def check_writable(name: str, parameter: str = "format") -> Format:
@@ -116,6 +269,11 @@ def check_writable(name: str, parameter: str = "format") -> Format:
         InputError: there is none of that name, or it is only read.
     """
     found = find_format(name, parameter)
+    if found.in_python:
+        raise InputError(
+            f"{parameter}: {found.name} is an object of Python; call vostrack.masks.to_detections, "
+            f"or use one of {', '.join(writable_formats())}"
+        )
     if not found.writes:
         raise InputError(
             f"{parameter}: {found.name} is read but not written; expected one of "
@@ -126,4 +284,4 @@ def check_writable(name: str, parameter: str = "format") -> Format:
 
 def writable_formats() -> list[str]:
     """Return the names of the formats that are written."""
-    return [entry.name for entry in FORMATS.values() if entry.writes]
+    return [entry.name for entry in FORMATS.values() if entry.writes and not entry.in_python]

@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vostrack.arrays import UInt8Array
+import numpy as np
+
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import natural_order
+from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
-__all__ = ["is_results_folder", "read_folder"]
+__all__ = ["is_results_folder", "read_folder", "read_stack"]
 
 
 def is_results_folder(path: Path) -> bool:
@@ -57,6 +60,17 @@ def read_folder(path: Path) -> VideoMasks:
 
     rate = float(rate) if isinstance(rate, int | float) and rate > 0 else None
     return VideoMasks((size[0], size[1]), frames, objects, read, video, rate, path)
+
+
+def read_stack(path: Path) -> LabelStack:
+    """Read a results folder as label maps, from which a first mask is chosen."""
+    masks = read_folder(path)
+    names = {entry.id: (entry.name, entry.category) for entry in masks.objects}
+
+    def read(position: int) -> IntArray:
+        return masks.labels(position).astype(np.int64)
+
+    return LabelStack(masks.size, masks.frames, read, names=names, source=masks.video)
 
 
 def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:

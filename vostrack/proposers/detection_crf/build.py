@@ -25,9 +25,14 @@ def build_detection_crf(
     sources, else from the detector (with classes) or the foreground (without).
 
     Raises:
-        InputError: an option is out of its range, the detector's weights cannot be had, or boxes
-            were given without a semantic network.
+        InputError: an option is out of its range, the detector's weights cannot be had, boxes were
+            given without a semantic network, or class masks were given, which it does not use.
     """
+    if sources.semantic_masks is not None:
+        raise InputError(
+            "detection-crf: needs the scores of all classes, which class masks do not hold; give a "
+            "network with `semantic`, and leave `semantic_masks` out"
+        )
     if sources.detections is not None and sources.semantic is None:
         raise InputError(
             "detection-crf: boxes alone do not tell which pixels are an object's; give a semantic "

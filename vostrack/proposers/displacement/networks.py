@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.weights_file import read_described, write_weights
+from vostrack.models.weights_file import UndrawnWeights, read_described, write_weights
 from vostrack.proposers.displacement.backbones import (
     DisplacementBackbone,
     build_displacement_backbone,
@@ -246,6 +246,7 @@ def load_displacement_net(path: Path) -> DisplacementNet:
     config, state = read_described(path, _KEY, what="displacement network", command="siseg")
     if "trunk" in config:  # as files before version 0.2 call it
         config["backbone"] = config.pop("trunk")
-    network = DisplacementNet(NetworkConfig(**{**config, "widths": tuple(config["widths"])}))
+    with UndrawnWeights():
+        network = DisplacementNet(NetworkConfig(**{**config, "widths": tuple(config["widths"])}))
     network.load_state_dict(state)
     return network.eval()

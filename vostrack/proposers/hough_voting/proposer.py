@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.models.localizer import localizer_fingerprint
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
@@ -104,7 +105,13 @@ class HoughProposer:
             mask = read_semantic_mask(
                 self.semantic_masks, name, (frame.shape[0], frame.shape[1])
             ).astype(np.int64)
-            probabilities = np.eye(_CLASSES, dtype=np.float32)[np.where(mask < _CLASSES, mask, 0)]
+            unknown = sorted({int(k) for k in np.unique(mask) if k >= _CLASSES and k != VOID})
+            if unknown:
+                raise InputError(
+                    f"hough: {self.semantic_masks / name}.png has the class {unknown[0]}, expected "
+                    f"0 to {_CLASSES - 1} and {VOID} for void; map the classes to those of VOC"
+                )
+            probabilities = np.eye(_CLASSES, dtype=np.float32)[np.where(mask == VOID, 0, mask)]
             probabilities = np.ascontiguousarray(probabilities.transpose(2, 0, 1))
         elif self.semantic is not None:
             probabilities = self._classes(image)
@@ -194,8 +201,11 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
     Without a semantic network or class masks it is class-agnostic.
 
     Raises:
-        InputError: an option is out of its range, or a file does not hold what it should.
+        InputError: an option is out of its range, a file does not hold what it should, or the
+            sources hold detections, which this method does not use.
     """
+    if sources.detections is not None:
+        raise InputError("hough: uses no detections; leave `detections` out")
     views = ViewConfig() if options.multi_view else None
     localizer = _localizer(options, sources, views)
     agnostic = sources.semantic is None and sources.semantic_masks is None

@@ -1,0 +1,196 @@
+"""Track thousands of small frames while objects are added, removed and corrected at random.
+
+Reported are milliseconds per frame and the memory of the process, by tenths of the run, and how
+often the state was saved, loaded in another process and tracked on there with the same result.
+At last an object leaves the picture for --away frames: does it come back under its id?
+
+    python benchmarks/live_stream.py [--frames 3000] [--places 10] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from record import begin_record, benchmark_parser, finish_record
+
+from vostrack.build import build_tracker
+from vostrack.tracking.tracker import Tracker
+
+HEIGHT, WIDTH, PATCH = 64, 96, 18
+MOST = 4
+
+
+class Scene:
+    """Textured patches that bounce in front of a textured background."""
+
+    def __init__(self, seed: int) -> None:
+        draw = np.random.default_rng(seed)
+        coarse = draw.integers(60, 160, (HEIGHT // 8, WIDTH // 8, 3))
+        self.background = np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
+        self.looks = {i: _look(draw) for i in range(1, MOST + 1)}
+        self.phase = draw.uniform(0, 6.28, (MOST + 1, 2))
+
+    def frame(self, time_: int, shown: set[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the frame, and the label map of the objects ``shown``."""
+        image, labels = self.background.copy(), np.zeros((HEIGHT, WIDTH), np.uint8)
+        for number in sorted(shown):
+            y = int((HEIGHT - PATCH) / 2 * (1 + np.sin(0.03 * time_ + self.phase[number, 0])))
+            x = int((WIDTH - PATCH) / 2 * (1 + np.sin(0.021 * time_ + self.phase[number, 1])))
+            image[y : y + PATCH, x : x + PATCH] = self.looks[number]
+            labels[y : y + PATCH, x : x + PATCH] = number
+        return image, labels
+
+
+def _look(draw: np.random.Generator) -> np.ndarray:
+    coarse = draw.integers(0, 256, (3, 3, 3))
+    return np.kron(coarse, np.ones((6, 6, 1))).astype(np.uint8)
+
+
+def change(
+    tracker: Tracker, draw: np.random.Generator, image: np.ndarray, labels: np.ndarray
+) -> str | None:
+    """Add, remove or correct an object at random; return what was done."""
+    visible = {int(i) for i in np.unique(labels)} - {0}
+    what = draw.random()
+    if what < 0.03 and visible - set(tracker.ids):
+        number = min(visible - set(tracker.ids))
+        tracker.add_objects(image, np.where(labels == number, number, 0), reuse_ids=True)
+        return "added"
+    if 0.03 <= what < 0.05 and tracker.ids:
+        tracker.remove_objects([int(draw.choice(tracker.ids))])
+        return "removed"
+    if 0.05 <= what < 0.09 and visible & set(tracker.ids):
+        number = min(visible & set(tracker.ids))
+        tracker.correct(image, np.where(labels == number, number, 0))
+        return "corrected"
+    return None
+
+
+def digest(tracker: Tracker) -> str:
+    """Return a digest of the running state."""
+    file = io.BytesIO()
+    torch.save(tracker.state(), file)
+    return hashlib.sha256(file.getvalue()).hexdigest()
+
+
+def follow(tracker: Tracker, scene: Scene, begin: int, count: int) -> str:
+    """Track some frames without changes; return the digest of masks and state."""
+    total = hashlib.sha256()
+    for time_ in range(begin, begin + count):
+        image, _ = scene.frame(time_, set(scene.looks))
+        result = tracker.step(image)
+        total.update(result.labels.tobytes() + result.scores.tobytes())
+    return total.hexdigest() + digest(tracker)
+
+
+def same_elsewhere(tracker: Tracker, scene_seed: int, scene: Scene, now: int) -> bool:
+    """Load the state in another process, track on in both, and compare."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.pt"
+        torch.save({"start": tracker.start_state(), "now": tracker.state()}, path)
+        words = ["--resume", str(path), "--at", str(now), "--seed", str(scene_seed)]
+        done = subprocess.run(
+            [sys.executable, __file__, *words], capture_output=True, text=True, check=True
+        )
+    with tracker.aside():
+        return done.stdout.strip() == follow(tracker, scene, now, 3)
+
+
+def away(seed: int, frames: int) -> dict[str, Any]:
+    """Let one of two objects leave for some frames; report whether its id comes back right."""
+    scene, tracker = Scene(seed), build_tracker("fast")
+    tracker.start(*scene.frame(0, {1, 2}))
+    for time_ in range(1, 40):
+        tracker.step(scene.frame(time_, {1, 2})[0])
+    states = [tracker.step(scene.frame(40 + t, {1})[0]).states for t in range(frames)]
+    overlaps = []
+    for time_ in range(40 + frames, 60 + frames):
+        image, labels = scene.frame(time_, {1, 2})
+        found = tracker.step(image).labels
+        both, either = (labels == 2) & (found == 2), (labels == 2) | (found == 2)
+        overlaps.append(float(both.sum() / max(1, either.sum())))
+    lost = states[-1][tracker.ids.index(2)]
+    return {"frames_away": frames, "state_before_return": lost, "J_after_10": overlaps[10]}
+
+
+def run(arguments: Any) -> dict[str, Any]:
+    """Track the stream."""
+    scene, draw = Scene(arguments.seed), np.random.default_rng(arguments.seed + 1)
+    tracker, rows = build_tracker("fast"), []
+    counts: dict[str, int] = {}
+    tracker.start(*scene.frame(0, {1, 2}))
+    places = set(np.linspace(1, arguments.frames - 1, arguments.places, dtype=int).tolist())
+    same, milliseconds = [], []
+    tenth = max(1, arguments.frames // 10)
+    for now in range(1, arguments.frames + 1):
+        image, labels = scene.frame(now, set(scene.looks))
+        begin = time.perf_counter()
+        tracker.step(image)
+        done = change(tracker, draw, image, labels)
+        milliseconds.append(1000 * (time.perf_counter() - begin))
+        if done:
+            counts[done] = counts.get(done, 0) + 1
+        if now in places:
+            same.append(same_elsewhere(tracker, arguments.seed, scene, now + 1))
+        if now % tenth == 0:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            state = sum(t.numel() * t.element_size() for t in _tensors(tracker.state()))
+            rows.append(
+                {
+                    "frame": now,
+                    "median_ms": round(float(np.median(milliseconds[-tenth:])), 1),
+                    "peak_memory_mib": round(memory, 1),
+                    "state_kib": round(state / 1024, 1),
+                }
+            )
+    return {
+        "changes": counts,
+        "tenths": rows,
+        "same_in_another_process": f"{sum(same)}/{len(same)}",
+    }
+
+
+def _tensors(state: Any) -> list[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        return [state]
+    values = state.values() if isinstance(state, dict) else state
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        return []
+    return [tensor for value in values for tensor in _tensors(value)]
+
+
+def main() -> None:
+    """Run the stream, or one place of it in another process."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--frames", type=int, default=3000)
+    parser.add_argument("--places", type=int, default=10, help="states loaded in another process")
+    parser.add_argument("--away", type=int, default=500, help="frames without an object")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", type=Path, help="for the other process")
+    parser.add_argument("--at", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.resume is not None:
+        saved = torch.load(arguments.resume, weights_only=True)
+        tracker = build_tracker("fast")
+        tracker.load_state(saved["start"], saved["now"])
+        print(follow(tracker, Scene(arguments.seed), arguments.at, 3))
+        return
+    record = begin_record("live stream", ("torch", "numpy"))
+    record["away"] = away(arguments.seed, arguments.away)
+    record.update(run(arguments))
+    finish_record(record, arguments.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The layouts of MOSE, LVOS and BURST, and the door to all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.datasets.small_sets import (
+    LATE,
+    LENGTH,
+    labels_of,
+    make_burst,
+    make_lvos,
+    make_mose,
+    make_youtube_vos,
+)
+from vostrack.batch import dataset_jobs
+from vostrack.datasets import DatasetChoice, open_burst, open_dataset, open_lvos, open_mose
+from vostrack.errors import InputError
+from vostrack.masks.palette import read_label_map
+
+
+@pytest.mark.parametrize(
+    ("layout", "make", "late"),
+    [
+        ("youtube-vos", make_youtube_vos, LATE),
+        ("lvos", make_lvos, LATE),
+        ("burst", make_burst, LATE // 2),
+        ("mose", make_mose, None),
+    ],
+)
+def test_objects_start_at_their_own_frames(
+    layout: str, make: Callable[[Path], Path], late: int | None, tmp_path: Path
+) -> None:
+    choice = DatasetChoice(root=make(tmp_path), layout=layout)  # type: ignore[arg-type]
+    goats, swan = open_dataset(choice, masks=tmp_path / "masks")
+    assert goats.name.endswith("goats")
+    assert [index for index, _ in goats.prompts] == ([0] if late is None else [0, late])
+    assert [index for index, _ in swan.prompts] == [0]
+    frame = 0 if late is None else LATE
+    assert np.array_equal(read_label_map(goats.prompts[-1][1]), labels_of("goats", frame))
+    assert all(path is not None for path in goats.annotations)
+    if layout != "mose":
+        assert [obj.id for obj in goats.objects] == [2, 5]
+        assert goats.objects[1].frames == goats.frame_names[late:]
+    job = dataset_jobs([goats], tmp_path / "out")[0]
+    assert [index for index, _ in job.later_masks] == ([] if late is None else [late])
+
+
+def test_mose_with_given_masks_only(tmp_path: Path) -> None:
+    make_mose(tmp_path, subset="valid", dense=False)
+    goats, swan = open_mose(tmp_path, subset="valid")
+    assert [index for index, _ in goats.prompts] == [0, LATE]
+    assert [index for index, _ in swan.prompts] == [0]
+    assert [v.name for v in open_mose(tmp_path / "valid", sequences=["swan"])] == ["swan"]
+    with pytest.raises(InputError, match=r"MOSE has no cow .*it has goats, swan"):
+        open_mose(tmp_path, subset="valid", sequences=["cow"])
+
+
+@pytest.mark.parametrize("meta", ["meta.json", "val_meta.json", "valid_meta.json"])
+def test_lvos_in_its_spellings(meta: str, tmp_path: Path) -> None:
+    make_lvos(tmp_path, meta=meta, subset="valid" if meta == "meta.json" else "val")
+    goats = open_lvos(tmp_path)[0]
+    assert goats.objects[1].frames[0] == f"{5 * LATE + 1:08}"
+    assert open_lvos(next(p for p in tmp_path.iterdir() if p.is_dir()))[0].name == "goats"
+
+
+def test_what_is_wrong_with_an_lvos_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"LVOS: no .*expected the folder"):
+        open_lvos(tmp_path)
+    make_lvos(tmp_path)
+    meta = tmp_path / "val" / "valid_meta.json"
+    text = meta.read_text()
+    for broken, words in (
+        ("[]", "expected JSON with videos"),
+        (text.replace("frame_range", "frames"), "expected frame_range"),
+        (text.replace('"00000001"', '"x"'), "expected frame_range"),
+        (text.replace('"00000001"', '"00000900"'), "no frame from 900"),
+    ):
+        meta.write_text(broken)
+        with pytest.raises(InputError, match=words):
+            open_lvos(tmp_path)
+    meta.write_text(text)
+    (tmp_path / "val" / "Annotations" / "goats" / f"{5 * LATE + 1:08}.png").unlink()
+    with pytest.raises(InputError, match="has no annotation of frame 00000011"):
+        open_lvos(tmp_path)
+    meta.unlink()
+    with pytest.raises(InputError, match=r"looked for meta\.json, val_meta\.json, valid_meta"):
+        open_lvos(tmp_path)
+
+
+def test_burst_with_all_frames_or_first_masks_only(tmp_path: Path) -> None:
+    make_burst(tmp_path)
+    goats = open_burst(tmp_path, tmp_path / "m", all_frames=True)[0]
+    assert len(goats.frames) == LENGTH
+    assert [path is not None for path in goats.annotations] == [True, False] * (LENGTH // 2)
+    assert [index for index, _ in goats.prompts] == [0, LATE]
+    (tmp_path / "annotations" / "val" / "all_classes.json").unlink()
+    make_burst(tmp_path, first_only=True)
+    goats = open_burst(tmp_path, tmp_path / "n")[0]
+    assert [path is not None for path in goats.annotations] == [True, True, False]
+    labels = read_label_map(goats.prompts[1][1])
+    assert set(np.unique(labels).tolist()) == {0, 5}
+
+
+def test_what_is_wrong_with_a_burst_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no annotations; looked for"):
+        open_burst(tmp_path, tmp_path / "m")
+    make_burst(tmp_path)
+    path = tmp_path / "annotations" / "val" / "all_classes.json"
+    data = json.loads(path.read_text())
+    changes: tuple[tuple[Callable[[Any], Any], str], ...] = (
+        (lambda d: d.pop("sequences"), "expected a BURST file"),
+        (lambda d: d["sequences"][0]["segmentations"].pop(), "one entry per annotated frame"),
+        (lambda d: d["sequences"][0]["segmentations"][0].update({"300": {"rle": "1"}}), "1 to 254"),
+        (lambda d: d["sequences"][0]["annotated_image_paths"].__setitem__(0, "x.jpg"), "lacks 1"),
+        (lambda d: d["sequences"][0]["segmentations"][0]["2"].update(rle="0"), "run lengths"),
+    )
+    for change, words in changes:
+        changed = json.loads(json.dumps(data))
+        change(changed)
+        path.write_text(json.dumps(changed))
+        with pytest.raises(InputError, match=words):
+            open_burst(tmp_path, tmp_path / "m")
+    path.write_text("{")
+    with pytest.raises(InputError, match="expected a BURST file"):
+        open_burst(tmp_path, tmp_path / "m")
+
+
+def test_options_of_other_layouts_are_refused(tmp_path: Path) -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"layout": "mose", "year": 2016}, "year: has no effect with the layout mose"),
+        ({"layout": "lvos", "resolution": "480p"}, "resolution: has no effect"),
+        ({"layout": "burst", "annotations": "x"}, "annotations: has no effect"),
+        ({"layout": "davis", "all_frames": True}, "belongs to youtube-vos and burst"),
+        ({"layout": "vipseg"}, "layout: expected one of davis, youtube-vos"),
+    )
+    for options, words in cases:
+        with pytest.raises(InputError, match=words):
+            DatasetChoice(root=tmp_path, **options)
+    with pytest.raises(InputError, match="BURST needs a folder"):
+        open_dataset(DatasetChoice(root=tmp_path, layout="burst"))

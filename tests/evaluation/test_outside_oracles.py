@@ -1,0 +1,95 @@
+"""Scores and files against the tools that benchmarks publish, where these are installed.
+
+They are not in the extra ``test``: pip install trackeval tabulate vos-benchmark scikit-image
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.datasets.small_sets import LENGTH, labels_of, make_burst
+from vostrack.arrays import UInt8Array
+from vostrack.cli import main
+from vostrack.datasets import open_burst
+from vostrack.eval.object_scores import ScoringPlan, score_objects
+from vostrack.masks import write_label_map
+
+
+def _random_maps(seed: int) -> list[tuple[UInt8Array, UInt8Array]]:
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(6):
+        truth = np.kron(rng.integers(0, 4, (5, 7)), np.ones((12, 12))).astype(np.uint8)
+        pairs.append((np.roll(truth, rng.integers(-3, 4, 2), (0, 1)), truth))
+    return pairs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_objects_against_vos_benchmark(seed: int) -> None:
+    pytest.importorskip("skimage", reason="vos-benchmark needs scikit-image")
+    evaluator_of = pytest.importorskip("vos_benchmark.evaluator").Evaluator
+    maps = _random_maps(seed)
+    evaluator: Any = evaluator_of()
+    for guess, truth in maps[1:-1]:
+        evaluator.feed_frame(guess, truth)
+    j, f = evaluator.conclude()
+    names = tuple(f"{index:05}" for index in range(len(maps)))
+    scored = np.ones((len(maps), 3), bool)
+    scored[[0, -1]] = False
+    known = dict(zip(names, maps, strict=True))
+    scores, findings = score_objects(
+        "random",
+        ScoringPlan(names, (1, 2, 3), scored),
+        lambda frame: known[frame][0],
+        lambda frame: known[frame][1],
+    )
+    assert findings == []
+    for number in (1, 2, 3):
+        assert 100 * scores.measure("J", number).mean == pytest.approx(j[number])
+        assert 100 * scores.measure("F", number).mean == pytest.approx(f[number])
+
+
+def _hota(root: Path, predictions: Path) -> float:
+    """Return HOTA of the exemplar-guided task of BURST, averaged over classes."""
+    trackeval = pytest.importorskip("trackeval")
+    pytest.importorskip("tabulate", reason="TrackEval's BURST reader needs it")
+    data = predictions.parent / "trackers" / "ours" / "data"
+    data.mkdir(parents=True)
+    (data / "predictions.json").write_bytes(predictions.read_bytes())
+    config = {
+        "GT_FOLDER": str(root / "annotations" / "val"),
+        "TRACKERS_FOLDER": str(predictions.parent / "trackers"),
+        "EXEMPLAR_GUIDED": True,
+        "PRINT_CONFIG": False,
+    }
+    dataset = trackeval.datasets.BURST(config)
+    metric = trackeval.metrics.HOTA()
+    of_class = []
+    for name in dataset.class_list:
+        parts = {}
+        for sequence in dataset.seq_list:
+            raw = dataset.get_raw_seq_data("ours", sequence)
+            parts[sequence] = metric.eval_sequence(dataset.get_preprocessed_seq_data(raw, name))
+        of_class.append(metric.combine_sequences(parts)["HOTA"].mean())
+    return float(np.mean(of_class))
+
+
+@pytest.mark.parametrize(("shift", "low", "high"), [(0, 1.0, 1.0), (3, 0.3, 0.95)])
+def test_trackeval_reads_our_results_for_burst(
+    shift: int, low: float, high: float, tmp_path: Path
+) -> None:
+    root = make_burst(tmp_path / "data")
+    for sequence in open_burst(root, tmp_path / "unpacked"):
+        name = sequence.name.partition("-")[2]
+        step = LENGTH // len(sequence.frames)
+        for index, frame in enumerate(sequence.frame_names):
+            labels = np.roll(labels_of(name, step * index), shift, axis=0)
+            write_label_map(tmp_path / "results" / sequence.name / f"{frame}.png", labels)
+    target = tmp_path / "written" / "predictions.json"
+    flags = ["--layout", "burst", "--root", str(root), "--zip", str(target), "--quiet"]
+    assert main(["dataset", "submit", *flags, "--results", str(tmp_path / "results")]) == 0
+    assert low <= _hota(root, target) <= high

@@ -1,0 +1,133 @@
+"""Stages in 8 bits: near float32, the same on every call, and only where they can be."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vostrack.models import eight_bit
+from vostrack.models.backbones import Backbone, build_backbone
+from vostrack.models.eight_bit import EightBitStages, fits_eight_bits, has_fast_int8
+
+pytestmark = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    built = build_backbone("resnet18", (2, 4, 8, 16), "folded").eval()
+    return built.to(memory_format=torch.channels_last)
+
+
+@pytest.fixture(scope="module")
+def image() -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    small = torch.randn(1, 3, 8, 10, generator=generator)
+    return F.interpolate(small, size=(64, 80), mode="bilinear")
+
+
+@pytest.fixture(scope="module")
+def stages(backbone: Backbone, image: Tensor) -> EightBitStages:
+    return EightBitStages(backbone, EightBitStages.measure(backbone, image, (4, 8, 16)))
+
+
+@pytest.mark.parametrize("stride", [4, 8, 16])
+def test_a_stage_is_near_float32(
+    stride: int, backbone: Backbone, stages: EightBitStages, image: Tensor
+) -> None:
+    x = image
+    with torch.no_grad():
+        for before in (2, 4, 8, 16):
+            if before == stride:
+                break
+            x = backbone.stage(x, before)
+        wanted, found = backbone.stage(x, stride), stages(x, stride)
+    assert found.shape == wanted.shape
+    assert found.dtype == torch.float32
+    assert float((found - wanted).norm() / wanted.norm()) < 0.06
+
+
+def test_the_ranges_are_the_largest_activations(backbone: Backbone, image: Tensor) -> None:
+    ranges = EightBitStages.measure(backbone, image, (4, 8))
+    with torch.no_grad():
+        f4 = backbone.stage(backbone.stage(image, 2), 4)
+        f8 = backbone.stage(f4, 8)
+    assert ranges[4][-1] == ranges[8][0] == pytest.approx(float(f4.max()))
+    assert ranges[8][-1] == pytest.approx(float(f8.max()))
+    assert [len(values) for values in ranges.values()] == [5, 5]
+
+
+def test_calls_do_not_depend_on_one_another(
+    backbone: Backbone, stages: EightBitStages, image: Tensor
+) -> None:
+    with torch.no_grad():
+        f2 = backbone.stage(image, 2)
+        kept = f2.clone()
+        first = stages(f2, 4)
+        stages(f2[..., :16, :16], 4)
+        assert torch.equal(stages(f2, 4), first)
+        assert torch.equal(f2, kept)
+
+
+def test_several_images_are_as_one_by_one(
+    backbone: Backbone, stages: EightBitStages, image: Tensor
+) -> None:
+    with torch.no_grad():
+        f2 = backbone.stage(torch.cat([image, image.flip(-1)]), 2)
+        together = stages(f2, 4)
+        for one, alone in zip(f2, together, strict=True):
+            assert torch.equal(stages(one[None], 4)[0], alone)
+
+
+def test_a_copy_from_another_process_gives_the_same(
+    backbone: Backbone, stages: EightBitStages, image: Tensor
+) -> None:
+    f2 = backbone.stage(image, 2)
+    wanted = stages(f2, 4)
+    assert torch.equal(pickle.loads(pickle.dumps(stages))(f2, 4), wanted)
+    assert copy.deepcopy(stages) is stages
+
+
+def test_no_gradient_passes(backbone: Backbone, stages: EightBitStages, image: Tensor) -> None:
+    f2 = backbone.stage(image, 2).detach().requires_grad_()
+    assert not stages(f2, 4).requires_grad
+
+
+def test_other_backbones_do_not_fit(backbone: Backbone) -> None:
+    assert fits_eight_bits(backbone)
+    assert not fits_eight_bits(build_backbone("resnet18", (2, 4, 8, 16), "frozen"))
+    assert not fits_eight_bits(build_backbone("mobilenet_v2", (2, 4, 8, 16), "folded"))
+    assert not fits_eight_bits(build_backbone("resnet50", (2, 4, 8, 16), "folded"))
+
+
+def test_a_torch_without_the_operators_has_no_fast_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise AttributeError("qconv_prepack")
+
+    monkeypatch.setattr(eight_bit, "_Convolution", missing)
+    assert not has_fast_int8.__wrapped__()
+
+
+def test_a_processor_that_sums_wrongly_has_no_fast_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(eight_bit._Convolution):
+        def add(self, x: Tensor, other: Tensor, other_scale: float) -> Tensor:
+            return super().add(x, other, other_scale) // 2
+
+    monkeypatch.setattr(eight_bit, "_Convolution", Wrong)
+    assert not has_fast_int8.__wrapped__()
+
+
+def test_weights_near_the_limit_do_not_overflow() -> None:
+    conv = nn.Conv2d(64, 4, 3, padding=1)
+    with torch.no_grad():
+        conv.weight.fill_(1.0)
+        conv.bias.fill_(-300.0)  # type: ignore[union-attr]  # there is one
+    x = torch.ones(1, 64, 6, 6).contiguous(memory_format=torch.channels_last)
+    layer = eight_bit._Convolution(conv, 1 / 255, 1.0)
+    found = layer.floats((x * 255).to(torch.uint8))
+    torch.testing.assert_close(found, conv(x), atol=1e-2, rtol=0)

@@ -1,0 +1,91 @@
+"""When the target models compute in 8 bits, and that resuming goes on in the same way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from vostrack.models.eight_bit import has_fast_int8
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.online_finetune.target import eight_bit_stages
+from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
+from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.window import WindowConfig
+
+CONFIG = TargetModelConfig(
+    window=WindowConfig(pixels=64 * 64), finetune=TargetFinetuneConfig(steps=0)
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> TargetNet:
+    torch.manual_seed(0)
+    return build_target_net(TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8)))
+
+
+@pytest.fixture(scope="module")
+def frames() -> tuple[list[Tensor], Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = []
+    for t in range(3):
+        image = 0.4 + 0.1 * torch.rand(3, 64, 80, generator=generator)
+        image[0, 20:44, 20 + 4 * t : 44 + 4 * t] += 0.4
+        images.append(image)
+    labels = torch.zeros(64, 80, dtype=torch.int64)
+    labels[20:44, 20:44] = 1
+    return images, labels
+
+
+@pytest.fixture
+def no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: False)
+
+
+needs_int8 = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
+
+
+@needs_int8
+@pytest.mark.usefixtures("no_bf16")
+def test_only_auto_computes_in_8_bits(
+    network: TargetNet, frames: tuple[list[Tensor], Tensor]
+) -> None:
+    images, labels = frames
+    scores = {}
+    for precision in ("auto", "fp32"):
+        adapter = TargetModelAdapter(network, replace(CONFIG, precision=precision))
+        adapter.start(images[0], labels)
+        scores[precision] = adapter.scores(images[1])[0]
+        assert bool(adapter.state_dict()["ranges"]) == (precision == "auto")
+    assert network.eight_bit is None
+    assert not torch.equal(scores["auto"], scores["fp32"])
+    torch.testing.assert_close(scores["auto"], scores["fp32"], atol=0.1, rtol=0)
+
+
+def test_bf16_units_and_other_devices_use_no_8_bits(
+    network: TargetNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(eight_bit_stages, "has_fast_int8", lambda: True)
+    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: False)
+    assert eight_bit_stages.uses_eight_bits(network, cpu, "auto")
+    assert not eight_bit_stages.uses_eight_bits(network, cpu, "fp32")
+    assert not eight_bit_stages.uses_eight_bits(network, torch.device("meta"), "auto")
+    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: True)
+    assert not eight_bit_stages.uses_eight_bits(network, cpu, "auto")
+
+
+@needs_int8
+@pytest.mark.usefixtures("no_bf16")
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_loaded_state_goes_on_in_8_bits(
+    steps: int, network: TargetNet, frames: tuple[list[Tensor], Tensor]
+) -> None:
+    images, labels = frames
+    config = replace(CONFIG, finetune=TargetFinetuneConfig(steps=steps, pixels=64 * 64))
+    first, second = (TargetModelAdapter(network, config) for _ in range(2))
+    first.start(images[0], labels)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first.scores(images[1])[0], second.scores(images[1])[0])

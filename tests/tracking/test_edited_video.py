@@ -1,0 +1,98 @@
+"""Correcting a video step by step gives what tracking it whole with all masks gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vostrack.errors import InputError
+from vostrack.refine.craf import Craf
+from vostrack.tracking.edited_video import EditedVideo
+from vostrack.tracking.tracker import Tracker
+from vostrack.tracking.video import track_video
+from vostrack.video import open_source
+
+Clip = tuple[Any, Any]
+
+
+class Editor:
+    """Keeps the newest result of each frame, as a page does."""
+
+    def __init__(self, adapter: Any, frames: Any) -> None:
+        self.kind = type(adapter)
+        self.source = open_source(frames)
+        self.video = EditedVideo(self.make(), self.source)
+        self.shown: dict[int, Any] = {}
+
+    def make(self) -> Tracker:
+        return Tracker(self.kind(), temporal_filter=Craf())
+
+    def track(self, most: int = 99) -> list[int]:
+        seen = []
+        for step in self.video.track():
+            self.shown[step.position.index] = step.result.scores
+            seen.append(step.position.index)
+            if len(seen) == most:
+                break
+        return seen
+
+    def check(self) -> None:
+        whole = track_video(self.make(), self.source, self.video.masks)
+        for step in whole:
+            np.testing.assert_array_equal(step.result.scores, self.shown[step.position.index])
+
+
+def only(labels: Any, *ids: int) -> Any:
+    return np.where(np.isin(labels, ids), labels, 0).astype(np.uint8)
+
+
+def test_only_what_may_have_changed_is_tracked(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(2, only(labels[2], 7))
+    assert editor.track() == [*range(2, 12), 1, 0]
+    assert editor.track() == []
+    editor.video.give(8, labels[8])
+    assert editor.video.stale == 3
+    assert editor.track() == list(range(3, 12))
+    editor.check()
+    swapped = np.select([labels[10] == 3, labels[10] == 7], [7, 3], 0).astype(np.uint8)
+    editor.video.give(10, swapped)
+    assert editor.track() == [9, 10, 11]
+    editor.check()
+    editor.video.withdraw(8)
+    assert editor.track() == list(range(3, 12))
+    editor.check()
+    editor.video.give(0, only(labels[0], 7))
+    assert editor.track() == list(range(12))
+    editor.check()
+
+
+@pytest.mark.parametrize("most", [1, 3, 6])
+def test_a_cancelled_run_goes_on(editable: Any, clip: Clip, most: int) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(0, labels[0])
+    editor.track()
+    editor.video.give(4, labels[5])
+    editor.video.give(6, labels[6])
+    editor.track(most)
+    assert editor.video.stale is not None
+    editor.track()
+    assert editor.video.stale is None
+    editor.check()
+
+
+def test_what_cannot_be_edited_is_refused(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    with pytest.raises(InputError, match="read once only"):
+        EditedVideo(Tracker(editable), open_source(iter(frames)))
+    video = EditedVideo(Tracker(editable), open_source(frames))
+    with pytest.raises(InputError, match="no frame 12"):
+        video.give(12, labels[0])
+    with pytest.raises(InputError, match="frame 3 has no mask"):
+        video.withdraw(3)
+    with pytest.raises(InputError, match="first_mask"):
+        next(video.track())

@@ -1,0 +1,209 @@
+"""Objects that come, go and are corrected while a video is tracked."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vostrack.errors import InputError
+from vostrack.refine.craf import Craf
+from vostrack.tracking.tracker import FrameResult, Tracker
+
+Clip = tuple[Any, Any]
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "craf"])
+def tracker(request: pytest.FixtureRequest, editable: Any) -> Tracker:
+    return Tracker(editable, temporal_filter=Craf() if request.param else None)
+
+
+def only(labels: Any, *ids: int) -> Any:
+    return np.where(np.isin(labels, ids), labels, 0).astype(np.uint8)
+
+
+def same(a: FrameResult, b: FrameResult) -> None:
+    assert a.ids == b.ids
+    assert a.presence == b.presence
+    np.testing.assert_array_equal(a.labels, b.labels)
+    np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def test_an_added_object_is_tracked_beside_the_first(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], only(labels[0], 7))
+    tracker.step(frames[1])
+    result = tracker.add_objects(frames[1], only(labels[1], 3))
+    assert tracker.ids == result.ids == (7, 3)
+    np.testing.assert_array_equal(result.labels, labels[1])
+    np.testing.assert_array_equal(result.scores[1], labels[1] == 3)
+    assert result.presence[1] == 1
+    for t in range(2, 12):
+        found = tracker.step(frames[t])
+        np.testing.assert_array_equal(found.labels, labels[t])
+        assert found.scores.shape == (2, 60, 90)
+
+
+def test_added_pixels_are_taken_from_others(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    both = np.where(labels[0] > 0, 7, 0).astype(np.uint8)
+    tracker.start(frames[0], both)
+    result = tracker.add_objects(frames[0], only(labels[0], 3))
+    np.testing.assert_array_equal(result.labels, labels[0])
+    np.testing.assert_array_equal(result.scores[0], labels[0] == 7)
+
+
+def test_a_removed_object_is_background_and_its_id_stays_taken(
+    tracker: Tracker, clip: Clip
+) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    tracker.remove_objects([3])
+    assert tracker.ids == (7,)
+    np.testing.assert_array_equal(tracker.step(frames[2]).labels, only(labels[2], 7))
+    with pytest.raises(InputError, match=r"id 3 belonged .* `reuse_ids=True`"):
+        tracker.add_objects(frames[2], only(labels[2], 3))
+    with pytest.raises(InputError, match="object 3: unknown"):
+        tracker.remove_objects([3])
+    tracker.add_objects(frames[2], only(labels[2], 3), reuse_ids=True)
+    np.testing.assert_array_equal(tracker.step(frames[3]).labels, labels[3])
+
+
+def test_all_objects_may_go_and_others_come(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    tracker.remove_objects([3, 7])
+    empty = tracker.step(frames[1])
+    assert empty.ids == ()
+    assert not empty.labels.any()
+    assert empty.scores.shape == (0, 60, 90)
+    other = np.where(labels[1] == 3, 200, 0).astype(np.uint8)
+    tracker.add_objects(frames[1], other)
+    found = tracker.step(frames[2])
+    np.testing.assert_array_equal(found.labels == 200, labels[2] == 3)
+
+
+def test_a_correction_is_followed(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    swapped = np.select([labels[0] == 3, labels[0] == 7], [7, 3], 0).astype(np.uint8)
+    tracker.start(frames[0], swapped)
+    assert (tracker.step(frames[1]).labels[labels[1] == 3] == 7).all()
+    result = tracker.correct(frames[1], labels[1])
+    np.testing.assert_array_equal(result.labels, labels[1])
+    for t in range(2, 8):
+        np.testing.assert_array_equal(tracker.step(frames[t]).labels, labels[t])
+
+
+def test_ids_say_what_a_mask_is_about(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    wrong = labels[0].copy()
+    wrong[labels[0] == 3] = 0
+    wrong[:4, :4] = 3
+    result = tracker.correct(frames[0], wrong, ids=[7])
+    np.testing.assert_array_equal(result.labels, labels[0])
+    absent = tracker.correct(frames[0], np.zeros_like(wrong), ids=[7])
+    np.testing.assert_array_equal(absent.labels, only(labels[0], 3))
+    assert absent.presence == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda t, f, m: t.add_objects(f, m), "object 7 is tracked already.*`correct`"),
+        (lambda t, f, m: t.correct(f, m + (m > 0)), "object 8 is not tracked.*`add_objects`"),
+        (lambda t, f, m: t.correct(f, m * 0), "at least one object"),
+        (lambda t, f, m: t.correct(f, m, ids=[]), "no object; name an object"),
+        (lambda t, f, m: t.correct(f[:30], m[:30]), "90 x 60 pixels like the first"),
+        (lambda t, f, m: t.remove_objects([1]), "object 1: unknown"),
+    ],
+)
+def test_a_refused_change_changes_nothing(
+    tracker: Tracker, clip: Clip, call: Any, match: str
+) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    other = copy.deepcopy(tracker)
+    with pytest.raises(InputError, match=match):
+        call(tracker, frames[1], only(labels[1], 7))
+    same(tracker.step(frames[2]), other.step(frames[2]))
+
+
+def test_a_change_that_breaks_off_changes_nothing(
+    tracker: Tracker, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], only(labels[0], 7))
+    other = copy.deepcopy(tracker)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vostrack.tracking.edits.check_pixels_left", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.add_objects(frames[0], only(labels[0], 3))
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "_given_result", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.add_objects(frames[0], only(labels[0], 3))
+    assert tracker.ids == (7,)
+    same(tracker.step(frames[1]), other.step(frames[1]))
+
+
+def test_the_state_holds_every_change(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    tracker.remove_objects([3])
+    third = np.where(labels[1] == 3, 9, 0).astype(np.uint8)
+    tracker.add_objects(frames[1], third)
+    tracker.step(frames[2])
+    file = io.BytesIO()
+    torch.save({"start": tracker.start_state(), "now": tracker.state()}, file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    other = Tracker(type(tracker.adapter)(), temporal_filter=copy.deepcopy(tracker.temporal_filter))
+    other.load_state(saved["start"], saved["now"])
+    assert other.ids == (7, 9)
+    with pytest.raises(InputError, match="id 3 belonged"):
+        other.add_objects(frames[2], only(labels[2], 3))
+    for one, two in ((tracker, other), (copy.deepcopy(tracker), tracker)):
+        same(one.correct(frames[2], third, ids=[9]), two.correct(frames[2], third, ids=[9]))
+    for t in range(3, 6):
+        same(tracker.step(frames[t]), other.step(frames[t]))
+    other.seek_start()
+    assert other.ids == (3, 7)
+    np.testing.assert_array_equal(other.step(frames[1]).labels, labels[1])
+
+
+def test_results_belong_to_the_caller(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0]).labels[:] = 0
+    tracker.step(frames[1]).labels[:] = 0
+    result = tracker.correct(frames[1], only(labels[1], 7))
+    np.testing.assert_array_equal(result.labels, labels[1])
+
+
+def test_an_adapter_that_cannot_change_is_refused(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.start(frames[0], only(labels[0], 7))
+    with pytest.raises(InputError, match=r"objects of ColourAdapter cannot change after start"):
+        tracker.add_objects(frames[0], only(labels[0], 3))
+
+
+def test_nothing_changes_before_start(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(editable)
+    for call in (tracker.add_objects, tracker.correct):
+        with pytest.raises(RuntimeError, match=r"before Tracker\.start"):
+            call(frames[0], labels[0])
+    with pytest.raises(RuntimeError, match=r"before Tracker\.start"):
+        tracker.remove_objects([3])

@@ -1,0 +1,205 @@
+"""``vostrack dataset``: track, pack and check whole data sets; ``vostrack davis`` is the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from vostrack.batch.run import RunConfig
+from vostrack.cli.command_options import CommandOptions
+from vostrack.errors import InputError
+from vostrack.runs.request import MethodOptions
+
+if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
+
+__all__ = ["DatasetCheckCommand", "DatasetRunCommand", "DatasetSubmitCommand"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(CommandOptions):
+    """Data: which sequences of which data set."""
+
+    root: Path
+    """Folder of the data set. DAVIS: the one with ImageSets, JPEGImages and Annotations.
+    YouTube-VOS and LVOS: the one with train, valid (or val) and test. MOSE: the one with JPEGImages
+    and Annotations, or with a folder of them per subset. BURST: the one with annotations and
+    frames."""
+
+    layout: Literal["davis", "youtube-vos", "mose", "lvos", "burst"] = "davis"
+    """How the folders are arranged. Except in davis and mose, objects may start in later frames."""
+
+    subset: Annotated[str | None, tyro.conf.arg(name="set")] = None
+    """davis: train, val or trainval of 2016; train, val, test-dev or test-challenge of 2017.
+    Others: train, valid or val, test. By default the one that is used for evaluation."""
+
+    year: Literal[2016, 2017] | None = None
+    """davis: which list and annotations. Default: 2017."""
+
+    resolution: str | None = None
+    """davis: 480p (the default) or Full-Resolution."""
+
+    annotations: str | None = None
+    """davis: folder of masks in place of Annotations; only each first frame is needed."""
+
+    all_frames: bool = False
+    """youtube-vos: track valid_all_frames. burst: track every frame. By default only the frames
+    that are scored are tracked, which are farther apart."""
+
+    sequences: tuple[str, ...] = ()
+    """Only these sequences."""
+
+    def open(self, masks: Path | None = None) -> tuple[VideoSequence, ...]:
+        """Open the data set; ``masks`` is where BURST's annotations are unpacked."""
+        from vostrack.datasets import DatasetChoice, open_dataset
+
+        choice = DatasetChoice(
+            root=self.root,
+            layout=self.layout,
+            subset=self.subset,
+            sequences=self.sequences,
+            year=self.year,
+            resolution=self.resolution,
+            annotations=self.annotations,
+            all_frames=self.all_frames,
+        )
+        return open_dataset(choice, masks=masks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
+    """Track every sequence of a data set.
+
+    Example: vostrack dataset run --layout youtube-vos --root YouTube-VOS --output results
+
+    The results are results/SEQUENCE/FRAME.png, with the frames' own names. An object that starts in
+    a later frame is added there. Finished sequences are kept: after Ctrl-C, a failure or a kill,
+    the same command goes on with the others.
+    """
+
+    output: str = "results"
+    """Folder for the results, or a URL that fsspec knows."""
+
+    first_mask: Literal["given", "auto"] = "given"
+    """given: the masks of the data set. auto: the masks are not looked at, and objects that stand
+    out and move are proposed, as the unsupervised task of DAVIS wants it (score the results with
+    vostrack eval --protocol unsupervised)."""
+
+    objects: int | None = None
+    """How many objects the first mask auto proposes. Default: those nearly as good as the best, at
+    most 5."""
+
+    def run(self) -> int:
+        """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
+        from vostrack.batch import dataset_jobs, progress_bar, run_jobs
+        from vostrack.presets.resolve import effective_preset, resolve_preset
+        from vostrack.runs.sequence import PROPOSED, job_options
+
+        # What no sequence can be tracked with is refused before the first one.
+        resolve_preset(effective_preset(self.preset, self.weights), self.options)
+        sequences = self.open(self._masks())
+        found = self.first_mask == "auto"
+        if self.objects is not None and not found:
+            raise InputError(
+                "objects: only the first mask auto needs a number of objects; leave `objects` out, "
+                "or choose `first_mask='auto'`"
+            )
+        options = job_options(self) | ({PROPOSED: self.objects or 0} if found else {})
+        jobs = dataset_jobs(sequences, self.output, options, given=not found)
+        with progress_bar(jobs, quiet=self.quiet) as progress:
+            report = run_jobs(
+                jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress
+            )
+        if not self.quiet or report.failed:
+            print(report.summary())
+        return report.exit_status
+
+    def _masks(self) -> Path | None:
+        """Return the folder for the annotations of BURST, beside the results."""
+        if self.layout != "burst":
+            return None
+        if "://" in self.output:
+            raise InputError("output: BURST's masks are unpacked there; give a local folder")
+        return Path(self.output) / ".burst-masks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSubmitCommand(DatasetOptions):
+    """Pack results into the file that the benchmark's server takes; refuse what it would refuse.
+
+    Example: vostrack dataset submit --root DAVIS --set test-dev --results results --zip s.zip
+
+    DAVIS and MOSE: SEQUENCE/00000.png at the root of the zip. YouTube-VOS and LVOS: inside a folder
+    Annotations. BURST: one JSON file, scored by the benchmark's own tool.
+    """
+
+    results: Path = Path("results")
+    """Folder of SEQUENCE/FRAME.png."""
+
+    zip: Path = Path("submission.zip")
+    """File to write; for burst a .json file."""
+
+    overwrite: bool = False
+    """Replace the file."""
+
+    def run(self) -> int:
+        """Write the file, and return 0."""
+        import tempfile
+
+        from vostrack.eval.submission import SubmissionForm, write_submission
+
+        if self.zip.exists() and not self.overwrite:
+            raise InputError(f"zip: {self.zip} exists; `overwrite=True` replaces it")
+        if self.layout == "burst":
+            from vostrack.eval.burst_submission import write_burst_submission
+
+            subset = self.subset or "val"
+            videos = write_burst_submission(
+                self.results, self.root, subset, self.zip, self.sequences or None
+            )
+            if not self.quiet:
+                print(f"{self.zip}: {videos} sequences")
+            return 0
+        with tempfile.TemporaryDirectory() as scratch:
+            submission = write_submission(
+                self.results,
+                self.open(Path(scratch)),
+                self.zip,
+                form=SubmissionForm.of(self.layout),
+            )
+        if not self.quiet:
+            print(
+                f"{submission.path}: {submission.sequences} sequences, {submission.frames} masks, "
+                f"{submission.rewritten} of them rewritten as palette PNG"
+            )
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCheckCommand(DatasetOptions):
+    """Check a submission zip, of any origin, against what the benchmark's server wants.
+
+    Example: vostrack dataset check --root DAVIS --set test-dev --zip submission.zip
+    """
+
+    zip: Path = Path("submission.zip")
+    """File to check."""
+
+    def run(self) -> int:
+        """Print the problems, and return 0 where the server would take the zip, else 1."""
+        from vostrack.eval.submission import SubmissionForm, check_submission, describe_problems
+
+        if self.layout == "burst":
+            raise InputError(
+                "layout: BURST has no zip; its submission is one JSON file, which the benchmark's "
+                "own tool checks"
+            )
+        problems = check_submission(self.zip, self.open(), form=SubmissionForm.of(self.layout))
+        if problems:
+            print(describe_problems(problems))
+        elif not self.quiet:
+            print(f"{self.zip}: no problem found")
+        return 1 if any(problem.fatal for problem in problems) else 0

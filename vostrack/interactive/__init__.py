@@ -1,0 +1,16 @@
+"""Masks from clicks and boxes, for the frame that a video is tracked from.
+
+    from vostrack.interactive import Click, segment_clicks
+
+    mask = segment_clicks(frame, [Click(320, 180), Click(40, 60, inside=False)])    # (H, W) bool
+
+A mask is made in three steps. Cues of every pixel (what it looks like beside the clicked places,
+how far away they are along the image, what the foreground network says of it) are added up to a
+rough mask. The target network, fitted to that mask in closed form, segments a window around it. The
+sampled CRF moves its outline to the edges of the image.
+"""
+
+from vostrack.interactive.prompts import Box, Click
+from vostrack.interactive.segmenter import ClickFrame, ClickSegmenter, segment_clicks
+
+__all__ = ["Box", "Click", "ClickFrame", "ClickSegmenter", "segment_clicks"]

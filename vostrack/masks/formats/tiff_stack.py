@@ -1,0 +1,141 @@
+"""Multi-page TIFF with one label map on each page, for ImageJ, napari and others.
+
+Written and read by tifffile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vostrack.arrays import AnyArray, IntArray
+from vostrack.errors import InputError
+from vostrack.files import atomic_path
+from vostrack.masks.annotations import MOST_PIXELS, shortened
+from vostrack.masks.formats.extras import optional
+from vostrack.masks.formats.label_stack import LabelStack
+from vostrack.masks.video_masks import MaskFrame, VideoMasks
+
+__all__ = ["is_stack", "read", "write", "write_as"]
+
+_MOST_FRAMES = 1 << 20
+
+
+def is_stack(path: Path) -> bool:
+    """Tell whether a file is a TIFF with several pages."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except UnidentifiedImageError:
+        # Such as 32-bit planes, which Pillow does not know.
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except Exception:  # Pillow lets many kinds of damage through
+        return False
+
+
+def read(path: Path) -> LabelStack:
+    """Read a stack. Pages are read on demand.
+
+    Raises:
+        InputError: tifffile is not installed, the file is damaged, or its pages are no label maps.
+    """
+    tifffile = optional("tifffile", "formats", "multi-page TIFF")
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            shape, kind, paged = series.shape, series.dtype.kind, len(series.pages)
+            stated: Any = (file.shaped_metadata or ({},))[0]
+    except Exception as error:  # tifffile lets many kinds of damage through
+        raise _damaged(path, error) from error
+    usable = len(shape) == 3 and min(shape) > 0 and shape[0] <= _MOST_FRAMES
+    if kind not in "biu" or not usable or shape[-1] * shape[-2] > MOST_PIXELS:
+        raise InputError(
+            f"{path}: expected a stack (frames, height, width) of integer labels, got shape "
+            f"{shortened(shape, 40)}; save one channel, as unsigned integers"
+        )
+
+    def read_page(position: int) -> IntArray:
+        try:
+            with tifffile.TiffFile(path) as file:
+                pages = file.series[0].pages
+                if paged == shape[0]:
+                    values: AnyArray = pages[position].asarray()
+                else:
+                    values = file.series[0].asarray()[position]
+        except Exception as error:  # tifffile lets many kinds of damage through
+            raise _damaged(path, error) from error
+        if values.shape != shape[1:]:
+            raise _damaged(path, f"page {position} has shape {values.shape}")
+        return values.astype(np.int64)
+
+    own = stated.get("vostrack")
+    own = own if isinstance(own, dict) else {}
+    try:
+        return LabelStack(
+            (int(shape[1]), int(shape[2])), _frames(own, int(shape[0])), read_page,
+            names={int(n): (str(name), str(kind)) for n, name, kind in own.get("objects", ())},
+            source=str(own.get("video", "")), frame_rate=own.get("frame_rate"),
+        )  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _frames(own: dict[str, Any], count: int) -> tuple[MaskFrame, ...]:
+    listed = own.get("frames", [])
+    if len(listed) != count:
+        return tuple(MaskFrame(k, f"{k:05d}") for k in range(count))
+    return tuple(
+        MaskFrame(int(number), str(name), None if time is None else float(time), bool(named))
+        for number, name, time, named in listed
+    )
+
+
+def _damaged(path: Path, error: object) -> InputError:
+    return InputError(
+        f"{path}: cannot be read as a TIFF stack ({shortened(error)}), expected label maps on its "
+        "pages; save it again"
+    )
+
+
+def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
+    """Write 8-bit pages, compressed. Frames and objects are in the image description."""
+    return write_as(masks, output, np.uint8)
+
+
+def write_as(masks: VideoMasks, output: Path, dtype: type[np.integer[Any]]) -> tuple[str, ...]:
+    """Write the pages with some type of integers.
+
+    Raises:
+        InputError: tifffile is not installed.
+    """
+    tifffile = optional("tifffile", "formats", "multi-page TIFF")
+    height, width = masks.size
+
+    def pages() -> Iterator[AnyArray]:
+        for position in range(len(masks.frames)):
+            yield masks.labels(position).astype(dtype)
+
+    own = {
+        "frames": [(f.number, f.name, f.time, f.named) for f in masks.frames],
+        "objects": [(entry.id, entry.name, entry.category) for entry in masks.objects],
+        "video": masks.video,
+        "frame_rate": masks.frame_rate,
+    }
+    with atomic_path(output) as temporary, tifffile.TiffWriter(temporary, bigtiff=False) as writer:
+        writer.write(
+            pages(),
+            shape=(len(masks.frames), height, width),
+            dtype=dtype,
+            photometric="minisblack",
+            compression="zlib",
+            metadata={"axes": "TYX", "vostrack": own},
+        )
+    return ()

@@ -1,0 +1,136 @@
+"""The masks that a run is given: of one frame, or of several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from vostrack.errors import InputError
+from vostrack.masks import FirstMask, VideoFrames, read_first_mask
+from vostrack.masks.several_frames import files_by_frame
+from vostrack.proposers.first_mask import propose_first_mask
+from vostrack.runs.frames import mask_position, names_for, open_frames
+from vostrack.runs.request import AUTO, ClipRequest
+from vostrack.video import FrameSource
+
+__all__ = ["GivenMasks", "read_given_masks"]
+
+_log = logging.getLogger("vostrack")
+
+
+@dataclass(frozen=True)
+class GivenMasks:
+    """The masks of a run.
+
+    Attributes:
+        mask: that of the earliest frame, with the ids, names and warnings of all.
+        position: of that frame; None for the first one.
+        later: the masks of later frames, by the positions of these.
+    """
+
+    mask: FirstMask
+    position: int | None
+    later: Mapping[int, FirstMask] = field(default_factory=dict)
+
+    @property
+    def by_frame(self) -> FirstMask | dict[int, FirstMask]:
+        """What ``track_video`` takes."""
+        return {self.position or 0: self.mask, **self.later} if self.later else self.mask
+
+    def pixels(self) -> dict[str, int] | dict[str, dict[str, int]]:
+        """Return the number of pixels of each object; by frame where there are several."""
+        if not self.later:
+            return _pixels(self.mask)
+        masks = {self.position or 0: self.mask, **self.later}
+        return {str(index): _pixels(mask) for index, mask in masks.items()}
+
+
+def _pixels(mask: FirstMask) -> dict[str, int]:
+    counts = {str(i): int((mask.labels == i).sum()) for i in mask.ids}
+    return {i: count for i, count in counts.items() if count}
+
+
+def read_given_masks(request: ClipRequest, source: FrameSource) -> GivenMasks:
+    """Read the masks of a request, and log their warnings.
+
+    Raises:
+        InputError: a mask cannot be used, or it cannot be told which frame it belongs to.
+    """
+    if not request.first_mask:
+        raise InputError("first_mask: expected a file, a folder or several files, got none")
+    if request.first_mask == (AUTO,):
+        return GivenMasks(_proposed(request, source), mask_position(request, source))
+    frames = _video_frames(request, source)
+    files = files_by_frame(request.first_mask, frames)
+    if files is None:
+        return _of_one_frame(request, source, frames)
+    positions = {number: _position(request, source, number) for number in files}
+    masks = {
+        positions[number]: _read(request, source, paths, replace(frames, asked=number))
+        for number, paths in files.items()
+    }
+    first = min(masks)
+    later = {index: masks[index] for index in sorted(masks) if index != first}
+    if later:
+        told = ", ".join(str(number) for number in list(files)[:8])
+        _log.info("masks of %d frames: %s%s", len(files), told, ", ..." if len(files) > 8 else "")
+    return GivenMasks(_combined([masks[first], *later.values()]), first, later)
+
+
+def _position(request: ClipRequest, source: FrameSource, number: int) -> int:
+    position = mask_position(replace(request, first_mask_frame=number), source)
+    return number if position is None else position
+
+
+def _of_one_frame(request: ClipRequest, source: FrameSource, frames: VideoFrames) -> GivenMasks:
+    mask = _read(request, source, request.first_mask, frames)
+    if mask.frame is not None and frames.numbers and mask.frame != frames.numbers[0]:
+        request = replace(request, first_mask_frame=mask.frame)
+    return GivenMasks(mask, mask_position(request, source))
+
+
+def _read(
+    request: ClipRequest, source: FrameSource, paths: tuple[str, ...], frames: VideoFrames
+) -> FirstMask:
+    mask = read_first_mask(
+        paths[0] if len(paths) == 1 else list(paths),
+        size=source.size,
+        max_objects=request.max_objects,
+        min_pixels=request.min_pixels,
+        frames=frames,
+    )
+    for warning in mask.warnings:
+        _log.warning("%s", warning)
+    return mask
+
+
+def _proposed(request: ClipRequest, source: FrameSource) -> FirstMask:
+    """Propose the objects from frames that are read once more."""
+    if source.indices is None:
+        raise InputError(
+            "first_mask: auto looks at the first second before tracking begins, and this video can "
+            "be read only once; record it to a file first"
+        )
+    with open_frames(request) as frames:
+        mask = propose_first_mask(frames, objects=request.objects, device=request.device)
+    for warning in mask.warnings:
+        _log.warning("%s", warning)
+    return mask
+
+
+def _combined(masks: list[FirstMask]) -> FirstMask:
+    """Return the first mask with the objects of all; the first name of an object counts."""
+    names: dict[int, str] = {}
+    for mask in reversed(masks):
+        names.update(zip(mask.ids, mask.names, strict=True))
+    ids = tuple(sorted(names))
+    warnings = tuple(dict.fromkeys(w for mask in masks for w in mask.warnings))
+    return replace(masks[0], ids=ids, names=tuple(names[i] for i in ids), warnings=warnings)
+
+
+def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:
+    """Return the frames as the user counts or names them."""
+    indices, own = source.indices or (), names_for(request, source).numbers
+    numbers = tuple(indices if own is None else (own[index] for index in indices))
+    return VideoFrames(numbers, named=own is not None, asked=request.first_mask_frame)

@@ -1,0 +1,216 @@
+"""The parts of a tracker, and what it holds between two frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from vostrack.arrays import UInt8Array
+from vostrack.compute.isolation import check_not_forked, own_settings
+from vostrack.errors import InputError
+from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
+from vostrack.tracking.config import TrackerConfig
+from vostrack.tracking.frame_input import check_frame
+from vostrack.tracking.frame_result import FrameResult, on_demand
+from vostrack.tracking.full_size import GivenMaps
+from vostrack.tracking.object_history import ObjectHistory, new_history
+from vostrack.tracking.object_table import ObjectTable
+from vostrack.tracking.parts import check_parts, warm_up_parts
+from vostrack.tracking.state import check_state, on_device, stamp
+from vostrack.tracking.stopwatch import Stopwatch
+from vostrack.tracking.transaction import OneCallAtATime, restored_afterwards, undo_on_failure
+
+__all__ = ["TrackedScene"]
+
+
+class TrackedScene:
+    """The parts of a tracker and its state between two frames; see ``Tracker``.
+
+    Args:
+        adapter: the object models.
+        refiner: refines the score maps along image edges.
+        temporal_filter: keeps the score maps consistent with the previous frames.
+        proposer: proposes regions where lost objects may reappear. The temporal filter uses it.
+        config: the frame loop; by default ``TrackerConfig()``.
+        device: device of the computation; by default the CPU.
+    """
+
+    def __init__(
+        self,
+        adapter: ObjectAdapter,
+        *,
+        refiner: Refiner | None = None,
+        temporal_filter: TemporalFilter | None = None,
+        proposer: InstanceProposer | None = None,
+        config: TrackerConfig | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.adapter = adapter
+        self.refiner = refiner
+        self.temporal_filter = temporal_filter
+        self.proposer = proposer
+        self.config = config or TrackerConfig()
+        self.device = device or torch.device("cpu")
+        self._first_objects: ObjectTable | None = None
+        self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
+        self._first_labels = self._first_slots
+        self._objects: ObjectTable | None = None
+        self._removed: frozenset[int] = frozenset()
+        self._last_slots = self._first_slots
+        self._last_labels = self._first_slots
+        self._presence: tuple[float, ...] = ()
+        self._histories: tuple[ObjectHistory, ...] = ()
+        # The last frame, very small, and the number of frames that were missing since.
+        self._first_thumbnail = self._thumbnail = np.zeros((0, 0, 3), np.uint8)
+        self._missing = 0
+        # Mean seconds of each stage, for ``max_ms``: of this machine, and no part of the state.
+        self._expected: dict[str, float] = {}
+        self._calls = OneCallAtATime()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of the present objects: those of ``start`` ascending, then those added."""
+        return self._objects.ids if self._objects is not None else ()
+
+    @contextmanager
+    def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
+        """Run one call: alone, with our own settings, and all or nothing."""
+        check_not_forked()
+        check_parts(self.proposer, self.temporal_filter)
+        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        with (
+            self._calls.hold(name),
+            own_settings(self.device, gradients=gradients),
+            undo_on_failure(*parts),
+        ):
+            yield
+
+    def seek_start(self) -> None:
+        """Return to the first frame, as after ``start``. What ``start`` learned is kept.
+
+        Objects that were added, removed or corrected since then are as they were at the start.
+        """
+        self.adapter.seek_start()
+        self._objects, self._removed = self._first_objects, frozenset()
+        self._last_slots, self._last_labels = self._first_slots, self._first_labels
+        self._presence = (1.0,) * len(self.ids)
+        self._thumbnail, self._missing = self._first_thumbnail, 0
+        every = range(1, len(self.ids) + 1)
+        self._histories = tuple(new_history(self._last_slots, k, self._scale()) for k in every)
+        if self.temporal_filter is not None:
+            self.temporal_filter.start(self._first_slots)
+
+    def _given_result(self, watch: Stopwatch, labels: UInt8Array | None = None) -> FrameResult:
+        """Return a label map as a result, by default the present one; its scores are 0 or 1."""
+        labels = self._last_labels if labels is None else labels
+        scores = on_demand(GivenMaps(labels, self.ids))
+        return FrameResult(
+            labels.copy(), scores, self.ids, self._presence, watch.seconds, **self._movement()
+        )
+
+    def _movement(self) -> dict[str, Any]:
+        """Return what a result says of the objects' movement."""
+        return {
+            "velocities": tuple(history.velocity for history in self._histories),
+            "states": tuple(history.state for history in self._histories),
+        }
+
+    def _scale(self) -> tuple[float, float]:
+        """Return the pixels of the frame per pixel at the working size, along x and y."""
+        (height, width), (rows, columns) = self._last_labels.shape, self._last_slots.shape
+        return width / columns, height / rows
+
+    def _check_started(self, call: str) -> None:
+        if self._objects is None:
+            raise RuntimeError(f"Tracker.{call} was called before Tracker.start(frame, mask)")
+
+    def _check_size(self, frame: UInt8Array) -> None:
+        check_frame(frame)
+        height, width = self._last_labels.shape
+        if frame.shape[:2] != (height, width):
+            raise InputError(
+                f"frame: expected {width} x {height} pixels like the first "
+                f"frame, got {frame.shape[1]} x {frame.shape[0]}; resize it or call start again"
+            )
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Run a block that uses this tracker, and put the tracker back as it was before.
+
+        Nothing is copied, so this costs no time. For what a part must do, see ``undo_on_failure``.
+        """
+        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        with restored_afterwards(*parts):
+            yield
+
+    def start_state(self) -> dict[str, Any]:
+        """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
+        assert self._first_objects is not None
+        return {
+            **stamp("start", self.adapter),
+            "ids": list(self._first_objects.ids),
+            "first_slots": torch.from_numpy(self._first_slots),
+            "first_labels": torch.from_numpy(self._first_labels),
+            "first_thumbnail": torch.from_numpy(self._first_thumbnail),
+            "adapter": dict(self.adapter.state_dict()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what changes between frames, for ``load_state``. Its size is bounded."""
+        temporal_filter = self.temporal_filter
+        return {
+            **stamp("running", self.adapter),
+            "adapter": dict(self.adapter.running_state()),
+            "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
+            "ids": list(self.ids),
+            "removed": sorted(self._removed),
+            "last_slots": torch.from_numpy(self._last_slots),
+            "last_labels": torch.from_numpy(self._last_labels),
+            "presence": list(self._presence),
+            "histories": [history.state_dict() for history in self._histories],
+            "thumbnail": torch.from_numpy(self._thumbnail),
+            "missing": self._missing,
+        }
+
+    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        """Resume the position of another tracker with the same configuration.
+
+        Args:
+            start_state: result of its ``start_state``.
+            state: result of its ``state``; None for the position after the first frame.
+
+        Raises:
+            InputError: another version of vostrack or another method saved them, or the two are
+                exchanged. This tracker is then unchanged.
+        """
+        check_state(start_state, "start", self.adapter)
+        if state:
+            check_state(state, "running", self.adapter)
+        with self._call("Tracker.load_state"):
+            self._load_state(start_state, state)
+
+    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
+        self._first_objects = ObjectTable(tuple(start["ids"]))
+        self._first_slots = start["first_slots"].numpy()
+        self._first_labels = start["first_labels"].numpy()
+        self._first_thumbnail = start["first_thumbnail"].numpy()
+        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
+        self.seek_start()
+        if not state:
+            return
+        if state["adapter"]:
+            self.adapter.load_running_state(on_device(state["adapter"], self.device))
+        self._objects = ObjectTable(tuple(state["ids"]))
+        self._removed = frozenset(state["removed"])
+        self._last_slots = state["last_slots"].numpy()
+        self._last_labels = state["last_labels"].numpy()
+        self._presence = tuple(state["presence"])
+        self._histories = tuple(ObjectHistory.from_state(each) for each in state["histories"])
+        self._thumbnail, self._missing = state["thumbnail"].numpy(), int(state["missing"])
+        if self.temporal_filter is not None:
+            self.temporal_filter.load_state_dict(state["filter"])
