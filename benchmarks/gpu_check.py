@@ -152,8 +152,8 @@ def target_training(device: str, side: int) -> TargetTraining:
     """Return a training of the target network on one synthetic clip."""
     frames, labels = render_clip(SyntheticScene(size=(side, side), frames=4, objects=2, seed=1))
     clip = TrainingClip(
-        images=torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous(),
-        labels=torch.from_numpy(np.stack(labels)),
+        images=torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(),
+        labels=torch.from_numpy(labels),
         lost=False,
         seed=1,
     )

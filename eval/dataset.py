@@ -115,7 +115,8 @@ def score_results(
         findings = list(places.findings)
         for sequence in known.values():
             place = places.folders.get(sequence.name)
-            found, more = None, []
+            found: SequenceScores | None = None
+            more: list[Finding] = []
             if place is not None:
                 try:
                     found, more = _score(sequence, place, options, tracks)

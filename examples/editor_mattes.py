@@ -14,23 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from vostrack import FrameResult, build_tracker, open_source, read_first_mask, track_video
+from vostrack import TrackedFrame, build_tracker, open_source, read_first_mask, track_video
 from vostrack.masks import write_matte
+from vostrack.refine.matting import refined_matte
 from vostrack.video import VideoWriter
 
 HERE = Path(__file__).parent
-SOFT_EDGE = (0.25, 0.75)  # scores between these become partly transparent
 
 
-def alpha_of(result: FrameResult, objects: list[int]) -> np.ndarray:
+def alpha_of(step: TrackedFrame, objects: list[int]) -> np.ndarray:
     """Return the coverage (H, W) in [0, 1] of the chosen objects together."""
-    low, high = SOFT_EDGE
-    chosen = [result.ids.index(number) for number in objects]
-    best = result.scores[chosen].max(axis=0)
-    alpha = np.clip((best - low) / (high - low), 0, 1)
-    others = (result.labels != 0) & ~np.isin(result.labels, objects)
-    alpha[others] = 0
-    return alpha
+    chosen = np.isin(step.result.labels, objects)
+    return refined_matte(step.frame.image, chosen.astype(np.float32))
 
 
 def composite(image: np.ndarray, alpha: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
@@ -49,7 +44,7 @@ def cut_out(arguments: argparse.Namespace) -> Iterator[str]:
         tracker = build_tracker(arguments.preset)
         with VideoWriter(output / "cutout.mp4", source.frame_rate) as video:
             for step in track_video(tracker, source, mask.labels):
-                alpha = alpha_of(step.result, objects)
+                alpha = alpha_of(step, objects)
                 write_matte(output / "mattes" / f"{step.frame.index:05d}.png", alpha)
                 video.add(composite(step.frame.image, alpha, arguments.colour), step.frame.time)
                 yield f"frame {step.frame.index}: {alpha.mean():.1%} of the picture"

@@ -179,7 +179,7 @@ def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
     if scores.device.type != "cpu":
         found = ((scores - 0.5).abs_() < margin).nonzero().cpu()
         counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
-        return [(part[:, 1], part[:, 2]) for part in found.split(counts)]
+        return [(part[:, 1], part[:, 2]) for part in torch.split(found, counts)]
     width = scores.shape[2]
     places = []
     for score in scores:

@@ -59,7 +59,7 @@ _WAITING = {
     _ATEN.unique_consecutive: "unique",
     _ATEN.equal: "equal",
 }
-_DEVICE_OF = Tensor.device.__get__  # type: ignore[attr-defined]
+_DEVICE_OF = Tensor.device.__get__
 _IS_CUDA = Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 _READERS = ("item", "tolist", "__bool__", "__int__", "__float__", "__index__")
 # Methods of tensors with a rule of their own, by name.
@@ -115,7 +115,8 @@ class FakeDevice:
                 notes.pop(_key(tensor), None)
             if place is not None:
                 # The reference keeps the key from being used for another storage.
-                place[_key(tensor)] = StorageWeakRef(tensor.untyped_storage())
+                storage = tensor.untyped_storage()
+                place[_key(tensor)] = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
         return result
 
     def wait(self, kind: str) -> None:
@@ -244,11 +245,11 @@ class _Functions(TorchFunctionMode):
         return self._device.put(result) if self._device.holds(tensor) else result
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The rules at the level of operators, those of the backward pass included."""
 
     def __init__(self, device: FakeDevice) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._device = device
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

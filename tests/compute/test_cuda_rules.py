@@ -18,7 +18,7 @@ from tests.compute.fake_device import DEVICE, FakeDevice, fake_device
 from vostrack.build import build_tracker
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.memory_cues import RidgeRegression
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
 from vostrack.online_finetune.target.training_clip import TrainingClip
@@ -125,7 +125,7 @@ def train_target(folder: Path, device: FakeDevice) -> Counter[str]:
             return TrainingClip(images=frames, labels=labels, lost=False, seed=1)
 
     recipe = TargetRecipe(batch=1, pixels=(48 * 48,), clip_length=(3, 3))
-    return follow(TargetTraining(network, Clips(), recipe, 2), network, folder, device)  # type: ignore[arg-type]
+    return follow(TargetTraining(network, Clips(), recipe, 2), network, folder, device)
 
 
 def train_foreground(folder: Path, device: FakeDevice) -> Counter[str]:
@@ -173,7 +173,7 @@ def test_the_ridge_regression_solves_in_float32_under_autocast() -> None:
     rounded = embedding.bfloat16().float()
     expected = regression(rounded, regression.statistics(rounded, mask * 2 - 1, mask))
     torch.testing.assert_close(result, expected, rtol=0, atol=0)
-    result.sum().backward()
+    torch.autograd.backward(result.sum())
     assert embedding.grad is not None
     assert embedding.grad.isfinite().all()
 
@@ -185,9 +185,10 @@ def test_operands_on_two_devices_are_refused() -> None:
     with fake_device():
         there, here = torch.ones(3, device="cuda"), torch.ones(3)
         assert (there.device, here.device) == (DEVICE, torch.device("cpu"))
-        for mixed in (lambda: there + here, lambda: torch.cat([there, here])):
-            with pytest.raises(RuntimeError, match="on the same device"):
-                mixed()
+        with pytest.raises(RuntimeError, match="on the same device"):
+            there.add(here)
+        with pytest.raises(RuntimeError, match="on the same device"):
+            torch.cat([there, here])
         assert (there * torch.tensor(2.0)).device == DEVICE  # a number of the CPU is allowed
         assert there[torch.tensor([0])].device == DEVICE  # and so are indices
         assert (there.cpu() + here).device == torch.device("cpu")
@@ -200,7 +201,7 @@ def test_gradients_are_on_the_device_of_their_operands() -> None:
     with fake_device():
         layer = nn.Conv2d(3, 4, 3).to("cuda")
         x = torch.rand(1, 3, 8, 8)
-        layer(x.to("cuda"))[:, :2].square().sum().backward()
+        torch.autograd.backward(layer(x.to("cuda"))[:, :2].square().sum())
         assert layer.weight.grad is not None
         assert layer.weight.grad.device == DEVICE
         optimizer = torch.optim.AdamW(layer.parameters())
@@ -248,12 +249,20 @@ def _under_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     yield tensors
 
 
-def test_a_planted_solve_under_autocast_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_solve_in_half_precision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vostrack.models.memory_cues.float32_outside_autocast", _under_autocast)
+    right = TargetNet.remember
+
+    def under_autocast(self: TargetNet, *args: Any, **options: Any) -> Any:
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return right(self, *args, **options)
+
+    monkeypatch.setattr(TargetNet, "remember", under_autocast)
     with fake_device():
-        tracker = on_the_device("balanced")
+        tracker = on_the_device("fast")
+        tracker.start(*scene(2))
         with pytest.raises(RuntimeError, match="solve is not implemented"):
-            tracker.start(*scene(2))
+            tracker.step(scene(2)[0])
 
 
 def test_a_planted_tensor_of_the_cpu_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

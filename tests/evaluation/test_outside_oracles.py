@@ -15,8 +15,9 @@ from tests.datasets.small_sets import LENGTH, labels_of, make_burst
 from vostrack.arrays import UInt8Array
 from vostrack.cli import main
 from vostrack.datasets import open_burst
+from vostrack.eval import score_unsupervised_sequence
 from vostrack.eval.object_scores import ScoringPlan, score_objects
-from vostrack.masks import write_label_map
+from vostrack.masks import encode_rle, write_label_map
 
 
 def _random_maps(seed: int) -> list[tuple[UInt8Array, UInt8Array]]:
@@ -51,6 +52,32 @@ def test_several_objects_against_vos_benchmark(seed: int) -> None:
     for number in (1, 2, 3):
         assert 100 * scores.measure("J", number).mean == pytest.approx(j[number])
         assert 100 * scores.measure("F", number).mean == pytest.approx(f[number])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matching_of_proposals_against_trackeval(seed: int) -> None:
+    pytest.importorskip("skimage", reason="TrackEval's J and F need scikit-image")
+    metric = pytest.importorskip("trackeval").metrics.JAndF()
+    metric.optim_type = "J&F"
+    swap = np.array([0, 3, 1, 2], np.uint8)  # proposals have other ids than objects
+    maps = [(swap[guess], truth) for guess, truth in _random_maps(seed)]
+
+    def encoded(labels: UInt8Array) -> list[dict[str, Any]]:
+        size = list(labels.shape)
+        return [{"size": size, "counts": encode_rle(labels == n)["counts"]} for n in (1, 2, 3)]
+
+    ids = [np.arange(3)] * len(maps)
+    theirs = metric.eval_sequence(
+        {
+            "num_timesteps": len(maps), "num_gt_ids": 3, "num_tracker_ids": 3,
+            "gt_ids": ids, "tracker_ids": ids,
+            "gt_dets": [encoded(truth) for _, truth in maps],
+            "tracker_dets": [encoded(guess) for guess, _ in maps],
+        }
+    )  # fmt: skip
+    ours = score_unsupervised_sequence("random", [("", guess, truth) for guess, truth in maps])
+    assert ours.j.mean() == pytest.approx(theirs["J-Mean"])
+    assert ours.f.mean() == pytest.approx(theirs["F-Mean"])
 
 
 def _hota(root: Path, predictions: Path) -> float:

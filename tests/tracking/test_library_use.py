@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,14 @@ class Subclass(np.ndarray):
     """What a library may hand out in place of an array."""
 
 
-KINDS_OF_FRAMES = {
+KINDS_OF_FRAMES: dict[str, Callable[[Any], Any]] = {
     "columns first": np.asfortranarray,
     "mirrored view": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
     "every second": lambda a: np.repeat(a, 2, 1)[:, ::2],
     "subclass": lambda a: a.view(Subclass),
     "masked": np.ma.masked_array,
 }
-KINDS_OF_MASKS = {
+KINDS_OF_MASKS: dict[str, Callable[[Any], Any]] = {
     **KINDS_OF_FRAMES,
     "int64": lambda a: a.astype(np.int64),
     "big-endian": lambda a: a.astype(">u2"),
@@ -73,7 +74,7 @@ def test_arrays_of_any_kind_give_the_same(kind: str, adapter: Any, clip: Clip) -
     assert first.labels.dtype == np.uint8
     second = tracker.step(of_frame(frames[1]))
     np.testing.assert_array_equal(second.labels, labels[1])
-    assert type(second.labels) is type(second.scores) is np.ndarray
+    assert {type(second.labels), type(second.scores)} == {np.ndarray}
 
 
 def test_a_mask_of_truth_values_is_one_object(adapter: Any, clip: Clip) -> None:

@@ -27,7 +27,9 @@ class ConvertCommand:
     """Folder that vostrack track wrote, or masks in any format that is read."""
 
     to: str
-    """Name of the format, such as coco."""
+    """Name of the format: davis, coco, youtube-vis, mots-png, mots-txt, burst, sa-v, cvat,
+    label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari, nnunet, prores,
+    prores-premultiplied, webm, matte-video, png-mattes or exr-mattes."""
 
     output: Path | None = None
     """File or folder to write. Default: the name of the results with that of the format, such as

@@ -81,8 +81,8 @@ def read_first_mask(
                                               background of ``labelmap.txt``
     cut-out picture, black on transparent     one, where it is opaque
     JPEG                                      one, if clearly black and white
-    ``.json``                                 ``masks.json``, YouTube-VIS, COCO annotations, or a
-                                              list of COCO RLE; polygons too; crowds are void
+    ``.json``, ``.xml``, ``.txt``, TIFF       annotations of other tools: COCO, YouTube-VIS, CVAT,
+    stack, folder of such files               MOTS and all that ``vostrack.masks.FORMATS`` reads
     folder, or several files                  one per file, in natural order of the names (a list
                                               keeps its order); where masks overlap, the later wins
     ========================================  =====================================================

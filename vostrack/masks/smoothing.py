@@ -125,7 +125,7 @@ def _around(marked: BoolArray) -> tuple[slice, slice]:
 
 def _farthest(pixels: FloatArray, colour: FloatArray) -> FloatArray:
     """Return the largest difference to a colour over the channels, (H, W)."""
-    far = np.abs(pixels[..., 0] - colour[0])
+    far: FloatArray = np.abs(pixels[..., 0] - colour[0])
     for channel in range(1, pixels.shape[-1]):
         np.maximum(far, np.abs(pixels[..., channel] - colour[channel]), out=far)
     return far

@@ -146,6 +146,7 @@ class _Run:
                         step,
                         scores=self.request.save_scores,
                         mattes=self.request.save_mattes,
+                        given=self.record.given.mattes(step.position.index, self.request.start),
                     )
                     done += 1
                     if live_overlay is not None:
@@ -203,6 +204,7 @@ class _Run:
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
+            deinterlaced=self.source.deinterlaced,
             names=self.mask.names,
         )
 

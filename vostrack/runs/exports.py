@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks import MaskFrame, MaskObject, VideoMasks, export_results, read_label_map
 from vostrack.masks.formats.registry import find_format
@@ -69,6 +70,8 @@ def write_exports(
         formats: the names of the formats.
         folder: where to write; the file ``.written`` in it lists what was written.
         tell: is told what is being written.
+
+    A format that cannot hold the masks is logged as an error; the others are written.
     """
     written: list[str] = []
     for name in formats:
@@ -77,8 +80,13 @@ def write_exports(
         tell(f"exports/{target.name}")
         if not target.exists() and wanted.suffix:
             _list(folder, [*written, target.name])
-        for note in export_results(masks, wanted.name, target, overwrite=True):
-            _log.warning("%s: %s", wanted.name, note)
+        try:
+            for note in export_results(masks, wanted.name, target, overwrite=True):
+                _log.warning("%s: %s", wanted.name, note)
+        except InputError as error:
+            # The masks are there all the same, and can be converted later.
+            _log.error("export %s failed: %s", wanted.name, error)
+            continue
         files = [target] if wanted.suffix else sorted(p for p in target.rglob("*") if p.is_file())
         written += [path.relative_to(folder).as_posix() for path in files]
         _list(folder, written)

@@ -18,7 +18,7 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.runs.frame_log import FrameLog
-from vostrack.runs.matte import matte
+from vostrack.runs.matte import frame_mattes
 from vostrack.runs.ownership import (
     EXPORTS,
     STATE,
@@ -169,6 +169,7 @@ class ClipFolder:
         *,
         scores: bool = False,
         mattes: bool = False,
+        given: Mapping[int, FloatArray] | None = None,
     ) -> None:
         """Write one frame; once this returns, its files are complete.
 
@@ -180,6 +181,7 @@ class ClipFolder:
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
             mattes: write the alpha matte of each object as 8-bit gray PNG.
+            given: the mattes (H, W) in [0, 1] that the user gave for this frame, by object.
 
         Raises:
             OSError: the disk is full, or the folder was removed meanwhile.
@@ -192,11 +194,15 @@ class ClipFolder:
         result, position = step.result, step.position
         mask = self.mask(position.index)
         grays: dict[Path, FloatArray] = {}
+        alphas = dict(given or {})
+        if mattes and not set(result.ids) <= set(alphas):
+            made = frame_mattes(step.frame.image, result.labels, result.ids)
+            alphas = {**dict(zip(result.ids, made, strict=True)), **alphas}
         for k, number in enumerate(result.ids):
             if scores:
                 grays[self.root / "scores" / str(number) / mask.name] = result.scores[k]
             if mattes:
-                grays[self.root / "mattes" / str(number) / mask.name] = matte(result, k)
+                grays[self.root / "mattes" / str(number) / mask.name] = alphas[number]
         files = [mask, *grays]
         names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)

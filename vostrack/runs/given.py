@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask, VideoFrames, read_first_mask
 from vostrack.masks.several_frames import files_by_frame
@@ -37,6 +38,20 @@ class GivenMasks:
     def by_frame(self) -> FirstMask | dict[int, FirstMask]:
         """What ``track_video`` takes."""
         return {self.position or 0: self.mask, **self.later} if self.later else self.mask
+
+    def mattes(self, index: int, start: int) -> dict[int, FloatArray]:
+        """Return the soft masks (H, W) that were given for a frame, by object.
+
+        Args:
+            index: position of the frame.
+            start: position of the first frame of the run.
+        """
+        first = start if self.position is None else self.position
+        mask = self.mask if index == first else self.later.get(index)
+        if mask is None or mask.alpha is None:
+            return {}
+        own = [i for i in mask.ids if (mask.labels == i).any()]
+        return dict(zip(own, mask.alpha, strict=True))
 
     def pixels(self) -> dict[str, int] | dict[str, dict[str, int]]:
         """Return the number of pixels of each object; by frame where there are several."""

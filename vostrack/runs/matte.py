@@ -1,23 +1,38 @@
-"""The alpha matte of an object, from its scores."""
+"""The alpha mattes of a frame's objects."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from vostrack.arrays import FloatArray
-from vostrack.tracking.tracker import FrameResult
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.refine.matting import refined_matte, without_specks
 
-__all__ = ["matte"]
+__all__ = ["frame_mattes"]
 
 
-def matte(result: FrameResult, index: int) -> FloatArray:
-    """Return the alpha matte (H, W) in [0, 1] of object ``index`` (position in ``ids``).
+def frame_mattes(image: UInt8Array, labels: UInt8Array, ids: Sequence[int]) -> FloatArray:
+    """Return the alpha matte of each object of a frame.
 
-    Opaque where the object is certain, soft across its edge (scores of 0.25 to 0.75), and empty
-    on the pixels of other objects.
+    An edge is as soft as it is in the picture. Where objects touch, their mattes share the pixels.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8, the object id of each pixel.
+        ids: the ids of the N objects.
+
+    Returns:
+        (N, H, W) float32 in [0, 1]; nowhere do they add up to more than 1.
+
+    Raises:
+        InputError: picture and label map differ in size.
     """
-    alpha = np.clip((result.scores[index] - 0.25) / 0.5, 0, 1)
-    others = (result.labels != 0) & (result.labels != result.ids[index])
-    alpha[others] = 0
-    opaque: FloatArray = alpha.astype(np.float32, copy=False)
-    return opaque
+    mattes = np.zeros((len(ids), *labels.shape), np.float32)
+    for k, number in enumerate(ids):
+        mattes[k] = refined_matte(image, (labels == number).astype(np.float32))
+    total = mattes.sum(axis=0)
+    if not (total > 1).any():
+        return mattes
+    mattes /= np.maximum(total, 1)
+    return np.stack([without_specks(matte) for matte in mattes])

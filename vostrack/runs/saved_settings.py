@@ -13,7 +13,7 @@ from vostrack.files import atomic_path
 __all__ = ["SavedSettings", "unusable"]
 
 # Of the state of a run on disk. Version 0.1 wrote no number.
-_FORMAT = 2
+_FORMAT = 3
 # A run may be resumed with another value of these.
 _MAY_DIFFER = ("threads",)
 

@@ -44,10 +44,21 @@ class DecordSource(SeekableSource):
                 reference.length,
             )
         super().__init__(str(path), count, selection)
-        self.size = self._image(0).shape[:2]
+        try:
+            self.size = self._image(0).shape[:2]
+            self._times = [self._stamp(number) for number in range(count)]
+        except Exception as error:
+            if not _is_decord_error(error):
+                raise
+            raise InputError(
+                f"decord cannot read the frames of {path} ({str(error).splitlines()[0][:120]}); "
+                "use `reader='pyav'`"
+            ) from error
         reference.check_reader_size("decord", self.size)
         self.pixel_aspect = reference.pixel_aspect
-        self._origin = self._stamp(0)
+        if count == reference.length:
+            # decord's times are those of packets, all zero in AVI files.
+            self._times = reference.times
         self.frame_rate = float(self._video.get_avg_fps())
 
     def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -73,7 +84,7 @@ class DecordSource(SeekableSource):
                 self._end_at(number)
                 return
             self._check_size(image.shape[0], image.shape[1], number)
-            yield Frame(number, self._stamp(number) - self._origin, image)
+            yield Frame(number, self._times[number] - self._times[0], image)
 
 
 def _open_decord(path: Path) -> Any:

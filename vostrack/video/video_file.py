@@ -19,6 +19,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.arrays import as_rgb
 from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
+from vostrack.video.deinterlacing import deinterlaced
 from vostrack.video.frames import Frame, SeekableSource, Selection, logger
 from vostrack.video.timetable import is_continuous, timetable
 from vostrack.video.value_range import ValueRange
@@ -42,7 +43,13 @@ class VideoFileSource(SeekableSource):
         origin: time of the first presented frame on the file's own clock, in seconds.
     """
 
-    def __init__(self, path: Path, selection: Selection, value_range: str = "auto") -> None:
+    def __init__(
+        self,
+        path: Path,
+        selection: Selection,
+        value_range: str = "auto",
+        deinterlace: str = "auto",
+    ) -> None:
         """Read the file's packets and decode its first frames, or all if packets are no pictures.
 
         Raises:
@@ -53,9 +60,15 @@ class VideoFileSource(SeekableSource):
         self._index = scan_video(path)
         self._times: list[Fraction] = []
         self._start = self._shown = 0
-        first = self._check_head()
+        head = self._check_head()
+        first = head[0]
+        self.deinterlaced = (
+            deinterlace == "auto" and _by_fields(head) and first.format.name.startswith("yuv")
+        )
         self.orientation = orientation_of(first)
         self._coded = (first.height, first.width)
+        # The palette comes with the first packet only.
+        self._keeps_state = first.format.name == "pal8"
         self.size = self.orientation.shape(first.height, first.width)
         self._tone_map = tone_map_of(first)
         if self._tone_map is not None:
@@ -82,8 +95,8 @@ class VideoFileSource(SeekableSource):
         if self._index.truncated:
             self._end_at(len(self._times))
 
-    def _check_head(self) -> VideoFrame:
-        """Return the first picture; drop the packets' times if the first pictures differ."""
+    def _check_head(self) -> list[VideoFrame]:
+        """Return the first pictures; drop the packets' times if the first pictures differ."""
         with open_video(self._path) as (container, stream):
             head = list(islice(self._decoded(container, stream), _CHECKED))
         if not head:
@@ -94,7 +107,7 @@ class VideoFileSource(SeekableSource):
         if self._index.stamps is not None:
             shown = self._index.shown_by(head) if not _by_fields(head) else None
             self._index = dataclasses.replace(self._index, stamps=shown)
-        return head[0]
+        return head
 
     def _aspect(self) -> Fraction:
         with open_video(self._path) as (_, stream):
@@ -132,7 +145,8 @@ class VideoFileSource(SeekableSource):
             reader: name of the library in messages.
 
         Raises:
-            InputError: a picture differs in size from the first, or pictures are shown mirrored.
+            InputError: a picture differs in size from the first, or pictures are mirrored or
+                interlaced.
         """
         if self.orientation.mirrored:
             raise InputError(
@@ -140,6 +154,13 @@ class VideoFileSource(SeekableSource):
             )
         for number, frame in self._numbered(0):
             self._check_coded(number, frame)
+            if frame.interlaced_frame and reader == "OpenCV":
+                # OpenCV 5 then reports pictures as read and writes none.
+                raise InputError(
+                    f"{self.name} is interlaced, which OpenCV cannot convert; use `reader='pyav'`"
+                )
+        if self.deinterlaced:
+            logger.warning("%s: %s does not deinterlace; use `reader='pyav'`", self.name, reader)
         if self._tone_map is not None:
             logger.warning("%s: %s does not convert HDR; use `reader='pyav'`", self.name, reader)
 
@@ -160,7 +181,7 @@ class VideoFileSource(SeekableSource):
         if not numbers:
             return
         expected = numbers.start
-        for number, frame in self._numbered(numbers.start):
+        for number, frame in self._whole(numbers.start):
             if number > expected:
                 self._damaged(
                     float(self._times[expected]),
@@ -183,6 +204,16 @@ class VideoFileSource(SeekableSource):
         if (frame.height, frame.width) != self._coded:
             self._check_size(*self.orientation.shape(frame.height, frame.width), number)
 
+    def _whole(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield numbered frames from ``start`` on, deinterlaced where that is wanted."""
+        if not self.deinterlaced:
+            yield from self._numbered(start)
+            return
+        # The frame before helps, so that a frame is the same wherever reading begins.
+        for number, frame in deinterlaced(self._numbered(max(0, start - 1))):
+            if number >= start:
+                yield number, frame
+
     def _numbered(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode from frame ``start`` on and yield numbered frames."""
         self._start = start
@@ -201,7 +232,8 @@ class VideoFileSource(SeekableSource):
         second = round(1 / self._index.time_base)
         # Containers without a key frame table (MPEG-TS) may seek too far. Try earlier positions,
         # then the beginning of the file.
-        for target in (stamp, stamp - second, None):
+        targets = (None,) if self._keeps_state else (stamp, stamp - second, None)
+        for target in targets:
             with open_video(self._path) as (container, stream):
                 if target is not None and not _seek(container, stream, target):
                     continue
@@ -238,6 +270,9 @@ class VideoFileSource(SeekableSource):
                 packet = None
             if packet is None or (self._index.cut is not None and packet.dts == self._index.cut):
                 break
+            if packet.size == 0 and packet.dts is not None:
+                # Theora repeats the last picture so. To a decoder it would mean the end.
+                continue
             yield from self._pictures(packet.decode)
             if packet.dts is None and packet.size == 0:
                 return

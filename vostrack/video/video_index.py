@@ -139,7 +139,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
             if packet.dts is None and packet.pts is None and packet.size == 0:
                 continue
             found.end = max(found.end, _end(packet.pts, packet.duration, packet.time_base))
-            if packet.stream.index != stream.index:
+            if packet.stream.index != stream.index or packet.size == 0:
                 continue
             found.last_dts, found.last_pts = packet.dts, packet.pts
             found.last_corrupt = packet.is_corrupt

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vostrack.errors import InputError
 from vostrack.masks import VideoMasks, export_results, read_results
+from vostrack.masks.formats.napari import labels_layer
+from vostrack.masks.formats.registry import check_writable
 
 
 def test_an_unknown_format_is_refused(video: VideoMasks, tmp_path: Path) -> None:
@@ -35,3 +40,32 @@ def test_a_folder_is_not_replaced_by_a_file(video: VideoMasks, tmp_path: Path) -
 def test_results_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist; check the path"):
         read_results(tmp_path / "nothing")
+
+
+def test_no_frame(video: VideoMasks, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="contain no frame"):
+        export_results(replace(video, frames=()), "cvat", tmp_path / "m.xml")
+
+
+def test_a_missing_library_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vostrack.masks.formats.registry.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(InputError, match=r"tifffile.*pip install 'vostrack\[formats\]'"):
+        check_writable("tiff", "export")
+
+
+def test_a_layer_of_napari(video: VideoMasks) -> None:
+    data, settings, kind = labels_layer(video)
+    assert (kind, data.dtype.name, data.shape) == ("labels", "int32", (5, *video.size))
+    np.testing.assert_array_equal(data[3], video.labels(3))
+    assert settings["features"]["name"] == ["background", "left", "pferd süß"]
+    assert settings["metadata"]["frame_numbers"] == [1001, 1002, 1003, 1004, 1005]
+
+
+def test_another_folder_keeps_its_files(video: VideoMasks, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "mine.txt").write_text("mine")
+    export_results(video, "davis", tmp_path / "m", overwrite=True)
+    assert (tmp_path / "m" / "mine.txt").read_text() == "mine"
+    assert len(list((tmp_path / "m").iterdir())) == 6
+    assert not list(tmp_path.glob(".export*"))

@@ -268,7 +268,9 @@ def test_cvat_images_and_ellipses(save: Save) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("<annotations><meta/></annotations>", "expected annotations with tracks or images"),
+        ("<annotations></annotations>", "expected annotations with tracks or images"),
+        (_cvat(""), "contains labels but no shape"),
+        (_cvat('<image id="0" name="a.png" width="30" height="20"></image>'), "but no shape"),
         ("<html/>", "got <html>"),
         ("<annotations>", "cannot be read as XML"),
         (_cvat('<track id="0" label="a"><box frame="0"/></track>'), "got only boxes"),
@@ -276,7 +278,7 @@ def test_cvat_images_and_ellipses(save: Save) -> None:
                'height="2"/></track>'), "cover 3 pixels, expected 4"),
         (_cvat('<track id="0" label="a"><polygon frame="x" points="1,2"/></track>'), "frame 'x'"),
         (_cvat('<track id="0" label="a"><polygon frame="0" points="1,2"/></track>'), "is damaged"),
-        (_cvat('<track id="0" label="a"></track>'), "contains no object"),
+        (_cvat('<track id="0" label="a"></track>'), "but no shape"),
     ],
 )  # fmt: skip
 def test_cvat_that_cannot_be_read(text: str, words: str, save: Save) -> None:
@@ -412,7 +414,7 @@ def test_yolo(line: str, yaml: tuple[str, str], name: str, save: Save) -> None:
     _is_box(_read(path.parents[1]), name)
     numbers = [frame.number for frame in read_results(path.parents[1], size=SIZE).frames]
     assert numbers == [0, 1]
-    with pytest.raises(InputError, match="give `size`"):
+    with pytest.raises(InputError, match="as `size`"):
         read_results(path.parents[1])
 
 
@@ -462,3 +464,40 @@ def test_nnunet_regions_are_refused(save: Save) -> None:
 def test_pycocotools_agrees_about_plain_rle() -> None:
     coded = coco_mask.frPyObjects(_plain_rle(BOX), *SIZE)
     np.testing.assert_array_equal(coco_mask.decode(coded), BOX)
+
+
+def test_sa_v_folders(save: Save) -> None:
+    for number, drawn in (("000", BOX), ("001", OTHER)):
+        for frame in ("00000", "00004"):
+            path = save(f"v/{number}/{frame}.png", "x")
+            Image.fromarray(drawn).save(path)
+    (save("v/001/00000.png", "x")).unlink()
+    mask = _read(path.parents[1])
+    _is_box(mask, "000")
+    masks = read_results(path.parents[1])
+    assert [frame.number for frame in masks.frames] == [0, 4]
+    np.testing.assert_array_equal(masks.labels(1) == 2, OTHER)
+
+
+def test_numbers_that_repeat_are_counted(save: Save) -> None:
+    """As in a data set of two videos without names for them."""
+    images = [{"id": k, "file_name": f"{v}/00000.png"} for k, v in enumerate("ab")]
+    annotations = [{"image_id": k, "track_id": 1, "segmentation": encode_rle(BOX)} for k in (0, 1)]
+    masks = read_results(save("m.json", {"images": images, "annotations": annotations}))
+    assert [frame.number for frame in masks.frames] == [0, 1]
+    assert "they are counted" in masks.notes[0]
+
+
+@pytest.mark.parametrize("asked", [None, 2])
+def test_frames_counted_from_1_in_the_file(asked: int | None, save: Save) -> None:
+    """File names 00001 to 00008 are those of frames 0 to 7 of a video of 8 frames."""
+    coded = [encode_rle(_box(4, 5 + k, 12, 15 + k)) for k in range(8)]
+    video = {"id": 1, "file_names": [f"{k:05d}.jpg" for k in range(1, 9)]}
+    track = {"id": 1, "video_id": 1, "segmentations": coded}
+    lines = [_mots(k + 1, 1001, 1, _box(4, 5 + k, 12, 15 + k)) for k in range(8)]
+    paths = [save("m.json", {"videos": [video], "annotations": [track]})]
+    for path in [*paths, save("m.txt", "\n".join(lines))]:
+        mask = _read(path, asked)
+        expected = _box(4, 5 + (asked or 0), 12, 15 + (asked or 0))
+        np.testing.assert_array_equal(mask.labels > 0, expected)
+        assert mask.frame == (asked or 0)

@@ -163,6 +163,54 @@ def test_all_objects_may_go(target_network: TargetNet, images: Tensor, labels: T
     )
 
 
+@pytest.mark.parametrize("cohorts", [1, 2])
+def test_after_a_cut_the_whole_frame_is_searched(
+    target_network: TargetNet, images: Tensor, labels: Tensor, cohorts: int
+) -> None:
+    small = WindowConfig(pixels=64 * 64, margin=0, smallest=16, grow=1.0)
+    begin = labels if cohorts == 1 else only(labels, 1)
+    adapter = started(target_network, images[0], begin, window=small)
+    if cohorts == 2:
+        adapter.add_objects(images[0], labels)
+    adapter.scores(images[1])
+    assert adapter._pending.window.box != (0, 0, 128, 96)
+    adapter.forget_places()
+    adapter.scores(images[1])
+    assert adapter._pending.window.box == (0, 0, 128, 96)
+    adapter.commit(0.7 * torch.stack([labels == 1, labels == 2]), labels.byte())
+    adapter.scores(images[2])
+    assert adapter._pending.window.box != (0, 0, 128, 96)
+
+
+def test_the_mirrored_pass_can_be_left_out(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    mirrored = started(target_network, images[0], labels, mirror=True)
+    plain = started(target_network, images[0], labels)
+    assert (mirrored.optional_stages(), plain.optional_stages()) == (("mirror",), ())
+    both = mirrored.scores(images[1]).objects
+    mirrored.skip_stages(["refiner", "mirror"])
+    once = mirrored.scores(images[1]).objects
+    assert torch.equal(once, plain.scores(images[1]).objects)
+    assert not torch.equal(once, both)
+    mirrored.skip_stages([])
+    assert torch.equal(mirrored.scores(images[1]).objects, both)
+
+
+def test_a_rehearsal_does_not_fine_tune(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    steps: list[int] = []
+    adapter = TargetModelAdapter(
+        target_network,
+        replace(CONFIG, finetune=TargetFinetuneConfig(steps=3)),
+        on_progress=lambda _, done, __: steps.append(done),
+    )
+    adapter.rehearse(images[0], labels)
+    assert adapter.scores(images[1]).objects.shape == (2, 96, 128)
+    assert steps == []
+
+
 def _bytes(state: Any) -> bytes:
     file = io.BytesIO()
     torch.save(state, file)

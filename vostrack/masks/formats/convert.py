@@ -38,7 +38,7 @@ def read_results(
     """
     source = Path(path).expanduser()
     if not source.exists():
-        raise InputError(f"results: {source} does not exist; check the path")
+        raise InputError(f"{source} does not exist; check the path")
     if source.is_dir() and is_results_folder(source):
         return read_folder(source)
     if is_annotation_file(source) or (source.is_dir() and is_annotation_folder(source)):
@@ -49,7 +49,7 @@ def read_results(
     if source.is_dir() and images_in(source):
         return masks_of_stack(read_stack(images_in(source), str(source)), str(source))
     raise InputError(
-        f"results: {source} is not a folder that vostrack track wrote (with masks and run.json), "
+        f"{source} is not a folder that vostrack track wrote (with masks and run.json), "
         "and no annotations or label maps of a known format; check the path"
     )
 
@@ -90,6 +90,8 @@ def export_results(
             "another `output`"
         )
     masks = results if isinstance(results, VideoMasks) else read_results(results)
+    if not masks.frames:
+        raise InputError("the masks contain no frame, expected at least one; check the path")
     target.parent.mkdir(parents=True, exist_ok=True)
     if wanted.suffix:
         return (*wanted.write(masks, target), *masks.lost())

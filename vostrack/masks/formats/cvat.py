@@ -60,6 +60,11 @@ def parse(root: ET.Element, origin: str) -> Annotations:
     Raises:
         InputError: there are neither, or a shape is damaged.
     """
+    if root.tag == "annotations" and root.find("meta") is not None and not _has_shapes(root):
+        raise InputError(
+            f"{origin}: contains labels but no shape, expected tracks or images with masks; draw "
+            "the objects first, and export the task as CVAT for video 1.1"
+        )
     if root.tag != "annotations" or (root.find("track") is None and root.find("image") is None):
         raise InputError(
             f"{origin}: expected annotations with tracks or images as CVAT writes them, got "
@@ -68,6 +73,10 @@ def parse(root: ET.Element, origin: str) -> Annotations:
     if root.find("track") is not None:
         return _of_tracks(root, origin)
     return _of_images(root, origin)
+
+
+def _has_shapes(root: ET.Element) -> bool:
+    return any(e.tag in _SHAPES for owner in root for e in owner if owner.tag != "meta")
 
 
 def _of_tracks(root: ET.Element, origin: str) -> Annotations:

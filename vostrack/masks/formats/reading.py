@@ -14,6 +14,7 @@ from vostrack.masks.formats import (
     mots_txt,
     nnunet,
     results_folder,
+    sa_v_folder,
     supervisely,
     tiff_stack,
     yolo_seg,
@@ -51,6 +52,8 @@ def _kind_of(folder: Path) -> str | None:
     names = _json_files(folder)
     if names and any(_has_layout(path) for path in names[:3]):
         return "json"
+    if sa_v_folder.is_layout(folder):
+        return "sa-v"
     images = images_in(folder)
     return "mots" if images and has_mots_values(images[0]) else None
 
@@ -104,6 +107,8 @@ def _read_folder(folder: Path, size: Size | None) -> Annotations | LabelStack:
         return results_folder.read_stack(folder)
     if kind == "mots":
         return read_stack(images_in(folder), str(folder))
+    if kind == "sa-v":
+        return sa_v_folder.read(folder)
     if kind == "nnunet":
         return nnunet.read(folder)
     if kind == "supervisely":

@@ -12,9 +12,11 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from vostrack.errors import InputError
+from vostrack.masks.formats.extras import optional
 from vostrack.masks.video_masks import VideoMasks
 
 __all__ = ["FORMATS", "Format", "check_writable", "find_format", "writable_formats"]
@@ -35,6 +37,8 @@ class Format:
         library: the libraries that read or write it here.
         lost: what the format cannot hold.
         suffix: suffix of the file that is written; empty for a folder.
+        requires: module that has to be installed.
+        extra: the extra of this package that installs it.
         in_python: whether it is an object of Python and neither file nor folder.
     """
 
@@ -46,6 +50,8 @@ class Format:
     library: str
     lost: str
     suffix: str = ""
+    requires: str = ""
+    extra: str = "formats"
     in_python: bool = False
 
     def write(self, masks: VideoMasks, output: Path) -> tuple[str, ...]:
@@ -60,6 +66,7 @@ class Format:
 
 
 _HERE = "vostrack.masks.formats"
+_EDITORS = "vostrack.runs.editors"
 
 FORMATS: dict[str, Format] = {
     entry.name: entry
@@ -128,7 +135,7 @@ FORMATS: dict[str, Format] = {
             "sa-v",
             "SA-V",
             f"{_HERE}.sa_v",
-            "JSON with masklets",
+            "JSON with masklets; folders of one object each",
             "JSON with masklets; names and numbers in an entry `vostrack`",
             "pycocotools",
             "void, times",
@@ -203,6 +210,7 @@ FORMATS: dict[str, Format] = {
             "tifffile",
             "nothing",
             ".tif",
+            "tifffile",
         ),
         Format(
             "napari",
@@ -213,6 +221,7 @@ FORMATS: dict[str, Format] = {
             "tifffile",
             "nothing",
             ".tif",
+            "tifffile",
         ),
         Format(
             "nnunet",
@@ -223,6 +232,62 @@ FORMATS: dict[str, Format] = {
             "Pillow",
             "classes, times; pictures are not copied",
             "",
+        ),
+        Format(
+            "prores",
+            "ProRes 4444, straight alpha",
+            f"{_EDITORS}.prores",
+            "",
+            "folder with ID.mov of each object: 10-bit colour, 16-bit alpha, BT.709",
+            "PyAV",
+            "void; sound",
+        ),
+        Format(
+            "prores-premultiplied",
+            "ProRes 4444, premultiplied alpha",
+            f"{_EDITORS}.prores_premultiplied",
+            "",
+            "the same, colours times alpha",
+            "PyAV",
+            "void; sound",
+        ),
+        Format(
+            "webm",
+            "VP9 with alpha",
+            f"{_EDITORS}.webm",
+            "",
+            "folder with ID.webm of each object: 8 bits, straight alpha, times in milliseconds",
+            "PyAV",
+            "void; sound; the compression is lossy",
+        ),
+        Format(
+            "matte-video",
+            "Luma mattes",
+            f"{_EDITORS}.matte_video",
+            "",
+            "folder with ID.mov of each object: alpha as gray, ProRes 422 HQ",
+            "PyAV",
+            "void",
+        ),
+        Format(
+            "png-mattes",
+            "PNG mattes",
+            f"{_EDITORS}.png_mattes",
+            "",
+            "folder with ID/NAME.png of each object and frame: 8-bit gray",
+            "Pillow",
+            "void, times",
+        ),
+        Format(
+            "exr-mattes",
+            "OpenEXR mattes, Cryptomatte",
+            f"{_EDITORS}.exr_mattes",
+            "",
+            "folder with NAME.exr of each frame: half alpha in matte.ID, names in CryptoObject",
+            "OpenEXR",
+            "void, times",
+            requires="OpenEXR",
+            extra="exr",
         ),
         Format(
             "supervision",
@@ -269,6 +334,8 @@ def check_writable(name: str, parameter: str = "format") -> Format:
         InputError: there is none of that name, or it is only read.
     """
     found = find_format(name, parameter)
+    if found.requires and find_spec(found.requires) is None:
+        optional(found.requires, found.extra, found.title)
     if found.in_python:
         raise InputError(
             f"{parameter}: {found.name} is an object of Python; call vostrack.masks.to_detections, "

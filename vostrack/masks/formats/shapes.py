@@ -187,6 +187,6 @@ def _known(size: Size | None) -> Size:
     if size is None:
         raise InputError(
             "the size of the image is needed to draw a shape, but the file states none; give "
-            "`size`, or a video"
+            "that of the video as `size`"
         )
     return size
