@@ -40,6 +40,8 @@ class TrackCommand(CommandOptions, ClipRequest):
             )
             if any(name != str(n) for n, name in zip(summary.ids, summary.names, strict=True)):
                 print(f"{many}: {_named(summary)}")
+            if summary.deinterlaced:
+                print("interlaced video: every frame was deinterlaced")
             print(f"results in {summary.output}: {_listing(self)}")
         return 1 if summary.truncated or summary.damaged else 0
 

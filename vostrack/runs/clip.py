@@ -204,6 +204,7 @@ class _Run:
             frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
+            deinterlaced=self.source.deinterlaced,
             names=self.mask.names,
         )
 

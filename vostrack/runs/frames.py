@@ -25,6 +25,7 @@ def open_frames(request: ClipRequest) -> FrameSource:
         end=request.end,
         stride=request.stride,
         value_range=request.range,
+        deinterlace=request.deinterlace,
         exclude=[Path(split_frame(entry)[1]).expanduser() for entry in request.first_mask],
     )
 

@@ -75,6 +75,7 @@ class RunRecord:
             "truncated": self.source.truncated,
             "damaged": list(self.source.damage),
             "value_range": self.source.value_range,
+            "deinterlaced": self.source.deinterlaced,
             "warnings": list(self.given.mask.warnings),
             "objects": [
                 {"id": number, "name": name, "presence": self._presence(number, frames)}

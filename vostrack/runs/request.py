@@ -14,7 +14,7 @@ from vostrack.errors import InputError
 from vostrack.masks.formats.registry import check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
-from vostrack.video import Names, Reader
+from vostrack.video import Deinterlace, Names, Reader
 
 __all__ = [
     "AUTO",
@@ -50,6 +50,10 @@ class VideoOptions:
     range: str = "auto"
     """Which values of 16-bit frames become 0 to 255. full: 0 to 65535. min,max: such as 7000,8000.
     auto: the range of the first frame where this is narrow, as of thermal cameras, else full."""
+
+    deinterlace: Deinterlace = "auto"
+    """auto: pictures of a video file that are marked as interlaced are deinterlaced, by the reader
+    pyav. off: they stay combed."""
 
     stride: int = 1
     """Track every frame (1), every second one (2), and so on."""
@@ -198,6 +202,9 @@ class ClipSummary:
 
     damaged: bool = False
     """Whether pictures are missing or wrong within the video."""
+
+    deinterlaced: bool = False
+    """Whether interlaced pictures were deinterlaced."""
 
     names: tuple[str, ...] = ()
     """The names of the objects, in the order of the ids. Those of a mask in colours are colours."""

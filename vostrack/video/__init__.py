@@ -4,6 +4,7 @@
 `VideoWriter` write mp4 files. Decoders and encoders are imported on first use.
 """
 
+from vostrack.video.deinterlacing import Deinterlace
 from vostrack.video.frame_names import FrameNames, Names
 from vostrack.video.frames import NOMINAL_RATE, Frame, FrameSource
 from vostrack.video.opening import Reader, open_source
@@ -12,6 +13,7 @@ from vostrack.video.writer import VideoWriter
 
 __all__ = [
     "NOMINAL_RATE",
+    "Deinterlace",
     "Frame",
     "FrameNames",
     "FrameSource",

@@ -115,6 +115,7 @@ class FrameSource(ABC):
             are read.
         names: the names and numbers of the frames. Those of images are the files' own.
         pixel_aspect: width of a stored pixel divided by its height.
+        deinterlaced: whether interlaced pictures are deinterlaced.
         value_range: the 16-bit values that become 0 and 255; None for frames of 8 bits.
     """
 
@@ -126,6 +127,7 @@ class FrameSource(ABC):
     damage: tuple[float, ...] = ()
     names: FrameNames = FrameNames()
     pixel_aspect: Fraction = Fraction(1)
+    deinterlaced: bool = False
     value_range: tuple[int, int] | None = None
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from vostrack.errors import InputError
 from vostrack.files import check_regular
+from vostrack.video.deinterlacing import Deinterlace, check_deinterlace
 from vostrack.video.frames import FrameSource, Selection
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
 from vostrack.video.value_range import check_range
@@ -27,6 +28,7 @@ def open_source(
     stride: int = 1,
     exclude: Collection[Path] = (),
     value_range: str = "auto",
+    deinterlace: Deinterlace = "auto",
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -47,6 +49,8 @@ def open_source(
         exclude: images of a folder or pattern that are no frames, such as a mask among them.
         value_range: which 16-bit values become 0 to 255: "full", "min,max", or "auto", which is the
             range of the first frame where this is narrow, as of thermal cameras, else "full".
+        deinterlace: "auto" deinterlaces the pictures of video files that are marked as interlaced,
+            with reader "auto" or "pyav"; "off" leaves them as they are.
 
     Returns:
         The source. It has read only what it needs to know its size.
@@ -60,12 +64,13 @@ def open_source(
         raise InputError(f"reader: expected one of {', '.join(_READERS)}, got {reader!r}")
     selection = Selection(start, end, stride)
     check_range(value_range)
+    check_deinterlace(deinterlace)
     if isinstance(source, bool):
         raise InputError(f"source: expected a path, address, camera index or frames, got {source}")
     if isinstance(source, int):
         return _open_camera(source, reader, selection)
     if isinstance(source, str | Path):
-        return _open_named(source, reader, selection, exclude, value_range)
+        return _open_named(source, reader, selection, exclude, (value_range, deinterlace))
     _only_auto(reader, "arrays and lists")
     return _open_iterable(source, selection, value_range)
 
@@ -80,7 +85,7 @@ def _open_named(
     reader: Reader,
     selection: Selection,
     exclude: Collection[Path],
-    value_range: str,
+    pixels: tuple[str, Deinterlace],
 ) -> FrameSource:
     name = str(source)
     path = Path(name).expanduser()
@@ -88,9 +93,9 @@ def _open_named(
         _only_auto(reader, "folders of images")
         from vostrack.video.images import images_in_folder, open_images
 
-        return open_images(images_in_folder(path, exclude), str(path), selection, value_range)
+        return open_images(images_in_folder(path, exclude), str(path), selection, pixels[0])
     if path.exists():
-        return _open_file(path, reader, selection, value_range)
+        return _open_file(path, reader, selection, *pixels)
     if is_url(name):
         return _open_address(name, reader, selection)
     if name.isdecimal():
@@ -99,7 +104,7 @@ def _open_named(
         _only_auto(reader, "images")
         from vostrack.video.images import images_matching, open_images
 
-        return open_images(images_matching(name, exclude), name, selection, value_range)
+        return open_images(images_matching(name, exclude), name, selection, pixels[0])
     if name == "-":
         raise InputError(
             "'-': standard input can be read only once and is not supported; write the video to a "
@@ -111,7 +116,9 @@ def _open_named(
     )
 
 
-def _open_file(path: Path, reader: Reader, selection: Selection, value_range: str) -> FrameSource:
+def _open_file(
+    path: Path, reader: Reader, selection: Selection, value_range: str, deinterlace: Deinterlace
+) -> FrameSource:
     check_regular(path, "the video")
     if path.stat().st_size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes); expected a video or an image; copy it again")
@@ -130,7 +137,7 @@ def _open_file(path: Path, reader: Reader, selection: Selection, value_range: st
         return OpenCVFileSource(path, selection)
     from vostrack.video.video_file import VideoFileSource
 
-    return VideoFileSource(path, selection, value_range)
+    return VideoFileSource(path, selection, value_range, deinterlace)
 
 
 def _open_address(address: str, reader: Reader, selection: Selection) -> FrameSource:

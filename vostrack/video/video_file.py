@@ -19,6 +19,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.arrays import as_rgb
 from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
+from vostrack.video.deinterlacing import deinterlaced
 from vostrack.video.frames import Frame, SeekableSource, Selection, logger
 from vostrack.video.timetable import is_continuous, timetable
 from vostrack.video.value_range import ValueRange
@@ -42,7 +43,13 @@ class VideoFileSource(SeekableSource):
         origin: time of the first presented frame on the file's own clock, in seconds.
     """
 
-    def __init__(self, path: Path, selection: Selection, value_range: str = "auto") -> None:
+    def __init__(
+        self,
+        path: Path,
+        selection: Selection,
+        value_range: str = "auto",
+        deinterlace: str = "auto",
+    ) -> None:
         """Read the file's packets and decode its first frames, or all if packets are no pictures.
 
         Raises:
@@ -53,7 +60,11 @@ class VideoFileSource(SeekableSource):
         self._index = scan_video(path)
         self._times: list[Fraction] = []
         self._start = self._shown = 0
-        first = self._check_head()
+        head = self._check_head()
+        first = head[0]
+        self.deinterlaced = (
+            deinterlace == "auto" and _by_fields(head) and first.format.name.startswith("yuv")
+        )
         self.orientation = orientation_of(first)
         self._coded = (first.height, first.width)
         # The palette comes with the first packet only.
@@ -84,8 +95,8 @@ class VideoFileSource(SeekableSource):
         if self._index.truncated:
             self._end_at(len(self._times))
 
-    def _check_head(self) -> VideoFrame:
-        """Return the first picture; drop the packets' times if the first pictures differ."""
+    def _check_head(self) -> list[VideoFrame]:
+        """Return the first pictures; drop the packets' times if the first pictures differ."""
         with open_video(self._path) as (container, stream):
             head = list(islice(self._decoded(container, stream), _CHECKED))
         if not head:
@@ -96,7 +107,7 @@ class VideoFileSource(SeekableSource):
         if self._index.stamps is not None:
             shown = self._index.shown_by(head) if not _by_fields(head) else None
             self._index = dataclasses.replace(self._index, stamps=shown)
-        return head[0]
+        return head
 
     def _aspect(self) -> Fraction:
         with open_video(self._path) as (_, stream):
@@ -148,6 +159,8 @@ class VideoFileSource(SeekableSource):
                 raise InputError(
                     f"{self.name} is interlaced, which OpenCV cannot convert; use `reader='pyav'`"
                 )
+        if self.deinterlaced:
+            logger.warning("%s: %s does not deinterlace; use `reader='pyav'`", self.name, reader)
         if self._tone_map is not None:
             logger.warning("%s: %s does not convert HDR; use `reader='pyav'`", self.name, reader)
 
@@ -168,7 +181,7 @@ class VideoFileSource(SeekableSource):
         if not numbers:
             return
         expected = numbers.start
-        for number, frame in self._numbered(numbers.start):
+        for number, frame in self._whole(numbers.start):
             if number > expected:
                 self._damaged(
                     float(self._times[expected]),
@@ -190,6 +203,16 @@ class VideoFileSource(SeekableSource):
     def _check_coded(self, number: int, frame: VideoFrame) -> None:
         if (frame.height, frame.width) != self._coded:
             self._check_size(*self.orientation.shape(frame.height, frame.width), number)
+
+    def _whole(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield numbered frames from ``start`` on, deinterlaced where that is wanted."""
+        if not self.deinterlaced:
+            yield from self._numbered(start)
+            return
+        # The frame before helps, so that a frame is the same wherever reading begins.
+        for number, frame in deinterlaced(self._numbered(max(0, start - 1))):
+            if number >= start:
+                yield number, frame
 
     def _numbered(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode from frame ``start`` on and yield numbered frames."""

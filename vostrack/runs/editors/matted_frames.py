@@ -127,6 +127,7 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
         end=settings.get("end"),
         stride=settings.get("stride", 1),
         value_range=settings.get("range", "auto"),
+        deinterlace=settings.get("deinterlace", "auto"),
         exclude=[Path(path).expanduser() for path in settings.get("first_mask", ())],
     ) as source:
         names = source.names if settings.get("names", "source") == "source" else FrameNames()
