@@ -22,6 +22,7 @@ from vostrack.online_finetune.first_frame_augmentation import (
     draw_first_frame_augmentation,
 )
 from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.online_finetune.target.adamw import AdamW
 from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
 
 __all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
@@ -124,25 +125,17 @@ def finetune_target_net(
     pairs = _Pairs(augmenter, config, image.device, precision)
     generator = Generator().manual_seed(seed)
     backbone, head = _trainable(network)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": backbone, "lr": config.learning_rate * config.backbone_share},
-            {"params": head, "lr": config.learning_rate},
-        ],
-        weight_decay=config.weight_decay,
-        fused=True,  # one pass over each tensor: a third of the time on a CPU
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    )
+    groups = [
+        (backbone, config.learning_rate * config.backbone_share),
+        (head, config.learning_rate),
+    ]
+    optimizer = AdamW(groups, config.weight_decay)
     pairs.prepare(network, generator)
     for step in range(config.steps):
         loss = pairs.loss(network, generator)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*backbone, *head], 2.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
     network.requires_grad_(True).eval()

@@ -28,7 +28,8 @@ class ConvertCommand:
 
     to: str
     """Name of the format: davis, coco, youtube-vis, mots-png, mots-txt, burst, sa-v, cvat,
-    label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari or nnunet."""
+    label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari, nnunet, prores,
+    prores-premultiplied, webm, matte-video, png-mattes or exr-mattes."""
 
     output: Path | None = None
     """File or folder to write. Default: the name of the results with that of the format, such as

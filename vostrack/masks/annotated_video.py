@@ -36,7 +36,8 @@ def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> 
         raise InputError(
             f"{origin}: contains no frame, expected at least one; export the masks again"
         )
-    frames, notes = _without_boxes(_ordered(annotations.frames), origin)
+    ordered, recounted = _ordered(annotations.frames, origin)
+    frames, notes = _without_boxes(ordered, origin)
     frames, unmatched = _tracked(frames, origin)
     objects, ids, renumbered = _objects(annotations, frames, origin)
     shape = _common_size(frames, size, origin)
@@ -59,16 +60,23 @@ def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> 
         read,
         annotations.source,
         annotations.frame_rate,
-        notes=(*annotations.notes, *notes, *unmatched, *renumbered),
+        notes=(*annotations.notes, *recounted, *notes, *unmatched, *renumbered),
         lost=lost,
     )
 
 
-def _ordered(frames: Sequence[AnnotatedFrame]) -> tuple[AnnotatedFrame, ...]:
+def _ordered(
+    frames: Sequence[AnnotatedFrame], origin: str
+) -> tuple[tuple[AnnotatedFrame, ...], tuple[str, ...]]:
+    """Sort frames by their numbers. Where these are unknown or repeat, count the frames."""
     numbers = [frame.number for frame in frames]
-    if None in numbers or len(set(numbers)) != len(numbers):
-        return tuple(frames)
-    return tuple(sorted(frames, key=lambda frame: frame.number or 0))
+    if None not in numbers and len(set(numbers)) == len(numbers):
+        return tuple(sorted(frames, key=lambda frame: frame.number or 0)), ()
+    counted = tuple(replace(frame, number=k) for k, frame in enumerate(frames))
+    if set(numbers) == {None}:
+        return counted, ()
+    note = f"{origin}: the numbers in the names of frames repeat or are missing; they are counted"
+    return counted, (note,)
 
 
 def _without_boxes(

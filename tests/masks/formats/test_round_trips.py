@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vostrack.arrays import UInt8Array
 from vostrack.masks import (
     FORMATS,
     VideoFrames,
@@ -128,6 +130,23 @@ def test_a_polygon_of_yolo_keeps_holes_and_joins_parts(video: VideoMasks, tmp_pa
         wrong = (truth > 0) != (found > 0)
         # Only the line between the two parts of object 3 is wrong.
         assert 0 < wrong.sum() == wrong[15:17].sum() <= 6
+
+
+def test_a_polygon_of_yolo_without_parts_loses_nothing(counted: VideoMasks, tmp_path: Path) -> None:
+    def read(position: int) -> UInt8Array:
+        labels = counted.labels(position)
+        labels[15:, :10] = 0
+        return np.where(labels == 255, 0, labels).astype(np.uint8)
+
+    plain = replace(counted, read=read)
+    target, notes = _written(plain, "yolo-seg", tmp_path)
+    assert "gaps" not in notes
+    assert "which object" not in notes
+    found = read_results(target, size=plain.size)
+    ids = {entry.name: entry.id for entry in found.objects}
+    for k in range(5):
+        np.testing.assert_array_equal(found.labels(k) == ids["person"], read(k) == 3)
+        np.testing.assert_array_equal(found.labels(k) == ids["horse"], read(k) == 7)
 
 
 def test_only_boxes_of_a_video(video: VideoMasks, tmp_path: Path) -> None:

@@ -477,3 +477,27 @@ def test_sa_v_folders(save: Save) -> None:
     masks = read_results(path.parents[1])
     assert [frame.number for frame in masks.frames] == [0, 4]
     np.testing.assert_array_equal(masks.labels(1) == 2, OTHER)
+
+
+def test_numbers_that_repeat_are_counted(save: Save) -> None:
+    """As in a data set of two videos without names for them."""
+    images = [{"id": k, "file_name": f"{v}/00000.png"} for k, v in enumerate("ab")]
+    annotations = [{"image_id": k, "track_id": 1, "segmentation": encode_rle(BOX)} for k in (0, 1)]
+    masks = read_results(save("m.json", {"images": images, "annotations": annotations}))
+    assert [frame.number for frame in masks.frames] == [0, 1]
+    assert "they are counted" in masks.notes[0]
+
+
+@pytest.mark.parametrize("asked", [None, 2])
+def test_frames_counted_from_1_in_the_file(asked: int | None, save: Save) -> None:
+    """File names 00001 to 00008 are those of frames 0 to 7 of a video of 8 frames."""
+    coded = [encode_rle(_box(4, 5 + k, 12, 15 + k)) for k in range(8)]
+    video = {"id": 1, "file_names": [f"{k:05d}.jpg" for k in range(1, 9)]}
+    track = {"id": 1, "video_id": 1, "segmentations": coded}
+    lines = [_mots(k + 1, 1001, 1, _box(4, 5 + k, 12, 15 + k)) for k in range(8)]
+    paths = [save("m.json", {"videos": [video], "annotations": [track]})]
+    for path in [*paths, save("m.txt", "\n".join(lines))]:
+        mask = _read(path, asked)
+        expected = _box(4, 5 + (asked or 0), 12, 15 + (asked or 0))
+        np.testing.assert_array_equal(mask.labels > 0, expected)
+        assert mask.frame == (asked or 0)

@@ -6,7 +6,14 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, IntArray
 
-__all__ = ["polygon_with_bridges"]
+__all__ = ["has_parts", "polygon_with_bridges"]
+
+
+def has_parts(mask: BoolArray) -> bool:
+    """Tell whether a mask (H, W) consists of several parts."""
+    import cv2
+
+    return int(cv2.connectedComponents(mask.astype(np.uint8))[0]) > 2
 
 
 def polygon_with_bridges(mask: BoolArray) -> list[tuple[int, int]]:

@@ -37,7 +37,8 @@ class Format:
         library: the libraries that read or write it here.
         lost: what the format cannot hold.
         suffix: suffix of the file that is written; empty for a folder.
-        requires: module that has to be installed; the extra ``formats`` brings it.
+        requires: module that has to be installed.
+        extra: the extra of this package that installs it.
         in_python: whether it is an object of Python and neither file nor folder.
     """
 
@@ -50,6 +51,7 @@ class Format:
     lost: str
     suffix: str = ""
     requires: str = ""
+    extra: str = "formats"
     in_python: bool = False
 
     def write(self, masks: VideoMasks, output: Path) -> tuple[str, ...]:
@@ -284,6 +286,8 @@ FORMATS: dict[str, Format] = {
             "folder with NAME.exr of each frame: half alpha in matte.ID, names in CryptoObject",
             "OpenEXR",
             "void, times",
+            requires="OpenEXR",
+            extra="exr",
         ),
         Format(
             "supervision",
@@ -331,7 +335,7 @@ def check_writable(name: str, parameter: str = "format") -> Format:
     """
     found = find_format(name, parameter)
     if found.requires and find_spec(found.requires) is None:
-        optional(found.requires, "formats", found.title)
+        optional(found.requires, found.extra, found.title)
     if found.in_python:
         raise InputError(
             f"{parameter}: {found.name} is an object of Python; call vostrack.masks.to_detections, "

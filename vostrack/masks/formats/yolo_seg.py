@@ -25,7 +25,7 @@ from vostrack.masks.annotations import (
     number_in,
     shortened,
 )
-from vostrack.masks.formats.contours import polygon_with_bridges
+from vostrack.masks.formats.contours import has_parts, polygon_with_bridges
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.shapes import outline
 from vostrack.masks.palette import VOID
@@ -158,12 +158,13 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
     """Write ``labels/NAME.txt`` for each frame, and ``data.yaml``."""
     classes = list(masks.categories)
     height, width = masks.size
-    void = 0
+    void, joined = 0, False
     for position, frame in enumerate(masks.frames):
         labels = masks.labels(position)
         void += int((labels == VOID).sum())
         lines = []
         for entry, mask in present(masks, labels):
+            joined = joined or has_parts(mask)
             shares = (np.array(polygon_with_bridges(mask)) + _WITHIN) / (width, height)
             text = " ".join(f"{value:.6f}" for value in shares.ravel())
             lines.append(f"{classes.index(entry.category)} {text}\n")
@@ -173,8 +174,11 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
     yaml += [f"  {k}: {_quoted(name)}\n" for k, name in enumerate(classes)]
     with atomic_path(output / "data.yaml") as temporary:
         temporary.write_text("".join(yaml), encoding="utf-8")
-    others = ["which object is which (objects of a class are told apart by their order)"]
-    others += ["the gaps between the parts of an object (lines 1 pixel wide join them)"]
+    others = []
+    if len(classes) < len(masks.objects):
+        others.append("which object is which (objects of a class are told apart by their order)")
+    if joined:
+        others.append("the gaps between the parts of an object (lines 1 pixel wide join them)")
     return losses(masks, names="objects", void=void, others=others)
 
 
