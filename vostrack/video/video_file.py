@@ -184,6 +184,9 @@ class VideoFileSource(SeekableSource):
             return
         expected = numbers.start
         for number, frame in self._whole(numbers.start):
+            if number < expected:
+                self._damaged(float(self._times[number]), "a picture comes too late or twice")
+                continue
             if number > expected:
                 self._damaged(
                     float(self._times[expected]),
