@@ -6,9 +6,10 @@ changed. Reported are the Brier score, the expected calibration error over ten b
 of right answers at 0.5; with --fit, Platt's two numbers too, fitted with each sequence judged by
 the numbers of the others.
 
---apply writes the shipped network with these two numbers in its weights.
+--apply writes the network with these two numbers in its weights.
 
     python benchmarks/presence.py --root DAVIS --year 2017 --set val [--fit] [--json FILE]
+        [--weights FILE]
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ from vostrack.presets import TrackerOptions
 from vostrack.video import open_source
 
 
-def collect(sequence: Any, preset: str, steps: int | None) -> tuple[DoubleArray, DoubleArray]:
+def collect(
+    sequence: Any, preset: str, steps: int | None, weights: str
+) -> tuple[DoubleArray, DoubleArray]:
     """Return the logits of a sequence's frames, and whether the object was there."""
-    tracker = build_tracker(preset, options=TrackerOptions(object_steps=steps))
+    options = TrackerOptions(object_steps=steps)
+    tracker = build_tracker(preset, weights=weights, options=options)
     logits: list[float] = []
     present: list[float] = []
     with open_source(sequence.frames[0].parent) as source:
@@ -103,12 +107,15 @@ def main() -> None:
     add_davis_arguments(parser)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--steps", type=int, default=None, help="fine-tuning steps")
+    parser.add_argument("--weights", default="auto", help="target network; default the shipped one")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--apply", type=Path, default=None, help="file for the fitted network")
     arguments = parser.parse_args()
     sequences = open_davis_arguments(arguments)
     record = begin_record("presence: calibration", ("torch", "numpy"))
-    found = {s.name: collect(s, arguments.preset, arguments.steps) for s in sequences}
+    found = {
+        s.name: collect(s, arguments.preset, arguments.steps, arguments.weights) for s in sequences
+    }
     logits, present = (np.concatenate([pair[k] for pair in found.values()]) for k in (0, 1))
     record["as_is"] = judge(logits, present)
     if arguments.fit:
@@ -121,7 +128,8 @@ def main() -> None:
         scale, shift = fit(logits, present)
         record["platt"] = {"scale": scale, "shift": shift}
         if arguments.apply is not None:
-            network = load_target_net()
+            given = arguments.weights
+            network = load_target_net(None if given == "auto" else Path(given))
             with torch.no_grad():
                 network.decoder.presence.weight.mul_(scale)
                 network.decoder.presence.bias.mul_(scale).add_(shift)

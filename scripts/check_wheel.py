@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SUFFIXES = {".py", ".typed", ".safetensors", ".cu", ".html", ".css", ".js"}
 FOLDERS = {
     "vostrack": "vostrack",
     "eval": "vostrack/eval",
@@ -33,10 +34,7 @@ def modules_of_tree() -> set[str]:
     found = set()
     for line in listed.stdout.splitlines():
         top, _, rest = line.partition("/")
-        if (
-            Path(line).suffix in (".py", ".typed", ".safetensors", ".cu")
-            and (ROOT / line).is_file()
-        ):
+        if Path(line).suffix in SUFFIXES and (ROOT / line).is_file():
             found.add(f"{FOLDERS[top]}/{rest}")
     return found
 
@@ -53,7 +51,7 @@ def main() -> int:
         with zipfile.ZipFile(wheel) as archive:
             names = [n for n in archive.namelist() if ".dist-info/" not in n]
     tops = {name.split("/")[0] for name in names}
-    wheel_modules = {n for n in names if Path(n).suffix in (".py", ".typed", ".safetensors", ".cu")}
+    wheel_modules = {n for n in names if Path(n).suffix in SUFFIXES}
     tree = modules_of_tree()
     troubles = [f"missing from the wheel: {n}" for n in sorted(tree - wheel_modules)]
     troubles += [f"only in the wheel: {n}" for n in sorted(wheel_modules - tree)]

@@ -13,7 +13,7 @@ from PIL import Image
 from vostrack import ClipRequest
 from vostrack.cli import main
 from vostrack.errors import InputError
-from vostrack.masks import read_label_map, read_results
+from vostrack.masks import VideoFrames, read_first_mask, read_label_map, read_results
 from vostrack.runs.clip import track_clip
 
 Make = Callable[..., ClipRequest]
@@ -85,3 +85,26 @@ def test_the_summary_names_colours(
     assert "objects: 1 is blue (#0000fa), 2 is red (#fa0000)" in printed
     assert "exports/" in printed
     assert (tmp_path / "o/exports/labelme/00003.json").is_file()
+
+
+def test_the_results_of_a_run_are_a_first_mask(request_for: Make) -> None:
+    request = request_for()
+    track_clip(request)
+    mask = read_first_mask(request.output, frames=VideoFrames(range(6), asked=3))
+    truth = read_label_map(request.output / "masks" / "00003.png")
+    np.testing.assert_array_equal(mask.labels, truth)
+    assert (mask.ids, mask.frame) == ((1,), 3)
+
+
+def test_a_failed_export_keeps_the_run(
+    request_for: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> tuple[str, ...]:
+        raise InputError("too many classes")
+
+    monkeypatch.setattr("vostrack.masks.formats.mots_png.write", refuse)
+    request = request_for(export=("mots-png", "coco"))
+    track_clip(request)
+    assert "export mots-png failed: too many classes" in caplog.text
+    assert (request.output / "exports" / "coco.json").is_file()
+    assert json.loads((request.output / "run.json").read_text())["status"] == "complete"

@@ -70,6 +70,7 @@ _DATASET: Mapping[str, CommandEntry] = {
 
 COMMANDS: Commands = {
     "track": CommandEntry("track", "TrackCommand", grouped=True),
+    "studio": CommandEntry("studio", "StudioCommand"),
     "propose": CommandEntry("propose", "ProposeCommand", grouped=True),
     "score-proposals": CommandEntry("score_proposals", "ScoreProposalsCommand"),
     "dataset": _DATASET,

@@ -10,7 +10,21 @@ rough mask. The target network, fitted to that mask in closed form, segments a w
 sampled CRF moves its outline to the edges of the image.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from vostrack.interactive.prompts import Box, Click
-from vostrack.interactive.segmenter import ClickFrame, ClickSegmenter, segment_clicks
+
+if TYPE_CHECKING:
+    from vostrack.interactive.segmenter import ClickFrame, ClickSegmenter, segment_clicks
 
 __all__ = ["Box", "Click", "ClickFrame", "ClickSegmenter", "segment_clicks"]
+
+
+def __getattr__(name: str) -> Any:
+    # Clicks can be named without loading torch.
+    if name not in __all__:
+        raise AttributeError(f"module 'vostrack.interactive' has no attribute {name!r}")
+    return getattr(import_module("vostrack.interactive.segmenter"), name)

@@ -175,7 +175,7 @@ def test_rewinding_forgets_all_but_the_first_frame(
 def test_memory_is_bounded(network: TargetNet, images: Tensor, labels: Tensor) -> None:
     adapter = start(network, images[0], labels, memories=2)
     follow(adapter, images[1:], labels)
-    state = adapter.running_state()
+    state = adapter.running_state()["cohorts"][0]
     assert len(state["kept"]) == 2
     assert state["frames"] == 11
 
@@ -186,7 +186,7 @@ def test_a_lost_object_is_not_learnt_and_looked_for_everywhere(
     adapter = start(network, images[0], labels)
     adapter.scores(images[1])
     adapter.commit(torch.zeros(2, 96, 128), torch.zeros(96, 128, dtype=torch.uint8))
-    before = adapter.running_state()
+    before = adapter.running_state()["cohorts"][0]
     gram = adapter.state_dict()["first"]["first"]["gram"]
     assert torch.equal(before["later"][0], gram)
     scores, _ = adapter.scores(images[2])
@@ -204,7 +204,10 @@ def test_one_lost_object_does_not_stop_the_other(
     scores, _ = adapter.scores(images[2])
     assert scores.shape == (2, 96, 128)
     assert torch.isfinite(scores).all()
-    later, first = adapter.running_state()["later"], adapter.state_dict()["first"]["first"]
+    later, first = (
+        adapter.running_state()["cohorts"][0]["later"],
+        adapter.state_dict()["first"]["first"],
+    )
     assert not torch.equal(later[0][0], first["gram"][0])
     assert torch.equal(later[0][1], first["gram"][1])
 
@@ -216,7 +219,7 @@ def test_adaptation_can_be_switched_off_and_made_careful(
     for adapt in ("all", "confident", "off"):
         adapter = start(network, images[0], labels, adapt=adapt)
         follow(adapter, images[1:3], labels)
-        grams[adapt] = adapter.running_state()["later"][0]
+        grams[adapt] = adapter.running_state()["cohorts"][0]["later"][0]
     first = adapter.state_dict()["first"]["first"]["gram"]
     assert torch.equal(grams["off"], first)
     assert not torch.allclose(grams["all"], grams["confident"], rtol=1e-3)

@@ -1,0 +1,182 @@
+"""A project keeps everything, on disk, at every moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.studio.small_project import BLUE, RED, draw, square
+from vostrack.errors import InputError
+from vostrack.studio.frames import video_facts
+from vostrack.studio.journal import StudioObject
+from vostrack.studio.project import ConflictError, Project
+
+
+def reopened(project: Project) -> Project:
+    return Project(project.folder, project.video)
+
+
+def test_what_was_drawn_is_there_after_a_restart(project: Project) -> None:
+    draw(project, 3, square(5))
+    again = reopened(project)
+    np.testing.assert_array_equal(again.labels(3)[0], square(5))
+    assert again.corrected == [3]
+    assert again.objects == (RED, BLUE)
+    assert again.labels(2)[0].max() == 0
+
+
+def test_undo_and_redo_reach_back_to_the_first_edit_even_after_a_restart(project: Project) -> None:
+    for x in range(6):
+        draw(project, x % 2, square(x))
+    again = reopened(project)
+    for x in reversed(range(6)):
+        assert again.steps()[0] == "paint"
+        assert again.move(-1) == x % 2
+    assert again.corrected == []
+    assert again.move(-1) is None
+    assert again.objects == ()
+    assert again.steps()[0] is None
+    again = reopened(again)
+    for _ in range(7):
+        again.move(1)
+    np.testing.assert_array_equal(again.labels(0)[0], square(4))
+    np.testing.assert_array_equal(again.labels(1)[0], square(5))
+    assert again.move(1) is None
+
+
+def test_a_new_edit_takes_the_place_of_those_undone(project: Project) -> None:
+    draw(project, 0, square(1))
+    draw(project, 0, square(2))
+    project.move(-1)
+    draw(project, 0, square(3))
+    assert project.steps()[1] is None
+    project.move(-1)
+    np.testing.assert_array_equal(project.labels(0)[0], square(1))
+
+
+def test_the_tracker_never_replaces_what_was_drawn(project: Project) -> None:
+    draw(project, 2, square(5))
+    project.track(2, square(40), {1: 1.0})
+    np.testing.assert_array_equal(project.labels(2)[0], square(5))
+    project.erase(2)
+    np.testing.assert_array_equal(project.labels(2)[0], square(40))
+    project.move(-1)
+    np.testing.assert_array_equal(project.labels(2)[0], square(5))
+
+
+def test_an_edit_of_an_older_label_map_is_refused(project: Project) -> None:
+    _, tag = project.labels(1)
+    draw(project, 1, square(5))
+    with pytest.raises(ConflictError, match="frame 1 was changed meanwhile"):
+        project.draw(1, square(9), tag, "paint")
+    np.testing.assert_array_equal(project.labels(1)[0], square(5))
+
+
+def test_tracked_frames_survive_a_kill_without_their_presence(project: Project) -> None:
+    project.track(1, square(6), {1: 0.99})
+    project.write_tracked()
+    project.track(2, square(7), {1: 0.99})
+    again = reopened(project)
+    np.testing.assert_array_equal(again.labels(2)[0], square(7))
+    assert again.tracked[1].presence == {1: 0.99}
+    assert not again.tracked[1].doubtful
+    assert again.tracked[2].doubtful
+
+
+def test_half_written_files_are_not_read(project: Project) -> None:
+    draw(project, 1, square(5))
+    for name in ("project.json", "masks/00003.png", "edits/000001.png"):
+        path = project.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.with_name(f".{path.name}.0a1b2c3d.tmp").write_bytes(b"half")
+    again = reopened(project)
+    assert again.corrected == [1]
+    assert again.tracked == {}
+
+
+def test_a_full_disk_leaves_the_state_as_it_was(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(project, 1, square(5))
+
+    def full(self: Path, *_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            draw(project, 1, square(9))
+    np.testing.assert_array_equal(project.labels(1)[0], square(5))
+    np.testing.assert_array_equal(reopened(project).labels(1)[0], square(5))
+    draw(project, 1, square(10))
+    np.testing.assert_array_equal(reopened(project).labels(1)[0], square(10))
+
+
+def test_doubt_is_an_unsure_presence_or_a_jump_in_size(project: Project) -> None:
+    assert not project.track(0, square(5), {1: 0.95}).doubtful
+    assert not project.track(1, square(5, side=13), {1: 0.95}).doubtful
+    assert project.track(2, square(5, side=22), {1: 0.95}).doubtful
+    assert project.track(3, square(5, side=22), {1: 0.5}).doubtful
+    assert project.track(4, 0 * square(5), {1: 0.95}).doubtful
+
+
+@pytest.mark.parametrize(
+    ("objects", "message"),
+    [
+        ([RED, replace(BLUE, id=1)], "the same id"),
+        ([replace(RED, id=255)], "ids in 1..254, got 255"),
+        ([replace(RED, colour="red")], "a colour like"),
+        ([replace(RED, name="")], "a name of 1..80"),
+        ([replace(RED, last=8)], "frame: expected 0..7, got 8"),
+    ],
+)
+def test_objects_that_cannot_be(
+    project: Project, objects: list[StudioObject], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        project.set_objects(objects, "change")
+    assert project.objects == (RED, BLUE)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(square(5)[:40], "mask: expected 64 x 48"), (square(5, number=9), "no object has the id 9")],
+)
+def test_label_maps_that_cannot_be(
+    project: Project, labels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        draw(project, 0, labels)
+
+
+def test_a_folder_of_another_video_is_refused(project: Project) -> None:
+    draw(project, 0, square(5))
+    with pytest.raises(InputError, match=r"belongs to .* with 8 frames of 64 x 48, not to"):
+        Project(project.folder, replace(project.video, count=9))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.pop("edits"), "is damaged"),
+        (lambda found: found.update(version=2), "has version 2"),
+    ],
+)
+def test_a_journal_that_cannot_be_read_is_refused(
+    project: Project, change: object, message: str
+) -> None:
+    path = project.folder / "project.json"
+    found = json.loads(path.read_text())
+    change(found)  # type: ignore[operator]
+    path.write_text(json.dumps(found))
+    with pytest.raises(InputError, match=message):
+        reopened(project)
+
+
+def test_facts_of_a_video(video: Path) -> None:
+    facts = video_facts(str(video))
+    assert (facts.width, facts.height, facts.count, facts.rate) == (64, 48, 8, 25.0)

@@ -1,0 +1,123 @@
+"""The thread that tracks: what the tracker is asked, and what becomes of its answers."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tests.studio.small_project import BLUE, FRAMES, RED, ShiftingTracker, draw, square, wait_until
+from vostrack.studio.session import StudioSession
+
+
+def finished(session: StudioSession) -> None:
+    wait_until(lambda: session.job.state.state in ("idle", "failed"))
+    assert session.job.state.state == "idle", session.job.state.message
+
+
+def test_forward_fills_every_later_frame(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    draw(session.project, 2, square(5))
+    session.track(2, "forward")
+    finished(session)
+    assert sorted(session.project.tracked) == list(range(3, FRAMES))
+    for frame in range(2, FRAMES):
+        np.testing.assert_array_equal(session.project.labels(frame)[0], square(5 + frame - 2))
+    assert trackers[0].calls == [("start", 2), *[("step", k) for k in range(3, FRAMES)]]
+
+
+def test_backward_goes_down(session: StudioSession, trackers: list[ShiftingTracker]) -> None:
+    draw(session.project, 3, square(5))
+    session.track(3, "backward")
+    finished(session)
+    assert trackers[0].calls == [("start", 3), ("step", 2), ("step", 1), ("step", 0)]
+    np.testing.assert_array_equal(session.project.labels(0)[0], square(8))
+
+
+def test_a_correction_on_the_way_is_followed_and_kept(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    draw(session.project, 0, square(5))
+    draw(session.project, 4, square(30))
+    session.track(0, "forward")
+    finished(session)
+    assert ("correct", 4, (1,)) in trackers[0].calls
+    np.testing.assert_array_equal(session.project.labels(3)[0], square(8))
+    np.testing.assert_array_equal(session.project.labels(4)[0], square(30))
+    np.testing.assert_array_equal(session.project.labels(5)[0], square(31))
+    assert 4 not in session.project.tracked
+
+
+def test_tracking_on_from_a_correction_remembers_the_first_mask(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    draw(session.project, 0, square(5))
+    draw(session.project, 4, square(30))
+    session.track(4, "forward")
+    finished(session)
+    assert trackers[0].calls[:3] == [("start", 0), ("step", 4), ("correct", 4, (1,))]
+    np.testing.assert_array_equal(session.project.labels(5)[0], square(31))
+    assert sorted(session.project.tracked) == [5, 6, 7]
+
+
+def test_a_gap_is_filled_from_both_sides(session: StudioSession) -> None:
+    draw(session.project, 1, square(5))
+    draw(session.project, 6, square(30))
+    session.track(3, "between")
+    finished(session)
+    assert sorted(session.project.tracked) == [2, 3, 4, 5]
+    np.testing.assert_array_equal(session.project.labels(3)[0], square(7))
+    np.testing.assert_array_equal(session.project.labels(4)[0], square(32))
+
+
+def test_an_object_can_come_and_go_midway(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    draw(session.project, 0, square(5))
+    draw(session.project, 2, square(7) + square(30, number=2))
+    session.project.set_objects([replace(RED, last=4), BLUE], "end Red")
+    session.track(0, "forward")
+    finished(session)
+    assert ("add", 2, (2,)) in trackers[0].calls
+    assert ("remove", (1,)) in trackers[0].calls
+    ids = [set(np.unique(session.project.labels(k)[0]).tolist()) - {0} for k in range(FRAMES)]
+    assert ids == [{1}, {1}, {1, 2}, {1, 2}, {1, 2}, {2}, {2}, {2}]
+
+
+def test_pause_holds_the_thread_and_stop_keeps_what_is_done(session: StudioSession) -> None:
+    gate = threading.Event()
+    step = ShiftingTracker.step
+
+    class Slow(ShiftingTracker):
+        def step(self, frame: Any) -> Any:
+            gate.wait(60)
+            return step(self, frame)
+
+    session.job._build = Slow
+    draw(session.project, 0, square(5))
+    session.track(0, "forward")
+    session.job.pause()
+    gate.set()
+    assert session.job.state.state == "paused"
+    session.job.resume()
+    finished(session)
+    session.track(0, "forward")
+    session.job.stop()
+    finished(session)
+    assert session.project.tracked
+
+
+def test_a_failure_is_told_and_leaves_the_rest(session: StudioSession) -> None:
+    class Broken(ShiftingTracker):
+        def step(self, frame: Any) -> Any:
+            raise MemoryError("no memory")
+
+    session.job._build = Broken
+    draw(session.project, 0, square(5))
+    session.track(0, "forward")
+    wait_until(lambda: session.job.state.state == "failed")
+    assert "no memory" in session.job.state.message
+    np.testing.assert_array_equal(session.project.labels(0)[0], square(5))

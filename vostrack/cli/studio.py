@@ -1,0 +1,66 @@
+"""``vostrack studio``: the page for first masks, tracking, corrections and exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vostrack.cli.command_options import CommandOptions
+
+__all__ = ["StudioCommand"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioCommand(CommandOptions):
+    """Open a page in the browser to outline, track, correct and export the objects of a video.
+
+    Example: vostrack studio clip.mp4
+
+    Needs pip install 'vostrack[studio]'. Everything stays on this computer. The work is kept in a
+    folder beside the video; the same command opens it again.
+    """
+
+    video: Annotated[str, tyro.conf.Positional]
+    """Video file, folder of images, or pattern such as "frames/*.png"."""
+
+    project: Path | None = None
+    """Folder that keeps the work. Default: clip.vostrack beside clip.mp4."""
+
+    preset: str = "balanced"
+    """fast, balanced or best; see vostrack track."""
+
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu, cuda or cuda:N."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Others than this computer's own need --allow-remote."""
+
+    port: int = 0
+    """Port to listen on; 0 for a free one."""
+
+    allow_remote: bool = False
+    """Let other computers reach the page. The token in the address is then all that protects it,
+    and the connection is not encrypted."""
+
+    browser: bool = True
+    """Open the page in the browser. Otherwise its address is printed only."""
+
+    def run(self) -> int:
+        """Serve until Ctrl-C, and return the exit status 0."""
+        from vostrack.studio.serve import serve
+
+        serve(
+            self.video,
+            self.project,
+            preset=self.preset,
+            device=self.device,
+            host=self.host,
+            port=self.port,
+            allow_remote=self.allow_remote,
+            browser=self.browser,
+            tell=lambda text: print(text, flush=True),
+        )
+        return 0

@@ -1,0 +1,169 @@
+"""Exports of a project: masks, the video with masks over it, and the formats of other tools."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.files import atomic_path
+from vostrack.masks import (
+    FORMATS,
+    MaskFrame,
+    MaskObject,
+    VideoMasks,
+    export_results,
+    write_label_map,
+)
+from vostrack.masks.formats.registry import find_format, writable_formats
+from vostrack.masks.palette import davis_palette, write_matte
+from vostrack.studio.project import Project
+from vostrack.video import Frame, open_source, write_overlay
+
+__all__ = ["ExportChoice", "export_choices", "export_project"]
+
+_log = logging.getLogger("vostrack.studio")
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """Something that a project can be exported as.
+
+    Attributes:
+        name: what requests call it.
+        title: what people call it.
+        suffix: of the file that is downloaded; folders become ``.zip``.
+    """
+
+    name: str
+    title: str
+    suffix: str
+
+
+def export_choices() -> tuple[ExportChoice, ...]:
+    """Return everything that a project can be exported as."""
+    own = (
+        ExportChoice("masks", "Masks (palette PNG, as in DAVIS)", ".zip"),
+        ExportChoice("overlay", "Video with the masks drawn over it", ".mp4"),
+        ExportChoice("cutouts", "One black and white PNG per object and frame", ".zip"),
+    )
+    others = [
+        ExportChoice(entry.name, entry.title, entry.suffix or ".zip")
+        for entry in map(find_format, writable_formats())
+        if entry.name not in {one.name for one in own}
+    ]
+    return (*own, *others)
+
+
+def export_project(project: Project, name: str) -> Path:
+    """Export a project; the result lies in its folder ``exports``.
+
+    Args:
+        project: the project.
+        name: of one of ``export_choices``.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: there is no such format, it cannot hold these masks, or no frame has a mask.
+    """
+    choices = {one.name: one for one in export_choices()}
+    if name not in choices:
+        raise InputError(f"format: expected one of {', '.join(choices)}, got {name!r}")
+    masks = _video_masks(project)
+    target = project.folder / "exports" / f"{name}{choices[name].suffix}"
+    own: dict[str, Callable[[VideoMasks, Project, Path], None]] = {
+        "masks": _write_masks,
+        "overlay": _write_overlay,
+        "cutouts": _write_cutouts,
+    }
+    if name in own:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        own[name](masks, project, target)
+    elif FORMATS[name].suffix:
+        _log_notes(export_results(masks, name, target, overwrite=True))
+    else:
+        folder = target.with_suffix("")
+        shutil.rmtree(folder, ignore_errors=True)
+        _log_notes(export_results(masks, name, folder, overwrite=True))
+        _zip(folder, target)
+    return target
+
+
+def _video_masks(project: Project) -> VideoMasks:
+    video = project.video
+    frames = sorted({*project.corrected, *project.tracked})
+    if not frames or not project.objects:
+        raise InputError("export: no frame has a mask yet; outline an object first")
+    return VideoMasks(
+        (video.height, video.width),
+        tuple(MaskFrame(k, f"{k:05d}", k / video.rate) for k in frames),
+        tuple(MaskObject(one.id, one.name, "object") for one in project.objects),
+        lambda position: project.labels(frames[position])[0],
+        Path(video.path).name,
+        video.rate,
+    )
+
+
+def _label_maps(masks: VideoMasks) -> Iterator[tuple[str, UInt8Array]]:
+    for position, frame in enumerate(masks.frames):
+        yield frame.name, masks.labels(position)
+
+
+def _write_masks(masks: VideoMasks, project: Project, target: Path) -> None:
+    folder = target.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, labels in _label_maps(masks):
+        write_label_map(folder / f"{name}.png", labels)
+    _zip(folder, target)
+
+
+def _write_cutouts(masks: VideoMasks, project: Project, target: Path) -> None:
+    folder = target.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, labels in _label_maps(masks):
+        for one in masks.objects:
+            write_matte(folder / str(one.id) / f"{name}.png", labels == one.id)
+    _zip(folder, target)
+
+
+def _write_overlay(masks: VideoMasks, project: Project, target: Path) -> None:
+    palette = davis_palette()
+    for one in project.objects:
+        palette[one.id] = tuple(bytes.fromhex(one.colour[1:]))
+    empty = np.zeros(masks.size, np.uint8)
+    numbers = {frame.number: position for position, frame in enumerate(masks.frames)}
+
+    def drawn() -> Iterator[tuple[Frame, UInt8Array]]:
+        with open_source(project.video.path) as source:
+            for frame in source:
+                position = numbers.get(frame.index)
+                yield frame, empty if position is None else masks.labels(position)
+
+    write_overlay(
+        target,
+        drawn(),
+        palette=palette,
+        frame_rate=project.video.rate,
+        audio_from=project.video.path if Path(project.video.path).is_file() else None,
+    )
+
+
+def _zip(folder: Path, target: Path) -> None:
+    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+
+
+def _log_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        _log.warning("export: %s", note)

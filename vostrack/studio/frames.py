@@ -1,0 +1,119 @@
+"""The frames of the video: whole for the tracker, small JPEG pictures for the page."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.studio.journal import VideoFacts
+from vostrack.video import Frame, FrameSource, open_source
+from vostrack.video.frames import NOMINAL_RATE
+
+__all__ = ["VideoFrames", "video_facts"]
+
+DISPLAY_SIDE = 1280
+"""Longest side of the pictures that the page shows, pixels."""
+
+_QUALITY = 85
+_CACHE_BYTES = 96 * 1024 * 1024
+# Going backwards, this many bytes of frames are read forwards and turned round.
+_RUN_BYTES = 128 * 1024 * 1024
+
+
+def video_facts(path: str) -> VideoFacts:
+    """Return what a project remembers of a video.
+
+    Raises:
+        InputError: the video cannot be read, or its number of frames is unknown.
+    """
+    with open_source(path) as source:
+        if source.live or source.length is None:
+            raise InputError(
+                f"video: {path} is a camera or stream, whose frames cannot be visited again; "
+                "record it to a file first"
+            )
+        height, width = source.size
+        rate = source.frame_rate or NOMINAL_RATE
+        return VideoFacts(str(Path(path).resolve()), width, height, source.length, rate)
+
+
+class VideoFrames:
+    """Frames by number. Its methods may be called from any thread.
+
+    Args:
+        video: the video.
+    """
+
+    def __init__(self, video: VideoFacts) -> None:
+        self._video = video
+        self._lock = threading.Lock()
+        self._source: FrameSource | None = None
+        self._coming: Iterator[Frame] = iter(())
+        self._next = -1
+        self._pictures: OrderedDict[int, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def image(self, frame: int) -> UInt8Array:
+        """Return a frame (H, W, 3) uint8 RGB."""
+        with self._lock:
+            return self._read(frame)
+
+    def picture(self, frame: int) -> bytes:
+        """Return a frame as JPEG, at most ``DISPLAY_SIDE`` pixels wide and high."""
+        with self._lock:
+            if frame in self._pictures:
+                self._pictures.move_to_end(frame)
+                return self._pictures[frame]
+            made = _jpeg(self._read(frame))
+            self._pictures[frame] = made
+            self._bytes += len(made)
+            while self._bytes > _CACHE_BYTES and len(self._pictures) > 1:
+                self._bytes -= len(self._pictures.popitem(last=False)[1])
+            return made
+
+    def between(self, first: int, last: int) -> Iterator[tuple[int, UInt8Array]]:
+        """Iterate over the frames from ``first`` to ``last``, downwards if ``last`` is less.
+
+        The frames come from a reader of their own, so that others can look meanwhile.
+        """
+        with open_source(self._video.path) as source:
+            if first <= last:
+                for frame in source.read(first, last):
+                    yield frame.index, frame.image
+                return
+            run = max(1, _RUN_BYTES // (self._video.width * self._video.height * 3))
+            for top in range(first, last - 1, -run):
+                part = list(source.read(max(last, top - run + 1), top))
+                for frame in reversed(part):
+                    yield frame.index, frame.image
+
+    def _read(self, frame: int) -> UInt8Array:
+        if frame != self._next:
+            self._source = self._source or open_source(self._video.path)
+            self._coming = iter(self._source.read(frame, self._video.count - 1))
+        found = next(self._coming, None)
+        if found is None:
+            self._next = -1
+            raise InputError(f"frame: {frame} of {self._video.path} cannot be read")
+        self._next = frame + 1
+        return found.image
+
+
+def _jpeg(image: UInt8Array) -> bytes:
+    scale = DISPLAY_SIDE / max(image.shape[:2])
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(
+            np.uint8
+        )
+    made, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    )
+    assert made
+    return data.tobytes()

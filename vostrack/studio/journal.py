@@ -1,0 +1,141 @@
+"""The journal of a project: what is written to ``project.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vostrack.errors import InputError
+from vostrack.files import atomic_path
+
+__all__ = ["Edit", "Journal", "StudioObject", "VideoFacts", "read_journal", "write_journal"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a project remembers of its video.
+
+    Attributes:
+        path: where it lies.
+        width: of its frames, pixels.
+        height: of its frames, pixels.
+        count: number of frames.
+        rate: frames per second.
+    """
+
+    path: str
+    width: int
+    height: int
+    count: int
+    rate: float
+
+
+@dataclass(frozen=True)
+class StudioObject:
+    """An object that a person named.
+
+    Attributes:
+        id: its value in label maps, 1..254.
+        name: its name.
+        colour: ``#rrggbb``.
+        last: the last frame in which it is tracked; None for the last of the video.
+    """
+
+    id: int
+    name: str
+    colour: str
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One step that can be undone.
+
+    Attributes:
+        what: in words, for the button.
+        objects: the objects afterwards.
+        frame: whose label map changed; None for none.
+        labels: name of the file with the label map afterwards; None if there is none any more.
+    """
+
+    what: str
+    objects: tuple[StudioObject, ...]
+    frame: int | None = None
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """All edits of a project, in order.
+
+    Attributes:
+        video: what they belong to.
+        edits: every edit.
+        done: how many of them hold; the others were undone.
+    """
+
+    video: VideoFacts
+    edits: tuple[Edit, ...] = field(default=())
+    done: int = 0
+
+    @property
+    def objects(self) -> tuple[StudioObject, ...]:
+        """The objects as they are now."""
+        return self.edits[self.done - 1].objects if self.done else ()
+
+    def corrected(self) -> dict[int, str]:
+        """Return the file of the label map of every frame that a person drew."""
+        found: dict[int, str] = {}
+        for edit in self.edits[: self.done]:
+            if edit.frame is None:
+                continue
+            if edit.labels is None:
+                found.pop(edit.frame, None)
+            else:
+                found[edit.frame] = edit.labels
+        return found
+
+    def added(self, edit: Edit) -> Journal:
+        """Return the journal with one more edit in place of those that were undone."""
+        edits = (*self.edits[: self.done], edit)
+        return replace(self, edits=edits, done=len(edits))
+
+    def moved(self, steps: int) -> Journal:
+        """Return the journal with edits undone (-1) or redone (1), as far as there are any."""
+        return replace(self, done=min(len(self.edits), max(0, self.done + steps)))
+
+
+def write_journal(journal: Journal, path: Path) -> None:
+    """Write a journal, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({"version": _VERSION, **asdict(journal)}), "utf-8")
+
+
+def read_journal(path: Path) -> Journal:
+    """Read a journal.
+
+    Raises:
+        InputError: the file is damaged or of another version.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if found["version"] != _VERSION:
+            raise InputError(
+                f"project: {path} has version {found['version']}, expected {_VERSION}; open it "
+                "with the vostrack that wrote it, or give another folder as `project`"
+            )
+        edits = tuple(_edit(entry) for entry in found["edits"])
+        return Journal(VideoFacts(**found["video"]), edits, int(found["done"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"project: {path} is damaged ({error}); give another folder as `project`"
+        ) from None
+
+
+def _edit(entry: dict[str, Any]) -> Edit:
+    objects = tuple(StudioObject(**one) for one in entry["objects"])
+    return Edit(entry["what"], objects, entry["frame"], entry["labels"])

@@ -1,0 +1,103 @@
+/** The list of objects: choosing, naming, colouring, ending and deleting them. */
+
+const COLOURS = ["#e05a47", "#2f8fd8", "#3aa76d", "#d99a1c", "#9b5fd0", "#d45aa0", "#3fb5b5", "#8f8f2a"];
+
+/**
+ * @param {import("./store.js").Store} store
+ * @param {HTMLElement} list
+ */
+export class ObjectList {
+  constructor(store, list) {
+    Object.assign(this, { store, list });
+    store.addEventListener("summary", () => this.render());
+    store.addEventListener("frame", () => this.render());
+  }
+
+  /** Make the first object, if there is none. */
+  async ensure() {
+    if (!this.store.objects.length) await this.add();
+  }
+
+  async add() {
+    const used = new Set(this.store.objects.map((one) => one.id));
+    let id = 1;
+    while (used.has(id)) id += 1;
+    const colour = COLOURS[(id - 1) % COLOURS.length];
+    const added = { id, name: `Object ${id}`, colour, last: null };
+    this.store.selected = id;
+    await this.#save([...this.store.objects, added], `add ${added.name}`);
+  }
+
+  /** @param {number} place from 0 */
+  choose(place) {
+    const one = this.store.objects[place];
+    if (!one) return;
+    this.store.selected = one.id;
+    this.render();
+    this.store.say(`${one.name} selected`);
+  }
+
+  render() {
+    // A name that is being typed is not replaced under the typist's hands.
+    if (this.list.contains(document.activeElement) && document.activeElement.type === "text") return;
+    if (!this.store.objects.some((one) => one.id === this.store.selected)) {
+      this.store.selected = this.store.objects[0]?.id ?? 1;
+    }
+    this.list.replaceChildren(...this.store.objects.map((one) => this.#row(one)));
+  }
+
+  #row(one) {
+    const row = document.createElement("li");
+    const choice = input("radio", `Select ${one.name}`);
+    choice.name = "object";
+    choice.checked = one.id === this.store.selected;
+    choice.addEventListener("change", () => { this.store.selected = one.id; });
+    const colour = input("color", `Colour of ${one.name}`);
+    colour.value = one.colour;
+    colour.addEventListener("change", () => this.#change({ ...one, colour: colour.value }, "colour"));
+    const name = input("text", `Name of object ${one.id}`);
+    name.value = one.name;
+    name.maxLength = 80;
+    name.addEventListener("change", () => this.#change({ ...one, name: name.value || one.name }, "rename"));
+    const ended = one.last !== null && one.last < this.store.frame;
+    const end = button(ended ? "Go on" : "End", ended ? `Track ${one.name} in this frame again`
+      : `${one.name} ends before this frame`);
+    end.disabled = !ended && this.store.frame === 0;
+    end.addEventListener("click", () =>
+      this.#change({ ...one, last: ended ? null : this.store.frame - 1 }, ended ? "go on with" : "end"));
+    const drop = button("×", `Delete ${one.name}`);
+    drop.addEventListener("click", () =>
+      this.#save(this.store.objects.filter((other) => other.id !== one.id), `delete ${one.name}`));
+    row.append(choice, colour, name, end, drop);
+    return row;
+  }
+
+  #change(one, what) {
+    const all = this.store.objects.map((other) => (other.id === one.id ? one : other));
+    return this.#save(all, `${what} ${one.name}`);
+  }
+
+  async #save(objects, what) {
+    try {
+      await this.store.setObjects(objects, what);
+    } catch (error) {
+      this.store.say(error.message, true);
+    }
+  }
+}
+
+function input(type, label) {
+  const made = document.createElement("input");
+  made.type = type;
+  made.setAttribute("aria-label", label);
+  return made;
+}
+
+function button(text, label) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  return made;
+}

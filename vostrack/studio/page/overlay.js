@@ -1,0 +1,37 @@
+/** Label maps as colours that lie over the frame. */
+
+const OPACITY = 130;
+
+export class Overlay {
+  canvas = document.createElement("canvas");
+  #context = null;
+
+  resize(width, height) {
+    this.canvas.width = width;
+    this.canvas.height = height;
+    this.#context = this.canvas.getContext("2d");
+  }
+
+  /**
+   * Draw a part of a label map.
+   * @param {Uint8Array} labels
+   * @param {Map<number, string>} colours by id
+   * @param {[number, number, number, number]} rect
+   * @param {boolean} opaque for cutting out
+   */
+  draw(labels, colours, [x0, y0, x1, y1], opaque) {
+    if (x1 <= x0 || y1 <= y0) return;
+    const table = new Uint32Array(256);
+    for (const [id, colour] of colours) {
+      const [r, g, b] = [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
+      table[id] = (((opaque ? 255 : OPACITY) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    }
+    const width = this.canvas.width;
+    const image = new ImageData(x1 - x0, y1 - y0);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let y = y0, at = 0; y < y1; y++) {
+      for (let x = x0; x < x1; x++) pixels[at++] = table[labels[y * width + x]];
+    }
+    this.#context.putImageData(image, x0, y0);
+  }
+}

@@ -1,0 +1,227 @@
+/** The frame with its masks: drawing, zooming, and handing pointers to the tool. */
+
+import { Overlay } from "./overlay.js";
+import { View } from "./view.js";
+
+const GROUNDS = { black: "#000000", white: "#ffffff" };
+const WHEEL = 1.0015;
+
+export class Stage {
+  view = new View();
+  cursor = { x: 0, y: 0 };
+  #overlay = new Overlay();
+  #cut = document.createElement("canvas");
+  #pointers = new Map();
+  #painting = false;
+  #queued = false;
+  #mode = "overlay";
+  #showCursor = false;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("./store.js").Store} store
+   */
+  constructor(canvas, store) {
+    this.canvas = canvas;
+    this.store = store;
+    this.tool = null;
+    new ResizeObserver(() => this.fit()).observe(canvas.parentElement);
+    store.addEventListener("open", () => this.open(store.video));
+    store.addEventListener("frame", () => this.redrawAll());
+    store.addEventListener("summary", () => this.redrawAll());
+    for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
+      canvas.addEventListener(kind, (event) => this[`_${kind}`](event));
+    }
+    canvas.addEventListener("pointerleave", () => { this.#showCursor = false; this.redraw(); });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("dblclick", () => this.tool?.finish?.());
+    canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(WHEEL ** -event.deltaY, event.offsetX, event.offsetY);
+    }, { passive: false });
+  }
+
+  open(video) {
+    if (this.#overlay.canvas.width === video.width && this.#overlay.canvas.height === video.height) return;
+    this.#overlay.resize(video.width, video.height);
+    this.cursor = { x: Math.floor(video.width / 2), y: Math.floor(video.height / 2) };
+    this.fit();
+  }
+
+  fit() {
+    const box = this.canvas.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = Math.max(1, Math.round(box.width * ratio));
+    this.canvas.height = Math.max(1, Math.round(box.height * ratio));
+    this.view.fit(this.store.video, box.width, box.height);
+    this.redraw();
+  }
+
+  zoom(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
+    this.view.zoom(factor, x, y);
+    this.redraw();
+  }
+
+  /** @param {string} mode */
+  setMode(mode) {
+    this.#mode = mode;
+    this.redrawAll();
+  }
+
+  redrawAll() {
+    const { width, height } = this.store.video;
+    this.redrawPart([0, 0, width, height]);
+  }
+
+  /** Draw a part of the label map again. @param {[number, number, number, number]} rect */
+  redrawPart(rect) {
+    if (this.store.labels.length !== this.store.video.width * this.store.video.height) return;
+    const colours = new Map(this.store.objects.map((one) => [one.id, one.colour]));
+    this.#overlay.draw(this.store.labels, colours, rect, this.#mode in GROUNDS || this.#mode === "checker");
+    this.redraw();
+  }
+
+  redraw() {
+    if (this.#queued) return;
+    this.#queued = true;
+    requestAnimationFrame(() => {
+      this.#queued = false;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const context = this.canvas.getContext("2d");
+    const ratio = window.devicePixelRatio || 1;
+    const { width, height } = this.store.video;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    const { scale, x, y } = this.view;
+    context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
+    context.imageSmoothingEnabled = scale < 3;
+    if (!this.store.picture) return;
+    if (this.#mode === "overlay" || this.#mode === "plain") {
+      context.drawImage(this.store.picture, 0, 0, width, height);
+      if (this.#mode === "overlay") context.drawImage(this.#overlay.canvas, 0, 0);
+    } else {
+      this.#drawCut(context, width, height);
+    }
+    this.tool?.draw?.(context, 1 / scale);
+    this.#drawCursor(context, 1 / scale);
+  }
+
+  #drawCut(context, width, height) {
+    context.fillStyle = GROUNDS[this.#mode] ?? "#cccccc";
+    context.fillRect(0, 0, width, height);
+    if (this.#mode === "checker") {
+      const side = Math.max(4, Math.round(width / 48));
+      context.fillStyle = "#888888";
+      for (let row = 0; row * side < height; row++) {
+        for (let column = row % 2; column * side < width; column += 2) {
+          const right = Math.min(width, (column + 1) * side), low = Math.min(height, (row + 1) * side);
+          context.fillRect(column * side, row * side, right - column * side, low - row * side);
+        }
+      }
+    }
+    this.#cut.width = width;
+    this.#cut.height = height;
+    const cut = this.#cut.getContext("2d");
+    cut.drawImage(this.store.picture, 0, 0, width, height);
+    cut.globalCompositeOperation = "destination-in";
+    cut.drawImage(this.#overlay.canvas, 0, 0);
+    context.drawImage(this.#cut, 0, 0);
+  }
+
+  #drawCursor(context, pixel) {
+    const focused = document.activeElement === this.canvas;
+    if (!this.#showCursor && !focused) return;
+    const { x, y } = this.cursor;
+    const radius = Math.max(this.tool?.radius?.() ?? 0, 6 * pixel);
+    for (const [colour, width] of [["#000000", 3], ["#ffffff", 1.2]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width * pixel;
+      context.beginPath();
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.moveTo(x - 4 * pixel, y);
+      context.lineTo(x + 4 * pixel, y);
+      context.moveTo(x, y - 4 * pixel);
+      context.lineTo(x, y + 4 * pixel);
+      context.stroke();
+    }
+  }
+
+  #at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return this.view.toFrame(event.clientX - box.left, event.clientY - box.top);
+  }
+
+  _pointerdown(event) {
+    this.canvas.focus();
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (this.#pointers.size === 2 && this.#painting) {
+      this.tool?.cancel?.();
+      this.#painting = false;
+    }
+    const hand = event.button === 1 || this.tool?.pans || this.#pointers.size > 1;
+    this.#painting = !hand;
+    this.cursor = this.#at(event);
+    if (this.#painting) this.tool?.down(this.cursor, event.button === 2 || event.altKey);
+    this.redraw();
+  }
+
+  _pointermove(event) {
+    const known = this.#pointers.get(event.pointerId);
+    this.#showCursor = event.pointerType !== "touch";
+    if (known && !this.#painting) this.#move(event, known);
+    if (known) this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    const all = this.#painting ? event.getCoalescedEvents?.() ?? [] : [];
+    for (const one of all.length ? all : [event]) {
+      this.cursor = this.#at(one);
+      if (this.#painting || !known) this.tool?.move?.(this.cursor, this.#painting);
+    }
+    this.redraw();
+  }
+
+  _pointerup(event) {
+    this.#pointers.delete(event.pointerId);
+    if (this.#painting) this.tool?.up?.(this.#at(event));
+    this.#painting = false;
+    this.redraw();
+  }
+
+  _pointercancel(event) {
+    this.#pointers.delete(event.pointerId);
+    if (this.#painting) this.tool?.cancel?.();
+    this.#painting = false;
+  }
+
+  /** Pan with one pointer, zoom with two. */
+  #move(event, before) {
+    const other = [...this.#pointers].find(([id]) => id !== event.pointerId)?.[1];
+    this.view.pan((event.clientX - before.x) / (other ? 2 : 1), (event.clientY - before.y) / (other ? 2 : 1));
+    if (!other) return;
+    const box = this.canvas.getBoundingClientRect();
+    const span = (at) => Math.hypot(at.x - other.x, at.y - other.y) || 1;
+    const factor = span({ x: event.clientX, y: event.clientY }) / span(before);
+    this.view.zoom(factor, (event.clientX + other.x) / 2 - box.left, (event.clientY + other.y) / 2 - box.top);
+  }
+
+  /** Move the crosshair by keys. */
+  nudge(dx, dy) {
+    const { width, height } = this.store.video;
+    this.cursor = {
+      x: Math.min(width - 1, Math.max(0, this.cursor.x + dx)),
+      y: Math.min(height - 1, Math.max(0, this.cursor.y + dy)),
+    };
+    this.tool?.move?.(this.cursor, false);
+    this.redraw();
+  }
+
+  /** Use the tool at the crosshair. */
+  press(outside) {
+    this.tool?.down(this.cursor, outside);
+    this.tool?.up?.(this.cursor);
+    this.redraw();
+  }
+}

@@ -1,0 +1,190 @@
+/** What the page knows, and who wants to hear of changes. */
+
+import * as api from "./api.js";
+
+const KEPT = 24;
+
+/** A small cache that forgets what was used longest ago. */
+class Recent extends Map {
+  get(key) {
+    const value = super.get(key);
+    if (value !== undefined) {
+      super.delete(key);
+      super.set(key, value);
+    }
+    return value;
+  }
+
+  set(key, value) {
+    super.set(key, value);
+    if (this.size > KEPT) this.delete(this.keys().next().value);
+    return this;
+  }
+}
+
+export class Store extends EventTarget {
+  video = { width: 1, height: 1, count: 1, rate: 25 };
+  objects = [];
+  corrected = new Set();
+  /** @type {Map<number, {presence: [number, number][], doubtful: boolean}>} */
+  tracked = new Map();
+  job = { state: "idle" };
+  undo = null;
+  redo = null;
+  frame = 0;
+  selected = 1;
+  /** @type {Uint8Array} */
+  labels = new Uint8Array(1);
+  tag = "empty";
+  /** @type {ImageBitmap | null} */
+  picture = null;
+  #pictures = new Recent();
+  #labels = new Recent();
+  #saving = Promise.resolve();
+  #unsaved = 0;
+  #wanted = 0;
+
+  /** @param {string} kind @param {object} [detail] */
+  tell(kind, detail = {}) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  /** @param {string} text @param {boolean} [error] */
+  say(text, error = false) {
+    this.tell("words", { text, error });
+  }
+
+  async load() {
+    const state = await api.loadState();
+    this.video = state.video;
+    this.tracked = new Map(state.tracked);
+    this.job = state.job;
+    this.#labels.clear();
+    this.tell("open");
+    this.#takeSummary(state);
+    this.tell("job");
+    await this.show(Math.min(this.frame, this.video.count - 1));
+  }
+
+  listen() {
+    const events = new EventSource("/api/events");
+    const hear = (kind, take) =>
+      events.addEventListener(kind, (event) => take(JSON.parse(event.data)));
+    let first = true;
+    // After a lost connection, whatever was missed is loaded.
+    hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
+    hear("reload", () => this.#attempt(this.load()));
+    hear("job", (job) => {
+      this.job = job;
+      if (job.state === "failed") this.say(job.message, true);
+      this.tell("job");
+    });
+    hear("frame", (news) => {
+      this.tracked.set(news.frame, news);
+      this.#labels.delete(news.frame);
+      this.tell("tracked", news);
+      if (news.frame === this.frame) this.#attempt(this.#refresh());
+    });
+    hear("edit", (news) => {
+      this.#takeSummary(news);
+      if (news.frame !== null) this.#labels.delete(news.frame);
+      if (news.frame === this.frame) this.#attempt(this.#refresh());
+    });
+    events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
+    events.addEventListener("open", () => this.say("Ready"));
+  }
+
+  /** Show a frame. @param {number} frame @returns {Promise<void>} */
+  async show(frame) {
+    this.#wanted = frame;
+    await this.#saving;
+    const [picture, found] = await Promise.all([this.#picture(frame), this.#found(frame)]);
+    if (this.#wanted !== frame) return;
+    this.frame = frame;
+    this.picture = picture;
+    this.labels = found.labels.slice();
+    this.tag = found.tag;
+    this.tell("frame");
+  }
+
+  /** Load frames that will be shown soon. @param {number} frame */
+  prefetch(frame) {
+    if (frame >= this.video.count) return;
+    this.#picture(frame).catch(() => {});
+    this.#found(frame).catch(() => {});
+  }
+
+  /** Save what was painted in this frame. @param {string} what @returns {Promise<void>} */
+  save(what) {
+    const frame = this.frame, labels = this.labels.slice();
+    this.#unsaved += 1;
+    this.#saving = this.#saving.then(async () => {
+      try {
+        const tag = await api.saveLabels(frame, labels, this.tag, what);
+        if (this.frame === frame) this.tag = tag;
+        this.#labels.set(frame, { labels, tag });
+      } catch (error) {
+        this.say(error.message, true);
+        this.#labels.delete(frame);
+      }
+      this.#unsaved -= 1;
+      if (!this.#unsaved) await this.#attempt(this.#refresh());
+    });
+    return this.#saving;
+  }
+
+  /** @param {object[]} objects @param {string} what */
+  async setObjects(objects, what) {
+    this.objects = objects;
+    await api.saveObjects(objects, what);
+  }
+
+  colour(id) {
+    return this.objects.find((one) => one.id === id)?.colour ?? "#808080";
+  }
+
+  /** Say what went wrong, in work that nobody waits for. @param {Promise<void>} work */
+  async #attempt(work) {
+    try {
+      await work;
+    } catch (error) {
+      this.say(error.message, true);
+    }
+  }
+
+  async #picture(frame) {
+    if (!this.#pictures.get(frame)) this.#pictures.set(frame, api.loadPicture(frame));
+    try {
+      return await this.#pictures.get(frame);
+    } catch (error) {
+      this.#pictures.delete(frame);
+      throw error;
+    }
+  }
+
+  async #found(frame) {
+    const known = this.#labels.get(frame);
+    if (known) return known;
+    const found = await api.loadLabels(frame);
+    this.#labels.set(frame, found);
+    return found;
+  }
+
+  /** Show the server's label map of this frame, if it is another than ours. */
+  async #refresh() {
+    if (this.#unsaved) return;
+    const frame = this.frame, found = await this.#found(frame);
+    if (frame !== this.frame || this.#unsaved || found.tag === this.tag) return;
+    this.labels = found.labels.slice();
+    this.tag = found.tag;
+    this.tell("frame");
+  }
+
+  #takeSummary(news) {
+    this.objects = news.objects;
+    this.corrected = new Set(news.corrected);
+    this.undo = news.undo;
+    this.redo = news.redo;
+    this.tell("summary");
+  }
+}

@@ -1,0 +1,97 @@
+/** The timeline: where objects are, which frames look doubtful, and which were drawn by hand. */
+
+export class Timeline {
+  #queued = false;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("./store.js").Store} store
+   * @param {(frame: number) => void} go
+   */
+  constructor(canvas, store, go) {
+    Object.assign(this, { canvas, store, go });
+    for (const kind of ["frame", "summary", "tracked", "job"]) {
+      store.addEventListener(kind, () => this.redraw());
+    }
+    new ResizeObserver(() => this.redraw()).observe(canvas);
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      this.#seek(event);
+    });
+    canvas.addEventListener("pointermove", (event) => event.buttons && this.#seek(event));
+    canvas.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
+      if (steps) this.go(this.store.frame + steps);
+    });
+  }
+
+  /** @returns {number | null} the next frame that a person should look at */
+  nextDoubtful() {
+    const doubtful = [...this.store.tracked]
+      .filter(([frame, one]) => one.doubtful && !this.store.corrected.has(frame))
+      .map(([frame]) => frame)
+      .sort((a, b) => a - b);
+    return doubtful.find((frame) => frame > this.store.frame) ?? doubtful[0] ?? null;
+  }
+
+  redraw() {
+    if (this.#queued) return;
+    this.#queued = true;
+    requestAnimationFrame(() => {
+      this.#queued = false;
+      this.#draw();
+    });
+  }
+
+  #seek(event) {
+    const share = event.offsetX / Math.max(1, this.canvas.clientWidth);
+    this.go(Math.floor(share * this.store.video.count));
+  }
+
+  #draw() {
+    const { canvas, store } = this, ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth, height = canvas.clientHeight, count = store.video.count;
+    canvas.width = Math.max(1, Math.round(width * ratio));
+    canvas.height = Math.max(1, Math.round(height * ratio));
+    const context = canvas.getContext("2d"), style = getComputedStyle(canvas);
+    context.scale(ratio, ratio);
+    const slot = width / count, shown = Math.max(1, slot);
+    const row = (height - 16) / Math.max(1, store.objects.length);
+    for (const [frame, one] of store.tracked) {
+      for (const [id, value] of one.presence) {
+        const place = store.objects.findIndex((object) => object.id === id);
+        if (place < 0) continue;
+        context.globalAlpha = 0.15 + 0.85 * value;
+        context.fillStyle = store.objects[place].colour;
+        context.fillRect(frame * slot, 12 + place * row, shown, Math.max(1, row - 1));
+      }
+      context.globalAlpha = 1;
+      if (one.doubtful && !store.corrected.has(frame)) {
+        context.fillStyle = style.getPropertyValue("--doubt");
+        context.fillRect(frame * slot, height - 4, shown, 4);
+      }
+    }
+    context.fillStyle = style.getPropertyValue("--accent");
+    for (const frame of store.corrected) {
+      const x = (frame + 0.5) * slot;
+      context.beginPath();
+      context.moveTo(x - 5, 0);
+      context.lineTo(x + 5, 0);
+      context.lineTo(x, 10);
+      context.fill();
+    }
+    context.strokeStyle = style.getPropertyValue("--text");
+    context.lineWidth = 2;
+    context.strokeRect(store.frame * slot + 0.5, 1, Math.max(2, slot - 1), height - 2);
+    canvas.setAttribute("aria-valuemax", String(count - 1));
+    canvas.setAttribute("aria-valuenow", String(store.frame));
+    canvas.setAttribute("aria-valuetext", `Frame ${store.frame}${this.#words(store.frame)}`);
+  }
+
+  #words(frame) {
+    if (this.store.corrected.has(frame)) return ", drawn by hand";
+    const one = this.store.tracked.get(frame);
+    if (!one) return ", not tracked";
+    return one.doubtful ? ", tracked, doubtful" : ", tracked";
+  }
+}

@@ -1,0 +1,139 @@
+"""Everything behind the page: the project, its frames, the tracker and the clicks."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from vostrack.arrays import BoolArray, UInt8Array
+from vostrack.interactive import Box, Click
+from vostrack.studio.events import News
+from vostrack.studio.frames import VideoFrames
+from vostrack.studio.journal import StudioObject
+from vostrack.studio.plan import Direction, plan_legs
+from vostrack.studio.project import Project
+from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
+
+__all__ = ["Clicker", "StudioSession"]
+
+_OPEN_FRAMES = 3
+
+
+class Clicker(Protocol):
+    """What the session needs of ``ClickSegmenter``."""
+
+    def open(self, frame: UInt8Array) -> Any:
+        """Prepare a frame."""
+        ...
+
+
+class StudioSession:
+    """What requests do. Its methods may be called from any thread.
+
+    Args:
+        project: the project.
+        build_tracker: makes a tracker.
+        build_clicker: makes what answers clicks; called at the first click.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        build_tracker: Callable[[], StudioTracker],
+        build_clicker: Callable[[], Clicker],
+    ) -> None:
+        self.project = project
+        self.news = News()
+        self.frames = VideoFrames(project.video)
+        self.job = TrackJob(project, self.frames, build_tracker, self.news.tell)
+        self._build_clicker = build_clicker
+        self._clicker: Clicker | None = None
+        self._clicking = threading.Lock()
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a page shows, but for pictures and label maps."""
+        project = self.project
+        with project.lock:
+            return {
+                **self._summary(),
+                "video": _page_facts(project),
+                "tracked": [[k, frame_news(one)] for k, one in sorted(project.tracked.items())],
+                "job": asdict(self.job.state),
+            }
+
+    def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> str:
+        """Take up a drawn label map, and return its new tag; see ``Project.draw``."""
+        self.project.draw(frame, labels, tag, what)
+        self._announce(frame)
+        return self.project.labels(frame)[1]
+
+    def erase(self, frame: int) -> None:
+        """Drop the correction of a frame."""
+        self.project.erase(frame)
+        self._announce(frame)
+
+    def set_objects(self, objects: Sequence[StudioObject], what: str) -> None:
+        """Replace the list of objects; see ``Project.set_objects``."""
+        self.project.set_objects(objects, what)
+        self._announce(None)
+
+    def move(self, steps: int) -> int | None:
+        """Undo (-1) or redo (1); return the frame that changed."""
+        frame = self.project.move(steps)
+        self._announce(frame)
+        return frame
+
+    def track(self, frame: int, direction: Direction) -> None:
+        """Begin to track; see ``plan_legs``."""
+        video = self.project.video
+        self.job.start(plan_legs(frame, direction, self.project.corrected, video.count))
+
+    def prepare(self, frame: int) -> None:
+        """Prepare a frame for clicks."""
+        with self._clicking:
+            self._opened(frame)
+
+    def click(self, frame: int, clicks: Sequence[Click], box: Box | None) -> BoolArray:
+        """Return the mask (H, W) of what was clicked on; nothing is changed."""
+        with self._clicking:
+            mask: BoolArray = self._opened(frame).segment(clicks, box)
+        return mask
+
+    def close(self) -> None:
+        """Stop tracking and write what is known."""
+        self.job.stop()
+        self.project.write_tracked()
+
+    def _opened(self, frame: int) -> Any:
+        self.project.check_frame(frame)
+        if frame not in self._open:
+            if self._clicker is None:
+                self._clicker = self._build_clicker()
+            self._open[frame] = self._clicker.open(self.frames.image(frame))
+            if len(self._open) > _OPEN_FRAMES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(frame)
+        return self._open[frame]
+
+    def _summary(self) -> dict[str, Any]:
+        undo, redo = self.project.steps()
+        return {
+            "objects": [asdict(one) for one in self.project.objects],
+            "corrected": self.project.corrected,
+            "undo": undo,
+            "redo": redo,
+        }
+
+    def _announce(self, frame: int | None) -> None:
+        self.news.tell("edit", {**self._summary(), "frame": frame})
+
+
+def _page_facts(project: Project) -> dict[str, Any]:
+    """Return what a page needs to know of the video: its name, not where it lies."""
+    facts = asdict(project.video)
+    return {"name": Path(facts.pop("path")).name, **facts}

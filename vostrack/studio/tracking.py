@@ -1,0 +1,229 @@
+"""The thread that tracks: it follows a plan through the video and fills the project."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.studio.frames import VideoFrames
+from vostrack.studio.plan import Leg
+from vostrack.studio.project import Project
+
+__all__ = ["JobState", "StudioTracker", "TrackJob"]
+
+_log = logging.getLogger("vostrack.studio")
+
+
+class StudioTracker(Protocol):
+    """What the studio needs of ``vostrack.Tracker``."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of the tracked objects."""
+        ...
+
+    def start(self, frame: UInt8Array, mask: UInt8Array) -> Any:
+        """See ``Tracker.start``."""
+        ...
+
+    def step(self, frame: UInt8Array) -> Any:
+        """See ``Tracker.step``."""
+        ...
+
+    def correct(self, frame: UInt8Array, mask: UInt8Array, ids: Sequence[int] | None = None) -> Any:
+        """See ``Tracker.correct``."""
+        ...
+
+    def add_objects(self, frame: UInt8Array, mask: UInt8Array, *, reuse_ids: bool = False) -> Any:
+        """See ``Tracker.add_objects``."""
+        ...
+
+    def remove_objects(self, ids: Sequence[int]) -> None:
+        """See ``Tracker.remove_objects``."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far the tracking is.
+
+    Attributes:
+        state: ``idle``, ``starting`` (learning the objects), ``running``, ``paused``, ``failed``.
+        done: frames done.
+        total: frames in all.
+        frame: the frame done last; None before the first.
+        seconds_left: estimate; None while there is none.
+        message: what went wrong.
+    """
+
+    state: str = "idle"
+    done: int = 0
+    total: int = 0
+    frame: int | None = None
+    seconds_left: float | None = None
+    message: str = ""
+
+
+class TrackJob:
+    """Tracks in a thread of its own; one plan at a time.
+
+    Args:
+        project: where label maps come from and go to.
+        frames: the video.
+        build: makes a tracker.
+        tell: is told of every change: ``job`` and ``frame`` events.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        frames: VideoFrames,
+        build: Callable[[], StudioTracker],
+        tell: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self._project, self._frames, self._build, self._tell = project, frames, build, tell
+        self._thread: threading.Thread | None = None
+        self._stop, self._go = threading.Event(), threading.Event()
+        self.state = JobState()
+
+    def start(self, legs: Sequence[Leg]) -> None:
+        """Begin to follow a plan.
+
+        Raises:
+            InputError: it is tracking already.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            raise InputError("track: tracking is under way; pause or stop it first")
+        self._stop.clear()
+        self._go.set()
+        self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
+        self._thread = threading.Thread(target=self._run, args=(tuple(legs),), daemon=True)
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Wait after the frame in hand."""
+        if self.state.state in ("starting", "running"):
+            self._go.clear()
+            self._change(replace(self.state, state="paused", seconds_left=None))
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+        if self.state.state == "paused":
+            self._change(replace(self.state, state="running"))
+            self._go.set()
+
+    def stop(self, *, wait: bool = True) -> None:
+        """End after the frame in hand; what was tracked stays."""
+        self._stop.set()
+        self._go.set()
+        if wait and self._thread is not None:
+            self._thread.join()
+
+    def _run(self, legs: tuple[Leg, ...]) -> None:
+        try:
+            for leg in legs:
+                self._follow(leg)
+            self._change(JobState())
+        except InputError as error:
+            self._change(replace(self.state, state="failed", message=str(error)))
+        except Exception as error:
+            _log.exception("tracking failed")
+            self._change(replace(self.state, state="failed", message=f"tracking failed: {error}"))
+        finally:
+            self._project.write_tracked()
+
+    def _follow(self, leg: Leg) -> None:
+        tracker = self._build()
+        self._begin(tracker, leg)
+        begin, waited = time.monotonic(), 0.0
+        frames = self._frames.between(leg.frames[0], leg.frames[-1])
+        for done, (number, image) in enumerate(frames, start=1):
+            paused = time.monotonic()
+            self._go.wait()
+            waited += time.monotonic() - paused
+            if self._stop.is_set():
+                return
+            self._drop(tracker, number)
+            result = tracker.step(image)
+            if number in self._project.corrected:
+                self._correct(tracker, number, image)
+            else:
+                presence = dict(zip(result.ids, map(float, result.presence), strict=True))
+                found = self._project.track(number, result.labels, presence)
+                self._tell("frame", {"frame": number, **frame_news(found)})
+            seconds = (time.monotonic() - begin - waited) / done
+            left = self.state.total - self.state.done - 1
+            state = "running" if self._go.is_set() else "paused"
+            self._change(
+                JobState(state, self.state.done + 1, self.state.total, number, seconds * left)
+            )
+
+    def _begin(self, tracker: StudioTracker, leg: Leg) -> None:
+        """Start on the anchor, with what an earlier drawn frame shows of the same objects."""
+        labels = self._wanted(leg.anchor)
+        if not labels.any():
+            raise InputError(f"track: frame {leg.anchor} has no object; outline one first")
+        image = self._frames.image(leg.anchor)
+        first = self._project.corrected[0]
+        earlier = self._wanted(first)
+        if first == leg.anchor or not (set(_ids(earlier)) & set(_ids(labels))):
+            tracker.start(image, labels)
+            return
+        tracker.start(self._frames.image(first), earlier)
+        tracker.step(image)
+        self._drop(tracker, leg.anchor)
+        self._correct(tracker, leg.anchor, image)
+
+    def _correct(self, tracker: StudioTracker, frame: int, image: UInt8Array) -> None:
+        """Show the tracker what a person drew in the frame of its last step."""
+        labels = self._wanted(frame)
+        known = [number for number in tracker.ids if number in _known(self._project)]
+        new = [number for number in _ids(labels) if number not in tracker.ids]
+        if known:
+            tracker.correct(image, np.where(np.isin(labels, known), labels, 0), known)
+        if new:
+            tracker.add_objects(image, np.where(np.isin(labels, new), labels, 0), reuse_ids=True)
+
+    def _drop(self, tracker: StudioTracker, frame: int) -> None:
+        """Let go of the objects that a person ended before this frame, or deleted."""
+        ended = {o.id for o in self._project.objects if o.last is not None and frame > o.last}
+        kept = _known(self._project) - ended
+        gone = [number for number in tracker.ids if number not in kept]
+        if gone:
+            tracker.remove_objects(gone)
+
+    def _wanted(self, frame: int) -> UInt8Array:
+        labels, _ = self._project.labels(frame)
+        ended = [o.id for o in self._project.objects if o.last is not None and frame > o.last]
+        kept = sorted(_known(self._project) - set(ended))
+        wanted: UInt8Array = np.where(np.isin(labels, kept), labels, 0).astype(np.uint8)
+        return wanted
+
+    def _change(self, state: JobState) -> None:
+        self.state = state
+        self._tell("job", asdict(state))
+
+
+def frame_news(found: Any) -> dict[str, Any]:
+    """Return what pages are told of a tracked frame."""
+    return {
+        "presence": [[number, round(value, 3)] for number, value in found.presence.items()],
+        "areas": [[number, area] for number, area in found.areas.items()],
+        "doubtful": found.doubtful,
+    }
+
+
+def _ids(labels: UInt8Array) -> list[int]:
+    return [int(number) for number in np.unique(labels) if number]
+
+
+def _known(project: Project) -> set[int]:
+    return {one.id for one in project.objects}
