@@ -119,7 +119,8 @@ def away(frames: int) -> dict[str, Any]:
     truth, shown, without = read_masks_json(examples / "crossing_truth.json"), [], []
     with open_source(examples / "crossing.mp4") as source:
         for frame in source:
-            small = cv2.resize(frame.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            half = cv2.resize(frame.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            small = np.asarray(half, np.uint8)
             labels = truth.labels(frame.index)[::2, ::2].copy()
             hole = cv2.dilate((labels == 2).astype(np.uint8), np.ones((9, 9), np.uint8))
             shown.append((small, labels))

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.video.test_deinterlacing import moving
 from vostrack.cli.track import TrackCommand
 from vostrack.masks import read_label_map, read_masks_json, write_label_map
 from vostrack.presets.options import TrackerOptions
@@ -73,6 +74,16 @@ def test_export(run: Run) -> None:
         np.testing.assert_array_equal(
             read_label_map(output / "exports" / "davis" / path.name), read_label_map(path)
         )
+
+
+def test_deinterlace(run: Run, tmp_path: Path) -> None:
+    clip = moving(tmp_path / "clip.mp4")
+    labels = np.zeros((48, 96), np.uint8)
+    labels[:, 8:24] = 1
+    write_label_map(tmp_path / "bar.png", labels)
+    given: dict[str, Any] = {"video": str(clip), "first_mask": (str(tmp_path / "bar.png"),)}
+    found = [record(run(**given, deinterlace=way)) for way in ("auto", "off")]
+    assert [one["deinterlaced"] for one in found] == [True, False]
 
 
 def test_the_same_seed_gives_the_same_masks(run: Run) -> None:
