@@ -1,4 +1,4 @@
-"""The page in a real browser: click, paint, erase, undo and redo, keyboard, and two tabs.
+"""The page in a real browser: paint, click, track, correct, undo, export, reload, kill and go on.
 
 With ``VOSTRACK_SCREENSHOTS=FOLDER`` the tests keep a picture of each step there, for the docs.
 """
@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,3 +226,114 @@ def test_two_tabs_show_the_same(page: Page, server: Server, browser: Any) -> Non
     until(other, "document.querySelectorAll('#objects li').length === 3")
     page.keyboard.press("Control+z")
     until(other, "document.querySelectorAll('#objects li').length === 2")
+
+
+def track(page: Page, server: Server, wanted: int) -> None:
+    page.locator("#track-forward").click()
+    masks = server.project / "masks"
+    wait_for(page, lambda: len(list(masks.glob("0*.png"))) >= wanted)
+    until(page, "document.querySelector('#track-forward').disabled === false")
+
+
+def test_track_watch_and_correct(page: Page, server: Server) -> None:
+    track(page, server, FRAMES - 1)
+    masks = server.project / "masks"
+    assert [path.stem for path in sorted(masks.glob("0*.png"))] == [f"0000{k}" for k in range(1, 6)]
+    page.keyboard.press("End")
+    until(page, "document.querySelector('#position').value.startsWith('5')")
+    page.wait_for_timeout(300)
+    keep(page, "track")
+    page.keyboard.press("Home")
+    for _ in range(3):
+        page.keyboard.press(".")
+    until(page, "document.querySelector('#position').value.startsWith('3')")
+    page.keyboard.press("1")
+    page.keyboard.press("b")
+    before = len(drawn(server))
+    page.mouse.click(*on_stage(page, 20, 120))
+    wait_for(page, lambda: len(drawn(server)) > before)
+    corrected = latest(server)
+    assert corrected[120, 20] == 1
+    stamp = (masks / "00005.png").stat().st_mtime_ns
+    page.locator("#track-forward").click()
+    wait_for(page, lambda: (masks / "00005.png").stat().st_mtime_ns != stamp)
+    until(page, "document.querySelector('#track-forward').disabled === false")
+    np.testing.assert_array_equal(latest(server), corrected)
+    assert page.locator("#drop-correction").is_enabled()
+    keep(page, "correct")
+
+
+def test_play_shows_every_frame_in_time(page: Page) -> None:
+    page.keyboard.press("Space")
+    until(page, "document.querySelector('#position').value.startsWith('5')")
+    until(page, "document.querySelector('#play').textContent === 'Play'")
+
+
+def test_export_and_cut_out(page: Page, server: Server) -> None:
+    page.select_option("#view-mode", "checker")
+    page.select_option("#export-format", "masks")
+    page.locator("#export").click()
+    page.wait_for_selector("#export-link:not([hidden])")
+    keep(page, "export")
+    with page.expect_download() as download:
+        page.locator("#export-link").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == FRAMES
+
+
+def test_a_reload_keeps_everything(page: Page) -> None:
+    before = shown(page)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    np.testing.assert_array_equal(shown(page), before)
+    assert page.url.endswith("/")
+
+
+def test_the_layout_holds(page: Page) -> None:
+    for width, height in ((1280, 720), (1024, 768), (820, 1180)):
+        page.set_viewport_size({"width": width, "height": height})
+        sizes = page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
+        assert sizes == [width, height]
+        stage = page.locator("#stage").bounding_box()
+        assert stage is not None
+        assert stage["width"] > 0.4 * width
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_timeout(200)
+    keep(page, "dark")
+
+
+def test_painting_answers_at_once(page: Page) -> None:
+    """The time from a pointer event to the frame that shows it, in the page, has no waiting."""
+    page.keyboard.press("b")
+    page.mouse.move(*on_stage(page, 40, 40))
+    page.evaluate("""() => {
+        window.requests = 0;
+        const ask = window.fetch;
+        window.fetch = (...all) => { window.requests += 1; return ask(...all); };
+    }""")
+    page.mouse.down()
+    page.mouse.move(*on_stage(page, 120, 60), steps=10)
+    assert page.evaluate("window.requests") == 0
+    page.mouse.up()
+    until(page, "window.requests > 0")
+    page.keyboard.press("Control+z")
+
+
+def test_after_a_kill_the_work_goes_on(page: Page, server: Server) -> None:
+    before = shown(page)
+    page.keyboard.press("b")
+    server.kill()
+    until(page, "document.querySelector('#hint').classList.contains('error')")
+    server.start()
+    open_page(page, server)
+    np.testing.assert_array_equal(shown(page), before)
+    assert page.locator("#objects li").count() == 2
+    page.keyboard.press("Control+z")
+    until(page, "document.querySelector('#redo').disabled === false")
+
+
+def test_quick_steps_are_not_lost(page: Page) -> None:
+    for _ in range(3):
+        page.keyboard.press(".")
+    until(page, "document.querySelector('#position').value.startsWith('3')")

@@ -100,7 +100,7 @@ function makeToolButtons() {
 const onStage = (dx, dy) => (event) => {
   const far = event.shiftKey ? 1 : 8;
   if (document.activeElement === byId("stage")) stage.nudge(dx * far, dy * far);
-  else if (document.activeElement !== byId("timeline") && dx && !byId("tools").contains(document.activeElement)) go(store.frame + dx);
+  else if (document.activeElement !== byId("timeline") && dx && !byId("tools").contains(document.activeElement)) go(store.wanted + dx);
 };
 
 const keys = {
@@ -128,8 +128,8 @@ const keys = {
   "+": { words: "Zoom in", run: () => stage.zoom(1.25) },
   "-": { words: "Zoom out", run: () => stage.zoom(0.8) },
   0: { words: "Fit the frame", run: () => stage.fit() },
-  ",": { words: "One frame back", run: () => go(store.frame - 1) },
-  ".": { words: "One frame on", run: () => go(store.frame + 1) },
+  ",": { words: "One frame back", run: () => go(store.wanted - 1) },
+  ".": { words: "One frame on", run: () => go(store.wanted + 1) },
   Home: { words: "First frame", run: () => go(0) },
   End: { words: "Last frame", run: () => go(store.video.count - 1) },
   " ": { words: "Play or pause", run: () => player.toggle() },
@@ -149,8 +149,8 @@ function connect() {
   click("zoom-out", () => stage.zoom(0.8));
   click("zoom-fit", () => stage.fit());
   click("play", () => player.toggle());
-  click("previous", () => go(store.frame - 1));
-  click("next", () => go(store.frame + 1));
+  click("previous", () => go(store.wanted - 1));
+  click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
   click("export", exportNow);
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));

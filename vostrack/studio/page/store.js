@@ -42,7 +42,7 @@ export class Store extends EventTarget {
   #labels = new Recent();
   #saving = Promise.resolve();
   #unsaved = 0;
-  #wanted = 0;
+  wanted = 0;
 
   /** @param {string} kind @param {object} [detail] */
   tell(kind, detail = {}) {
@@ -96,10 +96,10 @@ export class Store extends EventTarget {
 
   /** Show a frame. @param {number} frame @returns {Promise<void>} */
   async show(frame) {
-    this.#wanted = frame;
+    this.wanted = frame;
     await this.#saving;
     const [picture, found] = await Promise.all([this.#picture(frame), this.#found(frame)]);
-    if (this.#wanted !== frame) return;
+    if (this.wanted !== frame) return;
     this.frame = frame;
     this.picture = picture;
     this.labels = found.labels.slice();

@@ -21,7 +21,7 @@ export class Timeline {
     canvas.addEventListener("pointermove", (event) => event.buttons && this.#seek(event));
     canvas.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
-      if (steps) this.go(this.store.frame + steps);
+      if (steps) this.go(this.store.wanted + steps);
     });
   }
 
