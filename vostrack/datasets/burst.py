@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from vostrack.arrays import UInt8Array
 from vostrack.datasets.video_sequence import SequenceObject, VideoSequence, chosen_names
 from vostrack.errors import InputError
-from vostrack.masks.palette import VOID, write_label_map
-from vostrack.masks.rle import decode_rle
+
+if TYPE_CHECKING:
+    from vostrack.arrays import UInt8Array
 
 __all__ = ["burst_file", "burst_name", "open_burst", "read_burst"]
 
@@ -116,6 +114,8 @@ def _folders(folder: Path) -> Iterable[Path]:
 def _open_video(
     video: Mapping[str, Any], frames: Path, masks: Path, source: str, all_frames: bool
 ) -> VideoSequence:
+    from vostrack.masks.palette import write_label_map
+
     name = burst_name(video)
     folder = frames / video["dataset"] / video["seq_name"]
     annotated = [Path(path).stem for path in video["annotated_image_paths"]]
@@ -165,6 +165,11 @@ def _only_first_frames(video: Mapping[str, Any]) -> bool:
 
 
 def _label_map(tracks: Mapping[str, Any], size: tuple[int, int], name: str) -> UInt8Array:
+    import numpy as np
+
+    from vostrack.masks.palette import VOID
+    from vostrack.masks.rle import decode_rle
+
     labels = np.zeros(size, dtype=np.uint8)
     for key in sorted(tracks, key=int):
         if not 0 < int(key) < VOID:

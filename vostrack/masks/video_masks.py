@@ -62,6 +62,8 @@ class VideoMasks:
         folder: the results folder that the masks come from; None for files of other tools.
         notes: what the user should know about how the masks were read.
         lost: says what was lost in the label maps that were read so far.
+        path: where the frames of the video can be read again if no folder says it; their names
+            then count from 0 with five digits.
     """
 
     size: tuple[int, int]
@@ -73,6 +75,7 @@ class VideoMasks:
     folder: Path | None = None
     notes: tuple[str, ...] = ()
     lost: Callable[[], tuple[str, ...]] = tuple
+    path: str | None = None
 
     def labels(self, position: int) -> UInt8Array:
         """Return the label map of one frame.

@@ -110,6 +110,7 @@ def _video_masks(project: Project) -> VideoMasks:
         lambda position: project.labels(frames[position])[0],
         Path(video.path).name,
         video.rate,
+        path=str(video.path),
     )
 
 

@@ -90,7 +90,8 @@ class MattedFrames:
 
     def _saved(self, name: str, ids: list[int]) -> FloatArray | None:
         """Return the mattes that the run saved; None if one is missing."""
-        assert self.masks.folder is not None
+        if self.masks.folder is None:
+            return None
         paths = [self.masks.folder / "mattes" / str(i) / f"{name}.png" for i in ids]
         if not all(path.is_file() for path in paths):
             return None
@@ -109,6 +110,8 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
         InputError: the masks are not those of a run, or the video cannot be read again.
     """
     settings = _settings(masks.folder)
+    if settings is None and masks.path is not None:
+        settings = {"video": masks.path, "names": "counter"}
     video = None if settings is None else str(settings.get("video", ""))
     if settings is None or video is None:
         raise InputError(
