@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vostrack import ClipRequest, track_clip
 from vostrack.cli import main
 from vostrack.cli.progress import show_training
 from vostrack.masks import write_label_map
@@ -98,7 +99,9 @@ def test_track_in_a_log(quiet: bool, tmp_path: Path, capsys: pytest.CaptureFixtu
     labels = np.zeros((40, 48), np.uint8)
     labels[10:30, 10:30] = 1
     for index in range(3):
-        Image.fromarray(np.repeat(labels[..., None] * 200, 3, 2)).save(frames / f"{index}.png")
+        Image.fromarray(np.repeat(labels[..., None] * 200, 3, 2)).save(
+            frames / f"{1001 + index}.png"
+        )
     write_label_map(tmp_path / "mask.png", labels)
     command = ["track", "--video", str(frames), "--first-mask", str(tmp_path / "mask.png")]
     command += ["--output", str(tmp_path / "out"), "--preset", "fast", "--no-overlay"]
@@ -107,6 +110,37 @@ def test_track_in_a_log(quiet: bool, tmp_path: Path, capsys: pytest.CaptureFixtu
     if quiet:
         assert lines == []
     else:
-        assert "tracking: 1 of 3 frames" in lines
-        assert any(line.startswith("tracking: 3 of 3 frames") for line in lines)
+        assert "tracking: 1 of 3 frames, 1001" in lines
+        done = next(line for line in lines if line.startswith("tracking: 3 of 3 frames"))
+        assert done.endswith(", 1003")
         assert lines[-1] == "writing masks.json"
+
+
+class Stopping:
+    """An observer that stops the run after two frames, as Ctrl-C does."""
+
+    def finetuning(self, model: str, done: int, total: int) -> None: ...
+
+    def frame(self, done: int, total: int | None, name: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    def writing(self, what: str) -> None: ...
+
+
+def test_ctrl_c_names_the_finished_frames(tmp_path: Path) -> None:
+    labels = np.zeros((40, 48), np.uint8)
+    labels[10:30, 10:30] = 1
+    (tmp_path / "frames").mkdir()
+    for index in range(3):
+        image = np.repeat(labels[..., None] * 200, 3, 2)
+        Image.fromarray(image).save(tmp_path / "frames" / f"shot.{1001 + index}.png")
+    write_label_map(tmp_path / "mask.png", labels)
+    request = ClipRequest(
+        video=str(tmp_path / "frames"),
+        first_mask=(str(tmp_path / "mask.png"),),
+        output=tmp_path / "out",
+        preset="fast",
+    )
+    with pytest.raises(KeyboardInterrupt, match=r"2 of 3 frames are finished.*1001 to 1002"):
+        track_clip(request, Stopping())

@@ -65,9 +65,9 @@ class ClipProgress:
         """Show a fine-tuning step."""
         self._show(f"fine-tuning {model}", done, total, "step")
 
-    def frame(self, done: int, total: int | None) -> None:
-        """Show a finished frame."""
-        self._show("tracking", done, total, "frame")
+    def frame(self, done: int, total: int | None, name: str) -> None:
+        """Show a finished frame and its name."""
+        self._show("tracking", done, total, "frame", name)
 
     def writing(self, what: str) -> None:
         """Show what is written at the end."""
@@ -75,13 +75,15 @@ class ClipProgress:
         if not self._hidden:
             print(f"writing {what}", file=sys.stderr)
 
-    def _show(self, name: str, done: int, total: int | None, unit: str) -> None:
+    def _show(self, name: str, done: int, total: int | None, unit: str, last: str = "") -> None:
         if name != self._name or self._bar is None:
             self._close()
             self._name = name
             self._bar = open_progress(
                 total, unit, name, initial=max(done - 1, 0), quiet=self._hidden
             )
+        if last:
+            self._bar.set_postfix(last)
         self._bar.update(done - self._bar.n)
 
     def _close(self) -> None:

@@ -154,7 +154,8 @@ class _Run:
                         image = draw_overlay(frame.image, labels, palette=davis_palette())
                         live_overlay.add(image, frame.time)
                     if self.observer is not None:
-                        self.observer.frame(done, self.source.length)
+                        name = self.record.names.name(step.position.index)
+                        self.observer.frame(done, self.source.length, name)
             except KeyboardInterrupt:
                 # Ctrl-C is how a live recording ends.
                 if not self.source.live or not done:
@@ -185,9 +186,11 @@ class _Run:
             with contextlib.suppress(KeyboardInterrupt):
                 self._write_outputs(frames)
             total = self.source.length
+            first, last = (self.record.names.name(frames[k]["index"]) for k in (0, -1))
             raise KeyboardInterrupt(
                 f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
-                f"finished in {self.folder.root / 'masks'}; `resume=True` continues the run"
+                f"finished in {self.folder.root / 'masks'}: {first} to {last}; `resume=True` "
+                "continues the run"
             ) from None
 
     def _finish(self) -> ClipSummary:

@@ -217,8 +217,8 @@ class Observer(Protocol):
         """Hear of a fine-tuning step."""
         ...
 
-    def frame(self, done: int, total: int | None) -> None:
-        """Hear of a finished frame."""
+    def frame(self, done: int, total: int | None, name: str) -> None:
+        """Hear of a finished frame; ``name`` is that of its files."""
         ...
 
     def writing(self, what: str) -> None:
