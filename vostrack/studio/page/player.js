@@ -24,8 +24,10 @@ export class Player {
     let shown = -1;
     while (this.playing) {
       let frame = first + Math.floor(((performance.now() - begin) * rate) / 1000);
-      if (frame >= count) {
-        if (!this.loops()) break;
+      const over = frame >= count && !this.loops();
+      if (over) {
+        frame = count - 1; // a late picture skips frames, but never the last one
+      } else if (frame >= count) {
         first = frame = 0;
         begin = performance.now();
       }
@@ -37,6 +39,7 @@ export class Player {
         });
         shown = frame;
       }
+      if (over) break;
       await new Promise(requestAnimationFrame);
     }
     this.playing = false;
