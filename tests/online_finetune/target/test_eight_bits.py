@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vostrack.compute import precision as precisions
 from vostrack.models.eight_bit import has_fast_int8
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target import eight_bit_stages
@@ -41,7 +42,8 @@ def frames() -> tuple[list[Tensor], Tensor]:
 
 @pytest.fixture
 def no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: False)
+    for module in (eight_bit_stages, precisions):
+        monkeypatch.setattr(module, "has_fast_bf16", lambda _: False)
 
 
 needs_int8 = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
