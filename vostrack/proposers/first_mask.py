@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
     from vostrack.protocols import InstanceProposer
 
-__all__ = ["Candidate", "propose_first_mask", "rank_candidates"]
+__all__ = ["Candidate", "foreground_probability", "propose_first_mask", "rank_candidates"]
 
 # The longest side that regions are found and compared at, pixels: edges of 480p stay exact.
 _LONGEST = 854
@@ -130,7 +130,7 @@ def rank_candidates(
         The candidates, best first, with masks at the working size: at most 854 pixels long.
     """
     small = [_shrunk(frame, _LONGEST) for frame in frames]
-    chances = [_foreground(network, frame) for frame in small]
+    chances = [foreground_probability(network, frame) for frame in small]
     moving, found_again = _over_time(small, chances)
     evidence = (chances[0], _with_motion(chances[0], moving))
     masks = [mask for values in evidence for cut in _CUTS for mask in _regions(values, cut)]
@@ -163,8 +163,16 @@ def _shrunk(frame: UInt8Array, longest: int) -> UInt8Array:
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _foreground(network: SegmentationNet, frame: UInt8Array) -> FloatArray:
-    """Return the probability (H, W) float32 of the foreground."""
+def foreground_probability(network: SegmentationNet, frame: UInt8Array) -> FloatArray:
+    """Return what a foreground model finds in a frame.
+
+    Args:
+        network: a foreground model in evaluation mode.
+        frame: (H, W, 3) uint8 RGB.
+
+    Returns:
+        (H, W) float32 in [0, 1], the probability of each pixel to be foreground.
+    """
     import torch
 
     image = torch.from_numpy(np.ascontiguousarray(frame)).to(network.mean.device)
