@@ -1,0 +1,49 @@
+"""A later click changes the mask near itself and leaves the rest as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vostrack.arrays import FloatArray
+from vostrack.interactive.cues import FrameMaps, embedding_similarity, straight_distance
+from vostrack.interactive.prompts import Click
+
+__all__ = ["changed_near"]
+
+# Logits of the mask before are kept within this: a later click can outweigh any of them.
+_LIMIT = 3.0
+# The largest change, in logits, and how far it reaches, as a share of the frame's shorter side.
+_CHANGE, _REACH = 8.0, 0.15
+# A place on the way to a click of the other kind is changed as long as the clicked place is nearer
+# by this factor; places that look less alike than this stay.
+_NEARER, _ALIKE = 1.6, 0.2
+
+
+def changed_near(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray) -> FloatArray:
+    """Return the logits (h, w) of a mask after one more click.
+
+    What is near the last click, looks like it, and lies on its side of the edges changes towards
+    it. Nearness along the image is that of ``ImageGraph``, compared with the clicks of the other
+    kind.
+
+    Args:
+        maps: of the frame.
+        clicks: with positions on the grid; the last one is new.
+        before: (h, w) logits of the mask without it.
+    """
+    last = clicks[-1]
+    here = [(last.x, last.y)]
+    others = [(c.x, c.y) for c in clicks if c.inside != last.inside]
+    near = np.exp(-straight_distance(here, maps) / _REACH)
+    path = maps.graph.from_points(here)
+    if others:
+        share = path / (path + maps.graph.from_points(others) + 1e-6)
+    else:
+        share = path / (path + path.max() + 1e-6)
+    own_side = np.clip(1 - _NEARER * share, 0, 1)
+    alike = np.clip((embedding_similarity(maps, here) - _ALIKE) / (1 - _ALIKE), 0, 1)
+    change = _CHANGE * near * own_side * alike
+    kept = np.clip(before, -_LIMIT, _LIMIT)
+    return np.asarray(kept + change if last.inside else kept - change, np.float32)
