@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.studio.small_project import BLUE, FRAMES, RED, ShiftingTracker, draw, square, wait_until
 from vostrack.studio.session import StudioSession

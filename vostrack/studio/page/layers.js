@@ -13,7 +13,9 @@ export class Layers {
    */
   constructor(store, changed) {
     Object.assign(this, { store, changed });
-    for (const kind of ["frame", "saved"]) store.addEventListener(kind, () => this.#load());
+    store.addEventListener("frame", () => this.#load());
+    // The layer may have come before the answer that tells which label map it belongs to.
+    store.addEventListener("saved", () => (this.values ? this.changed() : this.#load()));
   }
 
   /** Say what is looked at. @param {"matte" | "scores" | null} kind */
