@@ -27,6 +27,8 @@ def maps() -> FrameMaps:
 
 def change(maps: FrameMaps, clicks: list[Click]) -> FloatArray:
     before = np.full((ROWS, COLUMNS), -1, np.float32)
+    # The mask ends beside the last click: what is wrong there is small.
+    before[: clicks[-1].y] = 1
     return changed_near(maps, clicks, before) - before
 
 
@@ -48,6 +50,16 @@ def test_the_change_ends_half_way_to_a_click_of_the_other_kind(maps: FrameMaps) 
     found = change(maps, [Click(20, 20, inside=False), Click(10, 20)])
     assert found[20, 10] > 4
     assert np.abs(found[20, 18:30]).max() == 0
+
+
+def test_a_click_in_the_middle_of_much_that_is_wrong_reaches_far(maps: FrameMaps) -> None:
+    clicks = [Click(50, 20), Click(15, 20, inside=False)]
+    much = np.ones((ROWS, COLUMNS), np.float32)
+    much[:, 29:] = -1
+    little = -much
+    little[18:23, 13:18] = 1
+    changes = [np.abs(changed_near(maps, clicks, before) - before) for before in (much, little)]
+    assert changes[0][20, 2] > 2 * changes[1][20, 2]
 
 
 def test_a_certain_mask_can_be_outweighed(maps: FrameMaps) -> None:

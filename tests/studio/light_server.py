@@ -25,7 +25,7 @@ from vostrack.tracking.frame_result import FrameResult
 REACH = 40
 """Radius of the disc that a click gives, pixels."""
 
-STEP_SECONDS = 0.03
+STEP_SECONDS = 0.1
 """What a frame takes, so that a page can be seen while it tracks."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from vostrack.arrays import FloatArray
@@ -14,8 +15,9 @@ __all__ = ["changed_near"]
 
 # Logits of the mask before are kept within this: a later click can outweigh any of them.
 _LIMIT = 3.0
-# The largest change, in logits, and how far it reaches, as a share of the frame's shorter side.
-_CHANGE, _REACH = 8.0, 0.15
+# The largest change, in logits, and how far it reaches at least, as a share of the frame's shorter
+# side. A person clicks in the middle of what is wrong: the change reaches beyond the edge of that.
+_CHANGE, _REACH, _BEYOND = 8.0, 0.15, 2.0
 # A place on the way to a click of the other kind is changed as long as the clicked place is nearer
 # by this factor; places that look less alike than this stay.
 _NEARER, _ALIKE = 1.6, 0.2
@@ -36,7 +38,8 @@ def changed_near(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray) -
     last = clicks[-1]
     here = [(last.x, last.y)]
     others = [(c.x, c.y) for c in clicks if c.inside != last.inside]
-    near = np.exp(-straight_distance(here, maps) / _REACH)
+    reach = min(max(_REACH, _BEYOND * _depth(last, before)), 1.0)
+    near = np.exp(-straight_distance(here, maps) / reach)
     path = maps.graph.from_points(here)
     if others:
         share = path / (path + maps.graph.from_points(others) + 1e-6)
@@ -47,3 +50,10 @@ def changed_near(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray) -
     change = _CHANGE * near * own_side * alike
     kept = np.clip(before, -_LIMIT, _LIMIT)
     return np.asarray(kept + change if last.inside else kept - change, np.float32)
+
+
+def _depth(click: Click, before: FloatArray) -> float:
+    """Return how far a click lies in what it calls wrong, as a share of the shorter side."""
+    wrong = (before <= 0) if click.inside else (before > 0)
+    depth = cv2.distanceTransform(wrong.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return float(depth[click.y, click.x]) / min(before.shape)

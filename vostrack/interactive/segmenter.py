@@ -148,7 +148,7 @@ class ClickFrame:
         on_grid = self._on_grid(clicks, self._maps.size)
         rough = rough_logits(self._maps, on_grid, before)
         if later and before is not None:
-            rough = (rough + changed_near(self._maps, on_grid, before)) / 2
+            rough = np.float32(0.5) * (rough + changed_near(self._maps, on_grid, before))
         if box is not None:
             rough = np.where(self._cells_of(box) > 0, rough, _NOWHERE).astype(np.float32)
         logits = spread_to(torch.from_numpy(rough).to(self._device), self._working)

@@ -36,6 +36,7 @@ def test_pause_go_on_and_stop(page: StudioPage) -> None:
     page.wait(lambda: page.masks() == LATER)
     page.until("!document.querySelector('#track-forward').disabled")
     page.page.locator("#track-forward").click()
+    page.page.locator("#track-pause").click()
     page.page.locator("#track-stop").click()
     page.until("document.querySelector('#progress-text').textContent === 'Not tracking'")
 

@@ -160,7 +160,7 @@ function connectStore() {
     byId("hint").title = detail.text;
     byId("hint").classList.toggle("error", detail.error);
   });
-  store.addEventListener("open", () => {
+  store.addEventListener("project", () => {
     player.playing = false;
     stage.tool?.leave?.();
     suggestions.clear();

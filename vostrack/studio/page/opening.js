@@ -25,7 +25,7 @@ export class OpenDialog {
       this.#sendList(direct, parts[0] ?? "");
     });
     store.addEventListener("empty", () => this.show());
-    store.addEventListener("open", () => this.dialog.close());
+    store.addEventListener("project", () => this.dialog.close());
     this.#listenToDrops();
   }
 
@@ -72,11 +72,13 @@ export class OpenDialog {
   async #work(word, task) {
     if (this.#busy) return;
     this.#busy = true;
+    const before = this.store.project;
     this.#say(word);
     try {
       await task((share) => this.#say(`${word}: ${Math.floor(share * 100)} %`));
       await this.store.load();
-      this.dialog.close();
+      // It was open already; if not, the dialog has closed with the change, and may be open again.
+      if (this.store.project === before) this.dialog.close();
     } catch (error) {
       await this.show();
       this.#say(error.message, true);

@@ -61,7 +61,8 @@ export class Store extends EventTarget {
 
   async load() {
     const state = await api.loadState();
-    if (state.project !== this.project) this.#change(state.project);
+    const other = state.project !== this.project;
+    if (other) this.#change(state.project);
     if (!state.project) {
       this.tell("empty");
       return;
@@ -71,6 +72,7 @@ export class Store extends EventTarget {
     this.job = state.job;
     this.#labels.clear();
     this.tell("open");
+    if (other) this.tell("project");
     this.#takeSummary(state);
     this.tell("job");
     await this.show(Math.min(this.frame, this.video.count - 1));
