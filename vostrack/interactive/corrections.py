@@ -11,10 +11,11 @@ from vostrack.arrays import FloatArray
 from vostrack.interactive.cues import FrameMaps, embedding_similarity, straight_distance
 from vostrack.interactive.prompts import Click
 
-__all__ = ["changed_near"]
+__all__ = ["PRIOR_LIMIT", "changed_near"]
 
-# Logits of the mask before are kept within this: a later click can outweigh any of them.
-_LIMIT = 3.0
+PRIOR_LIMIT = 2.5
+"""Logits of the mask before are kept within this: a later click can outweigh any of them."""
+
 # The largest change, in logits, and how far it reaches at least, as a share of the frame's shorter
 # side. A person clicks in the middle of what is wrong: the change reaches beyond the edge of that.
 _CHANGE, _REACH, _BEYOND = 8.0, 0.15, 2.0
@@ -48,7 +49,7 @@ def changed_near(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray) -
     own_side = np.clip(1 - _NEARER * share, 0, 1)
     alike = np.clip((embedding_similarity(maps, here) - _ALIKE) / (1 - _ALIKE), 0, 1)
     change = _CHANGE * near * own_side * alike
-    kept = np.clip(before, -_LIMIT, _LIMIT)
+    kept = np.clip(before, -PRIOR_LIMIT, PRIOR_LIMIT)
     return np.asarray(kept + change if last.inside else kept - change, np.float32)
 
 

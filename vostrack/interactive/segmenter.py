@@ -15,7 +15,7 @@ from torch import Tensor
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.compute.precision import resolve_device
-from vostrack.interactive.corrections import changed_near
+from vostrack.interactive.corrections import PRIOR_LIMIT, changed_near
 from vostrack.interactive.cues import rough_logits
 from vostrack.interactive.frame_maps import ClickNetworks, frame_maps, load_networks
 from vostrack.interactive.outline import OutlineFinder, spread_to
@@ -31,6 +31,8 @@ _NOWHERE = -6.0
 # Scores are kept this far from 0 and 1 when they become logits.
 _SUREST, _UNSURE = 1e-3, 1e-2
 _KEPT_ANSWERS = 64
+# A box, how many clicks count as one, and all clicks.
+_Question = tuple[Box | None, int, tuple[Click, ...]]
 
 
 class ClickSegmenter:
@@ -82,9 +84,7 @@ class ClickFrame:
         self._working: tuple[int, int] = (image.shape[1], image.shape[2])
         self._outlines = OutlineFinder(networks, image)
         # What earlier questions gave: each click starts from the mask before it.
-        self._known: OrderedDict[tuple[Box | None, int, tuple[Click, ...]], FloatArray] = (
-            OrderedDict()
-        )
+        self._known: OrderedDict[_Question, FloatArray] = OrderedDict()
 
     def segment(self, clicks: Sequence[Click], box: Box | None = None) -> BoolArray:
         """Return the mask (H, W) bool of the object.
@@ -124,13 +124,10 @@ class ClickFrame:
         for count in earlier:
             key = box, together, ordered[:count]
             if key not in self._known:
-                scores = self._answer(ordered[:count], box, before, count > together)
-                self._known[key] = self._on_cells(scores)
-                if len(self._known) > _KEPT_ANSWERS:
-                    self._known.popitem(last=False)
+                self._keep(key, self._answer(ordered[:count], box, before, count > together))
             before = self._known[key]
         scores = self._answer(ordered, box, before, len(ordered) > together)
-        self._known[box, together, ordered] = self._on_cells(scores)
+        self._keep((box, together, ordered), scores)
         full: FloatArray = spread_to(scores, self._size).cpu().numpy()
         return full
 
@@ -158,12 +155,17 @@ class ClickFrame:
         found = scores.clamp(_UNSURE, 1 - _UNSURE).logit()
         return self._outlines((found + logits) / 2, on_image)
 
+    def _keep(self, question: _Question, scores: Tensor) -> None:
+        self._known[question] = self._on_cells(scores)
+        if len(self._known) > _KEPT_ANSWERS:
+            self._known.popitem(last=False)
+
     def _on_cells(self, scores: Tensor) -> FloatArray:
         """Return scores at working size as logits on the grid of the cues."""
         logits = scores.clamp(_SUREST, 1 - _SUREST).logit().cpu().numpy()
         rows, columns = self._maps.size
         small = cv2.resize(logits, (columns, rows), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.float32)
+        return np.clip(small, -PRIOR_LIMIT, PRIOR_LIMIT).astype(np.float32)
 
     def _cells_of(self, box: Box) -> UInt8Array:
         rows, columns = self._maps.size
