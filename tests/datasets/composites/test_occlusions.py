@@ -61,7 +61,7 @@ def test_a_cut_changes_the_picture() -> None:
 def test_photographs_are_divided_in_halves(sources: CompositeSources) -> None:
     halves = [PhotoMaterial(sources, half) for half in (0, 1)]
     names = [set(half._objects) for half in halves]
-    assert names[0] and names[1]
+    assert all(names)
     assert not names[0] & names[1]
     frame, labels = draw_occlusion("cut", halves[0], 1, 0, size=(96, 128)).render(0)
     assert frame.shape == (96, 128, 3)
