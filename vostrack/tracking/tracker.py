@@ -17,11 +17,13 @@ from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import (
     VOID,
     Channels,
+    as_image,
     check_frame,
     check_mask,
     in_rgb,
     resized,
     shifted,
+    working_frame,
     working_image,
 )
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
@@ -93,12 +95,13 @@ class Tracker(TrackedScene):
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
         objects = ObjectTable(edits.given_ids(labels))
         watch = Stopwatch(self.device)
-        image = working_image(frame, self.config.max_size, self.device)
-        small = resized(objects.to_slots(labels), image.shape[1:], cv2.INTER_NEAREST)
+        scaled = working_frame(frame, self.config.max_size)
+        small = resized(objects.to_slots(labels), scaled.shape[:2], cv2.INTER_NEAREST)
         edits.check_pixels_left(small, objects, range(1, len(objects) + 1))
         self._first_objects, self._first_slots = objects, small
         self._first_labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        self._first_thumbnail = thumbnail(frame)
+        self._first_thumbnail = thumbnail(scaled)
+        image = as_image(scaled, self.device)
         slots = torch.from_numpy(small).long().to(self.device)
         if rehearsal and isinstance(self.adapter, Rehearses):
             self.adapter.rehearse(image, slots)
@@ -155,12 +158,13 @@ class Tracker(TrackedScene):
     def _step(self, frame: UInt8Array, max_ms: float | None) -> FrameResult:
         self._check_size(frame)
         watch = Stopwatch(self.device)
-        small = thumbnail(frame)
+        scaled = working_frame(frame, self.config.max_size)
+        small = thumbnail(scaled)
         cut = is_cut(self._thumbnail, small)
         self._thumbnail, missing, self._missing = small, self._missing, 0
         if not self.ids:
             return self._given_result(watch)
-        image = working_image(frame, self.config.max_size, self.device)
+        image = as_image(scaled, self.device)
         watch.lap("input")
         if cut:
             forget_places(self.adapter, self.temporal_filter)
