@@ -242,7 +242,7 @@ def write_clip(root: Path, folder: Path) -> None:
 
 def track(root: Path, clip: Path, output: Path) -> dict[str, float]:
     """Run the command once; return seconds of the clock, the first step left out of the ratio."""
-    command = [sys.executable, "-m", "vostrack", "track", "--preset", "fast", "--overlay", "off"]
+    command = [sys.executable, "-m", "vostrack", "track", "--preset", "fast", "--no-overlay"]
     command += ["--video", str(clip / "frames"), "--first-mask", str(clip / "mask.png")]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     began = time.perf_counter()

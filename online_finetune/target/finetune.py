@@ -34,12 +34,15 @@ class TargetFinetuneConfig:
         steps: optimisation steps; 0 leaves the network unchanged.
         batch: samples per step.
         frames: number of altered frames that are segmented, in turn. Their previous masks are drawn
-            anew every time. The fixed part of the backbone is computed for each once.
+            anew every time. The fixed part of the backbone is computed for each once. None: a new
+            frame for every sample.
         references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
             before it stay fixed, because all videos have their features in common.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
+        follow_memories: whether these blocks also learn from what they made of the frame that the
+            memory is of, and not only of the frame that is segmented.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
         pixels: maximum number of pixels of a training window.
@@ -48,11 +51,12 @@ class TargetFinetuneConfig:
 
     steps: int = 28
     batch: int = 1
-    frames: int = 8
+    frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
     blocks: int = 1
     backbone_share: float = 0.15
+    follow_memories: bool = False
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     pixels: int = 320 * 320
@@ -64,7 +68,8 @@ class TargetFinetuneConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        if self.steps < 0 or min(self.batch, self.frames, self.references, self.blocks) < 1:
+        counts = (self.batch, self.references, self.blocks)
+        if self.steps < 0 or min(*counts, 1 if self.frames is None else self.frames) < 1:
             raise InputError(
                 "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
                 f"got {self}"
@@ -179,9 +184,12 @@ class _Pairs:
         """Draw the altered frames, and run the fixed part of the backbone on them."""
         frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         slots = labels.byte().cpu().numpy()
-        dreamer = FrameDreamer(frame, slots, self.config.augmentation, self.window, self._early)
-        count = max(self.config.frames, self.config.references - 1)
-        self.frames = [dreamer.original(), *(dreamer.draw(generator) for _ in range(count))]
+        self.dreamer = FrameDreamer(
+            frame, slots, self.config.augmentation, self.window, self._early
+        )
+        count = max(self.config.frames or 0, self.config.references - 1)
+        drawn = [self.dreamer.draw(generator) for _ in range(count)]
+        self.frames = [self.dreamer.original(), *drawn]
 
     @torch.no_grad()
     def _early(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -204,23 +212,30 @@ class _Pairs:
             return self.network.described(tuple(early), deep).float()
 
     def loss(self, generator: Generator) -> Tensor:
-        """Draw a reference, and a batch to be segmented from it; return their mean loss."""
-        numbers = [1 + (self.drawn + k) % self.config.frames for k in range(self.config.batch)]
-        self.drawn += self.config.batch
-        memory = self._memory(self._reference(generator, numbers))
-        losses = [self._segment(self.frames[k], memory, generator) for k in numbers]
+        """Draw a batch of frames, and one to make a memory of; return the mean loss."""
+        batch = [self._next(generator) for _ in range(self.config.batch)]
+        memory = self._memory(self._reference(generator, batch))
+        losses = [self._segment(frame, memory, generator) for frame in batch]
         return torch.stack(losses).mean()
 
-    def _reference(self, generator: Generator, others: Sequence[int]) -> DreamedFrame:
+    def _next(self, generator: Generator) -> DreamedFrame:
+        """Return the next frame to be segmented."""
+        if self.config.frames is None:
+            return self.dreamer.draw(generator)
+        self.drawn += 1
+        return self.frames[1 + (self.drawn - 1) % self.config.frames]
+
+    def _reference(self, generator: Generator, others: Sequence[DreamedFrame]) -> DreamedFrame:
         """Draw a frame to make a memory of: one of the references that is not among the others."""
         u = float(torch.rand(1, generator=generator))
         # Half of the memories are the first frame itself, with which tracking starts.
         number = 0 if u < 0.5 else int((2 * u - 1) * self.config.references)
-        return self.frames[0 if number in others else number]
+        chosen = self.frames[number]
+        return self.frames[0] if any(chosen is other for other in others) else chosen
 
     def _memory(self, frame: DreamedFrame) -> Memory:
-        """Make a memory. What it says to the backbone's blocks is not followed: the other does."""
-        features = self._features(frame, gradients=False)
+        """Make a memory."""
+        features = self._features(frame, gradients=self.config.follow_memories)
         return self.network.remember(features, frame.truth(), frame.window.positions(self.device))
 
     def _segment(self, frame: DreamedFrame, memory: Memory, generator: Generator) -> Tensor:

@@ -117,7 +117,9 @@ _BEST = replace(
     _BALANCED,
     target=TargetModelConfig(
         window=_WINDOW,
-        finetune=TargetFinetuneConfig(steps=100, batch=2, frames=16, blocks=2),
+        finetune=TargetFinetuneConfig(
+            steps=100, batch=2, frames=None, blocks=2, follow_memories=True
+        ),
         mirror=True,
     ),
 )
