@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory
@@ -25,7 +26,16 @@ from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.adamw import AdamW
 from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
 
-__all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
+__all__ = [
+    "LabelledFrame",
+    "OnProgress",
+    "TargetFinetuneConfig",
+    "finetune_target_net",
+    "target_loss",
+]
+
+# An image (3, H, W) in [0, 1], and its labels (H, W) int64: 0 background, 1..N slots, 255 void.
+LabelledFrame = tuple[Tensor, Tensor]
 
 # Called with what is fine-tuned, the steps done and the total number of steps.
 OnProgress = Callable[[str, int, int], None]
@@ -48,6 +58,8 @@ class TargetFinetuneConfig:
             Earlier stages stay frozen, because all videos have their features in common.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
+        later_share: share of the samples that are made from later frames, where there are any, in
+            [0, 1].
         pixels: maximum number of pixels of a training window.
         augmentation: how the samples are drawn.
     """
@@ -59,6 +71,7 @@ class TargetFinetuneConfig:
     backbone_share: float = 0.15
     weight_decay: float = 1e-3
     previous_known: float = 0.7
+    later_share: float = 0.5
     pixels: int = 320 * 320
     augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
@@ -72,8 +85,7 @@ class TargetFinetuneConfig:
             raise InputError(
                 f"fine-tuning: expected steps >= 0, batch >= 1 and references >= 1, got {self}"
             )
-        if not 0 <= self.previous_known <= 1:
-            raise InputError(f"previous_known: expected 0 to 1, got {self.previous_known}")
+        check_fraction(self, "previous_known", "later_share")
 
 
 def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -102,6 +114,7 @@ def finetune_target_net(
     labels: Tensor,
     config: TargetFinetuneConfig,
     *,
+    later: Sequence[LabelledFrame] = (),
     seed: int = 0,
     precision: Precision = "auto",
     on_progress: OnProgress | None = None,
@@ -116,13 +129,14 @@ def finetune_target_net(
         image: (3, H, W) in [0, 1], on the same device.
         labels: (H, W) int64; 0 background, 1..N the slots, 255 void.
         config: how to fine-tune.
+        later: further frames of the video, in each of which every object has pixels. Memories are
+            made from them, too, and ``later_share`` of the samples.
         seed: of every random choice.
         precision: see ``vostrack.compute.precision``.
         on_progress: called after every step.
     """
-    frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    augmenter = FirstFrameAugmenter(frame, labels.byte().cpu().numpy())
-    pairs = _Pairs(augmenter, config, image.device, precision)
+    augmenters = [_augmenter(*frame) for frame in ((image, labels), *later)]
+    pairs = _Pairs(augmenters, config, image.device, precision)
     generator = Generator().manual_seed(seed)
     backbone, head = _trainable(network)
     groups = [
@@ -139,6 +153,11 @@ def finetune_target_net(
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
     network.requires_grad_(True).eval()
+
+
+def _augmenter(image: Tensor, labels: Tensor) -> FirstFrameAugmenter:
+    frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return FirstFrameAugmenter(frame, labels.byte().cpu().numpy())
 
 
 def _trainable(network: TargetNet) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -158,7 +177,7 @@ _Reference = tuple[tuple[Tensor, ...], Tensor, Tensor]
 
 
 class _Pairs:
-    """Draws the samples of one frame.
+    """Draws the samples of the first frame and of later ones.
 
     As in tracking, only the backbone may compute in bfloat16. With the decoder in it too, the
     result lost up to 0.004 of J&F.
@@ -166,24 +185,25 @@ class _Pairs:
 
     def __init__(
         self,
-        augmenter: FirstFrameAugmenter,
+        augmenters: Sequence[FirstFrameAugmenter],
         config: TargetFinetuneConfig,
         device: torch.device,
         precision: Precision,
     ) -> None:
-        self.augmenter, self.config, self.device = augmenter, config, device
+        self.augmenters, self.config, self.device = augmenters, config, device
         self.precision = precision
-        self.frame = augmenter.labels.shape
-        self.count = len(augmenter.boxes)
+        self.frame = augmenters[0].labels.shape
+        self.count = len(augmenters[0].boxes)
         self.references: list[_Reference] = []
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
     def prepare(self, network: TargetNet, generator: Generator) -> None:
         """Draw the references, and run the frozen part of the backbone on them."""
-        first = self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
-        drawn = [self._augmented(generator) for _ in range(self.config.references - 1)]
-        for image, masks in [first, *drawn]:
+        plain = [self._unchanged(augmenter) for augmenter in self.augmenters]
+        first = self.augmenters[0]
+        drawn = [self._augmented(first, generator) for _ in range(self.config.references - 1)]
+        for image, masks in [*plain, *drawn]:
             window = self._window(masks.amax(0), self.window)
             with torch.no_grad(), autocast(self.device, self.precision):
                 early = network.early_levels(window.crop(image))
@@ -204,7 +224,7 @@ class _Pairs:
 
     def _segment(self, network: TargetNet, memory: Memory, generator: Generator) -> Tensor:
         """Draw a frame to be segmented, and return its loss."""
-        query, truth = self._augmented(generator)
+        query, truth = self._augmented(self._drawn(generator), generator)
         u = torch.rand(3, generator=generator).tolist()
         near = torch.full((self.count,), float(u[0] < self.config.previous_known))
         before = torch.stack([perturb_mask(mask, generator) for mask in truth])
@@ -225,16 +245,26 @@ class _Pairs:
         )
         return target_loss(found.logits.float(), (window.crop(truth[:, None]) > 0.5).float())
 
-    def _augmented(self, generator: Generator) -> _Sample:
+    def _drawn(self, generator: Generator) -> FirstFrameAugmenter:
+        """Draw the frame that a sample is made from."""
+        later = len(self.augmenters) - 1
+        if not later or float(torch.rand(1, generator=generator)) >= self.config.later_share:
+            return self.augmenters[0]
+        return self.augmenters[1 + int(torch.randint(later, (1,), generator=generator))]
+
+    def _augmented(self, augmenter: FirstFrameAugmenter, generator: Generator) -> _Sample:
         """Draw a sample in which at least one object is visible."""
         for _ in range(10):
             params = draw_first_frame_augmentation(
-                self.config.augmentation, generator, self.augmenter.boxes, self.frame
+                self.config.augmentation, generator, augmenter.boxes, self.frame
             )
-            image, labels = self.augmenter.apply(params)
+            image, labels = augmenter.apply(params)
             if ((labels > 0) & (labels <= self.count)).sum() >= _SMALLEST:
                 return self._sample(image, labels)
-        return self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
+        return self._unchanged(augmenter)
+
+    def _unchanged(self, augmenter: FirstFrameAugmenter) -> _Sample:
+        return self._sample((augmenter.frame / 255).astype(np.float32), augmenter.labels)
 
     def _sample(self, image: FloatArray, labels: UInt8Array) -> _Sample:
         """Return the image (1, 3, H, W) and the masks (N, H, W)."""

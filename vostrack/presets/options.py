@@ -47,6 +47,11 @@ class TrackerOptions:
     """Let the target models learn from confident parts of later frames. Presets fast, balanced and
     best."""
 
+    second_pass: bool | None = None
+    """Track the whole video twice. Before the second time, the fine-tuning learns from frames of
+    the first one whose masks are sure. It takes about twice as long. Off for several given masks
+    and for videos that can be read once only. Presets balanced and best; on in best."""
+
     gate: Gate | None = None
     """Where scores outside the foreground become zero: before the refiner, after it, or nowhere.
     Presets finetune and paper."""
