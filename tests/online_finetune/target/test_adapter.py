@@ -321,7 +321,7 @@ def test_fine_tuning_uses_later_frames(
         return apply(self, params)
 
     monkeypatch.setattr(FirstFrameAugmenter, "apply", noted)
-    finetune = TargetFinetuneConfig(steps=1, batch=6, references=1, pixels=64 * 64)
+    finetune = TargetFinetuneConfig(steps=4, references=1, learning_rate=1e-2, pixels=64 * 64)
     later = [(image, labels.roll(k, 1)) for k, image in enumerate(images[1:3])]
     pixels = [(image * 255).round().byte().permute(1, 2, 0) for image in images[:3]]
     states = []
