@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory
@@ -20,7 +21,16 @@ from vostrack.online_finetune.target.adamw import AdamW
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.window import WindowConfig
 
-__all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
+__all__ = [
+    "LabelledFrame",
+    "OnProgress",
+    "TargetFinetuneConfig",
+    "finetune_target_net",
+    "target_loss",
+]
+
+# An image (3, H, W) in [0, 1], and its labels (H, W) int64: 0 background, 1..N slots, 255 void.
+LabelledFrame = tuple[Tensor, Tensor]
 
 # Called with what is fine-tuned, the steps done and the total number of steps.
 OnProgress = Callable[[str, int, int], None]
@@ -45,6 +55,8 @@ class TargetFinetuneConfig:
             memory is of, and not only of the frame that is segmented.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
+        later_share: share of the altered frames that are made from later frames of the video, where
+            there are any, in [0, 1].
         pixels: maximum number of pixels of a training window.
         augmentation: how the samples are drawn.
     """
@@ -59,6 +71,7 @@ class TargetFinetuneConfig:
     follow_memories: bool = False
     weight_decay: float = 1e-3
     previous_known: float = 0.7
+    later_share: float = 0.5
     pixels: int = 320 * 320
     augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
@@ -74,8 +87,7 @@ class TargetFinetuneConfig:
                 "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
                 f"got {self}"
             )
-        if not 0 <= self.previous_known <= 1:
-            raise InputError(f"previous_known: expected 0 to 1, got {self.previous_known}")
+        check_fraction(self, "previous_known", "later_share")
 
 
 def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -104,6 +116,7 @@ def finetune_target_net(
     labels: Tensor,
     config: TargetFinetuneConfig,
     *,
+    later: Sequence[LabelledFrame] = (),
     seed: int = 0,
     precision: Precision = "auto",
     on_progress: OnProgress | None = None,
@@ -118,6 +131,8 @@ def finetune_target_net(
         image: (3, H, W) in [0, 1], on the same device.
         labels: (H, W) int64; 0 background, 1..N the slots, 255 void.
         config: how to fine-tune.
+        later: further frames of the video, in each of which every object has pixels. Memories are
+            made from them, too, and ``later_share`` of the altered frames.
         seed: of every random choice.
         precision: see ``vostrack.compute.precision``.
         on_progress: called after every step.
@@ -130,7 +145,7 @@ def finetune_target_net(
     ]
     optimizer = AdamW(groups, config.weight_decay)
     pairs = _Pairs(network, config, precision)
-    pairs.prepare(image, labels, generator)
+    pairs.prepare((image, labels), later, generator)
     for step in range(config.steps):
         loss = pairs.loss(generator)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -176,20 +191,35 @@ class _Pairs:
         self.device = network.mean.device
         self.fixed, self.trained = _last_blocks(network, config.blocks)
         self.frames: list[DreamedFrame] = []
+        self.references: list[DreamedFrame] = []
         self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
-    def prepare(self, image: Tensor, labels: Tensor, generator: Generator) -> None:
+    def prepare(
+        self, first: LabelledFrame, later: Sequence[LabelledFrame], generator: Generator
+    ) -> None:
         """Draw the altered frames, and run the fixed part of the backbone on them."""
+        self.dreamer = self._dreamer(*first)
+        self.later = [self._dreamer(*frame) for frame in later]
+        count = max(self.config.frames or 0, self.config.references - 1)
+        drawn = [self._source(number).draw(generator) for number in range(count)]
+        self.frames = [self.dreamer.original(), *drawn]
+        known = [dreamer.original() for dreamer in self.later]
+        self.references = [*self.frames[: self.config.references], *known]
+
+    def _source(self, number: int) -> FrameDreamer:
+        """Return what the altered frame of this number is made from."""
+        share = self.config.later_share
+        turn = int((number + 1) * share)
+        if self.later and turn > int(number * share):
+            return self.later[(turn - 1) % len(self.later)]
+        return self.dreamer
+
+    def _dreamer(self, image: Tensor, labels: Tensor) -> FrameDreamer:
         frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         slots = labels.byte().cpu().numpy()
-        self.dreamer = FrameDreamer(
-            frame, slots, self.config.augmentation, self.window, self._early
-        )
-        count = max(self.config.frames or 0, self.config.references - 1)
-        drawn = [self.dreamer.draw(generator) for _ in range(count)]
-        self.frames = [self.dreamer.original(), *drawn]
+        return FrameDreamer(frame, slots, self.config.augmentation, self.window, self._early)
 
     @torch.no_grad()
     def _early(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -220,17 +250,17 @@ class _Pairs:
 
     def _next(self, generator: Generator) -> DreamedFrame:
         """Return the next frame to be segmented."""
+        number, self.drawn = self.drawn, self.drawn + 1
         if self.config.frames is None:
-            return self.dreamer.draw(generator)
-        self.drawn += 1
-        return self.frames[1 + (self.drawn - 1) % self.config.frames]
+            return self._source(number).draw(generator)
+        return self.frames[1 + number % self.config.frames]
 
     def _reference(self, generator: Generator, others: Sequence[DreamedFrame]) -> DreamedFrame:
         """Draw a frame to make a memory of: one of the references that is not among the others."""
         u = float(torch.rand(1, generator=generator))
         # Half of the memories are the first frame itself, with which tracking starts.
-        number = 0 if u < 0.5 else int((2 * u - 1) * self.config.references)
-        chosen = self.frames[number]
+        number = 0 if u < 0.5 else int((2 * u - 1) * len(self.references))
+        chosen = self.references[number]
         return self.frames[0] if any(chosen is other for other in others) else chosen
 
     def _memory(self, frame: DreamedFrame) -> Memory:

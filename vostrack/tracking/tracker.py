@@ -29,12 +29,14 @@ from vostrack.tracking.frame_input import (
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
 from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import ScoreMaps, full_size_labels
+from vostrack.tracking.later_frames import learnable_frames
 from vostrack.tracking.object_history import follow_objects, new_history
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import (
     FollowsEdits,
     Rehearses,
     check_editable,
+    check_learns_later,
     forget_places,
     warm_up_parts,
 )
@@ -68,13 +70,23 @@ class Tracker(TrackedScene):
     Objects may change after any frame: see ``add_objects``, ``remove_objects`` and ``correct``.
     """
 
-    def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
+    def start(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array | FirstMask,
+        *,
+        later: Sequence[tuple[UInt8Array, UInt8Array]] = (),
+    ) -> FrameResult:
         """Learn the objects from the first frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
             mask: (H, W) integers; 0 background, 1..254 object ids, 255 void. Or what
                 ``read_first_mask`` returned.
+            later: frames (H, W, 3) uint8 RGB with masks (H, W) that are likely but not certain,
+                such as those of a first pass over the video. Fine-tuning uses them beside the first
+                frame. A frame in which an object is missing or vanishes at the working size says
+                nothing.
 
         Returns:
             The result of the first frame: the given mask, with void as background.
@@ -82,13 +94,19 @@ class Tracker(TrackedScene):
         Raises:
             InputError: the frame or the mask is malformed, their sizes differ, the mask has no
                 object, or an object vanishes at the working size; or there is a proposer, but no
-                temporal filter to ask it.
+                temporal filter to ask it; or ``later`` is given to object models that learn from
+                the first frame only.
         """
         with self._call("Tracker.start", gradients=True):
-            return self._start(frame, mask)
+            return self._start(frame, mask, later)
 
     def _start(
-        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, rehearsal: bool = False
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array | FirstMask,
+        later: Sequence[tuple[UInt8Array, UInt8Array]] = (),
+        *,
+        rehearsal: bool = False,
     ) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
@@ -105,6 +123,10 @@ class Tracker(TrackedScene):
         slots = torch.from_numpy(small).long().to(self.device)
         if rehearsal and isinstance(self.adapter, Rehearses):
             self.adapter.rehearse(image, slots)
+        elif later:
+            adapter = check_learns_later(self.adapter)
+            learnable = learnable_frames(later, objects, frame.shape, self.config, self.device)
+            adapter.start_with(image, slots, learnable)
         else:
             self.adapter.start(image, slots)
         watch.lap("fine-tuning")

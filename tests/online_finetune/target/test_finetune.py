@@ -45,7 +45,7 @@ def test_without_a_number_every_sample_is_a_new_frame(
     config = TargetFinetuneConfig(frames=None, references=2, pixels=64 * 64)
     pairs = finetune._Pairs(target_network, config, "fp32")
     generator = Generator().manual_seed(0)
-    pairs.prepare(images[0], labels, generator)
+    pairs.prepare((images[0], labels), (), generator)
     assert len(pairs.frames) == 2
     first, second = (pairs._next(generator) for _ in range(2))
     assert not torch.equal(first.early[1], second.early[1])
@@ -60,7 +60,7 @@ def test_the_backbone_follows_memories_if_told_to(
         frames=1, references=1, pixels=64 * 64, follow_memories=follow, blocks=1
     )
     pairs = finetune._Pairs(copy.deepcopy(target_network), config, "fp32")
-    pairs.prepare(images[0], labels, Generator().manual_seed(0))
+    pairs.prepare((images[0], labels), (), Generator().manual_seed(0))
     pairs._memory(pairs.frames[0]).keys.sum().backward()
     grad = pairs.network.backbone.last_stage[-1].conv2.weight.grad  # type: ignore[index, union-attr]
     assert (grad is not None) == follow
@@ -93,7 +93,7 @@ def test_a_frame_is_never_segmented_from_itself(
     config = TargetFinetuneConfig(frames=3, references=3, pixels=64 * 64)
     pairs = finetune._Pairs(target_network, config, "fp32")
     generator = Generator().manual_seed(0)
-    pairs.prepare(images[0], labels, generator)
+    pairs.prepare((images[0], labels), (), generator)
     drawn: dict[int, list[int]] = {1: [], 3: []}
     for number, references in drawn.items():
         for _ in range(600):
@@ -137,4 +137,4 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
 @pytest.mark.parametrize("name", ["batch", "frames", "references", "blocks"])
 def test_numbers_below_one_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}.*>= 1"):
-        TargetFinetuneConfig(**{name: 0})
+        TargetFinetuneConfig(**{name: 0})  # type: ignore[arg-type]
