@@ -431,7 +431,7 @@ def test_tiff_stacks(tmp_path: Path) -> None:
     mask = _read(tmp_path / "b.tif")
     _is_box(mask)
     assert mask.frame == 1
-    tifffile.imwrite(tmp_path / "f.tif", many.astype(np.float32))
+    tifffile.imwrite(tmp_path / "f.tif", np.stack([many] * 2))
     with pytest.raises(InputError, match="expected a stack"):
         read_results(tmp_path / "f.tif")
 
