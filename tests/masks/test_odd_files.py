@@ -94,7 +94,7 @@ def test_fractions_are_no_labels(wrong: float, tmp_path: Path) -> None:
 def test_the_region_to_ignore_of_mots_is_no_object(tmp_path: Path) -> None:
     path = tmp_path / "m.png"
     Image.fromarray(np.where(A, 10000, 0).astype(np.uint16)).save(path)
-    with pytest.raises(InputError, match="only the value 10000, .* region to ignore of MOTS"):
+    with pytest.raises(InputError, match=r"only the value 10000, .* region to ignore of MOTS"):
         read_first_mask(path)
     Image.fromarray(np.where(A, 10000, np.where(B, 2001, 0)).astype(np.uint16)).save(path)
     np.testing.assert_array_equal(read_first_mask(path).labels == 255, A)

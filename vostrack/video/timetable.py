@@ -75,7 +75,7 @@ def _mended(
 
 
 def _without_glitches(stamps: Sequence[int]) -> list[Fraction]:
-    """Move a single time that repeats the one before, or lies before it, to the middle of its place.
+    """Move a time that repeats the one before, or lies before it, to the middle of its place.
 
     Recorders write a time twice; behind damage, a picture may come after those that follow it. The
     clock is right again with the next picture. Where it was set back, the pictures after it go on

@@ -1,7 +1,7 @@
 """What is written is read by datumaro.
 
-It reads no masks of CVAT. It pins other versions of Pillow and OpenCV, so it is not installed with the tests:
-``pip install --group readers``.
+It reads no masks of CVAT. It pins other versions of Pillow and OpenCV, so it is not installed with
+the tests: ``pip install --group readers``.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from pycocotools import mask as coco_mask
 from vostrack.arrays import UInt8Array
 from vostrack.masks import VideoMasks, export_results
 
-
 _WHY = "it is not installed: pip install --group readers"
 
 
