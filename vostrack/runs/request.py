@@ -223,8 +223,12 @@ class Observer(Protocol):
         """Hear of a fine-tuning step."""
         ...
 
+    def first_pass(self, done: int, total: int, name: str) -> None:
+        """Hear of a frame of the first of two passes; nothing is written yet."""
+        ...
+
     def frame(self, done: int, total: int | None, name: str) -> None:
-        """Hear of a finished frame; ``name`` is that of its files."""
+        """Hear of a tracked frame, whose files follow at once; ``name`` is theirs."""
         ...
 
     def writing(self, what: str) -> None:
