@@ -244,7 +244,9 @@ class _Run:
         masks = clip_masks(self.record, self.folder, frames)
         self._tell("masks.json")
         write_coco(masks, self.folder.masks_json)
-        write_exports(masks, self.request.export, self.folder.exports, self._tell)
+        write_exports(
+            masks, self.request.export, self.folder.exports, self._tell, self.request.alpha
+        )
         if self.request.overlay and self.source.indices is not None:
             self._tell("overlay.mp4")
             write_overlay(
