@@ -170,8 +170,11 @@ class TargetNet(nn.Module):
 
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
+        return self.described(early, self._stage(early[2], 16))
+
+    def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
+        """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""
         f2, f4, f8, *others = early
-        f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
@@ -239,16 +242,22 @@ class TargetNet(nn.Module):
         covers = [previous]
         for level in (1, 2, 3):
             covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
-        cues = [
-            self.first_reader(query, positions, memories[0], near),
-            self.recent_reader(query, positions, memories[1], near),
-            target,
-            covers[3],
-            near.view(-1, 1, 1, 1).expand(-1, 1, *size),
-        ]
+        # Every object compares with the frame before at its own distances: its region is enough.
+        nearby = (query, positions)
+        if regions is not None:
+            nearby = regions.cut(query, 1), regions.cut(positions, 1)
+        recent = self.recent_reader(*nearby, memories[1], near)
+        flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
+        first, *others = (
+            cue if regions is None else regions.cut(cue, 1)
+            for cue in (
+                self.first_reader(query, positions, memories[0], near),
+                torch.cat([target, covers[3], flags], dim=1),
+            )
+        )
         logits, presence = self.decoder(
             (*features.levels[:3], features.deep),
-            torch.cat(cues, dim=1),
+            torch.cat([first, recent, *others], dim=1),
             (covers[2], covers[1]),
             regions,
         )
