@@ -57,4 +57,4 @@ def _depth(click: Click, before: FloatArray) -> float:
     """Return how far a click lies in what it calls wrong, as a share of the shorter side."""
     wrong = (before <= 0) if click.inside else (before > 0)
     depth = cv2.distanceTransform(wrong.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return float(depth[click.y, click.x]) / min(before.shape)
+    return float(depth[click.y, click.x] / min(before.shape))
