@@ -102,7 +102,9 @@ class TrackJob:
             InputError: it is tracking already.
         """
         if self._thread is not None and self._thread.is_alive():
-            raise InputError("track: tracking is under way; pause or stop it first")
+            if self.state.state not in ("idle", "failed"):
+                raise InputError("track: tracking is under way; pause or stop it first")
+            self._thread.join()  # it is done, and writes what it found
         self._stop.clear()
         self._go.set()
         self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
