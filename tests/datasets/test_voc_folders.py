@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from vostrack.datasets.labelled_images import open_labelled_images
 from vostrack.datasets.voc import VocSample, open_voc
 from vostrack.errors import InputError
 from vostrack.masks import write_label_map
@@ -78,3 +80,18 @@ def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None
     image.instances.write_bytes(b"MATLAB, no")
     with pytest.raises(InputError, match="cannot be read"):
         image.read()
+
+
+def test_masks_of_classes_are_enough_where_no_instances_are_needed(root: Path) -> None:
+    layout = "voc" if (root / "JPEGImages").is_dir() else "sbd"
+    folders = [path for name in ("SegmentationObject", "inst") for path in root.rglob(name)]
+    assert open_labelled_images(layout, root, "train").instance_classes == 20
+    for folder in folders:
+        shutil.rmtree(folder)
+    with pytest.raises(InputError, match=r"SegmentationObject|inst"):
+        open_voc(root)
+    if layout == "voc":
+        images = open_labelled_images(layout, root, "train")
+        assert images.instance_classes == 0
+        assert images[0].ids is None
+        np.testing.assert_array_equal(images[0].classes.numpy(), CLASSES)
