@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from vostrack.datasets.labelled_images import open_labelled_images
+from vostrack.datasets.labelled_images import Layout, open_labelled_images
 from vostrack.datasets.voc import VocSample, open_voc
 from vostrack.errors import InputError
 from vostrack.masks import write_label_map
@@ -77,13 +77,14 @@ def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
     with pytest.raises(InputError, match="same size"):
         image.read()
+    assert image.instances is not None
     image.instances.write_bytes(b"MATLAB, no")
     with pytest.raises(InputError, match="cannot be read"):
         image.read()
 
 
 def test_masks_of_classes_are_enough_where_no_instances_are_needed(root: Path) -> None:
-    layout = "voc" if (root / "JPEGImages").is_dir() else "sbd"
+    layout: Layout = "voc" if (root / "JPEGImages").is_dir() else "sbd"
     folders = [path for name in ("SegmentationObject", "inst") for path in root.rglob(name)]
     assert open_labelled_images(layout, root, "train").instance_classes == 20
     for folder in folders:

@@ -23,7 +23,7 @@ def _like_ffprobe(path: Path, truncated: bool = False) -> int:
     times = picture_times(path)
     for reader in ("pyav", "opencv"):
         try:
-            with open_source(path, reader=reader) as source:  # type: ignore[arg-type]
+            with open_source(path, reader=reader) as source:
                 frames = list(source)
         except InputError as error:
             assert reader != "pyav"

@@ -184,7 +184,7 @@ def select_instances(
         for piece in [] if part is None else _pieces(numbers[part] == index + 1, part, config):
             inside = torch.from_numpy(piece.mask).to(pieces.device)
             mean = float(probabilities[class_id][piece.part][inside].mean())
-            share = np.count_nonzero(piece.mask) / numbers.size
+            share = float(np.count_nonzero(piece.mask) / numbers.size)
             weight = float(certainty[index]) * share / (share + config.half_score)
             found.append((piece, mean * weight, class_id))
     return _proposals(found, config, size)
