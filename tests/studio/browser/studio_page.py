@@ -144,14 +144,14 @@ class StudioPage:
 
     def shown(self, frame: int = 0) -> Any:
         """Return the label map that the server gives this page for a frame."""
-        values = self.page.evaluate(
+        letters = self.page.evaluate(
             """async (frame) => {
                 const { loadLabels } = await import("/page/api.js");
-                return Array.from((await loadLabels(frame)).labels);
+                return new TextDecoder("ascii").decode((await loadLabels(frame)).labels);
             }""",
             frame,
         )
-        return np.array(values, np.uint8).reshape(HEIGHT, WIDTH)
+        return np.frombuffer(letters.encode("ascii"), np.uint8).reshape(HEIGHT, WIDTH)
 
     def pixel(self, x: float, y: float) -> tuple[int, int, int]:
         """Return the colour of the stage where a pixel of the fitted frame is."""
