@@ -14,6 +14,7 @@ from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.craf import CrafConfig
 from vostrack.refine.registry import REFINERS
+from vostrack.tracking.support import SupportConfig
 
 __all__ = ["effective_preset", "resolve_preset"]
 
@@ -63,10 +64,17 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
     if options.craf is not None:
         craf = (craf or CrafConfig()) if options.craf else None
     resolved = _with_parts(preset, options)
-    if resolved.proposer != "none" and craf is None:
+    support = _resolve_support(preset.support, options)
+    asks = support is not None and support.asks
+    if resolved.proposer != "none" and craf is None and not asks:
         raise InputError(
-            "proposer: it helps the connected region filter to find lost objects, and that filter "
-            f"is off (preset {name}); switch it on with `craf=True`, or leave `proposer` out"
+            "proposer: it helps the connected region filter, reacquire and support, and these are "
+            f"off (preset {name}); switch one on with `reacquire=True`, `support=True` or "
+            "`craf=True`, or leave `proposer` out"
+        )
+    if resolved.proposer == "none" and asks:
+        raise InputError(
+            "reacquire, support: they need proposals; choose a `proposer`, or leave them out"
         )
     return replace(
         resolved,
@@ -74,7 +82,17 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         target=_resolve_target(preset.target, options),
         tracker=tracker,
         craf=craf,
+        support=support,
     )
+
+
+def _resolve_support(
+    support: SupportConfig | None, options: TrackerOptions
+) -> SupportConfig | None:
+    identity = support is not None if options.identity is None else options.identity
+    if not (identity or options.reacquire or options.support):
+        return None
+    return SupportConfig(identity, options.reacquire, options.support)
 
 
 def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
