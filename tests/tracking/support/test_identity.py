@@ -83,18 +83,22 @@ def test_objects_that_turn_back_keep_their_sides() -> None:
     np.testing.assert_array_equal(follow(keeper, shown), truth)
 
 
-def test_looks_decide_where_they_are_clear() -> None:
-    """Passed by motion, but the left piece looks like the first object: they turned back."""
-    shown, truth = crossing()
+@pytest.mark.parametrize("upper", [1, 2])
+def test_looks_decide_where_motion_does_not(upper: int) -> None:
+    """Two discs side by side come apart upwards and downwards, both labelled 2."""
+    start = discs((1, 72, 30), (2, 88, 30))
+    shown = [np.where(discs((2, 80, 30 - 2 * t), (2, 80, 30 + 2 * t)) > 0, 2, 0) for t in range(10)]
     keeper = IdentityKeeper()
-    keeper.start(shown[0], 2)
+    keeper.start(start, 2)
 
     def looks(masks: Sequence[Any]) -> FloatArray:
-        left = [np.nonzero(mask)[1].mean() < 80 for mask in masks]
-        return np.array([[0.9, -0.9] if is_left else [-0.9, 0.9] for is_left in left], np.float32)
+        is_upper = [np.nonzero(mask)[0].mean() < 30 for mask in masks]
+        return np.array([[0.3, -0.3] if up else [-0.3, 0.3] for up in is_upper], np.float32) * (
+            1 if upper == 1 else -1
+        )
 
-    labels = follow(keeper, shown, looks)
-    np.testing.assert_array_equal(labels, np.where(truth > 0, 3 - truth, 0))
+    labels = follow(keeper, [start, *(frame.astype(np.uint8) for frame in shown)], looks)
+    np.testing.assert_array_equal(labels, discs((upper, 80, 12), (3 - upper, 80, 48)))
 
 
 def test_nothing_changes_where_nothing_touches() -> None:
