@@ -163,6 +163,7 @@ def main() -> None:
     add_suite_arguments(parser)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--no-identity", action="store_true", help="without that part")
+    parser.add_argument("--no-let-go", action="store_true", help="without that part")
     parser.add_argument("--reacquire", action="store_true")
     parser.add_argument("--support", action="store_true")
     parser.add_argument("--proposer", help="for --reacquire and --support")
@@ -172,6 +173,7 @@ def main() -> None:
     record = begin_record("occlusions: identities kept", ("torch", "numpy"))
     options = TrackerOptions(
         identity=False if arguments.no_identity else None,
+        let_go=False if arguments.no_let_go else None,
         reacquire=arguments.reacquire,
         support=arguments.support,
         proposer=arguments.proposer,

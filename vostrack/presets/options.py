@@ -48,11 +48,16 @@ class TrackerOptions:
     to them by how they moved before and what they look like. All presets; on in fast, balanced and
     best."""
 
-    reacquire: bool = False
+    let_go: bool | None = None
+    """Search an object in the whole frame when only a remnant of it with a low presence has been
+    left for some frames, instead of following the remnant. Presets fast, balanced and best; on in
+    each of them."""
+
+    reacquire: bool | None = None
     """Search an object that is lost, or that looks unlike its first mask, among the proposals of a
     proposer in the whole frame. All presets, with a proposer."""
 
-    support: bool = False
+    support: bool | None = None
     """Let the unsure pixels of an object follow the proposal that matches it. All presets, with a
     proposer."""
 

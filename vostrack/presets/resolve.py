@@ -89,15 +89,21 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
 def _resolve_support(
     support: SupportConfig | None, options: TrackerOptions
 ) -> SupportConfig | None:
-    identity = support is not None if options.identity is None else options.identity
-    if not (identity or options.reacquire or options.support):
-        return None
-    return SupportConfig(identity, options.reacquire, options.support)
+    known = support or SupportConfig(identity=False, let_go=False)
+    identity = known.identity if options.identity is None else options.identity
+    let_go = known.let_go if options.let_go is None else options.let_go
+    config = SupportConfig(identity, let_go, bool(options.reacquire), bool(options.support))
+    return config if identity or let_go or config.asks else None
 
 
 def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
     """Refuse an option that cannot change anything in this preset."""
     if preset.target is None:
+        if options.let_go is not None:
+            raise InputError(
+                f"let_go: has no effect in the preset {name}: its networks do not estimate "
+                "presence; leave it out, or choose the preset fast, balanced or best"
+            )
         if options.adapt is not None:
             raise InputError(
                 f"adapt: has no effect in the preset {name}: its networks learn from the first "

@@ -124,7 +124,7 @@ def finish_frame(
     if parts.temporal_filter is not None:
         parts.temporal_filter.commit(slots.cpu().numpy())
     if parts.support is not None:
-        parts.support.commit(slots.cpu().numpy())
+        parts.support.commit(slots.cpu().numpy(), parts.adapter.presence())
     watch.lap("memory")
     refined = not parts.config.learn_refined and "refiner" not in skipped
     if parts.refiner is not None and refined:

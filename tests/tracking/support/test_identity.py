@@ -162,3 +162,21 @@ def test_objects_come_and_go() -> None:
     keeper.change_objects(third, (1, 2, None))
     keeper.change_objects(shown[0], (1, 2))
     np.testing.assert_array_equal(follow(keeper, shown), truth)
+
+
+def test_an_object_behind_a_pole_is_not_given_away() -> None:
+    """A rider on a horse that a pole divides: the smaller half of the horse is not the rider."""
+    shown = []
+    for t in range(24):
+        x = 40 + 3 * t
+        labels = np.zeros(SIZE, np.uint8)
+        labels[28:44, x - 24 : x + 24] = 2
+        labels[14:28, x - 6 : x + 6] = 1
+        labels[:, 84:88] = 0
+        shown.append(labels)
+    keeper = IdentityKeeper()
+    keeper.start(shown[0], 2)
+    for seen in shown[1:]:
+        scores = as_scores(seen)
+        assert keeper.keep(scores, seen, unknown) is scores
+        keeper.commit(seen)

@@ -67,6 +67,22 @@ def test_a_lost_object_is_the_proposal_that_its_model_accepts() -> None:
     np.testing.assert_array_equal(scores[0] >= 0.5, proposals(34)[0] > 0)
 
 
+@pytest.mark.parametrize(("presence", "height", "lets_go"), [(0.2, 2, 1), (0.8, 2, 0), (0.2, 6, 0)])
+def test_a_remnant_is_let_go_after_some_frames(presence: float, height: int, lets_go: int) -> None:
+    """A mask of 10 x 10 pixels shrinks to 10 x ``height``."""
+    stage = ProposalSupport()
+    whole, left = proposals(10), np.zeros((1, 24, 48), np.float32)
+    left[0, 5 : 5 + height, 10:20] = 1
+    stage.start((whole[0] > 0).astype(np.uint8), 1)
+    model, there = Model(presence), torch.tensor([presence])
+    gone = []
+    for _ in range(5):
+        scores = stage(model, torch.from_numpy(left), 0.5)  # type: ignore[arg-type]
+        gone.append(not scores.any())
+        stage.commit((scores[0].numpy() > 0).astype(np.uint8), there)
+    assert gone == [False, False, False, bool(lets_go), False]
+
+
 def test_an_object_in_sight_asks_nobody() -> None:
     stage = ProposalSupport(SupportConfig(identity=False, reacquire=True, every=1))
     stage.start(np.ones((24, 48), np.uint8), 1)
@@ -202,9 +218,10 @@ def test_a_loaded_state_goes_on_the_same_way(adapter: Any, clip: Clip) -> None:
 
 def test_presets_and_options_choose_the_parts() -> None:
     assert resolve_preset("fast").support == SupportConfig()
-    assert resolve_preset("fast", TrackerOptions(identity=False)).support is None
+    assert resolve_preset("fast", TrackerOptions(identity=False, let_go=False)).support is None
     assert resolve_preset("finetune").support is None
-    assert resolve_preset("finetune", TrackerOptions(identity=True)).support == SupportConfig()
+    kept = resolve_preset("finetune", TrackerOptions(identity=True)).support
+    assert kept == SupportConfig(let_go=False)
     given = TrackerOptions(reacquire=True, proposer="components")
     assert resolve_preset("fast", given).support == SupportConfig(reacquire=True)
     with pytest.raises(InputError, match="they need proposals; choose a `proposer`"):

@@ -16,6 +16,9 @@ class SupportConfig:
     Attributes:
         identity: whether the pieces of objects that touched are matched to them by how they moved
             and what they look like.
+        let_go: whether an object of which only a remnant with a low presence has been left for some
+            frames counts as lost, so that it is searched in the whole frame. It needs an adapter
+            that estimates presence.
         reacquire: whether an object that is lost, or that looks unlike its given masks, is searched
             for among the proposals of a proposer in the whole frame.
         support: whether the unsure pixels of an object follow the proposal that matches it.
@@ -23,6 +26,7 @@ class SupportConfig:
     """
 
     identity: bool = True
+    let_go: bool = True
     reacquire: bool = False
     support: bool = False
     every: int = 5

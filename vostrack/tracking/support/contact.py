@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -48,7 +49,7 @@ class Motion:
     @property
     def size(self) -> float:
         """The square root of the area."""
-        return max(self.area, 1.0) ** 0.5
+        return math.sqrt(max(self.area, 1.0))
 
     def moved(self, center: tuple[float, float], area: float, frames: int = 1) -> Motion:
         """Return the motion after it was seen again, ``frames`` frames later."""
@@ -81,6 +82,8 @@ class Contact:
         motions: of each, before they touched or as they were told apart last.
         age: frames since then.
         apart: for how many frames they have been seen apart.
+        settled: whether the labels have been changed in this contact.
+        sure: False if the objects were seen apart, but which is which is not clear.
         doubt: for how many frames the scores have labelled their pieces otherwise than they match.
     """
 
@@ -89,6 +92,8 @@ class Contact:
     age: int = 0
     apart: int = 0
     doubt: int = 0
+    settled: bool = False
+    sure: bool = True
 
     def expected(self) -> list[tuple[float, float]]:
         """Return where each object should be now."""

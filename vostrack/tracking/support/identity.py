@@ -6,42 +6,33 @@ where each should come out, and once they are apart, their looks are compared as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from vostrack.arrays import BoolArray, DoubleArray, FloatArray, UInt8Array
-from vostrack.tracking.support.contact import Contact, Motion, Piece, pieces_of, touching
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.tracking.support.contact import Contact, Motion, Piece, touching
+from vostrack.tracking.support.piece_matching import (
+    LEAST_SEEN,
+    Looks,
+    labelled_share,
+    match_pieces,
+)
 
-__all__ = ["IdentityKeeper", "Looks"]
+__all__ = ["IdentityKeeper"]
 
-# A piece can be an object if its area is between these shares of the object's.
-_AREAS = (0.35, 1.9)
-# And if it lies no farther from where the object should be than this many of its sides, plus some
-# for every frame that it was out of sight.
-_REACH, _REACH_GROWTH = 1.0, 0.08
-# Costs: of a distance of one side, of pixels that are labelled otherwise, of a size of e times, and
-# of a look that is worse by a cosine of 1.
-_BY_PLACE, _BY_LABEL, _BY_AREA, _BY_LOOK = 1.0, 0.6, 0.4, 1.5
 # Motion is learned from objects that are told apart if all of them are seen nearly whole.
 _WHOLE = (0.75, 1.35)
-# Labels that are one to one with the pieces stand unless others are better by this much.
-_HYSTERESIS = 0.5
 # Discs overlap at 0.56 of the sum of the square roots of their areas.
 _MEETING = 0.65
 # Frames for which labels must be in doubt before they are changed.
 _DOUBT = 2
 # Frames apart after which a contact is over, and its longest duration.
 _APART, _LONGEST = 5, 120
-_IMPOSSIBLE = 1e6
-
-Looks = Callable[[Sequence[BoolArray]], FloatArray | None]
-"""Returns (K, N) how much K masks (h, w) look like each object, as a cosine; None if unknown."""
 
 
 class IdentityKeeper:
@@ -91,13 +82,20 @@ class IdentityKeeper:
         contacts = []
         for contact in self._contacts:
             contact = replace(contact, age=contact.age + 1)
-            matched, sure = _match(contact, labels, looks)
+            matched, sure = match_pieces(contact, labels, looks)
             if matched:
-                wrong = any(_share(labels, slot, piece) < 0.5 for slot, piece in matched.items())
+                wrong = any(
+                    labelled_share(labels, slot, piece) < 0.5 for slot, piece in matched.items()
+                )
                 contact = replace(contact, doubt=contact.doubt + 1 if wrong else 0)
-                if not wrong or contact.doubt >= _DOUBT:
+                if contact.doubt >= _DOUBT or contact.settled:
                     scores = _given(scores, contact.slots, matched)
-                    contact = _told_apart(contact, matched) if sure else contact
+                    contact = replace(contact, settled=True)
+                contact = replace(contact, sure=sure)
+                if sure and (contact.settled or not wrong):
+                    contact = _told_apart(contact, matched)
+            else:
+                contact = replace(contact, doubt=0, sure=True)
             contacts.append(contact)
         self._contacts = tuple(contacts)
         return scores
@@ -106,7 +104,7 @@ class IdentityKeeper:
         """Learn from the final label map (h, w) uint8 of the frame."""
         kept = []
         for contact in self._contacts:
-            apart = not contact.doubt and _apart(contact, labels)
+            apart = contact.sure and not contact.doubt and _apart(contact, labels)
             contact = replace(contact, apart=contact.apart + 1 if apart else 0)
             if contact.apart < _APART and contact.age < _LONGEST:
                 kept.append(contact)
@@ -180,69 +178,6 @@ def _seen(motion: Motion | None, labels: UInt8Array, slot: int) -> Motion | None
     return motion.moved(center, area)
 
 
-def _match(contact: Contact, labels: UInt8Array, looks: Looks) -> tuple[dict[int, Piece], bool]:
-    """Match the objects of a contact with the pieces of their union.
-
-    Returns:
-        The piece of each object, none if they are not apart; and whether that is sure.
-    """
-    areas = [motion.area for motion in contact.motions]
-    union = np.isin(labels, contact.slots)
-    pieces = pieces_of(union, _AREAS[0] * min(areas))
-    if len(pieces) < len(contact.slots):
-        return {}, False
-    costs = _costs(contact, labels, pieces)
-    told = looks([piece.mask for piece in pieces])
-    if told is not None:
-        costs -= _BY_LOOK * np.nan_to_num(told[:, [slot - 1 for slot in contact.slots]].T)
-    rows, columns = linear_sum_assignment(costs)
-    if costs[rows, columns].max() > _IMPOSSIBLE / 2:
-        return {}, False
-    chosen, sure = columns.tolist(), True
-    present = _as_labelled(contact, labels, pieces)
-    if present is not None and present != chosen:
-        total, stays = costs[rows, columns].sum(), costs[rows, present].sum()
-        if stays < total + _HYSTERESIS:
-            chosen, sure = present, False
-    return {slot: pieces[k] for slot, k in zip(contact.slots, chosen, strict=True)}, sure
-
-
-def _costs(contact: Contact, labels: UInt8Array, pieces: Sequence[Piece]) -> DoubleArray:
-    """Return (objects, pieces) how badly each piece fits each object."""
-    costs = np.empty((len(contact.slots), len(pieces)))
-    expected = contact.expected()
-    for i, (slot, motion) in enumerate(zip(contact.slots, contact.motions, strict=True)):
-        for k, piece in enumerate(pieces):
-            ratio = piece.area / max(motion.area, 1.0)
-            way = float(np.hypot(*np.subtract(piece.center, expected[i]))) / motion.size
-            if not _AREAS[0] <= ratio <= _AREAS[1] or way > _REACH + _REACH_GROWTH * contact.age:
-                costs[i, k] = _IMPOSSIBLE
-                continue
-            costs[i, k] = (
-                _BY_PLACE * way
-                + _BY_LABEL * (1 - _share(labels, slot, piece))
-                + _BY_AREA * abs(np.log(ratio))
-            )
-    return costs
-
-
-def _as_labelled(contact: Contact, labels: UInt8Array, pieces: Sequence[Piece]) -> list[int] | None:
-    """Return the piece of each object as they are labelled; None unless it is one to one."""
-    found = []
-    for slot in contact.slots:
-        shares = [_share(labels, slot, piece) for piece in pieces]
-        best = int(np.argmax(shares))
-        if shares[best] < 0.5:
-            return None
-        found.append(best)
-    return found if len(set(found)) == len(found) else None
-
-
-def _share(labels: UInt8Array, slot: int, piece: Piece) -> float:
-    """Return the share of a piece that is labelled as an object."""
-    return float((labels[piece.mask] == slot).mean())
-
-
 def _given(scores: FloatArray, slots: Sequence[int], matched: Mapping[int, Piece]) -> FloatArray:
     """Return scores in which each piece is that of its object."""
     changed = scores.copy()
@@ -271,7 +206,7 @@ def _apart(contact: Contact, labels: UInt8Array) -> bool:
     """Tell whether all objects of a contact are seen, and none touches another."""
     areas = {slot: float((labels == slot).sum()) for slot in contact.slots}
     if any(
-        areas[slot] < _AREAS[0] * motion.area
+        areas[slot] < LEAST_SEEN * motion.area
         for slot, motion in zip(contact.slots, contact.motions, strict=True)
     ):
         return False

@@ -1,4 +1,4 @@
-"""Which objects are lost, or followed where they are not: their looks are compared over time."""
+"""Which objects are lost, or followed where they are not: looks, presence and areas over time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,57 @@ import numpy as np
 
 from vostrack.arrays import FloatArray
 
-__all__ = ["Look", "watched"]
+__all__ = ["Look", "Sight", "kept_in_sight", "watched"]
 
 # Frames over which the usual match of an object is measured.
 _MEASURED = 5
 # A match that is below 0, and this much below the usual one, for so many frames, is strange.
 _STRANGE, _PATIENCE = 0.12, 3
+
+# A mask of less than this share of the usual area, with a presence below this, is a remnant.
+_REMNANT, _PRESENT = 0.3, 0.5
+# Weight of the newest frame in the usual area.
+_AREA_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How much is seen of an object.
+
+    Attributes:
+        usual: running mean of its area while most of it is seen, pixels.
+        weak: for how many frames no more than a remnant has been seen.
+    """
+
+    usual: float = 0.0
+    weak: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the remnant should be let go, so that the object is searched everywhere."""
+        return self.weak >= _PATIENCE
+
+    def seen(self, area: float, presence: float) -> Sight:
+        """Return the sight after a frame with this area and presence."""
+        if 0 < area < _REMNANT * self.usual and presence < _PRESENT:
+            return replace(self, weak=self.weak + 1)
+        usual = self.usual or area
+        if area >= _REMNANT * usual:
+            usual += _AREA_SHARE * (area - usual)
+        return Sight(usual)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the attributes by name."""
+        return asdict(self)
+
+
+def kept_in_sight(
+    sights: Sequence[Sight], areas: Sequence[float], presence: Sequence[float]
+) -> tuple[Sight, ...]:
+    """Return the sights after a frame with these areas, pixels, and presences in [0, 1]."""
+    return tuple(
+        sight.seen(area, there) for sight, area, there in zip(sights, areas, presence, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from vostrack.tracking.fusion import label_map
 from vostrack.tracking.parts import JudgesRegions, LooksEverywhere
 from vostrack.tracking.support.config import SupportConfig
 from vostrack.tracking.support.identity import IdentityKeeper
-from vostrack.tracking.support.lost import Look, watched
+from vostrack.tracking.support.lost import Look, Sight, kept_in_sight, watched
 from vostrack.tracking.support.matching import (
     accepted_proposals,
     moved_to_proposals,
@@ -48,7 +48,7 @@ class _Frame:
 
     scores: FloatArray
     labels: UInt8Array
-    judge: Callable[[Sequence[BoolArray] | FloatArray], FloatArray | None]
+    judge: Callable[[Sequence[BoolArray]], FloatArray | None]
 
     def match(self, masks: Sequence[BoolArray]) -> FloatArray | None:
         told = self.judge(masks)
@@ -73,6 +73,7 @@ class ProposalSupport:
         self.foreground = foreground
         self.identity = IdentityKeeper()
         self._looks: tuple[Look, ...] = ()
+        self._sights: tuple[Sight, ...] = ()
         self._waited = 0
         self._everywhere = False
 
@@ -80,6 +81,7 @@ class ProposalSupport:
         """Start from a label map (h, w) uint8 of slots 1..count."""
         self.identity.start(labels, count)
         self._looks, self._waited, self._everywhere = (Look(),) * count, 0, False
+        self._sights = tuple(Sight(float((labels == k).sum())) for k in range(1, count + 1))
 
     def forget_places(self) -> None:
         """Forget where the objects were: a new shot begins with the next frame."""
@@ -89,6 +91,10 @@ class ProposalSupport:
         """Go on with other objects; see ``vostrack.tracking.parts.FollowsEdits``."""
         self.identity.change_objects(labels, before)
         self._looks = tuple(Look() if old is None else self._looks[old - 1] for old in before)
+        self._sights = tuple(
+            Sight(float((labels == slot).sum())) if old is None else self._sights[old - 1]
+            for slot, old in enumerate(before, start=1)
+        )
 
     def __call__(
         self, adapter: ObjectAdapter, scores: Tensor, threshold: float, ask: Ask | None = None
@@ -101,16 +107,24 @@ class ProposalSupport:
             threshold: of the label map.
             ask: asks the proposer; None without one.
         """
+        over = [k for k, sight in enumerate(self._sights) if sight.over]
+        if over:
+            # Where nothing is left of them, the adapter searches them in the whole next frame.
+            scores = scores.clone()
+            scores[over] = 0
+            self._sights = tuple(
+                Sight(sight.usual) if sight.over else sight for sight in self._sights
+            )
         asks = self.config.asks and ask is not None
         if not (self.config.identity and self.identity.busy) and not asks:
             return scores
         labels = label_map(scores, threshold=threshold).cpu().numpy()
         given = scores.float().cpu().numpy()
 
-        def judge(masks: Sequence[BoolArray] | FloatArray) -> FloatArray | None:
+        def judge(masks: Sequence[BoolArray]) -> FloatArray | None:
             if not isinstance(adapter, JudgesRegions):
                 return None
-            told = adapter.likeness(torch.from_numpy(np.stack(list(masks))).to(scores.device))
+            told = adapter.likeness(torch.from_numpy(np.stack(masks)).to(scores.device))
             return None if told is None else told.float().cpu().numpy()
 
         frame = _Frame(given, labels, judge)
@@ -159,7 +173,7 @@ class ProposalSupport:
     ) -> FloatArray:
         if not len(proposals):
             return frame.scores
-        told = frame.judge(proposals >= 0.5)
+        told = frame.judge(list(proposals >= 0.5))
         if told is None:
             return frame.scores
         present = frame.match([frame.labels == slot + 1 for slot in range(len(frame.scores))])
@@ -173,7 +187,8 @@ class ProposalSupport:
         return scores
 
     def _supported(self, frame: _Frame, ask: Ask) -> FloatArray:
-        box = _around(unsure_pixels(frame.scores).any(0))
+        unsure: BoolArray = np.logical_or.reduce(unsure_pixels(frame.scores))
+        box = _around(unsure)
         if box is None:
             return frame.scores
         proposals = ask(box)
@@ -184,8 +199,16 @@ class ProposalSupport:
             match = np.zeros((len(proposals), len(frame.scores)), np.float32)
         return moved_to_proposals(frame.scores, frame.labels, proposals, match)
 
-    def commit(self, labels: UInt8Array) -> None:
-        """Learn from the final label map (h, w) uint8 of the frame."""
+    def commit(self, labels: UInt8Array, presence: Tensor | None) -> None:
+        """Learn from the final label map (h, w) uint8 of the frame.
+
+        Args:
+            labels: (h, w) uint8, slots.
+            presence: (N,) of the objects, in [0, 1]; None if unknown.
+        """
+        if self.config.let_go and presence is not None:
+            areas = np.bincount(labels.ravel(), minlength=256)[1 : len(self._sights) + 1]
+            self._sights = kept_in_sight(self._sights, areas.tolist(), presence.tolist())
         if self.config.identity:
             self.identity.commit(labels)
 
@@ -193,6 +216,7 @@ class ProposalSupport:
         """Return what changes between frames."""
         return {
             "identity": self.identity.state_dict(),
+            "sights": [sight.state_dict() for sight in self._sights],
             "looks": [look.state_dict() for look in self._looks],
             "waited": self._waited,
             "everywhere": self._everywhere,
@@ -202,6 +226,7 @@ class ProposalSupport:
         """Restore the result of ``state_dict``."""
         self.identity.load_state_dict(state["identity"])
         self._looks = tuple(Look(**each) for each in state["looks"])
+        self._sights = tuple(Sight(**each) for each in state["sights"])
         self._waited, self._everywhere = state["waited"], state["everywhere"]
 
 
