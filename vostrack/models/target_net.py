@@ -170,8 +170,11 @@ class TargetNet(nn.Module):
 
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
+        return self.described(early, self._stage(early[2], 16))
+
+    def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
+        """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""
         f2, f4, f8, *others = early
-        f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.runs.snapshot import Snapshot
+from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
-from vostrack.tracking.video import Position, track_video, visited_frames
+from vostrack.tracking.video import Position, TrackedFrame, track_video, visited_frames
 from vostrack.video import (
     Frame,
     VideoWriter,
@@ -40,6 +43,9 @@ from vostrack.video import (
 __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
+
+# Stages of the first frame only.
+_ONCE = ("fine-tuning", "first pass")
 
 
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
@@ -96,7 +102,7 @@ class _Run:
     ) -> None:
         self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
         self.request, self.source, self.mask = record.request, record.source, record.given.mask
-        self.began, self.made = time.time(), made
+        self.began, self.made, self.looked_at = time.time(), made, 0
 
     def execute(self) -> ClipSummary:
         after = None
@@ -120,6 +126,13 @@ class _Run:
     def _visited(self, position: Position) -> list[int]:
         return visited_frames(self.source, position, self.record.given.position)
 
+    def _first_pass(self, index: int) -> None:
+        """Tell of a frame of the first of two passes; given masks on the way are not told of."""
+        self.looked_at += 1
+        if self.observer is not None and not self.record.given.later:
+            name = self.record.names.name(index)
+            self.observer.first_pass(self.looked_at, (self.source.length or 1) - 1, name)
+
     def _track(self, after: Position | None) -> None:
         done = len(self.folder.frames())
         with ExitStack() as stack:
@@ -132,27 +145,20 @@ class _Run:
                         pixel_aspect=self.source.pixel_aspect,
                     )
                 )
+            writing = stack.enter_context(WritingBehind())
             steps = track_video(
                 self.tracker,
                 self.source,
                 self.record.given.by_frame,
                 first_mask_frame=None if self.record.given.later else self.record.given.position,
                 after=after,
+                on_advance=self._first_pass,
             )
             try:
                 for step in steps:
-                    self.folder.write_frame(
-                        self.tracker,
-                        step,
-                        scores=self.request.save_scores,
-                        mattes=self.request.save_mattes,
-                        given=self.record.given.mattes(step.position.index, self.request.start),
-                    )
+                    snapshot = Snapshot.of(self.tracker)
+                    writing.add(partial(self._write, snapshot, step, live_overlay))
                     done += 1
-                    if live_overlay is not None:
-                        frame, labels = step.frame, step.result.labels
-                        image = draw_overlay(frame.image, labels, palette=davis_palette())
-                        live_overlay.add(image, frame.time)
                     if self.observer is not None:
                         name = self.record.names.name(step.position.index)
                         self.observer.frame(done, self.source.length, name)
@@ -161,6 +167,19 @@ class _Run:
                 if not self.source.live or not done:
                     raise
                 _log.info("recording stopped after %d frames", done)
+
+    def _write(self, snapshot: Snapshot, step: TrackedFrame, overlay: VideoWriter | None) -> None:
+        """Write what is known of a frame; another thread does it, one frame after the other."""
+        self.folder.write_frame(
+            snapshot,
+            step,
+            scores=self.request.save_scores,
+            mattes=self.request.save_mattes,
+            given=self.record.given.mattes(step.position.index, self.request.start),
+        )
+        if overlay is not None:
+            image = draw_overlay(step.frame.image, step.result.labels, palette=davis_palette())
+            overlay.add(image, step.frame.time)
 
     def _stopped(self, error: BaseException) -> None:
         """Leave the folder as it was, or ready to be resumed."""
@@ -204,7 +223,7 @@ class _Run:
             frames=len(frames),
             ids=self.mask.ids,
             finetune_seconds=timings.get("fine-tuning", 0.0),
-            frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
+            frame_seconds=sum(v for k, v in timings.items() if k not in _ONCE),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
             deinterlaced=self.source.deinterlaced,
@@ -225,7 +244,9 @@ class _Run:
         masks = clip_masks(self.record, self.folder, frames)
         self._tell("masks.json")
         write_coco(masks, self.folder.masks_json)
-        write_exports(masks, self.request.export, self.folder.exports, self._tell)
+        write_exports(
+            masks, self.request.export, self.folder.exports, self._tell, self.request.alpha
+        )
         if self.request.overlay and self.source.indices is not None:
             self._tell("overlay.mp4")
             write_overlay(
