@@ -169,9 +169,9 @@ def test_the_tracker_proposes_what_can_be_added(editable: Any, clip: Clip) -> No
     tracker.start(frames[0], first)
     found = tracker.propose_objects(frames[0])
     np.testing.assert_array_equal(found == 1, labels[0] == 7)
-    assert tracker.ids == (3,)
+    assert list(tracker.ids) == [3]
     tracker.add_objects(frames[0], found)
-    assert tracker.ids == (3, 1)
+    assert list(tracker.ids) == [3, 1]
     with pytest.raises(InputError, match="at_most: expected 1 to 254, got 0"):
         tracker.propose_objects(frames[0], at_most=0)
 
