@@ -83,6 +83,17 @@ def test_objects_that_turn_back_keep_their_sides() -> None:
     np.testing.assert_array_equal(follow(keeper, shown), truth)
 
 
+def test_labels_that_never_were_hidden_are_trusted() -> None:
+    """Two discs touch and turn back slowly; the labels are right, a prediction would cross them."""
+    shown = []
+    for t in range(30):
+        away = 12 + abs(t - 12) * (3 if t < 12 else 1.2)
+        shown.append(discs((1, 80 - away, 30), (2, 80 + away, 30)))
+    keeper = IdentityKeeper()
+    keeper.start(shown[0], 2)
+    np.testing.assert_array_equal(follow(keeper, shown), shown[-1])
+
+
 @pytest.mark.parametrize("upper", [1, 2])
 def test_looks_decide_where_motion_does_not(upper: int) -> None:
     """Two discs side by side come apart upwards and downwards, both labelled 2."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -20,6 +20,8 @@ _STEPS = 5
 _AREA_SHARE = 0.2
 # Objects are on their way for this many frames; where they are later is anyone's guess.
 _LONGEST_WAY = 15
+# Objects whose union never was smaller than this share of their areas have not passed one another.
+_PASSED = 0.75
 # Masks touch at this distance: pixels, and a share of the square root of the smaller area.
 _GAP, _GAP_SHARE = 2.0, 0.15
 
@@ -81,6 +83,7 @@ class Contact:
         slots: of the objects, ascending.
         motions: of each, before they touched or as they were told apart last.
         age: frames since then.
+        depth: the smallest area of their union so far, as a share of their areas together.
         apart: for how many frames they have been seen apart.
         settled: whether the labels have been changed in this contact.
         sure: False if the objects were seen apart, but which is which is not clear.
@@ -90,10 +93,21 @@ class Contact:
     slots: tuple[int, ...]
     motions: tuple[Motion, ...]
     age: int = 0
+    depth: float = 1.0
     apart: int = 0
     doubt: int = 0
     settled: bool = False
     sure: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether one was hidden so far that they may have changed sides."""
+        return self.depth < _PASSED
+
+    def after(self, area: float) -> Contact:
+        """Return the contact in the next frame, in which the union has an area, pixels."""
+        whole = max(sum(motion.area for motion in self.motions), 1.0)
+        return replace(self, age=self.age + 1, depth=min(self.depth, area / whole))
 
     def expected(self) -> list[tuple[float, float]]:
         """Return where each object should be now."""

@@ -81,7 +81,7 @@ class IdentityKeeper:
         """
         contacts = []
         for contact in self._contacts:
-            contact = replace(contact, age=contact.age + 1)
+            contact = contact.after(float(np.isin(labels, contact.slots).sum()))
             matched, sure = match_pieces(contact, labels, looks)
             if matched:
                 wrong = any(
@@ -199,7 +199,7 @@ def _told_apart(contact: Contact, matched: Mapping[int, Piece]) -> Contact:
         motion.moved(matched[slot].center, matched[slot].area, max(contact.age, 1))
         for slot, motion in zip(contact.slots, contact.motions, strict=True)
     )
-    return replace(contact, motions=motions, age=0)
+    return replace(contact, motions=motions, age=0, depth=1.0)
 
 
 def _apart(contact: Contact, labels: UInt8Array) -> bool:

@@ -60,6 +60,8 @@ def match_pieces(
         return {}, False
     chosen: list[int] = columns.tolist()
     present = _as_labelled(contact, labels, pieces)
+    if present is not None and not contact.passed and not contact.settled:
+        return {slot: pieces[k] for slot, k in zip(contact.slots, present, strict=True)}, True
     if present is not None and present != chosen:
         total, stays = costs[rows, columns].sum(), costs[rows, present].sum()
         if stays < total + _HYSTERESIS:
