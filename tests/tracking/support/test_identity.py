@@ -87,7 +87,7 @@ def test_labels_that_never_were_hidden_are_trusted() -> None:
     """Two discs touch and turn back slowly; the labels are right, a prediction would cross them."""
     shown = []
     for t in range(30):
-        away = 12 + abs(t - 12) * (3 if t < 12 else 1.2)
+        away = 8 + abs(t - 12) * (3 if t < 12 else 0.5)
         shown.append(discs((1, 80 - away, 30), (2, 80 + away, 30)))
     keeper = IdentityKeeper()
     keeper.start(shown[0], 2)
