@@ -23,6 +23,7 @@ from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
 from vostrack.online_finetune.target.view import (
     View,
+    mirrored_window,
     next_window,
     object_regions,
     units_of_distance,
@@ -102,10 +103,8 @@ def find_objects(
     view = _view(window, image, now, near, config)
     features, found = _look(network, view, now, near, config)
     if config.mirror:
-        other = view
-        if config.mirror_scale != 1:
-            scaled = window.scaled(config.mirror_scale, config.window.step)
-            other = _view(scaled, image, now, near, config)
+        second = mirrored_window(window, now.places, config)
+        other = view if second is window else _view(second, image, now, near, config)
         _, mirrored = _look(network, other.mirrored(), now, near, config)
         found = _mean(found, mirrored)
     return Finding(features, window, view.before, found)

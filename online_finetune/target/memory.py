@@ -29,7 +29,7 @@ class TargetModelConfig:
         finetune: how the network is fine-tuned on the first frame; zero steps leave it unchanged.
         mirror: whether to segment every frame mirrored too, and average the two results.
         mirror_scale: size of the mirrored window relative to the other, above 0. Objects are seen
-            at two sizes where it is not 1.
+            at two sizes where it is not 1 and none of them is small in the window.
         remember_every: number of frames between memories; 0 keeps only the first frame.
         memories: maximum number of memories besides the first frame, which is always kept.
         corrections: maximum number of corrected frames that each object keeps as memories besides

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vostrack.models.target_net import Segmentation, TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmenter
-from vostrack.online_finetune.target import frame_steps
+from vostrack.online_finetune.target import frame_steps, view
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
@@ -243,23 +243,32 @@ def test_a_mirrored_look_is_the_mean_of_both_sides(network: TargetNet, images: T
     assert float((two - other).abs().max()) < float((one - two).abs().max())
 
 
+@pytest.mark.parametrize("smallest", [20, 200])
 def test_a_mirrored_look_may_have_another_size(
-    network: TargetNet, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
+    network: TargetNet,
+    images: Tensor,
+    labels: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    smallest: int,
 ) -> None:
+    """Unless an object is small in the window."""
     original, seen = TargetNet.features, []
 
     def spy(self: TargetNet, image: Tensor) -> Any:
         seen.append(image)
         return original(self, image)
 
+    monkeypatch.setattr(view, "_SMALL", smallest)
     config = {"window": WindowConfig(pixels=128 * 128, step=16), "mirror": True}
     plain, half = (start(network, images[0], labels, **config, mirror_scale=k) for k in (1.0, 0.5))
     monkeypatch.setattr(TargetNet, "features", spy)
     found = half.scores(images[1])[0]
     (first, second), size = seen, labels.shape
-    assert second.shape[-2:] == tuple(16 * round(side / 32) for side in first.shape[-2:])
+    share = 2 if smallest == 20 else 1
+    sides = (16 * round(side / 16 / share) for side in first.shape[-2:])
+    assert second.shape[-2:] == tuple(sides)
     assert found.shape == (2, *size)
-    assert not torch.equal(found, plain.scores(images[1])[0])
+    assert torch.equal(found, plain.scores(images[1])[0]) == (smallest == 200)
 
 
 def test_mirrored_are_image_places_and_previous_mask(
