@@ -76,6 +76,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     """Weights of a DeepLabv3-MobileNetV2, to add as a second, fixed feature extractor. It stays in
     the result; leave this out where the target network of --weights has it already."""
 
+    without_semantic: float = 0.5
+    """Share of the clips that a network with a second feature extractor follows without it. Over 0,
+    the result can be used with it (preset best) and without it (presets fast and balanced)."""
+
     steps: int = 3000
     """Optimisation steps."""
 
@@ -179,6 +183,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             pixels=self.pixels,
             learning_rate=self.learning_rate,
             backbone_shares=self.backbone_rates,
+            without_semantic=self.without_semantic,
         )
 
     def _validation(self, held_out: list[VideoSequence]) -> Validation | None:

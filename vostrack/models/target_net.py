@@ -156,7 +156,7 @@ class TargetNet(nn.Module):
         if self.semantic is None:
             return f2, f4, f8
         cells = [-(-side // 2) for side in f8.shape[-2:]]
-        return f2, f4, f8, self.semantic.backbone(image, cells)
+        return f2, f4, f8, self.semantic.features(image, cells)
 
     def normalized(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""

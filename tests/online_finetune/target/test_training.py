@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.finetune import (
     TargetFinetuneConfig,
@@ -25,7 +26,9 @@ from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoCl
 from vostrack.training.loop import LoopConfig, train
 
 SMALL = TargetNetConfig(key=8, value=8, embedding=8, labels=3, widths=(16, 12, 8, 8))
-PLAIN = VideoClipConfig(lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0)
+PLAIN = VideoClipConfig(
+    lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0, stretch=0, recolour=0
+)
 TINY = TargetRecipe(
     batch=2, learning_rate=5e-3, pixels=(48 * 48,), clip_length=(3, 4), truth_share=0
 )
@@ -98,6 +101,30 @@ def test_every_stage_has_its_own_rate() -> None:
     assert first == [network.backbone.state_dict()["layers.conv1.weight"].shape, (64,)]
     every = [id(p) for group in groups for p in group["params"]]
     assert sorted(every) == sorted(id(p) for p in network.parameters())
+
+
+@pytest.mark.parametrize(("share", "used"), [(0.0, True), (1.0, False)])
+def test_clips_are_followed_with_or_without_the_second_backbone(
+    share: float, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build_target_net(replace(SMALL, semantic="deeplab", semantic_channels=4))
+    seen = []
+
+    def losses(network: TargetNet, *_: object) -> dict[str, torch.Tensor]:
+        assert network.semantic is not None
+        seen.append(network.semantic.used)
+        names = ("mask", "rivals", "classifier", "presence")
+        return dict.fromkeys(names, torch.zeros(()))
+
+    monkeypatch.setattr("vostrack.online_finetune.target.recipe.clip_losses", losses)
+    recipe = TargetTraining(network, NoClips(), TargetRecipe(without_semantic=share), 10)
+    empty = torch.zeros(2, 3, 8, 8)
+    clip = TrainingClip(images=empty, labels=empty[:, 0], lost=False, seed=3)
+    recipe.losses([clip])
+    assert network.semantic is not None
+    assert network.semantic.used
+    assert seen == [used]
+    assert network.config.semantic_optional == (share > 0)
 
 
 def test_clips_get_longer(videos: list[VideoSequence]) -> None:
