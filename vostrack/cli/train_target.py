@@ -192,6 +192,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             return None
         from vostrack.batch.held_out import score_held_out
         from vostrack.datasets import open_davis
+        from vostrack.models.drop_semantic_backbone import without_semantic_backbone
         from vostrack.models.target_net import TargetNet
         from vostrack.models.weights import save_target_net
         from vostrack.online_finetune.target.adapter import TargetModelAdapter
@@ -212,6 +213,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         def judge(network: nn.Module) -> dict[str, float]:
             assert isinstance(network, TargetNet)
             device = next(network.parameters()).device
+            if network.config.semantic_optional:
+                network = without_semantic_backbone(network)
 
             def build() -> Tracker:
                 adapter = TargetModelAdapter(network, preset.target)

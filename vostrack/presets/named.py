@@ -116,7 +116,10 @@ _FAST = replace(
 _BEST = replace(
     _BALANCED,
     target=TargetModelConfig(
-        window=_WINDOW, finetune=TargetFinetuneConfig(steps=100, batch=2), mirror=True
+        window=_WINDOW,
+        finetune=TargetFinetuneConfig(steps=100, batch=2),
+        mirror=True,
+        semantic=True,
     ),
 )
 
