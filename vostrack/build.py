@@ -80,6 +80,5 @@ def _build_adapter(
     if preset.target is None:
         generic = initialise(preset.network, source, seed=seed).to(device)
         return FullNetworkAdapter(generic, preset.adapter, on_progress=on_progress)
-    path = None if source == "shipped" else Path(source)
-    network = load_target_net(path, semantic=preset.target.semantic)
-    return TargetModelAdapter(network.to(device), preset.target, on_progress=on_progress)
+    network = load_target_net(None if source == "shipped" else Path(source)).to(device)
+    return TargetModelAdapter(network, preset.target, on_progress=on_progress)

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory
-from vostrack.models.target_net import TargetNet
-from vostrack.online_finetune.first_frame_augmentation import (
-    FirstFrameAugmentationConfig,
-    FirstFrameAugmenter,
-    draw_first_frame_augmentation,
-)
+from vostrack.models.target_net import Features, TargetNet
+from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.adamw import AdamW
-from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
+from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
+from vostrack.online_finetune.target.window import WindowConfig
 
 __all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
 
 # Called with what is fine-tuned, the steps done and the total number of steps.
 OnProgress = Callable[[str, int, int], None]
-
-# Samples in which no object has this many pixels are not used.
-_SMALLEST = 50
 
 
 @dataclass(frozen=True)
@@ -41,11 +33,13 @@ class TargetFinetuneConfig:
     Attributes:
         steps: optimisation steps; 0 leaves the network unchanged.
         batch: samples per step.
-        references: number of frames that memories are made from, including the first frame. The
-            frozen stages of the backbone are computed for them once.
+        frames: number of altered frames that are segmented, in turn. Their previous masks are drawn
+            anew every time. The fixed part of the backbone is computed for each once.
+        references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
-        backbone_share: learning rate of the last backbone stage, as a share of ``learning_rate``.
-            Earlier stages stay frozen, because all videos have their features in common.
+        blocks: number of blocks of the backbone's last stage that are trained, from the end; those
+            before it stay fixed, because all videos have their features in common.
+        backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
         pixels: maximum number of pixels of a training window.
@@ -54,8 +48,10 @@ class TargetFinetuneConfig:
 
     steps: int = 28
     batch: int = 1
+    frames: int = 8
     references: int = 4
     learning_rate: float = 4e-4
+    blocks: int = 1
     backbone_share: float = 0.15
     weight_decay: float = 1e-3
     previous_known: float = 0.7
@@ -68,9 +64,10 @@ class TargetFinetuneConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        if self.steps < 0 or self.batch < 1 or self.references < 1:
+        if self.steps < 0 or min(self.batch, self.frames, self.references, self.blocks) < 1:
             raise InputError(
-                f"fine-tuning: expected steps >= 0, batch >= 1 and references >= 1, got {self}"
+                "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
+                f"got {self}"
             )
         if not 0 <= self.previous_known <= 1:
             raise InputError(f"previous_known: expected 0 to 1, got {self.previous_known}")
@@ -108,7 +105,7 @@ def finetune_target_net(
 ) -> None:
     """Fine-tune ``network`` on one frame, in place, and leave it in evaluation mode.
 
-    Every sample is a pair of augmented frames: a memory is made from the first, and the second is
+    Every sample is a pair of altered frames: a memory is made from the first, and the second is
     segmented with it. The previous mask is missing, or has the errors of a tracker.
 
     Args:
@@ -120,19 +117,17 @@ def finetune_target_net(
         precision: see ``vostrack.compute.precision``.
         on_progress: called after every step.
     """
-    frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    augmenter = FirstFrameAugmenter(frame, labels.byte().cpu().numpy())
-    pairs = _Pairs(augmenter, config, image.device, precision)
     generator = Generator().manual_seed(seed)
-    backbone, head = _trainable(network)
+    backbone, head = _trainable(network, config.blocks)
     groups = [
         (backbone, config.learning_rate * config.backbone_share),
         (head, config.learning_rate),
     ]
     optimizer = AdamW(groups, config.weight_decay)
-    pairs.prepare(network, generator)
+    pairs = _Pairs(network, config, precision)
+    pairs.prepare(image, labels, generator)
     for step in range(config.steps):
-        loss = pairs.loss(network, generator)
+        loss = pairs.loss(generator)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*backbone, *head], 2.0)
         optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
@@ -141,9 +136,12 @@ def finetune_target_net(
     network.requires_grad_(True).eval()
 
 
-def _trainable(network: TargetNet) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Freeze the backbone but for its last stage; return what is trained of backbone and rest."""
+def _trainable(network: TargetNet, blocks: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Freeze the backbone but for its last blocks; return what is trained of backbone and rest."""
     network.freeze_early_stages()
+    network.backbone.requires_grad_(False)
+    for block in _last_blocks(network, blocks)[1]:
+        block.requires_grad_(True)
     inside = {id(p) for p in network.backbone.parameters()}
     trained = [p for p in network.parameters() if p.requires_grad]
     return (
@@ -152,95 +150,94 @@ def _trainable(network: TargetNet) -> tuple[list[nn.Parameter], list[nn.Paramete
     )
 
 
-_Sample = tuple[Tensor, Tensor]
-# Early feature maps, masks (N, 1, h, w) in the window, positions of its cells.
-_Reference = tuple[tuple[Tensor, ...], Tensor, Tensor]
+def _last_blocks(network: TargetNet, count: int) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Return the blocks of the last stage before the last ``count``, and these."""
+    blocks = list(network.backbone.last_stage.children())
+    fixed = max(0, len(blocks) - count)
+    return blocks[:fixed], blocks[fixed:]
 
 
 class _Pairs:
-    """Draws the samples of one frame.
+    """Draws pairs of frames, and computes their losses.
 
     As in tracking, only the backbone may compute in bfloat16. With the decoder in it too, the
     result lost up to 0.004 of J&F.
     """
 
     def __init__(
-        self,
-        augmenter: FirstFrameAugmenter,
-        config: TargetFinetuneConfig,
-        device: torch.device,
-        precision: Precision,
+        self, network: TargetNet, config: TargetFinetuneConfig, precision: Precision
     ) -> None:
-        self.augmenter, self.config, self.device = augmenter, config, device
-        self.precision = precision
-        self.frame = augmenter.labels.shape
-        self.count = len(augmenter.boxes)
-        self.references: list[_Reference] = []
+        self.network, self.config, self.precision = network, config, precision
+        self.device = network.mean.device
+        self.fixed, self.trained = _last_blocks(network, config.blocks)
+        self.frames: list[DreamedFrame] = []
+        self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
-    def prepare(self, network: TargetNet, generator: Generator) -> None:
-        """Draw the references, and run the frozen part of the backbone on them."""
-        first = self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
-        drawn = [self._augmented(generator) for _ in range(self.config.references - 1)]
-        for image, masks in [first, *drawn]:
-            window = self._window(masks.amax(0), self.window)
-            with torch.no_grad(), autocast(self.device, self.precision):
-                early = network.early_levels(window.crop(image))
-            places = window.positions(self.device)
-            self.references.append((early, window.crop(masks[:, None]), places))
+    def prepare(self, image: Tensor, labels: Tensor, generator: Generator) -> None:
+        """Draw the altered frames, and run the fixed part of the backbone on them."""
+        frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        slots = labels.byte().cpu().numpy()
+        dreamer = FrameDreamer(frame, slots, self.config.augmentation, self.window, self._early)
+        count = max(self.config.frames, self.config.references - 1)
+        self.frames = [dreamer.original(), *(dreamer.draw(generator) for _ in range(count))]
 
-    def loss(self, network: TargetNet, generator: Generator) -> Tensor:
-        """Draw a reference, and a batch to be segmented from it; return their mean loss."""
-        u = float(torch.rand(1, generator=generator))
-        # Half of the memories are the first frame itself, with which tracking starts.
-        index = 0 if u < 0.5 else int((2 * u - 1) * len(self.references))
-        early, masks, places = self.references[index]
+    @torch.no_grad()
+    def _early(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return what the trained blocks get of an image, and the early levels."""
         with autocast(self.device, self.precision):
-            features = network.complete(early).float()
-        memory = network.remember(features, masks, places)
-        losses = [self._segment(network, memory, generator) for _ in range(self.config.batch)]
+            early = self.network.early_levels(image.to(self.device))
+            entered = early[2]
+            for block in self.fixed:
+                entered = block(entered)
+        # Half as many bytes: they are kept until the end.
+        return entered, *(x.half() if x.dtype == torch.float32 else x for x in early)
+
+    def _features(self, frame: DreamedFrame, *, gradients: bool) -> Features:
+        """Run the rest of the backbone, with or without gradients in the trained blocks."""
+        deep, *early = (x.float() for x in frame.early)
+        with autocast(self.device, self.precision):
+            with torch.set_grad_enabled(gradients):
+                for block in self.trained:
+                    deep = block(deep)
+            return self.network.described(tuple(early), deep).float()
+
+    def loss(self, generator: Generator) -> Tensor:
+        """Draw a reference, and a batch to be segmented from it; return their mean loss."""
+        numbers = [1 + (self.drawn + k) % self.config.frames for k in range(self.config.batch)]
+        self.drawn += self.config.batch
+        memory = self._memory(self._reference(generator, numbers))
+        losses = [self._segment(self.frames[k], memory, generator) for k in numbers]
         return torch.stack(losses).mean()
 
-    def _segment(self, network: TargetNet, memory: Memory, generator: Generator) -> Tensor:
-        """Draw a frame to be segmented, and return its loss."""
-        query, truth = self._augmented(generator)
-        u = torch.rand(3, generator=generator).tolist()
-        near = torch.full((self.count,), float(u[0] < self.config.previous_known))
-        before = torch.stack([perturb_mask(mask, generator) for mask in truth])
-        window = self._window(before.amax(0), replace(self.window, grow=1.5 + 0.9 * u[1]))
+    def _reference(self, generator: Generator, others: Sequence[int]) -> DreamedFrame:
+        """Draw a frame to make a memory of: one of the references that is not among the others."""
+        u = float(torch.rand(1, generator=generator))
+        # Half of the memories are the first frame itself, with which tracking starts.
+        number = 0 if u < 0.5 else int((2 * u - 1) * self.config.references)
+        return self.frames[0 if number in others else number]
+
+    def _memory(self, frame: DreamedFrame) -> Memory:
+        """Make a memory. What it says to the backbone's blocks is not followed: the other does."""
+        features = self._features(frame, gradients=False)
+        return self.network.remember(features, frame.truth(), frame.window.positions(self.device))
+
+    def _segment(self, frame: DreamedFrame, memory: Memory, generator: Generator) -> Tensor:
+        """Segment a frame, and return the loss."""
+        window = frame.window
+        near = float(torch.rand(1, generator=generator)) < self.config.previous_known
+        before = torch.stack([perturb_mask(mask, generator) for mask in frame.masks])
         unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
         places = window.positions(self.device) / unit
         # A pasted object may have come from anywhere: all memory cells are equally near.
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
-        with autocast(self.device, self.precision):
-            features = network.features(window.crop(query)).float()
-        found = network(
-            features,
+        found = self.network(
+            self._features(frame, gradients=True),
             places,
             ([memory], [replace(memory, positions=middle)]),
             memory.statistics,
-            window.crop(before[:, None]).to(self.device),
-            near.to(self.device),
+            window.crop(before[:, None].to(self.device)),
+            torch.full((len(before),), float(near), device=self.device),
         )
-        return target_loss(found.logits.float(), (window.crop(truth[:, None]) > 0.5).float())
-
-    def _augmented(self, generator: Generator) -> _Sample:
-        """Draw a sample in which at least one object is visible."""
-        for _ in range(10):
-            params = draw_first_frame_augmentation(
-                self.config.augmentation, generator, self.augmenter.boxes, self.frame
-            )
-            image, labels = self.augmenter.apply(params)
-            if ((labels > 0) & (labels <= self.count)).sum() >= _SMALLEST:
-                return self._sample(image, labels)
-        return self._sample((self.augmenter.frame / 255).astype(np.float32), self.augmenter.labels)
-
-    def _sample(self, image: FloatArray, labels: UInt8Array) -> _Sample:
-        """Return the image (1, 3, H, W) and the masks (N, H, W)."""
-        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device)
-        slots = torch.arange(1, self.count + 1)[:, None, None]
-        return pixels, (torch.from_numpy(labels) == slots).float().to(self.device)
-
-    def _window(self, mask: Tensor, config: WindowConfig) -> Window:
-        return choose_window(mask_box(mask > 0.5), self.frame, config)
+        return target_loss(found.logits.float(), (frame.truth() > 0.5).float())

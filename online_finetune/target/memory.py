@@ -42,8 +42,6 @@ class TargetModelConfig:
             ``search_every`` frames.
         continuity: pieces of an object farther from its last position than this share of the
             square root of its area are dropped; None keeps all.
-        semantic: whether to use the network's second backbone, if it has one that it can do
-            without. Frames take longer with it.
         seed: of the fine-tuning.
         precision: see ``vostrack.compute.precision``.
     """
@@ -60,7 +58,6 @@ class TargetModelConfig:
     smallest: int = 30
     search_every: int = 3
     continuity: float | None = 0.4
-    semantic: bool = False
     seed: int = 0
     precision: Precision = "auto"
 

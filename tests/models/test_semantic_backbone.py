@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 from vostrack.errors import InputError
 from vostrack.models.add_semantic_backbone import add_semantic_backbone
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
-from vostrack.models.drop_semantic_backbone import without_semantic_backbone
 from vostrack.models.semantic_backbone import SemanticBackbone, SemanticCues, principal_directions
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
@@ -159,39 +157,3 @@ def test_what_does_not_fit_is_named(network: TargetNet, plain: TargetNet, tmp_pa
     for change in ({"semantic": "other"}, {"semantic_scale": 0.0}, {"semantic_channels": 0}):
         with pytest.raises(InputError, match=next(iter(change))):
             replace(SMALL, **change)
-
-
-def test_unused_it_gives_what_the_network_without_it_gives(
-    network: TargetNet, plain: TargetNet, images: list[torch.Tensor]
-) -> None:
-    torch.manual_seed(4)
-    both = copy.deepcopy(network)
-    both.config = replace(both.config, semantic_optional=True)
-    for weight in (both.encoder.context.weight, both.decoder.lateral[3].weight):
-        assert isinstance(weight, torch.Tensor)
-        torch.nn.init.normal_(weight, std=0.1)
-    assert both.semantic is not None
-    both.semantic.used = False
-    shorter = without_semantic_backbone(both)
-    assert shorter.config == SMALL
-    positions = torch.zeros(1, 2, 3, 4)
-    mask = torch.zeros(1, 1, 48, 64)
-    mask[..., 10:30, 10:40] = 1
-    found = []
-    with torch.inference_mode():
-        for each in (both, shorter):
-            features = each.features(images[0])
-            memory = each.remember(features, mask, positions)
-            memories = ([memory], [memory])
-            found.append(
-                each(features, positions, memories, memory.statistics, mask, torch.ones(1))
-            )
-    torch.testing.assert_close(found[0].logits, found[1].logits)
-    torch.testing.assert_close(found[0].classified, found[1].classified)
-    torch.testing.assert_close(found[0].presence, found[1].presence)
-    assert without_semantic_backbone(plain) is plain
-
-
-def test_it_stays_where_the_network_was_not_trained_without_it(network: TargetNet) -> None:
-    with pytest.raises(InputError, match="do without"):
-        without_semantic_backbone(network)

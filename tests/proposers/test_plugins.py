@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vostrack import registry
+from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.registry import PROPOSERS, build_proposer, image_proposers
@@ -142,7 +141,9 @@ def test_a_part_can_be_registered_in_the_process() -> None:
     assert "mine" not in PROPOSERS
 
 
-def test_the_example_works_as_an_installed_distribution(tmp_path: Path) -> None:
+def test_the_example_works_as_an_installed_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pip installs it; random weights give instances of every score, none of them right."""
     torch = pytest.importorskip("torch")
     detection = pytest.importorskip("torchvision.models.detection")
@@ -159,20 +160,18 @@ def test_the_example_works_as_an_installed_distribution(tmp_path: Path) -> None:
     )
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
-    path = os.pathsep.join([str(site), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
-    command: list[Any] = [
-        sys.executable,
-        "-m",
-        "vostrack",
-        "propose",
-        "--method",
-        "mask-rcnn",
-        "--quiet",
-    ]
-    command += ["--mask-rcnn-weights", weights, "--mask-rcnn-min-score", "0"]
+    monkeypatch.syspath_prepend(str(site))
+    registry._installed.cache_clear()
+    command = ["propose", "--method", "mask-rcnn", "--quiet"]
+    command += ["--mask-rcnn-weights", str(weights), "--mask-rcnn-min-score", "0"]
     command += ["--mask-rcnn-short-side", "64", "--mask-rcnn-max-proposals", "3"]
-    command += ["--images", tmp_path / "a.png", "--output", tmp_path / "out", "--device", "cpu"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    command += ["--images", str(tmp_path / "a.png"), "--output", str(tmp_path / "out")]
+    try:
+        assert main([*command, "--device", "cpu"]) == 0
+        assert str(site) in str(sys.modules["vostrack_mask_rcnn"].__file__)
+    finally:
+        registry._installed.cache_clear()
+        sys.modules.pop("vostrack_mask_rcnn", None)
     entries = json.loads((tmp_path / "out/proposals.json").read_text())
     assert 1 <= len(entries) <= 3
     assert all(entry["category"] and entry["segmentation"]["size"] == [48, 64] for entry in entries)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vostrack.batch.job import Job, JobResult
+from vostrack.compute.waiting import WAITING
 
 __all__ = ["Executor", "Lost", "available_cores", "thread_environment"]
 
@@ -57,6 +58,7 @@ def available_cores() -> int:
 def thread_environment(threads: int) -> dict[str, str]:
     """Return environment variables that limit the threads of numerical libraries.
 
-    They take effect when the libraries are imported.
+    Threads that wait leave their core to other processes. The variables take effect when the
+    libraries are imported.
     """
-    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), **WAITING}

@@ -76,10 +76,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     """Weights of a DeepLabv3-MobileNetV2, to add as a second, fixed feature extractor. It stays in
     the result; leave this out where the target network of --weights has it already."""
 
-    without_semantic: float = 0.5
-    """Share of the clips that a network with a second feature extractor follows without it. Over 0,
-    the result can be used with it (preset best) and without it (presets fast and balanced)."""
-
     steps: int = 3000
     """Optimisation steps."""
 
@@ -183,7 +179,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             pixels=self.pixels,
             learning_rate=self.learning_rate,
             backbone_shares=self.backbone_rates,
-            without_semantic=self.without_semantic,
         )
 
     def _validation(self, held_out: list[VideoSequence]) -> Validation | None:
@@ -192,7 +187,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             return None
         from vostrack.batch.held_out import score_held_out
         from vostrack.datasets import open_davis
-        from vostrack.models.drop_semantic_backbone import without_semantic_backbone
         from vostrack.models.target_net import TargetNet
         from vostrack.models.weights import save_target_net
         from vostrack.online_finetune.target.adapter import TargetModelAdapter
@@ -213,8 +207,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         def judge(network: nn.Module) -> dict[str, float]:
             assert isinstance(network, TargetNet)
             device = next(network.parameters()).device
-            if network.config.semantic_optional:
-                network = without_semantic_backbone(network)
 
             def build() -> Tracker:
                 adapter = TargetModelAdapter(network, preset.target)

@@ -44,7 +44,7 @@ class ClickNetworks:
 def load_networks(device: torch.device) -> ClickNetworks:
     """Load the networks that are shipped with the package."""
     return ClickNetworks(
-        load_target_net(semantic=False).to(device),
+        load_target_net().to(device),
         load_network(shipped_weights()).eval().to(device),
         device,
     )

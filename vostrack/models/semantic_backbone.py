@@ -90,47 +90,28 @@ class SemanticCues(nn.Module):
     Args:
         channels: added to keys, and to embeddings.
         scale: see ``SemanticBackbone``.
-
-    Attributes:
-        used: without it, all that comes from the second backbone is 0, and it is not run.
     """
 
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.backbone = SemanticBackbone(scale)
-        self.used = True
         self.key = nn.Conv2d(SEMANTIC_CHANNELS, channels, 1)
         self.embedding = nn.Conv2d(SEMANTIC_CHANNELS, channels, 1)
         self.key_share = nn.Parameter(torch.tensor(_KEY_SHARE).logit())
         self.embedding_norm = nn.Parameter(torch.tensor(_EMBEDDING_NORM))
-
-    def features(self, image: Tensor, size: Sequence[int]) -> Tensor:
-        """Return what the second backbone sees; see ``SemanticBackbone``."""
-        if not self.used:
-            return image.new_zeros(len(image), SEMANTIC_CHANNELS, *size)
-        found: Tensor = self.backbone(image, size)
-        return found
 
     def with_key(self, key: Tensor, features: Tensor) -> Tensor:
         """Lengthen unit vectors (B, K, h, w); they stay unit vectors.
 
         The cosine of two keys is then a weighted mean of the cosines of their two parts.
         """
-        if not self.used:
-            return torch.cat([key, self._nothing(features)], dim=1)
         share = self.key_share.sigmoid()
         own = F.normalize(self.key(features), dim=1)
         return torch.cat([(1 - share).sqrt() * key, share.sqrt() * own], dim=1)
 
     def embed(self, features: Tensor) -> Tensor:
         """Return what the closed-form classifier sees of the features: (B, E, h, w)."""
-        if not self.used:
-            return self._nothing(features)
         return self.embedding_norm * F.normalize(self.embedding(features), dim=1)
-
-    def _nothing(self, features: Tensor) -> Tensor:
-        count, _, height, width = features.shape
-        return features.new_zeros(count, self.key.out_channels, height, width)
 
     @torch.no_grad()
     def fit(self, columns: Tensor) -> None:

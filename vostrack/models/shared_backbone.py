@@ -43,7 +43,7 @@ def load_backbone_network(kind: BackboneKind, path: Path | None = None) -> Backb
         InputError: the file does not exist or contains a network of another kind.
     """
     if kind == "target":
-        return load_target_net(path, semantic=False)
+        return load_target_net(path)
     return load_network(path or shipped_weights()).eval()
 
 

@@ -29,7 +29,6 @@ class TargetNetConfig:
             DeepLabv3-MobileNetV2, or ``none``.
         semantic_scale: size of the images that it sees, relative to those of the first.
         semantic_channels: channels that its features add to keys and to embeddings.
-        semantic_optional: whether the network was trained to do without it, too.
     """
 
     backbone: BackboneName = "resnet18"
@@ -42,7 +41,6 @@ class TargetNetConfig:
     semantic: SemanticName = "none"
     semantic_scale: float = 1.0
     semantic_channels: int = 48
-    semantic_optional: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers.

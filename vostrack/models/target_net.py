@@ -156,7 +156,7 @@ class TargetNet(nn.Module):
         if self.semantic is None:
             return f2, f4, f8
         cells = [-(-side // 2) for side in f8.shape[-2:]]
-        return f2, f4, f8, self.semantic.features(image, cells)
+        return f2, f4, f8, self.semantic.backbone(image, cells)
 
     def normalized(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""
@@ -170,8 +170,11 @@ class TargetNet(nn.Module):
 
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
+        return self.described(early, self._stage(early[2], 16))
+
+    def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
+        """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""
         f2, f4, f8, *others = early
-        f16 = self._stage(f8, 16)
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)

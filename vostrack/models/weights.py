@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vostrack.errors import InputError
 from vostrack.models.backbones import BackboneName
-from vostrack.models.drop_semantic_backbone import without_semantic_backbone
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet, build_target_net
@@ -143,12 +142,11 @@ def holds_target_net(weights: str) -> bool:
     return description is not None and "target" in description
 
 
-def load_target_net(path: Path | None = None, *, semantic: bool = True) -> TargetNet:
+def load_target_net(path: Path | None = None) -> TargetNet:
     """Load a target network written by ``save_target_net``.
 
     Args:
         path: the file; by default the one that is shipped with the package.
-        semantic: whether to keep a second backbone that the network can do without.
 
     Returns:
         The network, in evaluation mode.
@@ -166,8 +164,6 @@ def load_target_net(path: Path | None = None, *, semantic: bool = True) -> Targe
     with UndrawnWeights():
         network = build_target_net(config_from_json(description["target"]))
     network.load_state_dict(read_weights(path))
-    if network.config.semantic_optional and not semantic:
-        network = without_semantic_backbone(network)
     return network.eval()
 
 

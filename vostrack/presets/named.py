@@ -117,9 +117,8 @@ _BEST = replace(
     _BALANCED,
     target=TargetModelConfig(
         window=_WINDOW,
-        finetune=TargetFinetuneConfig(steps=100, batch=2),
+        finetune=TargetFinetuneConfig(steps=100, batch=2, frames=16, blocks=2),
         mirror=True,
-        semantic=True,
     ),
 )
 

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, mean_timings, run_settings
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.runs.snapshot import Snapshot
+from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
-from vostrack.tracking.video import Position, track_video, visited_frames
+from vostrack.tracking.video import Position, TrackedFrame, track_video, visited_frames
 from vostrack.video import (
     Frame,
     VideoWriter,
@@ -132,6 +135,7 @@ class _Run:
                         pixel_aspect=self.source.pixel_aspect,
                     )
                 )
+            writing = stack.enter_context(WritingBehind())
             steps = track_video(
                 self.tracker,
                 self.source,
@@ -141,18 +145,9 @@ class _Run:
             )
             try:
                 for step in steps:
-                    self.folder.write_frame(
-                        self.tracker,
-                        step,
-                        scores=self.request.save_scores,
-                        mattes=self.request.save_mattes,
-                        given=self.record.given.mattes(step.position.index, self.request.start),
-                    )
+                    snapshot = Snapshot.of(self.tracker)
+                    writing.add(partial(self._write, snapshot, step, live_overlay))
                     done += 1
-                    if live_overlay is not None:
-                        frame, labels = step.frame, step.result.labels
-                        image = draw_overlay(frame.image, labels, palette=davis_palette())
-                        live_overlay.add(image, frame.time)
                     if self.observer is not None:
                         name = self.record.names.name(step.position.index)
                         self.observer.frame(done, self.source.length, name)
@@ -161,6 +156,19 @@ class _Run:
                 if not self.source.live or not done:
                     raise
                 _log.info("recording stopped after %d frames", done)
+
+    def _write(self, snapshot: Snapshot, step: TrackedFrame, overlay: VideoWriter | None) -> None:
+        """Write what is known of a frame; another thread does it, one frame after the other."""
+        self.folder.write_frame(
+            snapshot,
+            step,
+            scores=self.request.save_scores,
+            mattes=self.request.save_mattes,
+            given=self.record.given.mattes(step.position.index, self.request.start),
+        )
+        if overlay is not None:
+            image = draw_overlay(step.frame.image, step.result.labels, palette=davis_palette())
+            overlay.add(image, step.frame.time)
 
     def _stopped(self, error: BaseException) -> None:
         """Leave the folder as it was, or ready to be resumed."""

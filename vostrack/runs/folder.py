@@ -28,6 +28,7 @@ from vostrack.runs.ownership import (
     written_files,
 )
 from vostrack.runs.saved_settings import SavedSettings, unusable
+from vostrack.runs.snapshot import Snapshot
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame
 from vostrack.video import FrameNames
@@ -164,7 +165,7 @@ class ClipFolder:
 
     def write_frame(
         self,
-        tracker: Tracker,
+        snapshot: Snapshot,
         step: TrackedFrame,
         *,
         scores: bool = False,
@@ -177,7 +178,7 @@ class ClipFolder:
         ``save_state`` it is this frame.
 
         Args:
-            tracker: its state after the frame is saved, or kept for ``save_state``.
+            snapshot: of the tracker after the frame; it is saved, or kept for ``save_state``.
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
             mattes: write the alpha matte of each object as 8-bit gray PNG.
@@ -207,7 +208,7 @@ class ClipFolder:
         names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)
         if not (self._state / "start.pt").is_file():
-            _save(self._state / "start.pt", tracker.start_state())
+            _save(self._state / "start.pt", snapshot.start)
         write_label_map(mask, result.labels)
         for path, gray in grays.items():
             write_matte(path, gray)
@@ -221,7 +222,7 @@ class ClipFolder:
         }
         self._log.append(record, files)
         last = {"index": position.index, "direction": position.direction}
-        self._unsaved = {**last, "tracker": tracker.state()}
+        self._unsaved = {**last, "tracker": snapshot.running}
         self._allowance += _STATE_BYTES
         if self._allowance >= self._state_size:
             self.save_state()

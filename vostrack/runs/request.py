@@ -218,7 +218,7 @@ class Observer(Protocol):
         ...
 
     def frame(self, done: int, total: int | None, name: str) -> None:
-        """Hear of a finished frame; ``name`` is that of its files."""
+        """Hear of a tracked frame, whose files follow at once; ``name`` is theirs."""
         ...
 
     def writing(self, what: str) -> None:

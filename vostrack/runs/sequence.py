@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from vostrack.masks.validation import FirstMask
 from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.request import MethodOptions
+from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.video import track_video
 from vostrack.video import FrameSource, open_source
 
@@ -63,10 +65,11 @@ def track_sequence(job: Job) -> JobResult:
         )
         count = 0
         masks = given_masks(job, mask.labels) if job.first_mask is not None else mask.labels
-        for step in track_video(tracker, source, masks):
-            name = f"{job.frame_names[step.frame.index]}.png"
-            write_label_map(job.folder / name, step.result.labels)
-            count += 1
+        with WritingBehind() as writing:
+            for step in track_video(tracker, source, masks):
+                path = job.folder / f"{job.frame_names[step.frame.index]}.png"
+                writing.add(partial(write_label_map, path, step.result.labels))
+                count += 1
     return JobResult(job.name, count, time.perf_counter() - began)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vostrack.tracking.reading_ahead import reading_ahead
 from vostrack.video import Frame, FrameSource
 
 __all__ = ["frames_backwards", "frames_from"]
@@ -14,13 +15,13 @@ _RUN_BYTES = 128 * 1024 * 1024
 
 
 def frames_from(source: FrameSource, begin: int) -> Iterator[Frame]:
-    """Go through the selected frames from number ``begin`` on."""
+    """Go through the selected frames from number ``begin`` on; the next ones are read meanwhile."""
     assert source.indices is not None
     if begin <= source.indices[0]:
-        return iter(source)
+        return reading_ahead(iter(source))
     if begin > source.indices[-1]:
         return iter(())
-    return source.read(begin, source.indices[-1])
+    return reading_ahead(source.read(begin, source.indices[-1]))
 
 
 def frames_backwards(source: FrameSource, start: int, stop: int) -> Iterator[Frame]:

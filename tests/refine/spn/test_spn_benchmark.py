@@ -36,6 +36,7 @@ print(json.dumps(result))
 """
 
 
+@pytest.mark.slow  # a script for people with a GPU; Triton's interpreter takes 10 s for it
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs triton")
 def test_the_baseline_equals_the_reference_and_every_figure_is_there() -> None:
     paths = [str(BENCHMARKS), str(BENCHMARKS.parent)]

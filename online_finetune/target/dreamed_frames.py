@@ -1,0 +1,107 @@
+"""Altered copies of the first frame, and what the fixed stages of the backbone make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.online_finetune.first_frame_augmentation import (
+    FirstFrameAugmentationConfig,
+    FirstFrameAugmenter,
+    draw_first_frame_augmentation,
+)
+from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
+
+__all__ = ["DreamedFrame", "FrameDreamer"]
+
+# Samples in which no object has this many pixels are not used.
+_SMALLEST = 50
+
+
+@dataclass(frozen=True)
+class DreamedFrame:
+    """A frame in a window.
+
+    Attributes:
+        early: feature maps of the fixed part of the backbone.
+        masks: (N, H, W) uint8, 0 or 1, in the frame.
+        window: what the network sees of the frame.
+    """
+
+    early: tuple[Tensor, ...]
+    masks: Tensor
+    window: Window
+
+    def truth(self) -> Tensor:
+        """Return the masks (N, 1, h, w) in [0, 1] in the window."""
+        return self.window.crop(self.masks[:, None].float())
+
+
+class FrameDreamer:
+    """Draws altered copies of one frame.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8; 0 background, 1..N slots, 255 void.
+        config: how strongly to alter.
+        window: how windows are laid.
+        early: computes the fixed part of the backbone on images (1, 3, h, w) in [0, 1].
+    """
+
+    def __init__(
+        self,
+        frame: UInt8Array,
+        labels: UInt8Array,
+        config: FirstFrameAugmentationConfig,
+        window: WindowConfig,
+        early: Callable[[Tensor], tuple[Tensor, ...]],
+    ) -> None:
+        self._augmenter = FirstFrameAugmenter(frame, labels)
+        self._config, self._window, self._early = config, window, early
+        self._labels = labels
+
+    def original(self) -> DreamedFrame:
+        """Return the frame as it is."""
+        image, masks = self._as_it_is()
+        return self._seen(image, masks, self._around(masks, self._window))
+
+    def draw(self, generator: Generator) -> DreamedFrame:
+        """Draw an altered frame, in a window around a guess of where its objects are."""
+        image, masks = self._altered(generator)
+        grow = 1.5 + 0.9 * float(torch.rand(1, generator=generator))
+        guess = torch.stack([perturb_mask(mask, generator) for mask in masks])
+        return self._seen(image, masks, self._around(guess, replace(self._window, grow=grow)))
+
+    def _altered(self, generator: Generator) -> tuple[FloatArray, Tensor]:
+        """Draw a sample in which at least one object is visible."""
+        size, boxes = self._labels.shape, self._augmenter.boxes
+        for _ in range(10):
+            params = draw_first_frame_augmentation(self._config, generator, boxes, size)
+            image, labels = self._augmenter.apply(params)
+            masks = self._masks(labels)
+            if masks.sum() >= _SMALLEST:
+                return image, masks
+        return self._as_it_is()
+
+    def _as_it_is(self) -> tuple[FloatArray, Tensor]:
+        frame = self._augmenter.frame
+        return (frame / 255).astype(np.float32), self._masks(self._labels)
+
+    def _masks(self, labels: UInt8Array) -> Tensor:
+        """Return the masks (N, H, W) uint8 of all slots."""
+        slots = torch.arange(1, len(self._augmenter.boxes) + 1, dtype=torch.uint8)
+        return (torch.from_numpy(labels) == slots[:, None, None]).to(torch.uint8)
+
+    def _around(self, masks: Tensor, config: WindowConfig) -> Window:
+        return choose_window(mask_box(masks.amax(0) > 0), self._labels.shape, config)
+
+    def _seen(self, image: FloatArray, masks: Tensor, window: Window) -> DreamedFrame:
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+        early = self._early(window.crop(pixels))
+        return DreamedFrame(early, masks.to(early[0].device), window)

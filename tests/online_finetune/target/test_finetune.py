@@ -1,0 +1,112 @@
+"""Fine-tuning: what is computed once, what is trained, and which frames make a pair."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from vostrack.errors import InputError
+from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.target import finetune
+from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
+from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
+from vostrack.online_finetune.target.window import WindowConfig
+
+
+def tuned(network: TargetNet, image: Tensor, labels: Tensor, **options: Any) -> TargetNet:
+    fitted = copy.deepcopy(network)
+    config = TargetFinetuneConfig(pixels=64 * 64, learning_rate=1e-2, **options)
+    finetune_target_net(fitted, image, labels, config, precision="fp32")
+    return fitted
+
+
+def test_the_fixed_part_is_computed_once_per_frame(
+    target_network: TargetNet, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    early = TargetNet.early_levels
+
+    def noted(self: TargetNet, image: Tensor) -> tuple[Tensor, ...]:
+        seen.append(image)
+        return early(self, image)
+
+    monkeypatch.setattr(TargetNet, "early_levels", noted)
+    tuned(target_network, images[0], labels, steps=5, frames=3)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("blocks", "fixed"),
+    [
+        (1, ["conv1", "layer1", "layer2", "layer3.0"]),
+        (2, ["conv1", "layer1", "layer2"]),
+        (9, ["conv1", "layer1", "layer2"]),
+    ],
+)
+def test_only_the_last_blocks_and_the_head_move(
+    blocks: int, fixed: list[str], target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    fitted = tuned(target_network, images[0], labels, steps=2, frames=2, blocks=blocks)
+    before, after = target_network.state_dict(), fitted.state_dict()
+    moved = {k for k in before if not torch.equal(before[k], after[k])}
+    assert {"backbone.layers.layer3.1.conv1.weight", "decoder.fine.weight", "key.weight"} <= moved
+    assert ("backbone.layers.layer3.0.conv1.weight" in moved) == (blocks > 1)
+    assert not [k for k in moved if k.startswith(tuple(f"backbone.layers.{f}." for f in fixed))]
+    assert all(p.requires_grad for p in fitted.parameters())
+
+
+def test_a_frame_is_never_segmented_from_itself(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    config = TargetFinetuneConfig(frames=3, references=3, pixels=64 * 64)
+    pairs = finetune._Pairs(target_network, config, "fp32")
+    generator = Generator().manual_seed(0)
+    pairs.prepare(images[0], labels, generator)
+    drawn: dict[int, list[int]] = {1: [], 3: []}
+    for number, references in drawn.items():
+        for _ in range(600):
+            chosen = pairs._reference(generator, [number])
+            references.append(next(k for k, f in enumerate(pairs.frames) if f is chosen))
+    assert set(drawn[1]) == {0, 2}
+    assert set(drawn[3]) == {0, 1, 2}
+    assert 360 < drawn[3].count(0) < 440  # half of them, and a third of the rest
+
+
+def test_altered_frames_follow_the_seed_and_show_every_object(
+    images: Tensor, labels: Tensor
+) -> None:
+    frame = (images[0] * 255).byte().permute(1, 2, 0).numpy()
+    slots = labels.byte().numpy()
+
+    def draw(seed: int) -> list[Any]:
+        dreamer = FrameDreamer(
+            frame,
+            slots,
+            TargetFinetuneConfig().augmentation,
+            WindowConfig(pixels=64 * 64, step=64),
+            lambda image: (image,),
+        )
+        generator = Generator().manual_seed(seed)
+        return [dreamer.original(), *(dreamer.draw(generator) for _ in range(4))]
+
+    for one, other in zip(draw(1), draw(1), strict=True):
+        assert one.window == other.window
+        assert torch.equal(one.early[0], other.early[0])
+        assert torch.equal(one.masks, other.masks)
+    assert not torch.equal(draw(1)[1].early[0], draw(2)[1].early[0])
+    original = draw(1)[0]
+    assert torch.equal(original.masks, torch.stack([labels == k for k in (1, 2)]).byte())
+    assert original.truth().shape == (2, 1, *original.window.size)
+    for altered in draw(3)[1:]:
+        assert int(altered.masks.sum()) >= 50
+        assert altered.early[0].shape == (1, 3, *altered.window.size)
+
+
+@pytest.mark.parametrize("name", ["batch", "frames", "references", "blocks"])
+def test_numbers_below_one_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}.*>= 1"):
+        TargetFinetuneConfig(**{name: 0})
