@@ -41,8 +41,6 @@ class TargetRecipe:
         truth_share: share of frames from which a degraded truth is learned and not the network's
             own mask.
         recent_share: weight of later frames in the classifier.
-        without_semantic: share of clips that a network with a second backbone follows without it,
-            so that it learns to do without.
     """
 
     batch: int = 1
@@ -57,7 +55,6 @@ class TargetRecipe:
     presence_weight: float = 0.1
     truth_share: float = 0.15
     recent_share: float = 0.23
-    without_semantic: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -70,7 +67,7 @@ class TargetRecipe:
         weights = ("scalar_share", "rivals_weight", "classifier_weight", "presence_weight")
         check_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
         check_finite(self, "learning_rate", "outline_share", *weights)
-        check_fraction(self, "truth_share", "recent_share", "without_semantic")
+        check_fraction(self, "truth_share", "recent_share")
         if not 2 <= self.clip_length[0] <= self.clip_length[1]:
             raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
         if not self.pixels:
@@ -107,8 +104,6 @@ class TargetTraining:
         network.requires_grad_(True)
         if network.semantic is not None:
             network.semantic.backbone.requires_grad_(False)
-            if recipe.without_semantic:
-                network.config = replace(network.config, semantic_optional=True)
         for stride, share in zip((2, 4, 8, 16), recipe.backbone_shares, strict=True):
             network.backbone.stage_layers(stride).requires_grad_(share > 0)
         for layer in network.decoder.outline_layers():
@@ -143,7 +138,10 @@ class TargetTraining:
 
     def losses(self, batch: list[TrainingClip]) -> dict[str, Tensor]:
         """Follow the objects of each clip, as the tracker does; return the mean losses."""
-        every = [self._follow(clip) for clip in batch]
+        every = [
+            clip_losses(self.network, clip, self._tracking(clip), self.recipe.truth_share)
+            for clip in batch
+        ]
         recipe = self.recipe
         weights = {
             "mask": 1.0,
@@ -155,17 +153,6 @@ class TargetTraining:
             name: weight * torch.stack([losses[name] for losses in every]).mean()
             for name, weight in weights.items()
         }
-
-    def _follow(self, clip: TrainingClip) -> dict[str, Tensor]:
-        semantic, config = self.network.semantic, self._tracking(clip)
-        if semantic is not None:
-            rng = np.random.default_rng([clip["seed"], 2])
-            semantic.used = bool(rng.random() >= self.recipe.without_semantic)
-        try:
-            return clip_losses(self.network, clip, config, self.recipe.truth_share)
-        finally:
-            if semantic is not None:
-                semantic.used = True
 
     def _tracking(self, clip: TrainingClip) -> TargetModelConfig:
         """Draw how a clip is followed: at which resolution, and how wide around the objects."""

@@ -41,6 +41,9 @@ class Preset:
     target: TargetModelConfig | None = None
     """Small target models in place of fine-tuned networks; None: fine-tuned networks."""
 
+    target_weights: str = "target"
+    """Name of the shipped target network."""
+
     refiner: str = "none"
     """What refines the scores along the edges of the image."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.finetune import (
     TargetFinetuneConfig,
@@ -103,28 +102,22 @@ def test_every_stage_has_its_own_rate() -> None:
     assert sorted(every) == sorted(id(p) for p in network.parameters())
 
 
-@pytest.mark.parametrize(("share", "used"), [(0.0, True), (1.0, False)])
-def test_clips_are_followed_with_or_without_the_second_backbone(
-    share: float, used: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = build_target_net(replace(SMALL, semantic="deeplab", semantic_channels=4))
-    seen = []
-
-    def losses(network: TargetNet, *_: object) -> dict[str, torch.Tensor]:
-        assert network.semantic is not None
-        seen.append(network.semantic.used)
-        names = ("mask", "rivals", "classifier", "presence")
-        return dict.fromkeys(names, torch.zeros(()))
-
-    monkeypatch.setattr("vostrack.online_finetune.target.recipe.clip_losses", losses)
-    recipe = TargetTraining(network, NoClips(), TargetRecipe(without_semantic=share), 10)
-    empty = torch.zeros(2, 3, 8, 8)
-    clip = TrainingClip(images=empty, labels=empty[:, 0], lost=False, seed=3)
-    recipe.losses([clip])
-    assert network.semantic is not None
-    assert network.semantic.used
-    assert seen == [used]
-    assert network.config.semantic_optional == (share > 0)
+def test_outlines_may_stay_as_they_are() -> None:
+    network = build_target_net(SMALL)
+    recipe = TargetRecipe(learning_rate=1e-3, outline_share=0)
+    groups = TargetTraining(network, NoClips(), recipe, 10).parameter_groups()
+    trained = {id(p) for group in groups for p in group["params"]}
+    fixed = {name for name, p in network.decoder.named_parameters() if id(p) not in trained}
+    assert {name.split(".")[0] for name in fixed} == {
+        "lateral",
+        "reduce",
+        "fuse",
+        "smooth",
+        "coarse",
+        "fine",
+    }
+    assert "lateral.3.weight" not in fixed
+    assert all(p.requires_grad == (id(p) in trained) for p in network.decoder.parameters())
 
 
 def test_clips_get_longer(videos: list[VideoSequence]) -> None:
