@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,13 +12,11 @@ import numpy as np
 import torch
 from torch import Generator
 
-from vostrack.arrays import AnyArray, FloatArray, UInt8Array
+from vostrack.arrays import AnyArray, UInt8Array
 from vostrack.checks import check_at_least, check_fraction
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
-from vostrack.datasets.composites import CompositeSources
 from vostrack.errors import InputError
-from vostrack.online_finetune.target.clip_looks import ObjectColours
 from vostrack.online_finetune.target.pasted_object import Flight, Light, mask_extent
 from vostrack.online_finetune.target.training_clip import TrainingClip
 
@@ -29,8 +27,6 @@ _VOID = 255
 _CACHED = 800
 _MIN_PIXELS = 200
 _TRIES = 10
-# Longer side of a pasted photograph, pixels, before it is made larger or smaller.
-_CUTOUT_SIDE = 200
 
 
 @dataclass(frozen=True)
@@ -49,9 +45,6 @@ class VideoClipConfig:
         rotation: of the clip, standard deviation in degrees.
         zoom: of the clip, standard deviation of the logarithm of its scale.
         growth: standard deviation of the logarithm by which the scale grows from frame to frame.
-        stretch: of the clip, standard deviation of the logarithm of width over height.
-        recolour: share of clips whose objects get other colours.
-        cutouts: share of pasted objects that are cut out of photographs, where there are any.
     """
 
     objects: int = 3
@@ -63,9 +56,6 @@ class VideoClipConfig:
     rotation: float = 8.0
     zoom: float = 0.2
     growth: float = 0.06
-    stretch: float = 0.1
-    recolour: float = 0.35
-    cutouts: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -73,9 +63,8 @@ class VideoClipConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        check_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0, "stretch": 0})
-        shares = ("lost", "paste", "twin", "follow_pasted", "absent", "recolour", "cutouts")
-        check_fraction(self, *shares)
+        check_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0})
+        check_fraction(self, "lost", "paste", "twin", "follow_pasted", "absent")
 
 
 _Frames = tuple[list[AnyArray], list[UInt8Array]]
@@ -84,23 +73,13 @@ _Frames = tuple[list[AnyArray], list[UInt8Array]]
 class VideoClips:
     """Draws clips from videos whose frames are annotated."""
 
-    def __init__(
-        self,
-        sequences: Sequence[VideoSequence],
-        config: VideoClipConfig,
-        photos: CompositeSources | None = None,
-    ) -> None:
+    def __init__(self, sequences: Sequence[VideoSequence], config: VideoClipConfig) -> None:
         """List the frames; nothing is read.
-
-        Args:
-            sequences: the videos.
-            config: how clips are drawn.
-            photos: cut-out objects to paste, too.
 
         Raises:
             InputError: no video has two annotated frames.
         """
-        self.config, self._photos = config, photos
+        self.config = config
         listed = (annotated_frames([sequence]) for sequence in sequences)
         self._videos = [frames for frames in listed if len(frames) >= 2]
         if not self._videos:
@@ -119,11 +98,6 @@ class VideoClips:
             video = int(rng.integers(len(self._videos)))
             lost = bool(rng.random() < self.config.lost)
             images, labels = self._host(rng, video, length, lost)
-            if rng.random() < self.config.recolour:
-                ids = [int(i) for i in np.unique(labels[0]) if i]
-                colours = ObjectColours(rng, len(ids))
-                pairs = zip(images, labels, strict=True)
-                images = [colours.apply(image, values, ids) for image, values in pairs]
             if rng.random() < self.config.paste:
                 images, labels = self._paste(rng, video, images, labels)
             if rng.random() < self.config.absent and len(self) > 1:
@@ -161,16 +135,21 @@ class VideoClips:
         self, rng: np.random.Generator, video: int, images: list[AnyArray], labels: list[UInt8Array]
     ) -> _Frames:
         """Lay a moving object over the frames, or behind their objects; all of it or nothing."""
-        thing = self._thing(rng, video)
+        twin = rng.random() < self.config.twin
+        other = video if twin else int(rng.integers(len(self._videos)))
+        source = self._videos[other]
+        start, sign = int(rng.integers(len(source))), 1 if rng.random() < 0.5 else -1
         path = Flight(rng, labels[1])
         behind = rng.random() < 0.3
         number = int(labels[0].max()) + 1 if rng.random() < self.config.follow_pasted else 0
         pasted: _Frames = ([], [])
         for time, (image, values) in enumerate(zip(images, labels, strict=True)):
-            picture, cut = thing(time)
+            index = min(max(start + sign * time, 0), len(source) - 1)
+            picture, marked = self._read(source[index])
+            cut = ((marked > 0) & (marked != _VOID)).astype(np.float32)
             if not cut.any():
                 return images, labels
-            matrix = path.matrix(rng, time, mask_extent(cut > 0.5))
+            matrix = path.matrix(rng, time, mask_extent(cut))
             size = (image.shape[1], image.shape[0])
             alpha = cv2.GaussianBlur(cv2.warpAffine(cut, matrix, size), (0, 0), 0.8)
             if behind:
@@ -180,28 +159,6 @@ class VideoClips:
             pasted[0].append(mixed.astype(np.uint8))
             pasted[1].append(np.where(alpha > 0.5, number, values).astype(np.uint8))
         return pasted
-
-    def _thing(
-        self, rng: np.random.Generator, video: int
-    ) -> Callable[[int], tuple[AnyArray, FloatArray]]:
-        """Draw what to paste: from the number of a frame to pixels (h, w, 3) and alpha (h, w)."""
-        twin = rng.random() < self.config.twin
-        if not twin and self._photos is not None and rng.random() < self.config.cutouts:
-            objects = self._photos.objects
-            cutout = self._photos.cutout(objects[int(rng.integers(len(objects)))].name)
-            scale = _CUTOUT_SIDE / max(cutout.shape[:2])
-            size = [max(1, round(side * scale)) for side in cutout.shape[1::-1]]
-            whole = cv2.resize(cutout, size, interpolation=cv2.INTER_AREA)
-            still = whole[..., :3], (whole[..., 3] / 255).astype(np.float32)
-            return lambda time: still
-        source = self._videos[video if twin else int(rng.integers(len(self._videos)))]
-        start, sign = int(rng.integers(len(source))), 1 if rng.random() < 0.5 else -1
-
-        def frame(time: int) -> tuple[AnyArray, FloatArray]:
-            picture, marked = self._read(source[min(max(start + sign * time, 0), len(source) - 1)])
-            return picture, ((marked > 0) & (marked != _VOID)).astype(np.float32)
-
-        return frame
 
     def _elsewhere(
         self, rng: np.random.Generator, video: int, labels: UInt8Array
@@ -224,7 +181,6 @@ class VideoClips:
         fill = tuple(float(value) for value in images[0].mean((0, 1)))
         turn, mirror = float(rng.normal(0, config.rotation)), bool(rng.random() < 0.5)
         zoom, growth = float(rng.normal(0, config.zoom)), float(rng.normal(0, config.growth))
-        wider = math.exp(rng.normal(0, config.stretch))
         x0, y0, x1, y1 = mask_extent(labels[len(labels) // 2])
         # The objects stay where they are, so that a nearer camera does not lose them.
         centre = ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -234,8 +190,6 @@ class VideoClips:
             matrix = cv2.getRotationMatrix2D(centre, turn, scale)
             if mirror:
                 matrix[0] = np.array([0, 0, width - 1.0]) - matrix[0]
-            matrix[0] *= wider
-            matrix[0, 2] += (1 - wider) * ((width - 1 - centre[0]) if mirror else centre[0])
             picture = cv2.warpAffine(
                 image,
                 matrix,

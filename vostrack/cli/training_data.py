@@ -115,19 +115,13 @@ def open_clips(
 
     sources: list[tuple[ClipSource, float]] = []
     held_out: list[VideoSequence] = []
-    photos = {
-        part.path: open_sources(part.path, backgrounds, exclude=exclude)
-        for part in parts
-        if part.kind == "objects"
-    }
     for part in parts:
         if part.kind == "objects":
-            config = CompositeConfig(objects=(1, 3))
-            sources.append((CompositeClips(photos[part.path], config), part.share))
+            photos = open_sources(part.path, backgrounds, exclude=exclude)
+            sources.append((CompositeClips(photos, CompositeConfig(objects=(1, 3))), part.share))
             continue
         videos = open_videos(part, year, subset)
         held_out += [video for video in videos if video.name in exclude]
         rest = [video for video in videos if video.name not in exclude]
-        cutouts = next(iter(photos.values()), None)
-        sources.append((VideoClips(rest, VideoClipConfig(), cutouts), part.share))
+        sources.append((VideoClips(rest, VideoClipConfig()), part.share))
     return ClipMixture(sources), held_out

@@ -25,9 +25,7 @@ from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoCl
 from vostrack.training.loop import LoopConfig, train
 
 SMALL = TargetNetConfig(key=8, value=8, embedding=8, labels=3, widths=(16, 12, 8, 8))
-PLAIN = VideoClipConfig(
-    lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0, stretch=0, recolour=0
-)
+PLAIN = VideoClipConfig(lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0)
 TINY = TargetRecipe(
     batch=2, learning_rate=5e-3, pixels=(48 * 48,), clip_length=(3, 4), truth_share=0
 )

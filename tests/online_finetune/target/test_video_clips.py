@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence
-from vostrack.datasets.composites import CompositeSources
 from vostrack.errors import InputError
-from vostrack.online_finetune.target.clip_looks import ObjectColours
 from vostrack.online_finetune.target.clip_mixture import ClipMixture
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
 
-PLAIN = VideoClipConfig(lost=0, paste=0, absent=0, recolour=0)
+PLAIN = VideoClipConfig(lost=0, paste=0, absent=0)
 
 
 def draw(
@@ -62,7 +56,7 @@ def test_clips_are_replayable_and_vary(videos: list[VideoSequence]) -> None:
 def test_a_pasted_object_is_followed_or_in_the_way(
     videos: list[VideoSequence], followed: float, counts: set[int]
 ) -> None:
-    still = replace(PLAIN, paste=1, twin=0, rotation=0, zoom=0, growth=0, stretch=0)
+    still = VideoClipConfig(lost=0, paste=1, absent=0, twin=0, rotation=0, zoom=0, growth=0)
     config = replace(still, follow_pasted=followed)
     found, uncovered = set(), 0
     for seed in range(12):
@@ -75,7 +69,7 @@ def test_a_pasted_object_is_followed_or_in_the_way(
 
 
 def test_a_twin_looks_like_the_videos_own_object(videos: list[VideoSequence]) -> None:
-    config = replace(PLAIN, paste=1, twin=1, follow_pasted=1)
+    config = VideoClipConfig(lost=0, paste=1, absent=0, twin=1, follow_pasted=1)
     pairs = 0
     for seed in range(8):
         clip = draw(videos, config, seed)
@@ -112,7 +106,7 @@ def test_ids_are_numbered_from_one_and_void_is_none(tmp_path: Path) -> None:
         Image.fromarray(labels).save(masks[-1])
     video = VideoSequence("two", tuple(frames), tuple(masks), ((0, masks[0]),), "ids", "")
     for objects in (1, 3):
-        config = replace(PLAIN, objects=objects)
+        config = VideoClipConfig(lost=0, paste=0, absent=0, objects=objects)
         clip = draw([video], config, 5, 2)
         assert int(clip["labels"].max()) == min(objects, 2)
         for number in range(1, min(objects, 2) + 1):
@@ -148,45 +142,3 @@ def test_a_mixture_keeps_its_shares() -> None:
     for wrong in ([], [(Named(0), 0.0)]):
         with pytest.raises(InputError, match="shares over 0"):
             ClipMixture(wrong)
-
-
-class OnePhoto:
-    """A bright green square, as cut-out photographs are given."""
-
-    objects = (SimpleNamespace(name="square"),)
-
-    def cutout(self, name: str) -> UInt8Array:
-        assert name == "square"
-        return np.full((40, 40, 4), (0, 255, 0, 255), np.uint8)
-
-
-def test_cut_out_photographs_are_pasted_and_followed(videos: list[VideoSequence]) -> None:
-    config = replace(PLAIN, paste=1, twin=0, cutouts=1, follow_pasted=1)
-    photos = cast("CompositeSources", OnePhoto())
-    seen = 0
-    for seed in range(8):
-        clip = VideoClips(videos, config, photos).draw(Generator().manual_seed(seed), 3)
-        for image, labels in zip(clip["images"], clip["labels"], strict=True):
-            if int((labels == 2).sum()) > 300:
-                red, green, blue = image[:, labels == 2].float().mean(1).tolist()
-                assert green > max(red, blue) + 60
-                seen += 1
-    assert seen >= 3
-
-
-def test_objects_get_other_colours_and_nothing_else_does(videos: list[VideoSequence]) -> None:
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (40, 50, 3), np.uint8)
-    image[10:14, 10:40] = (200, 40, 90)
-    labels = np.zeros((40, 50), np.uint8)
-    labels[8:30, 5:25], labels[8:30, 25:45] = 1, 2
-    colours = ObjectColours(rng, 2)
-    found = colours.apply(image, labels, [1, 2])
-    far = cv2.dilate(labels, np.ones((11, 11), np.uint8)) == 0
-    assert np.array_equal(found[far], image[far])
-    first, second = found[11:13, 12:18].reshape(-1, 3), found[11:13, 32:38].reshape(-1, 3)
-    assert len(np.unique(first, axis=0)) == 1
-    assert np.abs(first[0].astype(int) - (200, 40, 90)).max() > 10
-    assert np.abs(first[0].astype(int) - second[0]).max() > 10
-    # The same colour of an object stays one colour in every frame.
-    assert np.array_equal(colours.apply(image, labels, [1, 2]), found)
