@@ -9,7 +9,7 @@ import torch
 
 from vostrack.compute.isolation import building
 from vostrack.compute.precision import resolve_device
-from vostrack.models.weights import initialise, load_target_net, shipped_weights
+from vostrack.models.weights import initialise, load_target_net
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.presets.named import Preset
@@ -80,6 +80,5 @@ def _build_adapter(
     if preset.target is None:
         generic = initialise(preset.network, source, seed=seed).to(device)
         return FullNetworkAdapter(generic, preset.adapter, on_progress=on_progress)
-    path = shipped_weights(preset.target_weights) if source == "shipped" else Path(source)
-    network = load_target_net(path).to(device)
+    network = load_target_net(None if source == "shipped" else Path(source)).to(device)
     return TargetModelAdapter(network, preset.target, on_progress=on_progress)
