@@ -32,7 +32,11 @@ from vostrack.online_finetune.target.eight_bit_stages import (
     uses_eight_bits,
     with_eight_bits,
 )
-from vostrack.online_finetune.target.finetune import OnProgress, finetune_target_net
+from vostrack.online_finetune.target.finetune import (
+    LabelledFrame,
+    OnProgress,
+    finetune_target_net,
+)
 from vostrack.online_finetune.target.frame_steps import (
     Finding,
     begin_objects,
@@ -55,7 +59,8 @@ __all__ = ["TargetModelAdapter", "TargetModelConfig"]
 class TargetModelAdapter:
     """The objects of one video as memories of a target network.
 
-    Implements ``ObjectAdapter``, ``FeatureProvider`` and ``EditsObjects``. Memory is bounded: the
+    Implements ``ObjectAdapter``, ``FeatureProvider``, ``EditsObjects`` and ``LearnsLaterFrames``.
+    Memory is bounded: the
     frame in which an object was given, ``corrections`` frames in which it was corrected,
     ``memories`` later ones, and the one just before.
 
@@ -96,6 +101,10 @@ class TargetModelAdapter:
             image: (3, h, w) in [0, 1], on the device of the network.
             labels: (h, w) int64; 0 background, 1..N the slots, 255 void.
         """
+        self.start_with(image, labels, ())
+
+    def start_with(self, image: Tensor, labels: Tensor, later: Sequence[LabelledFrame]) -> None:
+        """Learn the objects, and fine-tune on later frames, too; see ``LearnsLaterFrames``."""
         count = int(labels[labels != IGNORE].max())
         slots = torch.arange(1, count + 1, device=labels.device)[:, None, None]
         masks = (labels == slots).float()
@@ -107,6 +116,7 @@ class TargetModelAdapter:
                 image,
                 labels,
                 self.config.finetune,
+                later=later,
                 seed=self.config.seed,
                 precision=self.config.precision,
                 on_progress=self.on_progress,

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory
@@ -20,7 +21,16 @@ from vostrack.online_finetune.target.adamw import AdamW
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.window import WindowConfig
 
-__all__ = ["OnProgress", "TargetFinetuneConfig", "finetune_target_net", "target_loss"]
+__all__ = [
+    "LabelledFrame",
+    "OnProgress",
+    "TargetFinetuneConfig",
+    "finetune_target_net",
+    "target_loss",
+]
+
+# An image (3, H, W) in [0, 1], and its labels (H, W) int64: 0 background, 1..N slots, 255 void.
+LabelledFrame = tuple[Tensor, Tensor]
 
 # Called with what is fine-tuned, the steps done and the total number of steps.
 OnProgress = Callable[[str, int, int], None]
@@ -34,27 +44,34 @@ class TargetFinetuneConfig:
         steps: optimisation steps; 0 leaves the network unchanged.
         batch: samples per step.
         frames: number of altered frames that are segmented, in turn. Their previous masks are drawn
-            anew every time. The fixed part of the backbone is computed for each once.
+            anew every time. The fixed part of the backbone is computed for each once. None: a new
+            frame for every sample.
         references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
             before it stay fixed, because all videos have their features in common.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
+        follow_memories: whether these blocks also learn from what they made of the frame that the
+            memory is of, and not only of the frame that is segmented.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
+        later_share: share of the altered frames that are made from later frames of the video, where
+            there are any, in [0, 1].
         pixels: maximum number of pixels of a training window.
         augmentation: how the samples are drawn.
     """
 
     steps: int = 28
     batch: int = 1
-    frames: int = 8
+    frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
     blocks: int = 1
     backbone_share: float = 0.15
+    follow_memories: bool = False
     weight_decay: float = 1e-3
     previous_known: float = 0.7
+    later_share: float = 0.5
     pixels: int = 320 * 320
     augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
@@ -64,13 +81,13 @@ class TargetFinetuneConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        if self.steps < 0 or min(self.batch, self.frames, self.references, self.blocks) < 1:
+        counts = (self.batch, self.references, self.blocks)
+        if self.steps < 0 or min(*counts, 1 if self.frames is None else self.frames) < 1:
             raise InputError(
                 "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
                 f"got {self}"
             )
-        if not 0 <= self.previous_known <= 1:
-            raise InputError(f"previous_known: expected 0 to 1, got {self.previous_known}")
+        check_fraction(self, "previous_known", "later_share")
 
 
 def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -99,6 +116,7 @@ def finetune_target_net(
     labels: Tensor,
     config: TargetFinetuneConfig,
     *,
+    later: Sequence[LabelledFrame] = (),
     seed: int = 0,
     precision: Precision = "auto",
     on_progress: OnProgress | None = None,
@@ -113,6 +131,8 @@ def finetune_target_net(
         image: (3, H, W) in [0, 1], on the same device.
         labels: (H, W) int64; 0 background, 1..N the slots, 255 void.
         config: how to fine-tune.
+        later: further frames of the video, in each of which every object has pixels. Memories are
+            made from them, too, and ``later_share`` of the altered frames.
         seed: of every random choice.
         precision: see ``vostrack.compute.precision``.
         on_progress: called after every step.
@@ -125,7 +145,7 @@ def finetune_target_net(
     ]
     optimizer = AdamW(groups, config.weight_decay)
     pairs = _Pairs(network, config, precision)
-    pairs.prepare(image, labels, generator)
+    pairs.prepare((image, labels), later, generator)
     for step in range(config.steps):
         loss = pairs.loss(generator)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -171,17 +191,35 @@ class _Pairs:
         self.device = network.mean.device
         self.fixed, self.trained = _last_blocks(network, config.blocks)
         self.frames: list[DreamedFrame] = []
+        self.references: list[DreamedFrame] = []
         self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
-    def prepare(self, image: Tensor, labels: Tensor, generator: Generator) -> None:
+    def prepare(
+        self, first: LabelledFrame, later: Sequence[LabelledFrame], generator: Generator
+    ) -> None:
         """Draw the altered frames, and run the fixed part of the backbone on them."""
+        self.dreamer = self._dreamer(*first)
+        self.later = [self._dreamer(*frame) for frame in later]
+        count = max(self.config.frames or 0, self.config.references - 1)
+        drawn = [self._source(number).draw(generator) for number in range(count)]
+        self.frames = [self.dreamer.original(), *drawn]
+        known = [dreamer.original() for dreamer in self.later]
+        self.references = [*self.frames[: self.config.references], *known]
+
+    def _source(self, number: int) -> FrameDreamer:
+        """Return what the altered frame of this number is made from."""
+        share = self.config.later_share
+        turn = int((number + 1) * share)
+        if self.later and turn > int(number * share):
+            return self.later[(turn - 1) % len(self.later)]
+        return self.dreamer
+
+    def _dreamer(self, image: Tensor, labels: Tensor) -> FrameDreamer:
         frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         slots = labels.byte().cpu().numpy()
-        dreamer = FrameDreamer(frame, slots, self.config.augmentation, self.window, self._early)
-        count = max(self.config.frames, self.config.references - 1)
-        self.frames = [dreamer.original(), *(dreamer.draw(generator) for _ in range(count))]
+        return FrameDreamer(frame, slots, self.config.augmentation, self.window, self._early)
 
     @torch.no_grad()
     def _early(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -204,23 +242,30 @@ class _Pairs:
             return self.network.described(tuple(early), deep).float()
 
     def loss(self, generator: Generator) -> Tensor:
-        """Draw a reference, and a batch to be segmented from it; return their mean loss."""
-        numbers = [1 + (self.drawn + k) % self.config.frames for k in range(self.config.batch)]
-        self.drawn += self.config.batch
-        memory = self._memory(self._reference(generator, numbers))
-        losses = [self._segment(self.frames[k], memory, generator) for k in numbers]
+        """Draw a batch of frames, and one to make a memory of; return the mean loss."""
+        batch = [self._next(generator) for _ in range(self.config.batch)]
+        memory = self._memory(self._reference(generator, batch))
+        losses = [self._segment(frame, memory, generator) for frame in batch]
         return torch.stack(losses).mean()
 
-    def _reference(self, generator: Generator, others: Sequence[int]) -> DreamedFrame:
+    def _next(self, generator: Generator) -> DreamedFrame:
+        """Return the next frame to be segmented."""
+        number, self.drawn = self.drawn, self.drawn + 1
+        if self.config.frames is None:
+            return self._source(number).draw(generator)
+        return self.frames[1 + number % self.config.frames]
+
+    def _reference(self, generator: Generator, others: Sequence[DreamedFrame]) -> DreamedFrame:
         """Draw a frame to make a memory of: one of the references that is not among the others."""
         u = float(torch.rand(1, generator=generator))
         # Half of the memories are the first frame itself, with which tracking starts.
-        number = 0 if u < 0.5 else int((2 * u - 1) * self.config.references)
-        return self.frames[0 if number in others else number]
+        number = 0 if u < 0.5 else int((2 * u - 1) * len(self.references))
+        chosen = self.references[number]
+        return self.frames[0] if any(chosen is other for other in others) else chosen
 
     def _memory(self, frame: DreamedFrame) -> Memory:
-        """Make a memory. What it says to the backbone's blocks is not followed: the other does."""
-        features = self._features(frame, gradients=False)
+        """Make a memory."""
+        features = self._features(frame, gradients=self.config.follow_memories)
         return self.network.remember(features, frame.truth(), frame.window.positions(self.device))
 
     def _segment(self, frame: DreamedFrame, memory: Memory, generator: Generator) -> Tensor:

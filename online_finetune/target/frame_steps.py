@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.compute.precision import autocast
@@ -22,6 +23,7 @@ from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
 from vostrack.online_finetune.target.view import (
     View,
+    mirrored_window,
     next_window,
     object_regions,
     units_of_distance,
@@ -88,21 +90,43 @@ def find_objects(
     """
     near = [place.area >= config.smallest for place in now.places]
     window = next_window(now, not all(near), image.shape[1:], config)
-    view = View(
+    view = _view(window, image, now, near, config)
+    features, found = _look(network, view, now, near, config)
+    if config.mirror:
+        second = mirrored_window(window, now.places, config)
+        other = view if second is window else _view(second, image, now, near, config)
+        _, mirrored = _look(network, other.mirrored(), now, near, config)
+        found = _mean(found, mirrored)
+    return Finding(features, window, view.before, found)
+
+
+def _view(
+    window: Window,
+    image: Tensor,
+    now: TrackedObjects | Cohorts,
+    near: Sequence[bool],
+    config: TargetModelConfig,
+) -> View:
+    regions = None
+    if all(near):
+        regions = object_regions(now.places, window, image.shape[1:], config.window)
+    return View(
         window.crop(image[None]),
         window.positions(image.device),
         window.crop(now.masks[:, None], antialias=False),
-        (object_regions(now.places, window, image.shape[1:], config.window) if all(near) else None),
+        regions,
     )
-    features, found = _look(network, view, now, near, config)
-    if config.mirror:
-        _, other = _look(network, view.mirrored(), now, near, config)
-        found = Segmentation(
-            (found.logits + other.logits.flip(-1)) / 2,
-            (found.presence + other.presence) / 2,
-            found.classified,
-        )
-    return Finding(features, window, view.before, found)
+
+
+def _mean(found: Segmentation, mirrored: Segmentation) -> Segmentation:
+    """Average with what was found in the mirrored window, which may have another size."""
+    logits = mirrored.logits.flip(-1)
+    if logits.shape != found.logits.shape:
+        size = found.logits.shape[-2:]
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return Segmentation(
+        (found.logits + logits) / 2, (found.presence + mirrored.presence) / 2, found.classified
+    )
 
 
 def spread_scores(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vostrack.checks import check_positive
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
@@ -27,6 +28,8 @@ class TargetModelConfig:
         window: the window of the frame that the network sees.
         finetune: how the network is fine-tuned on the first frame; zero steps leave it unchanged.
         mirror: whether to segment every frame mirrored too, and average the two results.
+        mirror_scale: size of the mirrored window relative to the other, above 0. Objects are seen
+            at two sizes where it is not 1 and none of them is small in the window.
         remember_every: number of frames between memories; 0 keeps only the first frame.
         memories: maximum number of memories besides the first frame, which is always kept.
         corrections: maximum number of corrected frames that each object keeps as memories besides
@@ -49,6 +52,7 @@ class TargetModelConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     finetune: TargetFinetuneConfig = field(default_factory=TargetFinetuneConfig)
     mirror: bool = False
+    mirror_scale: float = 1.0
     remember_every: int = 5
     memories: int = 3
     corrections: int = 8
@@ -62,13 +66,14 @@ class TargetModelConfig:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        """Check the number of corrections.
+        """Check the numbers.
 
         Raises:
-            InputError: it is below 1.
+            InputError: a number is out of its range.
         """
         if self.corrections < 1:
             raise InputError(f"corrections: expected at least 1, got {self.corrections}")
+        check_positive(self, "mirror_scale")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,17 @@ from vostrack.online_finetune.target.window import (
     choose_window,
 )
 
-__all__ = ["View", "next_window", "object_regions", "units_of_distance", "window_around"]
+__all__ = [
+    "View",
+    "mirrored_window",
+    "next_window",
+    "object_regions",
+    "units_of_distance",
+    "window_around",
+]
+
+# An object whose longer side has fewer pixels in a window, 5 cells of the backbone, is small.
+_SMALL = 80
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,24 @@ def next_window(
     if lost and (now.frames + 1) % config.search_every == 0:
         return choose_window(None, size, config.window)
     return window_around(now.places, config.smallest, size, config.window)
+
+
+def mirrored_window(window: Window, places: Sequence[Place], config: TargetModelConfig) -> Window:
+    """Return the window of the mirrored view: of another size, unless an object is small in it.
+
+    Args:
+        window: of the other view.
+        places: of the objects.
+        config: how objects are tracked.
+    """
+    per_pixel = window.size[1] / (window.box[2] - window.box[0])
+    sides = [
+        per_pixel * max(x1 - x0, y1 - y0)
+        for x0, y0, x1, y1 in (p.box for p in places if p.box is not None)
+    ]
+    if config.mirror_scale == 1 or min(sides, default=0) < _SMALL:
+        return window
+    return window.scaled(config.mirror_scale, config.window.step)
 
 
 def object_regions(

@@ -86,6 +86,11 @@ class Window:
     box: Box
     size: tuple[int, int]
 
+    def scaled(self, scale: float, step: int) -> Window:
+        """Return the same rectangle at ``scale`` times the size, in multiples of ``step``."""
+        rows, columns = (max(2 * _CELL, round(side * scale / step) * step) for side in self.size)
+        return Window(self.box, (rows, columns))
+
     def crop(self, maps: Tensor, *, antialias: bool = True) -> Tensor:
         """Cut maps (B, C, H, W) of the frame and scale them: (B, C, h, w).
 

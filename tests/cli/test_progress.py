@@ -13,7 +13,7 @@ from PIL import Image
 
 from vostrack import ClipRequest, track_clip
 from vostrack.cli import main
-from vostrack.cli.progress import show_training
+from vostrack.cli.progress import ClipProgress, show_training
 from vostrack.masks import write_label_map
 from vostrack.progress import ProgressLines, open_progress
 
@@ -116,10 +116,26 @@ def test_track_in_a_log(quiet: bool, tmp_path: Path, capsys: pytest.CaptureFixtu
         assert lines[-1] == "writing masks.json"
 
 
+def test_two_passes_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with ClipProgress() as progress:
+        progress.finetuning("objects", 1, 1)
+        progress.first_pass(1, 2, "1002")
+        progress.finetuning("objects", 1, 1)
+        progress.frame(1, 3, "1001")
+    assert capsys.readouterr().err.splitlines() == [
+        "fine-tuning objects: 1 of 1 step",
+        "first pass: 1 of 2 frames, 1002",
+        "fine-tuning objects: 1 of 1 step",
+        "second pass: 1 of 3 frames, 1001",
+    ]
+
+
 class Stopping:
     """An observer that stops the run after two frames, as Ctrl-C does."""
 
     def finetuning(self, model: str, done: int, total: int) -> None: ...
+
+    def first_pass(self, done: int, total: int, name: str) -> None: ...
 
     def frame(self, done: int, total: int | None, name: str) -> None:
         if done == 2:

@@ -46,12 +46,13 @@ def test_the_command_line_asks_for_it_before_it_loads_anything(
     from vostrack import cli
 
     called: list[str] = []
+
+    def find(argv: object) -> None:
+        called.append("command")
+        raise SystemExit
+
     monkeypatch.setattr(cli, "wait_without_spinning", lambda: called.append("waiting"))
-    monkeypatch.setattr(cli, "_find", lambda argv: called.append("command") or _stop())
+    monkeypatch.setattr(cli, "_find", find)
     with pytest.raises(SystemExit):
         cli.main(["track"])
     assert called == ["waiting", "command"]
-
-
-def _stop() -> None:
-    raise SystemExit

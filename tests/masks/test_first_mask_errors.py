@@ -130,7 +130,11 @@ CASES: dict[str, tuple[Callable[[Save, Path], Any], str, str]] = {
         "contains fractions",
         "threshold the matte",
     ),
-    "CMYK": (_image("m.tif", np.zeros((*SIZE, 3), np.uint8), "CMYK"), "mode CMYK", "as PNG"),
+    "black in CMYK": (
+        _image("m.tif", np.zeros((*SIZE, 3), np.uint8), "CMYK"),
+        "the mask is empty",
+        "paint it",
+    ),
     "no files": (lambda save, folder: [], "got no file", "give a PNG"),
     "empty folder": (_folder, "contains no image", "check the path"),
     "frames of a sequence": (

@@ -72,7 +72,7 @@ def test_uniform_masks(value: bool) -> None:
         {"size": [4, 4], "counts": [4, 4]},
         {"size": [4, 4], "counts": [8, 16]},
         {"size": [4, 4], "counts": [20, -4]},
-        {"size": [4, 4], "counts": [15.0, 1]},
+        {"size": [4, 4], "counts": [15.5, 0.5]},
         {"size": [4, 4], "counts": "????"},
         {"size": [4, 4], "counts": "@000"},
         {"size": [4, 4], "counts": "zz\u00e9"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,6 +196,8 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     image, masks = torch.rand(1, 3, 64, 96), torch.zeros(2, 1, 64, 96)
     masks[0, :, 5:30, 5:30], masks[1, :, 30:60, 60:90] = 1, 1
     near, places = torch.ones(2), torch.rand(1, 2, 4, 6)
+    noted: list[Any] = []
+    hook = network.decoder.register_forward_pre_hook(lambda _, given: noted.append(given))
     with torch.no_grad():
         features = network.features(image)
         memory = network.remember(features, masks, places)
@@ -202,7 +205,12 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
         everywhere = network(features, places, *rest)
         all_of_it = network(features, places, *rest, Regions(((0, 0), (0, 0)), (4, 6)))
         found = network(features, places, *rest, Regions(((0, 0), (1, 3)), (3, 3)))
+    hook.remove()
     torch.testing.assert_close(all_of_it.logits, everywhere.logits, atol=1e-5, rtol=1e-4)
+    # What is decoded are the cues of the whole window, cut.
+    cues = [given[1] for given in noted]
+    cut = Regions(((0, 0), (1, 3)), (3, 3)).cut(cues[0], 1)
+    torch.testing.assert_close(cues[2], cut, atol=1e-5, rtol=1e-4)
     assert (found.logits[0, :, 24:] == -10).all()
     assert (found.logits[0, :, :, 24:] == -10).all()
     assert (found.logits[1, :, :8] == -10).all()

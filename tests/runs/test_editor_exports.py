@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vostrack import ClipRequest
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks import VideoMasks, export_results, read_results, write_label_map
+from vostrack.masks import Alpha, VideoMasks, export_results, read_results, write_label_map
 from vostrack.runs.editors.cryptomatte import hash_of, murmur3
 from vostrack.runs.editors.matted_frames import matted_frames
 
@@ -93,11 +94,17 @@ def decoded(path: Path, codec: str | None = None) -> tuple[list[FloatArray], lis
     return images, times, facts
 
 
-@pytest.mark.parametrize("kind", ["prores", "prores-premultiplied", "webm"])
+@pytest.mark.parametrize(
+    ("kind", "alpha"), [("prores", "straight"), ("prores", "premultiplied"), ("webm", "straight")]
+)
 def test_a_video_with_alpha(
-    kind: str, results: Path, truth: list[tuple[UInt8Array, FloatArray]], tmp_path: Path
+    kind: str,
+    alpha: Alpha,
+    results: Path,
+    truth: list[tuple[UInt8Array, FloatArray]],
+    tmp_path: Path,
 ) -> None:
-    notes = export_results(results, kind, tmp_path / "made")
+    notes = export_results(results, kind, tmp_path / "made", alpha=alpha)
     suffix, codec = (".webm", "libvpx-vp9") if kind == "webm" else (".mov", None)
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == [f"1{suffix}", f"2{suffix}"]
     images, times, (colours, aspect) = decoded(tmp_path / "made" / f"1{suffix}", codec)
@@ -113,8 +120,7 @@ def test_a_video_with_alpha(
         assert np.abs(shown[..., 3] - mattes[0]).mean() < (0.01 if kind == "webm" else 0.001)
         solid, clear = mattes[0] == 1, mattes[0] == 0
         assert np.abs(shown[..., :3] - image / 255)[solid].mean() < 0.025
-        if kind == "prores-premultiplied":
-            assert shown[..., :3][clear].mean() < 0.02
+        assert (shown[..., :3][clear].mean() < 0.02) == (alpha == "premultiplied")
 
 
 def test_ffmpeg_reads_the_alpha_of_a_webm(
@@ -140,6 +146,21 @@ def test_straight_colours_are_those_of_the_object(results: Path, tmp_path: Path)
         assert edge.sum() > 10
         # The picture itself is darker by 50 there.
         assert np.abs(shown[edge][:, :3] * 255 - (220, 130, 40)).mean() < 16
+
+
+@pytest.mark.parametrize("kind", ["webm", "coco", "matte-video"])
+def test_other_exports_are_not_premultiplied(kind: str, results: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=f"premultiplied colours are written to prores.*got {kind}"
+    ):
+        export_results(results, kind, tmp_path / "made", alpha="premultiplied")
+    with pytest.raises(InputError, match="alpha: expected one of straight, premultiplied, got 'x'"):
+        export_results(results, "prores", tmp_path / "made", alpha="x")  # type: ignore[arg-type]
+
+
+def test_the_kind_of_alpha_needs_an_export() -> None:
+    with pytest.raises(InputError, match="to prores only, got no export; leave `alpha` out"):
+        ClipRequest(video="a.mp4", first_mask=("m.png",), alpha="premultiplied")
 
 
 def test_a_luma_matte(

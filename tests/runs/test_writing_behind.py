@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from vostrack import ClipRequest
+from vostrack.masks import write_label_map
 from vostrack.runs import folder as folder_module
 from vostrack.runs.clip import track_clip
 from vostrack.runs.writing_behind import WritingBehind
@@ -44,7 +45,7 @@ def fail() -> None:
     raise OSError("the disk is full")
 
 
-def write(*pieces: Callable[[], None], stopped: bool = False) -> None:
+def write(*pieces: Callable[[], object], stopped: bool = False) -> None:
     with WritingBehind() as writing:
         for piece in pieces:
             writing.add(piece)
@@ -80,11 +81,10 @@ def test_masks_are_written_outside_the_thread_that_tracks(
     request_for: Callable[..., ClipRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: set[str] = set()
-    write = folder_module.write_label_map
 
     def noted(*arguments: object) -> None:
         names.add(threading.current_thread().name)
-        write(*arguments)  # type: ignore[arg-type]
+        write_label_map(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folder_module, "write_label_map", noted)
     track_clip(request_for())

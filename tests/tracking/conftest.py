@@ -97,6 +97,23 @@ class EditableAdapter(ColourAdapter):
         self.colours = state["colours"]
 
 
+class LearningAdapter(ColourAdapter):
+    """A colour adapter that keeps the later frames it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: list[tuple[Tensor, Tensor]] = []
+
+    def start_with(
+        self, image: Tensor, labels: Tensor, later: Sequence[tuple[Tensor, Tensor]]
+    ) -> None:
+        self.start(image, labels)
+        self.later = list(later)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "later": len(self.later)}
+
+
 @pytest.fixture
 def adapter() -> ColourAdapter:
     return ColourAdapter()
@@ -105,6 +122,11 @@ def adapter() -> ColourAdapter:
 @pytest.fixture
 def editable() -> EditableAdapter:
     return EditableAdapter()
+
+
+@pytest.fixture
+def learning() -> LearningAdapter:
+    return LearningAdapter()
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from vostrack.build import build_tracker
 from vostrack.errors import InputError
 from vostrack.presets import TrackerOptions, resolve_preset
 from vostrack.proposers.components import ForegroundComponents
+from vostrack.tracking import second_pass
+from vostrack.tracking.video import track_video
+from vostrack.video import open_source
 
 FEW: dict[str, dict[str, Any]] = {
     "fast": {"precision": "fp32"},
@@ -47,6 +50,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     *[("balanced", {name: value}) for name, value in (("foreground_steps", 3), ("gate", "none"))],
     ("balanced", {"per_video": True}),
     ("finetune", {"adapt": False}),
+    ("finetune", {"second_pass": False}),
+    ("fast", {"second_pass": True}),
     ("fast", {"proposer": "components"}),
     ("fast", {"proposer_options": {"threshold": 0.4}}),
     ("fast", {"refiner": "none", "refiner_options": {"iterations": 5}}),
@@ -81,7 +86,7 @@ def scores(preset: str, given: dict[str, Any], objects: int = 2) -> FloatArray:
 
 def test_no_option_is_left_out() -> None:
     named = {name for _, given in CASES for name in given}
-    named |= {"proposer", "proposer_options"}  # below
+    named |= {"proposer", "proposer_options", "second_pass"}  # below
     assert named == {entry.name for entry in fields(TrackerOptions)}
 
 
@@ -104,6 +109,29 @@ def test_foreground_steps_count_for_a_single_object(monkeypatch: pytest.MonkeyPa
     two, three = (scores("finetune", {"foreground_steps": n}, 1) for n in (2, 3))
     assert not np.array_equal(two, three)
     assert not np.array_equal(shared, two)
+
+
+def test_a_second_pass_learns_from_later_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_pass, "_PRESENCE", 0.0)
+    monkeypatch.setattr(second_pass, "_UNCERTAINTY", 1.0)
+    frames, mask = scene(1)
+    found = []
+    for given in ({}, {"second_pass": True}):
+        options = TrackerOptions(object_steps=2, precision="fp32", **given)
+        tracker = build_tracker("balanced", device="cpu", options=options)
+        steps = track_video(tracker, open_source(frames), mask)
+        found.append(np.stack([step.result.scores for step in steps]))
+    assert not np.array_equal(*found)
+
+
+def test_where_a_second_pass_is_on() -> None:
+    assert resolve_preset("balanced").tracker.second_pass == 0
+    on = resolve_preset("balanced", TrackerOptions(second_pass=True))
+    assert on.tracker.second_pass == 3
+    tuned = TrackerOptions(object_steps=2, second_pass=True)
+    assert resolve_preset("fast", tuned).tracker.second_pass == 3
+    assert resolve_preset("best", TrackerOptions(object_steps=0)).tracker.second_pass == 0
+    assert resolve_preset("best", TrackerOptions(second_pass=False)).tracker.second_pass == 0
 
 
 @pytest.mark.parametrize("name", ["components"])

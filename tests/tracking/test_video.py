@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,22 @@ def test_a_generator_is_read_once(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     steps = list(track_video(tracker_of(adapter), open_source(iter(frames)), labels[0]))
     assert [step.position for step in steps] == [Position(k, "forward") for k in range(12)]
+
+
+def test_a_source_of_one_pass_is_not_read_ahead(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    taken: list[str] = []
+
+    def noted() -> Iterator[Any]:
+        for frame in frames:
+            taken.append(threading.current_thread().name)
+            yield frame
+
+    source = open_source(noted())
+    begun = len(taken)  # its size is that of the first frame
+    for done, _ in enumerate(track_video(tracker_of(adapter), source, labels[0]), start=1):
+        assert len(taken) == max(begun, done)
+    assert set(taken) == {threading.current_thread().name}
 
 
 def test_a_mask_frame_that_is_not_there(adapter: Any, clip: Clip) -> None:

@@ -145,47 +145,6 @@ def test_the_shape_of_a_pixel(
     assert found["sample_aspect_ratio"] == str(source.pixel_aspect).replace("/", ":")
 
 
-@pytest.mark.parametrize("name", ["hlg.mp4", "pq.mp4"])
-def test_hdr_is_shown_as_players_show_it(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    source = open_source(CASES / "hdr_overlay" / name)
-    image = next(iter(source)).image.astype(int)
-    assert name[:-4].upper() in caplog.text
-    white = image.min(axis=-1).max()
-    assert 240 <= white <= 255
-    redness = image[..., 0] - image[..., 1:].max(axis=-1)
-    red = image[np.unravel_index(redness.argmax(), redness.shape)]
-    assert red == pytest.approx([230, 20, 20], abs=25)
-
-
-def test_hdr_in_an_overlay_is_tagged_as_it_is(tmp_path: Path) -> None:
-    source = open_source(CASES / "hdr_overlay" / "hlg.mp4")
-    with VideoWriter(tmp_path / "out.mp4", source.frame_rate) as writer:
-        for frame in source:
-            writer.add(frame.image, frame.time)
-    (found,) = ffprobe(tmp_path / "out.mp4", "-show_streams")["streams"]
-    assert found["color_transfer"] == found["color_primaries"] == "bt709"
-
-
-def test_tone_maps() -> None:
-    from vostrack.video.hdr import ToneMap
-
-    assert ToneMap.for_tags(1, 1) is None
-    assert ToneMap.for_tags(2, 2) is None
-    ramp = np.linspace(0, 1, 300, dtype=np.float32)
-    gray = np.repeat(ramp[None, :, None], 3, axis=2)
-    for transfer, primaries in [(16, 9), (18, 9), (16, 1), (1, 9)]:
-        tone_map = ToneMap.for_tags(transfer, primaries)
-        assert tone_map is not None
-        shown = tone_map.apply(gray)[0].astype(int)
-        assert shown[0].tolist() == [0, 0, 0]
-        assert (np.diff(shown, axis=0) >= 0).all()
-        assert np.ptp(shown, axis=1).max() <= 1  # gray stays gray
-        assert shown[-1].min() >= 254
-    sdr = ToneMap.for_tags(1, 9)
-    assert sdr is not None
-    np.testing.assert_allclose(sdr.apply(gray)[0, :, 1], np.linspace(0, 255, 300), atol=2)
-
-
 @pytest.mark.parametrize("suffix", ["mp4", "png", "fifo"])
 def test_a_pipe_is_refused_at_once(suffix: str, tmp_path: Path) -> None:
     pipe = tmp_path / f"pipe.{suffix}"
@@ -308,6 +267,29 @@ def test_bytes_damaged_in_mid_stream(
     # What follows after the next key frame is whole, and keeps its numbers.
     late = [frame for frame in frames if frame.time >= 1.99]
     assert [read_number(frame.image) for frame in late] == list(range(50, 60))
+
+
+@pytest.mark.parametrize("reader", ["opencv", "decord"])
+def test_other_readers_tell_of_damage_or_are_refused(
+    reader: Any, tmp_path: Path, make_clip: MakeClip
+) -> None:
+    path = make_clip(tmp_path / "a.avi", 60, codec="mpeg4", options={"g": "10"})
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.dts is not None]
+    for position, size in packets[32:35]:
+        assert position is not None
+        data[position + size // 4 : position + size] = bytes(size - size // 4)
+    path.write_bytes(data)
+    with open_source(path) as source:
+        frames = list(source)
+    assert source.damage
+    try:
+        with open_source(path, reader=reader) as other:
+            assert len(list(other)) == len(frames)
+            assert other.damage
+    except InputError as error:
+        assert "use `reader='pyav'`" in str(error)  # noqa: PT017 - a refusal is as good
 
 
 @pytest.mark.parametrize("case", ["opencv", "decord"])

@@ -172,4 +172,7 @@ def test_timetables() -> None:
     assert seconds([500, 540, 0, 40]) == [0, 0.04, 0.08, 0.12]
     assert seconds([0, 80, 40, 120], guessed=True) == [0, 0.04, 0.08, 0.12]
     assert seconds([None, 40]) == [0, 0.04]
+    # A time that is written twice, and a picture behind those that follow it.
+    assert seconds([0, 40, 80, 80, 120, 160], restarts=False) == [0, 0.04, 0.08, 0.1, 0.12, 0.16]
+    assert seconds([40, 80, 0, 160, 200]) == [0, 0.04, 0.08, 0.12, 0.16]
     assert seconds([]) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -29,7 +30,11 @@ class ConvertCommand:
     to: str
     """Name of the format: davis, coco, youtube-vis, mots-png, mots-txt, burst, sa-v, cvat,
     label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari, nnunet, prores,
-    prores-premultiplied, webm, matte-video, png-mattes or exr-mattes."""
+    webm, matte-video, png-mattes or exr-mattes."""
+
+    alpha: Literal["straight", "premultiplied"] = "straight"
+    """Colours of a prores export. straight: the object's own up to its edge, which most editors
+    expect. premultiplied: these times alpha, on black."""
 
     output: Path | None = None
     """File or folder to write. Default: the name of the results with that of the format, such as
@@ -50,14 +55,18 @@ class ConvertCommand:
     def run(self) -> int:
         """Convert, and return 0."""
         from vostrack.masks import export_results, read_results
-        from vostrack.masks.formats.registry import check_writable
+        from vostrack.masks.formats.registry import check_alpha, check_writable
 
         wanted = check_writable(self.to, "to")
+        check_alpha(self.alpha, [wanted.name])
         masks = read_results(self.results, size=self.size and (self.size[1], self.size[0]))
         for note in masks.notes:
             _log.warning("%s", note)
         output = self.output or self._beside(wanted.name, wanted.suffix)
-        for note in export_results(masks, wanted.name, output, overwrite=self.overwrite):
+        notes = export_results(
+            masks, wanted.name, output, overwrite=self.overwrite, alpha=self.alpha
+        )
+        for note in notes:
             _log.warning("%s: %s", wanted.name, note)
         if not self.quiet:
             many = "objects" if len(masks.objects) != 1 else "object"

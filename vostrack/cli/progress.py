@@ -52,6 +52,7 @@ class ClipProgress:
         self._hidden = not enabled
         self._bar: ProgressBar | None = None
         self._name = ""
+        self._tracking = "tracking"
 
     def __enter__(self) -> ClipProgress:
         """Return itself."""
@@ -65,9 +66,14 @@ class ClipProgress:
         """Show a fine-tuning step."""
         self._show(f"fine-tuning {model}", done, total, "step")
 
+    def first_pass(self, done: int, total: int, name: str) -> None:
+        """Show a frame of the first of two passes."""
+        self._tracking = "second pass"
+        self._show("first pass", done, total, "frame", name)
+
     def frame(self, done: int, total: int | None, name: str) -> None:
         """Show a finished frame and its name."""
-        self._show("tracking", done, total, "frame", name)
+        self._show(self._tracking, done, total, "frame", name)
 
     def writing(self, what: str) -> None:
         """Show what is written at the end."""

@@ -137,9 +137,10 @@ def _combined(entries: Sequence[Entry], wanted: Size | None, limit: int, origin:
     if ignored:
         void = np.logical_or.reduce(ignored) & (parsed.labels == 0)
         parsed.labels[void] = VOID
+        regions = "1 region" if len(ignored) == 1 else f"{len(ignored)} regions"
         notes += (
-            f"{origin}: {np.count_nonzero(void)} pixels of {len(ignored)} crowd regions (iscrowd) "
-            "are void",
+            f"{origin}: {np.count_nonzero(void)} pixels of {regions} to ignore (iscrowd, or class "
+            "10 of MOTS) are void",
         )
     return parsed.noted(*notes)
 

@@ -47,6 +47,8 @@ Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+# Colours for print and of photographs.
+_CONVERTED = ("CMYK", "LAB", "HSV", "YCbCr")
 _IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
     | {".tif", ".tiff", ".webp"}
@@ -120,7 +122,7 @@ def detect_form(image: Image.Image, origin: str) -> ImageForm:
     """Detect the kind of mask from an image's file format and pixel mode.
 
     Raises:
-        InputError: the pixel mode cannot be a mask, such as CMYK.
+        InputError: the pixel mode cannot be a mask.
     """
     if image.format in _LOSSY:
         return "lossy"
@@ -128,7 +130,7 @@ def detect_form(image: Image.Image, origin: str) -> ImageForm:
         return "palette"
     if image.mode in _GRAY:
         return "gray"
-    if image.mode in ("RGB", "RGBA", "RGBa", "RGBX", "PA"):
+    if image.mode in ("RGB", "RGBA", "RGBa", "RGBX", "PA", *_CONVERTED):
         return "color"
     raise InputError(
         f"{origin}: an image of mode {image.mode}, expected palette, gray, RGB or RGBA; "
@@ -177,7 +179,10 @@ def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
 
 def _read_image(path: Path, max_objects: int) -> ParsedMask:
     image = open_image(path)
-    return _IMAGE_READERS[detect_form(image, str(path))](image, str(path), max_objects)
+    parsed = _IMAGE_READERS[detect_form(image, str(path))](image, str(path), max_objects)
+    if image.mode not in _CONVERTED:
+        return parsed
+    return parsed.noted(f"{path}: colours in {image.mode} were converted to RGB")
 
 
 def _read_files(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMask:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
 from vostrack.files import check_regular
+from vostrack.masks.background import find_background
 from vostrack.masks.colour_labels import find_colour_labels, is_background
 from vostrack.masks.colours import interpret_colours
 from vostrack.masks.palette import VOID
@@ -113,6 +114,12 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
     black = np.unique(indices[(colours == 0).all(axis=-1) & (rgba[..., 3] >= OPAQUE)])
     used = np.unique(indices)
     transparent = np.unique(indices[rgba[..., 3] < OPAQUE])
+    notes: tuple[str, ...] = ()
+    if transparent.size and transparent[0] != 0 and find_background(indices) == 0:
+        # Index 0 surrounds the objects. The transparent one lies among them.
+        shown = ", ".join(map(str, transparent[transparent != VOID]))
+        notes = (f"{origin}: index {shown} is transparent and read as an object",) if shown else ()
+        transparent = transparent[:0]
     if transparent.size and (transparent != 0).any() and not (transparent == VOID).all():
         parsed = read_color(image.convert("RGBA"), origin, max_objects)
         return parsed.noted(f"{origin}: a transparent index is background; colours were read")
@@ -135,7 +142,7 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
             f"{origin}: index 0 of the palette is not used; index {black[0]}, which is black, is "
             "background"
         )
-    return interpret_values(indices, origin, max_objects, drawn=False)
+    return interpret_values(indices, origin, max_objects, drawn=False).noted(*notes)
 
 
 def _labelled_background(colours: IntArray, origin: str) -> bool:

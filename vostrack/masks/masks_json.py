@@ -112,7 +112,8 @@ def load_json(path: Path) -> Any:
     """
     check_regular(path, "the masks")
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        # From bytes, as some programs write UTF-16.
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}), expected masks as JSON; check the path"

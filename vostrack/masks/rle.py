@@ -110,22 +110,26 @@ def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
 
 def _size(rle: Mapping[str, Any]) -> tuple[int, int]:
     size = rle.get("size")
-    if not (
-        isinstance(size, (list, tuple))
-        and len(size) == 2
-        and all(isinstance(n, int) and n > 0 for n in size)
-        and size[0] * size[1] <= _MOST_PIXELS
-    ):
+    sides = [_whole(n) for n in size] if isinstance(size, (list, tuple)) else []
+    if len(sides) != 2 or min(sides) <= 0 or sides[0] * sides[1] > _MOST_PIXELS:
         raise InputError(
             f"RLE: expected a size [H, W], got {str(size)[:40]}; export the mask again"
         )
-    return int(size[0]), int(size[1])
+    return sides[0], sides[1]
+
+
+def _whole(number: Any) -> int:
+    """Return a number below 2^32 as an integer, -1 if it is none. JSON may write 3 as 3.0."""
+    if type(number) not in (int, float) or not 0 <= number < 1 << 32 or number != int(number):
+        return -1
+    return int(number)
 
 
 def _plain_run_lengths(counts: Any) -> IntArray:
-    # The upper bound keeps the sum within int64.
-    if isinstance(counts, list) and all(type(n) is int and 0 <= n < 1 << 32 for n in counts):
-        return np.array(counts, dtype=np.int64)
+    # The upper bound of each keeps the sum within int64.
+    runs = [_whole(n) for n in counts] if isinstance(counts, list) else [-1]
+    if min(runs, default=0) >= 0:
+        return np.array(runs, dtype=np.int64)
     raise InputError(
         "RLE: expected counts as a compressed string or a list of integer run lengths, "
         f"got {str(counts)[:40]!r}; export the mask again"
@@ -139,6 +143,9 @@ def _run_lengths(counts: Any) -> IntArray:
     the difference from the run two positions earlier.
     """
     text = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
+    if text[:2] in (b"b'", b'b"') and text[-1:] == text[1:2]:
+        # Bytes of Python that were written with str(). No count of COCO begins with these two.
+        text = text[2:-1].replace(b"\\\\", b"\\")
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     last = np.flatnonzero((codes & 0x20) == 0)
     if codes.size and (codes.min() < 0 or codes.max() > 63 or last.size == 0):

@@ -116,8 +116,13 @@ def _interpret_ids(
         )
         return renumbered(values, levels).noted(note)
     mots = void == _VOID_16_BIT and ((levels >= 1000) & (levels <= _MOTS_VOID)).all()
-    if mots and _MOTS_VOID in levels and levels.size > 1:
+    if mots and _MOTS_VOID in levels:
         void = _MOTS_VOID
+        if levels.size == 1:
+            raise InputError(
+                f"{origin}: contains only the value {_MOTS_VOID}, which is the region to ignore of "
+                "MOTS, expected at least one object; if it is an object, give it an id in 1..254"
+            )
     is_id = levels != void
     ids, areas = levels[is_id], areas[is_id]
     thin = _is_thin(values)

@@ -112,7 +112,7 @@ class TargetDecoder(nn.Module):
 
         Args:
             levels: (1 or B, C, h, w) at strides 2, 4, 8 and 16.
-            cues: (B, cues, h, w) at stride 16.
+            cues: (B, cues, h, w) at stride 16, of the regions where there are any.
             covers: (B, 1, h, w) in [0, 1] at strides 8 and 4, where the object was.
             regions: all that is seen of each object; elsewhere is background.
 
@@ -123,7 +123,7 @@ class TargetDecoder(nn.Module):
         view = F.relu_(self.lateral[3](levels[3]))
         whole = skips[2].shape[-2:]
         if regions is not None:
-            view, cues = regions.cut(view, 1), regions.cut(cues, 1)
+            view = regions.cut(view, 1)
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         x = F.relu_(_joined(self.enter, view, cues))
         for context in self.context:

@@ -242,16 +242,22 @@ class TargetNet(nn.Module):
         covers = [previous]
         for level in (1, 2, 3):
             covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
-        cues = [
-            self.first_reader(query, positions, memories[0], near),
-            self.recent_reader(query, positions, memories[1], near),
-            target,
-            covers[3],
-            near.view(-1, 1, 1, 1).expand(-1, 1, *size),
-        ]
+        # Every object compares with the frame before at its own distances: its region is enough.
+        nearby = (query, positions)
+        if regions is not None:
+            nearby = regions.cut(query, 1), regions.cut(positions, 1)
+        recent = self.recent_reader(*nearby, memories[1], near)
+        flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
+        first, *others = (
+            cue if regions is None else regions.cut(cue, 1)
+            for cue in (
+                self.first_reader(query, positions, memories[0], near),
+                torch.cat([target, covers[3], flags], dim=1),
+            )
+        )
         logits, presence = self.decoder(
             (*features.levels[:3], features.deep),
-            torch.cat(cues, dim=1),
+            torch.cat([first, recent, *others], dim=1),
             (covers[2], covers[1]),
             regions,
         )

@@ -47,6 +47,12 @@ class TrackerOptions:
     """Let the target models learn from confident parts of later frames. Presets fast, balanced and
     best."""
 
+    second_pass: bool | None = None
+    """Track the whole video twice. Before the second time, fine-tuning learns from later frames,
+    too, whose masks were sure the first time. It takes about twice as long. There is one pass only
+    where several masks are given, and for videos that can be read once only. Presets balanced and
+    best; off in both."""
+
     gate: Gate | None = None
     """Where scores outside the foreground become zero: before the refiner, after it, or nowhere.
     Presets finetune and paper."""

@@ -14,10 +14,14 @@ from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.craf import CrafConfig
 from vostrack.refine.registry import REFINERS
+from vostrack.tracking.config import TrackerConfig
 
 __all__ = ["effective_preset", "resolve_preset"]
 
 _log = logging.getLogger("vostrack.presets")
+
+# Later frames that a second pass learns from, where the preset does not say.
+_LATER_FRAMES = 3
 
 
 def effective_preset(preset: str, weights: str) -> str:
@@ -55,7 +59,8 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         raise InputError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
     preset, options = PRESETS[name], options or TrackerOptions()
     _refuse_idle_options(name, preset, options)
-    tracker, craf = preset.tracker, preset.craf
+    target = _resolve_target(preset.target, options)
+    tracker, craf = _resolve_passes(name, preset.tracker, target, options), preset.craf
     if options.max_size is not None:
         tracker = replace(tracker, max_size=options.max_size)
     if options.gate is not None:
@@ -71,7 +76,7 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
     return replace(
         resolved,
         adapter=_resolve_adapter(preset.adapter, options),
-        target=_resolve_target(preset.target, options),
+        target=target,
         tracker=tracker,
         craf=craf,
     )
@@ -80,11 +85,13 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
 def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
     """Refuse an option that cannot change anything in this preset."""
     if preset.target is None:
-        if options.adapt is not None:
-            raise InputError(
-                f"adapt: has no effect in the preset {name}: its networks learn from the first "
-                "frame only; leave it out, or choose the preset fast, balanced or best"
-            )
+        for option in ("adapt", "second_pass"):
+            if getattr(options, option) is not None:
+                raise InputError(
+                    f"{option}: has no effect in the preset {name}: its networks learn from the "
+                    "first frame only; leave it out, or choose the preset "
+                    f"{'balanced or best' if option == 'second_pass' else 'fast, balanced or best'}"
+                )
         return
     for option in ("foreground_steps", "per_video", "gate"):
         if getattr(options, option) is not None:
@@ -92,6 +99,24 @@ def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> 
                 f"{option}: has no effect in the preset {name}: its target models have no "
                 "foreground model; leave it out, or choose the preset finetune or paper"
             )
+
+
+def _resolve_passes(
+    name: str,
+    tracker: TrackerConfig,
+    target: TargetModelConfig | None,
+    options: TrackerOptions,
+) -> TrackerConfig:
+    """Switch the second pass on or off; it is off where nothing is fine-tuned."""
+    wanted = tracker.second_pass > 0 if options.second_pass is None else options.second_pass
+    if target is None or target.finetune.steps:
+        return replace(tracker, second_pass=(tracker.second_pass or _LATER_FRAMES) * wanted)
+    if options.second_pass:
+        raise InputError(
+            f"second_pass: has no effect in the preset {name} without fine-tuning; leave it out, "
+            "give `object_steps`, or choose the preset balanced or best"
+        )
+    return replace(tracker, second_pass=0)
 
 
 def _with_parts(preset: Preset, options: TrackerOptions) -> Preset:

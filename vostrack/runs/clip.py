@@ -44,6 +44,9 @@ __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
 
+# Stages of the first frame only.
+_ONCE = ("fine-tuning", "first pass")
+
 
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
@@ -99,7 +102,7 @@ class _Run:
     ) -> None:
         self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
         self.request, self.source, self.mask = record.request, record.source, record.given.mask
-        self.began, self.made = time.time(), made
+        self.began, self.made, self.looked_at = time.time(), made, 0
 
     def execute(self) -> ClipSummary:
         after = None
@@ -123,6 +126,13 @@ class _Run:
     def _visited(self, position: Position) -> list[int]:
         return visited_frames(self.source, position, self.record.given.position)
 
+    def _first_pass(self, index: int) -> None:
+        """Tell of a frame of the first of two passes; given masks on the way are not told of."""
+        self.looked_at += 1
+        if self.observer is not None and not self.record.given.later:
+            name = self.record.names.name(index)
+            self.observer.first_pass(self.looked_at, (self.source.length or 1) - 1, name)
+
     def _track(self, after: Position | None) -> None:
         done = len(self.folder.frames())
         with ExitStack() as stack:
@@ -142,6 +152,7 @@ class _Run:
                 self.record.given.by_frame,
                 first_mask_frame=None if self.record.given.later else self.record.given.position,
                 after=after,
+                on_advance=self._first_pass,
             )
             try:
                 for step in steps:
@@ -212,7 +223,7 @@ class _Run:
             frames=len(frames),
             ids=self.mask.ids,
             finetune_seconds=timings.get("fine-tuning", 0.0),
-            frame_seconds=sum(v for k, v in timings.items() if k != "fine-tuning"),
+            frame_seconds=sum(v for k, v in timings.items() if k not in _ONCE),
             truncated=self.source.truncated,
             damaged=bool(self.source.damage),
             deinterlaced=self.source.deinterlaced,
@@ -233,7 +244,9 @@ class _Run:
         masks = clip_masks(self.record, self.folder, frames)
         self._tell("masks.json")
         write_coco(masks, self.folder.masks_json)
-        write_exports(masks, self.request.export, self.folder.exports, self._tell)
+        write_exports(
+            masks, self.request.export, self.folder.exports, self._tell, self.request.alpha
+        )
         if self.request.overlay and self.source.indices is not None:
             self._tell("overlay.mp4")
             write_overlay(

@@ -10,7 +10,14 @@ from typing import Any
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
-from vostrack.masks import MaskFrame, MaskObject, VideoMasks, export_results, read_label_map
+from vostrack.masks import (
+    Alpha,
+    MaskFrame,
+    MaskObject,
+    VideoMasks,
+    export_results,
+    read_label_map,
+)
 from vostrack.masks.formats.registry import find_format
 from vostrack.masks.video_masks import class_of
 from vostrack.runs.folder import ClipFolder
@@ -61,7 +68,11 @@ def clip_masks(
 
 
 def write_exports(
-    masks: VideoMasks, formats: Sequence[str], folder: Path, tell: Callable[[str], None]
+    masks: VideoMasks,
+    formats: Sequence[str],
+    folder: Path,
+    tell: Callable[[str], None],
+    alpha: Alpha = "straight",
 ) -> None:
     """Write the masks in other formats, and log what is lost.
 
@@ -70,6 +81,7 @@ def write_exports(
         formats: the names of the formats.
         folder: where to write; the file ``.written`` in it lists what was written.
         tell: is told what is being written.
+        alpha: the colours of formats that may have them times alpha.
 
     A format that cannot hold the masks is logged as an error; the others are written.
     """
@@ -81,7 +93,8 @@ def write_exports(
         if not target.exists() and wanted.suffix:
             _list(folder, [*written, target.name])
         try:
-            for note in export_results(masks, wanted.name, target, overwrite=True):
+            kind = alpha if wanted.premultiplies else "straight"
+            for note in export_results(masks, wanted.name, target, overwrite=True, alpha=kind):
                 _log.warning("%s: %s", wanted.name, note)
         except InputError as error:
             # The masks are there all the same, and can be converted later.

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
-from vostrack.masks.formats.registry import check_writable
+from vostrack.masks.formats.catalogue import Alpha
+from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
 from vostrack.video import Deinterlace, Names, Reader
@@ -126,6 +127,10 @@ class OutputOptions:
     """Also write the masks in these formats of other tools, such as "coco cvat": exports/coco.json.
     docs/formats.md lists them. vostrack convert does it later."""
 
+    alpha: Alpha = "straight"
+    """Colours of a prores export. straight: the object's own up to its edge, which most editors
+    expect. premultiplied: these times alpha, on black."""
+
     save_scores: bool = False
     """Write the soft score of each object and frame: scores/ID/00000.png, 8-bit gray."""
 
@@ -176,6 +181,7 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
             object.__setattr__(self, "export", (self.export,))
         for name in self.export:
             check_writable(name, "export")
+        check_alpha(self.alpha, self.export)
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,10 @@ class Observer(Protocol):
 
     def finetuning(self, model: str, done: int, total: int) -> None:
         """Hear of a fine-tuning step."""
+        ...
+
+    def first_pass(self, done: int, total: int, name: str) -> None:
+        """Hear of a frame of the first of two passes; nothing is written yet."""
         ...
 
     def frame(self, done: int, total: int | None, name: str) -> None:

@@ -25,7 +25,7 @@ class WritingBehind:
         self._pending: deque[Future[None]] = deque()
         self._failed = False
 
-    def add(self, work: Callable[[], None]) -> None:
+    def add(self, work: Callable[[], object]) -> None:
         """Leave work to the thread; wait if it has fallen behind.
 
         Raises:
@@ -35,7 +35,7 @@ class WritingBehind:
             self._pending.popleft().result()
         self._pending.append(self._thread.submit(self._do, work))
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do(self, work: Callable[[], object]) -> None:
         if self._failed:
             return
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 
 __all__ = ["Gate", "TrackerConfig"]
@@ -27,6 +28,8 @@ class TrackerConfig:
         learn_refined: whether the temporal filter and the object models receive the refined
             scores. If not, only the output is refined. Object models that are updated in every
             frame do better with their own scores.
+        second_pass: ``track_video`` tracks a video twice, and learns before the second time from up
+            to this number of later frames whose masks are sure; 0 tracks it once.
     """
 
     max_size: int = 854
@@ -35,6 +38,7 @@ class TrackerConfig:
     gate_threshold: float = 0.5
     gate_dilation: int = 5
     learn_refined: bool = True
+    second_pass: int = 0
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -49,5 +53,6 @@ class TrackerConfig:
         for name in ("threshold", "gate_threshold"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"{name}: expected a value in (0, 1), got {getattr(self, name)}")
+        check_at_least(self, {"second_pass": 0})
         if self.gate_dilation < 0:
             raise InputError(f"gate_dilation: expected 0 or more, got {self.gate_dilation}")

@@ -17,8 +17,9 @@ __all__ = ["EditedVideo"]
 class EditedVideo:
     """What an editor needs: give masks, track, look, give another mask, track again.
 
-    The results are those of ``track_video`` with all masks. Tracking begins at the last given mask
-    before the change, with the tracker's state there: one state per given mask is kept.
+    The results are those of ``track_video`` with all masks and ``passes=1``. Tracking begins at the
+    last given mask before the change, with the tracker's state there: one state per given mask is
+    kept.
 
     Example:
         >>> video = EditedVideo(build_tracker("fast"), source)  # doctest: +SKIP
@@ -118,7 +119,7 @@ class EditedVideo:
             return
         after = self._resume()
         steps = track_video(
-            self.tracker, self.source, self.masks, after=after, on_advance=on_advance
+            self.tracker, self.source, self.masks, after=after, on_advance=on_advance, passes=1
         )
         for step in steps:
             if after is not None and step.position.direction == "backward":

@@ -18,11 +18,13 @@ from vostrack.masks import FirstMask
 __all__ = [
     "VOID",
     "Channels",
+    "as_image",
     "check_frame",
     "check_mask",
     "in_rgb",
     "resized",
     "shifted",
+    "working_frame",
     "working_image",
 ]
 
@@ -193,25 +195,26 @@ def _shape_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return "create the mask on this frame, at full size"
 
 
-def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Tensor:
-    """Scale a frame down so that its longer side is at most ``max_size`` pixels.
-
-    Args:
-        frame: (H, W, 3) uint8 RGB.
-        max_size: limit in pixels; 0 for none.
-        device: device of the result.
-
-    Returns:
-        (3, h, w) float32 in [0, 1].
-    """
+def working_frame(frame: UInt8Array, max_size: int) -> UInt8Array:
+    """Scale a frame (H, W, 3) down so that its longer side is at most ``max_size``; 0: no limit."""
     height, width = frame.shape[:2]
-    if max_size and max(height, width) > max_size:
-        ratio = max_size / max(height, width)
-        size = max(1, round(height * ratio)), max(1, round(width * ratio))
-        frame = resized(frame, size, cv2.INTER_AREA)
+    if not max_size or max(height, width) <= max_size:
+        return frame
+    ratio = max_size / max(height, width)
+    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    return resized(frame, size, cv2.INTER_AREA)
+
+
+def as_image(frame: UInt8Array, device: torch.device) -> Tensor:
+    """Return a frame (h, w, 3) uint8 as (3, h, w) float32 in [0, 1] on a device."""
     # One plane per colour: what works on it, such as the refiner, needs no copy of its own.
     planes = np.stack(cv2.split(np.ascontiguousarray(frame)))
     return torch.from_numpy(planes).to(device).float().div_(255)
+
+
+def working_image(frame: UInt8Array, max_size: int, device: torch.device) -> Tensor:
+    """Scale a frame as ``working_frame`` does, and return it as ``as_image`` does."""
+    return as_image(working_frame(frame, max_size), device)
 
 
 def resized(array: _Array, size: Sequence[int], interpolation: int) -> _Array:

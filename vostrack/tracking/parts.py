@@ -17,9 +17,11 @@ __all__ = [
     "FollowsEdits",
     "ForgetsPlaces",
     "HasWarmUp",
+    "LearnsLaterFrames",
     "Rehearses",
     "SkipsStages",
     "check_editable",
+    "check_learns_later",
     "check_parts",
     "forget_places",
     "warm_up_parts",
@@ -111,6 +113,24 @@ class Rehearses(Protocol):
 
 
 @runtime_checkable
+class LearnsLaterFrames(Protocol):
+    """Optional interface of an ``ObjectAdapter`` that can learn from several frames at once."""
+
+    def start_with(
+        self, image: Tensor, labels: Tensor, later: Sequence[tuple[Tensor, Tensor]]
+    ) -> None:
+        """Do what ``start`` does, and learn from later frames as well.
+
+        Args:
+            image: (3, h, w) float in [0, 1].
+            labels: (h, w) int64; 0 background, 1..N object slots, 255 void.
+            later: frames and label maps of the same form, whose masks are likely but not certain.
+                Every object has pixels in each of them.
+        """
+        ...
+
+
+@runtime_checkable
 class SkipsStages(Protocol):
     """Optional interface of an ``ObjectAdapter`` that can leave out parts of its work."""
 
@@ -154,6 +174,20 @@ def check_editable(
             f"{call}: the filter {type(temporal_filter).__name__} cannot follow objects that "
             "change after start; set tracker.temporal_filter = None, or give it the method of "
             "`vostrack.tracking.parts.FollowsEdits`"
+        )
+    return adapter
+
+
+def check_learns_later(adapter: ObjectAdapter) -> LearnsLaterFrames:
+    """Refuse later frames that an adapter could not learn from; return the adapter.
+
+    Raises:
+        InputError: it lacks the method.
+    """
+    if not isinstance(adapter, LearnsLaterFrames):
+        raise InputError(
+            f"later: {type(adapter).__name__} learns from the first frame only; leave `later` out, "
+            "or give the adapter the method of `vostrack.tracking.parts.LearnsLaterFrames`"
         )
     return adapter
 

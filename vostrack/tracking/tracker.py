@@ -17,22 +17,26 @@ from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.frame_input import (
     VOID,
     Channels,
+    as_image,
     check_frame,
     check_mask,
     in_rgb,
     resized,
     shifted,
+    working_frame,
     working_image,
 )
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
 from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import ScoreMaps, full_size_labels
+from vostrack.tracking.later_frames import learnable_frames
 from vostrack.tracking.object_history import follow_objects, new_history
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import (
     FollowsEdits,
     Rehearses,
     check_editable,
+    check_learns_later,
     forget_places,
     warm_up_parts,
 )
@@ -66,13 +70,23 @@ class Tracker(TrackedScene):
     Objects may change after any frame: see ``add_objects``, ``remove_objects`` and ``correct``.
     """
 
-    def start(self, frame: UInt8Array, mask: UInt8Array | FirstMask) -> FrameResult:
+    def start(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array | FirstMask,
+        *,
+        later: Sequence[tuple[UInt8Array, UInt8Array]] = (),
+    ) -> FrameResult:
         """Learn the objects from the first frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
             mask: (H, W) integers; 0 background, 1..254 object ids, 255 void. Or what
                 ``read_first_mask`` returned.
+            later: frames (H, W, 3) uint8 RGB with masks (H, W) that are likely but not certain,
+                such as those of a first pass over the video. Fine-tuning uses them beside the first
+                frame. A frame in which an object is missing or vanishes at the working size says
+                nothing.
 
         Returns:
             The result of the first frame: the given mask, with void as background.
@@ -80,28 +94,39 @@ class Tracker(TrackedScene):
         Raises:
             InputError: the frame or the mask is malformed, their sizes differ, the mask has no
                 object, or an object vanishes at the working size; or there is a proposer, but no
-                temporal filter to ask it.
+                temporal filter to ask it; or ``later`` is given to object models that learn from
+                the first frame only.
         """
         with self._call("Tracker.start", gradients=True):
-            return self._start(frame, mask)
+            return self._start(frame, mask, later)
 
     def _start(
-        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, rehearsal: bool = False
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array | FirstMask,
+        later: Sequence[tuple[UInt8Array, UInt8Array]] = (),
+        *,
+        rehearsal: bool = False,
     ) -> FrameResult:
         check_frame(frame)
         labels = check_mask(mask, frame)
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
         objects = ObjectTable(edits.given_ids(labels))
         watch = Stopwatch(self.device)
-        image = working_image(frame, self.config.max_size, self.device)
-        small = resized(objects.to_slots(labels), image.shape[1:], cv2.INTER_NEAREST)
+        scaled = working_frame(frame, self.config.max_size)
+        small = resized(objects.to_slots(labels), scaled.shape[:2], cv2.INTER_NEAREST)
         edits.check_pixels_left(small, objects, range(1, len(objects) + 1))
         self._first_objects, self._first_slots = objects, small
         self._first_labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        self._first_thumbnail = thumbnail(frame)
+        self._first_thumbnail = thumbnail(scaled)
+        image = as_image(scaled, self.device)
         slots = torch.from_numpy(small).long().to(self.device)
         if rehearsal and isinstance(self.adapter, Rehearses):
             self.adapter.rehearse(image, slots)
+        elif later:
+            adapter = check_learns_later(self.adapter)
+            learnable = learnable_frames(later, objects, frame.shape, self.config, self.device)
+            adapter.start_with(image, slots, learnable)
         else:
             self.adapter.start(image, slots)
         watch.lap("fine-tuning")
@@ -155,12 +180,13 @@ class Tracker(TrackedScene):
     def _step(self, frame: UInt8Array, max_ms: float | None) -> FrameResult:
         self._check_size(frame)
         watch = Stopwatch(self.device)
-        small = thumbnail(frame)
+        scaled = working_frame(frame, self.config.max_size)
+        small = thumbnail(scaled)
         cut = is_cut(self._thumbnail, small)
         self._thumbnail, missing, self._missing = small, self._missing, 0
         if not self.ids:
             return self._given_result(watch)
-        image = working_image(frame, self.config.max_size, self.device)
+        image = as_image(scaled, self.device)
         watch.lap("input")
         if cut:
             forget_places(self.adapter, self.temporal_filter)

@@ -12,6 +12,7 @@ from vostrack.errors import InputError
 from vostrack.tracking.both_ways import fuse, give, track_backwards
 from vostrack.tracking.frame_order import frames_backwards, frames_from
 from vostrack.tracking.given_masks import GivenMasks, Mask
+from vostrack.tracking.second_pass import has_second_pass, learn_from_first_pass
 from vostrack.tracking.tracker import FrameResult, Tracker
 from vostrack.video import Frame, FrameSource
 
@@ -51,6 +52,7 @@ def track_video(
     first_mask_frame: int | None = None,
     after: Position | None = None,
     on_advance: Callable[[int], None] | None = None,
+    passes: Literal[1] | None = None,
 ) -> Iterator[TrackedFrame]:
     """Track a video frame by frame; memory does not grow with its length.
 
@@ -60,6 +62,10 @@ def track_video(
     the frames are tracked from both, and the scores are fused by the distance to each mask. The
     results from the later mask are kept in memory, compressed, until they are used. A source that
     can be read once only is tracked forwards alone.
+
+    A tracker with ``TrackerConfig.second_pass`` goes through the whole video before the first
+    result, and starts again with what it is sure of. It does so only where one mask is given and
+    the source can be read again.
 
     Args:
         tracker: a tracker; it is started on the frame of the first mask, unless ``after`` is
@@ -71,8 +77,9 @@ def track_video(
             default. Where frames lie before it, they follow in descending order once the end is
             reached.
         after: continue behind this frame; the tracker must stand there (``Tracker.load_state``).
-        on_advance: called with the number of each frame that is tracked backwards from a later
-            mask, in advance of its result. What it raises ends the tracking.
+        on_advance: called with the number of each frame that is tracked in advance of its result:
+            in a first pass, or backwards from a later mask. What it raises ends the tracking.
+        passes: 1 leaves out the first pass of a tracker that tracks twice.
 
     Yields:
         Each frame with its masks, once, the frames of the given masks included.
@@ -84,7 +91,8 @@ def track_video(
     """
     masks = _masks_by_frame(source, first_mask, first_mask_frame)
     if after is None or after.direction == "forward":
-        yield from _forward(tracker, source, masks, after, on_advance)
+        twice = passes is None and has_second_pass(tracker, source, masks)
+        yield from _forward(tracker, source, masks, after, on_advance, twice=twice)
         if source.indices is None or masks.first == source.indices[0]:
             return
         tracker.seek_start()
@@ -175,6 +183,8 @@ def _forward(
     masks: GivenMasks,
     after: Position | None,
     on_advance: Callable[[int], None] | None,
+    *,
+    twice: bool,
 ) -> Iterator[TrackedFrame]:
     started, backward = after is not None, None
     for frame in _frames_after(source, masks.first, after):
@@ -186,6 +196,10 @@ def _forward(
             backward = track_backwards(tracker, source, masks, segment, index - 1, on_advance)
         if not started:
             result, started = tracker.start(image, masks[index]), True
+            if twice:
+                result = learn_from_first_pass(
+                    tracker, source, (frame, masks[index]), result, on_advance
+                )
         else:
             result = tracker.step(image)
             if masks.holds_objects(index):

@@ -13,11 +13,6 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.video.hdr import ToneMap
 from vostrack.video.orientation import Orientation
 
-# Codes of ISO/IEC 23001-8, and the shares of red and blue in luma.
-_BT2020_CODES = (9, 10)
-_BT2020, _BT709 = (0.2627, 0.0593), (0.2126, 0.0722)
-_FULL = 2
-
 __all__ = ["displayed", "orientation_of", "tone_map_of"]
 
 
@@ -51,26 +46,7 @@ def displayed(
 def _rgb(frame: VideoFrame) -> FloatArray:
     """Return the coded RGB values (H, W, 3) of a frame, float32 in [0, 1].
 
-    FFmpeg's scaler takes every matrix for that of BT.601 unless told otherwise, so the matrix of
-    the tags is applied here.
+    FFmpeg interpolates chroma for planar targets only.
     """
-    if frame.format.is_rgb:
-        coded: FloatArray = frame.to_ndarray(format="rgb48le").astype(np.float32) / np.float32(
-            65535
-        )
-        return coded
-    planes = frame.reformat(format="yuv444p16le")
-    y, u, v = (
-        np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)[:, : plane.width]
-        for plane in planes.planes
-    )
-    full = int(frame.color_range) == _FULL
-    low, span, chroma = (0, 65535, 65535) if full else (16 << 8, 219 << 8, 224 << 8)
-    luma = (y.astype(np.float32) - low) / span
-    blue = (u.astype(np.float32) - 32768) / chroma
-    red = (v.astype(np.float32) - 32768) / chroma
-    kr, kb = _BT2020 if int(frame.colorspace) in _BT2020_CODES else _BT709
-    r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
-    g = (luma - kr * r - kb * b) / (1 - kr - kb)
-    rgb: FloatArray = np.clip(np.stack([r, g, b], axis=-1), 0, 1).astype(np.float32)
-    return rgb
+    coded: FloatArray = frame.to_ndarray(format="gbrp16le").astype(np.float32) / np.float32(65535)
+    return coded

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.frames import Frame, SeekableSource, Selection
 from vostrack.video.names import plain_path
+from vostrack.video.reader_check import check_pictures, check_size, check_stream
 from vostrack.video.video_file import VideoFileSource
 
 __all__ = ["DecordSource"]
@@ -32,7 +34,7 @@ class DecordSource(SeekableSource):
         """
         # This reports a missing or empty file, or one without video, like the other readers.
         reference = VideoFileSource(path, Selection())
-        reference.check_reader("decord")
+        check_stream(reference, "decord")
         self._video = _open_decord(path)
         count = len(self._video)
         if count != reference.length:
@@ -43,6 +45,8 @@ class DecordSource(SeekableSource):
         super().__init__(str(path), count, selection)
         try:
             self.size = self._image(0).shape[:2]
+            check_size(reference, "decord", self.size)
+            check_pictures(reference, "decord", self._images)
         except Exception as error:
             if not _is_decord_error(error):
                 raise
@@ -50,13 +54,12 @@ class DecordSource(SeekableSource):
                 f"decord cannot read the frames of {path} ({str(error).splitlines()[0][:120]}); "
                 "use `reader='pyav'`"
             ) from error
-        reference.check_reader_size("decord", self.size)
-        self.pixel_aspect = reference.pixel_aspect
+        self.pixel_aspect, self.damage = reference.pixel_aspect, reference.damage
         # decord's times are those of packets, all zero in AVI files.
         self._times = reference.times
         self.frame_rate = float(self._video.get_avg_fps())
 
-    def _image(self, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def _image(self, number: int) -> UInt8Array:
         image = np.ascontiguousarray(self._video[number].asnumpy())
         if image.ndim != 3 or image.shape[2] != 3:
             # This happens at a width of 72 pixels: decord takes row padding for a channel.
@@ -65,6 +68,10 @@ class DecordSource(SeekableSource):
                 "use `reader='pyav'`"
             )
         return image
+
+    def _images(self, numbers: list[int]) -> Iterator[UInt8Array]:
+        for number in numbers:
+            yield self._image(number)
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         for number in numbers:

@@ -20,6 +20,7 @@ from vostrack.video.frames import (
 )
 from vostrack.video.live import OPEN_TIMEOUT
 from vostrack.video.names import plain_path
+from vostrack.video.reader_check import check_pictures, check_size, check_stream
 from vostrack.video.video_file import VideoFileSource
 
 __all__ = ["CaptureSource", "OpenCVFileSource"]
@@ -48,7 +49,7 @@ class OpenCVFileSource(SeekableSource):
         """
         self._path = path
         reference = VideoFileSource(path, Selection())
-        reference.check_reader("OpenCV")
+        check_stream(reference, "OpenCV")
         with self._open() as capture:
             stamps = []
             while capture.grab():
@@ -66,12 +67,13 @@ class OpenCVFileSource(SeekableSource):
             )
         # OpenCV's times are those of packets, and its clock may run backwards.
         self._times = reference.times
-        self.pixel_aspect = reference.pixel_aspect
+        self.pixel_aspect, self.damage = reference.pixel_aspect, reference.damage
         super().__init__(str(path), len(stamps), selection)
         self.frame_rate = (len(stamps) - 1) / self._times[-1] if self._times[-1] > 0 else nominal
         with self._open() as capture:
             self.size = _rgb(capture.read()[1]).shape[:2]
-        reference.check_reader_size("OpenCV", self.size)
+        check_size(reference, "OpenCV", self.size)
+        check_pictures(reference, "OpenCV", self._images)
 
     @contextmanager
     def _open(self) -> Iterator[cv2.VideoCapture]:
@@ -80,6 +82,12 @@ class OpenCVFileSource(SeekableSource):
             yield capture
         finally:
             capture.release()
+
+    def _images(self, numbers: list[int]) -> Iterator[UInt8Array]:
+        with self._open() as capture:
+            for number in range(numbers[-1] + 1):
+                if capture.grab() and number in numbers:
+                    yield _rgb(capture.retrieve()[1])
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         with self._open() as capture:

@@ -56,12 +56,37 @@ def timetable(
         known.sort()
     if is_continuous(known, tick, restarts=restarts):
         return [(stamp - known[0]) * tick for stamp in known]
-    deltas = [b - a for a, b in pairwise(known)]
+    return _mended(_without_glitches(known), tick, rate, restarts=restarts)
+
+
+def _mended(
+    stamps: Sequence[Fraction], tick: Fraction, rate: Fraction, *, restarts: bool
+) -> list[Fraction]:
+    """Let the times go on where the clock runs backwards or jumps."""
+    deltas = [b - a for a, b in pairwise(stamps)]
     longest = _JUMP_SECONDS / tick
     good = [d for d in deltas if d > 0 and (not restarts or d <= longest)]
-    usual = median_low(good) if good else round(1 / (rate * tick))
+    usual = median_low(good) if good else 1 / (rate * tick)
     times = [Fraction(0)]
     for delta in deltas:
         sound = delta > 0 and (not restarts or delta <= longest)
         times.append(times[-1] + (delta if sound else usual) * tick)
     return times
+
+
+def _without_glitches(stamps: Sequence[int]) -> list[Fraction]:
+    """Move a time that repeats the one before, or lies before it, to the middle of its place.
+
+    Recorders write a time twice; behind damage, a picture may come after those that follow it. The
+    clock is right again with the next picture. Where it was set back, the pictures after it go on
+    in usual steps instead.
+    """
+    steps = [b - a for a, b in pairwise(stamps) if b > a]
+    usual = median_low(steps) if steps else 0
+    found = [Fraction(stamp) for stamp in stamps]
+    for number in range(1, len(stamps) - 1):
+        before, stamp, after = stamps[number - 1 : number + 2]
+        leaps = stamp == before or after - stamp > 1.5 * usual
+        if stamp <= before < after and leaps:
+            found[number] = Fraction(before + after, 2)
+    return found

@@ -41,6 +41,9 @@ class VideoFileSource(SeekableSource):
 
     Attributes:
         origin: time of the first presented frame on the file's own clock, in seconds.
+        orientation: how pictures are turned for display.
+        has_palette: whether pictures are indices into a palette.
+        tone_map: the conversion to BT.709; None if none is needed.
     """
 
     def __init__(
@@ -67,15 +70,14 @@ class VideoFileSource(SeekableSource):
         )
         self.orientation = orientation_of(first)
         self._coded = (first.height, first.width)
-        # The palette comes with the first packet only.
-        self._keeps_state = first.format.name == "pal8"
+        self.has_palette = first.format.name == "pal8"
         self.size = self.orientation.shape(first.height, first.width)
-        self._tone_map = tone_map_of(first)
-        if self._tone_map is not None:
+        self.tone_map = tone_map_of(first)
+        if self.tone_map is not None:
             logger.warning(
                 "%s is %s; the tracker and the overlay see it converted to BT.709",
                 path,
-                self._tone_map.description,
+                self.tone_map.description,
             )
         self._values: ValueRange | None = None
         if first.format.name.startswith("gray16"):
@@ -138,46 +140,15 @@ class VideoFileSource(SeekableSource):
         """The time of every picture of the file, in seconds since the first."""
         return [float(time) for time in self._times]
 
-    def check_reader(self, reader: str) -> None:
-        """Refuse what another reader would get wrong without an error; decodes the whole file.
-
-        Args:
-            reader: name of the library in messages.
+    def decoded(self) -> Iterator[VideoFrame]:
+        """Decode the whole file.
 
         Raises:
-            InputError: a picture differs in size from the first, or pictures are mirrored or
-                interlaced.
+            InputError: a picture differs in size from the first.
         """
-        if self.orientation.mirrored:
-            raise InputError(
-                f"{self.name} is shown mirrored, which {reader} ignores; use `reader='pyav'`"
-            )
-        if self._keeps_state and reader == "decord":
-            raise InputError(f"{self.name} has a palette, which decord loses; use `reader='pyav'`")
         for number, frame in self._numbered(0):
             self._check_coded(number, frame)
-            if frame.interlaced_frame and reader == "OpenCV":
-                # OpenCV 5 then reports pictures as read and writes none.
-                raise InputError(
-                    f"{self.name} is interlaced, which OpenCV cannot convert; use `reader='pyav'`"
-                )
-        if self.deinterlaced:
-            logger.warning("%s: %s does not deinterlace; use `reader='pyav'`", self.name, reader)
-        if self._tone_map is not None:
-            logger.warning("%s: %s does not convert HDR; use `reader='pyav'`", self.name, reader)
-
-    def check_reader_size(self, reader: str, size: tuple[int, int]) -> None:
-        """Refuse a reader that chose another stream.
-
-        Raises:
-            InputError: its pictures have another size.
-        """
-        if size != self.size:
-            raise InputError(
-                f"{reader} reads pictures of {size[1]} x {size[0]} pixels from {self.name}, "
-                f"expected {self.size[1]} x {self.size[0]}: it takes another stream; use "
-                "`reader='pyav'`"
-            )
+            yield frame
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         if not numbers:
@@ -203,7 +174,7 @@ class VideoFileSource(SeekableSource):
         self._check_coded(number, frame)
         if self._values is not None and not self._values.full:
             return self.orientation.apply(as_rgb(self._values.apply(_gray(frame)), self.name))
-        return displayed(frame, self.orientation, self._tone_map)
+        return displayed(frame, self.orientation, self.tone_map)
 
     def _check_coded(self, number: int, frame: VideoFrame) -> None:
         if (frame.height, frame.width) != self._coded:
@@ -237,7 +208,8 @@ class VideoFileSource(SeekableSource):
         second = round(1 / self._index.time_base)
         # Containers without a key frame table (MPEG-TS) may seek too far. Try earlier positions,
         # then the beginning of the file.
-        targets = (None,) if self._keeps_state else (stamp, stamp - second, None)
+        # The palette comes with the first packet only.
+        targets = (None,) if self.has_palette else (stamp, stamp - second, None)
         for target in targets:
             with open_video(self._path) as (container, stream):
                 if target is not None and not _seek(container, stream, target):

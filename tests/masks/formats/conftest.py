@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.masks.formats.variants import Save, saver
 from vostrack.arrays import UInt8Array
 from vostrack.masks import MaskFrame, MaskObject, VideoMasks
 
@@ -26,6 +28,12 @@ def draw(position: int) -> UInt8Array:
     if position > 0:
         labels[:2, -4:] = 255
     return labels
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Write text or JSON into the folder of the test."""
+    return saver(tmp_path)
 
 
 @pytest.fixture

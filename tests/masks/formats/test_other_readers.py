@@ -22,13 +22,15 @@ from pycocotools import mask as coco_mask
 from vostrack.arrays import UInt8Array
 from vostrack.masks import VideoMasks, export_results
 
+_WHY = "it is not installed: pip install --group readers"
+
 
 def _visible(labels: UInt8Array) -> UInt8Array:
     return np.where(labels == 255, 0, labels).astype(np.uint8)
 
 
 def test_burst_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> None:
-    reader = pytest.importorskip("trackeval.datasets.burst_helpers.format_converter")
+    reader = pytest.importorskip("trackeval.datasets.burst_helpers.format_converter", reason=_WHY)
     export_results(video, "burst", tmp_path / "m.json")
     content = json.loads((tmp_path / "m.json").read_text())
     found = reader.GroundTruthBURSTFormatToTAOFormatConverter(content).convert()
@@ -44,7 +46,7 @@ def test_burst_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> None:
 
 
 def test_mots_text_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("trackeval.datasets")
+    datasets = pytest.importorskip("trackeval.datasets", reason=_WHY)
     for kind in ("gt", "tracker"):
         place = tmp_path / kind / "MOTS-train"
         place = place / "shot/gt" if kind == "gt" else place / "ours/data"
@@ -75,7 +77,7 @@ def test_mots_text_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> N
 
 
 def test_label_studio_brush_as_its_converter_reads_it(video: VideoMasks, tmp_path: Path) -> None:
-    brush = pytest.importorskip("label_studio_sdk.converter.brush")
+    brush = pytest.importorskip("label_studio_sdk.converter.brush", reason=_WHY)
     export_results(video, "label-studio", tmp_path / "m.json")
     tasks = json.loads((tmp_path / "m.json").read_text())
     assert [task["data"]["image"] for task in tasks] == [f"{n}.png" for n in range(1001, 1006)]

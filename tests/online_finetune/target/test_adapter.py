@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vostrack.models.target_net import Segmentation, TargetNet
-from vostrack.online_finetune.target import frame_steps
+from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmenter
+from vostrack.online_finetune.target import frame_steps, view
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
@@ -242,6 +243,34 @@ def test_a_mirrored_look_is_the_mean_of_both_sides(network: TargetNet, images: T
     assert float((two - other).abs().max()) < float((one - two).abs().max())
 
 
+@pytest.mark.parametrize("smallest", [20, 200])
+def test_a_mirrored_look_may_have_another_size(
+    network: TargetNet,
+    images: Tensor,
+    labels: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    smallest: int,
+) -> None:
+    """Unless an object is small in the window."""
+    original, seen = TargetNet.features, []
+
+    def spy(self: TargetNet, image: Tensor) -> Any:
+        seen.append(image)
+        return original(self, image)
+
+    monkeypatch.setattr(view, "_SMALL", smallest)
+    config = {"window": WindowConfig(pixels=128 * 128, step=16), "mirror": True}
+    plain, half = (start(network, images[0], labels, **config, mirror_scale=k) for k in (1.0, 0.5))
+    monkeypatch.setattr(TargetNet, "features", spy)
+    found = half.scores(images[1])[0]
+    (first, second), size = seen, labels.shape
+    share = 2 if smallest == 20 else 1
+    sides = (16 * round(side / 16 / share) for side in first.shape[-2:])
+    assert second.shape[-2:] == tuple(sides)
+    assert found.shape == (2, *size)
+    assert torch.equal(found, plain.scores(images[1])[0]) == (smallest == 200)
+
+
 def test_mirrored_are_image_places_and_previous_mask(
     network: TargetNet, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +317,40 @@ def test_fine_tuning_fits_a_copy(network: TargetNet, images: Tensor, labels: Ten
     again = TargetModelAdapter(network, tuned)
     again.start(images[0], labels)
     assert torch.equal(again.scores(images[1])[0], adapter.scores(images[1])[0])
+
+
+def test_fine_tuning_uses_later_frames(
+    network: TargetNet, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Tensor] = []
+    apply = FirstFrameAugmenter.apply
+
+    def noted(self: FirstFrameAugmenter, params: Any) -> Any:
+        drawn.append(torch.from_numpy(self.frame))
+        return apply(self, params)
+
+    monkeypatch.setattr(FirstFrameAugmenter, "apply", noted)
+    finetune = TargetFinetuneConfig(steps=4, references=1, learning_rate=1e-2, pixels=64 * 64)
+    later = [(image, labels.roll(k, 1)) for k, image in enumerate(images[1:3])]
+    pixels = [(image * 255).round().byte().permute(1, 2, 0) for image in images[:3]]
+    states = []
+    for frames, share in (((), 0.5), (later, 0.0), (later, 1.0)):
+        drawn.clear()
+        config = replace(CONFIG, finetune=replace(finetune, later_share=share))
+        adapter = TargetModelAdapter(network, config)
+        adapter.start_with(images[0], labels, frames)
+        counts = [sum(torch.equal(frame, one) for frame in drawn) for one in pixels]
+        states.append((adapter.scores(images[3])[0], counts))
+    (once, of_once), (memories, of_memories), (shared, of_shared) = states
+    assert of_once == of_memories == [len(drawn), 0, 0]
+    assert of_shared[0] == 0
+    assert of_shared[1] > 0
+    assert of_shared[2] > 0
+    assert not torch.equal(once, memories)
+    assert not torch.equal(memories, shared)
+    alone = TargetModelAdapter(network, replace(CONFIG, finetune=finetune))
+    alone.start(images[0], labels)
+    assert torch.equal(alone.scores(images[3])[0], once)
 
 
 def test_nothing_before_start(network: TargetNet, images: Tensor) -> None:

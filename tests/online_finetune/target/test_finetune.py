@@ -39,6 +39,34 @@ def test_the_fixed_part_is_computed_once_per_frame(
     assert len(seen) == 4
 
 
+def test_without_a_number_every_sample_is_a_new_frame(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    config = TargetFinetuneConfig(frames=None, references=2, pixels=64 * 64)
+    pairs = finetune._Pairs(target_network, config, "fp32")
+    generator = Generator().manual_seed(0)
+    pairs.prepare((images[0], labels), (), generator)
+    assert len(pairs.frames) == 2
+    first, second = (pairs._next(generator) for _ in range(2))
+    assert not torch.equal(first.early[1], second.early[1])
+    assert not any(frame is known for frame in (first, second) for known in pairs.frames)
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_the_backbone_follows_memories_if_told_to(
+    follow: bool, target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    config = TargetFinetuneConfig(
+        frames=1, references=1, pixels=64 * 64, follow_memories=follow, blocks=1
+    )
+    pairs = finetune._Pairs(copy.deepcopy(target_network), config, "fp32")
+    pairs.prepare((images[0], labels), (), Generator().manual_seed(0))
+    pairs._memory(pairs.frames[0]).keys.sum().backward()
+    grad = pairs.network.backbone.last_stage[-1].conv2.weight.grad  # type: ignore[index, union-attr]
+    assert (grad is not None) == follow
+    assert pairs.network.key.weight.grad is not None
+
+
 @pytest.mark.parametrize(
     ("blocks", "fixed"),
     [
@@ -65,11 +93,11 @@ def test_a_frame_is_never_segmented_from_itself(
     config = TargetFinetuneConfig(frames=3, references=3, pixels=64 * 64)
     pairs = finetune._Pairs(target_network, config, "fp32")
     generator = Generator().manual_seed(0)
-    pairs.prepare(images[0], labels, generator)
+    pairs.prepare((images[0], labels), (), generator)
     drawn: dict[int, list[int]] = {1: [], 3: []}
     for number, references in drawn.items():
         for _ in range(600):
-            chosen = pairs._reference(generator, [number])
+            chosen = pairs._reference(generator, [pairs.frames[number]])
             references.append(next(k for k, f in enumerate(pairs.frames) if f is chosen))
     assert set(drawn[1]) == {0, 2}
     assert set(drawn[3]) == {0, 1, 2}
@@ -109,4 +137,4 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
 @pytest.mark.parametrize("name", ["batch", "frames", "references", "blocks"])
 def test_numbers_below_one_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}.*>= 1"):
-        TargetFinetuneConfig(**{name: 0})
+        TargetFinetuneConfig(**{name: 0})  # type: ignore[arg-type]

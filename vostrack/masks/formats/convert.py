@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.masks.annotated_video import masks_of_video
+from vostrack.masks.formats.catalogue import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
 from vostrack.masks.formats.label_stack import LabelStack, masks_of_stack
 from vostrack.masks.formats.reading import (
@@ -16,7 +17,7 @@ from vostrack.masks.formats.reading import (
     is_annotation_folder,
     read_annotations,
 )
-from vostrack.masks.formats.registry import check_writable
+from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.formats.results_folder import is_results_folder, read_folder
 from vostrack.masks.video_masks import VideoMasks
 
@@ -60,6 +61,7 @@ def export_results(
     output: str | os.PathLike[str],
     *,
     overwrite: bool = False,
+    alpha: Alpha = "straight",
 ) -> tuple[str, ...]:
     """Write the masks of a video in the format of another tool.
 
@@ -69,6 +71,8 @@ def export_results(
         output: the file or the folder to write; it appears when it is complete.
         overwrite: replace ``output``. In a folder, files of the same names are replaced, and all
             others stay.
+        alpha: what the colours of a ``prores`` export are: "straight" for the object's own,
+            "premultiplied" for these times alpha.
 
     Returns:
         A sentence for each thing that these masks lose in the format.
@@ -78,6 +82,7 @@ def export_results(
             ``output`` exists.
     """
     wanted, target = check_writable(format), Path(output)
+    check_alpha(alpha, [wanted.name])
     if target.exists() and not overwrite:
         raise InputError(
             f"output: {target} exists already; `overwrite=True` replaces it, `output` names "
@@ -94,10 +99,10 @@ def export_results(
         raise InputError("the masks contain no frame, expected at least one; check the path")
     target.parent.mkdir(parents=True, exist_ok=True)
     if wanted.suffix:
-        return (*wanted.write(masks, target), *masks.lost())
+        return (*wanted.write(masks, target, alpha), *masks.lost())
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as temporary:
         made = Path(temporary) / "folder"
         made.mkdir()
-        notes = wanted.write(masks, made)
+        notes = wanted.write(masks, made, alpha)
         shutil.copytree(made, target, dirs_exist_ok=True, copy_function=shutil.move)
     return (*notes, *masks.lost())

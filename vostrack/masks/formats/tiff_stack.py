@@ -55,8 +55,11 @@ def read(path: Path) -> LabelStack:
             stated: Any = (file.shaped_metadata or ({},))[0]
     except Exception as error:  # tifffile lets many kinds of damage through
         raise _damaged(path, error) from error
+    flat = len(shape) == 2
+    if flat:
+        shape, paged = (1, *shape), 1
     usable = len(shape) == 3 and min(shape) > 0 and shape[0] <= _MOST_FRAMES
-    if kind not in "biu" or not usable or shape[-1] * shape[-2] > MOST_PIXELS:
+    if kind not in "biuf" or not usable or shape[-1] * shape[-2] > MOST_PIXELS:
         raise InputError(
             f"{path}: expected a stack (frames, height, width) of integer labels, got shape "
             f"{shortened(shape, 40)}; save one channel, as unsigned integers"
@@ -66,7 +69,7 @@ def read(path: Path) -> LabelStack:
         try:
             with tifffile.TiffFile(path) as file:
                 pages = file.series[0].pages
-                if paged == shape[0]:
+                if flat or paged == shape[0]:
                     values: AnyArray = pages[position].asarray()
                 else:
                     values = file.series[0].asarray()[position]
@@ -74,7 +77,7 @@ def read(path: Path) -> LabelStack:
             raise _damaged(path, error) from error
         if values.shape != shape[1:]:
             raise _damaged(path, f"page {position} has shape {values.shape}")
-        return values.astype(np.int64)
+        return _whole(values, path)
 
     own = stated.get("vostrack")
     own = own if isinstance(own, dict) else {}
@@ -86,6 +89,18 @@ def read(path: Path) -> LabelStack:
         )  # fmt: skip
     except (TypeError, ValueError) as error:
         raise _damaged(path, error) from error
+
+
+def _whole(values: AnyArray, path: Path) -> IntArray:
+    """Return labels as integers. ImageJ and others store them as floats."""
+    if values.dtype.kind == "f" and not (
+        np.isfinite(values).all() and (abs(values) < 1 << 31).all() and (values % 1 == 0).all()
+    ):
+        raise InputError(
+            f"{path}: contains fractions, expected integer labels; save the label maps as unsigned "
+            "integers"
+        )
+    return values.astype(np.int64)
 
 
 def _frames(own: dict[str, Any], count: int) -> tuple[MaskFrame, ...]:
