@@ -210,7 +210,8 @@ def main() -> None:
         print(follow(tracker, Scene(arguments.seed), arguments.at, 3))
         return
     record = begin_record("live stream", ("torch", "numpy"))
-    record["away"] = away(arguments.away)
+    if arguments.away:
+        record["away"] = away(arguments.away)
     record.update(run(arguments))
     finish_record(record, arguments.json)
 

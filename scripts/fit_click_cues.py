@@ -1,7 +1,8 @@
 """Fit the weights of the click cues (``vostrack/interactive/cues.py``) and print them.
 
 Clicks are simulated with the weights of the round before, so that the fit sees masks that it makes
-itself. Every image counts the same, and so do object and background of small objects, by halves.
+itself; they are rough masks, which the target network has not refined. Every image counts the same,
+and so do object and background of small objects, by halves.
 
     python scripts/fit_click_cues.py --davis DAVIS --photos PHOTOS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from vostrack.datasets.labelled_images import Layout, open_labelled_images
 from vostrack.datasets.voc import VocSample, open_voc
 from vostrack.errors import InputError
 from vostrack.masks import write_label_map
@@ -75,6 +77,22 @@ def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
     with pytest.raises(InputError, match="same size"):
         image.read()
+    assert image.instances is not None
     image.instances.write_bytes(b"MATLAB, no")
     with pytest.raises(InputError, match="cannot be read"):
         image.read()
+
+
+def test_masks_of_classes_are_enough_where_no_instances_are_needed(root: Path) -> None:
+    layout: Layout = "voc" if (root / "JPEGImages").is_dir() else "sbd"
+    folders = [path for name in ("SegmentationObject", "inst") for path in root.rglob(name)]
+    assert open_labelled_images(layout, root, "train").instance_classes == 20
+    for folder in folders:
+        shutil.rmtree(folder)
+    with pytest.raises(InputError, match=r"SegmentationObject|inst"):
+        open_voc(root)
+    if layout == "voc":
+        images = open_labelled_images(layout, root, "train")
+        assert images.instance_classes == 0
+        assert images[0].ids is None
+        np.testing.assert_array_equal(images[0].classes.numpy(), CLASSES)

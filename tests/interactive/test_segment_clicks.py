@@ -83,6 +83,13 @@ def test_the_mask_depends_on_the_clicks_alone(
     np.testing.assert_array_equal(frame.segment(clicks), segmenter.open(image).segment(clicks))
 
 
+def test_a_later_click_loses_nothing_elsewhere(frame: ClickFrame) -> None:
+    both = frame.segment([Click(56, 64), Click(146, 60)])
+    after = frame.segment([Click(56, 64), Click(146, 60), Click(100, 10, inside=False)])
+    assert overlap(after & LEFT, both & LEFT) > 0.97
+    assert overlap(after & RIGHT, both & RIGHT) > 0.97
+
+
 def test_a_click_outside_may_come_first(frame: ClickFrame) -> None:
     mask = frame.segment([Click(146, 60, inside=False), Click(56, 64)])
     assert mask[64, 56]

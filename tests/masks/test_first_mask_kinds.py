@@ -37,7 +37,7 @@ def _one_soft(mask: FirstMask, gray: UInt8Array) -> None:
     assert mask.alpha is not None
     assert mask.alpha.dtype == np.float32
     assert mask.alpha.shape == (1, *gray.shape)
-    np.testing.assert_allclose(mask.alpha[0], gray / 255, atol=0.09)
+    np.testing.assert_allclose(mask.alpha[0], gray / 255, atol=0.003)
     assert sum("edges are smoothed" in warning for warning in mask.warnings) == 1
 
 

@@ -120,7 +120,7 @@ def test_a_transparent_index_among_the_objects_is_an_object(tmp_path: Path) -> N
 
 def _plain(mask: BoolArray) -> list[int]:
     ends = np.flatnonzero(np.diff(mask.ravel(order="F").astype(int))) + 1
-    return np.diff(np.concatenate([[0], ends, [mask.size]])).tolist()
+    return [int(n) for n in np.diff(np.concatenate([[0], ends, [mask.size]]))]
 
 
 def _coded(mask: BoolArray) -> Any:

@@ -20,20 +20,24 @@ from tests.studio.small_project import (
     square,
 )
 from vostrack.arrays import UInt8Array
+from vostrack.masks.validation import FirstMask
 from vostrack.studio.frames import video_facts
 from vostrack.studio.project import Project
 
 
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    """Frames whose first pixel is their number: frame k is k everywhere but in a square."""
-    folder = tmp_path / "clip"
+def write_frames(folder: Path, count: int = FRAMES) -> Path:
+    """Write frames whose first pixel is their number, with a red square that moves."""
     folder.mkdir()
-    for number in range(FRAMES):
+    for number in range(count):
         image = np.full((HEIGHT, WIDTH, 3), number, np.uint8)
         image[16:28, 10 + number : 22 + number] = 200, 40, 40
         Image.fromarray(image).save(folder / f"{number:05d}.png")
     return folder
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_frames(tmp_path / "clip")
 
 
 @pytest.fixture
@@ -49,23 +53,54 @@ def trackers() -> list[ShiftingTracker]:
     return []
 
 
+class Clicker:
+    """Finds the same square wherever one clicks."""
+
+    def open(self, frame: UInt8Array) -> Clicker:
+        return self
+
+    def segment(self, clicks: Any, box: Any) -> Any:
+        return square(5) > 0
+
+
+def propose(frames: Any) -> FirstMask:
+    assert {frame.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+    return FirstMask(square(5) + square(30, number=2), (1, 2), ("one", "two"))
+
+
 @pytest.fixture
-def session(project: Project, trackers: list[ShiftingTracker]) -> Iterator[Any]:
+def parts(trackers: list[ShiftingTracker]) -> Any:
     pytest.importorskip("fastapi", reason="needs vostrack[studio]")
-    from vostrack.studio.session import StudioSession
+    from vostrack.studio.session import Parts
 
     def build() -> ShiftingTracker:
         trackers.append(ShiftingTracker())
         return trackers[-1]
 
-    class Opened:
-        def segment(self, clicks: Any, box: Any) -> Any:
-            return square(5) > 0
+    return Parts(build, Clicker, propose)
 
-    class Clicker:
-        def open(self, frame: UInt8Array) -> Opened:
-            return Opened()
 
-    made = StudioSession(project, build, Clicker)
+@pytest.fixture
+def session(project: Project, parts: Any) -> Iterator[Any]:
+    from vostrack.studio.events import News
+    from vostrack.studio.session import StudioSession
+
+    made = StudioSession(project, parts, News())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, video: Path, parts: Any) -> Iterator[Any]:
+    """A desk on which the project of the video is open."""
+    from vostrack.studio.desk import Desk
+    from vostrack.studio.places import Places
+    from vostrack.studio.session import StudioSession
+
+    made = Desk(
+        lambda project, news: StudioSession(project, parts, news), Places([tmp_path]), 200_000
+    )
+    made.open(video, tmp_path / "project")
+    made.session().set_objects([RED, BLUE], "add objects")
     yield made
     made.close()

@@ -1,13 +1,13 @@
 """The server of the page with a tracker and clicks that need no network: it starts in a second.
 
-python light_server.py VIDEO PROJECT prints the address and serves until it is ended.
+python light_server.py FOLDER [VIDEO] prints the address and serves until it is ended.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,26 @@ import numpy as np
 from tests.studio.small_project import ShiftingTracker
 from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.interactive import Box, Click
-from vostrack.studio.frames import video_facts
-from vostrack.studio.project import Project
-from vostrack.studio.serve import serve_session
-from vostrack.studio.session import StudioSession
+from vostrack.masks.validation import FirstMask
+from vostrack.studio.desk import Desk
+from vostrack.studio.places import Places
+from vostrack.studio.serve import serve_desk
+from vostrack.studio.session import Parts, StudioSession
 from vostrack.tracking.frame_result import FrameResult
 
 REACH = 40
 """Radius of the disc that a click gives, pixels."""
 
+STEP_SECONDS = 0.1
+"""What a frame takes, so that a page can be seen while it tracks."""
+
 
 class SlowShiftingTracker(ShiftingTracker):
-    """Takes a moment for each frame, so that a page can be seen while it tracks."""
+    """Takes a moment for each frame."""
 
     def step(self, frame: UInt8Array) -> FrameResult:
         """Wait, then step."""
-        time.sleep(0.05)
+        time.sleep(STEP_SECONDS)
         return super().step(frame)
 
 
@@ -59,11 +63,24 @@ class Discs:
         return mask
 
 
-def main(video: str, folder: str) -> None:
+def propose(frames: Iterable[UInt8Array]) -> FirstMask:
+    """Propose a box on the left and one on the right."""
+    height, width = next(iter(frames)).shape[:2]
+    labels = np.zeros((height, width), np.uint8)
+    labels[height // 4 : height // 2, width // 8 : width // 3] = 1
+    labels[height // 4 : height // 2, 2 * width // 3 : 7 * width // 8] = 2
+    return FirstMask(labels, (1, 2), ("one", "two"))
+
+
+def main(folder: str, video: str | None = None) -> None:
     """Serve."""
-    project = Project(Path(folder), video_facts(video))
-    session = StudioSession(project, SlowShiftingTracker, Discs)
-    serve_session(session, "127.0.0.1", 0, lambda address: print(address, flush=True))
+    parts = Parts(SlowShiftingTracker, Discs, propose)
+    desk = Desk(
+        lambda project, news: StudioSession(project, parts, news), Places([Path(folder)]), 4_000_000
+    )
+    if video is not None:
+        desk.open(video)
+    serve_desk(desk, "127.0.0.1", 0, lambda address: print(address, flush=True))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ pytest.importorskip("httpx", reason="needs httpx")
 from starlette.testclient import TestClient
 
 from vostrack.studio.app import create_app
+from vostrack.studio.desk import Desk
 from vostrack.studio.session import StudioSession
 
 NOISE = np.random.default_rng(0).bytes(WIDTH * HEIGHT)
@@ -28,8 +29,13 @@ ONE = {"id": 1, "name": "a", "colour": "#000000"}
 
 
 @pytest.fixture
-def app(session: StudioSession) -> Any:
-    return create_app(session, TOKEN, frozenset({HOST, "localhost:8000"}))
+def app(desk: Desk) -> Any:
+    return create_app(desk, TOKEN, frozenset({HOST, "localhost:8000"}))
+
+
+@pytest.fixture
+def session(desk: Desk) -> StudioSession:
+    return desk.session()
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def put(client: TestClient, labels: Any, tag: str = "empty", **headers: str) -> 
     return client.put("/api/frames/0/labels", content=body, headers={"x-mask-tag": tag, **headers})
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js", "/api/state", "/api/frames/0.jpg"])
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/api/state", "/api/frames/0/picture.jpg"])
 def test_without_the_token_there_is_nothing(stranger: TestClient, path: str) -> None:
     assert stranger.get(path).status_code == 401
     assert stranger.get(path, params={"token": "guess"}).status_code == 401
@@ -72,7 +78,7 @@ def test_pages_of_other_origins_are_refused(client: TestClient, origin: str) -> 
 
 def test_links_from_other_sites_are_refused(client: TestClient) -> None:
     headers = {"sec-fetch-site": "cross-site"}
-    assert client.get("/api/frames/0.jpg", headers=headers).status_code == 403
+    assert client.get("/api/frames/0/picture.jpg", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["evil.example:8000", "127.0.0.1:9", "127.0.0.1"])
@@ -145,6 +151,21 @@ def test_the_place_of_the_video_is_not_told(client: TestClient, video: Path) -> 
     assert str(video) not in client.get("/api/state").text
 
 
+def test_a_full_disk_is_said_and_changes_nothing(
+    client: TestClient, session: StudioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vostrack.studio.project.write_label_map", full)
+        answer = put(client, square(5))
+    assert answer.status_code == 507
+    assert "No space left on device; free some space" in answer.json()["error"]
+    assert session.project.corrected == []
+    assert put(client, square(5)).status_code == 200
+
+
 def test_nothing_is_written_outside_the_project(client: TestClient, tmp_path: Path) -> None:
     before = {p for p in tmp_path.rglob("*") if "project" not in p.parts}
     put(client, square(5))
@@ -167,7 +188,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
         "count": 8,
         "rate": 25.0,
     }
-    assert client.get("/api/frames/3.jpg").content[:2] == b"\xff\xd8"
+    assert client.get("/api/frames/3/picture.jpg").content[:2] == b"\xff\xd8"
     tag = put(client, square(5)).json()["tag"]
     assert put(client, square(9)).status_code == 409
     assert put(client, square(9), tag).status_code == 200
@@ -181,7 +202,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
     wait_until(lambda: session.job.state.state == "idle")
     assert [frame for frame, _ in client.get("/api/state").json()["tracked"]] == list(range(1, 8))
     assert client.post("/api/track/sideways").status_code == 400
-    assert client.get("/api/frames/8.jpg").status_code == 400
+    assert client.get("/api/frames/8/picture.jpg").status_code == 400
 
 
 @pytest.mark.parametrize(

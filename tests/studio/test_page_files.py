@@ -90,5 +90,6 @@ def test_every_control_has_a_name() -> None:
     for tag in re.findall(r"<(?:button|canvas|progress)[^>]*>[^<]*", HTML):
         words = tag.partition(">")[2].strip()
         assert "aria-label" in tag or re.search(r"\w", words), tag
-    for control in re.findall(r"(<label[^>]*>[^<]*)?\s*<(?:input|select)", HTML):
-        assert control
+    controls = r"(<label[^>]*>[^<]*)?\s*(<(?:input|select)[^>]*>)"
+    for label, control in re.findall(controls, HTML):
+        assert label or "aria-label" in control, control

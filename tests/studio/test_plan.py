@@ -20,6 +20,7 @@ from vostrack.studio.plan import Leg, plan_legs
         (0, "both", [0], [Leg(0, 9)]),
         (3, "between", [1, 6], [Leg(1, 3), Leg(6, 4)]),
         (1, "between", [1, 3], [Leg(1, 2)]),
+        (6, "between", [1, 6], [Leg(1, 3), Leg(6, 4)]),
     ],
 )
 def test_legs(frame: int, direction: Any, corrected: list[int], expected: list[Leg]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from vostrack.errors import InputError
-from vostrack.studio.serve import LOOPBACK, check_host, default_folder
+from vostrack.studio.places import default_folder
+from vostrack.studio.serve import LOOPBACK, _names, check_host
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
@@ -22,6 +24,18 @@ def test_other_computers_only_on_request(host: str) -> None:
     check_host(host, allow_remote=True)
 
 
+def test_a_server_for_other_computers_knows_the_names_of_this_one() -> None:
+    assert _names("127.0.0.1")[0] == "127.0.0.1"
+    assert set(_names("127.0.0.1")) == set(LOOPBACK)
+    found = _names("0.0.0.0")
+    assert found[0] == socket.gethostname()
+    assert "0.0.0.0" not in found
+    assert set(LOOPBACK) < set(found)
+
+
 def test_the_project_lies_beside_the_video(tmp_path: Path) -> None:
     assert default_folder(str(tmp_path / "clip.mp4")) == tmp_path / "clip.vostrack"
     assert default_folder(str(tmp_path / "frames")) == tmp_path / "frames.vostrack"
+    assert default_folder(str(tmp_path / "frames" / "*.png")) == tmp_path / "frames.vostrack"
+    dropped = tmp_path / "a.vostrack" / "video"
+    assert default_folder(dropped) == default_folder(dropped / "a.mp4") == tmp_path / "a.vostrack"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.studio.small_project import BLUE, FRAMES, RED, ShiftingTracker, draw, square, wait_until
 from vostrack.studio.session import StudioSession
@@ -121,3 +122,20 @@ def test_a_failure_is_told_and_leaves_the_rest(session: StudioSession) -> None:
     wait_until(lambda: session.job.state.state == "failed")
     assert "no memory" in session.job.state.message
     np.testing.assert_array_equal(session.project.labels(0)[0], square(5))
+
+
+def test_a_full_disk_stops_the_tracking_with_words(
+    session: StudioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    draw(session.project, 0, square(5))
+    with monkeypatch.context() as patch:
+        patch.setattr("vostrack.studio.tracked.write_label_map", full)
+        session.track(0, "forward")
+        wait_until(lambda: session.job.state.state == "failed")
+    assert "No space left on device; free some space" in session.job.state.message
+    session.track(0, "forward")
+    finished(session)
+    assert sorted(session.project.tracked) == list(range(1, FRAMES))

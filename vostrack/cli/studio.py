@@ -20,14 +20,22 @@ class StudioCommand(CommandOptions):
     Example: vostrack studio clip.mp4
 
     Needs pip install 'vostrack[studio]'. Everything stays on this computer. The work is kept in a
-    folder beside the video; the same command opens it again.
+    folder beside the video; the same command opens it again. Without a video, choose one in the
+    page, or drop it there.
     """
 
-    video: Annotated[str, tyro.conf.Positional]
+    video: Annotated[str | None, tyro.conf.Positional] = None
     """Video file, folder of images, or pattern such as "frames/*.png"."""
 
     project: Path | None = None
     """Folder that keeps the work. Default: clip.vostrack beside clip.mp4."""
+
+    folders: tuple[Path, ...] = ()
+    """Folders whose videos can be opened in the page. What is dropped on the page is kept in the
+    first. Default: the folder of the video, or the current folder."""
+
+    largest_upload: float = 8.0
+    """Size of the largest video that can be dropped on the page, in GB."""
 
     preset: str = "balanced"
     """fast, balanced or best; see vostrack track."""
@@ -50,11 +58,15 @@ class StudioCommand(CommandOptions):
 
     def run(self) -> int:
         """Serve until Ctrl-C, and return the exit status 0."""
-        from vostrack.studio.serve import serve
+        from vostrack.errors import InputError
+        from vostrack.studio.serve import Opening, serve
 
+        if self.project is not None and self.video is None:
+            raise InputError("project: names the folder of a video; give the video, too")
+        if not self.largest_upload > 0:
+            raise InputError(f"largest_upload: expected more than 0 GB, got {self.largest_upload}")
         serve(
-            self.video,
-            self.project,
+            Opening(self.video, self.project, self.folders, int(self.largest_upload * 1024**3)),
             preset=self.preset,
             device=self.device,
             host=self.host,

@@ -93,7 +93,8 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
 
     Args:
         layout: ``voc``: ``JPEGImages``, ``SegmentationClass``, ``SegmentationObject`` and
-            ``ImageSets/Segmentation/SUBSET.txt``. ``sbd``: the benchmark release, ``img``, ``cls``,
+            ``ImageSets/Segmentation/SUBSET.txt``; without ``SegmentationObject``, as in the
+            augmented VOC, there are no instances. ``sbd``: the benchmark release, ``img``, ``cls``,
             ``inst`` (.mat) and ``SUBSET.txt``. ``cityscapes``: ``leftImg8bit/SUBSET`` and
             ``gtFine/SUBSET``. ``context``: VOC 2010 with ``SegmentationClassContext`` (PNG of
             0..59) and ``ImageSets/SegmentationContext/SUBSET.txt``; no instances. ``davis``: DAVIS
@@ -112,8 +113,10 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
         return _davis(root, subset)
     if layout == "context":
         return _context(root, subset)
-    images = {image.name: image for image in open_voc(root, subset)}
-    return LabelledImages(tuple(images), 21, 20, lambda name: _load_voc(images[name]))
+    images = {image.name: image for image in open_voc(root, subset, instances=False)}
+    with_instances = next(iter(images.values())).instances is not None
+    count = 20 if with_instances else 0
+    return LabelledImages(tuple(images), 21, count, lambda name: _load_voc(images[name]))
 
 
 def _labelled(image: UInt8Array, classes: UInt8Array, ids: UInt8Array) -> LabelledImage:
@@ -132,6 +135,9 @@ def _as_long(values: AnyArray) -> Tensor:
 
 
 def _load_voc(image: VocImage) -> LabelledImage:
+    if image.instances is None:
+        frame, classes = read_annotated_frame(image.image, image.classes).tensors()
+        return LabelledImage(frame, classes, None, torch.zeros(256, dtype=torch.long))
     sample = image.read()
     return _labelled(sample.frame, sample.classes, sample.instances)
 

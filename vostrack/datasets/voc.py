@@ -49,20 +49,23 @@ class VocImage:
         name: file name without its suffix.
         image: the JPEG.
         classes: class mask, PNG or (SBD) MAT.
-        instances: instance mask, PNG or (SBD) MAT.
+        instances: instance mask, PNG or (SBD) MAT; None if there is none.
     """
 
     name: str
     image: Path
     classes: Path
-    instances: Path
+    instances: Path | None
 
     def read(self) -> VocSample:
         """Read the image and its masks.
 
         Raises:
-            InputError: a file is missing or cannot be read, or the sizes differ.
+            InputError: a file is missing or cannot be read, the sizes differ, or there is no
+                instance mask.
         """
+        if self.instances is None:
+            raise InputError(f"{self.name}: there is no instance mask; expected SegmentationObject")
         frame = read_image(self.image)
         classes = _read_mask(self.classes, "GTcls")
         instances = _read_mask(self.instances, "GTinst")
@@ -74,14 +77,18 @@ class VocImage:
         return VocSample(frame, classes, instances)
 
 
-def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
-    """Find the images of a subset that have instance masks.
+def open_voc(
+    root: str | Path, subset: str = "train", *, instances: bool = True
+) -> tuple[VocImage, ...]:
+    """Find the images of a subset.
 
     Args:
         root: a VOC folder (JPEGImages, SegmentationClass, SegmentationObject,
             ImageSets/Segmentation/SUBSET.txt), or SBD's (img, cls, inst and SUBSET.txt, in the
             folder itself or in ``dataset`` below it).
         subset: name of the list.
+        instances: whether SegmentationObject must be there; it is missing in the augmented VOC,
+            which has masks of classes only.
 
     Raises:
         InputError: a folder or the list is missing, the list is empty, or names a missing file.
@@ -94,7 +101,9 @@ def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
     else:
         folders, suffix = ("JPEGImages", "SegmentationClass", "SegmentationObject"), ".png"
         listing = root / "ImageSets" / "Segmentation" / f"{subset}.txt"
-    missing = [folder for folder in folders if not (root / folder).is_dir()]
+    with_instances = (root / folders[2]).is_dir()
+    needed = folders if instances or with_instances else folders[:2]
+    missing = [folder for folder in needed if not (root / folder).is_dir()]
     if missing or not listing.is_file():
         absent = ", ".join([*missing, *([] if listing.is_file() else [str(listing)])])
         raise InputError(
@@ -108,7 +117,7 @@ def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
             name,
             root / folders[0] / f"{name}.jpg",
             root / folders[1] / f"{name}{suffix}",
-            root / folders[2] / f"{name}{suffix}",
+            root / folders[2] / f"{name}{suffix}" if with_instances else None,
         )
         for name in names
     )
@@ -116,7 +125,7 @@ def open_voc(root: str | Path, subset: str = "train") -> tuple[VocImage, ...]:
         raise InputError(f"{listing} lists no image; choose another subset")
     for image in images:
         for path in (image.image, image.classes, image.instances):
-            if not path.is_file():
+            if path is not None and not path.is_file():
                 raise InputError(f"{listing} lists {image.name}, but there is no {path}")
     return images
 

@@ -6,8 +6,10 @@
 
 A mask is made in three steps. Cues of every pixel (what it looks like beside the clicked places,
 how far away they are along the image, what the foreground network says of it) are added up to a
-rough mask. The target network, fitted to that mask in closed form, segments a window around it. The
-sampled CRF moves its outline to the edges of the image.
+rough mask. The target network, fitted to that mask in closed form, and then to what it found,
+segments a window around it. The sampled CRF moves its outline to the edges of the image. A later
+click starts from that mask: what is near the click, looks like it, and lies on its side of the
+edges changes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 The weights are a logistic regression on 15 first frames of DAVIS training sequences and 20
 photographs of single objects, over five simulated clicks each; a click lay at the inner point of
-the largest error so far. ``scripts/fit_click_cues.py`` fits them.
+the largest error so far. ``scripts/fit_click_cues.py`` fits such weights. It was run again later:
+its weights differ from these, which an earlier choice of images gave, and on seven training frames
+its masks are as good.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from vostrack.arrays import FloatArray
 from vostrack.interactive.distances import ImageGraph
 from vostrack.interactive.prompts import Click
 
-__all__ = ["CUES", "FIRST_WEIGHTS", "LATER_WEIGHTS", "FrameMaps", "cue_maps", "rough_logits"]
+__all__ = [
+    "CUES",
+    "FIRST_WEIGHTS",
+    "LATER_WEIGHTS",
+    "FrameMaps",
+    "cue_maps",
+    "embedding_similarity",
+    "rough_logits",
+    "straight_distance",
+]
 
 # Logits of the mask before are kept within this, as in the fit.
 _LIMIT = 5.0
@@ -71,6 +82,11 @@ class FrameMaps:
     embedding: FloatArray
     graph: ImageGraph
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.graph.size
+
 
 def rough_logits(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray | None) -> FloatArray:
     """Return the logit (h, w) of the object's mask.
@@ -92,14 +108,14 @@ def cue_maps(maps: FrameMaps, clicks: Sequence[Click], before: FloatArray | None
     ones = np.ones_like(maps.foreground)
     zeros = np.zeros_like(ones)
     trust = np.mean([np.tanh(maps.foreground[y, x] / 2) for x, y in inside])
-    reach = _straight(inside, maps)
+    reach = straight_distance(inside, maps)
     cues = {
         "constant": ones,
         "foreground": maps.foreground,
         "foreground where clicked": maps.foreground * trust,
         "trust in the foreground": ones * trust,
         "key inside": _similarity(maps.keys, inside),
-        "embedding inside": _similarity(maps.embedding, inside),
+        "embedding inside": embedding_similarity(maps, inside),
         "distance inside": reach,
         "log distance inside": np.log(reach + 0.03),
         "path inside": np.log(maps.graph.from_points(inside) + 0.05),
@@ -133,26 +149,31 @@ _OUTSIDE_CUES = (
 def _outside_cues(
     maps: FrameMaps, points: Sequence[tuple[int, int]], known: FloatArray
 ) -> dict[str, FloatArray]:
-    reach = _straight(points, maps)
+    reach = straight_distance(points, maps)
     return {
         "any outside": np.ones_like(reach),
         "path outside": np.log(maps.graph.from_points(points) + 0.05),
         "log distance outside": np.log(reach + 0.03),
         "key outside": _similarity(maps.keys, points),
-        "embedding outside": _similarity(maps.embedding, points),
+        "embedding outside": embedding_similarity(maps, points),
         "colour outside": _colour_distance(maps.colour, points),
         "before, near outside": known * np.exp(-reach / 0.1),
         "near outside": np.exp(-reach / 0.05),
     }
 
 
-def _straight(points: Sequence[tuple[int, int]], maps: FrameMaps) -> FloatArray:
+def straight_distance(points: Sequence[tuple[int, int]], maps: FrameMaps) -> FloatArray:
     """Return the distance to the nearest point, as a share of the frame's shorter side."""
     height, width = maps.foreground.shape
     rows, columns = np.mgrid[:height, :width]
     away = np.min([np.hypot(columns - x, rows - y) for x, y in points], axis=0)
     share: FloatArray = (away / min(height, width)).astype(np.float32)
     return share
+
+
+def embedding_similarity(maps: FrameMaps, points: Sequence[tuple[int, int]]) -> FloatArray:
+    """Return how much each place (h, w) looks like the most alike of some points, at most 1."""
+    return _similarity(maps.embedding, points)
 
 
 def _similarity(vectors: FloatArray, points: Sequence[tuple[int, int]]) -> FloatArray:

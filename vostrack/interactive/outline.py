@@ -27,7 +27,7 @@ _WINDOW = WindowConfig(pixels=300 * 300, grow=1.7, margin=40, step=32)
 _LINES = 12
 _KEPT_WINDOWS = 4
 # Share of the network's logit in the sum with that of the rough mask.
-_SHARE = 0.5
+_SHARE = 0.8
 # Logit at a click, and the radius of its place as a share of the window's shorter side.
 _CERTAIN, _RADIUS = 6.0, 0.012
 

@@ -10,10 +10,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.compute.precision import resolve_device
+from vostrack.interactive.corrections import PRIOR_LIMIT, changed_near
 from vostrack.interactive.cues import rough_logits
 from vostrack.interactive.frame_maps import ClickNetworks, frame_maps, load_networks
 from vostrack.interactive.outline import OutlineFinder, spread_to
@@ -26,7 +28,11 @@ __all__ = ["ClickFrame", "ClickSegmenter", "segment_clicks"]
 _WORKING_SIZE = 854
 # Logit outside of a box.
 _NOWHERE = -6.0
+# Scores are kept this far from 0 and 1 when they become logits.
+_SUREST, _UNSURE = 1e-3, 1e-2
 _KEPT_ANSWERS = 64
+# A box, how many clicks count as one, and all clicks.
+_Question = tuple[Box | None, int, tuple[Click, ...]]
 
 
 class ClickSegmenter:
@@ -77,8 +83,8 @@ class ClickFrame:
         image = working_image(frame, _WORKING_SIZE, networks.device)
         self._working: tuple[int, int] = (image.shape[1], image.shape[2])
         self._outlines = OutlineFinder(networks, image)
-        # Rough logits of earlier questions: each click starts from the answer before it.
-        self._known: OrderedDict[tuple[int, tuple[Click, ...]], FloatArray] = OrderedDict()
+        # What earlier questions gave: each click starts from the mask before it.
+        self._known: OrderedDict[_Question, FloatArray] = OrderedDict()
 
     def segment(self, clicks: Sequence[Click], box: Box | None = None) -> BoolArray:
         """Return the mask (H, W) bool of the object.
@@ -103,40 +109,70 @@ class ClickFrame:
         return _pieces(mask, clicks)
 
     def _scores(self, clicks: Sequence[Click], box: Box | None) -> FloatArray:
+        """Return the scores (H, W), click after click; those of a box count as one."""
         given = tuple(clicks)
+        together = 1
         if box is not None:
             around = box_clicks(box, self._size)
             given = (*(around if not _any_inside(given) else around[1:]), *given)
-        rough = self._rough(given, len(given) - len(clicks))
-        if box is not None:
-            rows, columns = rough.shape
-            inside = cv2.resize(
-                _inside(box, self._size).astype(np.uint8),
-                (columns, rows),
-                interpolation=cv2.INTER_AREA,
-            )
-            rough = np.where(inside > 0, rough, _NOWHERE).astype(np.float32)
-        logits = spread_to(torch.from_numpy(rough).to(self._device), self._working)
-        scores = self._outlines(logits, self._on_grid(given, self._working))
+            together = max(1, len(given) - len(clicks))
+        # The weights of a first click know nothing of places outside, so it is one inside.
+        first = next(click for click in given if click.inside)
+        ordered = (first, *(click for click in given if click is not first))
+        before: FloatArray | None = None
+        earlier = [n for n in (1, *range(max(2, together), len(ordered))) if n < len(ordered)]
+        for count in earlier:
+            key = box, together, ordered[:count]
+            if key not in self._known:
+                self._keep(key, self._answer(ordered[:count], box, before, count > together))
+            before = self._known[key]
+        scores = self._answer(ordered, box, before, len(ordered) > together)
+        self._keep((box, together, ordered), scores)
         full: FloatArray = spread_to(scores, self._size).cpu().numpy()
         return full
 
-    def _rough(self, clicks: tuple[Click, ...], together: int) -> FloatArray:
-        """Return the rough logits, click after click; the first ``together`` count as one."""
-        first = next(click for click in clicks if click.inside)
-        # The weights of a first click know nothing of places outside, so it is one inside.
-        ordered = (first, *(click for click in clicks if click is not first))
-        on_grid = self._on_grid(ordered, self._maps.foreground.shape)
-        logits: FloatArray | None = None
-        for count in (1, *range(max(2, together), len(ordered) + 1)):
-            key = together, ordered[:count]
-            if key not in self._known:
-                self._known[key] = rough_logits(self._maps, on_grid[:count], logits)
-                if len(self._known) > _KEPT_ANSWERS:
-                    self._known.popitem(last=False)
-            logits = self._known[key]
-        assert logits is not None
-        return logits
+    def _answer(
+        self, clicks: tuple[Click, ...], box: Box | None, before: FloatArray | None, later: bool
+    ) -> Tensor:
+        """Return the scores (h, w) at working size.
+
+        Args:
+            clicks: the first of them, in order.
+            box: of the question.
+            before: (rows, columns) logits of the answer without the last click; None for the first.
+            later: whether the last click corrects that answer.
+        """
+        on_grid = self._on_grid(clicks, self._maps.size)
+        rough = rough_logits(self._maps, on_grid, before)
+        if later and before is not None:
+            rough = np.float32(0.5) * (rough + changed_near(self._maps, on_grid, before))
+        if box is not None:
+            rough = np.where(self._cells_of(box) > 0, rough, _NOWHERE).astype(np.float32)
+        logits = spread_to(torch.from_numpy(rough).to(self._device), self._working)
+        on_image = self._on_grid(clicks, self._working)
+        scores = self._outlines(logits, on_image)
+        # The network is fitted again, to what it found: it saw a rough mask at first.
+        found = scores.clamp(_UNSURE, 1 - _UNSURE).logit()
+        return self._outlines((found + logits) / 2, on_image)
+
+    def _keep(self, question: _Question, scores: Tensor) -> None:
+        self._known[question] = self._on_cells(scores)
+        if len(self._known) > _KEPT_ANSWERS:
+            self._known.popitem(last=False)
+
+    def _on_cells(self, scores: Tensor) -> FloatArray:
+        """Return scores at working size as logits on the grid of the cues."""
+        logits = scores.clamp(_SUREST, 1 - _SUREST).logit().cpu().numpy()
+        rows, columns = self._maps.size
+        small = cv2.resize(logits, (columns, rows), interpolation=cv2.INTER_AREA)
+        return np.clip(small, -PRIOR_LIMIT, PRIOR_LIMIT).astype(np.float32)
+
+    def _cells_of(self, box: Box) -> UInt8Array:
+        rows, columns = self._maps.size
+        inside = _inside(box, self._size).astype(np.uint8)
+        return np.asarray(
+            cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8
+        )
 
     def _on_grid(self, clicks: Sequence[Click], size: tuple[int, ...]) -> list[Click]:
         """Return the clicks with positions in a map of ``size`` = h and w."""

@@ -15,6 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 TOO_LARGE = "this upload is larger than any mask of this video can be"
+_TOO_LARGE_FILE = "this upload is larger than this server takes"
 
 _HEADERS = [
     (b"content-security-policy", b"default-src 'self'; img-src 'self' blob: data:"),
@@ -40,10 +41,12 @@ class Guard:
         token: the secret of this server.
         hosts: the values of ``Host`` that this server has, such as ``127.0.0.1:8765``. Others are
             those of a foreign name that points here (DNS rebinding).
-        largest: bytes that a request may carry.
+        largest: tells the bytes that a request to a path may carry.
     """
 
-    def __init__(self, app: Any, token: str, hosts: frozenset[str], largest: int) -> None:
+    def __init__(
+        self, app: Any, token: str, hosts: frozenset[str], largest: Callable[[str], int]
+    ) -> None:
         self._app, self._token, self._hosts, self._largest = app, token, hosts, largest
         port = next(iter(hosts)).rpartition(":")[2]
         self.cookie = f"vostrack-{port}"
@@ -70,7 +73,7 @@ class Guard:
                     message["headers"].append((b"set-cookie", cookie.encode()))
             await send(message)
 
-        await self._app(scope, self._limited(receive), with_headers)
+        await self._app(scope, _limited(receive, self._largest(scope["path"])), with_headers)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -83,8 +86,9 @@ class Guard:
             return 403, "other pages may not use this server"
         if not self._knows_token(scope, headers):
             return 401, "wrong or missing token; open the address that vostrack studio printed"
-        if int(headers.get("content-length") or 0) > self._largest:
-            return 413, TOO_LARGE
+        length = headers.get("content-length") or "0"
+        if not length.isdecimal() or int(length) > self._largest(scope["path"]):
+            return 413, _words(scope["path"])
         return None
 
     def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
@@ -101,19 +105,24 @@ class Guard:
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Stop reading a body that goes on beyond the limit."""
-        seen = 0
 
-        async def limited() -> MutableMapping[str, Any]:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._largest:
-                raise TooLargeError(TOO_LARGE)
-            return message
+def _limited(receive: Receive, largest: int) -> Receive:
+    """Stop reading a body that goes on beyond the limit."""
+    seen = 0
 
-        return limited
+    async def limited() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > largest:
+            raise TooLargeError(TOO_LARGE)
+        return message
+
+    return limited
+
+
+def _words(path: str) -> str:
+    return _TOO_LARGE_FILE if path.startswith("/api/uploads") else TOO_LARGE
 
 
 async def _answer(send: Send, status: int, text: str) -> None:

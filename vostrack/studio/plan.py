@@ -74,6 +74,9 @@ def plan_legs(
 def _between(frame: int, corrected: Sequence[int]) -> tuple[Leg, ...]:
     before = [other for other in corrected if other <= frame]
     after = [other for other in corrected if other > frame]
+    if not after and len(before) > 1 and before[-1] == frame:
+        # Who has just corrected the last drawn frame means the gap before it.
+        after = [before.pop()]
     if not before or not after:
         raise InputError(
             "track: expected a drawn frame on both sides; correct one before and one after, or "

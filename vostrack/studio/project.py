@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
 from vostrack.masks import read_label_map, write_label_map
 from vostrack.studio.journal import (
     Edit,
@@ -26,37 +21,17 @@ from vostrack.studio.journal import (
     read_journal,
     write_journal,
 )
+from vostrack.studio.tracked import TrackedMask, TrackedMasks
 
 __all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MOST_OBJECTS = 254
 _LONGEST_NAME = 80
-# Seconds between two writings of the presence of objects while frames are tracked.
-_PRESENCE_EVERY = 1.0
-# An object is doubtful if it may or may not be there, or if its area jumps by this factor.
-_UNSURE, _JUMP = (0.15, 0.85), 2.5
 
 
 class ConflictError(Exception):
     """An edit was drawn on a label map that has changed meanwhile."""
-
-
-@dataclass(frozen=True)
-class TrackedMask:
-    """What the tracker says of a frame.
-
-    Attributes:
-        presence: probability that each object is visible, by id.
-        areas: pixels of each object, by id.
-        doubtful: whether a person should look at it.
-        serial: rises with every new result of the frame.
-    """
-
-    presence: dict[int, float]
-    areas: dict[int, int]
-    doubtful: bool
-    serial: int
 
 
 class Project:
@@ -90,9 +65,7 @@ class Project:
                     "give another folder as `project`"
                 )
             self._journal = replace(found, video=video)
-        self._tracked = self._read_tracked()
-        self._written = time.monotonic()
-        self._serial = 1 + max((one.serial for one in self._tracked.values()), default=0)
+        self._tracked = TrackedMasks(folder, video.count)
 
     @property
     def video(self) -> VideoFacts:
@@ -113,7 +86,7 @@ class Project:
     def tracked(self) -> dict[int, TrackedMask]:
         """What the tracker found, by frame."""
         with self.lock:
-            return dict(self._tracked)
+            return self._tracked.all()
 
     def steps(self) -> tuple[str | None, str | None]:
         """Return in words what undo and redo would do; None for nothing."""
@@ -139,9 +112,21 @@ class Project:
             drawn = self._journal.corrected().get(frame)
             if drawn is not None:
                 return read_label_map(self.folder / "edits" / drawn), tag
-            if frame in self._tracked:
-                return read_label_map(self._mask_file(frame)), tag
-        return np.zeros((self.video.height, self.video.width), np.uint8), tag
+            if self._tracked.tag(frame) is not None:
+                return self._tracked.labels(frame), tag
+        return self._empty(), tag
+
+    def scores(self, frame: int) -> tuple[UInt8Array, str]:
+        """Return how sure the tracker was of each pixel (H, W), 0..255, and the label map's tag.
+
+        What a person drew is certain. Zeros where nothing was tracked.
+        """
+        labels, tag = self.labels(frame)
+        with self.lock:
+            found = None if tag.startswith("drawn") else self._tracked.scores(frame)
+        if found is None or found.shape != labels.shape:
+            found = np.where(labels > 0, 255, 0).astype(np.uint8)
+        return found, tag
 
     def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> None:
         """Take up what a person drew.
@@ -215,36 +200,28 @@ class Project:
                 return edit.frame
         return None
 
-    def track(self, frame: int, labels: UInt8Array, presence: dict[int, float]) -> TrackedMask:
+    def track(
+        self,
+        frame: int,
+        labels: UInt8Array,
+        presence: dict[int, float],
+        scores: UInt8Array | None = None,
+    ) -> TrackedMask:
         """Take up what the tracker found in a frame.
 
         Args:
             frame: its number.
             labels: (H, W) uint8, ids of objects.
             presence: probability that each object is visible, by id.
+            scores: (H, W) uint8, the best score of each pixel; 255 is certain.
         """
-        counts = np.bincount(labels.ravel(), minlength=256)
-        areas = {number: int(counts[number]) for number in presence}
         with self.lock:
-            around = [self._tracked[k] for k in (frame - 1, frame + 1) if k in self._tracked]
-            doubtful = any(_is_doubtful(presence[n], areas[n], n, around) for n in presence)
-            write_label_map(self._mask_file(frame), labels)
-            self._serial += 1
-            found = TrackedMask(presence, areas, doubtful, self._serial)
-            self._tracked[frame] = found
-            if time.monotonic() - self._written > _PRESENCE_EVERY:
-                self.write_tracked()
-        return found
+            return self._tracked.add(frame, labels, presence, scores)
 
     def write_tracked(self) -> None:
         """Write what the tracker said of every frame."""
-        with self.lock, atomic_path(self.folder / "tracked.json") as temporary:
-            entries = {
-                frame: [list(one.presence.items()), list(one.areas.items()), one.doubtful]
-                for frame, one in self._tracked.items()
-            }
-            temporary.write_text(json.dumps(entries), "utf-8")
-            self._written = time.monotonic()
+        with self.lock:
+            self._tracked.write()
 
     def _add(self, edit: Edit) -> None:
         journal = self._journal.added(edit)
@@ -253,42 +230,7 @@ class Project:
 
     def _tag(self, frame: int) -> str:
         drawn = self._journal.corrected().get(frame)
-        if drawn is not None:
-            return f"drawn-{drawn[:-4]}"
-        found = self._tracked.get(frame)
-        return "empty" if found is None else f"tracked-{found.serial}"
+        return f"drawn-{drawn[:-4]}" if drawn is not None else self._tracked.tag(frame) or "empty"
 
-    def _mask_file(self, frame: int) -> Path:
-        return self.folder / "masks" / f"{frame:05d}.png"
-
-    def _read_tracked(self) -> dict[int, TrackedMask]:
-        """Read what was tracked; a frame whose presence was not yet written counts as doubtful."""
-        entries: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            entries = json.loads((self.folder / "tracked.json").read_text("utf-8"))
-        found: dict[int, TrackedMask] = {}
-        for path in (self.folder / "masks").glob("*.png"):
-            if not path.stem.isdecimal() or int(path.stem) >= self.video.count:
-                continue
-            frame = int(path.stem)
-            presence, areas, doubtful = entries.get(str(frame), [[], [], True])
-            found[frame] = TrackedMask(
-                {int(n): float(p) for n, p in presence},
-                {int(n): int(a) for n, a in areas},
-                bool(doubtful),
-                1,
-            )
-        return found
-
-
-def _is_doubtful(presence: float, area: int, number: int, around: Sequence[TrackedMask]) -> bool:
-    """Tell whether an object may be wrong in a frame, from the frames beside it."""
-    if _UNSURE[0] < presence < _UNSURE[1]:
-        return True
-    others = [one.areas[number] for one in around if one.areas.get(number)]
-    if not others:
-        return False
-    if not area:
-        return True
-    ratio = area / others[0]
-    return not 1 / _JUMP < ratio < _JUMP
+    def _empty(self) -> UInt8Array:
+        return np.zeros((self.video.height, self.video.width), np.uint8)

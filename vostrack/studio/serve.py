@@ -6,15 +6,18 @@ import secrets
 import socket
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder
-from vostrack.studio.frames import video_facts
-from vostrack.studio.project import Project
-from vostrack.studio.session import StudioSession
+from vostrack.studio.desk import Desk
+from vostrack.studio.places import Places
+from vostrack.studio.session import Parts, StudioSession
+from vostrack.studio.uploads import LARGEST_UPLOAD
+from vostrack.video.names import is_pattern
 
-__all__ = ["LOOPBACK", "check_host", "default_folder", "serve", "serve_session"]
+__all__ = ["LOOPBACK", "Opening", "check_host", "serve", "serve_desk"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that only this computer reaches."""
@@ -33,15 +36,34 @@ def check_host(host: str, *, allow_remote: bool) -> None:
         )
 
 
-def default_folder(video: str) -> Path:
-    """Return the folder of a video's project: beside it, named after it."""
-    path = Path(video).expanduser().resolve()
-    return path.with_name(f"{path.stem}.vostrack")
+@dataclass(frozen=True)
+class Opening:
+    """What may be opened in the page, and what is open from the start.
+
+    Attributes:
+        video: video file, folder of images, or pattern; None for none.
+        project: folder of its project; None for one beside the video.
+        folders: whose videos may be opened; none for that of the video, or the current one.
+        largest_upload: bytes that a video may have that is dropped on the page.
+    """
+
+    video: str | None = None
+    project: Path | None = None
+    folders: tuple[Path, ...] = ()
+    largest_upload: int = LARGEST_UPLOAD
+
+    def places(self) -> Places:
+        """Return the folders that are meant."""
+        if self.folders:
+            return Places(self.folders)
+        if self.video is None:
+            return Places([Path()])
+        path = Path(self.video).expanduser()
+        return Places([(path.parent.parent if is_pattern(self.video) else path.resolve().parent)])
 
 
 def serve(
-    video: str,
-    folder: Path | None = None,
+    opening: Opening,
     *,
     preset: str = "balanced",
     device: str = "auto",
@@ -51,11 +73,10 @@ def serve(
     browser: bool = True,
     tell: Callable[[str], None] = print,
 ) -> None:
-    """Serve the page of a video until Ctrl-C.
+    """Serve the page until Ctrl-C.
 
     Args:
-        video: video file, folder of images, or pattern.
-        folder: of the project; by default beside the video.
+        opening: what is open, and what may be opened.
         preset: of the tracker.
         device: of the networks.
         host: where to listen.
@@ -68,6 +89,39 @@ def serve(
         InputError: the video, the project or the host cannot be used, or the extra is missing.
     """
     check_host(host, allow_remote=allow_remote)
+    _check_extra()
+    from vostrack.build import build_tracker
+    from vostrack.interactive import ClickSegmenter
+    from vostrack.presets import effective_preset
+    from vostrack.proposers.first_mask import propose_first_mask
+
+    effective_preset(preset, "auto")
+    parts = Parts(
+        lambda: build_tracker(preset, device=device),
+        lambda: ClickSegmenter(device),
+        lambda frames: propose_first_mask(frames, device=device),
+    )
+    desk = Desk(
+        lambda project, news: StudioSession(project, parts, news),
+        opening.places(),
+        opening.largest_upload,
+    )
+
+    def told(address: str) -> None:
+        where = f"Project: {desk.session().project.folder}\n" if opening.video else ""
+        tell(f"{where}Open {address}\nStop with Ctrl-C.")
+        if browser:
+            webbrowser.open(address)
+
+    try:
+        if opening.video is not None:
+            desk.open(opening.video, opening.project)
+        serve_desk(desk, host, port, told)
+    finally:
+        desk.close()
+
+
+def _check_extra() -> None:
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
@@ -75,35 +129,13 @@ def serve(
         raise InputError(
             f"studio: {error.name} is not installed; run pip install 'vostrack[studio]'"
         ) from None
-    from vostrack.build import build_tracker
-    from vostrack.interactive import ClickSegmenter
-    from vostrack.presets import effective_preset
-
-    effective_preset(preset, "auto")
-    facts = video_facts(video)
-    folder = folder or default_folder(video)
-    with exclusive_folder(folder):
-        session = StudioSession(
-            Project(folder, facts),
-            lambda: build_tracker(preset, device=device),
-            lambda: ClickSegmenter(device),
-        )
-
-        def told(address: str) -> None:
-            tell(f"Project: {folder}\nOpen {address}\nStop with Ctrl-C.")
-            if browser:
-                webbrowser.open(address)
-
-        serve_session(session, host, port, told)
 
 
-def serve_session(
-    session: StudioSession, host: str, port: int, tell: Callable[[str], None]
-) -> None:
-    """Serve the page of a session until Ctrl-C.
+def serve_desk(desk: Desk, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C.
 
     Args:
-        session: what requests work on.
+        desk: what requests work on.
         host: where to listen.
         port: where to listen; 0 for a free one.
         tell: is told the address, token included.
@@ -117,22 +149,35 @@ def serve_session(
 
     with _listen(host, port) as listening:
         bound = listening.getsockname()[1]
-        names = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
-        hosts = frozenset(f"[{n}]:{bound}" if ":" in n else f"{n}:{bound}" for n in names)
+        names = _names(host)
+        hosts = frozenset(map(_address(bound), names))
         token = secrets.token_urlsafe(24)
-        shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
-            create_app(session, token, hosts),
+            create_app(desk, token, hosts),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
         )
         listening.listen()
-        tell(f"http://{shown}:{bound}/?token={token}")
-        try:
-            uvicorn.Server(config).run(sockets=[listening])
-        finally:
-            session.close()
+        tell(f"http://{_address(bound)(names[0])}/?token={token}")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _address(port: int) -> Callable[[str], str]:
+    return lambda name: f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _names(host: str) -> tuple[str, ...]:
+    """Return the names by which the server can be asked, that to be told first."""
+    if host in LOOPBACK:
+        return host, *(name for name in LOOPBACK if name != host)
+    if host not in ("0.0.0.0", "::"):
+        return host, *LOOPBACK
+    own = socket.gethostname()
+    found = {own: None, socket.getfqdn(): None}
+    with suppress(OSError):
+        found |= dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(own, None))
+    return *found, *LOOPBACK
 
 
 def _listen(host: str, port: int) -> socket.socket:

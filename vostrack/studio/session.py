@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.interactive import Box, Click
 from vostrack.studio.events import News
 from vostrack.studio.frames import VideoFrames
 from vostrack.studio.journal import StudioObject
+from vostrack.studio.layers import soft_matte
 from vostrack.studio.plan import Direction, plan_legs
 from vostrack.studio.project import Project
 from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
 
-__all__ = ["Clicker", "StudioSession"]
+if TYPE_CHECKING:
+    from vostrack.masks.validation import FirstMask
+
+__all__ = ["Clicker", "Parts", "StudioSession"]
 
 _OPEN_FRAMES = 3
 
@@ -31,29 +35,41 @@ class Clicker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What works behind the page; each is made when it is first wanted.
+
+    Attributes:
+        build_tracker: makes a tracker.
+        build_clicker: makes what answers clicks.
+        propose: finds objects in the first of some frames; see ``propose_first_mask``.
+    """
+
+    build_tracker: Callable[[], StudioTracker]
+    build_clicker: Callable[[], Clicker]
+    propose: Callable[[Iterable[UInt8Array]], FirstMask]
+
+
 class StudioSession:
     """What requests do. Its methods may be called from any thread.
 
     Args:
         project: the project.
-        build_tracker: makes a tracker.
-        build_clicker: makes what answers clicks; called at the first click.
+        parts: what tracks, answers clicks, and proposes objects.
+        news: where changes are announced.
     """
 
-    def __init__(
-        self,
-        project: Project,
-        build_tracker: Callable[[], StudioTracker],
-        build_clicker: Callable[[], Clicker],
-    ) -> None:
+    def __init__(self, project: Project, parts: Parts, news: News) -> None:
         self.project = project
-        self.news = News()
+        self.news = news
         self.frames = VideoFrames(project.video)
-        self.job = TrackJob(project, self.frames, build_tracker, self.news.tell)
-        self._build_clicker = build_clicker
+        self.job = TrackJob(project, self.frames, parts.build_tracker, self.news.tell)
+        self._parts = parts
         self._clicker: Clicker | None = None
         self._clicking = threading.Lock()
         self._open: OrderedDict[int, Any] = OrderedDict()
+        self._matting = threading.Lock()
+        self._matte: tuple[int, str, UInt8Array] | None = None
 
     def state(self) -> dict[str, Any]:
         """Return all that a page shows, but for pictures and label maps."""
@@ -104,6 +120,36 @@ class StudioSession:
             mask: BoolArray = self._opened(frame).segment(clicks, box)
         return mask
 
+    def suggest(self, frame: int) -> FirstMask:
+        """Propose objects of a frame, from it and the second after it; nothing is changed.
+
+        Raises:
+            InputError: there is no such frame, or nothing stands out.
+        """
+        video = self.project.video
+        self.project.check_frame(frame)
+        last = min(video.count - 1, frame + max(3, round(video.rate)))
+        images = (image for _, image in self.frames.between(frame, last))
+        with self._clicking:
+            return self._parts.propose(images)
+
+    def layer(self, frame: int, kind: Literal["matte", "scores"]) -> tuple[UInt8Array, str]:
+        """Return how much of each pixel (H, W) is object, 0..255, and the label map's tag.
+
+        Args:
+            frame: its number.
+            kind: ``matte``, with edges as soft as in the picture; ``scores``, how sure the tracker
+                was.
+        """
+        if kind == "scores":
+            return self.project.scores(frame)
+        labels, tag = self.project.labels(frame)
+        with self._matting:
+            if self._matte is None or self._matte[:2] != (frame, tag):
+                matte = soft_matte(self.frames.image(frame), labels)
+                self._matte = frame, tag, matte
+            return self._matte[2], tag
+
     def close(self) -> None:
         """Stop tracking and write what is known."""
         self.job.stop()
@@ -113,7 +159,7 @@ class StudioSession:
         self.project.check_frame(frame)
         if frame not in self._open:
             if self._clicker is None:
-                self._clicker = self._build_clicker()
+                self._clicker = self._parts.build_clicker()
             self._open[frame] = self._clicker.open(self.frames.image(frame))
             if len(self._open) > _OPEN_FRAMES:
                 self._open.popitem(last=False)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -101,7 +102,9 @@ class TrackJob:
             InputError: it is tracking already.
         """
         if self._thread is not None and self._thread.is_alive():
-            raise InputError("track: tracking is under way; pause or stop it first")
+            if self.state.state not in ("idle", "failed"):
+                raise InputError("track: tracking is under way; pause or stop it first")
+            self._thread.join()  # it is done, and writes what it found
         self._stop.clear()
         self._go.set()
         self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
@@ -131,14 +134,19 @@ class TrackJob:
         try:
             for leg in legs:
                 self._follow(leg)
-            self._change(JobState())
         except InputError as error:
             self._change(replace(self.state, state="failed", message=str(error)))
+        except OSError as error:
+            words = f"the disk cannot be used: {error.strerror or error}; free some space"
+            self._change(replace(self.state, state="failed", message=words))
         except Exception as error:
             _log.exception("tracking failed")
             self._change(replace(self.state, state="failed", message=f"tracking failed: {error}"))
+        else:
+            self._change(JobState())
         finally:
-            self._project.write_tracked()
+            with suppress(OSError):
+                self._project.write_tracked()
 
     def _follow(self, leg: Leg) -> None:
         tracker = self._build()
@@ -157,7 +165,7 @@ class TrackJob:
                 self._correct(tracker, number, image)
             else:
                 presence = dict(zip(result.ids, map(float, result.presence), strict=True))
-                found = self._project.track(number, result.labels, presence)
+                found = self._project.track(number, result.labels, presence, _best_scores(result))
                 self._tell("frame", {"frame": number, **frame_news(found)})
             seconds = (time.monotonic() - begin - waited) / done
             left = self.state.total - self.state.done - 1
@@ -219,6 +227,14 @@ def frame_news(found: Any) -> dict[str, Any]:
         "areas": [[number, area] for number, area in found.areas.items()],
         "doubtful": found.doubtful,
     }
+
+
+def _best_scores(result: Any) -> UInt8Array | None:
+    """Return the best score of each pixel (H, W), 255 for certain; None without objects."""
+    if not len(result.ids):
+        return None
+    best: UInt8Array = np.rint(result.scores.max(axis=0) * 255).astype(np.uint8)
+    return best
 
 
 def _ids(labels: UInt8Array) -> list[int]:

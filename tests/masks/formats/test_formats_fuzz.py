@@ -6,16 +6,13 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vostrack.errors import InputError
+from tests.masks.mutations import mutated_bytes, mutated_json, refused_at_most
 from vostrack.masks import FORMATS, VideoFrames, VideoMasks, export_results, read_first_mask
 from vostrack.masks import read_results as read_video
 
@@ -23,10 +20,6 @@ SIZE = (24, 36)
 FEW, MANY, PIECES = 60, 2000, 10
 _WORDS = [
     "", "-1", "0", "1", "7", "255", "1e400", "nan", "x", "ü\u2028", "9" * 40, "1,2", "0.5", "1 2",
-]  # fmt: skip
-_ODD: list[Any] = [
-    None, True, -1, 0, 1, 255, 1 << 40, 10**300, 1e308, float("inf"), float("nan"), "", "x", "12",
-    "\ud800", [], [[]], {}, [1, 2], {"id": 1}, [None], "9" * 400, [[0, 0, 1, 1]], 0.5, {"size": {}},
 ]  # fmt: skip
 
 
@@ -67,37 +60,6 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _places(content: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """List every container of a JSON document with each of its keys."""
-    items: list[tuple[Any, Any]] = []
-    if isinstance(content, dict):
-        items = list(content.items())
-    elif isinstance(content, list):
-        items = list(enumerate(content[:30]))
-    for key, value in items:
-        found.append((content, key))
-        _places(value, found)
-    return found
-
-
-def _mutated_json(text: str, chance: random.Random) -> bytes:
-    content = json.loads(text)
-    for _ in range(chance.randint(1, 3)):
-        places = _places(content, [])
-        if not places:
-            break
-        holder, key = chance.choice(places[:30] if chance.random() < 0.4 else places)
-        action = chance.random()
-        if action < 0.2 and isinstance(holder, dict):
-            del holder[key]
-        elif action < 0.35:
-            other, name = chance.choice(places)
-            holder[key] = json.loads(json.dumps(other[name]))
-        else:
-            holder[key] = deepcopy(chance.choice(_ODD))
-    return json.dumps(content).encode()
-
-
 def _mutated_text(text: str, chance: random.Random) -> bytes:
     """Replace words: numbers, attributes and names."""
     words = list(re.finditer(r"[\w.,;%-]+", text))
@@ -112,34 +74,14 @@ def _mutated_text(text: str, chance: random.Random) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _mutated_bytes(data: bytes, chance: random.Random) -> bytes:
-    damaged = bytearray(data)
-    if chance.random() < 0.2 and damaged:
-        del damaged[chance.randrange(len(damaged)) :]
-    for _ in range(chance.randint(1, 8)):
-        if damaged:
-            damaged[chance.randrange(min(len(damaged), 4000))] = chance.randrange(256)
-    return bytes(damaged)
-
-
 def _mutate(path: Path, chance: random.Random) -> None:
     data = path.read_bytes()
     if path.suffix == ".json" and chance.random() < 0.75:
-        path.write_bytes(_mutated_json(data.decode(), chance))
+        path.write_bytes(mutated_json(data.decode(), chance))
     elif path.suffix in (".xml", ".txt", ".yaml") and chance.random() < 0.75:
         path.write_bytes(_mutated_text(data.decode(), chance))
     else:
-        path.write_bytes(_mutated_bytes(data, chance))
-
-
-@contextmanager
-def _refused_at_most() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        message = str(error)
-        assert "\n" not in message
-        assert len(message) < 1200, message
+        path.write_bytes(mutated_bytes(data, chance))
 
 
 def _one(seed: int, originals: Path, folder: Path) -> None:
@@ -157,11 +99,11 @@ def _one(seed: int, originals: Path, folder: Path) -> None:
     size = chance.choice([None, SIZE, SIZE])
     frames = VideoFrames(range(8), asked=chance.choice([None, None, 0, 2]))
     try:
-        with _refused_at_most():
+        with refused_at_most():
             mask = read_first_mask(target, size=size, frames=frames)
             assert sorted(set(np.unique(mask.labels)) - {0, 255}) == list(mask.ids)
             assert "".join(mask.names).encode()
-        with _refused_at_most():
+        with refused_at_most():
             masks = read_video(target, size=size)
             ids = {0, 255, *(entry.id for entry in masks.objects)}
             for position in range(min(len(masks.frames), 8)):

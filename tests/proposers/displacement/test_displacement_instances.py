@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vostrack.errors import InputError
@@ -222,6 +225,40 @@ def test_an_uncertain_candidate_scores_less_and_comes_later() -> None:
     result = select_instances(found, pieces, torch.ones(3, 20, 20), SelectionConfig(half_score=0))
     assert result.labels.tolist() == [2, 1]
     assert result.scores.tolist() == [1.0, 0.25]
+
+
+def test_small_instances_may_score_as_much_as_large_ones() -> None:
+    pieces = torch.zeros(200, 200, dtype=torch.int64)
+    pieces[:100, :100], pieces[150:162, 150:162] = 1, 2
+    maps = F.adaptive_avg_pool2d(torch.stack([(pieces == k).float() for k in (1, 2)]), (20, 20))
+    ids = np.array([1, 2])
+    found = Candidates(maps, ids, ids, np.ones(2))
+    even = select_instances(found, pieces, torch.ones(3, 200, 200), SelectionConfig(half_score=0))
+    assert even.scores.tolist() == [1.0, 1.0]
+    usual = select_instances(found, pieces, torch.ones(3, 200, 200), SelectionConfig())
+    assert usual.scores[1] < 0.5 < usual.scores[0]
+
+
+@pytest.mark.parametrize("edges", ["mask", "walk"])
+def test_thousands_of_instances_need_little_memory(edges: str) -> None:
+    """Whole masks of them all would be 630 MB, and enlarged maps four times that."""
+    count, side = 2340, 520
+    places = torch.arange(count)
+    pieces = torch.zeros(side, side, dtype=torch.int64)
+    maps = torch.zeros(count, side // 8, side // 8)
+    maps[places, places // 60, places % 60] = 1.0
+    for k in range(count):
+        y, x = divmod(k, 60)
+        pieces[8 * y : 8 * y + 8, 8 * x : 8 * x + 8] = k + 1
+    ids = np.arange(1, count + 1)
+    found = Candidates(maps, np.ones(count, np.int64), ids, np.ones(count))
+    config = SelectionConfig(edges=edges, min_pixels=4)  # type: ignore[arg-type]  # its values
+    tracemalloc.start()
+    result = select_instances(found, pieces, torch.ones(2, side, side), config)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(result.scores) == config.max_proposals
+    assert peak < 100e6  # NumPy's arrays
 
 
 def test_walk_edges_leave_out_what_scores_below_the_background() -> None:

@@ -31,6 +31,7 @@ def build_displacement(
             edges=options.edges,
             split=options.split,
             min_pixels=options.min_pixels,
+            half_score=options.half_score,
             max_proposals=options.max_proposals,
         ),
     )

@@ -31,6 +31,10 @@ class DisplacementOptions:
     min_pixels: int = 100
     """Smaller instances are left out, pixels."""
 
+    half_score: float = 0.005
+    """An instance that covers this share of the image gets half its score, a smaller one less. 0
+    lets small objects score as much as large ones."""
+
     max_proposals: int = 100
     """Most instances of an image, the best first."""
 

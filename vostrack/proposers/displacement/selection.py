@@ -32,6 +32,8 @@ __all__ = [
 
 Edges = Literal["mask", "walk"]
 
+# So many maps are enlarged at a time.
+_AT_ONCE = 16
 # The accuracy of the random walk, relative to the highest score.
 _NOTHING = 1e-6
 
@@ -63,7 +65,7 @@ class SelectionConfig:
     background: float = 0.25
     split: bool = DisplacementOptions.split
     min_pixels: int = DisplacementOptions.min_pixels
-    half_score: float = 0.005
+    half_score: float = DisplacementOptions.half_score
     max_proposals: int = DisplacementOptions.max_proposals
 
     def __post_init__(self) -> None:
@@ -175,20 +177,29 @@ def select_instances(
         owner = _owner_by_score(maps, size, config.background)
     else:
         owner = _owner_by_mask(maps, members, pieces)
-    numbers = owner.to(torch.int16).cpu().numpy()
+    numbers = owner.to(torch.int32).cpu().numpy()
     found = []
-    for index, class_id in enumerate(classes.tolist()):
-        for mask in _pieces(numbers == index + 1, config):
-            on_device = torch.from_numpy(mask).to(pieces.device)
-            mean = float(probabilities[class_id][on_device].mean())
-            share = float(mask.mean())
+    for index, part in enumerate(ndimage.find_objects(numbers, len(classes))):
+        class_id = int(classes[index])
+        for piece in [] if part is None else _pieces(numbers[part] == index + 1, part, config):
+            inside = torch.from_numpy(piece.mask).to(pieces.device)
+            mean = float(probabilities[class_id][piece.part][inside].mean())
+            share = float(np.count_nonzero(piece.mask) / numbers.size)
             weight = float(certainty[index]) * share / (share + config.half_score)
-            found.append((mask, mean * weight, class_id))
+            found.append((piece, mean * weight, class_id))
     return _proposals(found, config, size)
 
 
-def _enlarge(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
+def _best_of(maps: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return the highest of enlarged maps at every pixel, and its number; few maps at a time."""
+    best = maps.new_full(size, -1.0)
+    winner = torch.zeros(size, dtype=torch.int64, device=maps.device)
+    for start in range(0, len(maps), _AT_ONCE):
+        part = maps[start : start + _AT_ONCE][None]
+        value, number = F.interpolate(part, size, mode="bilinear", align_corners=False)[0].max(0)
+        winner = torch.where(value > best, number + start, winner)
+        best = torch.maximum(best, value)
+    return best, winner
 
 
 def _owner_by_mask(maps: Tensor, members: IntArray, pieces: Tensor) -> Tensor:
@@ -201,7 +212,7 @@ def _owner_by_mask(maps: Tensor, members: IntArray, pieces: Tensor) -> Tensor:
             owner[inside] = int(own[0]) + 1
             continue
         index = torch.from_numpy(own).to(pieces.device)
-        best, winner = _enlarge(maps[index], pieces.shape).max(0)
+        best, winner = _best_of(maps[index], pieces.shape)
         nearest = _nearest_owner(maps[index], pieces.shape)
         owner[inside] = index[torch.where(best > _NOTHING, winner, nearest)[inside]] + 1
     return owner
@@ -222,29 +233,50 @@ def _nearest_owner(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def _owner_by_score(maps: Tensor, size: tuple[int, ...], background: float) -> Tensor:
     """Number of the best instance of all, (H, W), 0 where the background is better."""
-    best, owner = _enlarge(maps / maps.amax().clamp(min=1e-12), size).max(0)
+    best, owner = _best_of(maps / maps.amax().clamp(min=1e-12), size)
     return torch.where(best > background, owner + 1, 0)
 
 
-def _pieces(mask: BoolArray, config: SelectionConfig) -> list[BoolArray]:
+class _Piece(NamedTuple):
+    """A mask within a part of the image."""
+
+    part: tuple[slice, slice]
+    mask: BoolArray
+
+
+def _pieces(mask: BoolArray, part: tuple[slice, slice], config: SelectionConfig) -> list[_Piece]:
+    """Return the pieces of a mask that are large enough.
+
+    Args:
+        mask: (h, w), what lies in ``part`` of the image.
+        part: rows and columns.
+        config: whether pieces are separated, and their smallest size.
+    """
     if not config.split:
-        return [mask] if int(mask.sum()) >= config.min_pixels else []
-    count, numbered, stats, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=4
-    )
-    areas = stats[:, cv2.CC_STAT_AREA]
-    return [numbered == k for k in range(1, count) if areas[k] >= config.min_pixels]
+        return [_Piece(part, mask)] if np.count_nonzero(mask) >= config.min_pixels else []
+    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    top, left = part[0].start, part[1].start
+    found = []
+    for k, (x, y, width, height, area) in enumerate(stats.tolist()):
+        if k == 0 or area < config.min_pixels:
+            continue
+        own = numbered[y : y + height, x : x + width] == k
+        rows, columns = slice(top + y, top + y + height), slice(left + x, left + x + width)
+        found.append(_Piece((rows, columns), own))
+    return found
 
 
 def _proposals(
-    found: list[tuple[BoolArray, float, int]],
+    found: list[tuple[_Piece, float, int]],
     config: SelectionConfig,
     size: tuple[int, ...],
 ) -> InstanceProposals:
     kept = sorted(found, key=lambda item: -item[1])[: config.max_proposals]
-    masks = [mask for mask, _, _ in kept]
+    masks = np.zeros((len(kept), *size), dtype=np.bool_)
+    for mask, (piece, _, _) in zip(masks, kept, strict=True):
+        mask[piece.part] = piece.mask
     return InstanceProposals(
-        masks=np.stack(masks) if masks else np.zeros((0, *size), dtype=np.bool_),
+        masks=masks,
         scores=np.array([score for _, score, _ in kept], dtype=np.float32),
         labels=np.array([class_id for _, _, class_id in kept], dtype=np.int64),
         boxes=np.array([_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4),

@@ -5,6 +5,15 @@ import { pack, unpack } from "./labels.js";
 /** Another tab was faster. */
 export class ConflictError extends Error {}
 
+let project = "";
+
+/** Name the project that requests are about; the server refuses them if another one is open. */
+export function useProject(key) {
+  project = key;
+}
+
+const about = (path) => `${path}?project=${project}`;
+
 /**
  * @param {string} method
  * @param {string} path
@@ -16,16 +25,20 @@ async function ask(method, path, body, headers = {}) {
   const binary = body instanceof ArrayBuffer;
   const sent = body === undefined || binary ? body : JSON.stringify(body);
   if (body !== undefined && !binary) headers = { ...headers, "content-type": "application/json" };
-  const response = await fetch(path, { method, headers, body: sent });
+  const response = await fetch(about(path), { method, headers, body: sent }).catch(() => {
+    throw new Error("The server does not answer. Start it again.");
+  });
   if (response.ok) return response;
-  const text = await response.text();
-  let words = text;
-  try {
-    words = JSON.parse(text).error ?? text;
-  } catch {
-    // The guard answers in plain text.
-  }
+  const words = wordsOf(await response.text());
   throw response.status === 409 ? new ConflictError(words) : new Error(words);
+}
+
+function wordsOf(text) {
+  try {
+    return JSON.parse(text).error ?? text;
+  } catch {
+    return text; // The guard answers in plain text.
+  }
 }
 
 /** @returns {Promise<any>} */
@@ -45,7 +58,7 @@ export async function loadLabels(frame) {
  * @returns {Promise<ImageBitmap>}
  */
 export async function loadPicture(frame) {
-  return createImageBitmap(await (await ask("GET", `/api/frames/${frame}.jpg`)).blob());
+  return createImageBitmap(await (await ask("GET", `/api/frames/${frame}/picture.jpg`)).blob());
 }
 
 /**
@@ -83,4 +96,62 @@ export const redo = async () => (await (await ask("POST", "/api/redo")).json()).
  */
 export async function askClicks(frame, clicks, box) {
   return unpack(await ask("POST", `/api/frames/${frame}/clicks`, { clicks, box }));
+}
+
+/**
+ * @param {number} frame
+ * @param {"matte" | "scores"} kind
+ * @returns {Promise<{values: Uint8Array, tag: string}>} 255 where a pixel is certainly an object's
+ */
+export async function loadLayer(frame, kind) {
+  const response = await ask("GET", `/api/frames/${frame}/layers/${kind}`);
+  return { values: await unpack(response), tag: response.headers.get("x-mask-tag") };
+}
+
+/**
+ * @param {number} frame
+ * @returns {Promise<{labels: Uint8Array, ids: number[]}>} objects that a person may want
+ */
+export async function suggest(frame) {
+  const response = await ask("POST", `/api/frames/${frame}/suggestions`);
+  const ids = JSON.parse(response.headers.get("x-suggestions"));
+  return { labels: await unpack(response), ids };
+}
+
+export const maskLink = (frame) => about(`/api/frames/${frame}/mask.png`);
+export const exportLink = (file) => about(`/api/exports/${file}`);
+
+/** @returns {Promise<{folders: string[], videos: string[]}>} */
+export const listVideos = async () => (await ask("GET", "/api/videos")).json();
+export const openVideo = (path) => ask("POST", "/api/open", { path });
+
+/**
+ * Send a video and open it.
+ * @param {string} title the name of the file, or of the folder of images
+ * @param {File[]} files
+ * @param {(share: number) => void} tell hears how much of it was sent
+ */
+export async function sendVideo(title, files, tell) {
+  const listed = files.map((file) => [file.name, file.size]);
+  const answer = await (await ask("POST", "/api/uploads", { title, files: listed })).json();
+  const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
+  let sent = 0;
+  for (const [number, file] of files.entries()) {
+    await put(`/api/uploads/${answer.upload}/${number}`, file, (part) => tell((sent + part) / total));
+    sent += file.size;
+  }
+  await ask("POST", `/api/uploads/${answer.upload}/open`);
+}
+
+/** Like fetch, which does not tell how much was sent. */
+function put(path, file, tell) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("PUT", path);
+    request.upload.addEventListener("progress", (event) => tell(event.loaded));
+    request.addEventListener("load", () =>
+      (request.status === 200 ? resolve() : reject(new Error(wordsOf(request.responseText)))));
+    request.addEventListener("error", () => reject(new Error("The upload was cut off.")));
+    request.send(file);
+  });
 }

@@ -1,11 +1,14 @@
 /** Puts the page together. */
 
-import { loadExports, makeExport, redo, undo } from "./api.js";
+import { exportLink, loadExports, makeExport, maskLink, redo, undo } from "./api.js";
+import { makeKeys } from "./commands.js";
 import { describeKeys, listenToKeys } from "./keys.js";
 import { ObjectList } from "./objects.js";
+import { OpenDialog } from "./opening.js";
 import { Player } from "./player.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
+import { Suggestions } from "./suggestions.js";
 import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
 import { TrackingPanel } from "./tracking.js";
@@ -18,6 +21,8 @@ const tools = makeTools(store, stage, () => objects.ensure());
 const player = new Player(store, () => byId("loop").checked);
 const timeline = new Timeline(byId("timeline"), store, go);
 const tracking = new TrackingPanel(store);
+const suggestions = new Suggestions(store, stage, objects, byId("suggestions"));
+const opening = new OpenDialog(store);
 
 function go(frame) {
   player.playing = false;
@@ -55,13 +60,18 @@ async function step(move) {
   }
 }
 
+function giveUp() {
+  stage.tool?.leave?.();
+  suggestions.clear();
+}
+
 async function exportNow() {
   const link = byId("export-link"), select = byId("export-format");
   link.hidden = true;
   store.say(`Writing ${select.selectedOptions[0].textContent}`);
   try {
     const { file } = await makeExport(select.value);
-    link.href = `/api/exports/${file}`;
+    link.href = exportLink(file);
     link.textContent = file;
     link.hidden = false;
     store.say(`${file} is ready`);
@@ -74,6 +84,23 @@ function nextDoubtful() {
   const frame = timeline.nextDoubtful();
   if (frame === null) store.say("No frame looks doubtful.");
   else go(frame);
+}
+
+function setView() {
+  const mode = byId("view-mode").value;
+  byId("ground-row").hidden = mode !== "picture";
+  stage.setMode(mode, byId("soft").checked);
+}
+
+async function takeGround({ target }) {
+  const file = target.files[0];
+  if (!file) return;
+  try {
+    stage.ground.picture = await createImageBitmap(file);
+    stage.redraw();
+  } catch {
+    store.say(`${file.name} is not a picture that this browser shows.`, true);
+  }
 }
 
 function makeToolButtons() {
@@ -97,54 +124,21 @@ function makeToolButtons() {
   });
 }
 
-const onStage = (dx, dy) => (event) => {
-  const far = event.shiftKey ? 1 : 8;
-  if (document.activeElement === byId("stage")) stage.nudge(dx * far, dy * far);
-  else if (document.activeElement !== byId("timeline") && dx && !byId("tools").contains(document.activeElement)) go(store.wanted + dx);
+const page = {
+  store, stage, objects, tools, player, tracking, suggestions, opening, go, choose, setBrush,
+  giveUp, nextDoubtful,
+  undo: () => step(undo),
+  redo: () => step(redo),
+  showKeys: () => byId("keys").showModal(),
 };
 
-const keys = {
-  ...Object.fromEntries(Object.entries(tools).map(([name, tool]) =>
-    [tool.key, { words: `Tool: ${tool.name}`, run: () => choose(name) }])),
-  "[": { words: "Smaller brush", run: () => setBrush(tools.brush.size / 1.2 - 1) },
-  "]": { words: "Larger brush", run: () => setBrush(tools.brush.size * 1.2 + 1) },
-  ArrowLeft: { words: "On the frame: move the crosshair (with Shift by one pixel). Else: one frame back", run: onStage(-1, 0) },
-  ArrowRight: { words: "The same to the right", run: onStage(1, 0) },
-  ArrowUp: { words: "Crosshair up", run: onStage(0, -1) },
-  ArrowDown: { words: "Crosshair down", run: onStage(0, 1) },
-  "Shift+ArrowLeft": { words: "", run: onStage(-1, 0) },
-  "Shift+ArrowRight": { words: "", run: onStage(1, 0) },
-  "Shift+ArrowUp": { words: "", run: onStage(0, -1) },
-  "Shift+ArrowDown": { words: "", run: onStage(0, 1) },
-  Enter: { words: "Use the tool at the crosshair", run: () => stage.press(false) },
-  "Shift+Enter": { words: "Click beside the object", run: () => stage.press(true) },
-  Escape: { words: "Give up the polygon, box or clicks", run: () => { stage.tool?.leave?.(); stage.redraw(); } },
-  n: { words: "New object", run: () => objects.add() },
-  ...Object.fromEntries([...Array(9).keys()].map((k) =>
-    [String(k + 1), { words: k ? "" : "1 to 9: select an object", run: () => objects.choose(k) }])),
-  "Ctrl+z": { words: "Undo", run: () => step(undo) },
-  "Ctrl+Shift+z": { words: "Redo", run: () => step(redo) },
-  "Ctrl+y": { words: "", run: () => step(redo) },
-  "+": { words: "Zoom in", run: () => stage.zoom(1.25) },
-  "-": { words: "Zoom out", run: () => stage.zoom(0.8) },
-  0: { words: "Fit the frame", run: () => stage.fit() },
-  ",": { words: "One frame back", run: () => go(store.wanted - 1) },
-  ".": { words: "One frame on", run: () => go(store.wanted + 1) },
-  Home: { words: "First frame", run: () => go(0) },
-  End: { words: "Last frame", run: () => go(store.video.count - 1) },
-  " ": { words: "Play or pause", run: () => player.toggle() },
-  d: { words: "Next doubtful frame", run: nextDoubtful },
-  t: { words: "Track forward from here", run: () => tracking.track("forward") },
-  "Shift+t": { words: "Track backward from here", run: () => tracking.track("backward") },
-  "?": { words: "This list", run: () => byId("keys").showModal() },
-};
-
-function connect() {
+function connectControls() {
   const click = (id, run) => byId(id).addEventListener("click", run);
-  click("undo", () => step(undo));
-  click("redo", () => step(redo));
-  click("help", () => byId("keys").showModal());
+  click("undo", page.undo);
+  click("redo", page.redo);
+  click("help", page.showKeys);
   click("add-object", () => objects.add());
+  click("suggest", () => suggestions.ask());
   click("zoom-in", () => stage.zoom(1.25));
   click("zoom-out", () => stage.zoom(0.8));
   click("zoom-fit", () => stage.fit());
@@ -154,15 +148,32 @@ function connect() {
   click("doubtful", nextDoubtful);
   click("export", exportNow);
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
-  byId("view-mode").addEventListener("change", (event) => stage.setMode(event.target.value));
+  byId("view-mode").addEventListener("change", setView);
+  byId("soft").addEventListener("change", setView);
+  byId("ground").addEventListener("change", takeGround);
+  window.addEventListener("beforeunload", (event) => { if (store.unsaved) event.preventDefault(); });
+}
+
+function connectStore() {
   store.addEventListener("words", ({ detail }) => {
     byId("hint").textContent = detail.text;
     byId("hint").title = detail.text;
     byId("hint").classList.toggle("error", detail.error);
   });
+  store.addEventListener("project", () => {
+    player.playing = false;
+    stage.tool?.leave?.();
+    suggestions.clear();
+    byId("video-name").textContent = store.video.name;
+    byId("video-name").title = store.video.name;
+    byId("export-link").hidden = true;
+  });
   store.addEventListener("frame", () => {
     byId("position").textContent = `${store.frame} / ${store.video.count - 1}`;
-    byId("save-mask").href = `/api/frames/${store.frame}/mask.png`;
+    byId("save-mask").href = maskLink(store.frame);
+  });
+  store.addEventListener("view", () => {
+    byId("zoom").value = `${Math.round(stage.view.scale * 100)}%`;
   });
   store.addEventListener("playing", () => {
     byId("play").textContent = player.playing ? "Pause" : "Play";
@@ -179,12 +190,13 @@ async function begin() {
   // The token is in a cookie now; it need not stay in the address and the history.
   history.replaceState(null, "", "/");
   makeToolButtons();
-  connect();
+  connectControls();
+  connectStore();
+  const keys = makeKeys(page);
   listenToKeys(keys);
   describeKeys(keys, byId("key-list"));
   for (const { name, title } of await loadExports()) byId("export-format").add(new Option(title, name));
   await store.load();
-  byId("video-name").textContent = store.video.name;
   store.listen();
   choose("clicks");
   document.body.dataset.ready = "true";

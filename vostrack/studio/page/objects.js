@@ -7,6 +7,8 @@ const COLOURS = ["#e05a47", "#2f8fd8", "#3aa76d", "#d99a1c", "#9b5fd0", "#d45aa0
  * @param {HTMLElement} list
  */
 export class ObjectList {
+  #coming = null;
+
   constructor(store, list) {
     Object.assign(this, { store, list });
     store.addEventListener("summary", () => this.render());
@@ -24,7 +26,7 @@ export class ObjectList {
     while (used.has(id)) id += 1;
     const colour = COLOURS[(id - 1) % COLOURS.length];
     const added = { id, name: `Object ${id}`, colour, last: null };
-    this.store.selected = id;
+    this.store.selected = this.#coming = id;
     await this.#save([...this.store.objects, added], `add ${added.name}`);
   }
 
@@ -38,12 +40,19 @@ export class ObjectList {
   }
 
   render() {
+    const active = document.activeElement, held = this.list.contains(active);
     // A name that is being typed is not replaced under the typist's hands.
-    if (this.list.contains(document.activeElement) && document.activeElement.type === "text") return;
-    if (!this.store.objects.some((one) => one.id === this.store.selected)) {
+    if (held && active.type === "text") return;
+    const row = held ? [...this.list.children].indexOf(active.closest("li")) : -1;
+    const place = held ? [...active.closest("li").children].indexOf(active) : -1;
+    const known = this.store.objects.some((one) => one.id === this.store.selected);
+    if (known) this.#coming = null;
+    // News of an earlier edit do not know the object that is just being added.
+    if (!known && this.#coming !== this.store.selected) {
       this.store.selected = this.store.objects[0]?.id ?? 1;
     }
     this.list.replaceChildren(...this.store.objects.map((one) => this.#row(one)));
+    this.list.children[row]?.children[place]?.focus();
   }
 
   #row(one) {
@@ -58,7 +67,10 @@ export class ObjectList {
     const name = input("text", `Name of object ${one.id}`);
     name.value = one.name;
     name.maxLength = 80;
-    name.addEventListener("change", () => this.#change({ ...one, name: name.value || one.name }, "rename"));
+    name.addEventListener("change", () => {
+      if (name === document.activeElement) choice.focus();
+      this.#change({ ...one, name: name.value || one.name }, "rename");
+    });
     const ended = one.last !== null && one.last < this.store.frame;
     const end = button(ended ? "Go on" : "End", ended ? `Track ${one.name} in this frame again`
       : `${one.name} ends before this frame`);
@@ -81,6 +93,7 @@ export class ObjectList {
     try {
       await this.store.setObjects(objects, what);
     } catch (error) {
+      this.#coming = null;
       this.store.say(error.message, true);
     }
   }

@@ -34,4 +34,17 @@ export class Overlay {
     }
     this.#context.putImageData(image, x0, y0);
   }
+
+  /**
+   * Draw one colour that is as opaque as some values say.
+   * @param {Uint8Array} values 255 for opaque
+   * @param {[number, number, number]} colour
+   */
+  drawValues(values, [r, g, b]) {
+    const { width, height } = this.canvas;
+    const image = new ImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer), solid = (b << 16) | (g << 8) | r;
+    for (let at = 0; at < values.length; at++) pixels[at] = ((values[at] << 24) | solid) >>> 0;
+    this.#context.putImageData(image, 0, 0);
+  }
 }

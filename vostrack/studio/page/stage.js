@@ -1,20 +1,25 @@
 /** The frame with its masks: drawing, zooming, and handing pointers to the tool. */
 
+import { Ground } from "./grounds.js";
+import { Layers } from "./layers.js";
 import { Overlay } from "./overlay.js";
 import { View } from "./view.js";
 
-const GROUNDS = { black: "#000000", white: "#ffffff" };
 const WHEEL = 1.0015;
+const SCORES = [255, 214, 0];
 
 export class Stage {
   view = new View();
   cursor = { x: 0, y: 0 };
+  ground = new Ground();
   #overlay = new Overlay();
-  #cut = document.createElement("canvas");
+  #soft = new Overlay();
   #pointers = new Map();
   #painting = false;
   #queued = false;
   #mode = "overlay";
+  #isSoft = false;
+  #drawn = null;
   #showCursor = false;
 
   /**
@@ -25,6 +30,9 @@ export class Stage {
     this.canvas = canvas;
     this.store = store;
     this.tool = null;
+    /** Drawn over the frame, under the tool. @type {{draw: Function}[]} */
+    this.extras = [];
+    this.layers = new Layers(store, () => this.redrawAll());
     new ResizeObserver(() => this.fit()).observe(canvas.parentElement);
     store.addEventListener("open", () => this.open(store.video));
     store.addEventListener("frame", () => this.redrawAll());
@@ -54,17 +62,21 @@ export class Stage {
     this.canvas.width = Math.max(1, Math.round(box.width * ratio));
     this.canvas.height = Math.max(1, Math.round(box.height * ratio));
     this.view.fit(this.store.video, box.width, box.height);
+    this.store.tell("view");
     this.redraw();
   }
 
   zoom(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
     this.view.zoom(factor, x, y);
+    this.store.tell("view");
     this.redraw();
   }
 
-  /** @param {string} mode */
-  setMode(mode) {
+  /** @param {string} mode @param {boolean} soft cut-outs with soft edges */
+  setMode(mode, soft) {
     this.#mode = mode;
+    this.#isSoft = soft && Ground.has(mode);
+    this.layers.want(mode === "scores" ? "scores" : this.#isSoft ? "matte" : null);
     this.redrawAll();
   }
 
@@ -77,8 +89,18 @@ export class Stage {
   redrawPart(rect) {
     if (this.store.labels.length !== this.store.video.width * this.store.video.height) return;
     const colours = new Map(this.store.objects.map((one) => [one.id, one.colour]));
-    this.#overlay.draw(this.store.labels, colours, rect, this.#mode in GROUNDS || this.#mode === "checker");
+    this.#overlay.draw(this.store.labels, colours, rect, Ground.has(this.#mode));
+    this.#drawSoft();
     this.redraw();
+  }
+
+  #drawSoft() {
+    const values = this.layers.values;
+    if (!values || this.#drawn === values) return;
+    this.#drawn = values;
+    const { width, height } = this.store.video;
+    this.#soft.resize(width, height);
+    this.#soft.drawValues(values, SCORES);
   }
 
   redraw() {
@@ -100,36 +122,17 @@ export class Stage {
     context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
     context.imageSmoothingEnabled = scale < 3;
     if (!this.store.picture) return;
-    if (this.#mode === "overlay" || this.#mode === "plain") {
+    const soft = this.layers.values ? this.#soft.canvas : null;
+    if (Ground.has(this.#mode)) {
+      this.ground.draw(context, this.#mode, this.store.picture, soft ?? this.#overlay.canvas);
+    } else {
       context.drawImage(this.store.picture, 0, 0, width, height);
       if (this.#mode === "overlay") context.drawImage(this.#overlay.canvas, 0, 0);
-    } else {
-      this.#drawCut(context, width, height);
+      if (this.#mode === "scores" && soft) context.drawImage(soft, 0, 0);
     }
+    for (const extra of this.extras) extra.draw(context, 1 / scale);
     this.tool?.draw?.(context, 1 / scale);
     this.#drawCursor(context, 1 / scale);
-  }
-
-  #drawCut(context, width, height) {
-    context.fillStyle = GROUNDS[this.#mode] ?? "#cccccc";
-    context.fillRect(0, 0, width, height);
-    if (this.#mode === "checker") {
-      const side = Math.max(4, Math.round(width / 48));
-      context.fillStyle = "#888888";
-      for (let row = 0; row * side < height; row++) {
-        for (let column = row % 2; column * side < width; column += 2) {
-          const right = Math.min(width, (column + 1) * side), low = Math.min(height, (row + 1) * side);
-          context.fillRect(column * side, row * side, right - column * side, low - row * side);
-        }
-      }
-    }
-    this.#cut.width = width;
-    this.#cut.height = height;
-    const cut = this.#cut.getContext("2d");
-    cut.drawImage(this.store.picture, 0, 0, width, height);
-    cut.globalCompositeOperation = "destination-in";
-    cut.drawImage(this.#overlay.canvas, 0, 0);
-    context.drawImage(this.#cut, 0, 0);
   }
 
   #drawCursor(context, pixel) {
@@ -204,7 +207,7 @@ export class Stage {
     const box = this.canvas.getBoundingClientRect();
     const span = (at) => Math.hypot(at.x - other.x, at.y - other.y) || 1;
     const factor = span({ x: event.clientX, y: event.clientY }) / span(before);
-    this.view.zoom(factor, (event.clientX + other.x) / 2 - box.left, (event.clientY + other.y) / 2 - box.top);
+    this.zoom(factor, (event.clientX + other.x) / 2 - box.left, (event.clientY + other.y) / 2 - box.top);
   }
 
   /** Move the crosshair by keys. */

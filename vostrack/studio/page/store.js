@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 
 const KEPT = 24;
+const RETRY_MILLISECONDS = 2000;
 
 /** A small cache that forgets what was used longest ago. */
 class Recent extends Map {
@@ -23,6 +24,8 @@ class Recent extends Map {
 }
 
 export class Store extends EventTarget {
+  /** The key of the open project; empty while no video is open. */
+  project = "";
   video = { width: 1, height: 1, count: 1, rate: 25 };
   objects = [];
   corrected = new Set();
@@ -42,6 +45,8 @@ export class Store extends EventTarget {
   #labels = new Recent();
   #saving = Promise.resolve();
   #unsaved = 0;
+  /** What could not be saved: it is sent again. */
+  #kept = null;
   wanted = 0;
 
   /** @param {string} kind @param {object} [detail] */
@@ -56,14 +61,30 @@ export class Store extends EventTarget {
 
   async load() {
     const state = await api.loadState();
+    const other = state.project !== this.project;
+    if (other) this.#change(state.project);
+    if (!state.project) {
+      this.tell("empty");
+      return;
+    }
     this.video = state.video;
     this.tracked = new Map(state.tracked);
     this.job = state.job;
     this.#labels.clear();
     this.tell("open");
+    if (other) this.tell("project");
     this.#takeSummary(state);
     this.tell("job");
     await this.show(Math.min(this.frame, this.video.count - 1));
+  }
+
+  #change(project) {
+    this.project = project;
+    api.useProject(project);
+    this.#pictures.clear();
+    this.frame = 0;
+    this.selected = 1;
+    this.#kept = null;
   }
 
   listen() {
@@ -74,6 +95,7 @@ export class Store extends EventTarget {
     // After a lost connection, whatever was missed is loaded.
     hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
     hear("reload", () => this.#attempt(this.load()));
+    hear("project", () => this.#attempt(this.load()));
     hear("job", (job) => {
       this.job = job;
       if (job.state === "failed") this.say(job.message, true);
@@ -116,21 +138,49 @@ export class Store extends EventTarget {
 
   /** Save what was painted in this frame. @param {string} what @returns {Promise<void>} */
   save(what) {
-    const frame = this.frame, labels = this.labels.slice();
+    const edit = { frame: this.frame, labels: this.labels.slice(), what, tag: null };
+    if (this.#kept?.frame === edit.frame) this.#kept = null; // the new edit holds it, too
+    return this.#queue(edit);
+  }
+
+  /** Whether work would be lost if the page were closed. */
+  get unsaved() {
+    return this.#unsaved > 0 || this.#kept !== null;
+  }
+
+  #queue(edit) {
     this.#unsaved += 1;
     this.#saving = this.#saving.then(async () => {
-      try {
-        const tag = await api.saveLabels(frame, labels, this.tag, what);
-        if (this.frame === frame) this.tag = tag;
-        this.#labels.set(frame, { labels, tag });
-      } catch (error) {
-        this.say(error.message, true);
-        this.#labels.delete(frame);
-      }
+      await this.#send(edit);
       this.#unsaved -= 1;
       if (!this.#unsaved) await this.#attempt(this.#refresh());
     });
     return this.#saving;
+  }
+
+  async #send(edit) {
+    const { frame, labels, what } = edit, old = edit.tag ?? this.tag;
+    try {
+      const tag = await api.saveLabels(frame, labels, old, what);
+      if (this.frame === frame) this.tag = tag;
+      this.#labels.set(frame, { labels, tag });
+      this.tell("saved");
+    } catch (error) {
+      this.#labels.delete(frame);
+      if (error instanceof api.ConflictError) {
+        this.say(error.message, true);
+        return;
+      }
+      this.say(`${error.message} What you drew is kept here and sent again.`, true);
+      this.#kept = { ...edit, tag: old };
+      setTimeout(() => this.#again(), RETRY_MILLISECONDS);
+    }
+  }
+
+  #again() {
+    const edit = this.#kept;
+    this.#kept = null;
+    if (edit) this.#queue(edit).then(() => this.#kept || this.say("Saved."));
   }
 
   /** @param {object[]} objects @param {string} what */
@@ -163,6 +213,7 @@ export class Store extends EventTarget {
   }
 
   async #found(frame) {
+    if (this.#kept?.frame === frame) return this.#kept;
     const known = this.#labels.get(frame);
     if (known) return known;
     const found = await api.loadLabels(frame);
@@ -172,7 +223,7 @@ export class Store extends EventTarget {
 
   /** Show the server's label map of this frame, if it is another than ours. */
   async #refresh() {
-    if (this.#unsaved) return;
+    if (this.#unsaved || this.#kept?.frame === this.frame) return;
     const frame = this.frame, found = await this.#found(frame);
     if (frame !== this.frame || this.#unsaved || found.tag === this.tag) return;
     this.labels = found.labels.slice();

@@ -14,6 +14,7 @@ export class Timeline {
       store.addEventListener(kind, () => this.redraw());
     }
     new ResizeObserver(() => this.redraw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.#seek(event);

@@ -1,0 +1,185 @@
+"""The server and the page, as browser tests see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+from vostrack.masks import read_label_map
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ROOT = Path(__file__).resolve().parents[3]
+HEIGHT, WIDTH, FRAMES = 240, 384, 6
+_POLL_SECONDS = 0.03
+_PATIENCE_SECONDS = 60
+
+
+class Server:
+    """The server, with a light tracker, in a process of its own.
+
+    Args:
+        folder: the chosen folder.
+        video: what is open from the start.
+    """
+
+    def __init__(self, folder: Path, *video: Path) -> None:
+        self.folder, self._video = folder, video
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tests.studio.light_server", str(self.folder)]
+        self.process = subprocess.Popen(
+            [*command, *map(str, self._video)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if found := re.search(r"http://\S+", line):
+                self.address = found[0]
+                return
+        raise AssertionError("the server ended without an address")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def open(self, video: Path) -> None:
+        parts = urlsplit(self.address)
+        token = parse_qs(parts.query)["token"][0]
+        request = urllib.request.Request(
+            f"http://{parts.netloc}/api/open",
+            json.dumps({"path": str(video)}).encode(),
+            {"content-type": "application/json", "x-vostrack-token": token},
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
+
+
+class StudioPage:
+    """The page with a project of its own.
+
+    Attributes:
+        page: in the browser.
+        server: behind it.
+        project: the folder of its project.
+    """
+
+    def __init__(self, page: Page, server: Server, project: Path) -> None:
+        self.page, self.server, self.project = page, server, project
+
+    def load(self) -> StudioPage:
+        """Open the address, and wait until the page is ready."""
+        self.page.goto(self.server.address)
+        self.page.wait_for_selector("body[data-ready]")
+        return self
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a pixel of the fitted frame is on the page."""
+        box = self.page.locator("#stage").bounding_box()
+        assert box is not None
+        scale = min(box["width"] / WIDTH, box["height"] / HEIGHT) * 0.98
+        left = box["x"] + (box["width"] - WIDTH * scale) / 2
+        top = box["y"] + (box["height"] - HEIGHT * scale) / 2
+        return left + x * scale, top + y * scale
+
+    def click(self, x: float, y: float, button: Any = "left") -> None:
+        """Click on a pixel of the frame, and wait until the edit is on disk."""
+        before = len(self.drawn())
+        self.page.mouse.click(*self.at(x, y), button=button)
+        self.wait(lambda: len(self.drawn()) > before)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag over the frame, and wait until the edit is on disk."""
+        before = len(self.drawn())
+        self.page.mouse.move(*self.at(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(*end), steps=4)
+        self.page.mouse.up()
+        self.wait(lambda: len(self.drawn()) > before)
+
+    def wait(self, condition: Any) -> None:
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < end:
+            if condition():
+                return
+            time.sleep(_POLL_SECONDS)
+        raise AssertionError("waited too long")
+
+    def until(self, expression: str) -> None:
+        """Wait until JavaScript is true; playwright's own way breaks the page's policy."""
+        self.wait(lambda: self.page.evaluate(expression))
+
+    def at_frame(self, frame: int) -> None:
+        self.until(f"document.querySelector('#position').value.startsWith('{frame} ')")
+
+    def drawn(self) -> list[Path]:
+        return sorted((self.project / "edits").glob("*.png"))
+
+    def masks(self) -> list[int]:
+        return sorted(int(path.stem) for path in (self.project / "masks").glob("0*.png"))
+
+    def latest(self) -> Any:
+        """Return the label map that was drawn last."""
+        return read_label_map(self.drawn()[-1])
+
+    def shown(self, frame: int = 0) -> Any:
+        """Return the label map that the server gives this page for a frame."""
+        values = self.page.evaluate(
+            """async (frame) => {
+                const { loadLabels } = await import("/page/api.js");
+                return Array.from((await loadLabels(frame)).labels);
+            }""",
+            frame,
+        )
+        return np.array(values, np.uint8).reshape(HEIGHT, WIDTH)
+
+    def pixel(self, x: float, y: float) -> tuple[int, int, int]:
+        """Return the colour of the stage where a pixel of the fitted frame is."""
+        left, top = self.at(x, y)
+        box = self.page.locator("#stage").bounding_box()
+        assert box is not None
+        found = self.page.evaluate(
+            """([x, y]) => Array.from(document.querySelector("#stage").getContext("2d")
+                .getImageData(Math.floor(x), Math.floor(y), 1, 1).data)""",
+            [left - box["x"], top - box["y"]],
+        )
+        return tuple(found[:3])
+
+    def words(self) -> str:
+        return str(self.page.locator("#hint").inner_text())
+
+    def objects(self) -> int:
+        return self.page.locator("#objects li").count()
+
+    def track(self, button: str, wanted: list[int]) -> None:
+        """Press a button that tracks, and wait until it is done."""
+        self.page.locator(f"#track-{button}").click()
+        self.wait(lambda: self.masks() == wanted)
+        self.until("!document.querySelector('#track-forward').disabled")
+
+    def keep(self, name: str) -> None:
+        """Keep a picture for the docs, where that is asked for."""
+        folder = os.environ.get("VOSTRACK_SCREENSHOTS")
+        if folder:
+            self.page.wait_for_timeout(250)
+            self.page.screenshot(path=Path(folder) / f"{name}.png")

@@ -1,0 +1,139 @@
+"""Sizes, themes, focus, names and contrast of the page as the browser shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.studio.browser.studio_page import FRAMES, StudioPage
+
+SIZES = {"laptop": (1280, 720), "tablet": (1024, 768), "tablet-upright": (820, 1180)}
+
+# Everything with words: its colours as they are computed, and whether the words are large.
+TEXTS = """() => {
+    const solid = (element) => {
+        for (let one = element; one; one = one.parentElement) {
+            const colour = getComputedStyle(one).backgroundColor;
+            if (!colour.endsWith(", 0)")) return colour;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    return [...document.querySelectorAll("body *")].filter((one) =>
+        one.checkVisibility() && !one.closest("option") &&
+        (one.matches("input[type=text], select") ||
+         [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())))
+        .map((one) => [one.id || one.tagName, getComputedStyle(one).color, solid(one)]);
+}"""
+
+# Controls without a name that a screen reader could say.
+NAMELESS = """() => [...document.querySelectorAll(
+    "button, input, select, canvas, a, output, progress")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => !(one.getAttribute("aria-label") || one.textContent.trim() ||
+        one.labels?.length || one.title || one.id === "position"))
+    .map((one) => one.outerHTML)"""
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def fill(page: StudioPage) -> None:
+    """Two objects, tracked, with suggestions: most of what the page can show."""
+    page.click(252, 54)
+    page.press("n", "b")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    page.drag((90, 160), (140, 190))
+    page.track("forward", list(range(1, FRAMES)))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_word_has_the_contrast_of_the_guideline(page: StudioPage, theme: str) -> None:
+    page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    fill(page)
+    for open_dialog in ("", "?", "o"):
+        if open_dialog:
+            page.press(open_dialog)
+            page.page.wait_for_timeout(100)
+        found = page.page.evaluate(TEXTS)
+        assert len(found) > 30
+        poor = [one for one in found if contrast(one[1], one[2]) < 4.5]
+        assert poor == []
+        page.press("Escape")
+
+
+def test_every_control_has_a_name(page: StudioPage) -> None:
+    fill(page)
+    page.press("s")
+    page.until("document.querySelectorAll('#suggestions li').length === 2")
+    assert page.page.evaluate(NAMELESS) == []
+    page.press("o")
+    assert page.page.evaluate(NAMELESS) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", sorted(SIZES))
+def test_the_page_fits(page: StudioPage, size: str, theme: str) -> None:
+    width, height = SIZES[size]
+    page.page.set_viewport_size({"width": width, "height": height})
+    page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.page.wait_for_timeout(100)
+    fill(page)
+    sizes = page.page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
+    assert sizes == [width, height]
+    stage = page.page.locator("#stage").bounding_box()
+    assert stage is not None
+    assert stage["width"] > 0.4 * width
+    cut = page.page.evaluate("""[...document.querySelectorAll("button, aside label, .row")]
+        .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+        .map((one) => one.outerHTML)""")
+    assert cut == []
+    page.keep(f"{size}_{theme}")
+
+
+def test_focus_is_seen_on_every_control(page: StudioPage) -> None:
+    page.page.locator("h1").click()
+    seen: dict[str, str] = {}
+    for _ in range(60):
+        page.press("Tab")
+        where, outline = page.page.evaluate("""(() => {
+            const one = document.activeElement, style = getComputedStyle(one);
+            const name = one.id || one.getAttribute("aria-label") || one.textContent;
+            return [name, `${style.outlineStyle} ${style.outlineWidth}`];
+        })()""")
+        if where in seen or page.page.evaluate("document.activeElement === document.body"):
+            break
+        seen[where] = outline
+    assert {"open", "undo", "help", "stage", "add-object", "export", "timeline"} - {*seen} <= {
+        "undo"  # nothing can be undone yet
+    }
+    assert set(seen.values()) == {"solid 3px"}
+
+
+def test_nothing_jumps_while_frames_come(page: StudioPage) -> None:
+    places = """["#stage", "#timeline", "#export", "#track-forward", "#tools", "#position"].map(
+        (name) => { const box = document.querySelector(name).getBoundingClientRect();
+            return [box.x, box.y, box.width, box.height].map(Math.round).join(" "); })"""
+    page.click(252, 54)
+    before = page.page.evaluate(places)
+    page.track("forward", list(range(1, FRAMES)))
+    page.press("End")
+    page.at_frame(FRAMES - 1)
+    assert page.page.evaluate(places) == before
+    page.page.select_option("#view-mode", "scores")
+    page.press("Space", "Space")
+    assert page.page.evaluate(places) == before
+
+
+def test_progress_comes_without_polling(page: StudioPage) -> None:
+    """Nothing is asked for while the page waits: the server sends events."""
+    asked: list[str] = []
+    page.page.on("request", lambda request: asked.append(request.url))
+    page.page.wait_for_timeout(600)
+    assert asked == []

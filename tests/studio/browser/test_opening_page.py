@@ -1,0 +1,118 @@
+"""Opening a video in a real browser: from the list, by path, and by dropping it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.studio.browser.studio_page import FRAMES, Server, StudioPage
+from tests.studio.conftest import write_frames
+
+# A drop event with files, as the browser makes it when something is dragged onto the page.
+DROP = """({ files, folder }) => {
+    const made = files.map(({ name, data }) =>
+        new File([Uint8Array.from(atob(data), (one) => one.charCodeAt(0))], name));
+    const entries = made.map((file) => (
+        { isFile: true, name: file.name, file: (take) => take(file) }));
+    let read = false;
+    const entry = { isDirectory: true, name: folder, createReader: () => ({
+        readEntries: (take) => { take(read ? [] : entries); read = true; } }) };
+    const items = folder ? [{ webkitGetAsEntry: () => entry }] : [];
+    const event = new Event("drop", { bubbles: true, cancelable: true });
+    Object.defineProperty(event, "dataTransfer", { value: { items, files: made } });
+    document.querySelector("#stage").dispatchEvent(event);
+}"""
+
+
+def drop(page: StudioPage, files: dict[str, bytes], folder: str | None = None) -> None:
+    import base64
+
+    listed = [
+        {"name": name, "data": base64.b64encode(data).decode()} for name, data in files.items()
+    ]
+    page.page.evaluate(DROP, {"files": listed, "folder": folder})
+
+
+def name_of(page: StudioPage) -> str:
+    return str(page.page.locator("#video-name").inner_text())
+
+
+def test_a_video_is_opened_from_the_list_and_by_its_path(page: StudioPage, clip: Path) -> None:
+    first = name_of(page)
+    write_frames(page.server.folder / f"frames-of-{first}", 4)
+    page.press("o")
+    page.page.get_by_role("button", name=f"frames-of-{first}", exact=True).click()
+    page.until("document.querySelector('#position').value === '0 / 3'")
+    assert name_of(page) == f"frames-of-{first}"
+    page.press("o")
+    page.keep("open")
+    page.page.get_by_label("Path").fill("/etc/passwd")
+    page.press("Enter")
+    page.until("document.querySelector('#open-words').textContent.includes('not in a folder')")
+    page.page.get_by_label("Path").fill(str(page.server.folder / first))
+    page.press("Enter")
+    page.until(f"document.querySelector('#video-name').textContent === {json.dumps(first)}")
+    assert page.page.locator("dialog[open]").count() == 0
+
+
+def test_a_dropped_video_is_copied_into_a_project_of_its_own(page: StudioPage, clip: Path) -> None:
+    name = f"dropped-{name_of(page)}"
+    drop(page, {name: clip.read_bytes()})
+    page.until(f"document.querySelector('#video-name').textContent === {json.dumps(name)}")
+    project = (page.server.folder / name).with_suffix(".vostrack")
+    assert (project / "video" / name).read_bytes() == clip.read_bytes()
+    page.project = project
+    page.click(252, 54)
+    assert page.latest()[54, 252] == 1
+
+
+def test_a_dropped_folder_of_frames_opens(page: StudioPage, tmp_path: Path) -> None:
+    frames = write_frames(tmp_path / "frames", 3)
+    files = {path.name: path.read_bytes() for path in sorted(frames.iterdir())}
+    folder = f"folder-{name_of(page)}"
+    drop(page, {**files, "notes.txt": b"left out"}, folder)
+    page.until("document.querySelector('#position').value === '0 / 2'")
+    assert (page.server.folder / f"{folder}.vostrack" / "video" / "00002.png").is_file()
+
+
+def test_a_folder_of_frames_is_chosen(page: StudioPage, tmp_path: Path) -> None:
+    frames = write_frames(tmp_path / f"chosen-{name_of(page)}", 3)
+    page.press("o")
+    page.page.locator("#open-folder").set_input_files(frames)
+    page.until("document.querySelector('#position').value === '0 / 2'")
+
+
+def test_what_cannot_be_dropped_is_said(page: StudioPage) -> None:
+    before = name_of(page)
+    words = "document.querySelector('#open-words').textContent"
+    drop(page, {"notes.txt": b"text"})
+    page.until(f"{words}.includes('expected one video, or images')")
+    drop(page, {"large.mp4": bytes(4_000_001)})
+    page.until(f"{words}.includes('expected at most 3.815 MB')")
+    drop(page, {"broken.mp4": b"no video"})
+    page.until(f"{words}.includes('broken.mp4')")
+    assert name_of(page) == before
+    assert not list(page.server.folder.glob("broken*"))
+
+
+def test_the_other_tab_follows(page: StudioPage, context: Any) -> None:
+    other = StudioPage(context.new_page(), page.server, page.project).load()
+    name = f"followed-{name_of(page)}"
+    write_frames(page.server.folder / name, 3)
+    page.server.open(page.server.folder / name)
+    for one in (page, other):
+        one.until(f"document.querySelector('#video-name').textContent === {json.dumps(name)}")
+
+
+def test_without_a_video_the_page_asks_for_one(context: Any, tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "clip.mp4").write_bytes(clip.read_bytes())
+    server = Server(folder)
+    try:
+        page = StudioPage(context.new_page(), server, folder / "clip.vostrack").load()
+        page.page.get_by_role("button", name="clip.mp4", exact=True).click()
+        page.until(f"document.querySelector('#position').value === '0 / {FRAMES - 1}'")
+    finally:
+        server.kill()

@@ -1,0 +1,91 @@
+"""Looking at results and exporting them in a real browser."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+
+from tests.studio.browser.studio_page import FRAMES, StudioPage
+
+GRAYS = {"black": (0, 0, 0), "white": (255, 255, 255)}
+
+
+def show(page: StudioPage, mode: str) -> None:
+    page.page.select_option("#view-mode", mode)
+    page.page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("mode", sorted(GRAYS))
+def test_cut_out_on_a_colour(page: StudioPage, mode: str) -> None:
+    page.click(252, 54)
+    show(page, mode)
+    page.wait(lambda: page.pixel(20, 200) == GRAYS[mode])
+    assert page.pixel(252, 30) != GRAYS[mode]  # not under the mark of the click
+
+
+def test_cut_out_on_a_checkerboard(page: StudioPage) -> None:
+    page.click(252, 54)
+    show(page, "checker")
+    grays = {0xCC, 0x88}  # and blends of them, where squares meet
+    page.wait(lambda: grays <= {page.pixel(x, 204)[0] for x in range(20, 60, 2)})
+    page.keep("cut_out")
+
+
+def test_cut_out_on_a_picture_that_is_sent_nowhere(page: StudioPage) -> None:
+    page.click(252, 54)
+    show(page, "picture")
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 40), (10, 200, 30)).save(picture, "PNG")
+    sent: list[str] = []
+    page.page.on("request", lambda request: sent.append(request.method))
+    page.page.get_by_label("Picture", exact=True).set_input_files(
+        {"name": "green.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    )
+    page.wait(lambda: page.pixel(20, 200) == (10, 200, 30))
+    assert page.pixel(252, 30) != (10, 200, 30)
+    assert sent == []
+    page.keep("picture")
+
+
+def test_soft_edges_are_between_object_and_ground(page: StudioPage) -> None:
+    page.click(252, 54)
+    show(page, "white")
+    page.page.get_by_label("Soft edges").check()
+    page.wait(
+        lambda: page.page.evaluate(
+            "performance.getEntriesByType('resource').some((one) => one.name.includes('/matte'))"
+        )
+    )
+    page.wait(lambda: page.pixel(20, 200) == (255, 255, 255))
+    page.press("b")
+    page.click(60, 200)
+    page.wait(lambda: page.pixel(66, 200) != (255, 255, 255))
+
+
+def test_how_sure_the_tracker_is(page: StudioPage) -> None:
+    page.click(252, 54)
+    show(page, "scores")
+    yellow = (255, 214, 0)
+    page.wait(lambda: page.pixel(252, 30) == yellow)
+    assert page.pixel(20, 200) != yellow
+
+
+def test_an_export_is_made_and_fetched(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.track("forward", list(range(1, FRAMES)))
+    page.page.select_option("#export-format", "masks")
+    page.page.locator("#export").click()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    page.keep("export")
+    with page.page.expect_download() as download:
+        page.page.locator("#export-link").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == FRAMES
+
+
+def test_an_export_of_nothing_is_refused_in_words(page: StudioPage) -> None:
+    page.page.locator("#export").click()
+    page.until("document.querySelector('#hint').textContent.includes('no frame has a mask yet')")

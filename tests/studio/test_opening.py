@@ -1,0 +1,278 @@
+"""Opening videos by path and by dropping them, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.studio.conftest import write_frames
+from tests.studio.small_project import FRAMES, square
+
+pytest.importorskip("fastapi", reason="needs vostrack[studio]")
+pytest.importorskip("httpx", reason="needs httpx")
+
+from starlette.testclient import TestClient
+
+from vostrack.errors import InputError
+from vostrack.studio.app import create_app
+from vostrack.studio.desk import Desk
+from vostrack.studio.serve import Opening
+
+HOST = "127.0.0.1:8000"
+
+
+@pytest.fixture
+def client(desk: Desk) -> Iterator[TestClient]:
+    app: Any = create_app(desk, "token", frozenset({HOST}))
+    headers = {"x-vostrack-token": "token"}
+    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as made:
+        yield made
+
+
+def error(answer: Any, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["error"])
+
+
+def send(client: TestClient, title: str, files: dict[str, bytes]) -> Any:
+    """Drop files on the page; return the last answer."""
+    listed = [[name, len(data)] for name, data in files.items()]
+    answer = client.post("/api/uploads", json={"title": title, "files": listed})
+    if answer.status_code != 200:
+        return answer
+    key = answer.json()["upload"]
+    for number, data in enumerate(files.values()):
+        answer = client.put(f"/api/uploads/{key}/{number}", content=data)
+        if answer.status_code != 200:
+            return answer
+    return client.post(f"/api/uploads/{key}/open")
+
+
+def frames_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def left_over(folder: Path) -> list[Path]:
+    return list(folder.glob(".vostrack-upload-*"))
+
+
+def test_the_list_names_the_videos_of_the_chosen_folders(
+    client: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("")
+    found = client.get("/api/videos").json()
+    assert found["folders"] == [str(tmp_path)]
+    assert found["videos"] == [str(tmp_path / "clip"), str(tmp_path / "film.mp4")]
+
+
+def test_a_video_opens_by_path_and_its_project_lies_beside_it(
+    client: TestClient, desk: Desk, tmp_path: Path
+) -> None:
+    before = desk.key
+    write_frames(tmp_path / "other", 3)
+    answer = client.post("/api/open", json={"path": "other"}).json()
+    assert answer["project"] == desk.key != before
+    assert client.get("/api/state").json()["video"]["count"] == 3
+    assert desk.session().project.folder == tmp_path / "other.vostrack"
+    client.post("/api/open", json={"path": str(tmp_path / "clip")})
+    assert client.get("/api/state").json()["video"]["count"] == FRAMES
+
+
+def test_a_page_that_shows_another_project_changes_nothing(
+    client: TestClient, desk: Desk, tmp_path: Path
+) -> None:
+    old = desk.key
+    write_frames(tmp_path / "other")
+    client.post("/api/open", json={"path": "other"})
+    for method, path in [("POST", "/api/undo"), ("DELETE", "/api/frames/0/labels")]:
+        answer = client.request(method, path, params={"project": old})
+        assert "another video was opened" in error(answer, 409)
+    assert client.post("/api/undo", params={"project": desk.key}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../outside", "~root/.bashrc", "link", "clip/../../outside", "\0"]
+)
+def test_paths_outside_the_chosen_folders_are_refused(
+    client: TestClient, tmp_path: Path, path: str
+) -> None:
+    outside = tmp_path.parent / "outside"
+    if not outside.exists():
+        write_frames(outside, 2)
+    (tmp_path / "link").symlink_to(outside)
+    assert "is not in a folder that was chosen" in error(
+        client.post("/api/open", json={"path": path})
+    )
+    shutil.rmtree(outside)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("missing.mp4", None, "there is no missing.mp4"),
+        ("notes.txt", b"text", "is not a video file"),
+        ("list.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n", "is a list of other files"),
+        ("list.ts", b"#EXTM3U\n/etc/passwd\n", "is a list of other files"),
+        ("broken.mp4", b"0" * 999, "broken.mp4"),
+        ("empty", None, "is a folder without images"),
+    ],
+)
+def test_what_is_no_video_is_refused_and_the_open_one_stays(
+    client: TestClient, desk: Desk, tmp_path: Path, name: str, data: bytes | None, message: str
+) -> None:
+    before = desk.key
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "empty").mkdir()
+    assert message in error(client.post("/api/open", json={"path": name}))
+    assert desk.key == before
+
+
+def test_a_project_that_is_open_elsewhere_is_refused(desk: Desk, tmp_path: Path) -> None:
+    from vostrack.files import exclusive_folder
+
+    write_frames(tmp_path / "other", 2)
+    with (
+        exclusive_folder(tmp_path / "other.vostrack"),
+        pytest.raises(InputError, match="is open in another vostrack studio"),
+    ):
+        desk.open(tmp_path / "other")
+
+
+def test_a_dropped_folder_of_frames_opens_in_a_project_of_its_own(
+    client: TestClient, desk: Desk, tmp_path: Path, video: Path
+) -> None:
+    assert send(client, "holiday", frames_of(video)).status_code == 200
+    project = desk.session().project
+    assert project.folder == tmp_path / "holiday.vostrack"
+    assert project.video.count == FRAMES
+    assert frames_of(project.folder / "video") == frames_of(video)
+    assert left_over(tmp_path) == []
+
+
+def test_the_same_video_dropped_again_goes_on_and_another_gets_its_own(
+    client: TestClient, desk: Desk, video: Path, tmp_path: Path
+) -> None:
+    files = frames_of(video)
+    send(client, "holiday", files)
+    desk.session().set_objects([], "nothing")
+    client.post("/api/open", json={"path": "clip"})
+    send(client, "holiday", files)
+    assert desk.session().project.steps()[0] == "nothing"
+    files.pop("00000.png")
+    send(client, "holiday", files)
+    assert desk.session().project.folder == tmp_path / "holiday-2.vostrack"
+    listed = client.get("/api/videos").json()["videos"]
+    assert str(tmp_path / "holiday.vostrack" / "video") in listed
+
+
+@pytest.mark.parametrize(
+    ("title", "files", "message"),
+    [
+        ("clip.mp4", {}, "expected 1..100000 files"),
+        ("../clip.mp4", {"clip.mp4": b""}, "is not a plain file name"),
+        ("clip.mp4", {"../clip.mp4": b""}, "is not a plain file name"),
+        ("clip.mp4", {"a\\b.mp4": b""}, "is not a plain file name"),
+        ("clip.mp4", {".mp4": b""}, "is not a plain file name"),
+        ("x", {"a" * 151 + ".png": b""}, "is not a plain file name"),
+        ("run.sh", {"run.sh": b""}, "expected one video, or images of one kind, got '.sh'"),
+        ("x", {"a.png": b"", "b.sh": b""}, "got '.sh'"),
+        ("x", {"a.mp4": b"", "b.mp4": b""}, "got '.mp4'"),
+        ("clip.mp4", {"clip.mp4": b"0" * 200_001}, "expected at most 195.3 KB"),
+        ("clip.mp4", {"clip.mp4": b"0" * 999}, "clip.mp4"),
+        ("clip.mp4", {"clip.mp4": b"#EXTM3U\n"}, "is a list of other files"),
+        ("frames", {"a.png": b"no picture"}, "a.png"),
+    ],
+)
+def test_wrong_uploads_are_refused_and_leave_nothing(
+    client: TestClient,
+    desk: Desk,
+    tmp_path: Path,
+    title: str,
+    files: dict[str, bytes],
+    message: str,
+) -> None:
+    before, paths = desk.key, {path.name for path in tmp_path.iterdir()}
+    assert message in error(send(client, title, files))
+    assert desk.key == before
+    assert {path.name for path in tmp_path.iterdir()} == paths
+
+
+def test_more_bytes_than_were_announced_are_cut_off(client: TestClient, tmp_path: Path) -> None:
+    announced = {"title": "clip.mp4", "files": [["clip.mp4", 10]]}
+    key = client.post("/api/uploads", json=announced).json()["upload"]
+    path = f"/api/uploads/{key}/0"
+    assert "larger than it was announced" in error(client.put(path, content=b"0" * 11), 413)
+    assert client.put(path, content=b"0" * 200_001).status_code == 413
+    assert "10 bytes, 9 came" in error(client.put(path, content=b"0" * 9))
+    assert "clip.mp4 has not come" in error(client.post(f"/api/uploads/{key}/open"))
+    assert "expected file 0..0" in error(client.put(f"/api/uploads/{key}/1", content=b""))
+
+
+def test_an_upload_takes_the_place_of_one_that_was_not_finished(
+    client: TestClient, desk: Desk, tmp_path: Path
+) -> None:
+    announced = {"title": "clip.mp4", "files": [["clip.mp4", 10]]}
+    old = client.post("/api/uploads", json=announced).json()["upload"]
+    client.post("/api/uploads", json=announced)
+    answer = client.put(f"/api/uploads/{old}/0", content=b"0" * 10)
+    assert "another upload has taken its place" in error(answer)
+    assert len(left_over(tmp_path)) == 1
+    desk.close()
+    assert left_over(tmp_path) == []
+
+
+def test_too_little_room_is_said_before_anything_is_sent(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=0)
+    monkeypatch.setattr("vostrack.studio.uploads.shutil.disk_usage", lambda path: usage)
+    announced = {"title": "clip.mp4", "files": [["clip.mp4", 10]]}
+    assert "free some space" in error(client.post("/api/uploads", json=announced))
+
+
+def test_without_a_video_the_page_can_open_one(desk: Desk, client: TestClient) -> None:
+    desk.close()
+    empty = Desk(desk._make, desk.places)
+    app: Any = create_app(empty, "token", frozenset({HOST}))
+    headers = {"x-vostrack-token": "token"}
+    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as other:
+        assert other.get("/api/state").json() == {"project": ""}
+        assert "none is open" in error(other.get("/api/frames/0/labels"))
+        assert other.post("/api/open", json={"path": "clip"}).status_code == 200
+        assert other.get("/api/state").json()["video"]["count"] == FRAMES
+    empty.close()
+
+
+def test_the_chosen_folders_are_those_of_the_video_unless_others_are_named(
+    tmp_path: Path, video: Path
+) -> None:
+    assert Opening(str(video)).places().folders == (tmp_path,)
+    assert Opening(str(video / "*.png")).places().folders == (tmp_path,)
+    assert Opening(None).places().folders == (Path.cwd(),)
+    assert Opening(str(video), folders=(video,)).places().folders == (video,)
+    with pytest.raises(InputError, match="folders: expected existing folders, got"):
+        Opening(folders=(tmp_path / "none",)).places()
+
+
+def test_suggestions_and_layers(client: TestClient, desk: Desk) -> None:
+    import zlib
+
+    found = client.post("/api/frames/2/suggestions")
+    assert found.headers["x-suggestions"] == "[1, 2]"
+    assert zlib.decompress(found.content) == (square(5) + square(30, number=2)).tobytes()
+    project = desk.session().project
+    project.draw(0, square(10), "empty", "paint")
+    scores = zlib.decompress(client.get("/api/frames/0/layers/scores").content)
+    assert scores == (255 * (square(10) > 0)).astype("uint8").tobytes()
+    soft = client.get("/api/frames/0/layers/matte")
+    assert soft.headers["x-mask-tag"] == project.labels(0)[1]
+    assert len(set(zlib.decompress(soft.content))) > 1
+    project.track(1, square(11), {1: 1.0}, square(11, number=200))
+    assert max(zlib.decompress(client.get("/api/frames/1/layers/scores").content)) == 200
+    assert client.get("/api/frames/0/layers/other").status_code == 422

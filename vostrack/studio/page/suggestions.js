@@ -1,0 +1,121 @@
+/** Objects that the computer would outline: shown with stripes until a person takes them. */
+
+import { suggest } from "./api.js";
+
+const STRIPE = 4;
+
+export class Suggestions {
+  #found = null;
+  #canvas = document.createElement("canvas");
+
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {import("./stage.js").Stage} stage
+   * @param {import("./objects.js").ObjectList} objects
+   * @param {HTMLElement} list
+   */
+  constructor(store, stage, objects, list) {
+    Object.assign(this, { store, stage, objects, list });
+    store.addEventListener("frame", () => {
+      if (this.#found && this.#found.frame !== store.frame) this.clear();
+    });
+    stage.extras.push(this);
+    this.#render();
+  }
+
+  /** Ask for the objects of this frame. */
+  async ask() {
+    const { frame, project } = this.store;
+    this.store.say("Looking for objects");
+    try {
+      const found = await suggest(frame);
+      if (frame !== this.store.frame || project !== this.store.project) return;
+      this.#found = { frame, ...found };
+      this.#paint();
+      this.store.say("Suggestions have stripes. Accept those that are right (A takes the first).");
+    } catch (error) {
+      this.store.say(error.message, true);
+    }
+    this.#render();
+  }
+
+  /** Make an object of a suggestion. @param {number} [id] the first one, if it is left out */
+  async accept(id = this.#found?.ids[0]) {
+    if (id === undefined) {
+      this.store.say("There is no suggestion. S asks for some.", true);
+      return;
+    }
+    const { labels, ids, frame } = this.#found;
+    await this.objects.add();
+    if (frame !== this.store.frame) return;
+    const mine = this.store.labels, object = this.store.selected;
+    for (let at = 0; at < labels.length; at++) if (labels[at] === id) mine[at] = object;
+    this.stage.redrawAll();
+    this.#found.ids = ids.filter((other) => other !== id);
+    if (this.#found.ids.length) {
+      this.#paint();
+      this.#render();
+    } else {
+      this.clear();
+    }
+    await this.store.save("accept suggestion");
+  }
+
+  clear() {
+    this.#found = null;
+    this.#render();
+    this.stage.redraw();
+  }
+
+  draw(context, pixel) {
+    if (!this.#found) return;
+    context.drawImage(this.#canvas, 0, 0);
+    context.font = `bold ${18 * pixel}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.lineWidth = 4 * pixel;
+    for (const [number, id] of this.#found.ids.entries()) {
+      const { x, y } = this.#found.places.get(id);
+      context.strokeStyle = "#000000";
+      context.strokeText(String(number + 1), x, y);
+      context.fillStyle = "#ffffff";
+      context.fillText(String(number + 1), x, y);
+    }
+  }
+
+  /** Stripes in black and white are seen on every picture. */
+  #paint() {
+    const { width, height } = this.store.video, { labels, ids } = this.#found;
+    const image = new ImageData(width, height), pixels = new Uint32Array(image.data.buffer);
+    const sums = new Map(ids.map((id) => [id, { x: 0, y: 0, count: 0 }]));
+    for (let y = 0, at = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, at++) {
+        const sum = sums.get(labels[at]);
+        if (!sum) continue;
+        sum.x += x;
+        sum.y += y;
+        sum.count += 1;
+        pixels[at] = (x + y) % (2 * STRIPE) < STRIPE ? 0xb0ffffff : 0x90000000;
+      }
+    }
+    this.#found.places = new Map([...sums].map(([id, { x, y, count }]) =>
+      [id, { x: x / count, y: y / count }]));
+    this.#canvas.width = width;
+    this.#canvas.height = height;
+    this.#canvas.getContext("2d").putImageData(image, 0, 0);
+    this.stage.redraw();
+  }
+
+  #render() {
+    const rows = (this.#found?.ids ?? []).map((id, place) => {
+      const row = document.createElement("li"), accept = document.createElement("button");
+      row.textContent = `Suggestion ${place + 1}`;
+      accept.type = "button";
+      accept.textContent = "Accept";
+      accept.setAttribute("aria-label", `Accept suggestion ${place + 1}`);
+      accept.addEventListener("click", () => this.accept(id));
+      row.append(accept);
+      return row;
+    });
+    this.list.replaceChildren(...rows);
+  }
+}

@@ -1,0 +1,155 @@
+"""The folders whose videos may be opened, and what lies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vostrack.errors import InputError
+from vostrack.files import natural_order
+from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
+
+__all__ = ["PROJECT_SUFFIX", "VIDEO_FOLDER", "VIDEO_SUFFIXES", "Places", "default_folder"]
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
+)
+"""Suffixes of files that are taken for videos, in lower case."""
+
+PROJECT_SUFFIX = ".vostrack"
+"""Of the names of project folders."""
+
+VIDEO_FOLDER = "video"
+"""Of a project: what was dropped on the page."""
+
+_MOST_LISTED = 500
+# Lists of other files, which a decoder would follow. They are text, and no video begins so.
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat")
+
+
+def default_folder(video: str | Path) -> Path:
+    """Return the folder of a video's project: beside it, named after it."""
+    path = Path(video).expanduser().resolve()
+    if is_pattern(str(video)):
+        path = path.parent
+    if path.parent.name == VIDEO_FOLDER and path.parent.parent.suffix == PROJECT_SUFFIX:
+        return path.parent.parent
+    if path.name == VIDEO_FOLDER and path.parent.suffix == PROJECT_SUFFIX:
+        return path.parent
+    return path.with_name(f"{path.stem}{PROJECT_SUFFIX}")
+
+
+class Places:
+    """The folders that were chosen when the server was started.
+
+    Args:
+        folders: at least one. What is dropped on the page goes to the first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Look at the folders.
+
+        Raises:
+            InputError: one does not exist.
+        """
+        self.folders = tuple(folder.expanduser().resolve() for folder in folders)
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise InputError(f"folders: expected existing folders, got {folder}")
+
+    @property
+    def home(self) -> Path:
+        """Where projects of dropped videos are made."""
+        return self.folders[0]
+
+    def find(self, text: str) -> Path:
+        """Return the video file or folder of images that a person named.
+
+        Args:
+            text: an absolute path, or one relative to a chosen folder.
+
+        Raises:
+            InputError: it lies outside the chosen folders, is not there, or is no video.
+        """
+        inside = [path for folder in self.folders if (path := self._resolved(folder, text))]
+        if not inside:
+            chosen = ", ".join(map(str, self.folders))
+            raise InputError(
+                f"video: {text} is not in a folder that was chosen ({chosen}); start again with "
+                "its folder in `folders`, or drop the file on the page"
+            )
+        found = next((path for path in inside if path.exists()), None)
+        if found is None:
+            raise InputError(f"video: there is no {text}; choose one of the list")
+        check_video(found)
+        return found
+
+    def videos(self) -> list[Path]:
+        """Return the videos and folders of images that lie in the chosen folders."""
+        found = [path for folder in self.folders for path in _videos_in(folder)]
+        return found[:_MOST_LISTED]
+
+    def _resolved(self, folder: Path, text: str) -> Path | None:
+        try:
+            path = (folder / Path(text).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return path if any(path.is_relative_to(one) for one in self.folders) else None
+
+
+def check_video(path: Path) -> None:
+    """Check that a path can be a video, before a decoder sees it.
+
+    Raises:
+        InputError: it is a file of another kind, a folder without images, or a list of other files.
+    """
+    if path.is_dir():
+        if not _has_images(path):
+            raise InputError(f"video: {path.name} is a folder without images; choose a video")
+        return
+    if not path.is_file() or path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise InputError(
+            f"video: {path.name} is not a video file; expected one of "
+            f"{', '.join(sorted(VIDEO_SUFFIXES))}, or a folder of images"
+        )
+    with path.open("rb") as file:
+        if file.read(16).startswith(_PLAYLISTS):
+            raise InputError(f"video: {path.name} is a list of other files; choose a video file")
+
+
+def _videos_in(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir(), key=lambda path: natural_order(path.name))
+    except OSError:
+        return
+    if _has_images(folder):
+        yield folder
+    for path in entries:
+        if path.name.startswith("."):
+            continue
+        if path.suffix == PROJECT_SUFFIX:
+            yield from _dropped(path / VIDEO_FOLDER)
+        elif (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES) or _has_images(path):
+            yield path
+
+
+def _dropped(folder: Path) -> Iterator[Path]:
+    """Give the video that was dropped into a project: a file, or the folder of its frames."""
+    if not folder.is_dir():
+        return
+    files = [path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES]
+    if files:
+        yield files[0]
+    elif _has_images(folder):
+        yield folder
+
+
+def _has_images(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and any(
+            path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+            for path in folder.iterdir()
+        )
+    except OSError:
+        return False

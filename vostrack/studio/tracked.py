@@ -1,0 +1,152 @@
+"""What the tracker found in every frame, on disk at every moment."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.files import atomic_path
+from vostrack.masks import read_label_map, write_label_map
+
+__all__ = ["TrackedMask", "TrackedMasks"]
+
+# Seconds between two writings of the presence of objects while frames are tracked.
+_PRESENCE_EVERY = 1.0
+# An object is doubtful if it may or may not be there, or if its area jumps by this factor.
+_UNSURE, _JUMP = (0.15, 0.85), 2.5
+# Scores are kept in steps of this many of 255: that halves their files and is not seen.
+_SCORE_STEP = 5
+
+
+@dataclass(frozen=True)
+class TrackedMask:
+    """What the tracker says of a frame.
+
+    Attributes:
+        presence: probability that each object is visible, by id.
+        areas: pixels of each object, by id.
+        doubtful: whether a person should look at it.
+        serial: rises with every new result of the frame.
+    """
+
+    presence: dict[int, float]
+    areas: dict[int, int]
+    doubtful: bool
+    serial: int
+
+
+class TrackedMasks:
+    """The label maps, scores and presence that the tracker gave. It does no locking.
+
+    Args:
+        folder: of the project.
+        count: number of frames of the video.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        """Read what is there."""
+        self._folder = folder
+        self._found = self._read(count)
+        self._written = time.monotonic()
+        self._serial = 1 + max((one.serial for one in self._found.values()), default=0)
+
+    def all(self) -> dict[int, TrackedMask]:
+        """Return what was found, by frame."""
+        return dict(self._found)
+
+    def tag(self, frame: int) -> str | None:
+        """Return a name that changes with every new result of a frame; None for none."""
+        found = self._found.get(frame)
+        return None if found is None else f"tracked-{found.serial}"
+
+    def labels(self, frame: int) -> UInt8Array:
+        """Return the label map (H, W) of a frame that was tracked."""
+        return read_label_map(self._file("masks", frame))
+
+    def scores(self, frame: int) -> UInt8Array | None:
+        """Return the best score (H, W) of each pixel, 0..255; None if there is none."""
+        found = cv2.imread(str(self._file("scores", frame)), cv2.IMREAD_GRAYSCALE)
+        return None if found is None else found.astype(np.uint8)
+
+    def add(
+        self,
+        frame: int,
+        labels: UInt8Array,
+        presence: dict[int, float],
+        scores: UInt8Array | None = None,
+    ) -> TrackedMask:
+        """Take up a result; see ``Project.track``."""
+        counts = np.bincount(labels.ravel(), minlength=256)
+        areas = {number: int(counts[number]) for number in presence}
+        around = [self._found[k] for k in (frame - 1, frame + 1) if k in self._found]
+        doubtful = any(_is_doubtful(presence[n], areas[n], n, around) for n in presence)
+        if scores is not None:
+            self._write_scores(frame, scores)
+        write_label_map(self._file("masks", frame), labels)
+        self._serial += 1
+        found = TrackedMask(presence, areas, doubtful, self._serial)
+        self._found[frame] = found
+        if time.monotonic() - self._written > _PRESENCE_EVERY:
+            self.write()
+        return found
+
+    def write(self) -> None:
+        """Write the presence of every frame."""
+        with atomic_path(self._folder / "tracked.json") as temporary:
+            entries = {
+                frame: [list(one.presence.items()), list(one.areas.items()), one.doubtful]
+                for frame, one in self._found.items()
+            }
+            temporary.write_text(json.dumps(entries), "utf-8")
+            self._written = time.monotonic()
+
+    def _write_scores(self, frame: int, scores: UInt8Array) -> None:
+        coarse = np.minimum(scores // _SCORE_STEP * _SCORE_STEP, 255).astype(np.uint8)
+        made, data = cv2.imencode(".png", coarse, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        assert made
+        with atomic_path(self._file("scores", frame)) as temporary:
+            temporary.write_bytes(data.tobytes())
+
+    def _file(self, kind: str, frame: int) -> Path:
+        return self._folder / kind / f"{frame:05d}.png"
+
+    def _read(self, count: int) -> dict[int, TrackedMask]:
+        """Read what was tracked; a frame whose presence was not yet written counts as doubtful."""
+        entries: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            entries = json.loads((self._folder / "tracked.json").read_text("utf-8"))
+        found: dict[int, TrackedMask] = {}
+        for path in (self._folder / "masks").glob("*.png"):
+            if not path.stem.isdecimal() or int(path.stem) >= count:
+                continue
+            frame = int(path.stem)
+            presence, areas, doubtful = entries.get(str(frame), [[], [], True])
+            found[frame] = TrackedMask(
+                {int(n): float(p) for n, p in presence},
+                {int(n): int(a) for n, a in areas},
+                bool(doubtful),
+                1,
+            )
+        return found
+
+
+def _is_doubtful(presence: float, area: int, number: int, around: Sequence[TrackedMask]) -> bool:
+    """Tell whether an object may be wrong in a frame, from the frames beside it."""
+    if _UNSURE[0] < presence < _UNSURE[1]:
+        return True
+    others = [one.areas[number] for one in around if one.areas.get(number)]
+    if not others:
+        return False
+    if not area:
+        return True
+    ratio = area / others[0]
+    return not 1 / _JUMP < ratio < _JUMP
