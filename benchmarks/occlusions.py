@@ -42,6 +42,7 @@ from vostrack.datasets.occlusions import (
     draw_occlusion,
     occlusion_suite,
 )
+from vostrack.presets import TrackerOptions
 from vostrack.tracking.tracker import Tracker
 
 # Distinct looks, and at least so many frames out of sight: the harder part of coming back.
@@ -133,6 +134,7 @@ def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose the clips; ``suite_clips`` reads them."""
     parser.add_argument("--objects", type=Path, help="folder with JPEGImages and Mattes")
     parser.add_argument("--backgrounds", type=Path, nargs="+", default=[], help="folders of frames")
+    parser.add_argument("--index", type=Path, help="keeps measures of the photographs")
     parser.add_argument("--half", type=int, default=0, choices=(0, 1))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=1)
@@ -144,7 +146,9 @@ def suite_clips(arguments: argparse.Namespace) -> Iterator[OcclusionClip]:
     """Draw the clips of the suite one by one."""
     materials: dict[bool, Material] = {True: PaintedMaterial()}
     if arguments.objects is not None:
-        sources = open_sources(arguments.objects, arguments.backgrounds, split="validation")
+        sources = open_sources(
+            arguments.objects, arguments.backgrounds, split="validation", index=arguments.index
+        )
         materials[False] = PhotoMaterial(sources, arguments.half)
     suite = occlusion_suite(arguments.seed, arguments.repeats, photographs=False in materials)
     for entry in suite:
@@ -158,11 +162,23 @@ def main() -> None:
     parser = benchmark_parser(__doc__, threads=1)
     add_suite_arguments(parser)
     parser.add_argument("--preset", default="fast")
+    parser.add_argument("--no-identity", action="store_true", help="without that part")
+    parser.add_argument("--no-let-go", action="store_true", help="without that part")
+    parser.add_argument("--reacquire", action="store_true")
+    parser.add_argument("--support", action="store_true")
+    parser.add_argument("--proposer", help="for --reacquire and --support")
     parser.add_argument("--details", action="store_true", help="also every clip by itself")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     record = begin_record("occlusions: identities kept", ("torch", "numpy"))
-    tracker = build_tracker(arguments.preset)
+    options = TrackerOptions(
+        identity=False if arguments.no_identity else None,
+        let_go=False if arguments.no_let_go else None,
+        reacquire=arguments.reacquire,
+        support=arguments.support,
+        proposer=arguments.proposer,
+    )
+    tracker = build_tracker(arguments.preset, options=options)
     found = []
     for clip in suite_clips(arguments):
         found.append(follow(tracker, clip))

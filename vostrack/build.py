@@ -15,10 +15,12 @@ from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.presets.named import Preset
 from vostrack.presets.options import TrackerOptions
 from vostrack.presets.resolve import effective_preset, resolve_preset
+from vostrack.proposers.foreground import ForegroundModel
 from vostrack.proposers.registry import build_proposer
 from vostrack.protocols import ObjectAdapter
 from vostrack.refine.craf import Craf
 from vostrack.refine.registry import build_refiner
+from vostrack.tracking.support import ProposalSupport, SupportConfig
 from vostrack.tracking.tracker import Tracker
 
 __all__ = ["build_tracker"]
@@ -65,9 +67,16 @@ def build_tracker(
         proposer=build_proposer(
             resolved.proposer, on, options=resolved.proposer_options, tracked=tracked
         ),
+        support=_build_support(resolved.support, on),
         config=resolved.tracker,
         device=on,
     )
+
+
+def _build_support(config: SupportConfig | None, device: torch.device) -> ProposalSupport | None:
+    if config is None:
+        return None
+    return ProposalSupport(config, ForegroundModel(device) if config.asks else None)
 
 
 def _build_adapter(

@@ -44,6 +44,7 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
+from vostrack.online_finetune.target.likeness import region_likeness
 from vostrack.online_finetune.target.memory import (
     Place,
     TargetModelConfig,
@@ -93,6 +94,7 @@ class TargetModelAdapter:
         self._pending: Finding | None = None
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
+        self._everywhere = False
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         """Learn the objects of a video.
@@ -206,7 +208,7 @@ class TargetModelAdapter:
 
     def seek_start(self) -> None:
         """Return to the state after the first frame; what was learned from it is kept."""
-        self._now, self._pending = self._first, None
+        self._now, self._pending, self._everywhere = self._first, None, False
 
     @torch.inference_mode()
     def scores(self, image: Tensor) -> ObjectScores:
@@ -227,7 +229,8 @@ class TargetModelAdapter:
         config = self.config
         if config.mirror != self._mirror:
             config = replace(config, mirror=self._mirror)
-        found = find_objects(self._network, image, now, config)
+        found = find_objects(self._network, image, now, config, everywhere=self._everywhere)
+        self._everywhere = False
         scores = spread_scores(found, now, image.shape[1:], self.config)
         self._pending, self._presence = found, found.segmentation.presence.sigmoid()
         # There is no foreground model: the foreground is what any of the objects covers.
@@ -236,6 +239,17 @@ class TargetModelAdapter:
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
         return self._presence
+
+    def look_everywhere(self) -> None:
+        """See the whole of the next frame; see ``LooksEverywhere``."""
+        self._everywhere = True
+
+    @torch.inference_mode()
+    def likeness(self, regions: Tensor) -> Tensor | None:
+        """Compare regions of the frame scored last with the given masks; see ``JudgesRegions``."""
+        if self._pending is None or self._now is None:
+            return None
+        return region_likeness(self._network, self._pending, self._now, regions)
 
     def shared_features(self) -> BackboneFeatures | None:
         """Return the features of the window of the frame scored last; None after ``commit``.
@@ -294,10 +308,11 @@ class TargetModelAdapter:
         """Return what was learned since the first frame."""
         cohorts = self._cohorts("running_state")
         assert self._first is not None
-        return {"cohorts": save_cohorts(cohorts, self._first)}
+        return {"cohorts": save_cohorts(cohorts, self._first), "everywhere": self._everywhere}
 
     def load_running_state(self, state: Mapping[str, Any]) -> None:
         """Take up what ``running_state`` returned, after ``load_state_dict``."""
         assert self._first is not None
         cohorts = load_cohorts(state["cohorts"], self._first)
         self._now, self._pending = gather(cohorts, self._first.masks.shape[1:]), None
+        self._everywhere = bool(state["everywhere"])

@@ -36,10 +36,6 @@ LabelledFrame = tuple[Tensor, Tensor]
 OnProgress = Callable[[str, int, int], None]
 
 
-# The trained blocks change little in so many steps: memories may use what these made before.
-_REFRESH = 4
-
-
 @dataclass(frozen=True)
 class TargetFinetuneConfig:
     """How the network is fine-tuned on the first frame.
@@ -196,8 +192,7 @@ class _Pairs:
         self.fixed, self.trained = _last_blocks(network, config.blocks)
         self.frames: list[DreamedFrame] = []
         self.references: list[DreamedFrame] = []
-        self.drawn = self.steps = 0
-        self.known: dict[int, tuple[int, Tensor]] = {}
+        self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
 
@@ -239,28 +234,15 @@ class _Pairs:
 
     def _features(self, frame: DreamedFrame, *, gradients: bool) -> Features:
         """Run the rest of the backbone, with or without gradients in the trained blocks."""
-        early = tuple(x.float() for x in frame.early[1:])
+        deep, *early = (x.float() for x in frame.early)
         with autocast(self.device, self.precision):
-            deep = self._deep(frame) if gradients else self._known_deep(frame)
-            return self.network.described(early, deep).float()
-
-    def _deep(self, frame: DreamedFrame) -> Tensor:
-        deep = frame.early[0].float()
-        for block in self.trained:
-            deep = block(deep)
-        return deep
-
-    @torch.no_grad()
-    def _known_deep(self, frame: DreamedFrame) -> Tensor:
-        """Return the last level without gradients; it may be from a few steps ago."""
-        known = self.known.get(id(frame))
-        if known is None or self.steps - known[0] >= _REFRESH:
-            known = self.known[id(frame)] = self.steps, self._deep(frame)
-        return known[1]
+            with torch.set_grad_enabled(gradients):
+                for block in self.trained:
+                    deep = block(deep)
+            return self.network.described(tuple(early), deep).float()
 
     def loss(self, generator: Generator) -> Tensor:
         """Draw a batch of frames, and one to make a memory of; return the mean loss."""
-        self.steps += 1
         batch = [self._next(generator) for _ in range(self.config.batch)]
         memory = self._memory(self._reference(generator, batch))
         losses = [self._segment(frame, memory, generator) for frame in batch]

@@ -29,7 +29,7 @@ from vostrack.online_finetune.target.view import (
     units_of_distance,
     window_around,
 )
-from vostrack.online_finetune.target.window import Window
+from vostrack.online_finetune.target.window import Window, choose_window
 
 __all__ = ["Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
 
@@ -78,7 +78,12 @@ def begin_objects(
 
 
 def find_objects(
-    network: TargetNet, image: Tensor, now: TrackedObjects | Cohorts, config: TargetModelConfig
+    network: TargetNet,
+    image: Tensor,
+    now: TrackedObjects | Cohorts,
+    config: TargetModelConfig,
+    *,
+    everywhere: bool = False,
 ) -> Finding:
     """Segment the objects of a frame.
 
@@ -87,9 +92,14 @@ def find_objects(
         image: (3, h, w) in [0, 1].
         now: the objects after the previous frame.
         config: how objects are tracked.
+        everywhere: look at the whole frame, whether an object is lost or not.
     """
     near = [place.area >= config.smallest for place in now.places]
-    window = next_window(now, not all(near), image.shape[1:], config)
+    window = (
+        choose_window(None, image.shape[1:], config.window)
+        if everywhere
+        else next_window(now, not all(near), image.shape[1:], config)
+    )
     view = _view(window, image, now, near, config)
     features, found = _look(network, view, now, near, config)
     if config.mirror:

@@ -32,6 +32,8 @@ class TargetRecipe:
         learning_rate: of all but the backbone, at the peak.
         backbone_shares: the backbone's stages of stride 2, 4, 8 and 16 learn at these shares of
             it; a stage of share 0, and those before it, must be fixed.
+        outline_share: the decoder's layers of stride 8, 4 and 2, which draw outlines, learn at this
+            share of it; with 0 they stay as they are.
         scalar_share: temperatures and penalties, single numbers, learn at this multiple of it.
         rivals_weight: of the loss of the label map, in which objects compete.
         classifier_weight: of the loss that makes the closed-form classifier useful by itself.
@@ -46,6 +48,7 @@ class TargetRecipe:
     pixels: tuple[int, ...] = (256 * 256, 320 * 320)
     learning_rate: float = 8e-4
     backbone_shares: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.15)
+    outline_share: float = 1.0
     scalar_share: float = 3.0
     rivals_weight: float = 0.5
     classifier_weight: float = 0.3
@@ -60,9 +63,10 @@ class TargetRecipe:
             InputError: a number is out of its range.
         """
         check_positive(self, "learning_rate")
+        check_at_least(self, {"outline_share": 0})
         weights = ("scalar_share", "rivals_weight", "classifier_weight", "presence_weight")
         check_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
-        check_finite(self, "learning_rate", *weights)
+        check_finite(self, "learning_rate", "outline_share", *weights)
         check_fraction(self, "truth_share", "recent_share")
         if not 2 <= self.clip_length[0] <= self.clip_length[1]:
             raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
@@ -102,9 +106,11 @@ class TargetTraining:
             network.semantic.backbone.requires_grad_(False)
         for stride, share in zip((2, 4, 8, 16), recipe.backbone_shares, strict=True):
             network.backbone.stage_layers(stride).requires_grad_(share > 0)
+        for layer in network.decoder.outline_layers():
+            layer.requires_grad_(recipe.outline_share > 0)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the backbone's stages, the layers above them, and the single numbers."""
+        """Return the backbone's stages, what is above them, outlines, and the single numbers."""
         network, recipe = self.network, self.recipe
         rate = recipe.learning_rate
         groups: list[dict[str, Any]] = []
@@ -112,7 +118,11 @@ class TargetTraining:
             if share > 0:
                 stage = list(network.backbone.stage_layers(stride).parameters())
                 groups.append({"params": stage, "lr": rate * share})
-        inside = {id(p) for p in network.backbone.parameters()}
+        layers = network.decoder.outline_layers()
+        outlines = [p for layer in layers for p in layer.parameters() if p.requires_grad]
+        if outlines:
+            groups.append({"params": outlines, "lr": rate * recipe.outline_share})
+        inside = {id(p) for p in [*network.backbone.parameters(), *outlines]}
         rest = [p for p in network.parameters() if p.requires_grad and id(p) not in inside]
         scalars = [p for p in rest if not p.ndim]
         return [

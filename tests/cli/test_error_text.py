@@ -38,7 +38,8 @@ def test_the_spelling_of_commands() -> None:
     track = spelling_of(TrackCommand, grouped=True)
     assert track.flags["first_mask"] == "--first-mask"
     assert track.flags["object_steps"] == "--object-steps"
-    assert {"craf", "adapt", "per_video"} == track.switches
+    support = {"identity", "let_go", "reacquire", "support"}
+    assert {"craf", "adapt", "per_video", *support} == track.switches
     assert spelling_of(DatasetRunCommand, grouped=True).flags["subset"] == "--set"
     assert spelling_of(DatasetSubmitCommand, grouped=False).flags["subset"] == "--set"
 

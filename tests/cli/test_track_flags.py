@@ -224,6 +224,20 @@ def test_device_is_taken(run: Run) -> None:
             run(device="cuda")
 
 
+def test_parts_that_support_identities(run: Run) -> None:
+    given = {"identity": True, "reacquire": True, "support": True, "proposer": "components"}
+    method = record(run(**given, end=2))["settings"]["method"]
+    assert method["support"] == {
+        "identity": True,
+        "let_go": False,
+        "reacquire": True,
+        "support": True,
+        "every": 5,
+    }
+    with pytest.raises(ValueError, match="let_go: has no effect in the preset finetune"):
+        run(let_go=True)
+
+
 def test_threads(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     before = torch.get_num_threads()

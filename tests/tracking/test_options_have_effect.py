@@ -53,6 +53,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("finetune", {"second_pass": False}),
     ("fast", {"second_pass": True}),
     ("fast", {"proposer": "components"}),
+    ("fast", {"reacquire": True}),
+    ("finetune", {"let_go": True}),
+    ("fast", {"support": True}),
     ("fast", {"proposer_options": {"threshold": 0.4}}),
     ("fast", {"refiner": "none", "refiner_options": {"iterations": 5}}),
 ]
@@ -87,6 +90,7 @@ def scores(preset: str, given: dict[str, Any], objects: int = 2) -> FloatArray:
 def test_no_option_is_left_out() -> None:
     named = {name for _, given in CASES for name in given}
     named |= {"proposer", "proposer_options", "second_pass"}  # below
+    named |= {"identity", "let_go", "reacquire", "support"}  # tests/tracking/support
     assert named == {entry.name for entry in fields(TrackerOptions)}
 
 

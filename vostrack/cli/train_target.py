@@ -100,6 +100,9 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     backbone_rates: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.15)
     """Of the backbone's stages of stride 2, 4, 8 and 16, as shares of that; 0 keeps a stage."""
 
+    outline_rate: float = 1.0
+    """Of the decoder's layers that draw outlines, as a share of that; 0 keeps them."""
+
     average: float = 0.98
     """Decay of the mean of weights, which is what is judged and saved; 0 for the newest weights."""
 
@@ -179,6 +182,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             pixels=self.pixels,
             learning_rate=self.learning_rate,
             backbone_shares=self.backbone_rates,
+            outline_share=self.outline_rate,
         )
 
     def _validation(self, held_out: list[VideoSequence]) -> Validation | None:

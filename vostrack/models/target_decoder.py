@@ -96,6 +96,11 @@ class TargetDecoder(nn.Module):
         self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
         self.fine = nn.Conv2d(w2, 1, 3, padding=1)
 
+    def outline_layers(self) -> list[nn.Module]:
+        """Return the layers of strides 8, 4 and 2."""
+        lists = (self.lateral[:3], self.reduce, self.fuse, self.smooth)
+        return [*(layer for layers in lists for layer in layers), self.coarse, self.fine]
+
     def forward(
         self,
         levels: Sequence[Tensor],

@@ -14,6 +14,7 @@ from vostrack.online_finetune.target.adapter import TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.window import WindowConfig
 from vostrack.refine.craf import CrafConfig
+from vostrack.tracking.support import SupportConfig
 from vostrack.tracking.tracker import TrackerConfig
 
 __all__ = ["PRESETS", "Preset"]
@@ -37,6 +38,9 @@ class Preset:
 
     craf: CrafConfig | None
     """The connected region filter; None leaves it out."""
+
+    support: SupportConfig | None = None
+    """What is done where objects touch, cross or are lost; None leaves it out."""
 
     target: TargetModelConfig | None = None
     """Small target models in place of fine-tuned networks; None: fine-tuned networks."""
@@ -106,6 +110,7 @@ _BALANCED = replace(
     _FINETUNE,
     tracker=TrackerConfig(max_size=854, gate="none", learn_refined=False),
     craf=None,
+    support=SupportConfig(),
     target=TargetModelConfig(window=_WINDOW),
     refiner="sampled-crf",
 )

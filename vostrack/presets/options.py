@@ -43,6 +43,24 @@ class TrackerOptions:
     """Connected region filter: keep one connected region per object that agrees with the previous
     frame. All presets."""
 
+    identity: bool | None = None
+    """Keep objects apart that touch or cross: when they come apart again, their pieces are matched
+    to them by how they moved before and what they look like. All presets; on in fast, balanced and
+    best."""
+
+    let_go: bool | None = None
+    """Search an object in the whole frame when only a remnant of it with a low presence has been
+    left for some frames, instead of following the remnant. Presets fast, balanced and best; on in
+    each of them."""
+
+    reacquire: bool | None = None
+    """Search an object that is lost, or that looks unlike its first mask, among the proposals of a
+    proposer in the whole frame. All presets, with a proposer."""
+
+    support: bool | None = None
+    """Let the unsure pixels of an object follow the proposal that matches it. All presets, with a
+    proposer."""
+
     adapt: bool | None = None
     """Let the target models learn from confident parts of later frames. Presets fast, balanced and
     best."""
@@ -67,8 +85,8 @@ class TrackerOptions:
     """Options of the refiner, by name."""
 
     proposer: str | None = None
-    """What proposes instances where an object is lost, so that the connected region filter can find
-    it again. All presets, with the filter on; none in each of them."""
+    """What proposes instances, for the connected region filter, reacquire and support. All presets,
+    with one of these on; none in each of them."""
 
     proposer_options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options of the proposer, by name."""

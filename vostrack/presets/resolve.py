@@ -15,6 +15,7 @@ from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.craf import CrafConfig
 from vostrack.refine.registry import REFINERS
 from vostrack.tracking.config import TrackerConfig
+from vostrack.tracking.support import SupportConfig
 
 __all__ = ["effective_preset", "resolve_preset"]
 
@@ -68,10 +69,17 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
     if options.craf is not None:
         craf = (craf or CrafConfig()) if options.craf else None
     resolved = _with_parts(preset, options)
-    if resolved.proposer != "none" and craf is None:
+    support = _resolve_support(preset.support, options)
+    asks = support is not None and support.asks
+    if resolved.proposer != "none" and craf is None and not asks:
         raise InputError(
-            "proposer: it helps the connected region filter to find lost objects, and that filter "
-            f"is off (preset {name}); switch it on with `craf=True`, or leave `proposer` out"
+            "proposer: it helps the connected region filter, reacquire and support, and these are "
+            f"off (preset {name}); switch one on with `reacquire=True`, `support=True` or "
+            "`craf=True`, or leave `proposer` out"
+        )
+    if resolved.proposer == "none" and asks:
+        raise InputError(
+            "reacquire, support: they need proposals; choose a `proposer`, or leave them out"
         )
     return replace(
         resolved,
@@ -79,12 +87,28 @@ def resolve_preset(name: str, options: TrackerOptions | None = None) -> Preset:
         target=target,
         tracker=tracker,
         craf=craf,
+        support=support,
     )
+
+
+def _resolve_support(
+    support: SupportConfig | None, options: TrackerOptions
+) -> SupportConfig | None:
+    known = support or SupportConfig(identity=False, let_go=False)
+    identity = known.identity if options.identity is None else options.identity
+    let_go = known.let_go if options.let_go is None else options.let_go
+    config = SupportConfig(identity, let_go, bool(options.reacquire), bool(options.support))
+    return config if identity or let_go or config.asks else None
 
 
 def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
     """Refuse an option that cannot change anything in this preset."""
     if preset.target is None:
+        if options.let_go is not None:
+            raise InputError(
+                f"let_go: has no effect in the preset {name}: its networks do not estimate "
+                "presence; leave it out, or choose the preset fast, balanced or best"
+            )
         for option in ("adapt", "second_pass"):
             if getattr(options, option) is not None:
                 raise InputError(

@@ -16,6 +16,8 @@ from vostrack.tracking.fusion import gate, label_map, mean_scores
 from vostrack.tracking.parts import SkipsStages
 from vostrack.tracking.proposed_regions import proposed_regions
 from vostrack.tracking.stopwatch import Stopwatch
+from vostrack.tracking.support import ProposalSupport
+from vostrack.tracking.support.asking import ask_proposer
 
 __all__ = ["TrackerParts", "estimated_presence", "finish_frame", "score_objects"]
 
@@ -27,6 +29,7 @@ class TrackerParts(Protocol):
     refiner: Refiner | None
     temporal_filter: TemporalFilter | None
     proposer: InstanceProposer | None
+    support: ProposalSupport | None
     config: TrackerConfig
     device: torch.device
 
@@ -64,6 +67,12 @@ def score_objects(
     if foreground is not None and config.gate == "after":
         scores = _gated(config, scores, foreground)
     watch.lap("filter")
+    if parts.support is not None:
+        ask = None
+        if proposer is not None and parts.support.config.asks:
+            ask = partial(ask_proposer, proposer, parts.support.foreground, frame, previous)
+        scores = parts.support(parts.adapter, scores, config.threshold, ask)
+        watch.lap("support")
     return scores
 
 
@@ -114,6 +123,8 @@ def finish_frame(
     parts.adapter.commit(scores, slots)
     if parts.temporal_filter is not None:
         parts.temporal_filter.commit(slots.cpu().numpy())
+    if parts.support is not None:
+        parts.support.commit(slots.cpu().numpy(), parts.adapter.presence())
     watch.lap("memory")
     refined = not parts.config.learn_refined and "refiner" not in skipped
     if parts.refiner is not None and refined:

@@ -17,7 +17,9 @@ __all__ = [
     "FollowsEdits",
     "ForgetsPlaces",
     "HasWarmUp",
+    "JudgesRegions",
     "LearnsLaterFrames",
+    "LooksEverywhere",
     "Rehearses",
     "SkipsStages",
     "check_editable",
@@ -100,6 +102,34 @@ class ForgetsPlaces(Protocol):
 
     def forget_places(self) -> None:
         """Forget where the objects were: a new shot begins with the next frame."""
+        ...
+
+
+@runtime_checkable
+class JudgesRegions(Protocol):
+    """Optional interface of an ``ObjectAdapter`` that can compare regions with its objects."""
+
+    def likeness(self, regions: Tensor) -> Tensor | None:
+        """Compare regions of the frame scored last with the masks that were given.
+
+        Args:
+            regions: (K, h, w) bool.
+
+        Returns:
+            (2, K, N): how much better each region matches each object than what surrounded it when
+            its mask was given, as a cosine; and the class that the object's own model gives the
+            region, -1 for the background to 1 for the object. NaN where nothing is known of a
+            region; None before the first ``scores`` and after each ``commit``.
+        """
+        ...
+
+
+@runtime_checkable
+class LooksEverywhere(Protocol):
+    """Optional interface of an ``ObjectAdapter`` that sees only a window of each frame."""
+
+    def look_everywhere(self) -> None:
+        """See the whole of the next frame, so that its regions can be compared with objects."""
         ...
 
 
@@ -199,15 +229,28 @@ def warm_up_parts(device: torch.device, *parts: object) -> None:
             part.warm_up(device)
 
 
-def check_parts(proposer: InstanceProposer | None, temporal_filter: TemporalFilter | None) -> None:
-    """Refuse a proposer that nothing would ask.
+def check_parts(
+    proposer: InstanceProposer | None, temporal_filter: TemporalFilter | None, asks: bool = False
+) -> None:
+    """Refuse a proposer that nothing would ask, and a part that has none to ask.
+
+    Args:
+        proposer: if any.
+        temporal_filter: it asks the proposer.
+        asks: whether another part asks it, too.
 
     Raises:
-        InputError: there is a proposer, but no temporal filter.
+        InputError: there is a proposer, but nothing asks it; or the other way round.
     """
-    if proposer is not None and temporal_filter is None:
+    if proposer is not None and temporal_filter is None and not asks:
         raise InputError(
             "proposer: the temporal filter asks it where lost objects may reappear, and this "
             "tracker has none; set tracker.temporal_filter = vostrack.refine.craf.Craf(), build "
-            "the tracker with TrackerOptions(craf=True), or set tracker.proposer = None"
+            "the tracker with TrackerOptions(craf=True) or TrackerOptions(reacquire=True), or set "
+            "tracker.proposer = None"
+        )
+    if proposer is None and asks:
+        raise InputError(
+            "proposer: the tracker's support asks a proposer, and there is none; set "
+            "tracker.proposer, or build the tracker without `reacquire` and `support`"
         )

@@ -14,7 +14,7 @@ from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.frame_input import check_frame
+from vostrack.tracking.frame_input import VOID, check_frame
 from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import GivenMaps
 from vostrack.tracking.object_history import ObjectHistory, new_history
@@ -22,6 +22,9 @@ from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import check_parts, warm_up_parts
 from vostrack.tracking.state import check_state, on_device, stamp
 from vostrack.tracking.stopwatch import Stopwatch
+from vostrack.tracking.support import ProposalSupport
+from vostrack.tracking.support.asking import ask_proposer
+from vostrack.tracking.support.new_objects import new_objects
 from vostrack.tracking.transaction import OneCallAtATime, restored_afterwards, undo_on_failure
 
 __all__ = ["TrackedScene"]
@@ -35,6 +38,7 @@ class TrackedScene:
         refiner: refines the score maps along image edges.
         temporal_filter: keeps the score maps consistent with the previous frames.
         proposer: proposes regions where lost objects may reappear. The temporal filter uses it.
+        support: keeps identities where objects touch or cross.
         config: the frame loop; by default ``TrackerConfig()``.
         device: device of the computation; by default the CPU.
     """
@@ -46,6 +50,7 @@ class TrackedScene:
         refiner: Refiner | None = None,
         temporal_filter: TemporalFilter | None = None,
         proposer: InstanceProposer | None = None,
+        support: ProposalSupport | None = None,
         config: TrackerConfig | None = None,
         device: torch.device | None = None,
     ) -> None:
@@ -53,6 +58,7 @@ class TrackedScene:
         self.refiner = refiner
         self.temporal_filter = temporal_filter
         self.proposer = proposer
+        self.support = support
         self.config = config or TrackerConfig()
         self.device = device or torch.device("cpu")
         self._first_objects: ObjectTable | None = None
@@ -80,14 +86,51 @@ class TrackedScene:
     def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
         """Run one call: alone, with our own settings, and all or nothing."""
         check_not_forked()
-        check_parts(self.proposer, self.temporal_filter)
-        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
+        asks = self.support is not None and self.support.config.asks
+        check_parts(self.proposer, self.temporal_filter, asks)
         with (
             self._calls.hold(name),
             own_settings(self.device, gradients=gradients),
-            undo_on_failure(*parts),
+            undo_on_failure(*self._with_state()),
         ):
             yield
+
+    def _with_state(self) -> tuple[object, ...]:
+        """Return everything that may hold a state between frames."""
+        identity = self.support.identity if self.support is not None else None
+        others = (self.temporal_filter, self.proposer, self.refiner, self.support, identity)
+        return self, self.adapter, *others
+
+    def propose_objects(self, frame: UInt8Array, *, at_most: int = 5) -> UInt8Array:
+        """Propose objects that are not tracked yet. Nothing is tracked until ``add_objects``.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            at_most: number of new objects, 1 to 254.
+
+        Returns:
+            (H, W) uint8 for ``add_objects``: 0, or the id of a new object. Ids that were removed
+            are not used again.
+
+        Raises:
+            InputError: the frame is malformed, ``at_most`` is out of its range, or there is no
+                proposer.
+            RuntimeError: ``start`` has not been called.
+        """
+        self._check_started("propose_objects")
+        self._check_size(frame)
+        if not 1 <= at_most < VOID:
+            raise InputError(f"at_most: expected 1 to {VOID - 1}, got {at_most}")
+        if self.proposer is None:
+            raise InputError(
+                "propose_objects: the tracker has no proposer; build it with a `proposer` and "
+                "`reacquire` or `support`"
+            )
+        with self._call("Tracker.propose_objects"), torch.inference_mode():
+            foreground = self.support.foreground if self.support is not None else None
+            proposals = ask_proposer(self.proposer, foreground, frame, self._last_labels, None)
+            used = {*self.ids, *self._removed}
+            return new_objects(self._last_labels, proposals, used, at_most)
 
     def seek_start(self) -> None:
         """Return to the first frame, as after ``start``. What ``start`` learned is kept.
@@ -103,6 +146,8 @@ class TrackedScene:
         self._histories = tuple(new_history(self._last_slots, k, self._scale()) for k in every)
         if self.temporal_filter is not None:
             self.temporal_filter.start(self._first_slots)
+        if self.support is not None:
+            self.support.start(self._first_slots, len(self.ids))
 
     def _given_result(self, watch: Stopwatch, labels: UInt8Array | None = None) -> FrameResult:
         """Return a label map as a result, by default the present one; its scores are 0 or 1."""
@@ -143,8 +188,7 @@ class TrackedScene:
 
         Nothing is copied, so this costs no time. For what a part must do, see ``undo_on_failure``.
         """
-        parts = (self, self.adapter, self.temporal_filter, self.proposer, self.refiner)
-        with restored_afterwards(*parts):
+        with restored_afterwards(*self._with_state()):
             yield
 
     def start_state(self) -> dict[str, Any]:
@@ -166,6 +210,7 @@ class TrackedScene:
             **stamp("running", self.adapter),
             "adapter": dict(self.adapter.running_state()),
             "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
+            "support": self.support.state_dict() if self.support is not None else {},
             "ids": list(self.ids),
             "removed": sorted(self._removed),
             "last_slots": torch.from_numpy(self._last_slots),
@@ -214,3 +259,5 @@ class TrackedScene:
         self._thumbnail, self._missing = state["thumbnail"].numpy(), int(state["missing"])
         if self.temporal_filter is not None:
             self.temporal_filter.load_state_dict(state["filter"])
+        if self.support is not None and state["support"]:
+            self.support.load_state_dict(state["support"])

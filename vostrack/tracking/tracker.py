@@ -59,6 +59,7 @@ class Tracker(TrackedScene):
         refiner: refines the score maps along image edges.
         temporal_filter: keeps the score maps consistent with the previous frames.
         proposer: proposes regions where lost objects may reappear. The temporal filter uses it.
+        support: keeps identities where objects touch or cross.
         config: the frame loop; by default ``TrackerConfig()``.
         device: device of the computation; by default the CPU.
 
@@ -189,7 +190,7 @@ class Tracker(TrackedScene):
         image = as_image(scaled, self.device)
         watch.lap("input")
         if cut:
-            forget_places(self.adapter, self.temporal_filter)
+            forget_places(self.adapter, self.temporal_filter, self.support)
         skipped = stages_to_skip(self, self._expected, max_ms)
         scores = score_objects(self, frame, image, self._last_slots, watch, skipped)
         learned, scores = finish_frame(self, image, scores, watch, skipped)
@@ -350,6 +351,8 @@ class Tracker(TrackedScene):
         self._last_labels = change.labels
         if isinstance(self.temporal_filter, FollowsEdits):
             self.temporal_filter.change_objects(change.slots, change.before)
+        if self.support is not None:
+            self.support.change_objects(change.slots, change.before)
 
     def _check_given(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, may_be_empty: bool = False

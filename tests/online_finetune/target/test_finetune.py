@@ -52,24 +52,6 @@ def test_without_a_number_every_sample_is_a_new_frame(
     assert not any(frame is known for frame in (first, second) for known in pairs.frames)
 
 
-def test_memories_use_blocks_of_at_most_three_steps_ago(
-    target_network: TargetNet, images: Tensor, labels: Tensor
-) -> None:
-    config = TargetFinetuneConfig(frames=1, references=1, pixels=64 * 64)
-    pairs = finetune._Pairs(copy.deepcopy(target_network), config, "fp32")
-    generator = Generator().manual_seed(0)
-    pairs.prepare((images[0], labels), (), generator)
-    weight = pairs.network.backbone.last_stage[-1].conv1.weight  # type: ignore[index]
-    known = []
-    for _ in range(9):
-        pairs.loss(generator)
-        known.append(pairs.known[id(pairs.frames[0])])
-        with torch.no_grad():
-            weight.mul_(0.9)
-    assert [step for step, _ in known] == [1, 1, 1, 1, 5, 5, 5, 5, 9]
-    assert not torch.equal(known[3][1], known[4][1])
-
-
 @pytest.mark.parametrize("follow", [False, True])
 def test_the_backbone_follows_memories_if_told_to(
     follow: bool, target_network: TargetNet, images: Tensor, labels: Tensor

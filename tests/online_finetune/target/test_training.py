@@ -93,11 +93,31 @@ def test_every_stage_has_its_own_rate() -> None:
     network = build_target_net(SMALL)
     recipe = TargetRecipe(learning_rate=1e-3, backbone_shares=(0.1, 0.2, 0.3, 0.4))
     groups = TargetTraining(network, NoClips(), recipe, 10).parameter_groups()
-    assert [group["lr"] for group in groups] == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 1e-3, 3e-3])
+    assert [group["lr"] for group in groups] == pytest.approx(
+        [1e-4, 2e-4, 3e-4, 4e-4, 1e-3, 1e-3, 3e-3]
+    )
     first = [p.shape for p in groups[0]["params"]]
     assert first == [network.backbone.state_dict()["layers.conv1.weight"].shape, (64,)]
     every = [id(p) for group in groups for p in group["params"]]
     assert sorted(every) == sorted(id(p) for p in network.parameters())
+
+
+def test_outlines_may_stay_as_they_are() -> None:
+    network = build_target_net(SMALL)
+    recipe = TargetRecipe(learning_rate=1e-3, outline_share=0)
+    groups = TargetTraining(network, NoClips(), recipe, 10).parameter_groups()
+    trained = {id(p) for group in groups for p in group["params"]}
+    fixed = {name for name, p in network.decoder.named_parameters() if id(p) not in trained}
+    assert {name.split(".")[0] for name in fixed} == {
+        "lateral",
+        "reduce",
+        "fuse",
+        "smooth",
+        "coarse",
+        "fine",
+    }
+    assert "lateral.3.weight" not in fixed
+    assert all(p.requires_grad == (id(p) in trained) for p in network.decoder.parameters())
 
 
 def test_clips_get_longer(videos: list[VideoSequence]) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.arrays import DoubleArray, UInt8Array
 from vostrack.datasets.composites import CompositeSources
 from vostrack.datasets.synthetic import paint_texture
 from vostrack.datasets.synthetic_scene import Texture, TextureKind
@@ -114,9 +114,9 @@ class PhotoMaterial:
         image = self._sources.frame(name, 0, emptied=True)
         scale = max(height / image.shape[0], width / image.shape[1])
         size = (math.ceil(image.shape[1] * scale), math.ceil(image.shape[0] * scale))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        y, x = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-        return np.ascontiguousarray(image[y : y + height, x : x + width], np.uint8)
+        scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        y, x = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
+        return np.ascontiguousarray(scaled[y : y + height, x : x + width], np.uint8)
 
     def _distance(self, name: str, others: list[str]) -> float:
         own = np.array(self._sources.photo(name).colour)
@@ -143,7 +143,7 @@ def _texture(rng: Generator, hue: float, kind: int, saturation: float = 0.75) ->
 def _painted(rng: Generator, texture: Texture) -> UInt8Array:
     """Cut an outline with bumps out of a texture."""
     angles = np.linspace(0, 2 * math.pi, 96, endpoint=False)
-    radius: FloatArray = np.ones_like(angles)
+    radius: DoubleArray = np.ones_like(angles)
     for order in range(2, 6):
         bump, phase = rng.uniform(0.03, 0.24) / order, rng.uniform(0, 2 * math.pi)
         radius = radius + 1.5 * bump * np.cos(order * angles + phase)
@@ -158,8 +158,7 @@ def _premultiplied(pixels: UInt8Array) -> UInt8Array:
     """Multiply the colours of RGBA by alpha, shrink to at most 96 pixels and cut to the box."""
     shrink = _SIDE / max(*pixels.shape[:2], _SIDE)
     alpha = pixels[..., 3:].astype(np.float32) / 255
-    colours: FloatArray = pixels[..., :3] * alpha
-    whole = np.dstack([colours, pixels[..., 3]]).astype(np.float32)
-    whole = cv2.resize(whole, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    wide = np.dstack([pixels[..., :3] * alpha, pixels[..., 3]]).astype(np.float32)
+    whole = cv2.resize(wide, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     x, y, width, height = cv2.boundingRect((whole[..., 3] >= 128).view(np.uint8))
     return np.rint(whole[y : y + height, x : x + width]).astype(np.uint8)
