@@ -287,6 +287,7 @@ def test_every_flag_is_exercised_here() -> None:
     """A flag that no test names is a flag that may do nothing."""
     others = ("test_resume.py", "test_track_command.py", "test_track_parts.py")
     files = [Path(__file__), *(Path(__file__).with_name(name) for name in others)]
+    files.append(Path(__file__).parents[1] / "runs" / "test_second_pass.py")
     source = "".join(path.read_text() for path in files)
     for entry in (*fields(TrackCommand), *fields(TrackerOptions)):
         assert re.search(rf"\b{entry.name}\b|--{entry.name.replace('_', '-')}", source), entry.name

@@ -48,6 +48,9 @@ DECLARED = {
     "vostrack.tracking.frame_loop._filtered",
     "vostrack.tracking.frame_loop.estimated_presence",
     "vostrack.tracking.frame_loop.finish_frame",
+    "vostrack.tracking.support.stage.__call__",  # while objects touch
+    "vostrack.tracking.support.stage.commit",
+    "vostrack.tracking.support.stage.judge",
     "vostrack.tracking.tracker._step",
 }
 

@@ -187,7 +187,7 @@ def test_regions_to_ignore(tmp_path: Path, mark: str) -> None:
     assert mask.ids == (1,)
     _is_entry(FirstMask((mask.labels == 1).astype(np.uint8), (1,), ("1",)), 5)
     assert (mask.labels[10, 18:24] == 255).all()
-    assert "2 crowd regions" in mask.warnings[0]
+    assert "2 regions to ignore" in mask.warnings[0]
 
 
 def test_where_everything_is_a_crowd_all_are_objects(tmp_path: Path) -> None:

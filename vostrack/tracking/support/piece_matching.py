@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from vostrack.arrays import BoolArray, DoubleArray, FloatArray, UInt8Array
 from vostrack.tracking.support.contact import Contact, Piece, pieces_of
@@ -55,6 +54,8 @@ def match_pieces(
     told = looks([piece.mask for piece in pieces])
     if told is not None:
         costs -= _BY_LOOK * np.nan_to_num(told[:, [slot - 1 for slot in contact.slots]].T)
+    from scipy.optimize import linear_sum_assignment  # most videos never get here
+
     rows, columns = linear_sum_assignment(costs)
     if costs[rows, columns].max() > _IMPOSSIBLE / 2:
         return {}, False

@@ -118,8 +118,8 @@ class ProposalSupport:
         asks = self.config.asks and ask is not None
         if not (self.config.identity and self.identity.busy) and not asks:
             return scores
-        labels = label_map(scores, threshold=threshold).cpu().numpy()
-        given = scores.float().cpu().numpy()
+        on_host = scores.float().cpu()  # once: the host waits for the device
+        labels, given = label_map(on_host, threshold=threshold).numpy(), on_host.numpy()
 
         def judge(masks: Sequence[BoolArray]) -> FloatArray | None:
             if not isinstance(adapter, JudgesRegions):
