@@ -12,6 +12,7 @@ Needs ``vostrack[studio]``, playwright and Chromium; reads /proc, so it runs on 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -52,6 +53,11 @@ def make_video(path: Path, frames: int) -> None:
             part = image[top : top + 240, left : left + 240]
             part[np.hypot(*(np.mgrid[:240, :240] - 120)) < 120] = 220, 60, 40
             writer.add(image, number / RATE)
+
+
+def say(stage: str) -> None:
+    """Tell what is done now."""
+    print(f"{time.strftime('%H:%M:%S')} {stage}", file=sys.stderr, flush=True)
 
 
 def start_server(video: Path) -> tuple[subprocess.Popen[str], str]:
@@ -119,12 +125,15 @@ def visit(page: Any, count: int) -> None:
     box = page.locator("#timeline").bounding_box()
     for k in range(VISITS):
         frame = (k * 7919) % count
+        before = page.evaluate("document.querySelector('#position').value")
         page.mouse.click(box["x"] + box["width"] * (frame + 0.5) / count, box["y"] + 20)
-        until(page, f"document.querySelector('#position').value.startsWith('{frame} ')")
+        # A pixel of the timeline stands for several frames, so the number is not known exactly.
+        until(page, f"document.querySelector('#position').value !== {json.dumps(before)}")
 
 
 def measure(page: Any, seconds: float) -> dict[str, Any]:
     """Paint, track, and visit frames; return the figures."""
+    say("painting the first mask")
     begin = browser_megabytes()
     stage = page.locator("#stage").bounding_box()
     page.keyboard.press("b")
@@ -132,11 +141,13 @@ def measure(page: Any, seconds: float) -> dict[str, Any]:
     until(page, "document.querySelector('#undo').title.includes('paint')")
     page.keyboard.press("t")
     until(page, "document.querySelector('#progress-text').textContent.includes(' of ')")
+    say("painting while it is tracked")
     delays = paint_while_tracking(page, seconds)
     tracked = page.locator("#progress-text").inner_text()
     page.locator("#track-stop").click()
     until(page, "!document.querySelector('#track-forward').disabled")
     painted = browser_megabytes()
+    say("visiting frames")
     visit(page, int(page.locator("#timeline").get_attribute("aria-valuemax")) + 1)
     heap = page.evaluate("performance.memory.usedJSHeapSize / 2 ** 20")
     return {
@@ -165,6 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         video = Path(folder) / "long.mp4"
         if arguments.video is None:
+            say("making a video")
             make_video(video, round(arguments.seconds * RATE))
         else:
             shutil.copyfile(arguments.video, video)

@@ -102,7 +102,8 @@ def test_only_the_backbone_of_target_models_is_fine_tuned_in_bfloat16(
 
         return hook
 
-    network.backbone.stage_layers(16)[-1].register_forward_hook(note("backbone"))
+    last = list(network.backbone.stage_layers(16).children())[-1]
+    last.register_forward_hook(note("backbone"))
     network.decoder.register_forward_hook(note("decoder"))
     config = TargetFinetuneConfig(steps=1, batch=1, pixels=48 * 48)
     finetune_target_net(network, image, labels, config, seed=0, precision="bf16")
