@@ -126,7 +126,8 @@ def visit(page: Any, count: int) -> None:
     for k in range(VISITS):
         frame = ((k + 1) * 7919) % count
         before = page.evaluate("document.querySelector('#position').value")
-        page.mouse.click(box["x"] + box["width"] * (frame + 0.5) / count, box["y"] + box["height"] / 2)
+        x = box["x"] + box["width"] * (frame + 0.5) / count
+        page.mouse.click(x, box["y"] + box["height"] / 2)
         # A pixel of the timeline stands for several frames, so the number is not known exactly.
         until(page, f"document.querySelector('#position').value !== {json.dumps(before)}")
 
