@@ -17,7 +17,7 @@ from vostrack.models.memory_cues import Memory
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
 from vostrack.online_finetune.mask_perturbation import perturb_mask
-from vostrack.online_finetune.target.adamw import AdamW
+from vostrack.online_finetune.optimizers import AdamW
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.window import WindowConfig
 
