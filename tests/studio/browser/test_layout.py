@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+import itertools
 
 from tests.studio.browser.studio_page import FRAMES, StudioPage
 
+THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 720), "tablet": (1024, 768), "tablet-upright": (820, 1180)}
 
 # Everything with words: its colours as they are computed, and whether the words are large.
@@ -53,48 +54,45 @@ def fill(page: StudioPage) -> None:
     page.track("forward", list(range(1, FRAMES)))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_word_has_the_contrast_of_the_guideline(page: StudioPage, theme: str) -> None:
-    page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    fill(page)
-    for open_dialog in ("", "?", "o"):
-        if open_dialog:
-            page.press(open_dialog)
-            page.page.wait_for_timeout(100)
-        found = page.page.evaluate(TEXTS)
-        assert len(found) > 30
-        poor = [one for one in found if contrast(one[1], one[2]) < 4.5]
-        assert poor == []
-        page.press("Escape")
-
-
-def test_every_control_has_a_name(page: StudioPage) -> None:
+def test_every_word_has_the_contrast_of_the_guideline_and_every_control_a_name(
+    page: StudioPage,
+) -> None:
     fill(page)
     page.press("s")
     page.until("document.querySelectorAll('#suggestions li').length === 2")
     assert page.page.evaluate(NAMELESS) == []
-    page.press("o")
-    assert page.page.evaluate(NAMELESS) == []
+    page.press("Escape")
+    for theme in THEMES:
+        page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        for open_dialog in ("", "?", "o"):
+            if open_dialog:
+                page.press(open_dialog)
+            page.page.wait_for_timeout(100)
+            found = page.page.evaluate(TEXTS)
+            assert len(found) > 30
+            poor = [one for one in found if contrast(one[1], one[2]) < 4.5]
+            assert poor == [], theme
+            if open_dialog == "o":
+                assert page.page.evaluate(NAMELESS) == []
+            page.press("Escape")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", sorted(SIZES))
-def test_the_page_fits(page: StudioPage, size: str, theme: str) -> None:
-    width, height = SIZES[size]
-    page.page.set_viewport_size({"width": width, "height": height})
-    page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.page.wait_for_timeout(100)
+def test_the_page_fits(page: StudioPage) -> None:
     fill(page)
-    sizes = page.page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
-    assert sizes == [width, height]
-    stage = page.page.locator("#stage").bounding_box()
-    assert stage is not None
-    assert stage["width"] > 0.4 * width
-    cut = page.page.evaluate("""[...document.querySelectorAll("button, aside label, .row")]
-        .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
-        .map((one) => one.outerHTML)""")
-    assert cut == []
-    page.keep(f"{size}_{theme}")
+    for (size, (width, height)), theme in itertools.product(SIZES.items(), THEMES):
+        page.page.set_viewport_size({"width": width, "height": height})
+        page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.page.wait_for_timeout(100)
+        sizes = page.page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
+        assert sizes == [width, height]
+        stage = page.page.locator("#stage").bounding_box()
+        assert stage is not None
+        assert stage["width"] > 0.4 * width
+        cut = page.page.evaluate("""[...document.querySelectorAll("button, aside label, .row")]
+            .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+            .map((one) => one.outerHTML)""")
+        assert cut == [], (size, theme)
+        page.keep(f"{size}_{theme}")
 
 
 def test_focus_is_seen_on_every_control(page: StudioPage) -> None:
