@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vostrack.datasets.augmentation import IGNORE
-from vostrack.models.eight_bit import Ranges, has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.eight_bit import Ranges
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import (
@@ -29,6 +30,7 @@ from vostrack.online_finetune.target.eight_bit_stages import (
     EARLY,
     WHOLE,
     measured,
+    ranges_of,
     uses_eight_bits,
     with_eight_bits,
 )
@@ -285,10 +287,9 @@ class TargetModelAdapter:
         if self._first is None:
             raise RuntimeError("TargetModelAdapter.state_dict was called before start")
         fitted = self._fitted is not self.generic
-        stages = self._network.eight_bit
         return {
             "network": self._fitted.state_dict() if fitted else {},
-            "ranges": stages.ranges if stages is not None else {},
+            "ranges": ranges_of(self._network),
             "first": self._first.state_dict(),
         }
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision, autocast
+from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory
 from vostrack.models.target_net import Features, TargetNet
@@ -48,6 +49,8 @@ class TargetFinetuneConfig:
             frame for every sample.
         references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
+        single_rate: initial rate in its place for an object that is alone, if the network has a
+            second backbone; None: ``learning_rate``.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
             before it stay fixed, because all videos have their features in common.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
@@ -66,6 +69,7 @@ class TargetFinetuneConfig:
     frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
+    single_rate: float | None = None
     blocks: int = 1
     backbone_share: float = 0.15
     follow_memories: bool = False
@@ -139,10 +143,11 @@ def finetune_target_net(
     """
     generator = Generator().manual_seed(seed)
     backbone, head = _trainable(network, config.blocks)
-    groups = [
-        (backbone, config.learning_rate * config.backbone_share),
-        (head, config.learning_rate),
-    ]
+    rate = config.learning_rate
+    alone = int(labels[labels != IGNORE].max()) == 1
+    if alone and network.semantic is not None and config.single_rate is not None:
+        rate = config.single_rate
+    groups = [(backbone, rate * config.backbone_share), (head, rate)]
     optimizer = AdamW(groups, config.weight_decay)
     pairs = _Pairs(network, config, precision)
     pairs.prepare((image, labels), later, generator)
