@@ -5,6 +5,7 @@ They are not in the extra ``test``: pip install trackeval tabulate vos-benchmark
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def test_matching_of_proposals_against_trackeval(seed: int) -> None:
     assert ours.f.mean() == pytest.approx(theirs["F-Mean"])
 
 
-def _hota(root: Path, predictions: Path) -> float:
-    """Return HOTA of the exemplar-guided task of BURST, averaged over classes."""
+def _hota(root: Path, predictions: Path) -> dict[str, float]:
+    """Return HOTA and its parts of the exemplar-guided task of BURST, averaged over classes."""
     trackeval = pytest.importorskip("trackeval")
     pytest.importorskip("tabulate", reason="TrackEval's BURST reader needs it")
     data = predictions.parent / "trackers" / "ours" / "data"
@@ -101,22 +102,33 @@ def _hota(root: Path, predictions: Path) -> float:
         for sequence in dataset.seq_list:
             raw = dataset.get_raw_seq_data("ours", sequence)
             parts[sequence] = metric.eval_sequence(dataset.get_preprocessed_seq_data(raw, name))
-        of_class.append(metric.combine_sequences(parts)["HOTA"].mean())
-    return float(np.mean(of_class))
+        of_class.append(metric.combine_sequences(parts))
+    return {
+        name: float(np.mean([found[name].mean() for found in of_class]))
+        for name in ("HOTA", "DetA", "AssA")
+    }
 
 
-@pytest.mark.parametrize(("shift", "low", "high"), [(0, 1.0, 1.0), (3, 0.3, 0.95)])
-def test_trackeval_reads_our_results_for_burst(
-    shift: int, low: float, high: float, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("shift", "swapped"), [(0, False), (3, False), (2, True)])
+def test_trackeval_gives_our_hota_for_burst(shift: int, swapped: bool, tmp_path: Path) -> None:
+    """The objects of a video change ids halfway where they are swapped."""
     root = make_burst(tmp_path / "data")
     for sequence in open_burst(root, tmp_path / "unpacked"):
         name = sequence.name.partition("-")[2]
         step = LENGTH // len(sequence.frames)
         for index, frame in enumerate(sequence.frame_names):
             labels = np.roll(labels_of(name, step * index), shift, axis=0)
+            if swapped and 2 * index > len(sequence.frames):
+                labels = np.array([0, 2, 1, *range(3, 256)], np.uint8)[labels]
             write_label_map(tmp_path / "results" / sequence.name / f"{frame}.png", labels)
     target = tmp_path / "written" / "predictions.json"
-    flags = ["--layout", "burst", "--root", str(root), "--zip", str(target), "--quiet"]
-    assert main(["dataset", "submit", *flags, "--results", str(tmp_path / "results")]) == 0
-    assert low <= _hota(root, target) <= high
+    flags = ["--layout", "burst", "--root", str(root), "--quiet"]
+    results = str(tmp_path / "results")
+    given = ["--zip", str(target), "--results", results]
+    assert main(["dataset", "submit", *flags, *given]) == 0
+    theirs = _hota(root, target)
+    assert main(["eval", results, *flags, "--json", str(tmp_path / "scores.json")]) == 0
+    ours = json.loads((tmp_path / "scores.json").read_text())["benchmark"]
+    assert ours == pytest.approx(theirs)
+    assert (theirs["HOTA"] == 1) == (shift == 0)
+    assert (theirs["AssA"] < theirs["DetA"]) == swapped
