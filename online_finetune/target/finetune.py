@@ -13,7 +13,7 @@ from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
-from vostrack.online_finetune.target.adamw import AdamW
+from vostrack.online_finetune.optimizers import AdamW
 from vostrack.online_finetune.target.frame_pairs import (
     FramePairs,
     LabelledFrame,
