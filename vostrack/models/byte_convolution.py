@@ -91,6 +91,7 @@ class ByteConvolution:
         return {name: value for name, value in vars(self).items() if name != "packed"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make it again."""
         vars(self).update(state)
         self._pack()
 

@@ -43,6 +43,7 @@ class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: an odd pixel goes to the right or bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, C, h, w)."""
         rows, columns = self.zeros_around(x.shape[-2:])
         if not self._fits_kernel(rows, columns):
             return super().forward(functional.pad(x, (*columns, *rows)))
@@ -90,7 +91,7 @@ class SameConv(nn.Conv2d):
         return not any(extra % step for extra, step in zip(uneven, self.dilation, strict=True))
 
     def _lengthened(self, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-        """Return the kernel with zeros in front: it needs as much on either side, so no copy of x."""
+        """Return the kernel with zeros in front, so that both sides need the same: no copy of x."""
         top = (rows[1] - rows[0]) // self.dilation[0]
         left = (columns[1] - columns[0]) // self.dilation[1]
         return functional.pad(self.weight, (left, 0, top, 0)) if top or left else self.weight
@@ -125,6 +126,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and channels == width
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to (B, D, h', w')."""
         y: Tensor = self.conv(x)
         return x + y if self.residual else y
 
