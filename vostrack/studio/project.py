@@ -104,6 +104,11 @@ class Project:
         if not 0 <= frame < self.video.count:
             raise InputError(f"frame: expected 0..{self.video.count - 1}, got {frame}")
 
+    def tag(self, frame: int) -> str:
+        """Return the tag of a frame's label map: it changes with the map."""
+        with self.lock:
+            return self._tag(frame)
+
     def labels(self, frame: int) -> tuple[UInt8Array, str]:
         """Return the label map (H, W) of a frame, zeros where there is none, and its tag."""
         self.check_frame(frame)

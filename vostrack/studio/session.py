@@ -86,7 +86,7 @@ class StudioSession:
         """Take up a drawn label map, and return its new tag; see ``Project.draw``."""
         self.project.draw(frame, labels, tag, what)
         self._announce(frame)
-        return self.project.labels(frame)[1]
+        return self.project.tag(frame)
 
     def erase(self, frame: int) -> None:
         """Drop the correction of a frame."""
@@ -176,7 +176,8 @@ class StudioSession:
         }
 
     def _announce(self, frame: int | None) -> None:
-        self.news.tell("edit", {**self._summary(), "frame": frame})
+        tag = None if frame is None else self.project.tag(frame)
+        self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
 
 
 def _page_facts(project: Project) -> dict[str, Any]:

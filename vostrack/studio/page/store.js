@@ -109,8 +109,10 @@ export class Store extends EventTarget {
     });
     hear("edit", (news) => {
       this.#takeSummary(news);
-      if (news.frame !== null) this.#labels.delete(news.frame);
-      if (news.frame === this.frame) this.#attempt(this.#refresh());
+      if (news.frame === null) return;
+      // What this page drew itself is known.
+      if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
+      if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
     });
     events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
     events.addEventListener("open", () => this.say("Ready"));

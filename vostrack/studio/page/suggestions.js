@@ -86,10 +86,11 @@ export class Suggestions {
   #paint() {
     const { width, height } = this.store.video, { labels, ids } = this.#found;
     const image = new ImageData(width, height), pixels = new Uint32Array(image.data.buffer);
-    const sums = new Map(ids.map((id) => [id, { x: 0, y: 0, count: 0 }]));
+    const sums = Array(256).fill(null);
+    for (const id of ids) sums[id] = { x: 0, y: 0, count: 0 };
     for (let y = 0, at = 0; y < height; y++) {
       for (let x = 0; x < width; x++, at++) {
-        const sum = sums.get(labels[at]);
+        const sum = sums[labels[at]];
         if (!sum) continue;
         sum.x += x;
         sum.y += y;
@@ -97,8 +98,8 @@ export class Suggestions {
         pixels[at] = (x + y) % (2 * STRIPE) < STRIPE ? 0xb0ffffff : 0x90000000;
       }
     }
-    this.#found.places = new Map([...sums].map(([id, { x, y, count }]) =>
-      [id, { x: x / count, y: y / count }]));
+    this.#found.places = new Map(ids.map((id) =>
+      [id, { x: sums[id].x / sums[id].count, y: sums[id].y / sums[id].count }]));
     this.#canvas.width = width;
     this.#canvas.height = height;
     this.#canvas.getContext("2d").putImageData(image, 0, 0);
