@@ -168,7 +168,8 @@ export class Stage {
   }
 
   _pointerdown(event) {
-    this.canvas.focus();
+    this.store.following = false;
+    this.canvas.focus({ focusVisible: false });
     this.canvas.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (this.#pointers.size === 2 && this.#painting) {
