@@ -87,7 +87,7 @@ def _build_adapter(
     on_progress: Callable[[str, int, int], None] | None,
 ) -> ObjectAdapter:
     if preset.target is None:
-        generic = initialise(preset.network, source, seed=seed).to(device)
+        generic = initialise(preset.network, source, seed=seed, device=device).to(device)
         return FullNetworkAdapter(generic, preset.adapter, on_progress=on_progress)
-    network = load_target_net(None if source == "shipped" else Path(source)).to(device)
+    network = load_target_net(None if source == "shipped" else Path(source), device).to(device)
     return TargetModelAdapter(network, preset.target, on_progress=on_progress)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,11 +289,6 @@ def test_the_tracker_knows_every_method_by_name() -> None:
     assert isinstance(build_proposer("detection-crf"), DetectionCrfProposer)
     with pytest.raises(InputError, match=r"components, detection-crf.*'x'"):
         build_proposer("x")
-
-
-def test_the_command_is_listed_without_loading_torch() -> None:
-    code = "import sys, vostrack.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.shared_data

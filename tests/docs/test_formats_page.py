@@ -13,7 +13,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 
 
 def _row(entry: Format) -> str:
-    cells = [entry.title, entry.reads or "no", entry.writes or "no", entry.library, entry.lost]
+    cells = [entry.title, entry.reads or "no", entry.writes or "no", entry.library]
+    cells += [entry.checked, entry.lost]
     return f"| `{entry.name}` | {' | '.join(cells)} |"
 
 

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.masks.rle import decode_rle, encode_rle, fill_polygons
+from vostrack.masks.rle import decode_rle, encode_rle, encode_run_lengths, fill_polygons
 
 masks = npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=50))
 
@@ -43,6 +43,7 @@ def test_round_trip_with_pycocotools_as_oracle(mask: BoolArray) -> None:
 @given(mask=masks)
 def test_plain_run_lengths(mask: BoolArray) -> None:
     rle = {"size": list(mask.shape), "counts": _plain_counts(mask)}
+    assert json.loads(json.dumps(encode_run_lengths(mask))) == rle
     np.testing.assert_array_equal(decode_rle(rle), mask)
     packed = coco_mask.frPyObjects(rle, *mask.shape)
     np.testing.assert_array_equal(decode_rle(packed), mask)

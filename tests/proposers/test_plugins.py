@@ -12,18 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vostrack import registry
 from vostrack.cli import main
 from vostrack.errors import InputError
+from vostrack.models.backbone_registry import BACKBONES
+from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.registry import PROPOSERS, build_proposer, image_proposers
-from vostrack.refine.registry import REFINERS
+from vostrack.refine.registry import REFINERS, build_refiner
 from vostrack.registry import usable
 
 PLUGIN = '''
 from dataclasses import dataclass
+from torch import nn
+from vostrack.models.backbone_registry import BackboneEntry
+from vostrack.models.backbones import Backbone
 from vostrack.proposers.registry import ProposerEntry
 from vostrack.refine.registry import RefinerEntry
 
@@ -41,8 +47,25 @@ class Part:
     def __call__(self, image, scores):
         return scores
 
+class Chain(Backbone):
+    def __init__(self, options, strides, where):
+        wide = options.level
+        layers = {"at2": nn.Conv2d(3, wide, 3, 2, 1)}
+        for stride in (4, 8, 16, 32):
+            layers[f"at{stride}"] = nn.Conv2d(wide, wide, 3, 2, 1)
+        super().__init__(nn.ModuleDict(layers), strides, [3] * len(strides))
+        self.where = where
+
+    def stage(self, x, stride):
+        return self.stage_layers(stride)(x)
+
+    def stage_layers(self, stride):
+        return self.layers[f"at{stride}"]
+
+BACKBONE = BackboneEntry(Options, Chain)
 PROPOSER = ProposerEntry(Options, Part)
 REFINER = RefinerEntry(Options, Part)
+PART = BackboneEntry(Options, lambda options, strides, where: Part(options, where))
 '''
 POINTS = """
 [vostrack.proposers]
@@ -53,6 +76,10 @@ wrong = stranger_plugin:REFINER
 
 [vostrack.refiners]
 their-refiner = stranger_plugin:REFINER
+
+[vostrack.backbones]
+their-backbone = stranger_plugin:BACKBONE
+part = stranger_plugin:PART
 """
 
 
@@ -78,8 +105,45 @@ def test_a_plug_in_is_chosen_like_a_part_of_the_package(installed: None) -> None
     proposer = build_proposer("theirs", options=options.proposer_options)
     assert proposer.options.level == 5  # type: ignore[union-attr]
     assert proposer.where.device.type == "cpu"  # type: ignore[union-attr]
+    refiner = build_refiner("their-refiner", {"level": 4}, torch.device("cpu"))
+    assert (refiner.options.level, refiner.where.type) == (4, "cpu")  # type: ignore[union-attr]
     assert REFINERS.settings("their-refiner", {}).level == 3
     assert "theirs" in image_proposers()
+
+
+def test_a_network_is_trained_and_loaded_on_a_plug_in_s_backbone(
+    installed: None, tmp_path: Path
+) -> None:
+    from vostrack.cli.backbone_options import backbone_options
+    from vostrack.models.backbones import build_backbone
+    from vostrack.models.weights import initialise_target_net, load_target_net, save_target_net
+
+    with pytest.raises(InputError, match=r"expected one of resnet18.*their-backbone.*, got 'none'"):
+        build_backbone("none")
+    with pytest.raises(InputError, match="'part' built a Part; expected a subclass of"):
+        build_backbone("part")
+    with pytest.raises(InputError, match=r"gives feature maps \[\(1, 4,.*expected \[\(1, 3,"):
+        build_backbone("their-backbone", (4,), options={"level": 4})
+    with pytest.raises(InputError, match="no ImageNet weights for the backbone 'their-backbone'"):
+        initialise_target_net("their-backbone", "imagenet")
+    with pytest.raises(InputError, match="level: expected int, got 'three'"):
+        backbone_options("their-backbone", ["level=three"])
+
+    options = backbone_options("their-backbone", ["level=3"])
+    network = initialise_target_net("their-backbone", "none", options=options)
+    assert network.backbone.where.type == "cpu"
+    path = tmp_path / "target.safetensors"
+    save_target_net(network, path)
+    again = load_target_net(path)
+    image = torch.rand(1, 3, 32, 48)
+    with torch.inference_mode():
+        assert torch.equal(again.features(image).key, network.eval().features(image).key)
+    assert again.config.backbone_options == {"level": 3}
+    with pytest.raises(InputError, match=r"on the backbone 'their-backbone' .*not on 'resnet18'"):
+        initialise_target_net("resnet18", str(path))
+    registry._installed(BACKBONES.group).pop("their-backbone")
+    with pytest.raises(InputError, match="'their-backbone', which is not installed"):
+        load_target_net(path)
 
 
 def test_names_are_listed_without_importing_anything(installed: None) -> None:
@@ -141,16 +205,15 @@ def test_a_part_can_be_registered_in_the_process() -> None:
     assert "mine" not in PROPOSERS
 
 
-def test_the_example_works_as_an_installed_distribution(
+def test_the_examples_work_as_installed_distributions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pip installs it; random weights give instances of every score, none of them right."""
-    torch = pytest.importorskip("torch")
+    """Pip installs both; random weights give instances of every score, none of them right."""
     detection = pytest.importorskip("torchvision.models.detection")
-    source, site = tmp_path / "source", tmp_path / "site"
-    shutil.copytree("examples/mask_rcnn_plugin", source)
+    names, site = ("mask_rcnn_plugin", "backbone_plugin"), tmp_path / "site"
+    sources = [shutil.copytree(f"examples/{name}", tmp_path / name) for name in names]
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--no-index", "--target", site, source], check=True)
+    subprocess.run([*pip, "--no-index", "--target", site, *sources], check=True)
     torch.manual_seed(0)
     network = detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     weights = tmp_path / "random.pt"
@@ -169,9 +232,15 @@ def test_the_example_works_as_an_installed_distribution(
     try:
         assert main([*command, "--device", "cpu"]) == 0
         assert str(site) in str(sys.modules["vostrack_mask_rcnn"].__file__)
+        config = TargetNetConfig("mobilenet-v3", backbone_options={"size": "small"})
+        features = build_target_net(config).features(torch.rand(1, 3, 32, 48))
+        assert [tuple(x.shape[1:]) for x in features.levels] == [
+            *((16, 16, 24), (16, 8, 12), (24, 4, 6), (48, 2, 3))
+        ]
     finally:
         registry._installed.cache_clear()
-        sys.modules.pop("vostrack_mask_rcnn", None)
+        for module in ("vostrack_mask_rcnn", "vostrack_mobilenet_v3"):
+            sys.modules.pop(module, None)
     entries = json.loads((tmp_path / "out/proposals.json").read_text())
     assert 1 <= len(entries) <= 3
     assert all(entry["category"] and entry["segmentation"]["size"] == [48, 64] for entry in entries)

@@ -29,8 +29,8 @@ class ConvertCommand:
 
     to: str
     """Name of the format: davis, coco, youtube-vis, mots-png, mots-txt, burst, sa-v, cvat,
-    label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari, nnunet, prores,
-    webm, matte-video, png-mattes or exr-mattes."""
+    cvat-images, label-studio, label-studio-video, labelme, supervisely, yolo-seg, tiff, napari,
+    nnunet, prores, webm, matte-video, png-mattes or exr-mattes."""
 
     alpha: Literal["straight", "premultiplied"] = "straight"
     """Colours of a prores export. straight: the object's own up to its edge, which most editors

@@ -30,10 +30,12 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
 
     year: Year = 2017
 
-    backbone: Literal[
-        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"
-    ] = "resnet18"
-    """Feature extractor."""
+    backbone: str | None = None
+    """Feature extractor: resnet18 (which is taken if you name none), resnet34, resnet50, resnet101,
+    resnet152, mobilenet_v2, or the name of an installed plug-in."""
+
+    backbone_options: tuple[str, ...] = ()
+    """Options of a plug-in's feature extractor, as KEY=VALUE."""
 
     head: Literal["fusion", "topdown"] = "topdown"
     """fusion: the paper's. topdown: finer edges for a small backbone."""
@@ -55,6 +57,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
 
     def run(self) -> int:
         """Train to the end, and return 0."""
+        from vostrack.cli.backbone_options import backbone_options
+        from vostrack.models.backbone_weights import check_backbone
         from vostrack.models.foreground import NetworkConfig
         from vostrack.models.weights import initialise, save_network
         from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
@@ -63,9 +67,19 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
 
         loop = self.loop(warmup=50)
         recipe = ForegroundRecipe(batch=self.batch, side=self.side)
-        config = NetworkConfig(self.backbone, self.strides, self.head, self.width)
+        options = backbone_options(self.backbone, self.backbone_options)
+        config = NetworkConfig(
+            self.backbone or "resnet18",
+            self.strides,
+            self.head,
+            self.width,
+            backbone_options=options,
+        )
         samples = ForegroundSamples(self.sequences(self.year))
-        network = initialise(config, self.weights, seed=self.seed).to(training_device(self.device))
+        device = training_device(self.device)
+        network = initialise(config, self.weights, seed=self.seed, device=device)
+        check_backbone(network.config, self.weights, self.backbone, options)
+        network = network.to(device)
         training = ForegroundTraining(network, samples, recipe)
         if self.train(network, training, loop, asdict(recipe)):
             path = self.output / "foreground.safetensors"

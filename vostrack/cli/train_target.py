@@ -64,10 +64,12 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     validate_every: int = 0
     """Steps between judgements (preset fast); 0 for none."""
 
-    backbone: Literal[
-        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"
-    ] = "resnet18"
-    """Feature extractor."""
+    backbone: str | None = None
+    """Feature extractor: resnet18 (which is taken if you name none), resnet34, resnet50, resnet101,
+    resnet152, mobilenet_v2, or the name of an installed plug-in."""
+
+    backbone_options: tuple[str, ...] = ()
+    """Options of a plug-in's feature extractor, as KEY=VALUE."""
 
     weights: str = "imagenet"
     """Initial weights: imagenet, none, a backbone's file, or a target network to go on from."""
@@ -114,6 +116,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
 
     def run(self) -> int:
         """Train, and return 0."""
+        from vostrack.cli.backbone_options import backbone_options
         from vostrack.cli.training_data import open_clips, parse_data
         from vostrack.models.weights import initialise_target_net, save_target_net
         from vostrack.online_finetune.target.recipe import TargetTraining
@@ -128,8 +131,11 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             exclude=self.exclude,
             backgrounds=self.backgrounds,
         )
-        network = initialise_target_net(self.backbone, self.weights, seed=self.seed)
-        network = network.to(training_device(self.device))
+        device = training_device(self.device)
+        options = backbone_options(self.backbone, self.backbone_options)
+        network = initialise_target_net(
+            self.backbone, self.weights, options=options, seed=self.seed, device=device
+        ).to(device)
         if self.semantic_weights is not None:
             network = self._with_semantics(network, clips)
         with self.progress() as show:

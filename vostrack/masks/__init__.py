@@ -2,9 +2,10 @@
 
 from vostrack.files import atomic_path
 from vostrack.masks.first_mask import read_first_mask
-from vostrack.masks.formats.catalogue import FORMATS, Alpha, Format
+from vostrack.masks.formats.catalogue import FORMATS
 from vostrack.masks.formats.convert import export_results, read_results
 from vostrack.masks.formats.detections import from_detections, to_detections
+from vostrack.masks.formats.format import Alpha, Format
 from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.masks_json import MasksJson, RleTrack, read_masks_json
 from vostrack.masks.masks_json_writer import MasksJsonWriter, write_masks_json

@@ -14,7 +14,7 @@ import numpy as np
 from vostrack.arrays import BoolArray, IntArray
 from vostrack.errors import InputError
 
-__all__ = ["decode_rle", "encode_rle", "fill_polygons", "is_empty_rle"]
+__all__ = ["decode_rle", "encode_rle", "encode_run_lengths", "fill_polygons", "is_empty_rle"]
 
 
 # A corrupt size must not exhaust the memory.
@@ -42,6 +42,22 @@ def encode_rle(mask: BoolArray) -> dict[str, Any]:
         )
     rle = coco_mask.encode(np.asfortranarray(mask.view(np.uint8)))
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def encode_run_lengths(mask: BoolArray) -> dict[str, Any]:
+    """Encode a mask as COCO RLE without compression.
+
+    Args:
+        mask: (H, W).
+
+    Returns:
+        ``{"size": [H, W], "counts": list}``: run lengths down the columns, background first.
+    """
+    values = mask.ravel(order="F")
+    ends = np.flatnonzero(np.diff(values)) + 1
+    runs = np.diff(ends, prepend=0, append=values.size).tolist()
+    first = [0] if values.size and values[0] else []
+    return {"size": list(mask.shape), "counts": [*first, *runs]}
 
 
 def decode_rle(rle: Mapping[str, Any]) -> BoolArray:

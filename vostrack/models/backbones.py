@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
+from vostrack.checks import OptionValue
 from vostrack.errors import InputError
+from vostrack.models.backbone_registry import BACKBONES, OWN_BACKBONES, backbone_settings
 from vostrack.models.classifier_layers import MobileNetLayers, ResNetLayers
 from vostrack.models.normalization import FrozenBatchNorm2d, fold_batch_norm
 
-__all__ = ["Backbone", "BackboneName", "NormKind", "build_backbone"]
+__all__ = ["Backbone", "BackboneName", "NormKind", "build_backbone", "build_own_backbone"]
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"]
 NormKind = Literal["frozen", "folded"]
@@ -110,34 +113,81 @@ class MobileNetBackbone(Backbone):
 
 
 def build_backbone(
-    name: BackboneName, strides: Sequence[int] = (8, 16, 32), norm: NormKind = "frozen"
+    name: str,
+    strides: Sequence[int] = (8, 16, 32),
+    norm: NormKind = "frozen",
+    *,
+    options: Mapping[str, OptionValue] | None = None,
+    device: torch.device | None = None,
 ) -> Backbone:
-    """Build a backbone with random weights. ``vostrack.models.weights`` loads trained ones.
+    """Build a backbone. The package's own have random weights; see ``vostrack.models.weights``.
 
     Args:
-        name: torchvision's name of the network.
+        name: one of ``BACKBONES``: torchvision's name of a network, or the name of a plug-in.
         strides: ascending strides from 2, 4, 8, 16, 32. Layers after the last one are left out.
         norm: ``frozen`` keeps batch normalisation with fixed statistics and a trainable affine
-            part; ``folded`` merges it into the convolutions.
+            part; ``folded`` merges it into the convolutions. A plug-in is left as it is.
+        options: fields of its options that are not left at their defaults.
+        device: where it will run, by default the CPU. Only plug-ins are told.
 
     Raises:
-        InputError: the name, the strides or the norm are not supported.
+        InputError: the name, the strides, the norm or an option is not supported, or a plug-in
+            gives other feature maps than it says.
     """
-    if name not in get_args(BackboneName):
-        raise InputError(
-            f"backbone: expected one of {', '.join(get_args(BackboneName))}, got {name!r}"
-        )
+    settings = backbone_settings(name, options or {})
     if not strides or list(strides) != sorted(set(strides)) or set(strides) - {2, 4, 8, 16, 32}:
         raise InputError(
             f"strides: expected ascending values from 2, 4, 8, 16, 32, got {tuple(strides)}"
         )
     if norm not in get_args(NormKind):
         raise InputError(f"norm: expected one of {', '.join(get_args(NormKind))}, got {norm!r}")
-    build = _build_mobilenet if name == "mobilenet_v2" else _build_resnet
-    backbone = build(name, strides)
-    if norm == "folded":
+    where = device or torch.device("cpu")
+    backbone = BACKBONES[name].build(settings, tuple(strides), where)
+    if name not in OWN_BACKBONES:
+        _check_maps(name, backbone, strides)
+    elif norm == "folded":
         fold_batch_norm(backbone.layers)
     return backbone
+
+
+def _check_maps(name: str, backbone: object, strides: Sequence[int]) -> None:
+    """Check that a plug-in's backbone gives what it says, on a small image.
+
+    Raises:
+        InputError: it is no ``Backbone``, or a feature map has another size than expected.
+    """
+    whose = f"backbone: the plug-in {name!r}"
+    if not isinstance(backbone, Backbone):
+        raise InputError(
+            f"{whose} built a {type(backbone).__name__}; expected a subclass of "
+            "vostrack.models.backbones.Backbone"
+        )
+    if backbone.strides != tuple(strides):
+        raise InputError(
+            f"{whose} has strides {backbone.strides}; expected those it was asked for, "
+            f"{tuple(strides)}"
+        )
+    parameter = next(backbone.parameters(), torch.empty(0))
+    mode = backbone.training
+    with torch.no_grad():
+        maps = backbone.eval()(parameter.new_zeros(1, 3, 40, 56))
+    backbone.train(mode)
+    expected = [
+        (1, channels, -(-40 // stride), -(-56 // stride))
+        for channels, stride in zip(backbone.channels, strides, strict=False)
+    ]
+    got = [tuple(x.shape) for x in maps]
+    if got != expected:
+        raise InputError(
+            f"{whose} gives feature maps {got} of an image (1, 3, 40, 56); expected {expected}: "
+            "the channels that it declares, and sizes that are rounded up"
+        )
+
+
+def build_own_backbone(name: str, strides: Sequence[int]) -> Backbone:
+    """Build one of the package's own backbones, with frozen batch normalisation."""
+    build = _build_mobilenet if name == "mobilenet_v2" else _build_resnet
+    return build(name, strides)
 
 
 def _build_resnet(name: str, strides: Sequence[int]) -> Backbone:

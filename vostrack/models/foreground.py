@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.checks import OptionValue
 from vostrack.errors import InputError
-from vostrack.models.backbones import Backbone, BackboneName, NormKind, build_backbone
+from vostrack.models.backbones import Backbone, NormKind, build_backbone
 from vostrack.models.image_input import register_imagenet_statistics
 
 __all__ = ["FusionHead", "NetworkConfig", "SegmentationNet", "TopDownHead", "build_network"]
@@ -29,13 +30,15 @@ class NetworkConfig:
             level up, and a dilated context stage. It yields better edges with a small backbone.
         width: channels of the fused map (128 in the paper).
         norm: how batch normalisation is handled; see ``build_backbone``.
+        backbone_options: fields of the backbone's options that are not left at their defaults.
     """
 
-    backbone: BackboneName = "resnet101"
+    backbone: str = "resnet101"
     strides: tuple[int, ...] = (8, 16, 32)
     head: Literal["fusion", "topdown"] = "fusion"
     width: int = 128
     norm: NormKind = "frozen"
+    backbone_options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the values that ``build_backbone`` does not.
@@ -150,17 +153,26 @@ class SegmentationNet(nn.Module):
         return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def build_network(config: NetworkConfig, outputs: int = 2) -> SegmentationNet:
-    """Build a segmentation network with random weights.
+def build_network(
+    config: NetworkConfig, outputs: int = 2, device: torch.device | None = None
+) -> SegmentationNet:
+    """Build a segmentation network with random weights, on the CPU.
 
     Args:
         config: the architecture.
         outputs: number of classes, background first: 2 for one object or the foreground, N + 1 for
             a model of all objects of a video.
+        device: where it will run; see ``build_backbone``.
 
     Raises:
         InputError: the backbone, the strides or the norm are not supported.
     """
-    backbone = build_backbone(config.backbone, config.strides, config.norm)
+    backbone = build_backbone(
+        config.backbone,
+        config.strides,
+        config.norm,
+        options=config.backbone_options,
+        device=device,
+    )
     network = SegmentationNet(config, backbone, outputs)
     return network.to(memory_format=torch.channels_last)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from vostrack.checks import OptionValue
 from vostrack.errors import InputError
-from vostrack.models.backbones import BackboneName, NormKind
+from vostrack.models.backbones import NormKind
 
 __all__ = ["SemanticName", "TargetNetConfig", "config_from_json"]
 
@@ -18,7 +20,9 @@ class TargetNetConfig:
     """What a target network is made of.
 
     Attributes:
-        backbone: name of the feature extractor; its levels of stride 2 to 16 are used.
+        backbone: name of the feature extractor, one of the package's or of a plug-in; its levels of
+            stride 2 to 16 are used.
+        backbone_options: fields of its options that are not left at their defaults.
         norm: what becomes of batch normalisation.
         key: channels that cells are compared in.
         value: channels that a memory keeps of its mask.
@@ -31,7 +35,7 @@ class TargetNetConfig:
         semantic_channels: channels that its features add to keys and to embeddings.
     """
 
-    backbone: BackboneName = "resnet18"
+    backbone: str = "resnet18"
     norm: NormKind = "folded"
     key: int = 64
     value: int = 32
@@ -41,6 +45,7 @@ class TargetNetConfig:
     semantic: SemanticName = "none"
     semantic_scale: float = 1.0
     semantic_channels: int = 48
+    backbone_options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the numbers.

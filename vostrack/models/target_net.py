@@ -264,14 +264,27 @@ class TargetNet(nn.Module):
         return Segmentation(logits, presence, target[:, :1])
 
 
-def build_target_net(config: TargetNetConfig | None = None) -> TargetNet:
-    """Build a target network with random weights.
+def build_target_net(
+    config: TargetNetConfig | None = None, device: torch.device | None = None
+) -> TargetNet:
+    """Build a target network with random weights, on the CPU.
+
+    Args:
+        config: what it is made of.
+        device: where it will run; see ``build_backbone``.
 
     Raises:
         InputError: the configuration names an unknown part.
     """
     config = config or TargetNetConfig()
-    network = TargetNet(config, build_backbone(config.backbone, (2, 4, 8, 16), config.norm))
+    backbone = build_backbone(
+        config.backbone,
+        (2, 4, 8, 16),
+        config.norm,
+        options=config.backbone_options,
+        device=device,
+    )
+    network = TargetNet(config, backbone)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and "backbone." not in name:
             _initialise(module)

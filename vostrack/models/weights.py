@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import nn
 
+from vostrack.checks import OptionValue
 from vostrack.errors import InputError
-from vostrack.models.backbones import BackboneName
+from vostrack.models.backbone_registry import BACKBONES
+from vostrack.models.backbone_weights import (
+    check_backbone,
+    described,
+    imagenet_state_dict,
+    with_backbone_weights,
+)
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet, build_target_net
@@ -36,7 +41,6 @@ __all__ = [
     "shipped_weights",
 ]
 
-_log = logging.getLogger("vostrack.models")
 _CONFIG_KEY = "vostrack.network"
 _SHIPPED = Path(__file__).parent / "weights"
 
@@ -70,17 +74,21 @@ def save_network(network: SegmentationNet, path: Path, *, half: bool = False) ->
         path: the file to write.
         half: whether to store float16, with a relative rounding error of at most 2**-11.
     """
-    description = {"config": asdict(network.config), "outputs": network.outputs}
+    description = {"config": described(network.config), "outputs": network.outputs}
     write_weights(network, path, {_CONFIG_KEY: description}, half=half)
 
 
 def save_target_net(network: TargetNet, path: Path, *, half: bool = False) -> None:
     """Write a target network with its configuration; see ``save_network``."""
-    write_weights(network, path, {_CONFIG_KEY: {"target": asdict(network.config)}}, half=half)
+    write_weights(network, path, {_CONFIG_KEY: {"target": described(network.config)}}, half=half)
 
 
-def load_network(path: Path) -> SegmentationNet:
+def load_network(path: Path, device: torch.device | None = None) -> SegmentationNet:
     """Load a network written by ``save_network``.
+
+    Args:
+        path: the file.
+        device: where it will run; it is on the CPU first.
 
     Raises:
         InputError: the file does not exist or does not contain such a network.
@@ -93,10 +101,38 @@ def load_network(path: Path) -> SegmentationNet:
         )
     config = description["config"]
     config["strides"] = tuple(config["strides"])
+    _check_installed(config["backbone"], path)
     with UndrawnWeights():
-        network = build_network(NetworkConfig(**config), description["outputs"])
-    network.load_state_dict(read_weights(path))
+        network = build_network(NetworkConfig(**config), description["outputs"], device)
+    _fill(network, path, network.config.backbone)
     return network
+
+
+def _check_installed(backbone: str, path: Path) -> None:
+    if backbone not in BACKBONES:
+        raise InputError(
+            f"weights: {path} was trained on the backbone {backbone!r}, which is not installed; "
+            "install the distribution that brings it (entry points of the group "
+            f"vostrack.backbones), or use weights of one of {', '.join(BACKBONES)}"
+        )
+
+
+def _fill(network: nn.Module, path: Path, backbone: str) -> None:
+    """Load all weights of a network.
+
+    Raises:
+        InputError: they are of another network.
+    """
+    state, wanted = read_weights(path), network.state_dict()
+    wrong = sorted(wanted.keys() ^ state.keys())
+    wrong += [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
+    if wrong:
+        raise InputError(
+            f"weights: {path} does not fit its network: {len(wrong)} tensors are missing, unknown "
+            f"or of another shape (the first is {wrong[0]}); it was trained on another form of the "
+            f"backbone {backbone!r}, so install the version that it was trained with, or train anew"
+        )
+    network.load_state_dict(state)
 
 
 def _contents(path: Path) -> str:
@@ -142,11 +178,12 @@ def holds_target_net(weights: str) -> bool:
     return description is not None and "target" in description
 
 
-def load_target_net(path: Path | None = None) -> TargetNet:
+def load_target_net(path: Path | None = None, device: torch.device | None = None) -> TargetNet:
     """Load a target network written by ``save_target_net``.
 
     Args:
         path: the file; by default the one that is shipped with the package.
+        device: where it will run; it is on the CPU first.
 
     Returns:
         The network, in evaluation mode.
@@ -161,37 +198,59 @@ def load_target_net(path: Path | None = None) -> TargetNet:
             f"weights: {path}: expected a target network, got {_contents(path)}; use a file that "
             "vostrack train target wrote"
         )
+    config = config_from_json(description["target"])
+    _check_installed(config.backbone, path)
     with UndrawnWeights():
-        network = build_target_net(config_from_json(description["target"]))
-    network.load_state_dict(read_weights(path))
+        network = build_target_net(config, device)
+    _fill(network, path, config.backbone)
     return network.eval()
 
 
-def initialise_target_net(backbone: BackboneName, weights: str, *, seed: int = 0) -> TargetNet:
+def initialise_target_net(
+    backbone: str | None,
+    weights: str,
+    *,
+    options: Mapping[str, OptionValue] | None = None,
+    seed: int = 0,
+    device: torch.device | None = None,
+) -> TargetNet:
     """Build a target network for training.
 
     Args:
-        backbone: the backbone; ignored if the weights are those of a whole network.
+        backbone: one of ``BACKBONES``; None for that of the weights, or ``resnet18``.
         weights: ``imagenet``, ``none``, the file of a backbone (see ``initialise``), or a file
             written by ``save_target_net``.
+        options: fields of the backbone's options that are not left at their defaults.
         seed: seed of the random weights. The global random state is not changed.
+        device: where it will run; it is on the CPU first.
 
     Raises:
-        InputError: the weights are not available or do not fit.
+        InputError: the weights are not available, do not fit, or were trained on another backbone.
     """
     if holds_target_net(weights):
-        return load_target_net(Path(weights))
+        network = load_target_net(Path(weights), device)
+        check_backbone(network.config, weights, backbone, options or {})
+        return network
+    config = TargetNetConfig(backbone=backbone or "resnet18", backbone_options=dict(options or {}))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_target_net(TargetNetConfig(backbone=backbone))
+        network = build_target_net(config, device)
         if weights != "none":
-            like = NetworkConfig(backbone, (2, 4, 8, 16), norm="folded")
-            filled = _initialise(like, weights).backbone
-            network.backbone.load_state_dict(filled.state_dict())
+            like = NetworkConfig(
+                config.backbone,
+                (2, 4, 8, 16),
+                norm="folded",
+                backbone_options=config.backbone_options,
+            )
+            filled = _initialise(like, weights, device)
+            check_backbone(filled.config, weights, config.backbone, config.backbone_options)
+            network.backbone.load_state_dict(filled.backbone.state_dict())
     return network
 
 
-def initialise(config: NetworkConfig, weights: str, *, seed: int = 0) -> SegmentationNet:
+def initialise(
+    config: NetworkConfig, weights: str, *, seed: int = 0, device: torch.device | None = None
+) -> SegmentationNet:
     """Build a network with two outputs and load its weights.
 
     Args:
@@ -202,78 +261,31 @@ def initialise(config: NetworkConfig, weights: str, *, seed: int = 0) -> Segment
             written by ``save_network``, or a state dict of the backbone (``.safetensors``, ``.pt``,
             ``.pth``).
         seed: seed of the random weights. The global random state is not changed.
+        device: where it will run; it is on the CPU first.
 
     Raises:
         InputError: the weights are not available or do not fit the network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _initialise(config, weights)
+        return _initialise(config, weights, device)
 
 
-def _initialise(config: NetworkConfig, weights: str) -> SegmentationNet:
+def _initialise(
+    config: NetworkConfig, weights: str, device: torch.device | None
+) -> SegmentationNet:
     if weights == "shipped":
         return load_network(shipped_weights())
     if weights == "none":
-        return build_network(config)
+        return build_network(config, device=device)
     if weights == "imagenet":
-        state = _imagenet_state_dict(config.backbone)
+        state = imagenet_state_dict(config.backbone)
         origin = f"torchvision's {config.backbone}"
     else:
         path = Path(weights)
         check_trackable(weights)
         if read_description(path, _CONFIG_KEY) is not None:
-            return load_network(path)  # raises an error for a target network
+            return load_network(path, device)  # raises an error for a target network
         state = read_state_dict(path)
         origin = str(path)
-    return _with_backbone(config, state, origin)
-
-
-def _imagenet_state_dict(backbone: str) -> dict[str, Tensor]:
-    import torchvision
-
-    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
-    cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-    try:
-        return dict(weights.get_state_dict(progress=True, check_hash=True))
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"weights: the ImageNet weights of {backbone} could not be downloaded ({error}); on a "
-            f"machine with internet access, download {weights.url} to {cache}; or pass a file as "
-            "`weights`, or `weights='shipped'` for the network of the package"
-        ) from None
-
-
-def _with_backbone(
-    config: NetworkConfig, state: Mapping[str, Tensor], origin: str
-) -> SegmentationNet:
-    """Load the backbone. Batch normalisation is folded if it is folded in the weights."""
-    folded = not any(k.endswith("running_mean") for k in state)
-    if folded and config.norm != "folded":
-        config = NetworkConfig(**{**asdict(config), "norm": "folded"})
-        network = build_network(config)
-    elif not folded and config.norm == "folded":
-        from vostrack.models.normalization import fold_batch_norm
-
-        unfolded = NetworkConfig(**{**asdict(config), "norm": "frozen"})
-        network = _with_backbone(unfolded, state, origin)
-        fold_batch_norm(network.backbone.layers)
-        network.config = config
-        return network
-    else:
-        network = build_network(config)
-    layers = network.backbone.layers
-    wanted = layers.state_dict()
-    missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
-    wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
-    if missing or wrong:
-        first = (missing or wrong)[0]
-        raise InputError(
-            f"weights: {origin} does not fit the backbone {config.backbone} with strides "
-            f"{config.strides}: {len(missing)} tensors are missing, {len(wrong)} have another "
-            f"shape (the first is {first}); use the state dict of a torchvision {config.backbone}, "
-            "or a file of vostrack train foreground, which brings its own architecture"
-        )
-    layers.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
-    _log.debug("backbone %s loaded from %s", config.backbone, origin)
-    return network
+    return with_backbone_weights(config, state, origin, device)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
-from vostrack.masks.formats.catalogue import Alpha
+from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions

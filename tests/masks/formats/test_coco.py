@@ -38,5 +38,6 @@ def test_youtube_vis(video: VideoMasks, tmp_path: Path) -> None:
             truth = video.labels(k) == number
             assert (rle is None) == (not truth.any())
             if rle is not None:
-                np.testing.assert_array_equal(coco_mask.decode(rle), truth)
+                coded = coco_mask.frPyObjects(rle, *video.size)
+                np.testing.assert_array_equal(coco_mask.decode(coded), truth)
                 assert track["areas"][k] == truth.sum()

@@ -77,6 +77,21 @@ def test_cvat_interpolates_half_way(save: Save) -> None:
     np.testing.assert_array_equal(masks.labels(1) > 0, box(4, 7, 12, 17))
 
 
+def test_cvat_masks_without_groups_as_cvat_exports_them(save: Save) -> None:
+    """CVAT writes each mask as a track, and does not end those on the two last frames."""
+    body = "".join(
+        f'<track id="{k}" label="ball"><mask frame="{k}" outside="0" {CVAT_MASK}/>'
+        + f'<mask frame="{k + 1}" outside="1" {CVAT_MASK}/>' * (k < 3)
+        + "</track>"
+        for k in range(5)
+    )
+    masks = read_results(save("m.xml", _cvat(body)))
+    assert [entry.name for entry in masks.objects] == ["ball"]
+    for k in range(5):
+        np.testing.assert_array_equal(masks.labels(k) == 1, BOX)
+    assert "matched by their class" in masks.notes[0]
+
+
 def test_cvat_images_and_ellipses(save: Save) -> None:
     ellipse = '<ellipse label="e" cx="15" cy="10" rx="8" ry="3" rotation="90"/>'
     body = f'<image id="0" name="frame_000000.PNG" width="30" height="20">{ellipse}</image>'

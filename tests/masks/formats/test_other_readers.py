@@ -10,7 +10,6 @@ import io
 import json
 import xml.etree.ElementTree as ET
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,53 +28,6 @@ def _visible(labels: UInt8Array) -> UInt8Array:
     return np.where(labels == 255, 0, labels).astype(np.uint8)
 
 
-def test_burst_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> None:
-    reader = pytest.importorskip("trackeval.datasets.burst_helpers.format_converter", reason=_WHY)
-    export_results(video, "burst", tmp_path / "m.json")
-    content = json.loads((tmp_path / "m.json").read_text())
-    found = reader.GroundTruthBURSTFormatToTAOFormatConverter(content).convert()
-    assert len(found["images"]) == 5
-    assert len(found["tracks"]) == 2
-    names = {image["id"]: image["file_name"] for image in found["images"]}
-    drawn = {f"{n}.png": np.zeros(video.size, np.uint8) for n in range(1001, 1006)}
-    for a in found["annotations"]:
-        name = Path(names[a["image_id"]]).name
-        drawn[name][coco_mask.decode(a["segmentation"]) > 0] = {1: 3, 2: 7}[a["track_id"]]
-    for k in range(5):
-        np.testing.assert_array_equal(drawn[f"{1001 + k}.png"], _visible(video.labels(k)))
-
-
-def test_mots_text_as_trackeval_reads_it(video: VideoMasks, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("trackeval.datasets", reason=_WHY)
-    for kind in ("gt", "tracker"):
-        place = tmp_path / kind / "MOTS-train"
-        place = place / "shot/gt" if kind == "gt" else place / "ours/data"
-        place.mkdir(parents=True)
-        # MOTSChallenge counts frames from 1.
-        frames = tuple(replace(f, number=f.number - 1000) for f in video.frames)
-        name = "gt.txt" if kind == "gt" else "shot.txt"
-        export_results(replace(video, frames=frames), "mots-txt", place / name)
-    dataset = datasets.MOTSChallenge(
-        {
-            "GT_FOLDER": str(tmp_path / "gt"),
-            "TRACKERS_FOLDER": str(tmp_path / "tracker"),
-            "TRACKERS_TO_EVAL": ["ours"],
-            "SEQ_INFO": {"shot": 5},
-            "PRINT_CONFIG": False,
-        }
-    )
-    data = dataset.get_raw_seq_data("ours", "shot")
-    for k in range(5):
-        assert set(data["gt_ids"][k]) == {2003, 3007} - ({3007} if k == 2 else set())
-        planes = dict(zip(data["gt_ids"][k], data["gt_dets"][k], strict=True))
-        for number, coded in planes.items():
-            truth = video.labels(k) == number % 1000
-            np.testing.assert_array_equal(coco_mask.decode(coded), truth)
-        if k:
-            ignored = coco_mask.decode(data["gt_ignore_region"][k])
-            np.testing.assert_array_equal(ignored, video.labels(k) == 255)
-
-
 def test_label_studio_brush_as_its_converter_reads_it(video: VideoMasks, tmp_path: Path) -> None:
     brush = pytest.importorskip("label_studio_sdk.converter.brush", reason=_WHY)
     export_results(video, "label-studio", tmp_path / "m.json")
@@ -89,6 +41,19 @@ def test_label_studio_brush_as_its_converter_reads_it(video: VideoMasks, tmp_pat
     ours = tasks[0]["annotations"][0]["result"][0]["value"]["rle"]
     theirs = brush.encode_rle(np.repeat((video.labels(0) == 3).ravel() * np.uint8(255), 4))
     np.testing.assert_array_equal(brush.decode_rle(ours), brush.decode_rle(theirs))
+
+
+def test_labelme_masks_as_labelme_reads_them(video: VideoMasks, tmp_path: Path) -> None:
+    labelme = pytest.importorskip("labelme", reason=_WHY)
+    export_results(video, "labelme", tmp_path / "m")
+    for k in range(5):
+        Image.new("RGB", video.size[::-1]).save(tmp_path / f"m/{1001 + k}.png")
+        found = np.zeros(video.size, np.uint8)
+        for shape in labelme.LabelFile(str(tmp_path / f"m/{1001 + k}.json")).shapes:
+            (x, y), (right, bottom) = (map(int, point) for point in shape["points"])
+            place = found[y : bottom + 1, x : right + 1]
+            place[shape["mask"]] = shape["group_id"] or 255
+        np.testing.assert_array_equal(found, video.labels(k))
 
 
 def test_labelme_masks_as_its_documentation_says(video: VideoMasks, tmp_path: Path) -> None:
@@ -129,29 +94,34 @@ def test_supervisely_bitmaps_as_its_sdk_reads_them(video: VideoMasks, tmp_path: 
         np.testing.assert_array_equal(found, video.labels(frame["index"]))
 
 
-def test_cvat_masks_as_its_documentation_says(video: VideoMasks, tmp_path: Path) -> None:
+def _as_cvat_loads(track: ET.Element) -> ET.Element:
+    """CVAT tracks no masks: of a track it takes the first mask, and leaves out the others.
+
+    See ``load_anno`` in cvat/apps/dataset_manager/formats/cvat.py of https://github.com/cvat-ai/cvat.
+    """
+    return next(shape for shape in track if shape.get("keyframe") == "1")
+
+
+def test_cvat_masks_as_its_loader_takes_them(video: VideoMasks, tmp_path: Path) -> None:
     export_results(video, "cvat", tmp_path / "m.xml")
     root = ET.parse(tmp_path / "m.xml").getroot()
     assert root.findtext("version") == "1.1"
     assert root.findtext("meta/task/size") == "5"
     assert [label.findtext("name") for label in root.iter("label")] == ["person", "horse"]
     found = np.zeros((5, *video.size), np.uint8)
-    ends = []
     for track in root.iter("track"):
-        for shape in track.iter("mask"):
-            frame = int(shape.get("frame", ""))
-            if shape.get("outside") == "1":
-                ends.append((track.get("label"), frame))
-                continue
-            left, top, width = (int(shape.get(n, "")) for n in ("left", "top", "width"))
-            offset, value = 0, 0
-            for count in map(int, shape.get("rle", "").split(",")):
-                for place in range(offset, offset + count if value else offset):
-                    y, x = divmod(place, width)
-                    found[frame, top + y, left + x] = int(track.get("id", ""))
-                offset, value = offset + count, 1 - value
-            assert offset == width * int(shape.get("height", ""))
-    assert ends == [("horse", 2)]
+        shape = _as_cvat_loads(track)
+        frame = int(shape.get("frame", ""))
+        ends = [(s.get("outside"), int(s.get("frame", ""))) for s in track]
+        assert ends == [("0", frame), ("1", frame + 1)][: 2 if frame < 4 else 1]
+        left, top, width = (int(shape.get(n, "")) for n in ("left", "top", "width"))
+        offset, value = 0, 0
+        for count in map(int, shape.get("rle", "").split(",")):
+            for place in range(offset, offset + count if value else offset):
+                y, x = divmod(place, width)
+                found[frame, top + y, left + x] = int(track.get("group_id", ""))
+            offset, value = offset + count, 1 - value
+        assert offset == width * int(shape.get("height", ""))
     for k in range(5):
         np.testing.assert_array_equal(found[k], _visible(video.labels(k)))
 
@@ -202,6 +172,16 @@ def test_mots_images_as_the_paper_says(video: VideoMasks, tmp_path: Path) -> Non
         np.testing.assert_array_equal(values, expected)
 
 
+def test_nnunet_labels_as_nnunet_reads_them(video: VideoMasks, tmp_path: Path) -> None:
+    reader = pytest.importorskip("nnunetv2.imageio.natural_image_reader_writer", reason=_WHY)
+    export_results(video, "nnunet", tmp_path / "m")
+    for k in range(5):
+        path = tmp_path / f"m/labelsTr/shot_{1001 + k}.png"
+        found, _ = reader.NaturalImage2DIO().read_seg(str(path))
+        expected = np.select([video.labels(k) == n for n in (3, 7, 255)], [1, 2, 3], 0)
+        np.testing.assert_array_equal(found, expected[None, None])
+
+
 def test_nnunet_labels_are_consecutive(video: VideoMasks, tmp_path: Path) -> None:
     export_results(video, "nnunet", tmp_path / "m")
     content = json.loads((tmp_path / "m/dataset.json").read_text())
@@ -210,6 +190,8 @@ def test_nnunet_labels_are_consecutive(video: VideoMasks, tmp_path: Path) -> Non
     assert content["numTraining"] == len(list((tmp_path / "m/labelsTr").iterdir())) == 5
     for k in range(5):
         with Image.open(tmp_path / f"m/labelsTr/shot_{1001 + k}.png") as image:
+            # nnU-Net's reader makes three channels of a palette.
+            assert image.mode == "L"
             values = np.asarray(image)
         expected = np.select([video.labels(k) == n for n in (3, 7, 255)], [1, 2, 3], 0)
         np.testing.assert_array_equal(values, expected)

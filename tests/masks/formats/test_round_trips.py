@@ -21,7 +21,7 @@ from vostrack.masks import (
 
 Same = Callable[[VideoMasks, VideoMasks], None]
 EXACT = ("coco", "youtube-vis", "tiff", "napari")
-WITHOUT_VOID = ("burst", "sa-v", "cvat")
+WITHOUT_VOID = ("burst", "sa-v", "cvat", "cvat-images")
 WITHOUT_NAMES = ("davis", "mots-png", "mots-txt")
 COUNTING = ("cvat", "supervisely")
 IN_FILES = [name for name, entry in FORMATS.items() if entry.reads and not entry.in_python]

@@ -8,64 +8,9 @@ loaded on first use, so an entry may name one above this layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Literal
+from vostrack.masks.formats.format import Format
 
-from vostrack.masks.video_masks import VideoMasks
-
-__all__ = ["FORMATS", "Alpha", "Format"]
-
-Alpha = Literal["straight", "premultiplied"]
-"""What the colours of a cut-out are: the object's own, or these times alpha."""
-
-Write = Callable[[VideoMasks, Path], tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format.
-
-    Attributes:
-        name: what ``--export`` and ``--to`` call it.
-        title: what its users call it.
-        module: the module that implements it.
-        reads: what is read; empty if it is not read.
-        writes: what is written; empty if it is not written.
-        library: the libraries that read or write it here.
-        lost: what the format cannot hold.
-        suffix: suffix of the file that is written; empty for a folder.
-        requires: module that has to be installed.
-        extra: the extra of this package that installs it.
-        in_python: whether it is an object of Python and neither file nor folder.
-        premultiplies: whether its colours may be multiplied by alpha, too.
-    """
-
-    name: str
-    title: str
-    module: str
-    reads: str
-    writes: str
-    library: str
-    lost: str
-    suffix: str = ""
-    requires: str = ""
-    extra: str = "formats"
-    in_python: bool = False
-    premultiplies: bool = False
-
-    def write(self, masks: VideoMasks, output: Path, alpha: Alpha = "straight") -> tuple[str, ...]:
-        """Write the masks of a video; see ``export_results``.
-
-        Raises:
-            InputError: the format cannot hold these masks.
-        """
-        writer = import_module(self.module)
-        write: Write = writer.write_premultiplied if alpha == "premultiplied" else writer.write
-        return write(masks, output)
-
+__all__ = ["FORMATS"]
 
 _HERE = "vostrack.masks.formats"
 _EDITORS = "vostrack.runs.editors"
@@ -81,6 +26,7 @@ FORMATS: dict[str, Format] = {
             "folder of palette PNG",
             "Pillow",
             "names and classes of objects, times",
+            "TrackEval",
             "",
         ),
         Format(
@@ -91,6 +37,7 @@ FORMATS: dict[str, Format] = {
             "JSON with images, annotations (compressed RLE, `track_id`) and categories",
             "pycocotools",
             "nothing; void becomes a crowd (`iscrowd`)",
+            "pycocotools, datumaro",
             ".json",
         ),
         Format(
@@ -98,9 +45,10 @@ FORMATS: dict[str, Format] = {
             "YouTube-VIS, OVIS, COCO video",
             f"{_HERE}.youtube_vis",
             "JSON of one video, or the first of several",
-            "JSON with videos, and annotations with a `segmentations` entry for each frame",
-            "pycocotools",
+            "JSON with videos, and annotations with a `segmentations` entry (RLE) for each frame",
+            "NumPy",
             "nothing; void becomes a crowd (`iscrowd`)",
+            "TrackEval",
             ".json",
         ),
         Format(
@@ -111,6 +59,7 @@ FORMATS: dict[str, Format] = {
             "the same",
             "Pillow",
             "names of objects; names of classes except car and pedestrian; times",
+            "datumaro",
             "",
         ),
         Format(
@@ -121,6 +70,7 @@ FORMATS: dict[str, Format] = {
             "the same",
             "pycocotools",
             "names of objects; names of classes except car and pedestrian; names of frames; times",
+            "TrackEval",
             ".txt",
         ),
         Format(
@@ -131,6 +81,7 @@ FORMATS: dict[str, Format] = {
             "JSON with one sequence; names of tracks in `track_names`",
             "pycocotools",
             "void, times",
+            "TrackEval",
             ".json",
         ),
         Format(
@@ -141,6 +92,7 @@ FORMATS: dict[str, Format] = {
             "JSON with masklets; names and numbers in an entry `vostrack`",
             "pycocotools",
             "void, times",
+            "pycocotools, as its own code does",
             ".json",
         ),
         Format(
@@ -148,9 +100,21 @@ FORMATS: dict[str, Format] = {
             "CVAT for video 1.1",
             f"{_HERE}.cvat_writer",
             "XML of video and images: masks, polygons, ellipses; key frames, `outside`",
-            "XML with a track of masks for each object",
+            "XML with a track of one frame for each mask, as CVAT writes masks; groups are objects",
             "XML parser of Python",
-            "names of objects; names of frames; void, times",
+            "names of objects; names of frames; void, times; CVAT forgets the groups",
+            "the rule of CVAT's loader",
+            ".xml",
+        ),
+        Format(
+            "cvat-images",
+            "CVAT for images 1.1",
+            f"{_HERE}.cvat_images",
+            "as `cvat`",
+            "XML with an image for each frame, and its masks; groups are objects",
+            "XML parser of Python",
+            "names of objects; void, times",
+            "datumaro",
             ".xml",
         ),
         Format(
@@ -161,6 +125,7 @@ FORMATS: dict[str, Format] = {
             "JSON with a task for each frame and brush masks",
             "NumPy",
             "times",
+            "label-studio-sdk",
             ".json",
         ),
         Format(
@@ -171,6 +136,7 @@ FORMATS: dict[str, Format] = {
             "JSON with a box for each object and frame",
             "NumPy",
             "the masks: Label Studio has only boxes on videos",
+            "its documentation",
             ".json",
         ),
         Format(
@@ -181,6 +147,7 @@ FORMATS: dict[str, Format] = {
             "a JSON file for each frame, with masks",
             "Pillow",
             "times",
+            "labelme",
             "",
         ),
         Format(
@@ -191,6 +158,7 @@ FORMATS: dict[str, Format] = {
             "project of one video, with bitmaps",
             "Pillow",
             "names of frames; times; the video itself is not copied",
+            "the steps of Supervisely's SDK",
             "",
         ),
         Format(
@@ -201,7 +169,9 @@ FORMATS: dict[str, Format] = {
             "`labels/NAME.txt` and `data.yaml`",
             "OpenCV",
             "gaps between parts; which object is which; void, times",
+            "supervision",
             "",
+            "supervision",
         ),
         Format(
             "tiff",
@@ -211,6 +181,7 @@ FORMATS: dict[str, Format] = {
             "8-bit pages; frames and objects in the description",
             "tifffile",
             "nothing",
+            "tifffile, Pillow",
             ".tif",
             "tifffile",
         ),
@@ -222,6 +193,7 @@ FORMATS: dict[str, Format] = {
             "32-bit pages, which napari opens as labels",
             "tifffile",
             "nothing",
+            "tifffile, Pillow",
             ".tif",
             "tifffile",
         ),
@@ -233,6 +205,7 @@ FORMATS: dict[str, Format] = {
             "the same; void is the label `ignore`",
             "Pillow",
             "classes, times; pictures are not copied",
+            "nnU-Net",
             "",
         ),
         Format(
@@ -243,6 +216,7 @@ FORMATS: dict[str, Format] = {
             "folder with ID.mov of each object: 10-bit colour, 16-bit alpha, BT.709",
             "PyAV",
             "void; sound",
+            "FFmpeg",
             premultiplies=True,
         ),
         Format(
@@ -253,6 +227,7 @@ FORMATS: dict[str, Format] = {
             "folder with ID.webm of each object: 8 bits, straight alpha, times in milliseconds",
             "PyAV",
             "void; sound; the compression is lossy",
+            "FFmpeg",
         ),
         Format(
             "matte-video",
@@ -262,6 +237,7 @@ FORMATS: dict[str, Format] = {
             "folder with ID.mov of each object: alpha as gray, ProRes 422 HQ",
             "PyAV",
             "void",
+            "FFmpeg",
         ),
         Format(
             "png-mattes",
@@ -271,6 +247,7 @@ FORMATS: dict[str, Format] = {
             "folder with ID/NAME.png of each object and frame: 8-bit gray",
             "Pillow",
             "void, times",
+            "Pillow",
         ),
         Format(
             "exr-mattes",
@@ -280,6 +257,7 @@ FORMATS: dict[str, Format] = {
             "folder with NAME.exr of each frame: half alpha in matte.ID, names in CryptoObject",
             "OpenEXR",
             "void, times",
+            "OpenEXR",
             requires="OpenEXR",
             extra="exr",
         ),
@@ -291,6 +269,7 @@ FORMATS: dict[str, Format] = {
             "`to_detections`: the same for one frame",
             "supervision",
             "void",
+            "supervision",
             in_python=True,
         ),
     )

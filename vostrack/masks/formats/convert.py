@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.masks.annotated_video import masks_of_video
-from vostrack.masks.formats.catalogue import Alpha
+from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
 from vostrack.masks.formats.label_stack import LabelStack, masks_of_stack
 from vostrack.masks.formats.reading import (

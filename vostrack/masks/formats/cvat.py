@@ -1,8 +1,9 @@
 """CVAT for video 1.1 and CVAT for images 1.1: XML with masks, polygons and ellipses.
 
 https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/. A track has a shape on some frames;
-it holds until the next one, or ends where a shape is ``outside``. The run lengths of a mask go row
-by row through its box, background first.
+it holds until the next one, or ends where a shape is ``outside``. CVAT writes each mask as a track
+of its own; a group may tell which belong together. The run lengths of a mask go row by row through
+its box, background first.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from vostrack.masks.annotations import (
     shortened,
     whole_number,
 )
-from vostrack.masks.formats.cvat_tracks import Shape, expand
+from vostrack.masks.formats.cvat_tracks import Shape, Track, expand, joined
 from vostrack.masks.formats.shapes import crop, ellipse
 
 __all__ = ["parse", "read"]
@@ -35,6 +36,8 @@ __all__ = ["parse", "read"]
 _SHAPES = frozenset(
     {"mask", "polygon", "ellipse", "box", "polyline", "points", "cuboid", "skeleton"}
 )
+_COUNTED = r"frame_\d{6,}(\.\w+)?"  # how CVAT calls the frames of a video
+_MOST_FRAMES = 1 << 24
 _IGNORED = frozenset({"ignore", "void", "dontcare", "don't care"})
 
 
@@ -88,26 +91,16 @@ def _of_tracks(root: ET.Element, origin: str) -> Annotations:
         tracks = [track for track in tracks if track.get("task_id") == tasks[0]]
         name = shortened(tasks[0] or "without a number", 20)
         notes += (f"{origin}: contains several tasks; the first one, {name}, is used",)
-    shapes: dict[str, list[Shape]] = {}
-    labels: dict[str, str] = {}
-    for position, track in enumerate(tracks):
-        label = shortened(track.get("label", "object"))
-        # Several tracks may have one number, as after merging files.
-        key = f"{shortened(track.get('id', position), 20)} {label}"
-        labels[key] = label
-        found = [_shape(e, origin) for e in track if e.tag in _SHAPES]
-        shapes.setdefault(key, []).extend(found)
-    last = _last_frame(root, shapes.values())
+    last = _last_frame(root, tracks)
+    listed = [Track.read(e, k, _shapes(e, origin)) for k, e in enumerate(tracks)]
     frames: dict[int, list[Entry]] = {}
     guessed = 0
-    for key, listed in shapes.items():
-        number = whole_number(key.split(" ")[0])
-        void = labels[key].casefold() in _IGNORED
-        for frame, segmentation, between in expand(listed, last):
+    for track in joined(listed, last):
+        void = track.label.casefold() in _IGNORED
+        identity = None if void else track.key
+        for frame, segmentation, between in expand(track.shapes, last):
             guessed += between
-            entry = Entry(
-                segmentation, number, labels[key], void, None if void else key, labels[key]
-            )
+            entry = Entry(segmentation, track.number, track.label, void, identity, track.label)
             frames.setdefault(frame, []).append(entry)
     if guessed:
         notes += (
@@ -128,12 +121,18 @@ def _of_tracks(root: ET.Element, origin: str) -> Annotations:
     )
 
 
+def _shapes(track: ET.Element, origin: str) -> list[Shape]:
+    return [_shape(element, origin) for element in track if element.tag in _SHAPES]
+
+
 def _of_images(root: ET.Element, origin: str) -> Annotations:
     frames = []
     for image in root.findall("image"):
         size = check_size(image.get("height"), image.get("width"), origin)
         name = shortened(image.get("name") or f"image {image.get('id')}")
-        number = number_in(image.get("name") or "")
+        number = number_in(name)
+        if re.fullmatch(_COUNTED, name):
+            name = f"frame {number}"
         entries = []
         for element in image:
             if element.tag not in _SHAPES:
@@ -166,7 +165,7 @@ def _attribute(element: ET.Element, name: str) -> str | None:
 def _shape(element: ET.Element, origin: str, *, alone: bool = False) -> Shape:
     """Read a shape of a track, or one that stands alone in an image."""
     frame = whole_number(element.get("frame"))
-    if not alone and (frame is None or not 0 <= frame < 1 << 24):
+    if not alone and (frame is None or not 0 <= frame < _MOST_FRAMES):
         raise InputError(
             f"{origin}: a {element.tag} states frame {shortened(element.get('frame'), 20)!r}, "
             "expected a number from 0; export the task again"
@@ -193,7 +192,7 @@ def _shape(element: ET.Element, origin: str, *, alone: bool = False) -> Shape:
             f"{origin}: a {element.tag} in frame {shortened(frame, 20)} is damaged "
             f"({shortened(error, 100)}); export the task again"
         ) from error
-    return Shape(frame or 0, outside, segmentation, points)
+    return Shape(frame or 0, outside, segmentation, points, element.tag == "mask")
 
 
 def _mask(attributes: Mapping[str, str]) -> Any:
@@ -228,9 +227,10 @@ def _task_size(root: ET.Element, origin: str) -> Size | None:
     return check_size(found.findtext("height"), found.findtext("width"), origin)
 
 
-def _last_frame(root: ET.Element, tracks: Iterable[list[Shape]]) -> int:
+def _last_frame(root: ET.Element, tracks: Iterable[ET.Element]) -> int:
     """Return the last frame of the task, or the last one that a shape names."""
-    last = max((shape.frame for shapes in tracks for shape in shapes), default=0)
+    numbers = (whole_number(shape.get("frame")) or 0 for track in tracks for shape in track)
+    last = max((n for n in numbers if n < _MOST_FRAMES), default=0)
     stop = whole_number(root.findtext(".//stop_frame"))
     return max(last, stop) if stop is not None and stop - last < 1 << 16 else last
 

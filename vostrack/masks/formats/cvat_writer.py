@@ -1,4 +1,8 @@
-"""Writing CVAT for video 1.1."""
+"""Writing CVAT for video 1.1 and CVAT for images 1.1, as CVAT itself writes masks.
+
+CVAT does not track masks. In a file for video, each mask is a track of one frame: of a track with
+several masks, CVAT keeps the first one only. The group says which masks are one object.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +19,62 @@ from vostrack.masks.formats.shapes import cropped
 from vostrack.masks.palette import VOID
 from vostrack.masks.video_masks import VideoMasks, present
 
-__all__ = ["write"]
+__all__ = ["write", "write_images"]
 
 
 def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
-    """Write a track for each object, with a mask on each frame, ``outside`` where it is gone.
+    """Write a track for each mask, which is ``outside`` on the next frame.
 
     Frames with names of their own are counted from 0, as CVAT counts the images of a task.
     """
-    tracks: dict[int, list[str]] = {entry.id: [] for entry in masks.objects}
-    last: dict[int, str] = {}
-    positions, void = frame_positions(masks.frames), 0
-    for k, frame in enumerate(positions):
-        labels = masks.labels(k)
-        void += int((labels == VOID).sum())
-        seen = {}
-        for entry, mask in present(masks, labels):
-            shape = _mask(mask)
-            seen[entry.id] = shape
-            tracks[entry.id].append(_element(frame, shape, outside=False))
-        for number in last.keys() - seen.keys():
-            tracks[number].append(_element(frame, last[number], outside=True))
-        last = seen
+    positions, void, tracks = frame_positions(masks.frames), 0, 0
     with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(_head(masks, positions))
-        for entry in masks.objects:
-            label = quoteattr(entry.category)
-            file.write(f'  <track id="{entry.id}" label={label} source="auto">\n')
-            file.writelines(tracks[entry.id])
-            file.write("  </track>\n")
+        file.writelines(_head(masks, positions, "interpolation"))
+        for k, frame in enumerate(positions):
+            labels = masks.labels(k)
+            void += int((labels == VOID).sum())
+            for entry, mask in present(masks, labels):
+                owner = f'label={quoteattr(entry.category)} source="auto" group_id="{entry.id}"'
+                shape = _mask(mask)
+                file.write(f'  <track id="{tracks}" {owner}>\n')
+                file.write(_tracked(frame, shape, outside=False))
+                file.writelines(_tracked(n, shape, outside=True) for n in positions[k + 1 : k + 2])
+                file.write("  </track>\n")
+                tracks += 1
         file.write("</annotations>\n")
     return losses(masks, names="objects", frame_names=True, void=void)
 
 
-def _head(masks: VideoMasks, positions: list[int]) -> Iterator[str]:
+def write_images(masks: VideoMasks, output: Path) -> tuple[str, ...]:
+    """Write an image for each frame, with its name, its size and a mask for each object.
+
+    The frames of a video file are called as CVAT calls them, ``frame_000000``.
+    """
+    height, width = masks.size
+    positions, void = frame_positions(masks.frames), 0
+    with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(_head(masks, positions, "annotation"))
+        for k, (frame, number) in enumerate(zip(masks.frames, positions, strict=True)):
+            labels = masks.labels(k)
+            void += int((labels == VOID).sum())
+            name = quoteattr(f"{frame.name}.png" if frame.named else f"frame_{number:06d}")
+            size = f'width="{width}" height="{height}"'
+            file.write(f'  <image id="{number}" name={name} {size}>\n')
+            for entry, mask in present(masks, labels):
+                owner = f'label={quoteattr(entry.category)} source="auto" occluded="0"'
+                place = f'z_order="0" group_id="{entry.id}"'
+                file.write(f"    <mask {owner} {_mask(mask)} {place}></mask>\n")
+            file.write("  </image>\n")
+        file.write("</annotations>\n")
+    return losses(masks, names="objects", void=void)
+
+
+def _head(masks: VideoMasks, positions: list[int], mode: str) -> Iterator[str]:
     height, width = masks.size
     yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
     yield "  <meta>\n    <task>\n"
     yield f"      <name>{escape(masks.video)}</name>\n      <size>{max(positions) + 1}</size>\n"
-    yield "      <mode>interpolation</mode>\n      <start_frame>0</start_frame>\n"
+    yield f"      <mode>{mode}</mode>\n      <start_frame>0</start_frame>\n"
     yield f"      <stop_frame>{max(positions)}</stop_frame>\n      <labels>\n"
     for name in masks.categories:
         yield f"        <label><name>{escape(name)}</name><attributes></attributes></label>\n"
@@ -75,6 +96,6 @@ def _mask(mask: BoolArray) -> str:
     return f'rle="{text}" left="{left}" top="{top}" width="{width}" height="{height}"'
 
 
-def _element(frame: int, shape: str, *, outside: bool) -> str:
+def _tracked(frame: int, shape: str, *, outside: bool) -> str:
     state = f'outside="{int(outside)}" occluded="0" keyframe="1"'
     return f'    <mask frame="{frame}" {state} {shape} z_order="0"></mask>\n'

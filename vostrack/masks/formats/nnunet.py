@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from vostrack.errors import InputError
+from vostrack.files import atomic_path
 from vostrack.masks.annotations import shortened, whole_number
 from vostrack.masks.formats.image_folder import images_in, read_stack
 from vostrack.masks.formats.json_file import write_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.masks_json import load_json
-from vostrack.masks.palette import VOID, write_label_map
+from vostrack.masks.palette import VOID
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
 
 __all__ = ["is_layout", "read", "write"]
@@ -120,7 +122,9 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
     for position, frame in enumerate(masks.frames):
         values = masks.labels(position)
         void = void or bool((values == VOID).any())
-        write_label_map(output / "labelsTr" / f"{case}_{frame.name}.png", table[values])
+        # nnU-Net reads a PNG with a palette as three channels of colour.
+        with atomic_path(output / "labelsTr" / f"{case}_{frame.name}.png") as temporary:
+            Image.fromarray(table[values]).save(temporary, format="PNG")
     if void:
         labels["ignore"] = len(masks.objects) + 1
     content = {

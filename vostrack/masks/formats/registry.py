@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from vostrack.errors import InputError
-from vostrack.masks.formats.catalogue import FORMATS, Alpha, Format
+from vostrack.masks.formats.catalogue import FORMATS
 from vostrack.masks.formats.extras import optional
+from vostrack.masks.formats.format import Alpha, Format
 
 __all__ = ["check_alpha", "check_writable", "find_format", "writable_formats"]
 

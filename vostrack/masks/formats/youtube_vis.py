@@ -24,7 +24,7 @@ from vostrack.masks.formats.coco import categories_in, entry_of, info_of
 from vostrack.masks.formats.json_file import write_json
 from vostrack.masks.masks_json_writer import annotation
 from vostrack.masks.palette import VOID
-from vostrack.masks.rle import is_empty_rle
+from vostrack.masks.rle import encode_run_lengths, is_empty_rle
 from vostrack.masks.video_masks import MaskObject, VideoMasks, file_name, present
 
 __all__ = ["parse", "write"]
@@ -112,7 +112,10 @@ def _key(track: Mapping[str, Any]) -> str:
 
 
 def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
-    """Write a file with one video. Void is a crowd."""
+    """Write a file with one video. Void is a crowd.
+
+    Run lengths are not compressed, as in the annotations of the benchmark: its tools expect that.
+    """
     classes = list(masks.categories)
     tracks = {entry.id: _track(entry, classes, masks) for entry in masks.objects}
     for position in range(len(masks.frames)):
@@ -121,7 +124,7 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
                 classes.append(entry.category)
                 tracks[entry.id] = _track(entry, classes, masks)
             made, track = annotation(mask), tracks[entry.id]
-            track["segmentations"][position] = made["segmentation"]
+            track["segmentations"][position] = encode_run_lengths(mask)
             track["bboxes"][position] = made["bbox"]
             track["areas"][position] = made["area"]
     video: dict[str, Any] = {
