@@ -21,10 +21,6 @@ class DetectionCrfOptions:
         "fast": {"foreground": "box", "iterations": 2, "instance_iterations": 1, "max_side": 500},
     }
 
-    setting: Setting = "default"
-    """A set of values for the other options; those that you give replace it. default: what works
-    best here. paper: what the paper states. fast: less time, and worse instances."""
-
     detector: str = "fasterrcnn_resnet50_fpn_v2"
     """Torchvision detector that finds boxes where no file of detections gives them. It needs a
     semantic network; its COCO weights are downloaded once."""
@@ -66,3 +62,7 @@ class DetectionCrfOptions:
     weights: Path | None = None
     """crf.safetensors of vostrack train detection-crf. Use it with the semantic network that it was
     trained with."""
+
+    setting: Setting = "default"
+    """A set of values for the other options; those that you give replace it. default: what works
+    best here. paper: what the paper states. fast: less time, and worse instances."""

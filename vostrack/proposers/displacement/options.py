@@ -28,10 +28,6 @@ class DisplacementOptions:
         "fast": {"longest": 192, "boundaries": False},
     }
 
-    setting: Setting = "default"
-    """A set of values for the other options; those that you give replace it. default: what works
-    best here. paper: what the paper states. fast: less time, and worse instances."""
-
     weights: Path | None = None
     """Network of vostrack train siseg. Default: the one of the package."""
 
@@ -66,3 +62,7 @@ class DisplacementOptions:
     save_fields: Path | None = None
     """Folder for a picture of displacement field, centres, boundaries and instances of each
     image."""
+
+    setting: Setting = "default"
+    """A set of values for the other options; those that you give replace it. default: what works
+    best here. paper: what the paper states. fast: less time, and worse instances."""

@@ -28,10 +28,6 @@ class HoughOptions:
         "fast": {"top": 1, "floor": 0.2},
     }
 
-    setting: Setting = "default"
-    """A set of values for the other options; those that you give replace it. default: what works
-    best here. paper: what the paper states. fast: less time, and worse instances."""
-
     localizer: str = "shipped"
     """What predicts the box that a pixel votes for. shipped: the network of the package, which goes
     by the shapes of the masks. none: the connected component that the pixel lies in, so that
@@ -68,3 +64,7 @@ class HoughOptions:
 
     save_votes: Path | None = None
     """Folder for drawings of the votes, the accumulator and the instances of each image."""
+
+    setting: Setting = "default"
+    """A set of values for the other options; those that you give replace it. default: what works
+    best here. paper: what the paper states. fast: less time, and worse instances."""
