@@ -176,6 +176,7 @@ def run(arguments: Any) -> dict[str, Any]:
                     "state_kib": round(state / 1024, 1),
                 }
             )
+            print(rows[-1], file=sys.stderr, flush=True)
     return {
         "changes": counts,
         "tenths": rows,
