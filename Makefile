@@ -18,6 +18,9 @@ demo: env
 	  --output out/demo --overwrite
 	@echo "Open out/demo/overlay.mp4; the masks are in out/demo/masks"
 
+# Where Python is told not to keep bytecode, pytest would prepare every test file again in each run.
+unexport PYTHONDONTWRITEBYTECODE
+
 # As many processes as cores, with one thread each.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from vostrack.arrays import AnyArray, DoubleArray
 from vostrack.errors import InputError
@@ -90,6 +89,8 @@ class UnsupervisedScorer:
 
     def assignment(self) -> tuple[int, ...]:
         """Return the proposal id assigned to each object 1..N. Ids above P are empty masks."""
+        from scipy.optimize import linear_sum_assignment  # the other scores need no scipy
+
         j, f = self._tables()
         rows, columns = linear_sum_assignment(-(j.mean(axis=0) + f.mean(axis=0)) / 2)
         return tuple(int(rows[column]) + 1 for column in np.argsort(columns))

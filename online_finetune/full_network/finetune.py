@@ -21,6 +21,7 @@ from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
 from vostrack.models.normalization import train_folded_biases
 from vostrack.online_finetune.full_network.loss import balanced_cross_entropy
+from vostrack.online_finetune.optimizers import SGD, AdamW
 
 __all__ = ["PAPER_RATE", "FinetuneConfig", "finetune", "learning_rate_factor"]
 
@@ -116,21 +117,16 @@ def finetune(
     if config.folded_biases:
         train_folded_biases(network)
     optimizer = _optimizer(network, config)
-    network.eval()
+    network.eval().zero_grad()
     for step in range(config.steps):
-        factor = learning_rate_factor(config, step)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
         sample, labels = _draw_sample(image, target, config, generator, step)
         with autocast(image.device, precision):
             logits = network(sample[None].contiguous(memory_format=torch.channels_last))
         loss = balanced_cross_entropy(logits, labels[None], share_limits=config.share_limits)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        optimizer.step(learning_rate_factor(config, step))
         if on_step is not None:
             on_step(step + 1, loss.item())
-    optimizer.zero_grad(set_to_none=True)
 
 
 def _draw_sample(
@@ -147,13 +143,11 @@ def _draw_sample(
     return image, target
 
 
-def _optimizer(network: SegmentationNet, config: FinetuneConfig) -> torch.optim.Optimizer:
-    groups = [
-        {"params": list(network.backbone.parameters()), "lr": config.learning_rate},
-        {"params": list(network.head.parameters()), "lr": config.head_learning_rate},
-    ]
-    for group in groups:
-        group["initial_lr"] = group["lr"]
+def _optimizer(network: SegmentationNet, config: FinetuneConfig) -> AdamW | SGD:
+    groups = (
+        (network.backbone.parameters(), config.learning_rate),
+        (network.head.parameters(), config.head_learning_rate),
+    )
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+        return SGD(groups, config.momentum, config.weight_decay)
+    return AdamW(groups, config.weight_decay)

@@ -78,6 +78,7 @@ def settings(clip_folder: Path, tiny_network: str) -> dict[str, Any]:
         "weights": tiny_network,
         "foreground_steps": 1,
         "object_steps": 2,
+        "refiner": "none",
         "overlay": False,
         "quiet": True,
     }

@@ -22,6 +22,7 @@ from PIL import Image
 from vostrack import evaluate
 from vostrack.cli import main
 from vostrack.masks import read_label_map, write_label_map
+from vostrack.tracking.tracker import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -232,27 +233,40 @@ def test_workers_give_the_same_bytes(
     assert content(tmp_path) == content(whole[0])
 
 
+STOPPED = """
+import sys, time
+from pathlib import Path
+from vostrack.cli import main
+from vostrack.tracking.tracker import Tracker
+
+start, step = Tracker.start, Tracker.step
+
+def noted(self, frame, mask):
+    with Path(sys.argv[1]).open("a") as log:
+        log.write("start\\n")
+    return start(self, frame, mask)
+
+def slow(self, frame):
+    time.sleep(0.4)
+    return step(self, frame)
+
+Tracker.start, Tracker.step = noted, slow
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 def test_a_killed_run_goes_on_and_computes_nothing_twice(
-    flags: list[str], whole: tuple[Path, str], tmp_path: Path
+    flags: list[str],
+    whole: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cut, log = tmp_path / "cut", tmp_path / "log"
-    code = (
-        "import sys, time\n"
-        "from vostrack.runs import sequence\n"
-        "from vostrack.tracking.tracker import Tracker\n"
-        "step, start = Tracker.step, Tracker.start\n"
-        "def noted(self, frame, mask):\n"
-        f"    open({str(log)!r}, 'a').write('start\\n')\n"
-        "    return start(self, frame, mask)\n"
-        "def slow(self, frame):\n"
-        "    time.sleep(float(sys.argv[1]))\n"
-        "    return step(self, frame)\n"
-        "Tracker.start, Tracker.step = noted, slow\n"
-        "from vostrack.cli import main\n"
-        f"sys.exit(main(['davis', 'run', *{flags!r}, '--output', {str(cut)!r}, '--quiet']))\n"
+    command = ["davis", "run", *flags, "--output", str(cut), "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED, str(log), *command],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", code, "0.4"], env=environment)
     deadline = time.time() + 120
     while not list(cut.glob(".partial-mirror*/00002.png")):
         assert process.poll() is None, "ended before it could be killed"
@@ -261,8 +275,15 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(
     process.send_signal(signal.SIGTERM)
     process.wait()
     assert (cut / "clip" / "done.json").is_file()
-    again = subprocess.run([sys.executable, "-c", code, "0"], env=environment, check=False)
-    assert again.returncode == 0
+    start, started = Tracker.start, log.read_text().count("start")
+
+    def noted(self: Tracker, *first: Any) -> Any:
+        nonlocal started
+        started += 1
+        return start(self, *first)
+
+    monkeypatch.setattr(Tracker, "start", noted)
+    assert main(command) == 0
     assert content(cut) == content(whole[0])
     # clip once, mirror twice because it was cut, upside once.
-    assert log.read_text().count("start") == 4
+    assert started == 4

@@ -46,7 +46,15 @@ def test_further_ctrl_c_end_it_quietly(
     output = tmp_path / "out"
     arguments = ["track", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
     arguments += ["--weights", settings["weights"], "--foreground-steps", "1"]
-    arguments += ["--object-steps", "2", "--no-overlay", "--output", str(output)]
+    arguments += [
+        "--object-steps",
+        "2",
+        "--refiner",
+        "none",
+        "--no-overlay",
+        "--output",
+        str(output),
+    ]
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, *arguments],
         capture_output=True,

@@ -218,24 +218,14 @@ def test_a_killed_process_can_be_resumed(
 ) -> None:
     """SIGKILL leaves no time to tidy up."""
     argv = ["--video", settings["video"], "--first-mask", *settings["first_mask"]]
-    argv += [
-        "--weights",
-        settings["weights"],
-        "--foreground-steps",
-        "1",
-        "--object-steps",
-        "2",
-        "--no-overlay",
-        "--refiner",
-        "none",
-    ]
-    settings = {**settings, "refiner": "none"}
+    argv += ["--weights", settings["weights"], "--foreground-steps", "1", "--object-steps", "2"]
+    argv += ["--no-overlay", "--refiner", "none"]
     code = (
         "import sys, time\n"
         "from vostrack.tracking.tracker import Tracker\n"
         "original = Tracker.step\n"
         "def slow(self, frame):\n"
-        "    time.sleep(0.5)\n"
+        "    time.sleep(0.3)\n"
         "    return original(self, frame)\n"
         "Tracker.step = slow\n"
         "from vostrack.cli import main\n"

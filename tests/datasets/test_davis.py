@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -183,15 +181,6 @@ def test_jobs_of_a_subset(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert jobs[0].later_masks == ()
     url = davis_jobs(open_davis("DAVIS"), "s3://bucket/run/")
     assert [job.output for job in url] == ["s3://bucket/run/swan", "s3://bucket/run/goat"]
-
-
-def test_listing_data_does_not_load_the_libraries_that_read_it() -> None:
-    code = (
-        "import sys, vostrack.datasets.davis, vostrack.datasets.youtube_vos, vostrack.batch;"
-        "print([m for m in ('torch', 'numpy', 'cv2', 'ray', 'fsspec') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.shared_data

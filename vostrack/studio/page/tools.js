@@ -20,6 +20,7 @@ class Tool {
 class Brush extends Tool {
   name = "Brush";
   key = "b";
+  start = "paint the object";
   hint = "Paint the object. [ and ] change the size.";
   size = 20;
   what = "paint";
@@ -65,6 +66,7 @@ class Brush extends Tool {
 class Eraser extends Brush {
   name = "Eraser";
   key = "e";
+  start = undefined;
   hint = "Erase the selected object. [ and ] change the size.";
   what = "erase";
 
@@ -76,12 +78,15 @@ class Eraser extends Brush {
 class Polygon extends Tool {
   name = "Polygon";
   key = "p";
-  hint = "Click the corners; double-click, or Enter twice at one place, closes the polygon.";
+  start = "click around its outline";
+  hint = "Click the corners. Click on the first or the last again, or press Enter there, to close.";
   points = [];
 
   down(at) {
-    const last = this.points.at(-1);
-    if (last && Math.hypot(at.x - last.x, at.y - last.y) < 4 / this.stage.view.scale) this.finish();
+    const near = (point, reach) =>
+      point && Math.hypot(at.x - point.x, at.y - point.y) < reach / this.stage.view.scale;
+    const closes = this.points.length > 2 && near(this.points[0], 10);
+    if (closes || near(this.points.at(-1), 4)) this.finish();
     else this.points.push({ ...at });
   }
 
@@ -114,7 +119,10 @@ class Asking extends Tool {
   #running = Promise.resolve();
 
   enter() {
-    prepare(this.store.frame).catch((error) => this.store.say(error.message, true));
+    const { frame, project } = this.store, wanted = `${project}/${frame}`;
+    if (!project || this.prepared === wanted) return;
+    this.prepared = wanted;
+    prepare(frame).catch((error) => this.store.say(error.message, true));
   }
 
   leave() {
@@ -139,6 +147,7 @@ class Asking extends Tool {
 
   async #answer(frame, object, base, clicks, box, what) {
     this.store.say("Finding the object");
+    this.stage.canvas.classList.add("busy");
     try {
       const mask = await askClicks(frame, clicks, box);
       if (this.store.frame !== frame || this.base !== base) return;
@@ -151,9 +160,11 @@ class Asking extends Tool {
       }
       this.stage.redrawAll();
       await this.store.save(what);
-      this.store.say("Click on what is missing; Alt or right button on what is too much.");
+      this.store.say("Missing something? Click on it. Too much? Click − (X), or the right button.");
     } catch (error) {
       this.store.say(error.message, true);
+    } finally {
+      this.stage.canvas.classList.remove("busy");
     }
   }
 
@@ -168,9 +179,10 @@ class Asking extends Tool {
 }
 
 class Clicks extends Asking {
-  name = "Clicks";
+  name = "Click +";
   key = "c";
-  hint = "Click on the object; Alt or right button beside it.";
+  start = "click on the object";
+  hint = "Click on the object. Then click on parts that are missing.";
 
   down(at, outside) {
     const { width, height } = this.store.video;
@@ -197,10 +209,39 @@ class Clicks extends Asking {
   }
 }
 
+/** The same clicks, for those who have no right button. */
+class ClicksOff extends Tool {
+  name = "Click −";
+  key = "x";
+  hint = "Click on what is too much.";
+
+  constructor(store, stage, ensureObject, partner) {
+    super(store, stage, ensureObject);
+    this.partner = partner;
+  }
+
+  enter() {
+    this.partner.enter();
+  }
+
+  down(at) {
+    this.partner.down(at, true);
+  }
+
+  leave() {
+    this.partner.leave();
+  }
+
+  draw(context, pixel) {
+    this.partner.draw(context, pixel);
+  }
+}
+
 class BoxTool extends Asking {
   name = "Box";
   key = "r";
-  hint = "Draw a box around the object: drag, or Enter at two corners.";
+  start = "drag a box around it";
+  hint = "Drag a box around the object, or press Enter at two corners.";
 
   down(at) {
     if (this.corner && !this.dragging) {
@@ -268,8 +309,14 @@ function outline(context, pixel) {
 
 /** @returns {Record<string, Tool>} by name */
 export function makeTools(store, stage, ensureObject) {
-  const kinds = { clicks: Clicks, box: BoxTool, brush: Brush, eraser: Eraser, polygon: Polygon, hand: Hand };
-  return Object.fromEntries(
-    Object.entries(kinds).map(([name, Kind]) => [name, new Kind(store, stage, ensureObject)]),
-  );
+  const parts = [store, stage, ensureObject], clicks = new Clicks(...parts);
+  return {
+    clicks,
+    off: new ClicksOff(...parts, clicks),
+    box: new BoxTool(...parts),
+    brush: new Brush(...parts),
+    eraser: new Eraser(...parts),
+    polygon: new Polygon(...parts),
+    hand: new Hand(...parts),
+  };
 }
