@@ -53,8 +53,8 @@ class GivenFrame:
     @property
     def visible(self) -> tuple[int, ...]:
         """The objects whose given masks have pixels."""
-        present = set(self.labels.unique().tolist())
-        return tuple(slot for slot in self.slots if slot in present)
+        counts = torch.bincount(self.labels.flatten().int(), minlength=256).tolist()
+        return tuple(slot for slot in self.slots if counts[slot])
 
     def learnable(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the image, and labels (h, w) int64 in which 1..n stand for ``visible``."""
