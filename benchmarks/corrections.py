@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from record import (
     add_davis_arguments,
     begin_record,
@@ -95,13 +96,14 @@ def curve(
 
 def main() -> None:
     """Track with ever more corrections."""
-    parser = benchmark_parser(__doc__)
+    parser = benchmark_parser(__doc__, threads=1)
     add_davis_arguments(parser)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--every", type=int, default=5, help="use every n-th frame")
     parser.add_argument("--corrections", type=int, default=3)
     parser.add_argument("--no-refit", action="store_true", help="learn later masks by memory only")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     record = begin_record("corrections of the worst frame", ("torch", "numpy"))
     record["J_by_sequence"] = {
         sequence.name: curve(
