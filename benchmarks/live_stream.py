@@ -5,7 +5,7 @@ often the state was saved, loaded in another process and tracked on there with t
 First an object of the bundled clip is painted out for --away frames: does it come back under its
 id?
 
-    python benchmarks/live_stream.py [--frames 3000] [--places 10] [--json FILE]
+    python benchmarks/live_stream.py [--frames 3000] [--places 10] [--objects 4] [--json FILE]
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ from vostrack.tracking.tracker import Tracker
 from vostrack.video import open_source
 
 HEIGHT, WIDTH, PATCH = 64, 96, 18
-MOST = 4
 
 
 class Scene:
     """Textured patches that bounce in front of a textured background."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, objects: int) -> None:
         draw = np.random.default_rng(seed)
         coarse = draw.integers(60, 160, (HEIGHT // 8, WIDTH // 8, 3))
         self.background = np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
-        self.looks = {i: _look(draw) for i in range(1, MOST + 1)}
-        self.phase = draw.uniform(0, 6.28, (MOST + 1, 2))
+        self.looks = {i: _look(draw) for i in range(1, objects + 1)}
+        self.phase = draw.uniform(0, 6.28, (objects + 1, 2))
 
     def frame(self, time_: int, shown: set[int]) -> tuple[np.ndarray, np.ndarray]:
         """Return the frame, and the label map of the objects ``shown``."""
@@ -97,12 +96,13 @@ def follow(tracker: Tracker, scene: Scene, begin: int, count: int) -> str:
     return total.hexdigest() + digest(tracker)
 
 
-def same_elsewhere(tracker: Tracker, scene_seed: int, scene: Scene, now: int) -> bool:
+def same_elsewhere(tracker: Tracker, arguments: Any, scene: Scene, now: int) -> bool:
     """Load the state in another process, track on in both, and compare."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.pt"
         torch.save({"start": tracker.start_state(), "now": tracker.state()}, path)
-        words = ["--resume", str(path), "--at", str(now), "--seed", str(scene_seed)]
+        words = ["--resume", str(path), "--at", str(now), "--seed", str(arguments.seed)]
+        words += ["--objects", str(arguments.objects)]
         done = subprocess.run(
             [sys.executable, __file__, *words], capture_output=True, text=True, check=True
         )
@@ -148,7 +148,8 @@ def away(frames: int) -> dict[str, Any]:
 
 def run(arguments: Any) -> dict[str, Any]:
     """Track the stream."""
-    scene, draw = Scene(arguments.seed), np.random.default_rng(arguments.seed + 1)
+    scene = Scene(arguments.seed, arguments.objects)
+    draw = np.random.default_rng(arguments.seed + 1)
     tracker, rows = build_tracker("fast"), []
     counts: dict[str, int] = {}
     tracker.start(*scene.frame(0, {1, 2}))
@@ -164,7 +165,7 @@ def run(arguments: Any) -> dict[str, Any]:
         if done:
             counts[done] = counts.get(done, 0) + 1
         if now in places:
-            same.append(same_elsewhere(tracker, arguments.seed, scene, now + 1))
+            same.append(same_elsewhere(tracker, arguments, scene, now + 1))
         if now % tenth == 0:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             state = sum(t.numel() * t.element_size() for t in _tensors(tracker.state()))
@@ -176,6 +177,7 @@ def run(arguments: Any) -> dict[str, Any]:
                     "state_kib": round(state / 1024, 1),
                 }
             )
+            print(rows[-1], file=sys.stderr, flush=True)
     return {
         "changes": counts,
         "tenths": rows,
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--places", type=int, default=10, help="states loaded in another process")
     parser.add_argument("--away", type=int, default=500, help="frames without an object")
+    parser.add_argument("--objects", type=int, default=4, help="at most so many, 2 or more")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", type=Path, help="for the other process")
     parser.add_argument("--at", type=int, default=0)
@@ -207,7 +210,7 @@ def main() -> None:
         saved = torch.load(arguments.resume, weights_only=True)
         tracker = build_tracker("fast")
         tracker.load_state(saved["start"], saved["now"])
-        print(follow(tracker, Scene(arguments.seed), arguments.at, 3))
+        print(follow(tracker, Scene(arguments.seed, arguments.objects), arguments.at, 3))
         return
     record = begin_record("live stream", ("torch", "numpy"))
     if arguments.away:

@@ -34,6 +34,10 @@ VISITS = 60
 # Called before anything else hears of the pointer; the second callback comes after the painting.
 LISTEN = """() => {
     window.delays = [];
+    window.longFrames = [];
+    new PerformanceObserver((list) =>
+        window.longFrames.push(...list.getEntries().map((one) => one.duration)),
+    ).observe({ type: "long-animation-frame" });
     document.querySelector("#stage").addEventListener("pointermove", (event) => {
         requestAnimationFrame(() => setTimeout(() =>
             window.delays.push(performance.now() - event.timeStamp)));
@@ -102,8 +106,13 @@ def until(page: Any, expression: str, seconds: float = 600) -> None:
         page.wait_for_timeout(50)
 
 
-def paint_while_tracking(page: Any, seconds: float) -> list[float]:
-    """Paint strokes; return the milliseconds from each pointer event to its picture."""
+def paint_while_tracking(page: Any, seconds: float) -> tuple[list[float], list[float]]:
+    """Paint strokes; return milliseconds.
+
+    Returns:
+        From each pointer event to its picture, and of each frame of the browser that took more
+        than 50, with what the page and the browser did in it.
+    """
     box = page.locator("#stage").bounding_box()
     page.keyboard.press("b")
     page.evaluate(LISTEN)
@@ -117,7 +126,7 @@ def paint_while_tracking(page: Any, seconds: float) -> list[float]:
             page.wait_for_timeout(16)
         page.mouse.up()
         turn += 1
-    return list(page.evaluate("window.delays"))
+    return page.evaluate("window.delays"), page.evaluate("window.longFrames")
 
 
 def visit(page: Any, count: int) -> None:
@@ -143,7 +152,7 @@ def measure(page: Any, seconds: float) -> dict[str, Any]:
     page.keyboard.press("t")
     until(page, "document.querySelector('#progress-text').textContent.includes(' of ')")
     say("painting while it is tracked")
-    delays = paint_while_tracking(page, seconds)
+    delays, long_frames = paint_while_tracking(page, seconds)
     tracked = page.locator("#progress-text").inner_text()
     page.locator("#track-stop").click()
     until(page, "!document.querySelector('#track-forward').disabled")
@@ -156,6 +165,8 @@ def measure(page: Any, seconds: float) -> dict[str, Any]:
         "milliseconds_median": round(float(np.median(delays)), 1),
         "milliseconds_95_percent": round(float(np.percentile(delays, 95)), 1),
         "milliseconds_worst": round(float(max(delays)), 1),
+        "events_over_100_milliseconds": sum(delay > 100 for delay in delays),
+        "milliseconds_of_long_frames": [round(one) for one in long_frames],
         "tracked_meanwhile": tracked,
         "browser_megabytes_at_first": begin,
         "browser_megabytes_after_painting": painted,

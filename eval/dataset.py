@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from vostrack.eval.benchmark_figures import split_figures, stability
 from vostrack.eval.davis import SequenceScores
 from vostrack.eval.davis_unsupervised import MAX_PROPOSALS
 from vostrack.eval.findings import Finding, describe_findings
+from vostrack.eval.hota import HotaCounts, burst_counts, hota_figures
 from vostrack.eval.mose_v2 import ObjectTrack, mose_figures, track_objects
 from vostrack.eval.object_scores import ScoringPlan, score_objects
 from vostrack.eval.plans import ScoringOptions, make_plan
@@ -31,6 +32,17 @@ from vostrack.masks import read_label_map
 __all__ = ["evaluate", "result_masks", "score_results"]
 
 _WRAPS = 256
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What benchmarks score beside J and F, collected over the sequences."""
+
+    tracks: list[ObjectTrack] = field(default_factory=list)
+    """MOSE: of each object."""
+
+    matches: list[Mapping[str, HotaCounts]] = field(default_factory=list)
+    """BURST: of each video, by class."""
 
 
 def evaluate(
@@ -108,7 +120,7 @@ def score_results(
     options = options or ScoringOptions()
     known = {sequence.name: sequence for sequence in sequences}
     scores: list[SequenceScores] = []
-    tracks: list[ObjectTrack] = []
+    extras = _Extras()
     with ExitStack() as stack:
         folder = stack.enter_context(opened_results(Path(results), list(known)))
         places = find_sequences(folder, list(known))
@@ -119,7 +131,7 @@ def score_results(
             more: list[Finding] = []
             if place is not None:
                 try:
-                    found, more = _score(sequence, place, options, tracks)
+                    found, more = _score(sequence, place, options, extras)
                 except InputError as error:  # of the truth; what is wrong with results is found
                     more = [Finding("truth", sequence.name, str(error), lost=True)]
             findings += more
@@ -132,7 +144,7 @@ def score_results(
             f"results {results}: nothing could be scored\n" + describe_findings(findings)
         )
     findings += [*_about_decay(scores, options), *_about_split(options)]
-    figures = _figures(scores, known, options, tracks)
+    figures = _figures(scores, known, options, extras)
     info = {
         "results": str(results),
         "source": next(iter(known.values())).source,
@@ -146,7 +158,7 @@ def _figures(
     scores: list[SequenceScores],
     sequences: Mapping[str, VideoSequence],
     options: ScoringOptions,
-    tracks: list[ObjectTrack],
+    extras: _Extras,
 ) -> dict[str, float]:
     """Compute what the benchmark reports beside J and F."""
     figures: dict[str, float] = {}
@@ -155,12 +167,14 @@ def _figures(
     if options.layout == "lvos":
         figures["V"] = stability(scores)
     if options.layout == "mose":
-        figures |= mose_figures(tracks)
+        figures |= mose_figures(extras.tracks)
+    if options.layout == "burst":
+        figures |= hota_figures(extras.matches)
     return figures
 
 
 def _score(
-    sequence: VideoSequence, folder: Path, options: ScoringOptions, tracks: list[ObjectTrack]
+    sequence: VideoSequence, folder: Path, options: ScoringOptions, extras: _Extras
 ) -> tuple[SequenceScores | None, list[Finding]]:
     """Score one sequence; None if nothing of it could be scored."""
     truth = _truth_of(sequence)
@@ -178,9 +192,29 @@ def _score(
         sequence.name, plan, masks.read, truth, present=masks.frames, missing=options.missing
     )
     if options.layout == "mose":
-        tracks += track_objects(plan, masks.read, truth)
+        extras.tracks.extend(track_objects(plan, masks.read, truth))
+    if options.layout == "burst":
+        extras.matches.append(_matches(sequence, plan, masks, truth, options))
     found = [*masks.findings, *findings, *_unscored(plan, masks), *_merged(sequence, plan, truth)]
     return (scores if _any(scores) else None), found
+
+
+def _matches(
+    sequence: VideoSequence,
+    plan: ScoringPlan,
+    masks: ResultMasks,
+    truth: Callable[[str], UInt8Array],
+    options: ScoringOptions,
+) -> dict[str, HotaCounts]:
+    """Match objects in all annotated frames that have a result, the given ones included."""
+    annotated = [
+        frame
+        for frame, path in zip(plan.frames, sequence.annotations, strict=True)
+        if path is not None and (frame in masks.frames or options.missing == "empty")
+    ]
+    known = {obj.id: obj.category for obj in sequence.objects}
+    categories = {number: known.get(number, "") for number in plan.ids}
+    return burst_counts(annotated, categories, masks.read, truth)
 
 
 def _unscored(plan: ScoringPlan, masks: ResultMasks) -> list[Finding]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from vostrack.compute.waiting import wait_without_spinning
+# Threads that spin while they wait for each other made a test of two small networks ten times as
+# long where the cores had other work. The package tells them to sleep, if it comes before torch.
+import vostrack  # noqa: F401
 
-# pytest-xdist starts a process per core. Threads that spin while they wait for each other made a
-# test of two small networks ten times as long where the cores had other work.
-wait_without_spinning()
+# pytest-xdist starts a process per core.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

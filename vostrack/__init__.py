@@ -20,6 +20,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vostrack.compute.waiting import wait_without_spinning
+
+wait_without_spinning()
+
 if TYPE_CHECKING:
     from vostrack.build import build_tracker
     from vostrack.errors import InputError

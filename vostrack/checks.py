@@ -31,6 +31,9 @@ Options = TypeVar("Options")
 def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part: str) -> Options:
     """Make a part's options out of those that are not left at their defaults.
 
+    Options with a field ``setting`` have named sets of values in ``SETTINGS``, by the name of the
+    set. Values that are given replace those of the set.
+
     Args:
         kind: the dataclass of its options, every field with a default.
         given: their values, by field; a path may be a string.
@@ -47,6 +50,12 @@ def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part:
             raise InputError(
                 f"{part} has no option {name!r}{hint} expected one of {', '.join(known) or 'none'}"
             )
+    sets = getattr(kind, "SETTINGS", {})
+    if sets:
+        chosen = given.get("setting", "default")
+        if chosen not in sets:
+            raise InputError(f"{part}: setting: expected {', '.join(sets)}, got {chosen!r}")
+        given = {**sets[chosen], **given}
     hints = get_type_hints(kind)
     values = {
         name: Path(value) if isinstance(value, str) and Path in get_args(hints[name]) else value

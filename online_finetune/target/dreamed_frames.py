@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,11 +32,24 @@ class DreamedFrame:
         early: feature maps of the fixed part of the backbone.
         masks: (N, H, W) uint8, 0 or 1, in the frame.
         window: what the network sees of the frame.
+        objects: which objects the N masks are of, ascending.
     """
 
     early: tuple[Tensor, ...]
     masks: Tensor
     window: Window
+    objects: tuple[int, ...]
+
+    def shared(self, other: DreamedFrame) -> tuple[int, ...]:
+        """Return the objects that another frame has, too."""
+        return tuple(number for number in self.objects if number in other.objects)
+
+    def of(self, objects: tuple[int, ...]) -> DreamedFrame:
+        """Return the frame with some of its objects."""
+        if objects == self.objects:
+            return self
+        chosen = [self.objects.index(number) for number in objects]
+        return replace(self, masks=self.masks[chosen], objects=objects)
 
     def truth(self) -> Tensor:
         """Return the masks (N, 1, h, w) in [0, 1] in the window."""
@@ -52,6 +65,7 @@ class FrameDreamer:
         config: how strongly to alter.
         window: how windows are laid.
         early: computes the fixed part of the backbone on images (1, 3, h, w) in [0, 1].
+        objects: which objects the slots stand for; by default 1..N.
     """
 
     def __init__(
@@ -61,8 +75,10 @@ class FrameDreamer:
         config: FirstFrameAugmentationConfig,
         window: WindowConfig,
         early: Callable[[Tensor], tuple[Tensor, ...]],
+        objects: Sequence[int] = (),
     ) -> None:
         self._augmenter = FirstFrameAugmenter(frame, labels)
+        self._objects = tuple(objects) or tuple(range(1, len(self._augmenter.boxes) + 1))
         self._config, self._window, self._early = config, window, early
         self._labels = labels
 
@@ -104,4 +120,4 @@ class FrameDreamer:
     def _seen(self, image: FloatArray, masks: Tensor, window: Window) -> DreamedFrame:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
         early = self._early(window.crop(pixels))
-        return DreamedFrame(early, masks.to(early[0].device), window)
+        return DreamedFrame(early, masks.to(early[0].device), window, self._objects)

@@ -1,10 +1,12 @@
 """Threads that wait for each other sleep, unless the user has chosen otherwise."""
 
+import importlib
 import sys
 
 import pytest
 
 from vostrack.batch.executor import thread_environment
+from vostrack.compute import waiting
 from vostrack.compute.waiting import wait_without_spinning
 
 
@@ -40,19 +42,10 @@ def test_processes_of_a_data_set_run_wait_so_too() -> None:
     assert thread_environment(3)["OMP_NUM_THREADS"] == "3"
 
 
-def test_the_command_line_asks_for_it_before_it_loads_anything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from vostrack import cli
+def test_importing_the_package_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vostrack
 
     called: list[str] = []
-
-    def find(argv: object) -> None:
-        called.append("command")
-        raise SystemExit
-
-    monkeypatch.setattr(cli, "wait_without_spinning", lambda: called.append("waiting"))
-    monkeypatch.setattr(cli, "_find", find)
-    with pytest.raises(SystemExit):
-        cli.main(["track"])
-    assert called == ["waiting", "command"]
+    monkeypatch.setattr(waiting, "wait_without_spinning", lambda: called.append("waiting"))
+    importlib.reload(vostrack)
+    assert called == ["waiting"]

@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 
 from vostrack.errors import InputError
-from vostrack.masks import VideoFrames
+from vostrack.masks import (
+    MaskFrame,
+    MaskObject,
+    VideoFrames,
+    VideoMasks,
+    export_results,
+    read_first_mask,
+)
 from vostrack.masks.several_frames import files_by_frame, split_frame
 
 COUNTED = VideoFrames(range(50))
@@ -62,6 +69,20 @@ def test_a_folder_of_masks(tmp_path: Path) -> None:
         Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / f"{number:05d}.png")
     found = files_by_frame([str(tmp_path)], COUNTED)
     assert found == {n: (str(tmp_path / f"{n:05d}.png"),) for n in (0, 20)}
+
+
+@pytest.mark.parametrize("name", ["labelme", "yolo-seg", "supervisely", "nnunet"])
+def test_a_folder_of_annotations_is_no_folder_of_masks(name: str, tmp_path: Path) -> None:
+    """They know their frames; labelme has its pictures beside them."""
+    frames = tuple(MaskFrame(k, f"{k:05d}") for k in range(3))
+    labels = np.pad(np.ones((8, 8), np.uint8), 8)
+    video = VideoMasks(labels.shape, frames, (MaskObject(1, "a", "a"),), lambda _: labels, "v")
+    export_results(video, name, tmp_path / "m")
+    for k in range(3):
+        Image.fromarray(np.full((24, 24, 3), 90, np.uint8)).save(tmp_path / f"m/{k:05d}.png")
+    assert files_by_frame([str(tmp_path / "m")], COUNTED) is None
+    mask = read_first_mask(tmp_path / "m", size=(24, 24), frames=COUNTED)
+    assert abs(int((mask.labels == 1).sum()) - 64) <= 17
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def randomise_batch_norm(module: nn.Module) -> None:
 )
 def test_backbone_gives_torchvisions_features(name: str, nodes: dict[str, int]) -> None:
     torch.manual_seed(0)
-    backbone = build_backbone(name, (2, 4, 8, 16, 32)).eval()  # type: ignore[arg-type]
+    backbone = build_backbone(name, (2, 4, 8, 16, 32)).eval()
     randomise_batch_norm(backbone)
     reference = torchvision.models.get_model(name, weights=None).eval()
     reference.load_state_dict(backbone.layers.state_dict(), strict=False)
@@ -57,7 +57,7 @@ def test_backbone_gives_torchvisions_features(name: str, nodes: dict[str, int]) 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_folding_keeps_the_function(name: str) -> None:
     torch.manual_seed(1)
-    backbone = build_backbone(name, (4, 8)).eval()  # type: ignore[arg-type]
+    backbone = build_backbone(name, (4, 8)).eval()
     randomise_batch_norm(backbone)
     image = torch.randn(2, 3, 33, 47)
     expected = [f.clone() for f in backbone(image)]

@@ -131,7 +131,7 @@ def test_a_network_is_trained_and_loaded_on_a_plug_in_s_backbone(
 
     options = backbone_options("their-backbone", ["level=3"])
     network = initialise_target_net("their-backbone", "none", options=options)
-    assert network.backbone.where.type == "cpu"
+    assert network.backbone.where == torch.device("cpu")
     path = tmp_path / "target.safetensors"
     save_target_net(network, path)
     again = load_target_net(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ pytest.importorskip("fastapi", reason="needs vostrack[studio]")
 pytest.importorskip("httpx", reason="needs httpx")
 
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from vostrack.studio.app import create_app
 from vostrack.studio.desk import Desk
@@ -25,6 +27,7 @@ NOISE = np.random.default_rng(0).bytes(WIDTH * HEIGHT)
 TOKEN = "secret-of-this-test"
 HOST = "127.0.0.1:8000"
 ADDRESS = f"http://{HOST}"
+JSON = {"content-type": "application/json"}
 ONE = {"id": 1, "name": "a", "colour": "#000000"}
 
 
@@ -69,7 +72,10 @@ def test_the_token_of_the_address_becomes_a_cookie(stranger: TestClient) -> None
     assert stranger.get("/api/state").status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://example.com", "null", "http://127.0.0.1:8001"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://example.com", "null", "http://127.0.0.1:8001", f"http://evil.example, {ADDRESS}"],
+)
 def test_pages_of_other_origins_are_refused(client: TestClient, origin: str) -> None:
     assert client.get("/api/state", headers={"origin": origin}).status_code == 403
     assert put(client, square(5), origin=origin).status_code == 403
@@ -168,6 +174,11 @@ def test_a_full_disk_is_said_and_changes_nothing(
 
 def test_nothing_is_written_outside_the_project(client: TestClient, tmp_path: Path) -> None:
     before = {p for p in tmp_path.rglob("*") if "project" not in p.parts}
+    named = [
+        {"id": 1, "name": "../../../out", "colour": "#cc3333"},
+        {**ONE, "id": 2, "name": "/out"},
+    ]
+    assert client.put("/api/objects", json={"objects": named, "what": "x"}).status_code == 200
     put(client, square(5))
     client.get("/api/frames/0/mask.png")
     for entry in client.get("/api/exports").json():
@@ -215,10 +226,37 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
             {"objects": [ONE] * 255, "what": "x"},
         ),
         ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 1, "y": 1, "inside": True}] * 201}),
+        ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 10**30, "y": 1, "inside": True}]}),
         ("POST", "/api/track", {"frame": 0, "direction": "up"}),
+        ("POST", "/api/open", b"\xff\xfe"),
     ],
 )
 def test_requests_of_the_wrong_form_are_refused(
     client: TestClient, method: str, path: str, body: Any
 ) -> None:
-    assert client.request(method, path, json=body).status_code == 422
+    sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+    answer = client.request(method, path, **sent)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("request: body")
+
+
+def test_two_origins_are_refused(client: TestClient) -> None:
+    headers = [("x-vostrack-token", TOKEN), ("origin", "http://evil.example"), ("origin", ADDRESS)]
+    assert client.get("/api/state", headers=headers).status_code == 403
+
+
+def test_a_websocket_is_refused(client: TestClient) -> None:
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/api/events", headers={"x-vostrack-token": TOKEN}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0", "\ud800"])
+def test_names_that_cannot_be_sent_back_are_refused(client: TestClient, name: str) -> None:
+    body = json.dumps({"objects": [{**ONE, "name": name}], "what": name}).encode()
+    assert client.put("/api/objects", content=body, headers=JSON).status_code == 400
+    upload = json.dumps({"title": f"{name}.mp4", "files": [[f"{name}.mp4", 1]]}).encode()
+    assert client.post("/api/uploads", content=upload, headers=JSON).status_code == 400
+    assert client.get("/api/state").status_code == 200

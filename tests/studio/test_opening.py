@@ -116,9 +116,15 @@ def test_paths_outside_the_chosen_folders_are_refused(
     [
         ("missing.mp4", None, "there is no missing.mp4"),
         ("notes.txt", b"text", "is not a video file"),
-        ("list.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n", "is a list of other files"),
-        ("list.ts", b"#EXTM3U\n/etc/passwd\n", "is a list of other files"),
-        ("broken.mp4", b"0" * 999, "broken.mp4"),
+        ("list.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n", "is a text or a list of files"),
+        ("list.ts", b"#EXTM3U\n/etc/passwd\n", "is a text or a list of files"),
+        (
+            "list.mkv",
+            b'<?xml version="1.0"?>\n<!-- \xe9 --><MPD profiles="urn:mpeg:dash:profile"',
+            "list of",
+        ),
+        ("stream.mov", b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "list of"),
+        ("broken.mp4", b"\0" * 999, "broken.mp4"),
         ("empty", None, "is a folder without images"),
     ],
 )
@@ -131,6 +137,16 @@ def test_what_is_no_video_is_refused_and_the_open_one_stays(
     (tmp_path / "empty").mkdir()
     assert message in error(client.post("/api/open", json={"path": name}))
     assert desk.key == before
+
+
+def test_a_video_with_the_signs_of_a_pattern_in_its_name_keeps_its_project(
+    client: TestClient, desk: Desk, tmp_path: Path, video: Path
+) -> None:
+    odd = tmp_path / "ho[l]i*day 1?"
+    shutil.copytree(video, odd)
+    assert client.post("/api/open", json={"path": odd.name}).status_code == 200
+    assert desk.session().project.folder == tmp_path / f"{odd.name}.vostrack"
+    assert "there is no" in error(client.post("/api/open", json={"path": "a" * 4096}))
 
 
 def test_a_project_that_is_open_elsewhere_is_refused(desk: Desk, tmp_path: Path) -> None:
@@ -184,8 +200,8 @@ def test_the_same_video_dropped_again_goes_on_and_another_gets_its_own(
         ("x", {"a.png": b"", "b.sh": b""}, "got '.sh'"),
         ("x", {"a.mp4": b"", "b.mp4": b""}, "got '.mp4'"),
         ("clip.mp4", {"clip.mp4": b"0" * 200_001}, "expected at most 195.3 KB"),
-        ("clip.mp4", {"clip.mp4": b"0" * 999}, "clip.mp4"),
-        ("clip.mp4", {"clip.mp4": b"#EXTM3U\n"}, "is a list of other files"),
+        ("clip.mp4", {"clip.mp4": b"\0" * 999}, "clip.mp4"),
+        ("clip.mp4", {"clip.mp4": b"#EXTM3U\n"}, "is a text or a list of files"),
         ("frames", {"a.png": b"no picture"}, "a.png"),
     ],
 )

@@ -27,6 +27,10 @@ def test_legs(frame: int, direction: Any, corrected: list[int], expected: list[L
     assert list(plan_legs(frame, direction, corrected, 10)) == expected
 
 
+def test_tracking_goes_on_from_a_tracked_frame() -> None:
+    assert plan_legs(5, "forward", [0], 10, {4, 5}) == (Leg(5, 9),)
+
+
 def test_a_gap_is_filled_once_and_its_ends_are_not_touched() -> None:
     for low, high in [(0, 9), (2, 7), (3, 5)]:
         legs = plan_legs(low, "between", [low, high], 10)
@@ -41,7 +45,7 @@ def test_a_leg_backwards_goes_down() -> None:
     ("frame", "direction", "corrected", "message"),
     [
         (0, "forward", [], "no frame has a mask"),
-        (5, "forward", [0, 7], "frame 5 was not drawn .* such as 7"),
+        (5, "forward", [0, 7], "frame 5 has no mask.* such as 7"),
         (9, "forward", [9], "no frame to track that way"),
         (5, "between", [0], "a drawn frame on both sides"),
         (1, "between", [1, 2], "no frame to track"),

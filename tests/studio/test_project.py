@@ -163,6 +163,7 @@ def test_a_folder_of_another_video_is_refused(project: Project) -> None:
     ("change", "message"),
     [
         (lambda found: found.pop("edits"), "is damaged"),
+        (lambda found: found["edits"][-1].update(labels="../../000000.png"), "is damaged"),
         (lambda found: found.update(version=2), "has version 2"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -62,6 +64,28 @@ def test_tracking_on_from_a_correction_remembers_the_first_mask(
     assert trackers[0].calls[:3] == [("start", 0), ("step", 4), ("correct", 4, (1,))]
     np.testing.assert_array_equal(session.project.labels(5)[0], square(31))
     assert sorted(session.project.tracked) == [5, 6, 7]
+    session.track(6, "forward")  # goes on from what was tracked
+    finished(session)
+    assert trackers[1].calls == [("start", 0), ("step", 6), ("correct", 6, (1,)), ("step", 7)]
+    np.testing.assert_array_equal(session.project.labels(7)[0], square(33))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+def test_tracking_gives_way_to_people_and_its_server_does_not(session: StudioSession) -> None:
+    found = []
+
+    class Asking(ShiftingTracker):
+        def start(self, frame: Any, mask: Any) -> Any:
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().start(frame, mask)
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    session.job._build = Asking
+    draw(session.project, 6, square(5))
+    session.track(6, "forward")
+    finished(session)
+    assert found == [max(before, 5)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_a_gap_is_filled_from_both_sides(session: StudioSession) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,20 @@ class EditableAdapter(ColourAdapter):
         self.colours = state["colours"]
 
 
+class RefittingAdapter(EditableAdapter):
+    """An editable adapter that fine-tunes in a call of its own."""
+
+    def __init__(self, *, steps: bool = True) -> None:
+        super().__init__()
+        self.steps, self.refits = steps, 0
+
+    def can_refit(self) -> bool:
+        return self.steps
+
+    def refit(self, image: Tensor) -> None:
+        self.refits += 1
+
+
 class LearningAdapter(ColourAdapter):
     """A colour adapter that keeps the later frames it is given."""
 
@@ -112,6 +126,11 @@ class LearningAdapter(ColourAdapter):
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "later": len(self.later)}
+
+
+@pytest.fixture
+def refitting() -> Callable[..., RefittingAdapter]:
+    return RefittingAdapter
 
 
 @pytest.fixture

@@ -207,3 +207,35 @@ def test_nothing_changes_before_start(editable: Any, clip: Clip) -> None:
             call(frames[0], labels[0])
     with pytest.raises(RuntimeError, match=r"before Tracker\.start"):
         tracker.remove_objects([3])
+
+
+def test_edits_fine_tune_within_the_time_limit(clip: Clip, refitting: Any) -> None:
+    frames, labels = clip
+    tracker = Tracker(refitting())
+    tracker.start(frames[0], only(labels[0], 7))
+    added = tracker.add_objects(frames[0], only(labels[0], 3))
+    assert (tracker.adapter.refits, added.skipped) == (1, ())  # type: ignore[attr-defined]
+    assert {"learning", "fine-tuning"} <= set(added.timings)
+    brief = tracker.correct(frames[0], labels[0], max_ms=0)
+    assert (tracker.adapter.refits, brief.skipped) == (1, ("fine-tuning",))  # type: ignore[attr-defined]
+    tracker.correct(frames[0], labels[0], max_ms=60_000)
+    assert tracker.adapter.refits == 2  # type: ignore[attr-defined]
+    other = Tracker(refitting())
+    other.load_state(tracker.start_state(), tracker.state())
+    # How long it takes here is not known yet.
+    assert other.correct(frames[0], labels[0], max_ms=60_000).skipped == ("fine-tuning",)
+    without = Tracker(refitting(steps=False))
+    without.start(frames[0], labels[0])
+    assert without.correct(frames[0], labels[0], max_ms=0).skipped == ()
+    assert without.adapter.refits == 0  # type: ignore[attr-defined]
+
+
+def test_a_time_limit_is_refused_where_nothing_can_be_left_out(
+    tracker: Tracker, clip: Clip
+) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    with pytest.raises(InputError, match="max_ms: with EditableAdapter, correct cannot do without"):
+        tracker.correct(frames[0], labels[0], max_ms=50)
+    with pytest.raises(InputError, match="max_ms: expected 0 milliseconds or more, got -1"):
+        tracker.correct(frames[0], labels[0], max_ms=-1)

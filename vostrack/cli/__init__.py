@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
-from vostrack.compute.waiting import wait_without_spinning
 from vostrack.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -27,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         the input cannot be used; 130 after Ctrl-C.
     """
     entry: CommandEntry | None = None
-    wait_without_spinning()
     try:
         entry, prog, arguments = _find(argv)
         command = _parse(entry, prog, arguments)

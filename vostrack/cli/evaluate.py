@@ -26,7 +26,7 @@ class EvalCommand:
     Example: vostrack eval results --root DAVIS --year 2017 --set val --html report.html
 
     Further figures: the overall score over seen and unseen categories (youtube-vos, lvos), V
-    (lvos), and F-dot with the scores around absences (mose).
+    (lvos), F-dot with the scores around absences (mose), and HOTA (burst).
 
     The results are RESULTS/SEQUENCE/00000.png ..., palette or gray PNG of object ids, or a zip file
     of them. Other names, layouts and values are recognized where they are clear, and a line says

@@ -80,7 +80,7 @@ def parse_form(command: type[Command], arguments: Sequence[str], prog: str) -> C
     values: dict[str, Any] = {}
     for group in fields_of(parsed):
         values.update(vars(getattr(parsed, group.name)))
-    return _assemble(command, flags, values)
+    return _assemble(command, flags, values, _spelled_out(arguments))
 
 
 def _description(command: type[Any]) -> str:
@@ -255,12 +255,28 @@ def _member(flag: Flag) -> tuple[Any, ...]:
     return (flag.name, flag.type, field(default_factory=lambda: flag.default))
 
 
-def _assemble(command: type[Command], flags: list[Flag], values: Mapping[str, Any]) -> Command:
-    """Make the command out of the values of its flags."""
+def _spelled_out(arguments: Sequence[str]) -> frozenset[str]:
+    """Return the names of the flags on a command line, with underscores."""
+    words = (word.split("=")[0] for word in arguments if word.startswith("--"))
+    return frozenset(word[2:].replace("-", "_") for word in words)
+
+
+def _assemble(
+    command: type[Command],
+    flags: list[Flag],
+    values: Mapping[str, Any],
+    spelled_out: frozenset[str],
+) -> Command:
+    """Make the command out of the values of its flags.
+
+    An option of a part is passed on if it is not at its default, or was spelled out: the part may
+    have another value for it in one of its settings.
+    """
     tree: dict[str, Any] = {}
     for flag in flags:
         value, parts = values[flag.name], _part_of(flag)
-        if parts is not None and value == flag.default:
+        named = spelled_out & {flag.name, f"no_{flag.name}"}
+        if parts is not None and value == flag.default and not named:
             continue
         node = tree
         for key in flag.path[:-1]:

@@ -13,9 +13,9 @@ from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size,
 from vostrack.masks.frame_choice import choose_frame
 from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.palette import VOID
+from vostrack.masks.parsed_mask import ParsedMask
 from vostrack.masks.rle import decode_rle, fill_polygons
 from vostrack.masks.stack import stack_masks
-from vostrack.masks.values import ParsedMask
 
 __all__ = ["decode", "mask_of_a_frame", "without_boxes"]
 

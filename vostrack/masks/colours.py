@@ -13,8 +13,9 @@ from vostrack.masks.background import borders_touched, find_background
 from vostrack.masks.colour_labels import Colour, find_colour_labels, is_background
 from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID, davis_palette
+from vostrack.masks.parsed_mask import ParsedMask
 from vostrack.masks.smoothing import find_cores, resolve_edges
-from vostrack.masks.values import ParsedMask, smoothed_note
+from vostrack.masks.values import smoothed_note
 
 __all__ = ["interpret_colours"]
 

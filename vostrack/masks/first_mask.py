@@ -22,14 +22,10 @@ from vostrack.masks.formats.reading import (
     read_annotations,
 )
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames, place
-from vostrack.masks.image_forms import (
-    open_image,
-    read_color,
-    read_gray,
-    read_lossy,
-    read_palette,
-)
+from vostrack.masks.image_forms import read_color, read_gray, read_lossy, read_palette
+from vostrack.masks.image_opening import loses_detail, open_image, upright
 from vostrack.masks.palette import VOID
+from vostrack.masks.parsed_mask import ParsedMask
 from vostrack.masks.stack import stack_masks
 from vostrack.masks.validation import (
     MAX_OBJECTS,
@@ -38,14 +34,12 @@ from vostrack.masks.validation import (
     check_limits,
     finish,
 )
-from vostrack.masks.values import ParsedMask
 
 __all__ = ["images_in", "read_first_mask"]
 
 ImageForm = Literal["palette", "gray", "color", "lossy"]
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-_LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 # Colours for print and of photographs.
 _CONVERTED = ("CMYK", "LAB", "HSV", "YCbCr")
@@ -82,7 +76,7 @@ def read_first_mask(
     RGB or RGBA                               one per colour, on black, on transparent, or on the
                                               background of ``labelmap.txt``
     cut-out picture, black on transparent     one, where it is opaque
-    JPEG                                      one, if clearly black and white
+    JPEG, WebP with loss                      one, if clearly black and white
     ``.json``, ``.xml``, ``.txt``, TIFF       annotations of other tools: COCO, YouTube-VIS, CVAT,
     stack, folder of such files               MOTS and all that ``vostrack.masks.FORMATS`` reads
     folder, or several files                  one per file, in natural order of the names (a list
@@ -124,7 +118,7 @@ def detect_form(image: Image.Image, origin: str) -> ImageForm:
     Raises:
         InputError: the pixel mode cannot be a mask.
     """
-    if image.format in _LOSSY:
+    if loses_detail(image, Path(origin)):
         return "lossy"
     if image.mode == "P":
         return "palette"
@@ -166,7 +160,7 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
     if is_annotation_file(path):
         return str(path), _read_annotated(path, wanted)
     frame, notes = place(str(path), wanted.frames)
-    parsed = _read_image(path, wanted.limit).noted(*notes)
+    parsed = _read_image(path, wanted.limit, wanted.size).noted(*notes)
     return str(path), replace(parsed, frame=frame)
 
 
@@ -177,9 +171,11 @@ def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
     return mask_of_a_frame(found, wanted.size, wanted.limit, wanted.frames, str(path))
 
 
-def _read_image(path: Path, max_objects: int) -> ParsedMask:
-    image = open_image(path)
+def _read_image(path: Path, max_objects: int, size: tuple[int, int] | None) -> ParsedMask:
+    image, turned = upright(open_image(path), size)
     parsed = _IMAGE_READERS[detect_form(image, str(path))](image, str(path), max_objects)
+    if turned:
+        parsed = parsed.noted(f"{path}: its orientation (EXIF) was applied")
     if image.mode not in _CONVERTED:
         return parsed
     return parsed.noted(f"{path}: colours in {image.mode} were converted to RGB")
@@ -199,7 +195,7 @@ def _read_files(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMa
     warnings: list[str] = []
     alpha: dict[int, FloatArray] = {}
     for number, path in enumerate(paths, start=1):
-        parsed = _read_image(path, 254)
+        parsed = _read_image(path, 254, wanted.size)
         ids = np.setdiff1d(parsed.labels, (0, VOID))
         if len(ids) > 1:
             raise InputError(
@@ -243,7 +239,7 @@ def _read_one_of(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedM
             "files are objects of one frame, name them obj1, obj2 and so on"
         )
     path = paths[numbers.index(asked)]
-    return replace(_read_image(path, wanted.limit), frame=asked).noted(
+    return replace(_read_image(path, wanted.limit, wanted.size), frame=asked).noted(
         f"{origin}: the files are named after different frames; {path.name} is used for frame "
         f"{asked}"
     )

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
-from vostrack.files import check_regular
 from vostrack.masks.background import find_background
 from vostrack.masks.colour_labels import find_colour_labels, is_background
 from vostrack.masks.colours import interpret_colours
 from vostrack.masks.palette import VOID
+from vostrack.masks.parsed_mask import ParsedMask, turned
 from vostrack.masks.stored_samples import stored_maximum, stored_samples
 from vostrack.masks.transparency import (
     OPAQUE,
@@ -27,36 +27,9 @@ from vostrack.masks.transparency import (
     mask_of_alpha,
     transparency_notes,
 )
-from vostrack.masks.values import ParsedMask, interpret_smoothed, interpret_values, turned
+from vostrack.masks.values import interpret_smoothed, interpret_values
 
-__all__ = ["open_image", "read_color", "read_gray", "read_lossy", "read_palette"]
-
-
-def open_image(path: Path) -> Image.Image:
-    """Open and decode an image file.
-
-    Raises:
-        InputError: the file is missing or corrupt, or is not an image.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: no such file, expected a first mask; check the path")
-    check_regular(path, "the mask")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy() if getattr(image, "n_frames", 1) > 1 else image
-    except UnidentifiedImageError as error:
-        raise InputError(
-            f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
-            f"got {_kind(path)}; export the mask as PNG"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow lets many kinds of damage through
-        raise InputError(
-            f"{path}: the image cannot be read ({error}), expected a complete PNG; "
-            "check the file, or export the mask again"
-        ) from error
+__all__ = ["read_color", "read_gray", "read_lossy", "read_palette"]
 
 
 def read_gray(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
@@ -229,9 +202,3 @@ def read_lossy(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
 
 def _whole(values: NDArray[np.floating]) -> bool:
     return bool((np.abs(values) < 1 << 31).all()) and bool((values == np.floor(values)).all())
-
-
-def _kind(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "an empty file"
-    return f"a file named *{path.suffix}" if path.suffix else "a file without a suffix"

@@ -100,7 +100,8 @@ def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
     """Rasterize the COCO polygons of one object.
 
     Args:
-        polygons: lists x0, y0, x1, y1, ... in pixels, each with at least three points.
+        polygons: lists x0, y0, x1, y1, ... in pixels, each with at least three points. Numbers may
+            be text.
         size: H and W, in pixels.
 
     Returns:
@@ -111,6 +112,7 @@ def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
     """
     from pycocotools import mask as coco_mask
 
+    polygons = [_without_text(polygon) for polygon in polygons]
     for polygon in polygons:
         # The bound rejects NaN and coordinates that would exhaust the memory.
         numbers = isinstance(polygon, list) and all(
@@ -122,6 +124,16 @@ def fill_polygons(polygons: list[Any], size: tuple[int, int]) -> BoolArray:
                 f"got {str(polygon)[:60]}; export the polygons again or use RLE"
             )
     return decode_rle(coco_mask.merge(coco_mask.frPyObjects(polygons, *size)))
+
+
+def _without_text(polygon: Any) -> Any:
+    """Return a polygon whose numbers are text as numbers."""
+    if not isinstance(polygon, list) or not any(isinstance(v, str) for v in polygon):
+        return polygon
+    try:
+        return [float(v) if isinstance(v, str) else v for v in polygon]
+    except ValueError:
+        return polygon
 
 
 def _size(rle: Mapping[str, Any]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.masks.first_mask import images_in
+from vostrack.masks.formats.reading import kind_of_folder
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames
 
 __all__ = ["files_by_frame", "split_frame"]
@@ -58,6 +59,9 @@ def files_by_frame(
         return _collected([(int(number or 0), path) for number, path in split], frames)
     paths = [path for _, path in split]
     if len(paths) == 1 and Path(paths[0]).is_dir():
+        # Annotations know their frames themselves; pictures beside them are no masks.
+        if kind_of_folder(Path(paths[0])) not in (None, "mots"):
+            return None
         paths = [str(path) for path in images_in(Path(paths[0]))]
     if frames.asked is not None or not names_frames([Path(path).name for path in paths]):
         return None

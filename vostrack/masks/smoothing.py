@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vostrack.arrays import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
+from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.masks.background import borders_touched
 
-__all__ = ["Edges", "find_cores", "resolve_edges", "thin_levels"]
+__all__ = ["Edges", "around", "find_cores", "resolve_edges", "solid_pixels"]
 
 # Cores closer than this share of the full range are one value with noise.
 _NOISE = 0.06
@@ -58,11 +58,11 @@ def find_cores(
         edges.
     """
     total = values.size
-    window = _around(values != background)
+    window = around(values != background)
     values, pixels, whole = values[window], pixels[window], values
     outside = total - values.size
     levels, first, areas = np.unique(values, return_index=True, return_counts=True)
-    solid = np.isin(levels, np.unique(values[_solid(values)]))
+    solid = np.isin(levels, np.unique(values[solid_pixels(values)]))
     if ordered:
         solid &= ~_sandwiched(values, levels)
     if 2 * np.count_nonzero(~solid) < levels.size or background not in levels:
@@ -99,7 +99,7 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
         cores: K numbers of the objects' values.
         background: the number of the background.
     """
-    window = _around(values != background)
+    window = around(values != background)
     part = _resolve(values[window], pixels[window], cores, background)
     places = np.zeros(values.shape, dtype=np.uint8)
     alpha = np.zeros((cores.size, *values.shape), dtype=np.float32)
@@ -108,7 +108,7 @@ def resolve_edges(values: IntArray, pixels: FloatArray, cores: IntArray, backgro
     return Edges(places, alpha, part.blends)
 
 
-def _around(marked: BoolArray) -> tuple[slice, slice]:
+def around(marked: BoolArray) -> tuple[slice, slice]:
     """Return the part of an image outside which nothing is marked, with a margin.
 
     All that is done to edges looks 4 pixels far at most. The margin belongs to the background, so
@@ -191,7 +191,7 @@ def _two_nearest(distances: list[FloatArray]) -> tuple[IntArray, IntArray]:
     return np.minimum(near, other), np.maximum(near, other)
 
 
-def _solid(values: IntArray) -> BoolArray:
+def solid_pixels(values: IntArray) -> BoolArray:
     """Mark the pixels whose eight neighbours have the same value."""
     height, width = values.shape
     padded = np.pad(values, 1, mode="edge")
@@ -252,59 +252,3 @@ def _blends_only(pixels: FloatArray, cores: FloatArray, between: BoolArray) -> b
             off = np.abs(points - cores[a] - share[:, None] * span).max(axis=1)
             error = np.minimum(error, off)
     return bool((error <= _BLEND_ERROR).mean() >= _BLENDS)
-
-
-def thin_levels(values: IntArray, levels: IntArray, void: int | None) -> IntArray | None:
-    """Find the levels that exist only because edges were smoothed.
-
-    A level is thin if none of its pixels has all eight neighbours on the same level. In a smoothed
-    mask, thin levels lie between two solid levels, in space and in value, almost everywhere that
-    solid levels would touch. A mask with one tiny object has far more direct contacts than thin
-    pixels. A seam of void does not have a value between those of its neighbours.
-
-    Args:
-        values: (H, W) integers, 0 for background.
-        levels: the non-zero values.
-        void: the value that would be taken for void, if any.
-
-    Returns:
-        The solid levels, ascending; None if the edges are not smoothed.
-    """
-    values = values[_around(values != 0)]
-    solid_levels = np.unique(values[_solid(values)])
-    solid_levels = solid_levels[solid_levels > 0]
-    solid = np.isin(values, (0, *solid_levels))
-    if solid.all() or not solid_levels.size:
-        return None
-    high = _window(np.where(solid, values, -1), largest_of=True)
-    low = _window(np.where(solid, values, np.iinfo(np.int64).max), largest_of=False)
-    seams = high[~solid & (low < values) & (values < high)]
-    touching = np.concatenate([_contacts(values, solid), _contacts(values.T, solid.T)])
-    between = seams.size >= 0.8 * np.count_nonzero(~solid)
-    # White is also judged separately: it would be taken for void, whatever else is in the mask.
-    white = np.count_nonzero(seams == void)
-    if (between and seams.size >= touching.size) or (
-        white and white >= np.count_nonzero(touching == void)
-    ):
-        return np.asarray(solid_levels, dtype=np.int64)
-    return None
-
-
-def _contacts(values: IntArray, solid: BoolArray) -> IntArray:
-    """Return the larger value of every two vertical neighbours that are solid and differ."""
-    above, below = values[:-1], values[1:]
-    touch = (above != below) & solid[:-1] & solid[1:]
-    return np.asarray(np.maximum(above[touch], below[touch]))
-
-
-def _window(values: IntArray, *, largest_of: bool) -> IntArray:
-    """Return the largest or smallest value in the 5 x 5 window around each pixel."""
-    combine = np.maximum if largest_of else np.minimum
-    for axis in (0, 1):
-        width = [(2, 2) if a == axis else (0, 0) for a in (0, 1)]
-        padded: AnyArray = np.pad(values, width, mode="edge")
-        size = values.shape[axis]
-        values = padded.take(range(size), axis=axis)
-        for shift in range(1, 5):
-            values = combine(values, padded.take(range(shift, shift + size), axis=axis))
-    return values

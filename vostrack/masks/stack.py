@@ -9,7 +9,7 @@ import numpy as np
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.object_count import largest
-from vostrack.masks.values import ParsedMask
+from vostrack.masks.parsed_mask import ParsedMask
 
 __all__ = ["stack_masks"]
 

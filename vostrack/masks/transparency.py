@@ -6,7 +6,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray
 from vostrack.masks.palette import VOID
-from vostrack.masks.values import ParsedMask
+from vostrack.masks.parsed_mask import ParsedMask
 
 __all__ = ["OPAQUE", "alpha_is_the_mask", "is_cut_out", "mask_of_alpha", "transparency_notes"]
 

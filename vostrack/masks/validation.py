@@ -12,8 +12,9 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
+from vostrack.masks.parsed_mask import ParsedMask
 from vostrack.masks.stack import stack_masks
-from vostrack.masks.values import ParsedMask, interpret_values
+from vostrack.masks.values import interpret_values
 
 __all__ = ["MAX_OBJECTS", "MIN_PIXELS", "FirstMask", "check_first_mask", "check_limits", "finish"]
 

@@ -23,6 +23,7 @@ from vostrack.runs.ownership import (
     EXPORTS,
     STATE,
     check_replaceable,
+    check_root,
     remove_temporary_files,
     remove_written_files,
     written_files,
@@ -38,8 +39,6 @@ __all__ = ["ClipFolder"]
 # Bytes of saved state that a frame may cost. A large state is saved every so many frames, and
 # resuming after a kill tracks the frames since then again.
 _STATE_BYTES = 150_000
-
-_FILE_SUFFIXES = (".avi", ".gif", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm")
 
 
 class ClipFolder:
@@ -73,18 +72,7 @@ class ClipFolder:
             InputError: it is a file, looks like the name of a video, holds something already,
                 holds files of somebody else where results would go, or holds nothing to resume.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise InputError(f"output: {self.root} is a file; give the name of a folder")
-        if self.root.is_symlink() and not self.root.exists():
-            raise InputError(
-                f"output: {self.root} is a link to {self.root.readlink()}, which does not exist; "
-                "create that folder, or remove the link"
-            )
-        if self.root.suffix.lower() in _FILE_SUFFIXES and not self.root.exists():
-            raise InputError(
-                f"output: {self.root} looks like the name of a file, expected the name of a "
-                "folder; the overlay video is written into it as overlay.mp4"
-            )
+        check_root(self.root)
         if resume:
             self._check_resumable()
         elif not overwrite and self._holds_something():

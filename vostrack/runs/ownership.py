@@ -18,6 +18,7 @@ __all__ = [
     "STATE",
     "check_apart",
     "check_replaceable",
+    "check_root",
     "remove_temporary_files",
     "remove_written_files",
     "written_files",
@@ -30,8 +31,30 @@ _FOLDERS = ("masks", "scores", "mattes", EXPORTS)
 LISTING = ".written"
 """The file in ``exports`` that lists what a run wrote there, before it writes it."""
 
+_FILE_SUFFIXES = (".avi", ".gif", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm")
+
 # As ``files.atomic_path`` names them.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+def check_root(root: Path) -> None:
+    """Refuse a path that cannot be the folder of the results.
+
+    Raises:
+        InputError: it is a file, a link to nothing, or looks like the name of a video.
+    """
+    if root.exists() and not root.is_dir():
+        raise InputError(f"output: {root} is a file; give the name of a folder")
+    if root.is_symlink() and not root.exists():
+        raise InputError(
+            f"output: {root} is a link to {root.readlink()}, which does not exist; "
+            "create that folder, or remove the link"
+        )
+    if root.suffix.lower() in _FILE_SUFFIXES and not root.exists():
+        raise InputError(
+            f"output: {root} looks like the name of a file, expected the name of a "
+            "folder; the overlay video is written into it as overlay.mp4"
+        )
 
 
 def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:

@@ -56,9 +56,11 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            # Two values, where one is expected, are as strange as a wrong one.
+            held, text = headers.get(name.decode("latin-1")), value.decode("latin-1")
+            headers[name.decode("latin-1")] = text if held is None else f"{held}, {text}"
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _answer(send, *refusal)

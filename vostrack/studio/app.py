@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from vostrack.errors import InputError
@@ -37,6 +38,7 @@ def create_app(desk: Desk, token: str, hosts: frozenset[str]) -> Guard:
     for kind in _STATUSES:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(OSError, _not_written)
+    app.add_exception_handler(RequestValidationError, _not_understood)
     _add_page(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -45,6 +47,14 @@ def create_app(desk: Desk, token: str, hosts: frozenset[str]) -> Guard:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, _STATUSES[type(error)])
+
+
+async def _not_understood(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of the wrong form, without giving back what may not even be text."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
+    words = "; ".join(wrong).encode("ascii", "replace").decode()
+    return JSONResponse({"error": f"request: {words}"}, 422)
 
 
 async def _not_written(request: Request, error: Exception) -> JSONResponse:

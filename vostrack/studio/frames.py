@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class VideoFrames:
         self._source: FrameSource | None = None
         self._coming: Iterator[Frame] = iter(())
         self._next = -1
+        self._handed: deque[tuple[int, UInt8Array]] = deque(maxlen=2)
         self._pictures: OrderedDict[int, bytes] = OrderedDict()
         self._bytes = 0
 
@@ -71,7 +72,8 @@ class VideoFrames:
             if frame in self._pictures:
                 self._pictures.move_to_end(frame)
                 return self._pictures[frame]
-            made = _jpeg(self._read(frame))
+            handed = dict(tuple(self._handed))
+            made = _jpeg(handed[frame] if frame in handed else self._read(frame))
             self._pictures[frame] = made
             self._bytes += len(made)
             while self._bytes > _CACHE_BYTES and len(self._pictures) > 1:
@@ -81,8 +83,14 @@ class VideoFrames:
     def between(self, first: int, last: int) -> Iterator[tuple[int, UInt8Array]]:
         """Iterate over the frames from ``first`` to ``last``, downwards if ``last`` is less.
 
-        The frames come from a reader of their own, so that others can look meanwhile.
+        The frames come from a reader of their own, so that others can look meanwhile. Who looks at
+        the last two does not read them again.
         """
+        for number, image in self._between(first, last):
+            self._handed.append((number, image))
+            yield number, image
+
+    def _between(self, first: int, last: int) -> Iterator[tuple[int, UInt8Array]]:
         with open_source(self._video.path) as source:
             if first <= last:
                 for frame in source.read(first, last):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from vostrack.files import atomic_path
 __all__ = ["Edit", "Journal", "StudioObject", "VideoFacts", "read_journal", "write_journal"]
 
 _VERSION = 1
+# A project may come from somebody else: its journal names no file outside of it.
+_LABELS = re.compile(r"\d{6,}\.png")
 
 
 @dataclass(frozen=True)
@@ -138,4 +141,6 @@ def read_journal(path: Path) -> Journal:
 
 def _edit(entry: dict[str, Any]) -> Edit:
     objects = tuple(StudioObject(**one) for one in entry["objects"])
+    if entry["labels"] is not None and not _LABELS.fullmatch(entry["labels"]):
+        raise ValueError(f"no file of a project: {entry['labels']}")
     return Edit(entry["what"], objects, entry["frame"], entry["labels"])

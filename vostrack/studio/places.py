@@ -9,7 +9,14 @@ from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
 
-__all__ = ["PROJECT_SUFFIX", "VIDEO_FOLDER", "VIDEO_SUFFIXES", "Places", "default_folder"]
+__all__ = [
+    "PROJECT_SUFFIX",
+    "VIDEO_FOLDER",
+    "VIDEO_SUFFIXES",
+    "Places",
+    "default_folder",
+    "video_name",
+]
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
@@ -24,20 +31,29 @@ VIDEO_FOLDER = "video"
 """Of a project: what was dropped on the page."""
 
 _MOST_LISTED = 500
-# Lists of other files, which a decoder would follow. They are text, and no video begins so.
-_PLAYLISTS = (b"#EXTM3U", b"ffconcat")
+# Decoders follow lists of other files and addresses. Such lists are text, and only one kind of
+# video may begin with thousands of bytes that look like text.
+_LOOKED_AT = 4096
+_CONTROL = bytes({*range(32), 127} - {*b"\t\n\f\r"})
+_PLAIN_VIDEO = b"YUV4MPEG2 "
 
 
 def default_folder(video: str | Path) -> Path:
     """Return the folder of a video's project: beside it, named after it."""
     path = Path(video).expanduser().resolve()
-    if is_pattern(str(video)):
+    if is_pattern(str(video)) and not path.exists():
         path = path.parent
     if path.parent.name == VIDEO_FOLDER and path.parent.parent.suffix == PROJECT_SUFFIX:
         return path.parent.parent
     if path.name == VIDEO_FOLDER and path.parent.suffix == PROJECT_SUFFIX:
         return path.parent
     return path.with_name(f"{path.stem}{PROJECT_SUFFIX}")
+
+
+def video_name(path: Path) -> str:
+    """Return what people call a video: a dropped folder of images has its project's name."""
+    dropped = path.name == VIDEO_FOLDER and path.parent.suffix == PROJECT_SUFFIX
+    return path.parent.stem if dropped else path.name
 
 
 class Places:
@@ -79,7 +95,7 @@ class Places:
                 f"video: {text} is not in a folder that was chosen ({chosen}); start again with "
                 "its folder in `folders`, or drop the file on the page"
             )
-        found = next((path for path in inside if path.exists()), None)
+        found = next((path for path in inside if _exists(path)), None)
         if found is None:
             raise InputError(f"video: there is no {text}; choose one of the list")
         check_video(found)
@@ -98,6 +114,13 @@ class Places:
         return path if any(path.is_relative_to(one) for one in self.folders) else None
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the name is too long
+        return False
+
+
 def check_video(path: Path) -> None:
     """Check that a path can be a video, before a decoder sees it.
 
@@ -114,8 +137,9 @@ def check_video(path: Path) -> None:
             f"{', '.join(sorted(VIDEO_SUFFIXES))}, or a folder of images"
         )
     with path.open("rb") as file:
-        if file.read(16).startswith(_PLAYLISTS):
-            raise InputError(f"video: {path.name} is a list of other files; choose a video file")
+        begin = file.read(_LOOKED_AT)
+    if begin and not begin.startswith(_PLAIN_VIDEO) and begin == begin.translate(None, _CONTROL):
+        raise InputError(f"video: {path.name} is a text or a list of files; choose a video file")
 
 
 def _videos_in(folder: Path) -> Iterator[Path]:

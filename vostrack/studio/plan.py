@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -36,7 +36,11 @@ class Leg:
 
 
 def plan_legs(
-    frame: int, direction: Direction, corrected: Sequence[int], count: int
+    frame: int,
+    direction: Direction,
+    corrected: Sequence[int],
+    count: int,
+    tracked: Collection[int] = (),
 ) -> tuple[Leg, ...]:
     """Plan what is tracked.
 
@@ -45,6 +49,7 @@ def plan_legs(
         direction: which way to go.
         corrected: the frames that a person drew, ascending.
         count: number of frames of the video.
+        tracked: the frames that have a mask from the tracker; who stopped there can go on there.
 
     Raises:
         InputError: an unknown direction, no drawn frame to start from, or nothing to track.
@@ -58,10 +63,10 @@ def plan_legs(
     if direction == "between":
         legs = _between(frame, corrected)
     else:
-        if frame not in corrected:
+        if frame not in corrected and frame not in tracked:
             raise InputError(
-                f"track: frame {frame} was not drawn or corrected; correct it, or go to one that "
-                f"was, such as {min(corrected, key=lambda other: abs(other - frame))}"
+                f"track: frame {frame} has no mask; outline the object, or go to a frame that "
+                f"has one, such as {min(corrected, key=lambda other: abs(other - frame))}"
             )
         ends = {"forward": (count - 1,), "backward": (0,), "both": (count - 1, 0)}[direction]
         legs = tuple(Leg(frame, end) for end in ends)

@@ -21,6 +21,7 @@ from vostrack.studio.journal import (
     read_journal,
     write_journal,
 )
+from vostrack.studio.plain_text import is_plain_text
 from vostrack.studio.tracked import TrackedMask, TrackedMasks
 
 __all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
@@ -104,6 +105,11 @@ class Project:
         if not 0 <= frame < self.video.count:
             raise InputError(f"frame: expected 0..{self.video.count - 1}, got {frame}")
 
+    def tag(self, frame: int) -> str:
+        """Return the tag of a frame's label map: it changes with the map."""
+        with self.lock:
+            return self._tag(frame)
+
     def labels(self, frame: int) -> tuple[UInt8Array, str]:
         """Return the label map (H, W) of a frame, zeros where there is none, and its tag."""
         self.check_frame(frame)
@@ -158,7 +164,7 @@ class Project:
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
             write_label_map(self.folder / "edits" / name, labels)
-            self._add(Edit(what[:_LONGEST_NAME], self.objects, frame, name))
+            self._add(Edit(_words(what), self.objects, frame, name))
 
     def erase(self, frame: int) -> None:
         """Forget what a person drew in a frame; the tracker's mask shows again."""
@@ -181,12 +187,14 @@ class Project:
                 raise InputError(f"objects: expected ids in 1..{_MOST_OBJECTS}, got {one.id}")
             if not _COLOUR.fullmatch(one.colour):
                 raise InputError(f"objects: expected a colour like #3366cc, got {one.colour!r}")
-            if not 0 < len(one.name) <= _LONGEST_NAME:
-                raise InputError(f"objects: expected a name of 1..{_LONGEST_NAME} characters")
+            if not 0 < len(one.name) <= _LONGEST_NAME or not is_plain_text(one.name):
+                raise InputError(
+                    f"objects: expected a name of 1..{_LONGEST_NAME} characters without line breaks"
+                )
             if one.last is not None:
                 self.check_frame(one.last)
         with self.lock:
-            self._add(Edit(what[:_LONGEST_NAME], ordered))
+            self._add(Edit(_words(what), ordered))
 
     def move(self, steps: int) -> int | None:
         """Undo (-1) or redo (1) one edit; return the frame that changed, None for none."""
@@ -234,3 +242,7 @@ class Project:
 
     def _empty(self) -> UInt8Array:
         return np.zeros((self.video.height, self.video.width), np.uint8)
+
+
+def _words(what: str) -> str:
+    return "".join(sign for sign in what if is_plain_text(sign))[:_LONGEST_NAME]

@@ -59,7 +59,8 @@ class Opening:
         if self.video is None:
             return Places([Path()])
         path = Path(self.video).expanduser()
-        return Places([(path.parent.parent if is_pattern(self.video) else path.resolve().parent)])
+        pattern = is_pattern(self.video) and not path.exists()
+        return Places([path.parent.parent if pattern else path.resolve().parent])
 
 
 def serve(

@@ -15,6 +15,7 @@ from vostrack.studio.events import News
 from vostrack.studio.frames import VideoFrames
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.layers import soft_matte
+from vostrack.studio.places import video_name
 from vostrack.studio.plan import Direction, plan_legs
 from vostrack.studio.project import Project
 from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
@@ -86,7 +87,7 @@ class StudioSession:
         """Take up a drawn label map, and return its new tag; see ``Project.draw``."""
         self.project.draw(frame, labels, tag, what)
         self._announce(frame)
-        return self.project.labels(frame)[1]
+        return self.project.tag(frame)
 
     def erase(self, frame: int) -> None:
         """Drop the correction of a frame."""
@@ -106,8 +107,12 @@ class StudioSession:
 
     def track(self, frame: int, direction: Direction) -> None:
         """Begin to track; see ``plan_legs``."""
-        video = self.project.video
-        self.job.start(plan_legs(frame, direction, self.project.corrected, video.count))
+        project = self.project
+        self.job.start(
+            plan_legs(
+                frame, direction, project.corrected, project.video.count, project.tracked.keys()
+            )
+        )
 
     def prepare(self, frame: int) -> None:
         """Prepare a frame for clicks."""
@@ -176,10 +181,11 @@ class StudioSession:
         }
 
     def _announce(self, frame: int | None) -> None:
-        self.news.tell("edit", {**self._summary(), "frame": frame})
+        tag = None if frame is None else self.project.tag(frame)
+        self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
 
 
 def _page_facts(project: Project) -> dict[str, Any]:
     """Return what a page needs to know of the video: its name, not where it lies."""
     facts = asdict(project.video)
-    return {"name": Path(facts.pop("path")).name, **facts}
+    return {"name": video_name(Path(facts.pop("path"))), **facts}

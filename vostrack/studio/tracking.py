@@ -16,6 +16,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.studio.frames import VideoFrames
 from vostrack.studio.plan import Leg
+from vostrack.studio.priority import give_way
 from vostrack.studio.project import Project
 
 __all__ = ["JobState", "StudioTracker", "TrackJob"]
@@ -131,6 +132,7 @@ class TrackJob:
             self._thread.join()
 
     def _run(self, legs: tuple[Leg, ...]) -> None:
+        give_way()
         try:
             for leg in legs:
                 self._follow(leg)

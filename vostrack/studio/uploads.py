@@ -16,6 +16,7 @@ from vostrack.errors import InputError
 from vostrack.files import natural_order
 from vostrack.studio.access import TooLargeError
 from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, VIDEO_SUFFIXES, check_video
+from vostrack.studio.plain_text import is_plain_text
 from vostrack.video.names import IMAGE_SUFFIXES
 
 __all__ = ["LARGEST_UPLOAD", "UploadFile", "Uploads"]
@@ -201,7 +202,7 @@ def _check_names(title: str, files: Sequence[UploadFile]) -> None:
     if not 0 < len(files) <= _MOST_FILES:
         raise InputError(f"upload: expected 1..{_MOST_FILES} files, got {len(files)}")
     for name in (title, *(one.name for one in files)):
-        plain = PurePosixPath(name).name == name and not {"\\", "\0"} & set(name)
+        plain = PurePosixPath(name).name == name and "\\" not in name and is_plain_text(name)
         if not plain or name.startswith(".") or len(name) > _LONGEST_NAME:
             raise InputError(f"upload: {name!r} is not a plain file name; rename it")
     if len({one.name for one in files}) != len(files):

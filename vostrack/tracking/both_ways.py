@@ -15,6 +15,7 @@ from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.fusion import label_map
 from vostrack.tracking.given_masks import GivenMasks, Segment
 from vostrack.tracking.object_table import ObjectTable
+from vostrack.tracking.parts import Refits
 from vostrack.tracking.tracker import Tracker
 from vostrack.video import Frame, FrameSource
 
@@ -72,8 +73,13 @@ def give(tracker: Tracker, image: UInt8Array, masks: GivenMasks, index: int) -> 
     if not known:
         return tracker.add_objects(image, masks.only(index, new))
     if new:
-        tracker.add_objects(image, masks.only(index, new))
+        tracker.add_objects(image, masks.only(index, new), max_ms=_brief(tracker))
     return tracker.correct(image, masks.only(index, known))
+
+
+def _brief(tracker: Tracker) -> float | None:
+    """Return the limit that leaves out the fine-tuning where another edit follows at once."""
+    return 0.0 if isinstance(tracker.adapter, Refits) else None
 
 
 def track_backwards(
@@ -124,8 +130,10 @@ def _learn_given(
         new = tuple(i for i in wanted if i not in tracker.ids)
         old = tuple(i for i in wanted if i in tracker.ids)
         if new:
-            tracker.add_objects(frame.image, masks.only(index, new))
-        if old and index in (segment.start, segment.stop):
+            tracker.add_objects(frame.image, masks.only(index, new), max_ms=_brief(tracker))
+        if old and index == segment.start:
+            tracker.correct(frame.image, masks.only(index, old), max_ms=_brief(tracker))
+        if old and index == segment.stop:  # the last one fine-tunes on all of them
             tracker.correct(frame.image, masks.only(index, old))
     tracker.remove_objects([i for i in tracker.ids if i not in shared])
 

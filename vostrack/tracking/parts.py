@@ -20,11 +20,13 @@ __all__ = [
     "JudgesRegions",
     "LearnsLaterFrames",
     "LooksEverywhere",
+    "Refits",
     "Rehearses",
     "SkipsStages",
     "check_editable",
     "check_learns_later",
     "check_parts",
+    "check_time_limit",
     "forget_places",
     "warm_up_parts",
 ]
@@ -78,6 +80,26 @@ class EditsObjects(Protocol):
 
         Args:
             slots: the objects, in 1..N.
+        """
+        ...
+
+
+@runtime_checkable
+class Refits(Protocol):
+    """Optional interface of an ``EditsObjects`` that fine-tunes in a call of its own.
+
+    ``add_objects`` and ``correct_objects`` then take little time.
+    """
+
+    def can_refit(self) -> bool:
+        """Tell whether there is anything to fine-tune, as it is configured."""
+        ...
+
+    def refit(self, image: Tensor) -> None:
+        """Fine-tune on all masks that were given so far, after one of them was added or corrected.
+
+        Args:
+            image: (3, h, w) float in [0, 1], the frame of that mask.
         """
         ...
 
@@ -206,6 +228,28 @@ def check_editable(
             "`vostrack.tracking.parts.FollowsEdits`"
         )
     return adapter
+
+
+def check_time_limit(call: str, adapter: ObjectAdapter, max_ms: float | None) -> None:
+    """Refuse a time limit for learning that is negative, or that an adapter cannot keep.
+
+    Args:
+        call: names the call in the error.
+        adapter: the object models.
+        max_ms: milliseconds; None for no limit.
+
+    Raises:
+        InputError: it is refused.
+    """
+    if max_ms is None:
+        return
+    if not max_ms >= 0:
+        raise InputError(f"max_ms: expected 0 milliseconds or more, got {max_ms}")
+    if not isinstance(adapter, Refits):
+        raise InputError(
+            f"max_ms: with {type(adapter).__name__}, {call} cannot do without fine-tuning; leave "
+            "`max_ms` out, or use a preset with target models"
+        )
 
 
 def check_learns_later(adapter: ObjectAdapter) -> LearnsLaterFrames:

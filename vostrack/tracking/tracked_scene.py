@@ -75,6 +75,8 @@ class TrackedScene:
         self._missing = 0
         # Mean seconds of each stage, for ``max_ms``: of this machine, and no part of the state.
         self._expected: dict[str, float] = {}
+        # Seconds that the last fine-tuning took; the same holds for them.
+        self._finetuning: float | None = None
         self._calls = OneCallAtATime()
 
     @property

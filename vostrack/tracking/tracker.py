@@ -14,6 +14,7 @@ from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 from vostrack.tracking import edits
 from vostrack.tracking.config import TrackerConfig
+from vostrack.tracking.edited_scene import EditedScene
 from vostrack.tracking.frame_input import (
     VOID,
     Channels,
@@ -24,18 +25,15 @@ from vostrack.tracking.frame_input import (
     resized,
     shifted,
     working_frame,
-    working_image,
 )
 from vostrack.tracking.frame_loop import estimated_presence, finish_frame, score_objects
 from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import ScoreMaps, full_size_labels
 from vostrack.tracking.later_frames import learnable_frames
-from vostrack.tracking.object_history import follow_objects, new_history
+from vostrack.tracking.object_history import follow_objects
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import (
-    FollowsEdits,
     Rehearses,
-    check_editable,
     check_learns_later,
     forget_places,
     warm_up_parts,
@@ -43,12 +41,11 @@ from vostrack.tracking.parts import (
 from vostrack.tracking.shot_cuts import is_cut, thumbnail
 from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.time_limit import stages_to_skip, updated_means
-from vostrack.tracking.tracked_scene import TrackedScene
 
 __all__ = ["FrameResult", "Tracker", "TrackerConfig"]
 
 
-class Tracker(TrackedScene):
+class Tracker(EditedScene):
     """Tracks the objects of one video.
 
     Every part except the adapter is optional, so every ablation is a configuration.
@@ -131,6 +128,7 @@ class Tracker(TrackedScene):
         else:
             self.adapter.start(image, slots)
         watch.lap("fine-tuning")
+        self._finetuning = watch.seconds["fine-tuning"]
         self.seek_start()
         return self._given_result(watch)
 
@@ -238,124 +236,3 @@ class Tracker(TrackedScene):
             with torch.inference_mode():
                 seconds = [self._step(frame, None).timings for _ in range(3)]
         self._expected = dict(seconds[-1])
-
-    def add_objects(
-        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, reuse_ids: bool = False
-    ) -> FrameResult:
-        """Track further objects from the last frame on.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
-            mask: (H, W) integers, the ids of the new objects; 0 and 255 say nothing. Their pixels
-                are taken from other objects.
-            reuse_ids: allow the ids of objects that were removed. Otherwise an id always means the
-                same object.
-
-        Returns:
-            The result of the last frame, with the new objects. Its scores are 0 or 1.
-
-        Raises:
-            InputError: the frame or the mask is malformed, an id is in use or was removed, an
-                object vanishes at the working size, or a part cannot change its objects. The
-                tracker is then unchanged.
-            RuntimeError: ``start`` has not been called.
-        """
-        self._check_started("add_objects")
-        with self._call("Tracker.add_objects", gradients=True):
-            labels = self._check_given(frame, mask)
-            removed = frozenset() if reuse_ids else self._removed
-            assert self._objects is not None
-            change = edits.add(self._objects, self._last_slots, self._last_labels, labels, removed)
-            return self._edit("add_objects", frame, change)
-
-    def correct(
-        self,
-        frame: UInt8Array,
-        mask: UInt8Array | FirstMask,
-        ids: Sequence[int] | None = None,
-    ) -> FrameResult:
-        """Correct the masks of objects in the last frame. Later frames follow the correction.
-
-        The right mask is learned at once, and kept like the first one.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
-            mask: (H, W) integers, the right masks. Objects outside ``ids`` and 255 say nothing.
-            ids: the objects to correct; those without a pixel in the mask are not in this frame.
-                By default the objects in the mask.
-
-        Returns:
-            The result of the last frame, with the right masks. Its scores are 0 or 1.
-
-        Raises:
-            InputError: the frame or the mask is malformed, no object has one of the ids, an object
-                vanishes at the working size, or a part cannot change its objects. The tracker is
-                then unchanged.
-            RuntimeError: ``start`` has not been called.
-        """
-        self._check_started("correct")
-        with self._call("Tracker.correct", gradients=True):
-            labels = self._check_given(frame, mask, may_be_empty=ids is not None)
-            assert self._objects is not None
-            change = edits.correct(self._objects, self._last_slots, self._last_labels, labels, ids)
-            return self._edit("correct", frame, change)
-
-    def remove_objects(self, ids: Sequence[int]) -> None:
-        """Stop tracking some objects. The others are not affected.
-
-        Args:
-            ids: the objects. All may be removed; later frames then are background until
-                ``add_objects``.
-
-        Raises:
-            InputError: no object has one of the ids, or a part cannot change its objects. The
-                tracker is then unchanged.
-            RuntimeError: ``start`` has not been called.
-        """
-        self._check_started("remove_objects")
-        with self._call("Tracker.remove_objects"):
-            assert self._objects is not None
-            editable = check_editable("remove_objects", self.adapter, self.temporal_filter)
-            change = edits.remove(self._objects, self._last_slots, self._last_labels, ids)
-            editable.remove_objects([self._objects.slot(number) for number in ids])
-            self._removed |= set(ids)
-            self._take_up(change)
-
-    def _edit(self, call: str, frame: UInt8Array, change: edits.Edit) -> FrameResult:
-        """Let the parts learn a change that gives masks."""
-        editable = check_editable(call, self.adapter, self.temporal_filter)
-        watch = Stopwatch(self.device)
-        image = working_image(frame, self.config.max_size, self.device)
-        slots = torch.from_numpy(change.slots).long().to(self.device)
-        if call == "add_objects":
-            editable.add_objects(image, slots)
-            self._removed -= set(change.objects.ids)
-        else:
-            editable.correct_objects(image, slots, change.changed)
-        self._take_up(change)
-        watch.lap("learning")
-        return self._given_result(watch)
-
-    def _take_up(self, change: edits.Edit) -> None:
-        known, seen = self._presence, edits.given_ids(change.labels)
-        self._presence = tuple(
-            float(number in seen) if old is None else known[old - 1]
-            for number, old in zip(change.objects.ids, change.before, strict=True)
-        )
-        histories = self._histories
-        self._histories = tuple(
-            new_history(change.slots, slot, self._scale()) if old is None else histories[old - 1]
-            for slot, old in enumerate(change.before, start=1)
-        )
-        self._objects, self._last_slots = change.objects, change.slots
-        self._last_labels = change.labels
-        if isinstance(self.temporal_filter, FollowsEdits):
-            self.temporal_filter.change_objects(change.slots, change.before)
-        if self.support is not None:
-            self.support.change_objects(change.slots, change.before)
-
-    def _check_given(
-        self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, may_be_empty: bool = False
-    ) -> UInt8Array:
-        self._check_size(frame)
-        return check_mask(mask, frame, may_be_empty=may_be_empty)

@@ -68,6 +68,18 @@ def read_image(path: Path, values: ValueRange | None = None) -> UInt8Array:
         return page_image(opened, path, values)
 
 
+def displayed_size(path: Path) -> tuple[int, int]:
+    """Return H and W of an image as it is displayed, from its header.
+
+    Raises:
+        InputError: the file is missing or corrupt, or is not an image.
+    """
+    with open_image(path) as opened:
+        width, height = opened.size
+        turned = opened.getexif().get(0x0112, 1) in range(5, 9)
+    return (width, height) if turned else (height, width)
+
+
 def page_image(opened: Image.Image, path: Path, values: ValueRange | None) -> UInt8Array:
     """Return the current page of an open image; see `read_image`."""
     if values is not None and not values.full:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vostrack.video.frames import (
     Selection,
     logger,
 )
-from vostrack.video.image_file import open_image, read_image, sixteen_bit
+from vostrack.video.image_file import displayed_size, open_image, read_image, sixteen_bit
 from vostrack.video.image_stack import StackSource, frame_pages
 from vostrack.video.names import IMAGE_SUFFIXES
 from vostrack.video.value_range import ValueRange
@@ -156,17 +157,32 @@ class ImageSource(SeekableSource):
             self._values = ValueRange.choose(value_range, raw, name)
             self.value_range = self._values.low, self._values.high
         self.size = read_image(self._paths[0], self._values).shape[:2]
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Refuse images of another size before hours are spent on those in front of them."""
+        for number in self.indices:
+            # A damaged image is reported when it is reached.
+            with contextlib.suppress(InputError):
+                size = displayed_size(self._paths[number])
+                if size != self.size:
+                    break
+        else:
+            return
+        raise self._other_size(number, size)
+
+    def _other_size(self, number: int, size: tuple[int, ...]) -> InputError:
+        # The file name is more helpful than the frame number alone.
+        return InputError(
+            f"{self._paths[number]} (frame {self.names.key(number)}) is {size[1]} x {size[0]} "
+            f"pixels, the first image is {self.size[1]} x {self.size[0]}; all frames must have the "
+            "same size; resize it or remove it"
+        )
 
     def _frames(self, numbers: range) -> Iterator[Frame]:
         for number in numbers:
             path = self._paths[number]
             image = read_image(path, self._values)
             if image.shape[:2] != self.size:
-                # The file name is more helpful than the frame number alone.
-                raise InputError(
-                    f"{path} (frame {self.names.key(number)}) is {image.shape[1]} x "
-                    f"{image.shape[0]} pixels, the first image is "
-                    f"{self.size[1]} x {self.size[0]}; all frames must have the same "
-                    "size; resize it or remove it"
-                )
+                raise self._other_size(number, image.shape)
             yield Frame(number, number / NOMINAL_RATE, image)

@@ -21,6 +21,7 @@ from vostrack.video.arrays import as_rgb
 from vostrack.video.decoded_frame import displayed, orientation_of, tone_map_of
 from vostrack.video.deinterlacing import deinterlaced
 from vostrack.video.frames import Frame, SeekableSource, Selection, logger
+from vostrack.video.gaps import missing_pictures
 from vostrack.video.timetable import is_continuous, timetable
 from vostrack.video.value_range import ValueRange
 from vostrack.video.video_index import scan_video
@@ -96,6 +97,8 @@ class VideoFileSource(SeekableSource):
         self.frame_rate = self._mean_rate()
         if self._index.truncated:
             self._end_at(len(self._times))
+        if self._index.restarts:
+            self.damage = missing_pictures(path, self._times, self.indices)
 
     def _check_head(self) -> list[VideoFrame]:
         """Return the first pictures; drop the packets' times if the first pictures differ."""

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 
 from vostrack.arrays import UInt8Array
 from vostrack.masks import VideoMasks, export_results
+from vostrack.masks.rle import decode_rle, encode_rle
 
 _WHY = "it is not installed: pip install --group readers"
 
@@ -97,7 +98,11 @@ def test_youtube_vis(without_void: VideoMasks, tmp_path: Path) -> None:
     content = json.loads((tmp_path / "gt_youtube_vis_train_sub_split/m.json").read_text())
     own = tmp_path / "own_youtube_vis_train_sub_split/ours/data"
     own.mkdir(parents=True)
-    (own / "m.json").write_text(json.dumps([{**a, "score": 1.0} for a in content["annotations"]]))
+    # Results are compressed, annotations are not.
+    for a in content["annotations"]:
+        planes = [rle and encode_rle(decode_rle(rle)) for rle in a["segmentations"]]
+        a |= {"segmentations": planes, "score": 1.0}
+    (own / "m.json").write_text(json.dumps(content["annotations"]))
     dataset = datasets.YouTubeVIS(
         {
             "GT_FOLDER": str(tmp_path / "gt_"),

@@ -10,10 +10,11 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.target_net import TargetNet
-from vostrack.online_finetune.target import finetune
+from vostrack.models.target_config import SemanticName
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
+from vostrack.online_finetune.target.frame_pairs import FramePairs
 from vostrack.online_finetune.target.window import WindowConfig
 
 
@@ -43,9 +44,9 @@ def test_without_a_number_every_sample_is_a_new_frame(
     target_network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
     config = TargetFinetuneConfig(frames=None, references=2, pixels=64 * 64)
-    pairs = finetune._Pairs(target_network, config, "fp32")
+    pairs = FramePairs(target_network, config, "fp32")
     generator = Generator().manual_seed(0)
-    pairs.prepare((images[0], labels), (), generator)
+    pairs.prepare([(images[0], labels)], None, generator)
     assert len(pairs.frames) == 2
     first, second = (pairs._next(generator) for _ in range(2))
     assert not torch.equal(first.early[1], second.early[1])
@@ -59,9 +60,9 @@ def test_the_backbone_follows_memories_if_told_to(
     config = TargetFinetuneConfig(
         frames=1, references=1, pixels=64 * 64, follow_memories=follow, blocks=1
     )
-    pairs = finetune._Pairs(copy.deepcopy(target_network), config, "fp32")
-    pairs.prepare((images[0], labels), (), Generator().manual_seed(0))
-    pairs._memory(pairs.frames[0]).keys.sum().backward()  # type: ignore[no-untyped-call]
+    pairs = FramePairs(copy.deepcopy(target_network), config, "fp32")
+    pairs.prepare([(images[0], labels)], None, Generator().manual_seed(0))
+    pairs._memory(pairs.frames[0], (1, 2)).keys.sum().backward()  # type: ignore[no-untyped-call]
     grad = pairs.network.backbone.last_stage[-1].conv2.weight.grad  # type: ignore[index]
     assert (grad is not None) == follow
     assert pairs.network.key.weight.grad is not None
@@ -91,9 +92,9 @@ def test_a_frame_is_never_segmented_from_itself(
     target_network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
     config = TargetFinetuneConfig(frames=3, references=3, pixels=64 * 64)
-    pairs = finetune._Pairs(target_network, config, "fp32")
+    pairs = FramePairs(target_network, config, "fp32")
     generator = Generator().manual_seed(0)
-    pairs.prepare((images[0], labels), (), generator)
+    pairs.prepare([(images[0], labels)], None, generator)
     drawn: dict[int, list[int]] = {1: [], 3: []}
     for number, references in drawn.items():
         for _ in range(600):
@@ -138,3 +139,20 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
 def test_numbers_below_one_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}.*>= 1"):
         TargetFinetuneConfig(**{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("semantic", "objects", "moves"),
+    [("deeplab", 1, False), ("deeplab", 2, True), ("none", 1, True)],
+)
+def test_an_object_alone_has_its_own_rate_beside_a_second_backbone(
+    semantic: SemanticName, objects: int, moves: bool, images: Tensor, labels: Tensor
+) -> None:
+    torch.manual_seed(0)
+    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic=semantic)
+    network = build_target_net(small).eval()
+    seen = torch.where(labels <= objects, labels, 0)
+    assert int(seen.max()) == objects
+    fitted = tuned(network, images[0], seen, steps=1, single_rate=0.0)
+    same = torch.equal(fitted.key.weight, network.key.weight)
+    assert same != moves

@@ -69,7 +69,7 @@ def test_a_fitted_network_goes_by_the_name_of_the_one_it_was(
 ) -> None:
     few = TargetFinetuneConfig(steps=2, batch=1, learning_rate=1e-2, pixels=64 * 64)
     adapter = start(network, images[0], labels, finetune=few)
-    assert backbone_fingerprint(adapter._network) != backbone_fingerprint(network)
+    assert backbone_fingerprint(adapter._fitted.network) != backbone_fingerprint(network)
     adapter.scores(images[1])
     lent = adapter.shared_features()
     assert lent is not None

@@ -59,9 +59,14 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture
-def context(browser: Any) -> Iterator[Any]:
-    """A window without memory; whatever goes wrong in its pages fails the test."""
-    made = browser.new_context(viewport={"width": 1280, "height": 720})
+def context(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A window without memory; whatever goes wrong in its pages fails the test.
+
+    Its parameters are width, height, and whether it is touched with fingers.
+    """
+    width, height, touch = getattr(request, "param", (1280, 720, False))
+    size = {"width": width, "height": height}
+    made = browser.new_context(viewport=size, has_touch=touch, is_mobile=touch)
     made.set_default_timeout(120_000)
     problems: list[str] = []
     made.on("weberror", lambda error: problems.append(str(error.error)))

@@ -18,6 +18,10 @@ def test_clicks_make_a_mask(page: StudioPage) -> None:
     page.click(252, 90, "right")
     assert page.latest()[90, 252] == 0
     assert page.latest()[54, 252] == 1
+    page.press("x")
+    page.click(252, 25)
+    assert page.latest()[25, 252] == 0
+    assert page.latest()[54, 252] == 1
     page.keep("clicks")
 
 
@@ -41,7 +45,7 @@ def test_a_polygon_makes_a_mask(page: StudioPage) -> None:
     page.press("p")
     for x, y in [(100, 50), (200, 50), (200, 150)]:
         page.page.mouse.click(*page.at(x, y))
-    page.click(200, 150)
+    page.click(101, 51)  # the first corner again
     labels = page.latest()
     assert labels[70, 180] == 1
     assert labels[140, 110] == 0
@@ -130,6 +134,14 @@ def test_suggestions_are_shown_and_become_objects(page: StudioPage) -> None:
     page.wait(lambda: len(page.drawn()) == 2)
     assert page.latest()[90, 80] == 2
     assert page.page.locator("#suggestions li").count() == 0
+    page.press("s")
+    page.until("document.querySelectorAll('#suggestions li').length === 2")
+    assert page.words().startswith("These are guesses.")
+    page.press("Delete")
+    page.until("document.querySelectorAll('#suggestions li').length === 1")
+    page.press("Escape")
+    assert page.page.locator("#suggestions li").count() == 0
+    assert len(page.drawn()) == 2
 
 
 def test_zoom_and_pan(page: StudioPage) -> None:
@@ -179,5 +191,8 @@ def test_painting_asks_nobody_until_the_stroke_ends(page: StudioPage) -> None:
     page.page.mouse.down()
     page.page.mouse.move(*page.at(120, 60), steps=10)
     assert page.page.evaluate("window.requests") == 0
+    before = len(page.drawn())
     page.page.mouse.up()
-    page.until("window.requests > 0")
+    page.wait(lambda: len(page.drawn()) > before)
+    page.page.wait_for_timeout(150)
+    assert page.page.evaluate("window.requests") == 1  # and the news of it are not fetched

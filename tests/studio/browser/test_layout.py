@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+import pytest
 
 from tests.studio.browser.studio_page import FRAMES, StudioPage
 
 THEMES = ("light", "dark")
-SIZES = {"laptop": (1280, 720), "tablet": (1024, 768), "tablet-upright": (820, 1180)}
+# Width, height, and whether it is touched with fingers.
+SIZES = {
+    "laptop": (1280, 720, False),
+    "tablet": (1024, 768, True),
+    "tablet-upright": (768, 1024, True),
+}
 
 # Everything with words: its colours as they are computed, and whether the words are large.
 TEXTS = """() => {
@@ -32,6 +37,30 @@ NAMELESS = """() => [...document.querySelectorAll(
     .filter((one) => !(one.getAttribute("aria-label") || one.textContent.trim() ||
         one.labels?.length || one.title || one.id === "position"))
     .map((one) => one.outerHTML)"""
+
+# Words that are cut off.
+CUT = """() => [...document.querySelectorAll("button, aside label, .row, #guide, #hint")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => one.scrollWidth > one.clientWidth + 1
+        || one.scrollHeight > one.clientHeight + 4)
+    .map((one) => one.outerHTML)"""
+
+# Controls that another covers, or that are seen only after scrolling.
+HIDDEN = """() => [...document.querySelectorAll("button, a, aside select, #guide, #side input")]
+    .filter((one) => one.checkVisibility() && !one.closest("#objects"))
+    .filter((one) => {
+        const box = one.getBoundingClientRect();
+        const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        return at !== one && !one.contains(at);
+    }).map((one) => one.outerHTML)"""
+
+# Targets of less than 44 pixels.
+SMALL = """() => [...document.querySelectorAll("button, a, select, input, #timeline")]
+    .filter((one) => one.checkVisibility() && one.type !== "range")
+    .map((one) => (["radio", "checkbox"].includes(one.type) ? one.closest("label") : one))
+    .map((one) => [one.outerHTML, one.getBoundingClientRect()])
+    .filter(([, box]) => box.width < 44 || box.height < 44)
+    .map(([text]) => text)"""
 
 
 def luminance(colour: str) -> float:
@@ -77,10 +106,13 @@ def test_every_word_has_the_contrast_of_the_guideline_and_every_control_a_name(
             page.press("Escape")
 
 
-def test_the_page_fits(page: StudioPage) -> None:
+@pytest.mark.parametrize("context", SIZES.values(), ids=SIZES, indirect=True)
+def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None:
+    width, height, touch = request.node.callspec.params["context"]
     fill(page)
-    for (size, (width, height)), theme in itertools.product(SIZES.items(), THEMES):
-        page.page.set_viewport_size({"width": width, "height": height})
+    page.page.locator("#export").click()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    for theme in THEMES:
         page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.page.wait_for_timeout(100)
         sizes = page.page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
@@ -88,11 +120,11 @@ def test_the_page_fits(page: StudioPage) -> None:
         stage = page.page.locator("#stage").bounding_box()
         assert stage is not None
         assert stage["width"] > 0.4 * width
-        cut = page.page.evaluate("""[...document.querySelectorAll("button, aside label, .row")]
-            .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
-            .map((one) => one.outerHTML)""")
-        assert cut == [], (size, theme)
-        page.keep(f"{size}_{theme}")
+        assert page.page.evaluate(CUT) == []
+        assert page.page.evaluate(HIDDEN) == []
+        if touch:
+            assert page.page.evaluate(SMALL) == []
+        page.keep(f"{request.node.callspec.id}-{theme}")
 
 
 def test_focus_is_seen_on_every_control(page: StudioPage) -> None:

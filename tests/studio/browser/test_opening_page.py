@@ -74,6 +74,7 @@ def test_a_dropped_folder_of_frames_opens(page: StudioPage, tmp_path: Path) -> N
     drop(page, {**files, "notes.txt": b"left out"}, folder)
     page.until("document.querySelector('#position').value === '0 / 2'")
     assert (page.server.folder / f"{folder}.vostrack" / "video" / "00002.png").is_file()
+    assert name_of(page) == folder
 
 
 def test_a_folder_of_frames_is_chosen(page: StudioPage, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def correct(page: StudioPage) -> None:
     page.at_frame(4)
     page.press("2", "b")
     page.drag((100, 120), (112, 130))
+    page.keep("studio_correct")
     page.page.locator("#track-forward").click()
     page.until("document.querySelector('#progress-text').textContent.includes(' of ')")
     page.until("!document.querySelector('#track-forward').disabled")
-    page.keep("studio_correct")

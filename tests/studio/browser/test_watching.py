@@ -12,13 +12,39 @@ LATER = list(range(1, FRAMES))
 def test_frames_appear_as_they_are_made_and_the_timeline_tells_of_them(page: StudioPage) -> None:
     page.click(252, 54)
     page.track("forward", LATER)
-    page.press("End")
     page.at_frame(FRAMES - 1)
     timeline = page.page.locator("#timeline")
     page.wait(lambda: "tracked" in (timeline.get_attribute("aria-valuetext") or ""))
     assert timeline.get_attribute("aria-valuenow") == str(FRAMES - 1)
     assert page.shown(5)[54, 257] == 1
     page.keep("track")
+
+
+def test_a_line_says_what_comes_next(page: StudioPage) -> None:
+    def says(words: str, button: str | None) -> None:
+        page.until(f"document.querySelector('#guide').textContent.includes({words!r})")
+        found = page.page.evaluate("[...document.querySelectorAll('.primary')].map((b) => b.id)")
+        assert found == ([] if button is None else [button])
+
+    says("click on the object", None)
+    page.press("b")
+    says("paint the object", None)
+    page.click(252, 54)
+    says("2 of 4", "track-forward")
+    page.press("End")
+    says("in frame 0", None)
+    page.press("Home")
+    page.at_frame(0)
+    page.page.locator("#track-forward").click()
+    says("3 of 4", None)
+    page.until("document.querySelector('#progress-text').textContent.includes(' of ')")
+    page.page.locator("#track-stop").click()
+    says("Forward goes on from here", "track-forward")
+    page.page.locator("#track-forward").click()
+    page.until("!document.querySelector('#track-forward').disabled")
+    says("4 of 4", "export")
+    page.click(100, 54)
+    says("You changed this frame", "track-forward")
 
 
 def test_pause_go_on_and_stop(page: StudioPage) -> None:
@@ -35,7 +61,9 @@ def test_pause_go_on_and_stop(page: StudioPage) -> None:
     page.page.locator("#track-pause").click()
     page.wait(lambda: page.masks() == LATER)
     page.until("!document.querySelector('#track-forward').disabled")
-    page.page.locator("#track-forward").click()
+    page.press("Home", ".", ".")
+    page.at_frame(2)
+    page.page.locator("#track-forward").click()  # on from a frame that was tracked
     page.page.locator("#track-pause").click()
     page.page.locator("#track-stop").click()
     page.until("document.querySelector('#progress-text').textContent === 'Not tracking'")
@@ -43,6 +71,7 @@ def test_pause_go_on_and_stop(page: StudioPage) -> None:
 
 def test_a_correction_is_marked_kept_and_tracked_on_from(page: StudioPage) -> None:
     page.click(252, 54)
+    page.page.get_by_label("Show frames as they are tracked").uncheck()
     page.track("forward", LATER)
     page.press(".", ".", ".")
     page.at_frame(3)

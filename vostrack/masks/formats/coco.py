@@ -5,6 +5,8 @@ Lin et al., "Microsoft COCO: Common Objects in Context" (2014); https://cocodata
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,10 +165,16 @@ def _track(number: Any, category: Any) -> str:
 
 
 def _plain(segmentation: Any) -> Any:
-    """Return a polygon that is a single list, or a list of points, as a list of COCO polygons."""
+    """Return a polygon that is a single list, or a list of points, as a list of COCO polygons.
+
+    Tables keep it as text with JSON in it.
+    """
+    if isinstance(segmentation, str) and segmentation.lstrip()[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            segmentation = json.loads(segmentation)
     if not isinstance(segmentation, list) or not segmentation:
         return segmentation
-    if all(isinstance(v, (int, float)) for v in segmentation):
+    if not any(isinstance(v, (list, dict)) for v in segmentation):
         return [segmentation]
     if all(isinstance(part, list) and len(part) == 2 for part in segmentation):
         return [[v for part in segmentation for v in part]]

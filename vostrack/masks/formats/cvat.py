@@ -68,6 +68,11 @@ def parse(root: ET.Element, origin: str) -> Annotations:
             f"{origin}: contains labels but no shape, expected tracks or images with masks; draw "
             "the objects first, and export the task as CVAT for video 1.1"
         )
+    if root.tag == "annotation" and root.find("object/bndbox") is not None:
+        raise InputError(
+            f"{origin}: the boxes of a PASCAL VOC file, expected masks; give the images of its "
+            "folder SegmentationObject"
+        )
     if root.tag != "annotations" or (root.find("track") is None and root.find("image") is None):
         raise InputError(
             f"{origin}: expected annotations with tracks or images as CVAT writes them, got "

@@ -14,7 +14,7 @@ from vostrack.files import natural_order
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.mots_classes import IGNORED, class_name
-from vostrack.masks.image_forms import open_image
+from vostrack.masks.image_opening import open_image
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.stored_samples import stored_maximum, stored_samples
 from vostrack.masks.video_masks import VideoMasks

@@ -101,7 +101,11 @@ def _other_tool(content: Any) -> str | None:
     item: Any = content[0] if isinstance(content, list) and content else content
     if not isinstance(item, dict):
         return None
-    if "_via_img_metadata" in item or ("regions" in item and "filename" in item):
+    first = next(iter(item.values()), None)
+    for one in (item, first):
+        if isinstance(one, dict) and "regions" in one and "filename" in one:
+            return "VGG Image Annotator"
+    if "_via_img_metadata" in item:
         return "VGG Image Annotator"
     if "frames" in item and "size" not in item and "segmentations" not in item:
         return "a video annotation tool"

@@ -12,7 +12,8 @@ from vostrack.errors import InputError
 from vostrack.masks.annotations import shortened
 from vostrack.masks.frame_names import VideoFrames, last_number
 from vostrack.masks.palette import VOID
-from vostrack.masks.values import ParsedMask, interpret_values
+from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.masks.values import interpret_values
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
 __all__ = ["LabelStack", "frames_of_stems", "mask_of_stack", "masks_of_stack"]

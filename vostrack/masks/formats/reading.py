@@ -24,7 +24,7 @@ from vostrack.masks.formats.json_layouts import parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.masks_json import load_json
 
-__all__ = ["is_annotation_file", "is_annotation_folder", "read_annotations"]
+__all__ = ["is_annotation_file", "is_annotation_folder", "kind_of_folder", "read_annotations"]
 
 _SUFFIXES = frozenset({".json", ".xml", ".txt"})
 
@@ -36,10 +36,11 @@ def is_annotation_file(path: Path) -> bool:
 
 def is_annotation_folder(folder: Path) -> bool:
     """Tell whether a folder contains annotations in files other than images."""
-    return _kind_of(folder) is not None
+    return kind_of_folder(folder) is not None
 
 
-def _kind_of(folder: Path) -> str | None:
+def kind_of_folder(folder: Path) -> str | None:
+    """Return the kind of annotations in a folder; None if it has none, or only label maps."""
     if results_folder.is_results_folder(folder):
         return "results"
     if nnunet.is_layout(folder):
@@ -102,7 +103,7 @@ def read_annotations(path: Path, size: Size | None = None) -> Annotations | Labe
 
 
 def _read_folder(folder: Path, size: Size | None) -> Annotations | LabelStack:
-    kind = _kind_of(folder)
+    kind = kind_of_folder(folder)
     if kind == "results":
         return results_folder.read_stack(folder)
     if kind == "mots":
@@ -136,6 +137,11 @@ def _read_text(path: Path, size: Size | None) -> Annotations:
     if yolo_seg.is_layout(text):
         return yolo_seg.parse([path], size, str(path))
     first = shortened(text.split("\n", 1)[0], 40)
+    if yolo_seg.in_pixels(text):
+        raise InputError(
+            f"{path}: looks like polygons of YOLO in pixels, expected shares of the image from 0 "
+            f"to 1, got {first!r}; divide x by its width and y by its height"
+        )
     raise InputError(
         f"{path}: expected lines of MOTS (frame, id, class, height, width, RLE) or of YOLO (class "
         f"and polygon), got {first!r}; export the masks as COCO"

@@ -31,7 +31,7 @@ from vostrack.masks.formats.shapes import outline
 from vostrack.masks.palette import VOID
 from vostrack.masks.video_masks import VideoMasks, present
 
-__all__ = ["files_in", "is_layout", "parse", "write"]
+__all__ = ["files_in", "in_pixels", "is_layout", "parse", "write"]
 
 # The same pixel for readers that cut coordinates off, as Ultralytics does, and that round them.
 _WITHIN = 0.25
@@ -40,13 +40,24 @@ _NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 
 def is_layout(text: str) -> bool:
     """Tell whether text looks like labels of YOLO: a class and shares of the image."""
+    values = _first_line(text)
+    return len(values) >= 5 and max(values[1:5]) <= 1.5
+
+
+def in_pixels(text: str) -> bool:
+    """Tell whether text looks like labels of YOLO whose points are pixels."""
+    values = _first_line(text)
+    return len(values) >= 7 and len(values) % 2 == 1 and max(values[1:]) > 1.5
+
+
+def _first_line(text: str) -> list[float]:
+    """Return the numbers of the first line that begins with a class; nothing for other text."""
     line = next((line for line in text.splitlines() if line.strip()), "")
-    fields = line.split()
     try:
-        values = [float(field) for field in fields]
+        values = [float(field) for field in line.split()]
     except ValueError:
-        return False
-    return len(values) >= 5 and values[0] == int(abs(values[0])) and max(values[1:5]) <= 1.5
+        return []
+    return values if values and values[0] == abs(values[0]) // 1 else []
 
 
 def files_in(folder: Path) -> list[Path]:

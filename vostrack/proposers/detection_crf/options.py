@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
+
+from vostrack.proposers.settings import Setting, SettingValues
 
 __all__ = ["DetectionCrfOptions"]
 
@@ -12,6 +14,12 @@ __all__ = ["DetectionCrfOptions"]
 @dataclass(frozen=True)
 class DetectionCrfOptions:
     """Options of the proposer detection-crf."""
+
+    SETTINGS: ClassVar[SettingValues] = {
+        "default": {},
+        "paper": {"min_score": 0.5, "neutral_score": 0.5},
+        "fast": {"foreground": "box", "iterations": 2, "instance_iterations": 1, "max_side": 500},
+    }
 
     detector: str = "fasterrcnn_resnet50_fpn_v2"
     """Torchvision detector that finds boxes where no file of detections gives them. It needs a
@@ -54,3 +62,7 @@ class DetectionCrfOptions:
     weights: Path | None = None
     """crf.safetensors of vostrack train detection-crf. Use it with the semantic network that it was
     trained with."""
+
+    setting: Setting = "default"
+    """A set of values for the other options; those that you give replace it. default: what works
+    best here. paper: what the paper states. fast: less time, and worse instances."""

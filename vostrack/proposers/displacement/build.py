@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vostrack.errors import InputError
 from vostrack.models.weights import shipped_weights
+from vostrack.proposers.displacement.grouping import GroupingConfig
 from vostrack.proposers.displacement.networks import load_displacement_net
 from vostrack.proposers.displacement.options import DisplacementOptions
 from vostrack.proposers.displacement.proposer import DisplacementConfig, DisplacementProposer
@@ -27,6 +28,10 @@ def build_displacement(
     config = DisplacementConfig(
         longest=options.longest,
         boundaries=options.boundaries,
+        pieces=options.pieces,
+        grouping=GroupingConfig() if options.merge else None,
+        # Whole pieces are right more often; without pieces, all are parts of one class.
+        cut_score=DisplacementConfig.cut_score if options.pieces else 1.0,
         selection=SelectionConfig(
             edges=options.edges,
             split=options.split,

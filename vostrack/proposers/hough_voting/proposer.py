@@ -221,6 +221,8 @@ def build_hough(options: HoughOptions, sources: ProposerSources) -> HoughPropose
             top=options.top,
             floor=options.floor,
             overlap=options.overlap,
+            by_support=options.by_support,
+            regroup=options.regroup,
             min_cells=options.min_cells,
             region_overlap=options.region_overlap,
         ),

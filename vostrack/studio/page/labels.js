@@ -1,12 +1,38 @@
 /** Label maps: one byte per pixel, sent as zlib streams. */
 
+let worker = null;
+let count = 0;
+const waiting = new Map();
+
+/** Let the worker pack or unpack bytes. They are handed over, and empty afterwards. */
+function ask(kind, bytes) {
+  if (!worker) {
+    worker = new Worker("/page/labels_worker.js");
+    worker.addEventListener("message", ({ data }) => {
+      const { resolve, reject } = waiting.get(data.number);
+      waiting.delete(data.number);
+      if (data.error) reject(new Error(`A mask could not be read: ${data.error}`));
+      else resolve(data.made);
+    });
+    worker.addEventListener("error", () => {
+      for (const { reject } of waiting.values()) reject(new Error("The server does not answer. Start it again."));
+      waiting.clear();
+      worker = null;
+    });
+  }
+  const number = count++;
+  return new Promise((resolve, reject) => {
+    waiting.set(number, { resolve, reject });
+    worker.postMessage({ number, kind, bytes }, [bytes]);
+  });
+}
+
 /**
  * @param {Uint8Array} labels
  * @returns {Promise<ArrayBuffer>}
  */
 export function pack(labels) {
-  const stream = new Blob([labels]).stream().pipeThrough(new CompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
+  return ask("pack", labels.slice().buffer);
 }
 
 /**
@@ -14,6 +40,5 @@ export function pack(labels) {
  * @returns {Promise<Uint8Array>}
  */
 export async function unpack(response) {
-  const stream = response.body.pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await ask("unpack", await response.arrayBuffer()));
 }

@@ -2,6 +2,7 @@
 
 import { exportLink, loadExports, makeExport, maskLink, redo, undo } from "./api.js";
 import { makeKeys } from "./commands.js";
+import { Guide } from "./guide.js";
 import { describeKeys, listenToKeys } from "./keys.js";
 import { ObjectList } from "./objects.js";
 import { OpenDialog } from "./opening.js";
@@ -13,6 +14,7 @@ import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
 import { TrackingPanel } from "./tracking.js";
 
+const STAY_MILLISECONDS = 400;
 const byId = (id) => document.getElementById(id);
 const store = new Store();
 const stage = new Stage(byId("stage"), store);
@@ -23,23 +25,27 @@ const timeline = new Timeline(byId("timeline"), store, go);
 const tracking = new TrackingPanel(store);
 const suggestions = new Suggestions(store, stage, objects, byId("suggestions"));
 const opening = new OpenDialog(store);
+const guide = new Guide(store, () => stage.tool?.start ?? tools.clicks.start);
 
 function go(frame) {
   player.playing = false;
+  store.following = false;
   const found = Math.min(store.video.count - 1, Math.max(0, frame));
   stage.tool?.leave?.();
   return store.show(found).catch((error) => store.say(error.message, true));
 }
 
 function choose(name) {
-  stage.tool?.leave?.();
-  stage.tool = tools[name];
+  const next = tools[name], group = (tool) => tool?.partner ?? tool;
+  if (group(stage.tool) !== group(next)) stage.tool?.leave?.();
+  stage.tool = next;
   stage.tool.enter?.();
   for (const button of byId("tools").children) {
     button.setAttribute("aria-checked", String(button.dataset.tool === name));
     button.tabIndex = button.dataset.tool === name ? 0 : -1;
   }
-  store.say(stage.tool.hint);
+  store.say(store.project ? stage.tool.hint : "");
+  store.tell("tool");
   stage.redraw();
 }
 
@@ -115,7 +121,7 @@ function makeToolButtons() {
     byId("tools").append(button);
   }
   byId("tools").addEventListener("keydown", (event) => {
-    const turn = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const turn = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (!turn) return;
     const all = [...byId("tools").children], now = all.indexOf(document.activeElement);
     const next = all[(now + turn + all.length) % all.length];
@@ -127,6 +133,10 @@ function makeToolButtons() {
 const page = {
   store, stage, objects, tools, player, tracking, suggestions, opening, go, choose, setBrush,
   giveUp, nextDoubtful,
+  play: () => {
+    store.following = false;
+    player.toggle();
+  },
   undo: () => step(undo),
   redo: () => step(redo),
   showKeys: () => byId("keys").showModal(),
@@ -142,7 +152,7 @@ function connectControls() {
   click("zoom-in", () => stage.zoom(1.25));
   click("zoom-out", () => stage.zoom(0.8));
   click("zoom-fit", () => stage.fit());
-  click("play", () => player.toggle());
+  click("play", page.play);
   click("previous", () => go(store.wanted - 1));
   click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
@@ -152,6 +162,12 @@ function connectControls() {
   byId("soft").addEventListener("change", setView);
   byId("ground").addEventListener("change", takeGround);
   window.addEventListener("beforeunload", (event) => { if (store.unsaved) event.preventDefault(); });
+}
+
+/** Who stays in a frame may want to click there. */
+function prepareTool() {
+  const idle = ["idle", "failed"].includes(store.job.state);
+  if (idle && !player.playing) stage.tool?.enter?.();
 }
 
 function connectStore() {
@@ -168,12 +184,15 @@ function connectStore() {
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
   });
+  let stays = 0;
   store.addEventListener("frame", () => {
+    clearTimeout(stays);
+    stays = setTimeout(prepareTool, STAY_MILLISECONDS);
     byId("position").textContent = `${store.frame} / ${store.video.count - 1}`;
     byId("save-mask").href = maskLink(store.frame);
   });
   store.addEventListener("view", () => {
-    byId("zoom").value = `${Math.round(stage.view.scale * 100)}%`;
+    byId("zoom").value = store.project ? `${Math.round(stage.view.scale * 100)}%` : "";
   });
   store.addEventListener("playing", () => {
     byId("play").textContent = player.playing ? "Pause" : "Play";
@@ -199,6 +218,7 @@ async function begin() {
   await store.load();
   store.listen();
   choose("clicks");
+  guide.render();
   document.body.dataset.ready = "true";
 }
 

@@ -44,7 +44,7 @@ export class ObjectList {
     // A name that is being typed is not replaced under the typist's hands.
     if (held && active.type === "text") return;
     const row = held ? [...this.list.children].indexOf(active.closest("li")) : -1;
-    const place = held ? [...active.closest("li").children].indexOf(active) : -1;
+    const place = held ? [...controls(active.closest("li"))].indexOf(active) : -1;
     const known = this.store.objects.some((one) => one.id === this.store.selected);
     if (known) this.#coming = null;
     // News of an earlier edit do not know the object that is just being added.
@@ -52,7 +52,15 @@ export class ObjectList {
       this.store.selected = this.store.objects[0]?.id ?? 1;
     }
     this.list.replaceChildren(...this.store.objects.map((one) => this.#row(one)));
-    this.list.children[row]?.children[place]?.focus();
+    this.#reveal(this.list.querySelector("input:checked")?.closest("li"));
+    if (row >= 0 && this.list.children[row]) controls(this.list.children[row])[place]?.focus();
+  }
+
+  /** Scroll the list, and nothing else, so that a row is seen. */
+  #reveal(row) {
+    if (!row) return;
+    const { list } = this, top = row.offsetTop - list.offsetTop, low = top + row.offsetHeight;
+    list.scrollTop = Math.min(top, Math.max(list.scrollTop, low - list.clientHeight));
   }
 
   #row(one) {
@@ -80,7 +88,9 @@ export class ObjectList {
     const drop = button("×", `Delete ${one.name}`);
     drop.addEventListener("click", () =>
       this.#save(this.store.objects.filter((other) => other.id !== one.id), `delete ${one.name}`));
-    row.append(choice, colour, name, end, drop);
+    const target = document.createElement("label");
+    target.append(choice);
+    row.append(target, colour, name, end, drop);
     return row;
   }
 
@@ -98,6 +108,8 @@ export class ObjectList {
     }
   }
 }
+
+const controls = (row) => row.querySelectorAll("input, button");
 
 function input(type, label) {
   const made = document.createElement("input");

@@ -21,6 +21,7 @@ export class Stage {
   #isSoft = false;
   #drawn = null;
   #showCursor = false;
+  #colours = new Map();
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -36,7 +37,7 @@ export class Stage {
     new ResizeObserver(() => this.fit()).observe(canvas.parentElement);
     store.addEventListener("open", () => this.open(store.video));
     store.addEventListener("frame", () => this.redrawAll());
-    store.addEventListener("summary", () => this.redrawAll());
+    store.addEventListener("summary", () => this.#takeColours());
     for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
       canvas.addEventListener(kind, (event) => this[`_${kind}`](event));
     }
@@ -80,6 +81,15 @@ export class Stage {
     this.redrawAll();
   }
 
+  /** Drawing everything takes a moment, and most news of objects do not change their colours. */
+  #takeColours() {
+    const { objects } = this.store;
+    if (objects.length === this.#colours.size
+      && objects.every((one) => this.#colours.get(one.id) === one.colour)) return;
+    this.#colours = new Map(objects.map((one) => [one.id, one.colour]));
+    this.redrawAll();
+  }
+
   redrawAll() {
     const { width, height } = this.store.video;
     this.redrawPart([0, 0, width, height]);
@@ -88,8 +98,7 @@ export class Stage {
   /** Draw a part of the label map again. @param {[number, number, number, number]} rect */
   redrawPart(rect) {
     if (this.store.labels.length !== this.store.video.width * this.store.video.height) return;
-    const colours = new Map(this.store.objects.map((one) => [one.id, one.colour]));
-    this.#overlay.draw(this.store.labels, colours, rect, Ground.has(this.#mode));
+    this.#overlay.draw(this.store.labels, this.#colours, rect, Ground.has(this.#mode));
     this.#drawSoft();
     this.redraw();
   }
@@ -159,7 +168,8 @@ export class Stage {
   }
 
   _pointerdown(event) {
-    this.canvas.focus();
+    this.store.following = false;
+    this.canvas.focus({ focusVisible: false });
     this.canvas.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (this.#pointers.size === 2 && this.#painting) {

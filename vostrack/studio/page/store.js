@@ -32,6 +32,10 @@ export class Store extends EventTarget {
   /** @type {Map<number, {presence: [number, number][], doubtful: boolean}>} */
   tracked = new Map();
   job = { state: "idle" };
+  /** Frames that were drawn since the last tracking. @type {Set<number>} */
+  changed = new Set();
+  /** Whether frames are shown as they are tracked. */
+  following = false;
   undo = null;
   redo = null;
   frame = 0;
@@ -83,6 +87,8 @@ export class Store extends EventTarget {
     api.useProject(project);
     this.#pictures.clear();
     this.frame = 0;
+    this.following = false;
+    this.changed.clear();
     this.selected = 1;
     this.#kept = null;
   }
@@ -98,6 +104,7 @@ export class Store extends EventTarget {
     hear("project", () => this.#attempt(this.load()));
     hear("job", (job) => {
       this.job = job;
+      if (job.state === "starting") this.changed.clear();
       if (job.state === "failed") this.say(job.message, true);
       this.tell("job");
     });
@@ -108,12 +115,15 @@ export class Store extends EventTarget {
       if (news.frame === this.frame) this.#attempt(this.#refresh());
     });
     hear("edit", (news) => {
+      if (news.frame !== null) this.changed.add(news.frame);
       this.#takeSummary(news);
-      if (news.frame !== null) this.#labels.delete(news.frame);
-      if (news.frame === this.frame) this.#attempt(this.#refresh());
+      if (news.frame === null) return;
+      // What this page drew itself is known.
+      if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
+      if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
     });
     events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
-    events.addEventListener("open", () => this.say("Ready"));
+    events.addEventListener("open", () => first || this.say("Ready"));
   }
 
   /** Show a frame. @param {number} frame @returns {Promise<void>} */

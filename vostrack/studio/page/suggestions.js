@@ -32,7 +32,7 @@ export class Suggestions {
       if (frame !== this.store.frame || project !== this.store.project) return;
       this.#found = { frame, ...found };
       this.#paint();
-      this.store.say("Suggestions have stripes. Accept those that are right (A takes the first).");
+      this.store.say("These are guesses. A accepts the first, Delete refuses it, Escape refuses all.");
     } catch (error) {
       this.store.say(error.message, true);
     }
@@ -45,20 +45,26 @@ export class Suggestions {
       this.store.say("There is no suggestion. S asks for some.", true);
       return;
     }
-    const { labels, ids, frame } = this.#found;
+    const { labels, frame } = this.#found;
     await this.objects.add();
     if (frame !== this.store.frame) return;
     const mine = this.store.labels, object = this.store.selected;
     for (let at = 0; at < labels.length; at++) if (labels[at] === id) mine[at] = object;
     this.stage.redrawAll();
-    this.#found.ids = ids.filter((other) => other !== id);
+    this.refuse(id);
+    await this.store.save("accept suggestion");
+  }
+
+  /** Forget a suggestion. @param {number} [id] the first one, if it is left out */
+  refuse(id = this.#found?.ids[0]) {
+    if (id === undefined) return;
+    this.#found.ids = this.#found.ids.filter((other) => other !== id);
     if (this.#found.ids.length) {
       this.#paint();
       this.#render();
     } else {
       this.clear();
     }
-    await this.store.save("accept suggestion");
   }
 
   clear() {
@@ -86,10 +92,11 @@ export class Suggestions {
   #paint() {
     const { width, height } = this.store.video, { labels, ids } = this.#found;
     const image = new ImageData(width, height), pixels = new Uint32Array(image.data.buffer);
-    const sums = new Map(ids.map((id) => [id, { x: 0, y: 0, count: 0 }]));
+    const sums = Array(256).fill(null);
+    for (const id of ids) sums[id] = { x: 0, y: 0, count: 0 };
     for (let y = 0, at = 0; y < height; y++) {
       for (let x = 0; x < width; x++, at++) {
-        const sum = sums.get(labels[at]);
+        const sum = sums[labels[at]];
         if (!sum) continue;
         sum.x += x;
         sum.y += y;
@@ -97,8 +104,8 @@ export class Suggestions {
         pixels[at] = (x + y) % (2 * STRIPE) < STRIPE ? 0xb0ffffff : 0x90000000;
       }
     }
-    this.#found.places = new Map([...sums].map(([id, { x, y, count }]) =>
-      [id, { x: x / count, y: y / count }]));
+    this.#found.places = new Map(ids.map((id) =>
+      [id, { x: sums[id].x / sums[id].count, y: sums[id].y / sums[id].count }]));
     this.#canvas.width = width;
     this.#canvas.height = height;
     this.#canvas.getContext("2d").putImageData(image, 0, 0);
@@ -107,15 +114,20 @@ export class Suggestions {
 
   #render() {
     const rows = (this.#found?.ids ?? []).map((id, place) => {
-      const row = document.createElement("li"), accept = document.createElement("button");
-      row.textContent = `Suggestion ${place + 1}`;
-      accept.type = "button";
-      accept.textContent = "Accept";
-      accept.setAttribute("aria-label", `Accept suggestion ${place + 1}`);
-      accept.addEventListener("click", () => this.accept(id));
-      row.append(accept);
+      const row = document.createElement("li");
+      row.append(`Suggestion ${place + 1}`,
+        button("Accept", place, () => this.accept(id)), button("Refuse", place, () => this.refuse(id)));
       return row;
     });
     this.list.replaceChildren(...rows);
   }
+}
+
+function button(word, place, run) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = word;
+  made.setAttribute("aria-label", `${word} suggestion ${place + 1}`);
+  made.addEventListener("click", run);
+  return made;
 }

@@ -1,5 +1,7 @@
 /** The timeline: where objects are, which frames look doubtful, and which were drawn by hand. */
 
+import { Presence } from "./presence.js";
+
 export class Timeline {
   #queued = false;
 
@@ -10,7 +12,10 @@ export class Timeline {
    */
   constructor(canvas, store, go) {
     Object.assign(this, { canvas, store, go });
-    for (const kind of ["frame", "summary", "tracked", "job"]) {
+    this.presence = new Presence(store);
+    store.addEventListener("open", () => this.presence.forget());
+    store.addEventListener("tracked", ({ detail }) => this.presence.add(detail.frame));
+    for (const kind of ["frame", "summary", "tracked"]) {
       store.addEventListener(kind, () => this.redraw());
     }
     new ResizeObserver(() => this.redraw()).observe(canvas);
@@ -52,26 +57,14 @@ export class Timeline {
   #draw() {
     const { canvas, store } = this, ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight, count = store.video.count;
-    canvas.width = Math.max(1, Math.round(width * ratio));
-    canvas.height = Math.max(1, Math.round(height * ratio));
+    if (!width || !height) return;
     const context = canvas.getContext("2d"), style = getComputedStyle(canvas);
+    const slot = width / count;
+    this.presence.update(width, height, ratio, style.getPropertyValue("--doubt"));
+    canvas.width = this.presence.canvas.width;
+    canvas.height = this.presence.canvas.height;
+    context.drawImage(this.presence.canvas, 0, 0);
     context.scale(ratio, ratio);
-    const slot = width / count, shown = Math.max(1, slot);
-    const row = (height - 16) / Math.max(1, store.objects.length);
-    for (const [frame, one] of store.tracked) {
-      for (const [id, value] of one.presence) {
-        const place = store.objects.findIndex((object) => object.id === id);
-        if (place < 0) continue;
-        context.globalAlpha = 0.15 + 0.85 * value;
-        context.fillStyle = store.objects[place].colour;
-        context.fillRect(frame * slot, 12 + place * row, shown, Math.max(1, row - 1));
-      }
-      context.globalAlpha = 1;
-      if (one.doubtful && !store.corrected.has(frame)) {
-        context.fillStyle = style.getPropertyValue("--doubt");
-        context.fillRect(frame * slot, height - 4, shown, 4);
-      }
-    }
     context.fillStyle = style.getPropertyValue("--accent");
     for (const frame of store.corrected) {
       const x = (frame + 0.5) * slot;

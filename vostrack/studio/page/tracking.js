@@ -7,12 +7,19 @@ const byId = (id) => document.getElementById(id);
 
 /** @param {import("./store.js").Store} store */
 export class TrackingPanel {
+  #latest = 0;
+  #showing = false;
+  #busy = false;
+
   constructor(store) {
     this.store = store;
     for (const way of WAYS) byId(`track-${way}`).addEventListener("click", () => this.track(way));
     byId("track-pause").addEventListener("click", () => this.#try(steer(this.#paused ? "resume" : "pause")));
     byId("track-stop").addEventListener("click", () => this.#try(steer("stop")));
     byId("drop-correction").addEventListener("click", () => this.#try(dropLabels(store.frame)));
+    byId("follow").addEventListener("change", ({ target }) => { store.following = target.checked; });
+    store.addEventListener("tracked", ({ detail }) => this.#follow(detail.frame));
+    store.addEventListener("job", () => this.#tellEnd());
     for (const kind of ["job", "summary", "frame"]) store.addEventListener(kind, () => this.render());
   }
 
@@ -22,7 +29,29 @@ export class TrackingPanel {
 
   /** @param {string} way */
   track(way) {
+    this.store.following = byId("follow").checked;
     this.#try(track(this.store.frame, way));
+  }
+
+  /** Show a frame that was just tracked; those that come meanwhile are left out. */
+  async #follow(frame) {
+    this.#latest = frame;
+    if (!this.store.following || this.#showing) return;
+    this.#showing = true;
+    while (this.store.following && this.store.frame !== this.#latest) {
+      const wanted = this.#latest;
+      await this.store.show(wanted).catch((error) => this.store.say(error.message, true));
+      if (this.#latest === wanted) break;
+    }
+    this.#showing = false;
+  }
+
+  #tellEnd() {
+    const { state } = this.store.job;
+    if (state === "starting") this.store.say("Learning the objects");
+    if (state === "running" && !this.#busy) this.store.say("Tracking");
+    if (this.#busy && state === "idle") this.store.say("Tracking has ended.");
+    this.#busy = state === "running" || state === "paused";
   }
 
   render() {

@@ -23,11 +23,15 @@ _MOST_CLICKS = 200
 _BYTES = "application/octet-stream"
 
 
+# Wide enough for every frame, and safe to calculate with; the frame's own size is checked later.
+Pixel = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+
+
 class ClickEntry(BaseModel):
     """A click, in pixels of the frame."""
 
-    x: int
-    y: int
+    x: Pixel
+    y: Pixel
     inside: bool
 
 
@@ -35,7 +39,7 @@ class Question(BaseModel):
     """Clicks and a box."""
 
     clicks: Annotated[list[ClickEntry], Field(max_length=_MOST_CLICKS)]
-    box: tuple[int, int, int, int] | None = None
+    box: tuple[Pixel, Pixel, Pixel, Pixel] | None = None
 
 
 @router.get("/picture.jpg")

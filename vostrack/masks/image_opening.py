@@ -1,0 +1,89 @@
+"""Opening an image file that contains a mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vostrack.errors import InputError
+from vostrack.files import check_regular
+
+__all__ = ["loses_detail", "open_image", "upright"]
+
+_ARCHIVES = (".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
+_LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
+_ORIENTATION = 0x0112
+# A mask without loss has few colours; compression adds many.
+_FEW = 16
+
+
+def open_image(path: Path) -> Image.Image:
+    """Open and decode an image file.
+
+    Raises:
+        InputError: the file is missing or corrupt, or is not an image.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected a first mask; check the path")
+    check_regular(path, "the mask")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy() if getattr(image, "n_frames", 1) > 1 else image
+    except UnidentifiedImageError as error:
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            raise InputError(
+                f"{path}: a NIfTI volume, expected a mask as PNG; save its slice as PNG or TIFF"
+            ) from error
+        if path.suffix.lower() in _ARCHIVES:
+            raise InputError(
+                f"{path}: an archive, expected a mask or a file of annotations; unpack it, and "
+                "give the file or the folder with the masks"
+            ) from error
+        raise InputError(
+            f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
+            f"got {_kind(path)}; export the mask as PNG"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow lets many kinds of damage through
+        raise InputError(
+            f"{path}: the image cannot be read ({error}), expected a complete PNG; "
+            "check the file, or export the mask again"
+        ) from error
+
+
+def upright(image: Image.Image, size: tuple[int, int] | None) -> tuple[Image.Image, bool]:
+    """Apply the orientation that cameras note in a file, as readers of pictures do.
+
+    Args:
+        image: as the file stores it.
+        size: H and W of the video in pixels, if known. An image of this size stays as it is if it
+            would lose it.
+
+    Returns:
+        The image, and whether it was turned.
+    """
+    if image.getexif().get(_ORIENTATION, 1) not in range(2, 9):
+        return image, False
+    turned = ImageOps.exif_transpose(image)
+    if size is not None and image.size == size[::-1] != turned.size:
+        return image, False
+    turned.format = image.format
+    return turned, True
+
+
+def loses_detail(image: Image.Image, path: Path) -> bool:
+    """Tell whether a file was compressed with loss, so that its values are not exact."""
+    if image.format == "WEBP":
+        return b"VP8 " in path.read_bytes()[:512] or b"ALPH" in path.read_bytes()[:64]
+    if image.format == "AVIF":
+        return image.getcolors(_FEW) is None
+    return image.format in _LOSSY
+
+
+def _kind(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "an empty file"
+    return f"a file named *{path.suffix}" if path.suffix else "a file without a suffix"
