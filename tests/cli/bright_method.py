@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,8 +13,6 @@ from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.proposers.sources import ProposerSources
 from vostrack.protocols import InstanceProposals
-
-Propose = Callable[..., int]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,6 @@ from vostrack.proposers.registry import (
 )
 from vostrack.proposers.semantic import build_semantic
 from vostrack.video.writer import VideoWriter
-
-Propose = Callable[..., int]
 
 
 def test_writes_a_palette_png_each_and_one_index(

@@ -11,9 +11,6 @@ from PIL import Image
 
 from tests.cli.bright_method import Bright, picture, propose
 
-Propose = Callable[..., int]
-
-
 REFUSED: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "method": (lambda p, t: ["sorcery", "--images", p], "--method: expected one of detection-crf"),
     "no source": (lambda p, t: ["bright"], "expected one of --images and --video, got neither"),
