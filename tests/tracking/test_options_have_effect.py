@@ -21,12 +21,7 @@ from vostrack.video import open_source
 FEW: dict[str, dict[str, Any]] = {
     "fast": {"precision": "fp32"},
     "balanced": {"object_steps": 2, "precision": "fp32"},
-    "finetune": {
-        "object_steps": 2,
-        "foreground_steps": 2,
-        "precision": "fp32",
-        "refiner": "none",
-    },
+    "finetune": {"object_steps": 2, "foreground_steps": 2, "precision": "fp32"},
 }
 # The preset and the option.
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -44,7 +39,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("fast", {"refiner": "none"}),
     ("fast", {"refiner": "dense-crf"}),
     ("fast", {"refiner": "spn"}),
-    ("finetune", {"refiner": "spn"}),
+    ("finetune", {"refiner": "none"}),
     ("fast", {"refiner_options": {"iterations": 5}}),
     ("balanced", {"seed": 1}),
     ("finetune", {"seed": 1}),
@@ -112,7 +107,7 @@ def test_an_option_that_cannot_change_it_is_refused(preset: str, given: dict[str
 
 def test_foreground_steps_count_for_a_single_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without them, finetune uses one network for the object and for the foreground."""
-    options = {"object_steps": 2, "precision": "fp32", "refiner": "none"}
+    options = {"object_steps": 2, "precision": "fp32"}
     monkeypatch.setitem(FEW, "finetune", options)
     shared = scores("finetune", {}, 1)
     two, three = (scores("finetune", {"foreground_steps": n}, 1) for n in (2, 3))
