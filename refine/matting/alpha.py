@@ -87,7 +87,8 @@ def refined_matte(image: UInt8Array, coarse: FloatArray, edges: MatteEdges = "pl
     colours = image[part].astype(np.float32) / np.float32(255)
     found = _matte(colours, smooth[part], solid[part], unit, _PLAIN)
     if edges == "hair":
-        found = strands_beyond(found, _matte(colours, smooth[part], solid[part], unit, _HAIR), unit)
+        far = _matte(colours, smooth[part], solid[part], unit, _HAIR)
+        found = strands_beyond(found, far, solid[part], unit)
     alpha[part] = without_specks(found)
     return alpha
 

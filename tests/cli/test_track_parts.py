@@ -131,8 +131,8 @@ def test_matte_edges(
 ) -> None:
     calls: list[float] = []
 
-    def noted(plain: FloatArray, far: FloatArray, unit: float) -> FloatArray:
-        calls.append(unit)
+    def noted(plain: FloatArray, *others: Any) -> FloatArray:
+        calls.append(others[-1])
         return plain
 
     monkeypatch.setattr("vostrack.refine.matting.alpha.strands_beyond", noted)
