@@ -22,7 +22,8 @@ from record import begin_record, benchmark_parser, finish_record
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vostrack.models.eight_bit import EightBitStages, fits_eight_bits, has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.models.weights import load_target_net
 

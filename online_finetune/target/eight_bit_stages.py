@@ -9,16 +9,21 @@ import torch
 from torch import Tensor
 
 from vostrack.compute.precision import Precision, has_fast_bf16
-from vostrack.models.eight_bit import EightBitStages, Ranges, fits_eight_bits, has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.eight_bit import EightBitStages, Ranges, fits_eight_bits
+from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 from vostrack.models.target_net import TargetNet
 
-__all__ = ["EARLY", "WHOLE", "measured", "uses_eight_bits", "with_eight_bits"]
+__all__ = ["EARLY", "WHOLE", "measured", "ranges_of", "uses_eight_bits", "with_eight_bits"]
 
 EARLY = (4, 8)
 """Strides of the stages that fine-tuning does not change."""
 
 WHOLE = (4, 8, 16)
 """Strides of all stages that can be computed in 8 bits."""
+
+# Where the ranges of the second backbone are kept among those of the stages of the first.
+_SECOND = 0
 
 
 def uses_eight_bits(network: TargetNet, device: torch.device, precision: Precision) -> bool:
@@ -39,8 +44,21 @@ def uses_eight_bits(network: TargetNet, device: torch.device, precision: Precisi
 
 
 def measured(network: TargetNet, window: Tensor, strides: Sequence[int]) -> Ranges:
-    """Return the ranges of some stages on a window (1, 3, H, W) of the first frame, in [0, 1]."""
-    return EightBitStages.measure(network.backbone, network.normalized(window), strides)
+    """Return the ranges of activations on a window (1, 3, H, W) of the first frame, in [0, 1].
+
+    Args:
+        network: one for which ``uses_eight_bits`` holds.
+        window: what to measure on.
+        strides: of the stages to compute in 8 bits; a second backbone is among them always.
+
+    Returns:
+        By stride of the stage; those of the second backbone under 0.
+    """
+    ranges = EightBitStages.measure(network.backbone, network.normalized(window), strides)
+    if network.semantic is not None:
+        second = network.semantic.backbone
+        ranges[_SECOND] = EightBitMobileNet.measure(second.features, second.scaled(window))
+    return ranges
 
 
 def with_eight_bits(network: TargetNet, ranges: Ranges) -> TargetNet:
@@ -48,10 +66,22 @@ def with_eight_bits(network: TargetNet, ranges: Ranges) -> TargetNet:
 
     Args:
         network: not changed.
-        ranges: of the stages; none for the network as it is.
+        ranges: of the stages, from ``measured``; none for the network as it is.
     """
     if not ranges:
         return network
     changed = copy.copy(network)
-    changed.eight_bit = EightBitStages(network.backbone, ranges)
+    stages = {stride: found for stride, found in ranges.items() if stride != _SECOND}
+    changed.eight_bit = EightBitStages(network.backbone, stages)
+    if network.semantic is not None and _SECOND in ranges:
+        features = network.semantic.backbone.features
+        changed.eight_bit_semantic = EightBitMobileNet(features, ranges[_SECOND])
     return changed
+
+
+def ranges_of(network: TargetNet) -> dict[int, tuple[float, ...]]:
+    """Return the ranges that ``with_eight_bits`` was given; none without 8 bits."""
+    if network.eight_bit is None:
+        return {}
+    second = network.eight_bit_semantic
+    return network.eight_bit.ranges | ({} if second is None else {_SECOND: second.ranges})

@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from vostrack.models.eight_bit import Ranges, has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.eight_bit import Ranges
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.eight_bit_stages import (
     EARLY,
     WHOLE,
     measured,
+    ranges_of,
     uses_eight_bits,
     with_eight_bits,
 )
@@ -54,8 +56,7 @@ class FittedNetwork:
                 for name, value in self.weights.state_dict().items()
                 if not changes or not value.equal(before[name])
             }
-        stages = self.network.eight_bit
-        return {"network": state, "ranges": stages.ranges if stages is not None else {}}
+        return {"network": state, "ranges": ranges_of(self.network)}
 
     @staticmethod
     def from_state(base: TargetNet, state: Mapping[str, Any]) -> FittedNetwork:

@@ -98,7 +98,7 @@ def load_given(saved: Sequence[Mapping[str, Any]]) -> tuple[GivenFrame, ...]:
 
 
 def with_given(frames: Sequence[GivenFrame], new: GivenFrame, most: int) -> tuple[GivenFrame, ...]:
-    """Add a frame. Further masks of the newest frame are put together with those before.
+    """Add a frame. Masks of the newest frame, or of one like it, are put over those before.
 
     Args:
         frames: oldest first.
@@ -108,8 +108,7 @@ def with_given(frames: Sequence[GivenFrame], new: GivenFrame, most: int) -> tupl
     """
     kept = list(frames)
     if kept and torch.equal(kept[-1].image, new.image):
-        slots = tuple(sorted({*kept[-1].slots, *new.slots}))
-        kept[-1] = GivenFrame(new.image, new.labels, slots)
+        kept[-1] = _put_over(kept[-1], new)
     else:
         kept.append(new)
     begun: set[int] = set()
@@ -120,6 +119,14 @@ def with_given(frames: Sequence[GivenFrame], new: GivenFrame, most: int) -> tupl
         begun.update(frame.slots)
     dropped = {id(frame) for frame in further[:-most]}
     return tuple(frame for frame in kept if id(frame) not in dropped)
+
+
+def _put_over(old: GivenFrame, new: GivenFrame) -> GivenFrame:
+    """Return the given masks of two frames with the same image; new ones replace old ones."""
+    slots = torch.tensor(new.slots, dtype=torch.uint8)
+    labels = old.labels.masked_fill(torch.isin(old.labels, slots), 0)
+    labels = torch.where(torch.isin(new.labels, slots), new.labels, labels)
+    return GivenFrame(new.image, labels, tuple(sorted({*old.slots, *new.slots})))
 
 
 def without_given(

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vostrack.models import eight_bit
+from vostrack.models import byte_convolution
 from vostrack.models.backbones import Backbone, build_backbone
-from vostrack.models.eight_bit import EightBitStages, fits_eight_bits, has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
 
 pytestmark = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
 
@@ -109,16 +110,16 @@ def test_a_torch_without_the_operators_has_no_fast_bytes(monkeypatch: pytest.Mon
     def missing(*_: object) -> None:
         raise AttributeError("qconv_prepack")
 
-    monkeypatch.setattr(eight_bit, "_Convolution", missing)
+    monkeypatch.setattr(byte_convolution, "ByteConvolution", missing)
     assert not has_fast_int8.__wrapped__()
 
 
 def test_a_processor_that_sums_wrongly_has_no_fast_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wrong(eight_bit._Convolution):
+    class Wrong(byte_convolution.ByteConvolution):
         def add(self, x: Tensor, other: Tensor, other_scale: float) -> Tensor:
             return super().add(x, other, other_scale) // 2
 
-    monkeypatch.setattr(eight_bit, "_Convolution", Wrong)
+    monkeypatch.setattr(byte_convolution, "ByteConvolution", Wrong)
     assert not has_fast_int8.__wrapped__()
 
 
@@ -128,6 +129,6 @@ def test_weights_near_the_limit_do_not_overflow() -> None:
         conv.weight.fill_(1.0)
         conv.bias.fill_(-300.0)  # type: ignore[union-attr]  # there is one
     x = torch.ones(1, 64, 6, 6).contiguous(memory_format=torch.channels_last)
-    layer = eight_bit._Convolution(conv, 1 / 255, 1.0)
+    layer = byte_convolution.ByteConvolution(conv, 1 / 255, 1.0)
     found = layer.floats((x * 255).to(torch.uint8))
     torch.testing.assert_close(found, conv(x), atol=1e-2, rtol=0)

@@ -7,6 +7,7 @@ trained with: inputs in [-1, 1], SAME padding, a 513 x 513 canvas, corner-aligne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +18,12 @@ from vostrack.errors import InputError
 from vostrack.models.image_input import check_images
 from vostrack.models.weights_file import read_state_dict
 
-__all__ = ["DeepLabMobileNetV2", "load_deeplab_mobilenetv2"]
+__all__ = [
+    "DeepLabMobileNetV2",
+    "InvertedResidual",
+    "SameConv",
+    "load_deeplab_mobilenetv2",
+]
 
 _CANVAS = 513
 # Expansion, output channels, stride of the first block, dilation of each depthwise convolution.
@@ -33,28 +39,62 @@ _STAGES = (
 )
 
 
-class _SameConv(nn.Conv2d):
+class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: an odd pixel goes to the right or bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = (self._pads(x.shape[axis], axis) for axis in (-2, -1))
-        uneven = columns[1] - columns[0], rows[1] - rows[0]
-        if any(extra % step for extra, step in zip(uneven, self.dilation[::-1], strict=True)):
+        """Convolve (B, C, h, w)."""
+        rows, columns = self.zeros_around(x.shape[-2:])
+        if not self._fits_kernel(rows, columns):
             return super().forward(functional.pad(x, (*columns, *rows)))
-        # A kernel with zeros in front needs as much on either side: that is no copy of x.
-        front = [extra // step for extra, step in zip(uneven, self.dilation[::-1], strict=True)]
-        weight = self.weight
-        if any(front):
-            weight = functional.pad(weight, (front[0], 0, front[1], 0))
         return functional.conv2d(
             x,
-            weight,
+            self._lengthened(rows, columns),
             self.bias,
             self.stride,
             (rows[1], columns[1]),
             self.dilation,
             self.groups,
         )
+
+    def zeros_around(self, size: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the zeros above and below, left and right of a map of ``size`` = h and w."""
+        return self._pads(size[0], -2), self._pads(size[1], -1)
+
+    def plain(self, size: Sequence[int]) -> nn.Conv2d:
+        """Return the usual convolution that does the same on maps of ``size``.
+
+        Raises:
+            ValueError: none does.
+        """
+        rows, columns = self.zeros_around(size)
+        if not self._fits_kernel(rows, columns):
+            raise ValueError(f"no symmetric padding fits dilation {self.dilation} at {size}")
+        weight = self._lengthened(rows, columns)
+        like = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            (weight.shape[2], weight.shape[3]),
+            (self.stride[0], self.stride[1]),
+            (rows[1], columns[1]),
+            (self.dilation[0], self.dilation[1]),
+            self.groups,
+            device="meta",
+        )
+        like.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        like.bias = self.bias
+        return like
+
+    def _fits_kernel(self, rows: tuple[int, int], columns: tuple[int, int]) -> bool:
+        """Tell whether zeros before the kernel can make the padding the same on either side."""
+        uneven = rows[1] - rows[0], columns[1] - columns[0]
+        return not any(extra % step for extra, step in zip(uneven, self.dilation, strict=True))
+
+    def _lengthened(self, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+        """Return the kernel with zeros in front, so that both sides need the same: no copy of x."""
+        top = (rows[1] - rows[0]) // self.dilation[0]
+        left = (columns[1] - columns[0]) // self.dilation[1]
+        return functional.pad(self.weight, (left, 0, top, 0)) if top or left else self.weight
 
     def _pads(self, size: int, axis: int) -> tuple[int, int]:
         """Return the zeros before and after a side of ``size``."""
@@ -67,11 +107,11 @@ class _SameConv(nn.Conv2d):
 def _conv(
     channels: int, width: int, size: int = 1, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    layer = _SameConv(channels, width, size, stride, dilation=dilation, groups=groups)
+    layer = SameConv(channels, width, size, stride, dilation=dilation, groups=groups)
     return nn.Sequential(layer, nn.ReLU6(inplace=True))
 
 
-class _InvertedResidual(nn.Module):
+class InvertedResidual(nn.Module):
     """Inverted residual block: expansion, depthwise convolution, projection."""
 
     def __init__(
@@ -86,6 +126,7 @@ class _InvertedResidual(nn.Module):
         self.residual = stride == 1 and channels == width
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to (B, D, h', w')."""
         y: Tensor = self.conv(x)
         return x + y if self.residual else y
 
@@ -104,7 +145,7 @@ class DeepLabMobileNetV2(nn.Module):
         for expansion, width, first_stride, dilations in _STAGES:
             for block, dilation in enumerate(dilations):
                 stride = first_stride if block == 0 else 1
-                layers.append(_InvertedResidual(channels, width, stride, expansion, dilation))
+                layers.append(InvertedResidual(channels, width, stride, expansion, dilation))
                 channels = width
         self.classes = classes
         self.features = nn.Sequential(*layers)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2, load_deeplab_mobilenetv2
+from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 
 __all__ = ["SEMANTIC_CHANNELS", "SemanticBackbone", "principal_directions"]
 
@@ -37,24 +38,35 @@ class SemanticBackbone(nn.Module):
         self.features = DeepLabMobileNetV2().features
 
     @torch.no_grad()
-    def forward(self, image: Tensor, size: Sequence[int]) -> Tensor:
+    def forward(
+        self,
+        image: Tensor,
+        size: Sequence[int],
+        *,
+        eight_bit: EightBitMobileNet | None = None,
+    ) -> Tensor:
         """Compute the features of images.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
             size: h and w of the result.
+            eight_bit: the same layers in 8 bits, to be used in their place.
 
         Returns:
             (B, 320, h, w), a unit vector in each place.
         """
+        x = (eight_bit or self.features)(self.scaled(image))
+        if x.shape[-2:] != tuple(size):
+            x = F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+        return F.normalize(x, dim=1)
+
+    def scaled(self, image: Tensor) -> Tensor:
+        """Return images (B, 3, H, W) in [0, 1] as the layers take them."""
         x = image
         if self.scale != 1:
             smaller = [max(16, round(side * self.scale)) for side in image.shape[-2:]]
             x = F.interpolate(x, smaller, mode="bilinear", align_corners=False, antialias=True)
-        x = self.features((x * 2 - 1).contiguous(memory_format=torch.channels_last))
-        if x.shape[-2:] != tuple(size):
-            x = F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
-        return F.normalize(x, dim=1)
+        return (x * 2 - 1).contiguous(memory_format=torch.channels_last)
 
     def load_deeplab(self, path: str | Path) -> None:
         """Take the weights of a DeepLabv3-MobileNetV2.

@@ -21,6 +21,7 @@ from vostrack.models.backbones import (
     build_backbone,
 )
 from vostrack.models.eight_bit import EightBitStages
+from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 from vostrack.models.memory_cues import (
     Memory,
     MemoryReader,
@@ -106,6 +107,7 @@ class TargetNet(nn.Module):
         config: what it was built from.
         eight_bit: stages of the backbone that are computed in 8 bits, without gradients; None for
             none.
+        eight_bit_semantic: the layers of the second backbone in 8 bits; None for float32.
     """
 
     mean: Tensor
@@ -116,6 +118,7 @@ class TargetNet(nn.Module):
         self.config = config
         self.backbone = backbone
         self.eight_bit: EightBitStages | None = None
+        self.eight_bit_semantic: EightBitMobileNet | None = None
         deep, middle = backbone.channels[-1], backbone.channels[-2]
         self.key = nn.Conv2d(deep, config.key, 3, padding=1)
         self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
@@ -156,7 +159,8 @@ class TargetNet(nn.Module):
         if self.semantic is None:
             return f2, f4, f8
         cells = [-(-side // 2) for side in f8.shape[-2:]]
-        return f2, f4, f8, self.semantic.backbone(image, cells)
+        semantic = self.semantic.backbone(image, cells, eight_bit=self.eight_bit_semantic)
+        return f2, f4, f8, semantic
 
     def normalized(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""

@@ -95,7 +95,10 @@ def score_proposals(proposals: dict[str, Instances], images: LabelledImages) -> 
             image have another size than the image.
     """
     if not images.instance_classes:
-        raise InputError("proposals: this data set has no instances; choose another layout")
+        raise InputError(
+            "the data set tells classes of pixels only, and proposals are scored against "
+            "instances; VOC needs its folder SegmentationObject, or choose another layout"
+        )
     known = [name for name in images.names if name in proposals]
     if not known:
         first = next(iter(proposals), "none")

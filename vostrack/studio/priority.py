@@ -9,7 +9,7 @@ from contextlib import suppress
 
 __all__ = ["give_way"]
 
-_NICENESS = 10
+_NICENESS = 5
 
 
 def give_way() -> None:

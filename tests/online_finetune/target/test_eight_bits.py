@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vostrack.compute import precision as precisions
-from vostrack.models.eight_bit import has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target import eight_bit_stages
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
@@ -21,10 +21,11 @@ CONFIG = TargetModelConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def network() -> TargetNet:
+@pytest.fixture(scope="module", params=["none", "deeplab"])
+def network(request: pytest.FixtureRequest) -> TargetNet:
     torch.manual_seed(0)
-    return build_target_net(TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8)))
+    config = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8))
+    return build_target_net(replace(config, semantic=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,11 @@ def test_only_auto_computes_in_8_bits(
         adapter.start(images[0], labels)
         scores[precision] = adapter.scores(images[1])[0]
         assert bool(adapter.state_dict()["ranges"]) == (precision == "auto")
+        assert (0 in adapter.state_dict()["ranges"]) == (
+            precision == "auto" and network.semantic is not None
+        )
     assert network.eight_bit is None
+    assert network.eight_bit_semantic is None
     assert not torch.equal(scores["auto"], scores["fp32"])
     torch.testing.assert_close(scores["auto"], scores["fp32"], atol=0.1, rtol=0)
 

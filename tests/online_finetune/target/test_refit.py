@@ -134,6 +134,15 @@ def test_frames_in_which_an_object_begins_are_kept_and_others_are_bounded() -> N
     assert left[0].labels.tolist() == [[0, 1]]
 
 
+def test_what_is_given_stays_when_the_same_picture_comes_again() -> None:
+    first = given(0, 1, 2)  # pixels 0, 1, 2
+    again = GivenFrame.of(first.image / 255, torch.tensor([[2, 3, 1]]), (2, 3))  # 1 was found
+    (frame,) = with_given((first,), again, 2)
+    assert frame.labels.tolist() == [[2, 3, 0]]
+    assert frame.slots == (1, 2, 3)
+    assert frame.visible == (2, 3)
+
+
 @pytest.mark.parametrize("steps", [0, 3])
 def test_frames_are_kept_where_there_is_fine_tuning(
     steps: int, target_network: TargetNet, images: Tensor, labels: Tensor

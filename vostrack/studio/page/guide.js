@@ -13,6 +13,8 @@ const STEPS = {
   tracking: () => ["3 of 4. Watch. Pause or stop when something goes wrong: finished frames stay."],
   changed: () => ["You changed this frame. Forward tracks on from here; Fill the gap joins two frames that you drew.",
     "track-forward"],
+  stopped: () => ["4 of 4. Forward goes on from here. Or press Play, correct the first frame that is wrong, and export.",
+    "track-forward"],
   tracked: () => ["4 of 4. Press Play. Correct the first frame that is wrong, and press Forward there. Then export.",
     "export"],
 };
@@ -24,7 +26,10 @@ function stepOf(store) {
   if (!store.corrected.size) return "outline";
   const drawn = store.corrected.has(store.frame);
   if (!store.tracked.size) return drawn ? "outlined" : "elsewhere";
-  return drawn && store.changed.has(store.frame) ? "changed" : "tracked";
+  if (drawn && store.changed.has(store.frame)) return "changed";
+  const has = (frame) => store.corrected.has(frame) || store.tracked.has(frame);
+  const ends = store.frame + 1 < store.video.count && has(store.frame) && !has(store.frame + 1);
+  return ends ? "stopped" : "tracked";
 }
 
 export class Guide {

@@ -30,7 +30,14 @@ export class Presence {
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
     this.#context.scale(ratio, ratio);
-    for (const [frame, one] of tracked) this.#draw(frame, one);
+    // Of the frames that share a pixel, one is drawn, and those that look doubtful.
+    const seen = new Uint8Array(Math.ceil(width) + 1);
+    for (const [frame, one] of tracked) {
+      const column = this.slot < 1 ? Math.floor(frame * this.slot) : -1;
+      if (seen[column] && !one.doubtful) continue;
+      if (column >= 0) seen[column] = 1;
+      this.#draw(frame, one);
+    }
   }
 
   /** Draw a frame that was tracked. */

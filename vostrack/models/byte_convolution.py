@@ -1,0 +1,131 @@
+"""Convolutions of bytes, for processors that multiply bytes faster than floats.
+
+Activations are bytes with one scale per tensor, weights are signed bytes with one scale per output
+channel (Jacob et al. 2018, "Quantization and training of neural networks").
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["LARGEST_BYTE", "MARGIN", "ByteConvolution", "has_fast_int8", "to_bytes"]
+
+LARGEST_BYTE = 255
+
+# Processors without VNNI add pairs of products in 16 bits: 2 x 255 x 64 is the most that fits.
+_LARGEST_WEIGHT = 64
+
+MARGIN = 1.1
+"""How much larger activations may become: later frames may be brighter than the first."""
+
+
+@lru_cache(maxsize=1)
+def has_fast_int8() -> bool:
+    """Tell whether this processor and this torch can compute convolutions in 8 bits.
+
+    Only x86 processors with AVX2 or more are known to gain. The operators differ between versions
+    of torch, so two convolutions are compared with float32.
+    """
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    conv = nn.Conv2d(8, 8, 3, padding=1)
+    x = torch.rand(1, 8, 6, 6, generator=generator).contiguous(memory_format=torch.channels_last)
+    try:
+        with torch.no_grad():
+            conv.weight.copy_(torch.rand(conv.weight.shape, generator=generator) - 0.5)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # there is one
+            wanted = F.relu(conv(x) + x)
+            scale = 1 / LARGEST_BYTE
+            whole = ByteConvolution(conv, scale, float(wanted.max()) / LARGEST_BYTE)
+            found = whole.add(to_bytes(x, scale), to_bytes(x, scale), scale)
+            summed = (found * whole.output_scale - wanted).abs().max()
+            shifted = ByteConvolution(conv, 2 * scale, 1.0, input_zero=128)
+            found = shifted.floats(to_bytes(2 * x - 1, 2 * scale, 128))
+            return bool(max(summed, (found - conv(2 * x - 1)).abs().max()) < 0.1)
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return False
+
+
+def to_bytes(x: Tensor, scale: float, zero: int = 0) -> Tensor:
+    """Round x / scale + zero to bytes; what is below 0 becomes 0."""
+    return (x * (1 / scale)).add_(zero + 0.5).clamp_(0, LARGEST_BYTE).to(torch.uint8)
+
+
+class ByteConvolution:
+    """One convolution of bytes.
+
+    Args:
+        conv: the layer.
+        input_scale: value of one step of the input.
+        output_scale: of the output, where that is bytes.
+        input_zero: the byte that stands for 0 in the input.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, input_scale: float, output_scale: float, input_zero: int = 0
+    ) -> None:
+        weight = conv.weight.detach().float()
+        scale = (weight.abs().amax((1, 2, 3)) / _LARGEST_WEIGHT).clamp(min=1e-9)
+        steps = (weight / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
+        self.input_scale, self.output_scale = input_scale, output_scale
+        self.input_zero = input_zero
+        self.geometry = [list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups]
+        self.bias = None if conv.bias is None else conv.bias.detach().clone()
+        self.scale, self.zeros = scale, torch.zeros(len(scale), dtype=torch.int32)
+        self.steps = steps
+        self._pack()
+
+    def _pack(self) -> None:
+        self.packed = torch.ops.onednn.qconv_prepack(
+            self.steps, self.scale, self.input_scale, self.input_zero, *self.geometry
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what only this process can use."""
+        return {name: value for name, value in vars(self).items() if name != "packed"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make it again."""
+        vars(self).update(state)
+        self._pack()
+
+    def _given(self, x: Tensor) -> list[Any]:
+        return [x, self.input_scale, self.input_zero, self.packed, self.scale, self.zeros]
+
+    def relu(self, x: Tensor) -> Tensor:
+        """Convolve bytes to bytes, with a rectifier behind."""
+        output = (self.output_scale, 0, torch.uint8)
+        return torch.ops.onednn.qconv2d_pointwise(  # type: ignore[no-any-return]
+            *self._given(x), self.bias, *self.geometry, *output, "relu", [], ""
+        )
+
+    def floats(self, x: Tensor) -> Tensor:
+        """Convolve bytes to float32."""
+        output = (1.0, 0, torch.float32)
+        return torch.ops.onednn.qconv2d_pointwise(  # type: ignore[no-any-return]
+            *self._given(x), self.bias, *self.geometry, *output, "none", [], ""
+        )
+
+    def add(self, x: Tensor, other: Tensor, other_scale: float) -> Tensor:
+        """Convolve bytes and add others, with a rectifier behind; ``other`` is overwritten."""
+        output = (self.output_scale, 0, torch.uint8)
+        return torch.ops.onednn.qconv2d_pointwise.binary(  # type: ignore[no-any-return]
+            *self._given(x),
+            other,
+            self.bias,
+            *self.geometry,
+            *output,
+            other_scale,
+            0,
+            "sum",
+            1.0,
+            "relu",
+            [],
+            "",
+        )
