@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
 from vostrack.errors import InputError
+from vostrack.studio.events import News
 from vostrack.studio.places import default_folder
 from vostrack.studio.serve import LOOPBACK, _names, check_host
 
@@ -31,6 +33,18 @@ def test_a_server_for_other_computers_knows_the_names_of_this_one() -> None:
     assert found[0] == socket.gethostname()
     assert "0.0.0.0" not in found
     assert set(LOOPBACK) < set(found)
+
+
+def test_the_news_end_with_the_server() -> None:
+    async def heard() -> list[str]:
+        news = News()
+        stream = news.listen()
+        first = await anext(stream)
+        news.tell("job", {})
+        news.end()
+        return [first, *[text async for text in stream]]
+
+    assert asyncio.run(heard()) == ["event: hello\ndata: {}\n\n", "event: job\ndata: {}\n\n"]
 
 
 def test_the_project_lies_beside_the_video(tmp_path: Path) -> None:
