@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,10 @@ def test_the_news_end_with_the_server() -> None:
         news.end()
         return [first, *[text async for text in stream]]
 
-    assert asyncio.run(heard()) == ["event: hello\ndata: {}\n\n", "event: job\ndata: {}\n\n"]
+    # The thread of browser tests has a running loop already.
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(asyncio.run, heard()).result()
+    assert found == ["event: hello\ndata: {}\n\n", "event: job\ndata: {}\n\n"]
 
 
 def test_the_project_lies_beside_the_video(tmp_path: Path) -> None:

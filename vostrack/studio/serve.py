@@ -165,9 +165,9 @@ def serve_desk(desk: Desk, host: str, port: int, tell: Callable[[str], None]) ->
         server = uvicorn.Server(config)
         stop = server.handle_exit
 
-        def stop_after_the_news(number: int, frame: FrameType | None) -> None:
+        def stop_after_the_news(sig: int, frame: FrameType | None) -> None:
             desk.news.end()
-            stop(number, frame)
+            stop(sig, frame)
 
         server.handle_exit = stop_after_the_news  # type: ignore[method-assign]
         server.run(sockets=[listening])
