@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import FRAMES, write_clip, write_mask
+from tests.runs.conftest import FRAMES, request_in, write_clip, write_mask
 from vostrack import ClipRequest, InputError
 from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
@@ -44,9 +44,13 @@ def whole(request: ClipRequest, reference: ClipRequest) -> None:
     assert not (request.output / ".lock").exists()
 
 
-@pytest.fixture
-def reference(request_for: Make) -> ClipRequest:
-    request = request_for("reference")
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> ClipRequest:
+    """A run of the same clip that was never stopped; tests only read it."""
+    folder = tmp_path_factory.mktemp("reference")
+    write_clip(folder / "frames")
+    write_mask(folder / "mask.png")
+    request = request_in(folder)
     track_clip(request)
     return request
 
