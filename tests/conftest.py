@@ -29,6 +29,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter tidy up as usual, or libraries complain of leaks at its end."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``VOSTRACK_TEST_BF16=1``, precision ``auto`` is bfloat16 here, emulated if need be."""
