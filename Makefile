@@ -7,7 +7,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constr
 # The tests whose results depend on the precision; without bfloat16 units it is emulated.
 BF16_TESTS = tests/compute/test_precision.py tests/models/test_target_net.py \
   tests/online_finetune/full_network/test_adapter.py \
-  tests/online_finetune/target/test_adapter.py tests/online_finetune/target/test_eight_bits.py \
+  tests/online_finetune/target/test_adapter.py tests/online_finetune/target/test_adapter_views.py \
+  tests/online_finetune/target/test_eight_bits.py \
   tests/online_finetune/target/test_shared_features.py \
   tests/online_finetune/target/test_training.py tests/tracking/test_shared_features.py
 

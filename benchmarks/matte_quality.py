@@ -1,7 +1,8 @@
 """How close mattes come to the true alpha of composited clips, and what they cost.
 
 Each clip is tracked from the hard mask of its first frame. "before" is the score of the tracker cut
-to 0.25 to 0.75, as version 0.2 wrote it. "now" is what --save-mattes writes. "closed_form" is
+to 0.25 to 0.75, as version 0.2 wrote it. "now" is what --save-mattes writes, "hair" the same with
+--matte-edges hair. "closed_form" is
 pymatting's closed-form matting on the same band around the edge (with --closed-form; slow).
 
     python benchmarks/matte_quality.py [--photos FOLDER] [--closed-form] [--json FILE]
@@ -78,7 +79,7 @@ def measure(frames: list[MatteFrame], arguments: argparse.Namespace) -> dict[str
     """Return the figures of each way to make a matte."""
     options = TrackerOptions(seed=0, precision="fp32")
     tracker = build_tracker(arguments.preset, device="cpu", options=options)
-    ways: dict[str, Way] = {"before": before, "now": now}
+    ways: dict[str, Way] = {"before": before, "now": now, "hair": hair}
     mattes: dict[str, list[FloatArray]] = {way: [] for way in ways}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number, frame in enumerate(frames):
@@ -107,6 +108,11 @@ def before(image: UInt8Array, result: FrameResult) -> FloatArray:
 def now(image: UInt8Array, result: FrameResult) -> FloatArray:
     """Return the matte of this version."""
     return np.asarray(frame_mattes(image, result.labels, result.ids)[0], np.float32)
+
+
+def hair(image: UInt8Array, result: FrameResult) -> FloatArray:
+    """Return the matte of this version for hair."""
+    return np.asarray(frame_mattes(image, result.labels, result.ids, "hair")[0], np.float32)
 
 
 def closed_form(image: UInt8Array, result: FrameResult) -> FloatArray:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.cli.bright_method import Bright, BrightOptions, Named, picture
 from vostrack.cli.track import TrackCommand
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
@@ -19,6 +20,8 @@ from vostrack.masks import write_label_map
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.weights import initialise, save_network
 from vostrack.presets.options import TrackerOptions
+from vostrack.proposers.registry import PROPOSERS, ProposerEntry
+from vostrack.proposers.sources import ProposerSources
 
 Run = Callable[..., Path]
 
@@ -98,3 +101,32 @@ def run(settings: dict[str, Any], tmp_path: Path) -> Run:
         return command.output
 
     return run
+
+
+@pytest.fixture
+def built() -> Iterator[list[Bright]]:
+    """The proposers made by the methods ``bright`` and ``named``."""
+    proposers: list[Bright] = []
+
+    def make(kind: type[Bright]) -> ProposerEntry:
+        def build(options: BrightOptions, sources: ProposerSources) -> Bright:
+            proposers.append(kind(options, sources))
+            return proposers[-1]
+
+        return ProposerEntry(BrightOptions, build)
+
+    PROPOSERS.register("bright", make(Bright))
+    PROPOSERS.register("is-named", make(Named))
+    yield proposers
+    PROPOSERS.unregister("bright")
+    PROPOSERS.unregister("is-named")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two images of different sizes, in the order that counts: p2, then p10."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(picture((12, 20))).save(folder / "p10.png")
+    Image.fromarray(picture((16, 14), 150)).save(folder / "p2.png")
+    return folder

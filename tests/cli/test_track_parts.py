@@ -1,4 +1,4 @@
-"""The flags of ``vostrack track`` that choose refiner and proposer have an effect."""
+"""The flags of ``vostrack track`` that choose refiner, proposer and mattes have an effect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from vostrack.arrays import FloatArray
 
 Run = Callable[..., Path]
 
@@ -120,3 +122,19 @@ def test_the_options_of_a_refiner_reach_it(run: Run) -> None:
     outputs = [run(**changes), run(**changes, refiner_options={"iterations": 0})]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
+
+
+@pytest.mark.parametrize("edges", ["plain", "hair"])
+@pytest.mark.parametrize("written", [{"export": ("png-mattes",)}, {"save_mattes": True}])
+def test_matte_edges(
+    edges: str, written: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[float] = []
+
+    def noted(plain: FloatArray, *others: Any) -> FloatArray:
+        calls.append(others[-1])
+        return plain
+
+    monkeypatch.setattr("vostrack.refine.matting.alpha.strands_beyond", noted)
+    run(**written, matte_edges=edges, end=2)
+    assert bool(calls) == (edges == "hair")

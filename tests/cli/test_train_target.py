@@ -90,8 +90,13 @@ def test_it_trains_judges_resumes_and_the_result_tracks(
 
 
 def test_a_mixture_of_layouts_with_hours(
-    davis: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    davis: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vostrack.cli.train_target._IMAGES", 3)  # few, since they take a while
     mose = tmp_path / "MOSE"
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(davis / kind / "480p", mose / kind)

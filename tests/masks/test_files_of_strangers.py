@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, features
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.masks import read_first_mask
+from vostrack.masks import encode_rle, read_first_mask, read_results
 
 SIZE = (48, 64)
 BOX = np.zeros(SIZE, np.bool_)
@@ -136,5 +136,31 @@ def test_what_is_refused_with_the_remedy(
 
 def test_an_archive_as_annotation_tools_give_it(tmp_path: Path) -> None:
     _zip(tmp_path / "export.zip")
-    with pytest.raises(InputError, match="an archive"):
-        read_first_mask(tmp_path / "export.zip", size=SIZE)
+    for read in (read_first_mask, read_results):
+        with pytest.raises(InputError, match="an archive"):
+            read(tmp_path / "export.zip", size=SIZE)
+
+
+def test_results_as_they_are_submitted_to_youtube_vis(tmp_path: Path) -> None:
+    """The surest result wins where two overlap, and the first of several videos is read."""
+    left = BOX.copy()
+    left[:, 28:] = False
+    other = np.zeros(SIZE, np.bool_)
+    results = [
+        {"video_id": 3, "score": 0.9, "category_id": 2, "segmentations": [encode_rle(left), None]},
+        {"video_id": 3, "score": 0.4, "category_id": 2, "segmentations": [encode_rle(BOX)] * 2},
+        {"video_id": 4, "score": 0.9, "category_id": 1, "segmentations": [encode_rle(other)]},
+    ]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    masks = read_results(tmp_path / "results.json")
+    assert len(masks.frames) == len(masks.objects) == 2
+    np.testing.assert_array_equal(masks.labels(0) == 2, left)
+    np.testing.assert_array_equal(masks.labels(0) == 1, BOX & ~left)
+    np.testing.assert_array_equal(masks.labels(1) == 1, BOX)
+    assert "contains several videos; the first one, 3, is used" in masks.notes[0]
+
+
+def test_a_file_without_annotations(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(json.dumps({**_coco([]), "annotations": []}))
+    with pytest.raises(InputError, match="segmentation each, but there is none"):
+        read_first_mask(tmp_path / "m.json", size=SIZE)

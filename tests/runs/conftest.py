@@ -41,19 +41,23 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def request_in(project: Path, output: str = "out") -> ClipRequest:
+    """Return the request of a run in a project folder."""
+    return ClipRequest(
+        video=str(project / "frames"),
+        first_mask=(str(project / "mask.png"),),
+        output=project / output,
+        preset="fast",
+        options=TrackerOptions(precision="fp32"),
+        overlay=False,
+        threads=1,
+    )
+
+
 @pytest.fixture
 def request_for(project: Path) -> Callable[..., ClipRequest]:
     def make(output: str = "out", **changes: Any) -> ClipRequest:
-        request = ClipRequest(
-            video=str(project / "frames"),
-            first_mask=(str(project / "mask.png"),),
-            output=project / output,
-            preset="fast",
-            options=TrackerOptions(precision="fp32"),
-            overlay=False,
-            threads=1,
-        )
-        return replace(request, **changes)
+        return replace(request_in(project, output), **changes)
 
     return make
 

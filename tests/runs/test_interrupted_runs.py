@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import FRAMES, write_clip, write_mask
+from tests.runs.conftest import FRAMES, request_in, write_clip, write_mask
 from vostrack import ClipRequest, InputError
 from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
@@ -44,9 +44,13 @@ def whole(request: ClipRequest, reference: ClipRequest) -> None:
     assert not (request.output / ".lock").exists()
 
 
-@pytest.fixture
-def reference(request_for: Make) -> ClipRequest:
-    request = request_for("reference")
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> ClipRequest:
+    """A run of the same clip that was never stopped; tests only read it."""
+    folder = tmp_path_factory.mktemp("reference")
+    write_clip(folder / "frames")
+    write_mask(folder / "mask.png")
+    request = request_in(folder)
     track_clip(request)
     return request
 
@@ -93,17 +97,24 @@ def test_a_position_beyond_the_end_is_not_complete(
     whole(request, reference)
 
 
-@pytest.mark.parametrize("name", ["settings.json", "frame.pt", "start.pt"])
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"no state", b"null"])
 def test_a_damaged_state_is_refused_in_one_line(
-    name: str, content: bytes, stopped_after: Make
+    stopped_after: Make, reference: ClipRequest
 ) -> None:
     request = stopped_after(3)
-    (request.output / ".state" / name).write_bytes(content)
-    with pytest.raises(InputError, match=r"resume: the state in .* cannot be used") as caught:
-        track_clip(request)
-    assert "\n" not in str(caught.value)
-    assert "`overwrite=True`" in str(caught.value)
+    for name in ("settings.json", "frame.pt", "start.pt"):
+        file = request.output / ".state" / name
+        sound = file.read_bytes()
+        for content in (b"", b"[]", b"{}", b"no state", b"null"):
+            file.write_bytes(content)
+            words = r"resume: the state in .* cannot be used"
+            with pytest.raises(InputError, match=words) as caught:
+                track_clip(request)
+            assert "\n" not in str(caught.value)
+            assert "`overwrite=True`" in str(caught.value)
+            assert file.read_bytes() == content
+        file.write_bytes(sound)
+    track_clip(request)  # a refusal changes nothing
+    whole(request, reference)
 
 
 def test_states_whose_keys_are_missing(stopped_after: Make) -> None:

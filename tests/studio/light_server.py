@@ -1,11 +1,14 @@
 """The server of the page with a tracker and clicks that need no network: it starts in a second.
 
-python light_server.py FOLDER [VIDEO] prints the address and serves until it is ended.
+python light_server.py FOLDER [VIDEO] prints the address and serves until its input ends, which it
+does with the process that started it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -72,8 +75,15 @@ def propose(frames: Iterable[UInt8Array]) -> FirstMask:
     return FirstMask(labels, (1, 2), ("one", "two"))
 
 
+def end_with_input() -> None:
+    """End this process when its input ends."""
+    sys.stdin.read()
+    os._exit(0)
+
+
 def main(folder: str, video: str | None = None) -> None:
     """Serve."""
+    threading.Thread(target=end_with_input, daemon=True).start()
     parts = Parts(SlowShiftingTracker, Discs, propose)
     desk = Desk(
         lambda project, news: StudioSession(project, parts, news), Places([Path(folder)]), 4_000_000

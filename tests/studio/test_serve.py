@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from vostrack.errors import InputError
+from vostrack.studio.events import News
 from vostrack.studio.places import default_folder
 from vostrack.studio.serve import LOOPBACK, _names, check_host
 
@@ -31,6 +34,21 @@ def test_a_server_for_other_computers_knows_the_names_of_this_one() -> None:
     assert found[0] == socket.gethostname()
     assert "0.0.0.0" not in found
     assert set(LOOPBACK) < set(found)
+
+
+def test_the_news_end_with_the_server() -> None:
+    async def heard() -> list[str]:
+        news = News()
+        stream = news.listen()
+        first = await anext(stream)
+        news.tell("job", {})
+        news.end()
+        return [first, *[text async for text in stream]]
+
+    # The thread of browser tests has a running loop already.
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(asyncio.run, heard()).result()
+    assert found == ["event: hello\ndata: {}\n\n", "event: job\ndata: {}\n\n"]
 
 
 def test_the_project_lies_beside_the_video(tmp_path: Path) -> None:

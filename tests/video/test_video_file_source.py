@@ -289,7 +289,14 @@ def test_cover_picture_is_no_video(tmp_path: Path, make_clip: MakeClip) -> None:
 
 
 @pytest.mark.shared_data
-@pytest.mark.parametrize("name", ["02_hummingbird.mp4", "04_coffee.mp4", "21_biker.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "02_hummingbird.mp4",
+        pytest.param("04_coffee.mp4", marks=pytest.mark.slow),
+        pytest.param("21_biker.mp4", marks=pytest.mark.slow),
+    ],
+)
 def test_real_clips_agree_with_opencv(name: str, shared_dir: Path) -> None:
     path = shared_dir / "data" / "clips" / name
     source = open_source(path)

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from vostrack.errors import InputError
 from vostrack.files import check_regular
 
-__all__ = ["loses_detail", "open_image", "upright"]
+__all__ = ["is_archive", "loses_detail", "open_image", "upright"]
 
 _ARCHIVES = (".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 _LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
@@ -36,7 +36,7 @@ def open_image(path: Path) -> Image.Image:
             raise InputError(
                 f"{path}: a NIfTI volume, expected a mask as PNG; save its slice as PNG or TIFF"
             ) from error
-        if path.suffix.lower() in _ARCHIVES:
+        if is_archive(path):
             raise InputError(
                 f"{path}: an archive, expected a mask or a file of annotations; unpack it, and "
                 "give the file or the folder with the masks"
@@ -52,6 +52,11 @@ def open_image(path: Path) -> Image.Image:
             f"{path}: the image cannot be read ({error}), expected a complete PNG; "
             "check the file, or export the mask again"
         ) from error
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive by its name."""
+    return path.suffix.lower() in _ARCHIVES
 
 
 def upright(image: Image.Image, size: tuple[int, int] | None) -> tuple[Image.Image, bool]:

@@ -174,7 +174,7 @@ class _Run:
             snapshot,
             step,
             scores=self.request.save_scores,
-            mattes=self.request.save_mattes,
+            mattes=self.request.matte_edges if self.request.save_mattes else None,
             given=self.record.given.mattes(step.position.index, self.request.start),
         )
         if overlay is not None:

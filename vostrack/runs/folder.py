@@ -17,6 +17,7 @@ from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
+from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.frame_log import FrameLog
 from vostrack.runs.matte import frame_mattes
 from vostrack.runs.ownership import (
@@ -157,7 +158,7 @@ class ClipFolder:
         step: TrackedFrame,
         *,
         scores: bool = False,
-        mattes: bool = False,
+        mattes: MatteEdges | None = None,
         given: Mapping[int, FloatArray] | None = None,
     ) -> None:
         """Write one frame; once this returns, its files are complete.
@@ -169,7 +170,8 @@ class ClipFolder:
             snapshot: of the tracker after the frame; it is saved, or kept for ``save_state``.
             step: the frame with its masks.
             scores: write the score of each object as 8-bit gray PNG.
-            mattes: write the alpha matte of each object as 8-bit gray PNG.
+            mattes: what the edges are made of, to write the alpha matte of each object as 8-bit
+                gray PNG; None to write none.
             given: the mattes (H, W) in [0, 1] that the user gave for this frame, by object.
 
         Raises:
@@ -185,7 +187,7 @@ class ClipFolder:
         grays: dict[Path, FloatArray] = {}
         alphas = dict(given or {})
         if mattes and not set(result.ids) <= set(alphas):
-            made = frame_mattes(step.frame.image, result.labels, result.ids)
+            made = frame_mattes(step.frame.image, result.labels, result.ids, mattes)
             alphas = {**dict(zip(result.ids, made, strict=True)), **alphas}
         for k, number in enumerate(result.ids):
             if scores:

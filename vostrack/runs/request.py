@@ -15,6 +15,7 @@ from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
 from vostrack.presets.options import TrackerOptions
+from vostrack.refine.matte_edges import MatteEdges
 from vostrack.video import Deinterlace, Names, Reader
 
 __all__ = [
@@ -136,6 +137,11 @@ class OutputOptions:
 
     save_mattes: bool = False
     """Write alpha mattes for compositing: mattes/ID/00000.png, white on black, soft edges."""
+
+    matte_edges: MatteEdges = "plain"
+    """What the edges of mattes, also in exports, are made of. plain: as soft as in the picture,
+    close to the mask. hair: also strands outside of the mask, which takes several times as long;
+    use it where the background has other colours than the hair."""
 
     names: Names = "source"
     """Names of the result files. source: those of the frames, so that frame shot.1001.png gets the

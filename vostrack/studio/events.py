@@ -12,6 +12,7 @@ __all__ = ["News"]
 # A page that is this far behind is told to load everything again.
 _BACKLOG = 2000
 _PULSE_SECONDS = 15.0
+_END = ""
 
 
 class News:
@@ -40,6 +41,11 @@ class News:
                 text = "event: reload\ndata: {}\n\n"
             queue.put_nowait(text)
 
+    def end(self) -> None:
+        """End the events of every page, so that the server can stop; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._put, _END)
+
     async def listen(self) -> AsyncIterator[str]:
         """Give the events of one page as they come, and a pulse while there are none."""
         self._loop = asyncio.get_running_loop()
@@ -49,8 +55,11 @@ class News:
             yield "event: hello\ndata: {}\n\n"
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), _PULSE_SECONDS)
+                    text = await asyncio.wait_for(queue.get(), _PULSE_SECONDS)
                 except asyncio.TimeoutError:
-                    yield ": still here\n\n"
+                    text = ": still here\n\n"
+                if text == _END:
+                    return
+                yield text
         finally:
             self._queues.discard(queue)

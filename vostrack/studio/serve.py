@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from vostrack.errors import InputError
 from vostrack.studio.desk import Desk
@@ -161,7 +162,15 @@ def serve_desk(desk: Desk, host: str, port: int, tell: Callable[[str], None]) ->
         )
         listening.listen()
         tell(f"http://{_address(bound)(names[0])}/?token={token}")
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        stop = server.handle_exit
+
+        def stop_after_the_news(sig: int, frame: FrameType | None) -> None:
+            desk.news.end()
+            stop(sig, frame)
+
+        server.handle_exit = stop_after_the_news  # type: ignore[method-assign]
+        server.run(sockets=[listening])
 
 
 def _address(port: int) -> Callable[[str], str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -81,35 +80,33 @@ def test_an_error_in_a_thread_reaches_the_caller(
     assert torch.equal(propagate(x, gates, "numba"), expected)
 
 
-def test_numba_loops_leave_no_scratch_unwritten() -> None:
+def test_numba_loops_leave_no_scratch_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loops, run uncompiled, with every array they allocate full of NaN."""
     pytest.importorskip("numba")
-    script = """
-import numpy, torch
-empty = numpy.empty
-def poisoned(*args, **kwargs):
-    array = empty(*args, **kwargs)
-    if array.dtype.kind == "f":
-        array.fill(numpy.nan)
-    return array
-numpy.empty = poisoned
-from vostrack.refine.spn import numba_kernel, numba_loops, reference
-assert not hasattr(numba_loops.scan_rows, "py_func"), "the loops were compiled"
-for height, width in ((4, 5), (3, 37), (1, 3), (3, 1)):
-    x = torch.randn(2, 1, height, width, dtype=torch.float64)
-    gates = torch.randn(1, 1, 4, 3, height, width, dtype=torch.float64) / 3
-    y, states = reference.forward(x, gates, range(4), True)
-    torch.testing.assert_close(numba_kernel.forward(x, gates, range(4), True), (y, states))
-    torch.testing.assert_close(
-        numba_kernel.backward(x, x, gates, states, range(4)),
-        reference.backward(x, x, gates, states, range(4)),
-    )
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    from vostrack.refine.spn import numba_loops
+
+    compiled = {k: f for k, f in vars(numba_loops).items() if hasattr(f, "py_func")}
+    assert len(compiled) > 5
+    for name, function in compiled.items():
+        monkeypatch.setattr(numba_loops, name, function.py_func)
+    allocate, poisoned = np.empty, []
+
+    def poison(*args: Any, **kwargs: Any) -> Any:
+        array = allocate(*args, **kwargs)
+        if array.dtype.kind == "f":
+            array.fill(np.nan)
+            poisoned.append(array.shape)
+        return array
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "empty", poison)
+        for size in ((4, 5), (3, 37), (1, 3), (3, 1)):
+            x = torch.randn(2, 1, *size, dtype=torch.float64)
+            gates = torch.randn(1, 1, 4, 3, *size, dtype=torch.float64) / 3
+            y, states = reference.forward(x, gates, range(4), True)
+            torch.testing.assert_close(numba_kernel.forward(x, gates, range(4), True), (y, states))
+            torch.testing.assert_close(
+                numba_kernel.backward(x, x, gates, states, range(4)),
+                reference.backward(x, x, gates, states, range(4)),
+            )
+    assert (2, 39) in poisoned  # lines of a scan, with a cell at either end

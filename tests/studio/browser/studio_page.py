@@ -43,6 +43,7 @@ class Server:
         command = [sys.executable, "-m", "tests.studio.light_server", str(self.folder)]
         self.process = subprocess.Popen(
             [*command, *map(str, self._video)],
+            stdin=subprocess.PIPE,  # its end tells the server that this process has ended
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,

@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
             "youtube-vis",
             "YouTube-VIS, OVIS, COCO video",
             f"{_HERE}.youtube_vis",
-            "JSON of one video, or the first of several",
+            "JSON of one video, or the first of several; results",
             "JSON with videos, and annotations with a `segmentations` entry (RLE) for each frame",
             "NumPy",
             "nothing; void becomes a crowd (`iscrowd`)",

@@ -40,9 +40,10 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     whole = isinstance(annotations, list) and all(isinstance(a, dict) for a in annotations)
     some = whole and any("segmentation" in a for a in annotations)
     if not some or not (isinstance(images, list) and all(isinstance(i, dict) for i in images)):
+        came = "there is none" if annotations == [] else "some have none"
         raise InputError(
-            f"{origin}: expected COCO annotations with a segmentation each, but some have none; "
-            "export instance segmentation, not boxes"
+            f"{origin}: expected COCO annotations with a segmentation each, but {came}; export "
+            "instance segmentation, not boxes"
         )
     images, notes = _of_one_video(content, images, origin)
     categories = categories_in(content)

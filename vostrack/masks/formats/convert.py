@@ -19,6 +19,7 @@ from vostrack.masks.formats.reading import (
 )
 from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.formats.results_folder import is_results_folder, read_folder
+from vostrack.masks.image_opening import is_archive
 from vostrack.masks.video_masks import VideoMasks
 
 __all__ = ["export_results", "read_results"]
@@ -49,6 +50,11 @@ def read_results(
         return masks_of_video(found, size, origin)
     if source.is_dir() and images_in(source):
         return masks_of_stack(read_stack(images_in(source), str(source)), str(source))
+    if source.is_file() and is_archive(source):
+        raise InputError(
+            f"{source}: an archive, expected masks or a file of annotations; unpack it, and give "
+            "the file or the folder with the masks"
+        )
     raise InputError(
         f"{source} is not a folder that vostrack track wrote (with masks and run.json), "
         "and no annotations or label maps of a known format; check the path"

@@ -62,6 +62,8 @@ def _parse(content: Any, origin: str) -> Annotations:
         if "annotations" in content:
             return _from_coco(content, origin)
         content = [content]
+    if youtube_vis.is_results(content):
+        return youtube_vis.parse_results(content, origin)
     is_list = isinstance(content, list) and all(isinstance(item, dict) for item in content)
     if is_list and (
         all("counts" in item for item in content) or any("segmentation" in i for i in content)

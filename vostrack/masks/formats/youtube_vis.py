@@ -5,7 +5,7 @@ Yang, Fan and Xu, "Video Instance Segmentation" (2019).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from vostrack.masks.palette import VOID
 from vostrack.masks.rle import encode_run_lengths, is_empty_rle
 from vostrack.masks.video_masks import MaskObject, VideoMasks, file_name, present
 
-__all__ = ["parse", "write"]
+__all__ = ["is_results", "parse", "parse_results", "write"]
 
 
 def parse(content: Mapping[str, Any], origin: str) -> Annotations:
@@ -75,6 +75,31 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         frame_rate=float(rate) if isinstance(rate, (int, float)) and 0 < rate < 1e6 else None,
         objects=objects,
     )
+
+
+def is_results(content: Any) -> bool:
+    """Tell whether this is a list of results as they are submitted to the benchmark."""
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(a, dict) and isinstance(a.get("segmentations"), list) for a in content)
+    )
+
+
+def parse_results(content: Sequence[Mapping[str, Any]], origin: str) -> Annotations:
+    """Read the results of the first video. Where they overlap, the surest one wins.
+
+    Raises:
+        InputError: they have no segmentations.
+    """
+    videos = list(dict.fromkeys(shortened(a.get("video_id")) for a in content))
+    own = [a for a in content if shortened(a.get("video_id")) == videos[0]]
+    own.sort(key=lambda a: float(a.get("score", 1)))
+    tracks = [{"id": k, **a, "video_id": 1} for k, a in enumerate(own, start=1)]
+    read = parse({"videos": [{"id": 1}], "annotations": tracks}, origin)
+    if len(videos) == 1:
+        return read
+    return read.noted(f"{origin}: contains several videos; the first one, {videos[0]}, is used")
 
 
 def _frames(video: Mapping[str, Any], length: int) -> tuple[list[str], list[int], bool]:

@@ -16,6 +16,7 @@ from PIL import Image
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.video_masks import VideoMasks
+from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.matte import frame_mattes
 from vostrack.video import FrameNames, FrameSource, open_source
 
@@ -47,11 +48,13 @@ class MattedFrames:
         masks: the masks of the run.
         source: the video.
         names: what the result files call its frames.
+        edges: what the edges of mattes are made of, where the run saved none.
     """
 
     masks: VideoMasks
     source: FrameSource
     names: FrameNames
+    edges: MatteEdges = "plain"
 
     @property
     def pixel_aspect(self) -> Fraction:
@@ -80,7 +83,7 @@ class MattedFrames:
                 )
             mattes = self._saved(name, ids)
             if mattes is None:
-                mattes = frame_mattes(frame.image, labels, ids)
+                mattes = frame_mattes(frame.image, labels, ids, self.edges)
             yield MattedFrame(name, frame.time, frame.image, mattes)
         if wanted:
             raise InputError(
@@ -134,7 +137,8 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
         exclude=[Path(path).expanduser() for path in settings.get("first_mask", ())],
     ) as source:
         names = source.names if settings.get("names", "source") == "source" else FrameNames()
-        yield MattedFrames(masks, source, names)
+        edges: MatteEdges = "hair" if settings.get("matte_edges") == "hair" else "plain"
+        yield MattedFrames(masks, source, names, edges)
 
 
 def _readable(video: str) -> bool:
