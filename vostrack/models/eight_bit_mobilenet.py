@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vostrack.models.byte_convolution import LARGEST_BYTE, MARGIN, ByteConvolution, to_bytes
-from vostrack.models.deeplab_mobilenetv2 import InvertedResidual, SameConv
+from vostrack.models.deeplab_mobilenetv2 import SameConv
 
 __all__ = ["EightBitMobileNet"]
 
@@ -40,7 +40,7 @@ class EightBitMobileNet:
             ranges: from ``measure``.
         """
         self.ranges = tuple(ranges)
-        layers = list(features)
+        layers = _layers(features)
         self._first = layers[:_IN_FLOATS]
         self._blocks = [
             _Block(block, self.ranges[4 * number : 4 * number + 4])
@@ -56,7 +56,7 @@ class EightBitMobileNet:
             features: the layers.
             image: (1, 3, H, W) in [-1, 1].
         """
-        layers, found, x = list(features), [], image
+        layers, found, x = _layers(features), [], image
         for layer in layers[:_IN_FLOATS]:
             x = layer(x)
         for block in layers[_IN_FLOATS:]:
@@ -80,10 +80,15 @@ class EightBitMobileNet:
         return self
 
 
-class _Block:
-    """An inverted residual block."""
+def _layers(features: nn.Sequential) -> list[Any]:
+    """Return the layers; torch does not tell of which types they are."""
+    return list(features)
 
-    def __init__(self, block: InvertedResidual, ranges: Sequence[float]) -> None:
+
+class _Block:
+    """An inverted residual block, ``InvertedResidual``."""
+
+    def __init__(self, block: Any, ranges: Sequence[float]) -> None:
         low, high = min(0.0, ranges[0]) * MARGIN, max(ranges[1], 1e-6) * MARGIN
         widened, filtered = (
             min(max(largest, 1e-6) * MARGIN, _CEILING) / LARGEST_BYTE for largest in ranges[2:]
