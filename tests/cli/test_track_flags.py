@@ -202,6 +202,8 @@ def test_adaptation_reaches_the_target_models(run: Run) -> None:
         settings = record(run(**changes, adapt=flag))["settings"]
         assert settings["preset"] == "fast"
         assert settings["method"]["target"]["adapt"] == expected
+    target = record(run(**changes, mirror=True, end=2))["settings"]["method"]["target"]
+    assert (target["mirror"], target["mirror_scale"]) == (True, 0.8)
 
 
 def test_weights_file(run: Run, tmp_path: Path) -> None:
