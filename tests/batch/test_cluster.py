@@ -74,6 +74,7 @@ def head(ray: Any, worker: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.slow  # by default, a killed worker of the local pool stands for it
 @pytest.mark.usefixtures("head")
 def test_killed_worker_on_a_cluster(
     ray: Any, make_jobs: MakeJobs, worker: str, tmp_path: Path, calls: Calls, contents: Contents

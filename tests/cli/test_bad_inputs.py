@@ -207,10 +207,6 @@ def test_bad_input(
     assert "Traceback" not in message
     for word in words:
         assert word in message, message
-    if name == "frames of two sizes":
-        # Found on the way: the frames before it stay, and are marked as not complete.
-        assert json.loads((output / "run.json").read_text())["status"] == "interrupted"
-        return
     assert not output.exists()
 
 

@@ -32,6 +32,7 @@ def gpu_check(benchmarks: None) -> ModuleType:
     return importlib.import_module("gpu_check")
 
 
+@pytest.mark.slow
 def test_every_part_runs_and_is_in_the_record(
     gpu_check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,6 +189,25 @@ def test_the_folder_removed_in_mid_run(request_for: Make, monkeypatch: pytest.Mo
     assert not request.output.exists()
 
 
+def test_a_folder_removed_while_a_frame_is_written(
+    request_for: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written just then makes the folder again, without the frames before."""
+    request = request_for()
+    write, calls = folder_module.write_label_map, []
+
+    def removing(path: Path, labels: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            shutil.rmtree(request.output)
+        write(path, labels)
+
+    monkeypatch.setattr(folder_module, "write_label_map", removing)
+    with pytest.raises(FileNotFoundError, match="was removed while the run"):
+        track_clip(request)
+    assert len(calls) == 2
+
+
 def test_after_ctrl_c_the_finished_part_is_there_whole(stopped_after: Make) -> None:
     request = stopped_after(4, overlay=True)
     assert record(request)["status"] == "interrupted"

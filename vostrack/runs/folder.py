@@ -177,11 +177,7 @@ class ClipFolder:
         Raises:
             OSError: the disk is full, or the folder was removed meanwhile.
         """
-        if not self._state.is_dir():
-            raise FileNotFoundError(
-                f"the results folder {self.root} was removed while the run was writing to it; "
-                "start the run again"
-            )
+        self._settings.require(self.root)
         result, position = step.result, step.position
         mask = self.mask(position.index)
         grays: dict[Path, FloatArray] = {}
@@ -210,6 +206,7 @@ class ClipFolder:
             "presence": [round(p, 4) for p in result.presence],
             "timings": {k: round(v, 5) for k, v in result.timings.items()},
         }
+        self._settings.require(self.root)
         self._log.append(record, files)
         last = {"index": position.index, "direction": position.direction}
         self._unsaved = {**last, "tracker": snapshot.running}

@@ -38,6 +38,20 @@ class SavedSettings:
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
+    def require(self, root: Path) -> None:
+        """Check that the results folder ``root`` is still the one in which the run began.
+
+        The state folder alone does not tell: writing into a removed folder makes it again.
+
+        Raises:
+            FileNotFoundError: the settings are gone.
+        """
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"the results folder {root} was removed while the run was writing to it; start "
+                "the run again"
+            )
+
     def read(self) -> dict[str, Any]:
         """Return the settings of the interrupted run.
 
