@@ -63,12 +63,19 @@ class Edit:
         objects: the objects afterwards.
         frame: whose label map changed; None for none.
         labels: name of the file with the label map afterwards; None if there is none any more.
+        ids: of the objects in that label map; empty if it shows none.
     """
 
     what: str
     objects: tuple[StudioObject, ...]
     frame: int | None = None
     labels: str | None = None
+    ids: tuple[int, ...] = ()
+
+    @property
+    def concerns(self) -> set[int]:
+        """The ids that a drawn label map is about: without any in it, all that were not there."""
+        return set(self.ids) or {one.id for one in self.objects}
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,23 @@ class Journal:
         """The objects as they are now."""
         return self.edits[self.done - 1].objects if self.done else ()
 
+    @property
+    def deleted(self) -> set[int]:
+        """The ids of objects that were there once."""
+        once = {one.id for edit in self.edits[: self.done] for one in edit.objects}
+        return once - {one.id for one in self.objects}
+
     def corrected(self) -> dict[int, str]:
-        """Return the file of the label map of every frame that a person drew."""
+        """Return the file of the label map of every frame that a person drew.
+
+        Frames that are about deleted objects alone are left out.
+        """
+        deleted = self.deleted
         found: dict[int, str] = {}
         for edit in self.edits[: self.done]:
             if edit.frame is None:
                 continue
-            if edit.labels is None:
+            if edit.labels is None or edit.concerns <= deleted:
                 found.pop(edit.frame, None)
             else:
                 found[edit.frame] = edit.labels
@@ -143,4 +160,5 @@ def _edit(entry: dict[str, Any]) -> Edit:
     objects = tuple(StudioObject(**one) for one in entry["objects"])
     if entry["labels"] is not None and not _LABELS.fullmatch(entry["labels"]):
         raise ValueError(f"no file of a project: {entry['labels']}")
-    return Edit(entry["what"], objects, entry["frame"], entry["labels"])
+    ids = tuple(map(int, entry.get("ids", ())))
+    return Edit(entry["what"], objects, entry["frame"], entry["labels"], ids)

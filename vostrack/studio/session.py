@@ -180,6 +180,7 @@ class StudioSession:
         undo, redo = self.project.steps()
         return {
             "objects": [asdict(one) for one in self.project.objects],
+            "next_id": self.project.next_id,
             "corrected": self.project.corrected,
             "undo": undo,
             "redo": redo,

@@ -18,6 +18,7 @@ from vostrack.studio.frames import VideoFrames
 from vostrack.studio.plan import Leg
 from vostrack.studio.priority import give_way
 from vostrack.studio.project import Project
+from vostrack.tracking.parts import Refits
 
 __all__ = ["JobState", "StudioTracker", "TrackJob"]
 
@@ -40,7 +41,14 @@ class StudioTracker(Protocol):
         """See ``Tracker.step``."""
         ...
 
-    def correct(self, frame: UInt8Array, mask: UInt8Array, ids: Sequence[int] | None = None) -> Any:
+    def correct(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array,
+        ids: Sequence[int] | None = None,
+        *,
+        max_ms: float | None = None,
+    ) -> Any:
         """See ``Tracker.correct``."""
         ...
 
@@ -198,7 +206,10 @@ class TrackJob:
         known = [number for number in tracker.ids if number in _known(self._project)]
         new = [number for number in _ids(labels) if number not in tracker.ids]
         if known:
-            tracker.correct(image, np.where(np.isin(labels, known), labels, 0), known)
+            # One fine-tuning serves for both edits: it is left to the last.
+            brief = 0.0 if new and isinstance(getattr(tracker, "adapter", None), Refits) else None
+            mask = np.where(np.isin(labels, known), labels, 0)
+            tracker.correct(image, mask, known, max_ms=brief)
         if new:
             tracker.add_objects(image, np.where(np.isin(labels, new), labels, 0), reuse_ids=True)
 

@@ -129,12 +129,29 @@ def test_an_object_comes_and_goes_midway(page: StudioPage) -> None:
     assert ids == [{1}, {1}, {2}, {2}, {2}, {2}]
 
 
-def test_deleting_an_object_is_undone(page: StudioPage) -> None:
+def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None:
+    def says(words: str) -> None:
+        page.until(f"document.querySelector('#guide').textContent.includes({words!r})")
+
     page.click(252, 54)
+    page.track("forward", LATER)
+    page.at_frame(FRAMES - 1)
+    page.page.locator("#export").click()
+    page.until("!document.querySelector('#export-link').hidden")
     page.page.get_by_role("button", name="Delete Object 1").click()
-    page.until("document.querySelectorAll('#objects li').length === 0")
-    page.press("Control+z")
-    page.until("document.querySelectorAll('#objects li').length === 1")
+    says("1 of 4")
+    assert page.page.locator("#export-link").is_hidden()
+    text = "document.querySelector('#timeline').getAttribute('aria-valuetext')"
+    page.until(f"{text}.endsWith('not tracked')")
+    page.click(252, 54)
+    assert set(np.unique(page.latest())) == {0, 2}
+    says("2 of 4")
+    assert not page.shown(3).any()
+    for _ in range(3):
+        page.press("Control+z")
+    page.until("document.querySelector('#redo').title.includes('delete')")
+    says("4 of 4")
+    assert page.shown(3)[54, 255] == 1
 
 
 def test_the_next_doubtful_frame(page: StudioPage) -> None:

@@ -184,6 +184,7 @@ function connectStore() {
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
   });
+  store.addEventListener("replaced", () => stage.tool?.leave?.());
   let stays = 0;
   store.addEventListener("frame", () => {
     clearTimeout(stays);
@@ -198,6 +199,7 @@ function connectStore() {
     byId("play").textContent = player.playing ? "Pause" : "Play";
   });
   store.addEventListener("summary", () => {
+    byId("export-link").hidden = true; // it is of the masks before
     byId("undo").disabled = store.undo === null;
     byId("redo").disabled = store.redo === null;
     byId("undo").title = `Undo: ${store.undo ?? "nothing"} (Ctrl+Z)`;

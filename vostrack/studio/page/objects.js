@@ -21,9 +21,8 @@ export class ObjectList {
   }
 
   async add() {
-    const used = new Set(this.store.objects.map((one) => one.id));
-    let id = 1;
-    while (used.has(id)) id += 1;
+    // A deleted object may still be drawn somewhere, so its id is not used again.
+    const id = Math.max(this.store.nextId, 1 + Math.max(0, ...this.store.objects.map((one) => one.id)));
     const colour = COLOURS[(id - 1) % COLOURS.length];
     const added = { id, name: `Object ${id}`, colour, last: null };
     this.store.selected = this.#coming = id;

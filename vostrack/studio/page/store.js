@@ -51,6 +51,9 @@ export class Store extends EventTarget {
   #unsaved = 0;
   /** What could not be saved: it is sent again. */
   #kept = null;
+  /** The ids of the objects that the server has. */
+  #ids = new Set();
+  nextId = 1;
   wanted = 0;
 
   /** @param {string} kind @param {object} [detail] */
@@ -116,7 +119,13 @@ export class Store extends EventTarget {
     });
     hear("edit", (news) => {
       if (news.frame !== null) this.changed.add(news.frame);
+      const others = this.#hasOtherMasks(news.objects);
       this.#takeSummary(news);
+      // A deleted object takes its masks with it, and brings them back.
+      if (others) {
+        this.tell("replaced");
+        this.#attempt(this.load());
+      }
       if (news.frame === null) return;
       // What this page drew itself is known.
       if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
@@ -241,7 +250,16 @@ export class Store extends EventTarget {
     this.tell("frame");
   }
 
+  /** Whether an object is gone, or one of earlier times is back. */
+  #hasOtherMasks(objects) {
+    const now = new Set(objects.map((one) => one.id)), known = this.#ids;
+    return [...known].some((id) => !now.has(id))
+      || [...now].some((id) => !known.has(id) && id < this.nextId);
+  }
+
   #takeSummary(news) {
+    this.#ids = new Set(news.objects.map((one) => one.id));
+    this.nextId = news.next_id;
     this.objects = news.objects;
     this.corrected = new Set(news.corrected);
     this.undo = news.undo;
