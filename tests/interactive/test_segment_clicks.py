@@ -103,6 +103,69 @@ def test_the_function_is_the_class(image: Any, frame: ClickFrame) -> None:
     )
 
 
+def distances(x: int, y: int) -> Any:
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    return np.hypot(columns - x, rows - y)
+
+
+def test_a_click_adds_to_a_mask_near_itself(frame: ClickFrame) -> None:
+    start = (LEFT & (np.arange(SIZE[0]) > 52)[:, None]) | disc(146, 60, 10)
+    after = frame.segment([Click(56, 44)], start=start)
+    assert overlap(after & disc(56, 64, 50), LEFT) > overlap(start & disc(56, 64, 50), LEFT) + 0.05
+    assert after[44, 56]
+    assert (after >= start).all()
+    changed = after & ~start
+    assert (changed & LEFT).sum() > 0.8 * changed.sum()
+    assert distances(56, 44)[changed].max() < 50
+
+
+def test_a_click_cuts_a_part_out_of_a_mask(frame: ClickFrame) -> None:
+    start = LEFT | disc(90, 100, 16) | RIGHT
+    after = frame.segment([Click(94, 104, inside=False)], start=start)
+    assert not after[104, 94]
+    assert (after <= start).all()
+    gone = start & ~after
+    assert (gone & ~LEFT).sum() > 0.5 * (start & ~LEFT & ~RIGHT).sum()
+    assert (gone & LEFT).sum() < 0.03 * LEFT.sum()
+    assert not (gone & RIGHT).any()
+
+
+def test_a_click_removes_a_separate_piece_and_nothing_else(frame: ClickFrame) -> None:
+    off = Click(146, 60, inside=False)
+    np.testing.assert_array_equal(frame.segment([off], start=LEFT | RIGHT), LEFT)
+    kept = frame.segment([Click(150, 60), off], start=LEFT | RIGHT)
+    assert kept[60, 150]
+    assert not kept[60, 146]
+
+
+def test_clicks_that_a_mask_agrees_with_change_nothing(frame: ClickFrame) -> None:
+    clicks = [Click(56, 64), Click(146, 60, inside=False)]
+    np.testing.assert_array_equal(frame.segment(clicks, start=LEFT), LEFT)
+
+
+def test_an_empty_mask_is_no_start(frame: ClickFrame) -> None:
+    clicks = [Click(146, 60)]
+    empty = np.zeros(SIZE, np.bool_)
+    np.testing.assert_array_equal(frame.segment(clicks, start=empty), frame.segment(clicks))
+    with pytest.raises(InputError, match="at least one click inside"):
+        frame.segment([Click(146, 60, inside=False)], start=empty)
+
+
+@pytest.mark.parametrize(
+    ("start", "box", "message"),
+    [
+        (LEFT[1:], None, "start: expected a bool mask of 128 x 192"),
+        (LEFT.astype(np.uint8), None, "start: expected a bool mask .* got uint8"),
+        (LEFT, (0, 0, 9, 9), "start: a mask is changed by clicks"),
+    ],
+)
+def test_starts_that_cannot_be_used_are_refused(
+    frame: ClickFrame, start: Any, box: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        frame.segment([Click(5, 5)], box, start=start)
+
+
 @pytest.mark.parametrize("size", [(20, 300), (33, 17)])
 def test_any_size_of_frame(segmenter: ClickSegmenter, size: tuple[int, int]) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (*size, 3), np.uint8)

@@ -54,13 +54,13 @@ def trackers() -> list[ShiftingTracker]:
 
 
 class Clicker:
-    """Finds the same square wherever one clicks."""
+    """Finds the same square wherever one clicks, beside what there is."""
 
     def open(self, frame: UInt8Array) -> Clicker:
         return self
 
-    def segment(self, clicks: Any, box: Any) -> Any:
-        return square(5) > 0
+    def segment(self, clicks: Any, box: Any, start: Any = None) -> Any:
+        return (square(5) > 0) if start is None else (square(5) > 0) | start
 
 
 def propose(frames: Any) -> FirstMask:

@@ -51,10 +51,12 @@ class Discs:
         """Take a frame."""
         return Discs(frame)
 
-    def segment(self, clicks: Sequence[Click], box: Box | None = None) -> BoolArray:
-        """Return the discs, without a smaller one around each click outside."""
+    def segment(
+        self, clicks: Sequence[Click], box: Box | None = None, *, start: BoolArray | None = None
+    ) -> BoolArray:
+        """Return the start and the discs, without a smaller one around each click outside."""
         rows, columns = np.mgrid[: self._size[0], : self._size[1]]
-        mask = np.zeros(self._size, np.bool_)
+        mask = np.zeros(self._size, np.bool_) if start is None else start.copy()
         if box is not None:
             mask[box[1] : box[3], box[0] : box[2]] = True
         for click in clicks:

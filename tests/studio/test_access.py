@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Iterator
@@ -206,9 +207,12 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
     found = client.get("/api/frames/0/labels")
     assert zlib.decompress(found.content) == square(9).tobytes()
     assert client.post("/api/undo").json() == {"frame": 0}
-    question = {"clicks": [{"x": 5, "y": 5, "inside": True}], "box": None}
+    question: dict[str, Any] = {"clicks": [{"x": 5, "y": 5, "inside": True}], "box": None}
     clicked = client.post("/api/frames/0/clicks", json=question)
     assert zlib.decompress(clicked.content) == square(5).tobytes()
+    question["start"] = base64.b64encode(zlib.compress(square(20).tobytes())).decode()
+    clicked = client.post("/api/frames/0/clicks", json=question)
+    assert zlib.decompress(clicked.content) == (square(5) | square(20)).tobytes()
     assert client.post("/api/track", json={"frame": 0, "direction": "forward"}).status_code == 200
     wait_until(lambda: session.job.state.state == "idle")
     assert [frame for frame, _ in client.get("/api/state").json()["tracked"]] == list(range(1, 8))
@@ -227,6 +231,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
         ),
         ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 1, "y": 1, "inside": True}] * 201}),
         ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 10**30, "y": 1, "inside": True}]}),
+        ("POST", "/api/frames/0/clicks", {"clicks": [], "start": "A"}),
         ("POST", "/api/track", {"frame": 0, "direction": "up"}),
         ("POST", "/api/open", b"\xff\xfe"),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from vostrack.arrays import FloatArray, IntArray
+from vostrack.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["ImageGraph"]
 
@@ -64,6 +64,10 @@ class ImageGraph:
     def from_border(self) -> FloatArray:
         """Return the distance (h, w) of every pixel to the nearest pixel of the border."""
         return self._border
+
+    def from_places(self, places: BoolArray) -> FloatArray:
+        """Return the distance (h, w) of every pixel to the nearest of some places (h, w)."""
+        return self.from_pixels(self._number[places])
 
     def from_pixels(self, numbers: IntArray) -> FloatArray:
         """Return the distance (h, w) to the nearest of some pixels, numbered row by row."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 
 __all__ = ["Box", "Click", "box_clicks", "check_prompts"]
@@ -30,17 +33,23 @@ class Click:
     """Whether the object is there; False for a place that is not the object's."""
 
 
-def check_prompts(clicks: Sequence[Click], box: Box | None, size: tuple[int, int]) -> None:
+def check_prompts(
+    clicks: Sequence[Click],
+    box: Box | None,
+    size: tuple[int, int],
+    start: BoolArray | None = None,
+) -> None:
     """Check that clicks and box lie in a frame and point something out.
 
     Args:
         clicks: any number of them.
         box: around the object; None for none.
         size: H and W of the frame.
+        start: the mask that the clicks change; None for none.
 
     Raises:
-        InputError: a click or the box is outside the frame, the box is empty, or neither a box nor
-            a click inside the object is given.
+        InputError: a click or the box is outside the frame, the box is empty, the start is no mask
+            of the frame or comes with a box, or nothing says where the object is.
     """
     height, width = size
     for number, click in enumerate(clicks):
@@ -56,11 +65,23 @@ def check_prompts(clicks: Sequence[Click], box: Box | None, size: tuple[int, int
                 f"box: expected 0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}, got "
                 f"{box}; give x0, y0, x1, y1 in pixels of the frame"
             )
-    elif not any(click.inside for click in clicks):
+    if start is not None:
+        if start.shape != size or start.dtype != np.bool_:
+            raise InputError(
+                f"start: expected a bool mask of {height} x {width} like the frame, got "
+                f"{start.dtype} of {start.shape}"
+            )
+        if box is not None:
+            raise InputError("start: a mask is changed by clicks, not by a box; leave `box` out")
+    if box is None and (start is None or not start.any()) and not _any_inside(clicks):
         raise InputError(
             "clicks: expected at least one click inside the object or a box, got "
             f"{len(clicks)} clicks outside; click on the object"
         )
+
+
+def _any_inside(clicks: Sequence[Click]) -> bool:
+    return any(click.inside for click in clicks)
 
 
 def box_clicks(box: Box, size: tuple[int, int]) -> list[Click]:

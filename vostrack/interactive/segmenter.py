@@ -20,6 +20,13 @@ from vostrack.interactive.cues import rough_logits
 from vostrack.interactive.frame_maps import ClickNetworks, frame_maps, load_networks
 from vostrack.interactive.outline import OutlineFinder, spread_to
 from vostrack.interactive.prompts import Box, Click, box_clicks, check_prompts
+from vostrack.interactive.retouch import (
+    ALLOWED,
+    local_change,
+    mask_logits,
+    separate_piece,
+    with_change,
+)
 from vostrack.tracking.frame_input import check_frame, working_image
 
 __all__ = ["ClickFrame", "ClickSegmenter", "segment_clicks"]
@@ -85,28 +92,62 @@ class ClickFrame:
         self._outlines = OutlineFinder(networks, image)
         # What earlier questions gave: each click starts from the mask before it.
         self._known: OrderedDict[_Question, FloatArray] = OrderedDict()
+        # The last mask that was changed, the clicks, and what it became.
+        self._edit: tuple[BoolArray, tuple[Click, ...], BoolArray] | None = None
 
-    def segment(self, clicks: Sequence[Click], box: Box | None = None) -> BoolArray:
+    def segment(
+        self, clicks: Sequence[Click], box: Box | None = None, *, start: BoolArray | None = None
+    ) -> BoolArray:
         """Return the mask (H, W) bool of the object.
 
         Every piece of it holds a click inside the object; with a box and no such click, the
-        largest piece in the box is taken.
+        largest piece in the box is taken. With a mask to start from, each click changes the part
+        of it at the click, and nothing far away.
 
         Args:
             clicks: in the order in which they were made.
             box: x0, y0, x1, y1 around the object, the end exclusive; nothing lies outside of it.
+            start: (H, W) bool, the mask to change, such as a tracked one; None for none.
 
         Raises:
-            InputError: a click or the box lies outside the frame, the box is empty, or nothing
-                says where the object is.
+            InputError: a click or the box lies outside the frame, the box is empty, ``start`` is
+                no mask of the frame or comes with a box, or nothing says where the object is.
         """
-        check_prompts(clicks, box, self._size)
+        check_prompts(clicks, box, self._size, start)
         with own_settings(self._device), torch.inference_mode():
+            if start is not None and start.any():
+                return self._retouched(start, tuple(clicks))
             scores = self._scores(clicks, box)
         mask = scores > 0.5
         if box is not None:
             mask &= _inside(box, self._size)
         return _pieces(mask, clicks)
+
+    def _retouched(self, start: BoolArray, clicks: tuple[Click, ...]) -> BoolArray:
+        """Return a mask with clicks taken up, one after the other."""
+        mask, done = start.copy(), 0
+        if self._edit is not None:
+            known_start, known_clicks, known = self._edit
+            if clicks[: len(known_clicks)] == known_clicks and np.array_equal(known_start, start):
+                mask, done = known, len(known_clicks)
+        for count in range(done + 1, len(clicks) + 1):
+            mask = self._retouch(mask, clicks[:count])
+        self._edit = start.copy(), clicks, mask
+        return mask.copy()
+
+    def _retouch(self, mask: BoolArray, clicks: tuple[Click, ...]) -> BoolArray:
+        """Return the mask with the last click taken up."""
+        last = clicks[-1]
+        if mask[last.y, last.x] == last.inside:
+            return mask
+        if not last.inside and (piece := separate_piece(mask, clicks)) is not None:
+            return mask & ~piece
+        before = mask_logits(mask, self._maps.size)
+        change = local_change(self._maps, self._on_grid(clicks, self._maps.size), before)
+        rough = before + change if last.inside else before - change
+        found = self._outlined(rough, self._on_grid(clicks, self._working))
+        allowed = self._full_size(torch.from_numpy(change)) > ALLOWED
+        return with_change(mask, self._full_size(found) > 0.5, allowed, last)
 
     def _scores(self, clicks: Sequence[Click], box: Box | None) -> FloatArray:
         """Return the scores (H, W), click after click; those of a box count as one."""
@@ -128,7 +169,10 @@ class ClickFrame:
             before = self._known[key]
         scores = self._answer(ordered, box, before, len(ordered) > together)
         self._keep((box, together, ordered), scores)
-        full: FloatArray = spread_to(scores, self._size).cpu().numpy()
+        return self._full_size(scores)
+
+    def _full_size(self, values: Tensor) -> FloatArray:
+        full: FloatArray = spread_to(values, self._size).cpu().numpy()
         return full
 
     def _answer(
@@ -148,8 +192,11 @@ class ClickFrame:
             rough = np.float32(0.5) * (rough + changed_near(self._maps, on_grid, before))
         if box is not None:
             rough = np.where(self._cells_of(box) > 0, rough, _NOWHERE).astype(np.float32)
+        return self._outlined(rough, self._on_grid(clicks, self._working))
+
+    def _outlined(self, rough: FloatArray, on_image: Sequence[Click]) -> Tensor:
+        """Return the scores (h, w) at working size of a rough mask, logits on the grid."""
         logits = spread_to(torch.from_numpy(rough).to(self._device), self._working)
-        on_image = self._on_grid(clicks, self._working)
         scores = self._outlines(logits, on_image)
         # The network is fitted again, to what it found: it saw a rough mask at first.
         found = scores.clamp(_UNSURE, 1 - _UNSURE).logit()
@@ -181,7 +228,12 @@ class ClickFrame:
 
 
 def segment_clicks(
-    frame: UInt8Array, clicks: Sequence[Click], box: Box | None = None, *, device: str = "auto"
+    frame: UInt8Array,
+    clicks: Sequence[Click],
+    box: Box | None = None,
+    *,
+    start: BoolArray | None = None,
+    device: str = "auto",
 ) -> BoolArray:
     """Return the mask of the object that was clicked on.
 
@@ -191,6 +243,7 @@ def segment_clicks(
         frame: (H, W, 3) uint8 RGB.
         clicks: places inside the object and outside, in the order in which they were made.
         box: x0, y0, x1, y1 around the object, the end exclusive; nothing lies outside of it.
+        start: (H, W) bool, the mask to change, such as a tracked one; None for none.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns:
@@ -198,9 +251,10 @@ def segment_clicks(
 
     Raises:
         InputError: the frame is malformed, a click or the box lies outside of it, the box is
-            empty, nothing says where the object is, or there is no such device.
+            empty, ``start`` is no mask of the frame or comes with a box, nothing says
+            where the object is, or there is no such device.
     """
-    return _segmenter(device).open(frame).segment(clicks, box)
+    return _segmenter(device).open(frame).segment(clicks, box, start=start)
 
 
 @lru_cache(maxsize=1)

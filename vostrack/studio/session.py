@@ -119,10 +119,15 @@ class StudioSession:
         with self._clicking:
             self._opened(frame)
 
-    def click(self, frame: int, clicks: Sequence[Click], box: Box | None) -> BoolArray:
-        """Return the mask (H, W) of what was clicked on; nothing is changed."""
+    def click(
+        self, frame: int, clicks: Sequence[Click], box: Box | None, start: BoolArray | None = None
+    ) -> BoolArray:
+        """Return the mask (H, W) of what was clicked on; nothing is changed.
+
+        ``start`` is the mask that the object has already; see ``ClickFrame.segment``.
+        """
         with self._clicking:
-            mask: BoolArray = self._opened(frame).segment(clicks, box)
+            mask: BoolArray = self._opened(frame).segment(clicks, box, start=start)
         return mask
 
     def suggest(self, frame: int) -> FirstMask:

@@ -18,6 +18,10 @@ def test_frames_appear_as_they_are_made_and_the_timeline_tells_of_them(page: Stu
     assert timeline.get_attribute("aria-valuenow") == str(FRAMES - 1)
     assert page.shown(5)[54, 257] == 1
     page.keep("track")
+    page.press("x")
+    page.click(257, 54)  # a tracked mask is where clicks start
+    assert page.latest()[54, 257] == 0
+    assert page.latest()[54, 257 - 30] == 1
 
 
 def test_a_line_says_what_comes_next(page: StudioPage) -> None:

@@ -92,11 +92,16 @@ export const redo = async () => (await (await ask("POST", "/api/redo")).json()).
  * @param {number} frame
  * @param {{x: number, y: number, inside: boolean}[]} clicks
  * @param {number[] | null} box
+ * @param {Uint8Array | null} mask 1 where the object was before the clicks; null for nowhere
  * @returns {Promise<Uint8Array>} 1 where the object is
  */
-export async function askClicks(frame, clicks, box) {
-  return unpack(await ask("POST", `/api/frames/${frame}/clicks`, { clicks, box }));
+export async function askClicks(frame, clicks, box, mask) {
+  const start = mask && base64(await pack(mask));
+  return unpack(await ask("POST", `/api/frames/${frame}/clicks`, { clicks, box, start }));
 }
+
+const base64 = (buffer) =>
+  btoa(new Uint8Array(buffer).reduce((text, byte) => text + String.fromCharCode(byte), ""));
 
 /**
  * @param {number} frame

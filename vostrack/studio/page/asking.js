@@ -3,7 +3,10 @@
 import { askClicks, prepare } from "./api.js";
 import { outline, Tool } from "./tool.js";
 
-/** Clicks and boxes are answered by the server; each answer is one edit. */
+/**
+ * Clicks and boxes are answered by the server; each answer is one edit. Clicks change the mask that
+ * the object has in the frame, such as a tracked one.
+ */
 class Asking extends Tool {
   clicks = [];
   box = null;
@@ -23,7 +26,7 @@ class Asking extends Tool {
     this.base = null;
   }
 
-  /** Ask with all clicks so far, and put the answer over what was there before them. */
+  /** Ask with all clicks so far, and put the answer in place of what was there before them. */
   async ask(what) {
     await this.ensureObject();
     if (this.frame !== this.store.frame || this.object !== this.store.selected || !this.base) {
@@ -41,33 +44,29 @@ class Asking extends Tool {
     this.store.say("Finding the object");
     this.stage.canvas.classList.add("busy");
     try {
-      const mask = await askClicks(frame, clicks, box);
+      const start = box ? null : maskOf(base, object);
+      const mask = await askClicks(frame, clicks, box, start);
       if (this.store.frame !== frame || this.base !== base) return;
       const labels = this.store.labels;
       labels.set(base);
-      const drop = this.#isTooMuch(base, clicks, object);
       for (let k = 0; k < mask.length; k++) {
         if (mask[k]) labels[k] = object;
-        else if (drop && base[k] === object) labels[k] = 0;
+        else if (start?.[k]) labels[k] = 0;
       }
       this.stage.redrawAll();
       await this.store.save(what);
-      this.store.say("Missing something? Click on it. Too much? Click − (X), or the right button.");
+      this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
     } catch (error) {
       this.store.say(error.message, true);
     } finally {
       this.stage.canvas.classList.remove("busy");
     }
   }
+}
 
-  /**
-   * What the object had before stays, unless a click says that it was too much: then the clicks
-   * alone say where the object is.
-   */
-  #isTooMuch(base, clicks, object) {
-    const { width } = this.store.video;
-    return clicks.some(({ x, y, inside }) => !inside && base[y * width + x] === object);
-  }
+/** Return where an object is; null for nowhere. */
+function maskOf(labels, object) {
+  return labels.includes(object) ? labels.map((one) => Number(one === object)) : null;
 }
 
 export class Clicks extends Asking {
@@ -80,8 +79,8 @@ export class Clicks extends Asking {
     const { width, height } = this.store.video;
     const x = Math.floor(at.x), y = Math.floor(at.y);
     if (x < 0 || y < 0 || x >= width || y >= height) return;
-    const others = this.clicks.filter((click) => click.inside).length;
-    if (outside && !others) {
+    const { labels, selected } = this.store;
+    if (outside && !this.clicks.some((click) => click.inside) && !labels.includes(selected)) {
       this.store.say("Click on the object first.", true);
       return;
     }

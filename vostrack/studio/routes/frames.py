@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Base64Bytes, BaseModel, Field
 
 from vostrack.interactive import Click
 from vostrack.masks import write_label_map
 from vostrack.studio.routes.current import CurrentSession
-from vostrack.studio.routes.label_bytes import pack
+from vostrack.studio.routes.label_bytes import pack, unpack
 
 __all__ = ["router"]
 
@@ -36,10 +36,11 @@ class ClickEntry(BaseModel):
 
 
 class Question(BaseModel):
-    """Clicks and a box."""
+    """Clicks and a box, and the mask that they change: one byte per pixel, in a zlib stream."""
 
     clicks: Annotated[list[ClickEntry], Field(max_length=_MOST_CLICKS)]
     box: tuple[Pixel, Pixel, Pixel, Pixel] | None = None
+    start: Base64Bytes | None = None
 
 
 @router.get("/picture.jpg")
@@ -86,7 +87,11 @@ def prepare(session: CurrentSession, frame: int) -> dict[str, bool]:
 def clicks(session: CurrentSession, frame: int, question: Question) -> Response:
     """Return the mask of what was clicked on."""
     given = [Click(one.x, one.y, one.inside) for one in question.clicks]
-    found = session.click(frame, given, question.box)
+    start = None
+    if question.start is not None:
+        video = session.project.video
+        start = unpack(question.start, video.width, video.height) > 0
+    found = session.click(frame, given, question.box, start)
     return Response(pack(found.astype(np.uint8)), media_type=_BYTES)
 
 
