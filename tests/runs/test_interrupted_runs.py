@@ -15,6 +15,7 @@ import pytest
 
 from tests.runs.conftest import FRAMES, request_in, write_clip, write_mask
 from vostrack import ClipRequest, InputError
+from vostrack.masks import write_label_map
 from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
 from vostrack.runs import folder as folder_module
@@ -194,13 +195,13 @@ def test_a_folder_removed_while_a_frame_is_written(
 ) -> None:
     """What is written just then makes the folder again, without the frames before."""
     request = request_for()
-    write, calls = folder_module.write_label_map, []
+    calls: list[int] = []
 
     def removing(path: Path, labels: Any) -> None:
         calls.append(1)
         if len(calls) == 2:
             shutil.rmtree(request.output)
-        write(path, labels)
+        write_label_map(path, labels)
 
     monkeypatch.setattr(folder_module, "write_label_map", removing)
     with pytest.raises(FileNotFoundError, match="was removed while the run"):
