@@ -116,8 +116,14 @@ def test_an_object_can_come_and_go_midway(
 
 def test_a_frame_with_known_and_new_objects_is_learned_once(session: StudioSession) -> None:
     class Refitting(ShiftingTracker):
-        adapter = create_autospec(Refits, instance=True)
+        adapter = create_autospec(Refits, instance=True, on_progress=None)
 
+        def start(self, frame: Any, mask: Any) -> Any:
+            self.adapter.on_progress("objects", 3, 4)
+            shares.append(session.job.state.learned)
+            return super().start(frame, mask)
+
+    shares: list[float | None] = []
     tracker = Refitting()
     session.job._build = lambda: tracker
     draw(session.project, 0, square(5))
@@ -126,6 +132,8 @@ def test_a_frame_with_known_and_new_objects_is_learned_once(session: StudioSessi
     session.track(0, "forward")
     finished(session)
     assert tracker.limits == [0.0, None]  # the first is followed by another edit
+    assert shares == [0.75]
+    assert session.job.state.learned is None
 
 
 def test_a_deleted_object_takes_its_masks_with_it(session: StudioSession) -> None:

@@ -84,6 +84,11 @@ class Project:
         return sorted(self._journal.corrected())
 
     @property
+    def drawn(self) -> dict[int, list[int]]:
+        """The ids of the objects that a person drew, by frame."""
+        return self._journal.drawn()
+
+    @property
     def tracked(self) -> dict[int, TrackedMask]:
         """What the tracker found of the objects that there are, by frame."""
         with self.lock:

@@ -181,7 +181,7 @@ class StudioSession:
         return {
             "objects": [asdict(one) for one in self.project.objects],
             "next_id": self.project.next_id,
-            "corrected": self.project.corrected,
+            "drawn": sorted(self.project.drawn.items()),
             "undo": undo,
             "redo": redo,
         }

@@ -72,6 +72,7 @@ class JobState:
         frame: the frame done last; None before the first.
         seconds_left: estimate; None while there is none.
         message: what went wrong.
+        learned: share of the fine-tuning in hand that is done; None while there is none.
     """
 
     state: str = "idle"
@@ -80,6 +81,7 @@ class JobState:
     frame: int | None = None
     seconds_left: float | None = None
     message: str = ""
+    learned: float | None = None
 
 
 class TrackJob:
@@ -160,6 +162,8 @@ class TrackJob:
 
     def _follow(self, leg: Leg) -> None:
         tracker = self._build()
+        if hasattr(adapter := getattr(tracker, "adapter", None), "on_progress"):
+            adapter.on_progress = self._tell_learning
         self._begin(tracker, leg)
         begin, waited = time.monotonic(), 0.0
         frames = self._frames.between(leg.frames[0], leg.frames[-1])
@@ -183,6 +187,9 @@ class TrackJob:
             self._change(
                 JobState(state, self.state.done + 1, self.state.total, number, seconds * left)
             )
+
+    def _tell_learning(self, model: str, step: int, steps: int) -> None:
+        self._change(replace(self.state, learned=step / steps))
 
     def _begin(self, tracker: StudioTracker, leg: Leg) -> None:
         """Start on the anchor, with what an earlier drawn frame shows of the same objects."""

@@ -79,7 +79,7 @@ export class ObjectList {
       this.#change({ ...one, name: name.value || one.name }, "rename");
     });
     const ended = one.last !== null && one.last < this.store.frame;
-    const end = button(ended ? "Go on" : "End", ended ? `Track ${one.name} in this frame again`
+    const end = button(ended ? "Go on" : "End here", ended ? `Track ${one.name} in this frame again`
       : `${one.name} ends before this frame`);
     end.disabled = !ended && this.store.frame === 0;
     end.addEventListener("click", () =>
