@@ -75,7 +75,7 @@ class Edit:
     @property
     def concerns(self) -> set[int]:
         """The ids that a drawn label map is about: without any in it, all that were not there."""
-        return set(self.ids) or {one.id for one in self.objects}
+        return set(self.ids or ()) or {one.id for one in self.objects}
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,8 @@ class TrackJob:
 
     def _follow(self, leg: Leg) -> None:
         tracker = self._build()
-        if hasattr(adapter := getattr(tracker, "adapter", None), "on_progress"):
+        adapter: Any = getattr(tracker, "adapter", None)
+        if hasattr(adapter, "on_progress"):
             adapter.on_progress = self._tell_learning
         self._begin(tracker, leg)
         begin, waited = time.monotonic(), 0.0

@@ -19,6 +19,9 @@ def test_frames_appear_as_they_are_made_and_the_timeline_tells_of_them(page: Stu
     assert page.shown(5)[54, 257] == 1
     page.keep("track")
     page.press("x")
+    page.page.mouse.click(*page.at(20, 200))  # there is no mask
+    page.until("document.querySelector('#hint').textContent.includes('agrees')")
+    assert len(page.drawn()) == 1
     page.click(257, 54)  # a tracked mask is where clicks start
     assert page.latest()[54, 257] == 0
     assert page.latest()[54, 257 - 30] == 1

@@ -55,6 +55,10 @@ class Asking extends Tool {
         else if (start?.[k]) labels[k] = 0;
       }
       this.stage.redrawAll();
+      if (start && mask.every((one, k) => one === start[k]) && clicks.length === 1) {
+        this.store.say("The mask agrees with that click already.");
+        return;
+      }
       await this.store.save(what);
       this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
     } catch (error) {
