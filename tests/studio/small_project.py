@@ -29,6 +29,7 @@ class ShiftingTracker:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.limits: list[float | None] = []
         self.ids: tuple[int, ...] = ()
         self._labels: UInt8Array = np.zeros((HEIGHT, WIDTH), np.uint8)
 
@@ -49,9 +50,15 @@ class ShiftingTracker:
         return self._result()
 
     def correct(
-        self, frame: UInt8Array, mask: UInt8Array, ids: Sequence[int] | None = None
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array,
+        ids: Sequence[int] | None = None,
+        *,
+        max_ms: float | None = None,
     ) -> FrameResult:
         assert ids is not None
+        self.limits.append(max_ms)
         assert set(ids) <= set(self.ids)
         self.calls.append(("correct", int(frame[0, 0, 0]), tuple(ids)))
         self._labels[np.isin(self._labels, list(ids))] = 0

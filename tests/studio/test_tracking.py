@@ -7,12 +7,14 @@ import sys
 import threading
 from dataclasses import replace
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 
 from tests.studio.small_project import BLUE, FRAMES, RED, ShiftingTracker, draw, square, wait_until
 from vostrack.studio.session import StudioSession
+from vostrack.tracking.parts import Refits
 
 
 def finished(session: StudioSession) -> None:
@@ -110,6 +112,67 @@ def test_an_object_can_come_and_go_midway(
     assert ("remove", (1,)) in trackers[0].calls
     ids = [set(np.unique(session.project.labels(k)[0]).tolist()) - {0} for k in range(FRAMES)]
     assert ids == [{1}, {1}, {1, 2}, {1, 2}, {1, 2}, {2}, {2}, {2}]
+
+
+def test_a_frame_with_known_and_new_objects_is_learned_once(session: StudioSession) -> None:
+    class Refitting(ShiftingTracker):
+        adapter = create_autospec(Refits, instance=True, on_progress=None)
+
+        def start(self, frame: Any, mask: Any) -> Any:
+            self.adapter.on_progress("objects", 3, 4)
+            shares.append(session.job.state.learned)
+            return super().start(frame, mask)
+
+    shares: list[float | None] = []
+    tracker = Refitting()
+    session.job._build = lambda: tracker
+    draw(session.project, 0, square(5))
+    draw(session.project, 2, square(7) + square(30, number=2))
+    draw(session.project, 4, square(9) + square(32, number=2))
+    session.track(0, "forward")
+    finished(session)
+    assert tracker.limits == [0.0, None]  # the first is followed by another edit
+    assert shares == [0.75]
+    assert session.job.state.learned is None
+
+
+def test_a_deleted_object_takes_its_masks_with_it(session: StudioSession) -> None:
+    project = session.project
+    draw(project, 0, square(5))
+    draw(project, 4, square(30) + square(50, number=2))
+    draw(project, 7, square(9, number=2))
+    session.track(0, "forward")
+    finished(session)
+    before = {k: project.labels(k) for k in range(FRAMES)}
+    project.set_objects([BLUE], "delete Red")
+    assert project.corrected == [4, 7]
+    assert sorted(project.tracked) == [5, 6]  # the others showed nothing else
+    for frame, (labels, tag) in before.items():
+        found, other = project.labels(frame)
+        np.testing.assert_array_equal(found, np.where(labels == 2, 2, 0))
+        assert (other == tag) is (not labels.any())
+    project.set_objects([], "delete Blue")
+    assert project.corrected == []
+    assert project.tracked == {}
+    assert project.next_id == 3
+    project.move(-1)
+    project.move(-1)
+    for frame, (labels, tag) in before.items():
+        np.testing.assert_array_equal(project.labels(frame)[0], labels)
+        assert project.labels(frame)[1] == tag
+
+
+def test_the_id_of_an_object_whose_making_was_undone_is_not_used_again(
+    session: StudioSession,
+) -> None:
+    draw(session.project, 0, square(5))
+    session.track(0, "forward")
+    finished(session)
+    session.move(-1)
+    session.move(-1)
+    assert session.project.objects == ()
+    assert session.project.next_id == 2
+    assert session.project.tracked == {}
 
 
 def test_pause_holds_the_thread_and_stop_keeps_what_is_done(session: StudioSession) -> None:

@@ -29,6 +29,9 @@ from vostrack.video import Frame, open_source, write_overlay
 
 __all__ = ["ExportChoice", "export_choices", "export_project"]
 
+_PLAIN, _EDITING, _TOOLS = "Masks and video", "For editing", "For other tools"
+_FOR_EDITING = frozenset({"prores", "webm", "matte-video", "png-mattes", "exr-mattes"})
+
 _log = logging.getLogger("vostrack.studio")
 
 
@@ -40,26 +43,33 @@ class ExportChoice:
         name: what requests call it.
         title: what people call it.
         suffix: of the file that is downloaded; folders become ``.zip``.
+        group: the heading that it is listed under.
     """
 
     name: str
     title: str
     suffix: str
+    group: str
 
 
 def export_choices() -> tuple[ExportChoice, ...]:
     """Return everything that a project can be exported as."""
     own = (
-        ExportChoice("masks", "Masks (palette PNG, as in DAVIS)", ".zip"),
-        ExportChoice("overlay", "Video with the masks drawn over it", ".mp4"),
-        ExportChoice("cutouts", "One black and white PNG per object and frame", ".zip"),
+        ExportChoice("masks", "Masks as PNG, as in DAVIS", ".zip", _PLAIN),
+        ExportChoice("overlay", "Video with masks over it", ".mp4", _PLAIN),
+        ExportChoice("cutouts", "A black and white PNG per object", ".zip", _PLAIN),
     )
     others = [
-        ExportChoice(entry.name, entry.title, entry.suffix or ".zip")
+        ExportChoice(
+            entry.name,
+            entry.title,
+            entry.suffix or ".zip",
+            _EDITING if entry.name in _FOR_EDITING else _TOOLS,
+        )
         for entry in map(find_format, writable_formats())
         if entry.name not in {one.name for one in own}
     ]
-    return (*own, *others)
+    return (*own, *sorted(others, key=lambda one: one.group == _TOOLS))
 
 
 def export_project(project: Project, name: str) -> Path:

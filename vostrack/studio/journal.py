@@ -63,12 +63,19 @@ class Edit:
         objects: the objects afterwards.
         frame: whose label map changed; None for none.
         labels: name of the file with the label map afterwards; None if there is none any more.
+        ids: of the objects in that label map; None if that was not written down.
     """
 
     what: str
     objects: tuple[StudioObject, ...]
     frame: int | None = None
     labels: str | None = None
+    ids: tuple[int, ...] | None = None
+
+    @property
+    def concerns(self) -> set[int]:
+        """The ids that a drawn label map is about: without any in it, all that were not there."""
+        return set(self.ids) or {one.id for one in self.objects}
 
 
 @dataclass(frozen=True)
@@ -90,16 +97,37 @@ class Journal:
         """The objects as they are now."""
         return self.edits[self.done - 1].objects if self.done else ()
 
+    @property
+    def deleted(self) -> set[int]:
+        """The ids of objects that were there once."""
+        once = {one.id for edit in self.edits[: self.done] for one in edit.objects}
+        return once - {one.id for one in self.objects}
+
     def corrected(self) -> dict[int, str]:
-        """Return the file of the label map of every frame that a person drew."""
-        found: dict[int, str] = {}
+        """Return the file of the label map of every frame that a person drew.
+
+        Frames that are about deleted objects alone are left out.
+        """
+        return {frame: edit.labels for frame, edit in self._drawn().items() if edit.labels}
+
+    def drawn(self) -> dict[int, list[int]]:
+        """Return the ids of the objects in every frame that a person drew."""
+        now = [one.id for one in self.objects]
+        return {
+            frame: [number for number in now if edit.ids is None or number in edit.ids]
+            for frame, edit in self._drawn().items()
+        }
+
+    def _drawn(self) -> dict[int, Edit]:
+        deleted = self.deleted
+        found: dict[int, Edit] = {}
         for edit in self.edits[: self.done]:
             if edit.frame is None:
                 continue
-            if edit.labels is None:
+            if edit.labels is None or edit.concerns <= deleted:
                 found.pop(edit.frame, None)
             else:
-                found[edit.frame] = edit.labels
+                found[edit.frame] = edit
         return found
 
     def added(self, edit: Edit) -> Journal:
@@ -143,4 +171,6 @@ def _edit(entry: dict[str, Any]) -> Edit:
     objects = tuple(StudioObject(**one) for one in entry["objects"])
     if entry["labels"] is not None and not _LABELS.fullmatch(entry["labels"]):
         raise ValueError(f"no file of a project: {entry['labels']}")
-    return Edit(entry["what"], objects, entry["frame"], entry["labels"])
+    ids = entry.get("ids")
+    known = None if ids is None else tuple(map(int, ids))
+    return Edit(entry["what"], objects, entry["frame"], entry["labels"], known)

@@ -84,10 +84,26 @@ class Project:
         return sorted(self._journal.corrected())
 
     @property
+    def drawn(self) -> dict[int, list[int]]:
+        """The ids of the objects that a person drew, by frame."""
+        return self._journal.drawn()
+
+    @property
     def tracked(self) -> dict[int, TrackedMask]:
-        """What the tracker found, by frame."""
+        """What the tracker found of the objects that there are, by frame."""
         with self.lock:
-            return self._tracked.all()
+            known = {one.id for one in self.objects}
+            found = {k: one.only(known) for k, one in self._tracked.all().items()}
+            return {k: one for k, one in found.items() if one is not None}
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next new object: none that was drawn or tracked before is used again."""
+        with self.lock:
+            ids = {one.id for one in self.objects} | self._journal.deleted
+            for one in self._tracked.all().values():
+                ids |= one.presence.keys()
+        return 1 + max(ids, default=0)
 
     def steps(self) -> tuple[str | None, str | None]:
         """Return in words what undo and redo would do; None for nothing."""
@@ -117,10 +133,13 @@ class Project:
             tag = self._tag(frame)
             drawn = self._journal.corrected().get(frame)
             if drawn is not None:
-                return read_label_map(self.folder / "edits" / drawn), tag
-            if self._tracked.tag(frame) is not None:
-                return self._tracked.labels(frame), tag
-        return self._empty(), tag
+                labels = read_label_map(self.folder / "edits" / drawn)
+            elif self._tracked.tag(frame) is not None:
+                labels = self._tracked.labels(frame)
+            else:
+                return self._empty(), tag
+            known = [0, *(one.id for one in self.objects)]
+        return np.where(np.isin(labels, known), labels, 0).astype(np.uint8), tag
 
     def scores(self, frame: int) -> tuple[UInt8Array, str]:
         """Return how sure the tracker was of each pixel (H, W), 0..255, and the label map's tag.
@@ -155,7 +174,8 @@ class Project:
             )
         with self.lock:
             known = {one.id for one in self.objects}
-            strange = sorted(set(np.unique(labels).tolist()) - known - {0})
+            ids = sorted(set(np.unique(labels).tolist()) - {0})
+            strange = [number for number in ids if number not in known]
             if strange:
                 raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
             if tag != self._tag(frame):
@@ -164,7 +184,7 @@ class Project:
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
             write_label_map(self.folder / "edits" / name, labels)
-            self._add(Edit(_words(what), self.objects, frame, name))
+            self._add(Edit(_words(what), self.objects, frame, name, tuple(ids)))
 
     def erase(self, frame: int) -> None:
         """Forget what a person drew in a frame; the tracker's mask shows again."""
@@ -238,7 +258,10 @@ class Project:
 
     def _tag(self, frame: int) -> str:
         drawn = self._journal.corrected().get(frame)
-        return f"drawn-{drawn[:-4]}" if drawn is not None else self._tracked.tag(frame) or "empty"
+        if drawn is None and self._tracked.tag(frame) is None:
+            return "empty"
+        hidden = "".join(f"-without-{number}" for number in sorted(self._journal.deleted))
+        return (f"drawn-{drawn[:-4]}" if drawn else f"{self._tracked.tag(frame)}") + hidden
 
     def _empty(self) -> UInt8Array:
         return np.zeros((self.video.height, self.video.width), np.uint8)

@@ -180,7 +180,8 @@ class StudioSession:
         undo, redo = self.project.steps()
         return {
             "objects": [asdict(one) for one in self.project.objects],
-            "corrected": self.project.corrected,
+            "next_id": self.project.next_id,
+            "drawn": sorted(self.project.drawn.items()),
             "undo": undo,
             "redo": redo,
         }

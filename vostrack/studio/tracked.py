@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,14 @@ class TrackedMask:
     areas: dict[int, int]
     doubtful: bool
     serial: int
+
+    def only(self, ids: Collection[int]) -> TrackedMask | None:
+        """Return what is said of some objects; None if it is about others alone."""
+        presence = {number: value for number, value in self.presence.items() if number in ids}
+        if not presence and (self.presence or not ids):
+            return None
+        areas = {number: area for number, area in self.areas.items() if number in ids}
+        return replace(self, presence=presence, areas=areas)
 
 
 class TrackedMasks:

@@ -18,6 +18,7 @@ from vostrack.studio.frames import VideoFrames
 from vostrack.studio.plan import Leg
 from vostrack.studio.priority import give_way
 from vostrack.studio.project import Project
+from vostrack.tracking.parts import Refits
 
 __all__ = ["JobState", "StudioTracker", "TrackJob"]
 
@@ -40,7 +41,14 @@ class StudioTracker(Protocol):
         """See ``Tracker.step``."""
         ...
 
-    def correct(self, frame: UInt8Array, mask: UInt8Array, ids: Sequence[int] | None = None) -> Any:
+    def correct(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array,
+        ids: Sequence[int] | None = None,
+        *,
+        max_ms: float | None = None,
+    ) -> Any:
         """See ``Tracker.correct``."""
         ...
 
@@ -64,6 +72,7 @@ class JobState:
         frame: the frame done last; None before the first.
         seconds_left: estimate; None while there is none.
         message: what went wrong.
+        learned: share of the fine-tuning in hand that is done; None while there is none.
     """
 
     state: str = "idle"
@@ -72,6 +81,7 @@ class JobState:
     frame: int | None = None
     seconds_left: float | None = None
     message: str = ""
+    learned: float | None = None
 
 
 class TrackJob:
@@ -152,6 +162,8 @@ class TrackJob:
 
     def _follow(self, leg: Leg) -> None:
         tracker = self._build()
+        if hasattr(adapter := getattr(tracker, "adapter", None), "on_progress"):
+            adapter.on_progress = self._tell_learning
         self._begin(tracker, leg)
         begin, waited = time.monotonic(), 0.0
         frames = self._frames.between(leg.frames[0], leg.frames[-1])
@@ -176,6 +188,9 @@ class TrackJob:
                 JobState(state, self.state.done + 1, self.state.total, number, seconds * left)
             )
 
+    def _tell_learning(self, model: str, step: int, steps: int) -> None:
+        self._change(replace(self.state, learned=step / steps))
+
     def _begin(self, tracker: StudioTracker, leg: Leg) -> None:
         """Start on the anchor, with what an earlier drawn frame shows of the same objects."""
         labels = self._wanted(leg.anchor)
@@ -198,7 +213,10 @@ class TrackJob:
         known = [number for number in tracker.ids if number in _known(self._project)]
         new = [number for number in _ids(labels) if number not in tracker.ids]
         if known:
-            tracker.correct(image, np.where(np.isin(labels, known), labels, 0), known)
+            # One fine-tuning serves for both edits: it is left to the last.
+            brief = 0.0 if new and isinstance(getattr(tracker, "adapter", None), Refits) else None
+            mask = np.where(np.isin(labels, known), labels, 0)
+            tracker.correct(image, mask, known, max_ms=brief)
         if new:
             tracker.add_objects(image, np.where(np.isin(labels, new), labels, 0), reuse_ids=True)
 

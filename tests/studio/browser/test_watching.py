@@ -24,31 +24,33 @@ def test_frames_appear_as_they_are_made_and_the_timeline_tells_of_them(page: Stu
     assert page.latest()[54, 257 - 30] == 1
 
 
-def test_a_line_says_what_comes_next(page: StudioPage) -> None:
-    def says(words: str, button: str | None) -> None:
-        page.until(f"document.querySelector('#guide').textContent.includes({words!r})")
-        found = page.page.evaluate("[...document.querySelectorAll('.primary')].map((b) => b.id)")
-        assert found == ([] if button is None else [button])
+def says(page: StudioPage, words: str, button: str | None) -> None:
+    """Wait until the guide says something, and check which button is marked."""
+    page.until(f"document.querySelector('#guide').textContent.includes({words!r})")
+    found = page.page.evaluate("[...document.querySelectorAll('.primary')].map((b) => b.id)")
+    assert found == ([] if button is None else [button])
 
-    says("click on the object", None)
+
+def test_a_line_says_what_comes_next(page: StudioPage) -> None:
+    says(page, "click on the object", None)
     page.press("b")
-    says("paint the object", None)
+    says(page, "paint the object", None)
     page.click(252, 54)
-    says("2 of 4", "track-forward")
+    says(page, "2 of 4", "track-forward")
     page.press("End")
-    says("in frame 0", None)
+    says(page, "in frame 0", None)
     page.press("Home")
     page.at_frame(0)
     page.page.locator("#track-forward").click()
-    says("3 of 4", None)
+    says(page, "3 of 4", None)
     page.until("document.querySelector('#progress-text').textContent.includes(' of ')")
     page.page.locator("#track-stop").click()
-    says("Forward goes on from here", "track-forward")
+    says(page, "Forward goes on from here", "track-forward")
     page.page.locator("#track-forward").click()
     page.until("!document.querySelector('#track-forward').disabled")
-    says("4 of 4", "export")
+    says(page, "4 of 4", "export")
     page.click(100, 54)
-    says("You changed this frame", "track-forward")
+    says(page, "You changed this frame", "track-forward")
 
 
 def test_pause_go_on_and_stop(page: StudioPage) -> None:
@@ -129,19 +131,47 @@ def test_an_object_comes_and_goes_midway(page: StudioPage) -> None:
     assert ids == [{1}, {1}, {2}, {2}, {2}, {2}]
 
 
-def test_deleting_an_object_is_undone(page: StudioPage) -> None:
+def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None:
     page.click(252, 54)
+    page.track("forward", LATER)
+    page.at_frame(FRAMES - 1)
+    page.page.locator("#export").click()
+    page.until("!document.querySelector('#export-link').hidden")
     page.page.get_by_role("button", name="Delete Object 1").click()
-    page.until("document.querySelectorAll('#objects li').length === 0")
-    page.press("Control+z")
-    page.until("document.querySelectorAll('#objects li').length === 1")
+    says(page, "1 of 4", None)
+    assert page.page.locator("#export-link").is_hidden()
+    text = "document.querySelector('#timeline').getAttribute('aria-valuetext')"
+    page.until(f"{text}.endsWith('not tracked')")
+    page.click(252, 54)
+    assert set(np.unique(page.latest())) == {0, 2}
+    says(page, "2 of 4", "track-both")
+    assert not page.shown(3).any()
+    for _ in range(3):
+        page.press("Control+z")
+    page.until("document.querySelector('#redo').title.includes('delete')")
+    says(page, "4 of 4", "export")
+    assert page.shown(3)[54, 255] == 1
 
 
 def test_the_next_doubtful_frame(page: StudioPage) -> None:
     page.press("d")
-    page.until("document.querySelector('#hint').textContent === 'No frame looks doubtful.'")
+    page.until("document.querySelector('#hint').textContent === 'No frame is tracked yet.'")
+    page.press(".", ".")
+    page.at_frame(2)
     page.click(252, 54)
-    page.track("forward", LATER)
+    says(page, "2 of 4", "track-both")
+    page.track("forward", LATER[2:])
+    says(page, "Frames 0–1 have no mask: go to frame 2 and press Backward", "export")
+    page.press("d")
+    page.at_frame(0)
+    page.until("document.querySelector('#hint').textContent === 'Frames 0–1 have no mask.'")
+    page.page.locator("#export").click()
+    page.until("/ready. Frames 0–1 have/.test(document.querySelector('#hint').textContent)")
+    page.press(".", ".")
+    page.at_frame(2)
+    page.track("backward", [0, 1, *LATER[2:]])
+    page.press("d")
+    page.until("document.querySelector('#hint').textContent.startsWith('None found')")
     video = page.project.with_suffix(".mp4")
     other = video.with_name(f"other-{video.name}")
     other.write_bytes(video.read_bytes())

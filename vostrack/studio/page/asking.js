@@ -28,6 +28,7 @@ class Asking extends Tool {
 
   /** Ask with all clicks so far, and put the answer in place of what was there before them. */
   async ask(what) {
+    await this.store.loaded;
     await this.ensureObject();
     if (this.frame !== this.store.frame || this.object !== this.store.selected || !this.base) {
       this.frame = this.store.frame;
@@ -105,6 +106,7 @@ export class ClicksOff extends Tool {
   name = "Click −";
   key = "x";
   hint = "Click on what is too much.";
+  takesAway = true;
 
   constructor(store, stage, ensureObject, partner) {
     super(store, stage, ensureObject);

@@ -1,21 +1,32 @@
 /** A line that says what to do next, and the button that does it. */
 
+import { withoutMask } from "./words.js";
+
 const byId = (id) => document.getElementById(id);
 const BUSY = ["starting", "running", "paused"];
+
+/** The way that reaches every frame, from the first frame with a mask. */
+const wayFrom = (store) => (Math.min(...store.corrected) === 0 ? "Forward" : "Both ways");
+const BUTTONS = { Forward: "track-forward", "Both ways": "track-both" };
 
 /** Each step: its words, and the button that takes to the next one. */
 const STEPS = {
   open: () => ["Open a video to begin.", "open"],
   outline: (store, start) => [`1 of 4. Find a frame that shows the whole object, and ${start}. Or press Suggest.`],
-  outlined: () => ["2 of 4. Too little? Click again. Too much? Click −. Another object? Add object. Then press Forward.",
-    "track-forward"],
-  elsewhere: (store) => [`2 of 4. You outlined an object in frame ${Math.min(...store.corrected)}. Go there, and press Forward.`],
+  outlined: (store) => [`2 of 4. Too little? Click again. Too much? Click −. Another object? Add it. Then press ${wayFrom(store)}.`,
+    BUTTONS[wayFrom(store)]],
+  elsewhere: (store) => [`2 of 4. You outlined an object in frame ${Math.min(...store.corrected)}. Go there, and press ${wayFrom(store)}.`],
   tracking: () => ["3 of 4. Watch. Pause or stop when something goes wrong: finished frames stay."],
-  changed: () => ["You changed this frame. Forward tracks on from here; Fill the gap joins two frames that you drew.",
+  changed: () => ["You changed this frame. Forward redoes those after it, Fill the gap those up to another drawn one.",
     "track-forward"],
   stopped: () => ["4 of 4. Forward goes on from here. Or press Play, correct the first frame that is wrong, and export.",
     "track-forward"],
-  tracked: () => ["4 of 4. Press Play. Correct the first frame that is wrong, and press Forward there. Then export.",
+  partly: (store) => {
+    const [first, last] = store.unmasked[0];
+    const way = first ? `frame ${first - 1} and press Forward` : `frame ${last + 1} and press Backward`;
+    return [`4 of 4. ${withoutMask(store.unmasked.slice(0, 1)).slice(0, -1)}: go to ${way}. Then export.`, "export"];
+  },
+  tracked: () => ["4 of 4. Press Play. Correct a wrong frame by Click, Brush or Eraser, press Forward. Then export.",
     "export"],
 };
 
@@ -29,7 +40,8 @@ function stepOf(store) {
   if (drawn && store.changed.has(store.frame)) return "changed";
   const has = (frame) => store.corrected.has(frame) || store.tracked.has(frame);
   const ends = store.frame + 1 < store.video.count && has(store.frame) && !has(store.frame + 1);
-  return ends ? "stopped" : "tracked";
+  if (ends) return "stopped";
+  return store.unmasked.length ? "partly" : "tracked";
 }
 
 export class Guide {

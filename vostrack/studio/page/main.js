@@ -13,6 +13,7 @@ import { Suggestions } from "./suggestions.js";
 import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
 import { TrackingPanel } from "./tracking.js";
+import { withoutMask } from "./words.js";
 
 const STAY_MILLISECONDS = 400;
 const byId = (id) => document.getElementById(id);
@@ -71,6 +72,16 @@ function giveUp() {
   suggestions.clear();
 }
 
+function fillExports(choices) {
+  for (const group of new Set(choices.map((one) => one.group))) {
+    const part = document.createElement("optgroup");
+    part.label = group;
+    part.append(...choices.filter((one) => one.group === group)
+      .map(({ title, name }) => new Option(title, name)));
+    byId("export-format").append(part);
+  }
+}
+
 async function exportNow() {
   const link = byId("export-link"), select = byId("export-format");
   link.hidden = true;
@@ -78,18 +89,28 @@ async function exportNow() {
   try {
     const { file } = await makeExport(select.value);
     link.href = exportLink(file);
-    link.textContent = file;
+    link.textContent = `Download ${file}`;
     link.hidden = false;
-    store.say(`${file} is ready`);
+    const missing = store.unmasked;
+    store.say(`${file} is ready. ${missing.length ? withoutMask(missing) : ""}`);
   } catch (error) {
     store.say(error.message, true);
   }
 }
 
 function nextDoubtful() {
+  if (!store.tracked.size) {
+    store.say("No frame is tracked yet.");
+    return;
+  }
   const frame = timeline.nextDoubtful();
-  if (frame === null) store.say("No frame looks doubtful.");
-  else go(frame);
+  if (frame === null) {
+    store.say("None found. Look through the video yourself, too.");
+    return;
+  }
+  const empty = store.unmasked.filter(([first]) => first === frame);
+  store.say(empty.length ? withoutMask(empty) : `Frame ${frame} looks doubtful.`);
+  go(frame);
 }
 
 function setView() {
@@ -139,7 +160,10 @@ const page = {
   },
   undo: () => step(undo),
   redo: () => step(redo),
-  showKeys: () => byId("keys").showModal(),
+  showKeys: () => {
+    byId("keys").showModal();
+    byId("keys").scrollTop = 0;
+  },
 };
 
 function connectControls() {
@@ -184,6 +208,7 @@ function connectStore() {
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
   });
+  store.addEventListener("replaced", () => stage.tool?.leave?.());
   let stays = 0;
   store.addEventListener("frame", () => {
     clearTimeout(stays);
@@ -198,6 +223,7 @@ function connectStore() {
     byId("play").textContent = player.playing ? "Pause" : "Play";
   });
   store.addEventListener("summary", () => {
+    byId("export-link").hidden = true; // it is of the masks before
     byId("undo").disabled = store.undo === null;
     byId("redo").disabled = store.redo === null;
     byId("undo").title = `Undo: ${store.undo ?? "nothing"} (Ctrl+Z)`;
@@ -214,10 +240,11 @@ async function begin() {
   const keys = makeKeys(page);
   listenToKeys(keys);
   describeKeys(keys, byId("key-list"));
-  for (const { name, title } of await loadExports()) byId("export-format").add(new Option(title, name));
+  fillExports(await loadExports());
   await store.load();
   store.listen();
   choose("clicks");
+  if (store.project) store.say(""); // the guide says it
   guide.render();
   document.body.dataset.ready = "true";
 }

@@ -21,9 +21,8 @@ export class ObjectList {
   }
 
   async add() {
-    const used = new Set(this.store.objects.map((one) => one.id));
-    let id = 1;
-    while (used.has(id)) id += 1;
+    // A deleted object may still be drawn somewhere, so its id is not used again.
+    const id = Math.max(this.store.nextId, 1 + Math.max(0, ...this.store.objects.map((one) => one.id)));
     const colour = COLOURS[(id - 1) % COLOURS.length];
     const added = { id, name: `Object ${id}`, colour, last: null };
     this.store.selected = this.#coming = id;
@@ -80,7 +79,7 @@ export class ObjectList {
       this.#change({ ...one, name: name.value || one.name }, "rename");
     });
     const ended = one.last !== null && one.last < this.store.frame;
-    const end = button(ended ? "Go on" : "End", ended ? `Track ${one.name} in this frame again`
+    const end = button(ended ? "Go on" : "End here", ended ? `Track ${one.name} in this frame again`
       : `${one.name} ends before this frame`);
     end.disabled = !ended && this.store.frame === 0;
     end.addEventListener("click", () =>

@@ -20,9 +20,9 @@ export class Presence {
    * @param {string} doubt a colour
    */
   update(width, height, ratio, doubt) {
-    const { video, objects, corrected, tracked } = this.store;
+    const { video, objects, drawn, tracked } = this.store;
     const known = JSON.stringify([width, height, ratio, doubt, video.count,
-      objects.map((one) => [one.id, one.colour]), [...corrected]]);
+      objects.map((one) => [one.id, one.colour]), [...drawn]]);
     if (known === this.#known) return;
     this.#known = known;
     Object.assign(this, { width, height, doubt, slot: width / video.count });
@@ -38,15 +38,17 @@ export class Presence {
       if (column >= 0) seen[column] = 1;
       this.#draw(frame, one);
     }
+    for (const frame of drawn.keys()) this.add(frame);
   }
 
-  /** Draw a frame that was tracked. */
+  /** Draw a frame that was tracked, or drawn by hand. */
   add(frame) {
     if (!this.#known) return;
     const first = frame * this.slot;
     // Where several frames share a pixel, the others stay.
     if (this.slot >= 1) this.#context.clearRect(first, 0, this.slot, this.height);
-    this.#draw(frame, this.store.tracked.get(frame));
+    const hand = this.store.drawn.get(frame);
+    this.#draw(frame, hand ? byHand(hand) : this.store.tracked.get(frame));
   }
 
   /** Draw everything with the next update. */
@@ -55,7 +57,7 @@ export class Presence {
   }
 
   #draw(frame, one) {
-    const context = this.#context, { objects, corrected } = this.store;
+    const context = this.#context, { objects } = this.store;
     const row = (this.height - TOP - 4) / Math.max(1, objects.length);
     const x = frame * this.slot, width = Math.max(1, this.slot);
     for (const [id, value] of one.presence) {
@@ -66,8 +68,11 @@ export class Presence {
       context.fillRect(x, TOP + place * row, width, Math.max(1, row - 1));
     }
     context.globalAlpha = 1;
-    if (!one.doubtful || corrected.has(frame)) return;
+    if (!one.doubtful) return;
     context.fillStyle = this.doubt;
     context.fillRect(x, this.height - 4, width, 4);
   }
 }
+
+/** What a person drew is certain. */
+const byHand = (ids) => ({ presence: ids.map((id) => [id, 1]), doubtful: false });

@@ -154,12 +154,18 @@ export class Stage {
       context.lineWidth = width * pixel;
       context.beginPath();
       context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.moveTo(x - 4 * pixel, y);
-      context.lineTo(x + 4 * pixel, y);
-      context.moveTo(x, y - 4 * pixel);
-      context.lineTo(x, y + 4 * pixel);
+      if (!this.tool?.radius) this.#drawSign(context, x, y, 4 * pixel);
       context.stroke();
     }
+  }
+
+  /** Plus, or minus for the tool that takes away. */
+  #drawSign(context, x, y, reach) {
+    context.moveTo(x - reach, y);
+    context.lineTo(x + reach, y);
+    if (this.tool?.takesAway) return;
+    context.moveTo(x, y - reach);
+    context.lineTo(x, y + reach);
   }
 
   #at(event) {

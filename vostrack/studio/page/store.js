@@ -29,6 +29,8 @@ export class Store extends EventTarget {
   video = { width: 1, height: 1, count: 1, rate: 25 };
   objects = [];
   corrected = new Set();
+  /** The objects in each frame that was drawn by hand. @type {Map<number, number[]>} */
+  drawn = new Map();
   /** @type {Map<number, {presence: [number, number][], doubtful: boolean}>} */
   tracked = new Map();
   job = { state: "idle" };
@@ -51,6 +53,11 @@ export class Store extends EventTarget {
   #unsaved = 0;
   /** What could not be saved: it is sent again. */
   #kept = null;
+  /** The ids of the objects that the server has. */
+  #ids = new Set();
+  /** The last loading of all masks. @type {Promise<void>} */
+  loaded = Promise.resolve();
+  nextId = 1;
   wanted = 0;
 
   /** @param {string} kind @param {object} [detail] */
@@ -116,7 +123,13 @@ export class Store extends EventTarget {
     });
     hear("edit", (news) => {
       if (news.frame !== null) this.changed.add(news.frame);
+      const others = this.#hasOtherMasks(news.objects);
       this.#takeSummary(news);
+      // A deleted object takes its masks with it, and brings them back.
+      if (others) {
+        this.tell("replaced");
+        this.loaded = this.#attempt(this.load());
+      }
       if (news.frame === null) return;
       // What this page drew itself is known.
       if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
@@ -199,6 +212,17 @@ export class Store extends EventTarget {
     await api.saveObjects(objects, what);
   }
 
+  /** @returns {[number, number][]} first and last of each run of frames without a mask */
+  get unmasked() {
+    const runs = [];
+    for (let frame = 0; frame < this.video.count; frame++) {
+      if (this.corrected.has(frame) || this.tracked.has(frame)) continue;
+      if (runs.at(-1)?.[1] === frame - 1) runs.at(-1)[1] = frame;
+      else runs.push([frame, frame]);
+    }
+    return runs;
+  }
+
   colour(id) {
     return this.objects.find((one) => one.id === id)?.colour ?? "#808080";
   }
@@ -241,9 +265,19 @@ export class Store extends EventTarget {
     this.tell("frame");
   }
 
+  /** Whether an object is gone, or one of earlier times is back. */
+  #hasOtherMasks(objects) {
+    const now = new Set(objects.map((one) => one.id)), known = this.#ids;
+    return [...known].some((id) => !now.has(id))
+      || [...now].some((id) => !known.has(id) && id < this.nextId);
+  }
+
   #takeSummary(news) {
+    this.#ids = new Set(news.objects.map((one) => one.id));
+    this.nextId = news.next_id;
     this.objects = news.objects;
-    this.corrected = new Set(news.corrected);
+    this.drawn = new Map(news.drawn);
+    this.corrected = new Set(this.drawn.keys());
     this.undo = news.undo;
     this.redo = news.redo;
     this.tell("summary");

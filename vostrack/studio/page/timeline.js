@@ -33,9 +33,11 @@ export class Timeline {
 
   /** @returns {number | null} the next frame that a person should look at */
   nextDoubtful() {
-    const doubtful = [...this.store.tracked]
-      .filter(([frame, one]) => one.doubtful && !this.store.corrected.has(frame))
+    const { tracked, corrected, unmasked } = this.store;
+    const doubtful = [...tracked]
+      .filter(([frame, one]) => one.doubtful && !corrected.has(frame))
       .map(([frame]) => frame)
+      .concat(unmasked.map(([first]) => first))
       .sort((a, b) => a - b);
     return doubtful.find((frame) => frame > this.store.frame) ?? doubtful[0] ?? null;
   }

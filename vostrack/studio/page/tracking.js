@@ -55,13 +55,14 @@ export class TrackingPanel {
   }
 
   render() {
-    const { state, done, total, seconds_left: left } = this.store.job;
+    const { state, done, total, seconds_left: left, learned = null } = this.store.job;
     const busy = ["starting", "running", "paused"].includes(state);
     for (const way of WAYS) byId(`track-${way}`).disabled = busy;
+    if (this.store.corrected.size < 2) byId("track-between").disabled = true;
     byId("track-pause").disabled = byId("track-stop").disabled = !busy;
     byId("track-pause").textContent = this.#paused ? "Resume" : "Pause";
-    byId("progress").value = busy && total ? done / total : 0;
-    byId("progress-text").textContent = words(state, done, total, left);
+    byId("progress").value = learned ?? (busy && total ? done / total : 0);
+    byId("progress-text").textContent = words(state, done, total, left, learned);
     byId("drop-correction").disabled = !this.store.corrected.has(this.store.frame);
   }
 
@@ -70,7 +71,8 @@ export class TrackingPanel {
   }
 }
 
-function words(state, done, total, left) {
+function words(state, done, total, left, learned) {
+  if (learned !== null && state !== "paused") return `Learning the objects, ${Math.round(100 * learned)}%`;
   if (state === "starting") return "Learning the objects";
   if (state === "paused") return `Paused after ${done} of ${total} frames`;
   if (state === "running") {

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/exports")
 @router.get("")
 def choices() -> list[dict[str, str]]:
     """Return every format."""
-    return [{"name": one.name, "title": one.title} for one in export_choices()]
+    return [{"name": one.name, "title": one.title, "group": one.group} for one in export_choices()]
 
 
 @router.post("/{name}")
