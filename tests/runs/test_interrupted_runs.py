@@ -181,13 +181,13 @@ def test_the_folder_removed_in_mid_run(request_for: Make, monkeypatch: pytest.Mo
     def removing(self: Tracker, frame: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
-            shutil.rmtree(request.output)
+            # At once: another thread may be writing the frame before.
+            request.output.rename(request.output.with_name("moved"))
         return step(self, frame)
 
     monkeypatch.setattr(Tracker, "step", removing)
     with pytest.raises(FileNotFoundError, match="was removed while the run"):
         track_clip(request)
-    assert not request.output.exists()
 
 
 def test_a_folder_removed_while_a_frame_is_written(

@@ -177,11 +177,25 @@ class ClipFolder:
         Raises:
             OSError: the disk is full, or the folder was removed meanwhile.
         """
+        try:
+            self._write_frame(snapshot, step, scores, mattes, given or {})
+        except FileNotFoundError:
+            self._settings.require(self.root)
+            raise
+
+    def _write_frame(
+        self,
+        snapshot: Snapshot,
+        step: TrackedFrame,
+        scores: bool,
+        mattes: MatteEdges | None,
+        given: Mapping[int, FloatArray],
+    ) -> None:
         self._settings.require(self.root)
         result, position = step.result, step.position
         mask = self.mask(position.index)
         grays: dict[Path, FloatArray] = {}
-        alphas = dict(given or {})
+        alphas = dict(given)
         if mattes and not set(result.ids) <= set(alphas):
             made = frame_mattes(step.frame.image, result.labels, result.ids, mattes)
             alphas = {**dict(zip(result.ids, made, strict=True)), **alphas}
