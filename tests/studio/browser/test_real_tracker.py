@@ -99,7 +99,7 @@ def outline(page: StudioPage) -> None:
     page.press("n", "c")
     page.until("document.querySelectorAll('#objects li').length === 2")
     page.click(153, 168)
-    for x, y in [(255, 147), (38, 201)]:
+    for x, y in [(256, 150), (81, 216), (266, 221), (38, 201)]:
         if page.latest()[y, x] == 2:
             page.click(x, y, "right")
     both = page.latest()

@@ -90,6 +90,7 @@ async function exportNow() {
     const { file } = await makeExport(select.value);
     link.href = exportLink(file);
     link.textContent = `Download ${file}`;
+    link.title = link.textContent;
     link.hidden = false;
     const missing = store.unmasked;
     store.say(`${file} is ready. ${missing.length ? withoutMask(missing) : ""}`);
