@@ -62,6 +62,10 @@ def frame_maps(networks: ClickNetworks, frame: UInt8Array) -> FrameMaps:
     """
     image = _scaled(frame, _COARSE, networks.device)
     features = networks.target.features(image)
+    # Of keys and embeddings, the channels of the first backbone: those of the second, which sees a
+    # frame this small in cells of 21 pixels, blur what a click means.
+    config = networks.target.config
+    key, embedding = features.key[:, : config.key], features.embedding[:, : config.embedding]
     rows, columns = (side // _GRID for side in image.shape[-2:])
     probability = networks.foreground(_scaled(frame, _FOREGROUND, networks.device)).softmax(1)
     foreground = F.interpolate(probability[:, 1:2], size=(rows, columns), mode="area")
@@ -69,7 +73,7 @@ def frame_maps(networks: ClickNetworks, frame: UInt8Array) -> FrameMaps:
         cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB
     )
     colour: FloatArray = lab.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    keys = _unit_vectors(features.key, (rows, columns))
+    keys = _unit_vectors(key, (rows, columns))
     surface = foreground.clamp(0.01, 0.99)[0, 0].cpu().numpy()
     graph = ImageGraph(
         np.concatenate([colour, surface[None]]), [*_edge_vectors(features, (rows, columns)), keys]
@@ -78,7 +82,7 @@ def frame_maps(networks: ClickNetworks, frame: UInt8Array) -> FrameMaps:
         foreground=np.log(surface / (1 - surface)),
         colour=colour,
         keys=keys,
-        embedding=_unit_vectors(features.embedding[:, :-1], (rows, columns)),
+        embedding=_unit_vectors(embedding, (rows, columns)),
         graph=graph,
     )
 

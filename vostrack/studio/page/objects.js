@@ -2,12 +2,16 @@
 
 const COLOURS = ["#e05a47", "#2f8fd8", "#3aa76d", "#d99a1c", "#9b5fd0", "#d45aa0", "#3fb5b5", "#8f8f2a"];
 
+// News of an edit take a few milliseconds; a server that is busy, longer.
+const NEWS_MS = 3000;
+
 /**
  * @param {import("./store.js").Store} store
  * @param {HTMLElement} list
  */
 export class ObjectList {
   #coming = null;
+  #turn = Promise.resolve();
 
   constructor(store, list) {
     Object.assign(this, { store, list });
@@ -20,13 +24,24 @@ export class ObjectList {
     if (!this.store.objects.length) await this.add();
   }
 
-  async add() {
+  /** Add an object; one after the other, so that two quick keys make two. */
+  add() {
+    this.#turn = this.#turn.then(() => this.#add());
+    return this.#turn;
+  }
+
+  async #add() {
     // A deleted object may still be drawn somewhere, so its id is not used again.
     const id = Math.max(this.store.nextId, 1 + Math.max(0, ...this.store.objects.map((one) => one.id)));
     const colour = COLOURS[(id - 1) % COLOURS.length];
     const added = { id, name: `Object ${id}`, colour, last: null };
     this.store.selected = this.#coming = id;
     await this.#save([...this.store.objects, added], `add ${added.name}`);
+    // News of an earlier edit may have brought back the list without it; its own will follow.
+    const known = () => this.store.objects.some((one) => one.id === id);
+    for (const end = Date.now() + NEWS_MS; !known() && this.#coming === id && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** @param {number} place from 0 */
