@@ -161,7 +161,10 @@ def test_commands_parse(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         elif words[0] == "python":
             script = (ROOT / words[1]).read_text()
             if words[1].startswith("benchmarks/"):
-                script += (ROOT / "benchmarks" / "record.py").read_text()
+                # Benchmarks share some options with the modules of their folder.
+                names = re.findall(r"^from (\w+) import", script, flags=re.MULTILINE)
+                modules = [ROOT / "benchmarks" / f"{name}.py" for name in names]
+                script += "".join(path.read_text() for path in modules if path.is_file())
             for flag in (w for w in words if w.startswith("--")):
                 assert f'"{flag}"' in script, f"{words[1]} has no {flag}"
         else:

@@ -131,7 +131,9 @@ class StudioPage:
         self.wait(lambda: self.page.evaluate(expression))
 
     def at_frame(self, frame: int) -> None:
+        """Wait until this frame is named, and shown in the timeline, which is drawn later."""
         self.until(f"document.querySelector('#position').value.startsWith('{frame} ')")
+        self.until(f"document.querySelector('#timeline').ariaValueNow === '{frame}'")
 
     def drawn(self) -> list[Path]:
         return sorted((self.project / "edits").glob("*.png"))
