@@ -128,7 +128,11 @@ class StudioPage:
 
     def until(self, expression: str) -> None:
         """Wait until JavaScript is true; playwright's own way breaks the page's policy."""
-        self.wait(lambda: self.page.evaluate(expression))
+        try:
+            self.wait(lambda: self.page.evaluate(expression))
+        except AssertionError:
+            guide = self.page.evaluate("document.querySelector('#guide')?.textContent")
+            raise AssertionError(f"waited too long for {expression}; the guide: {guide}") from None
 
     def at_frame(self, frame: int) -> None:
         """Wait until this frame is named, and shown in the timeline, which is drawn later."""

@@ -149,9 +149,12 @@ def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None
     assert set(np.unique(page.latest())) == {0, 2}
     says(page, "2 of 4", "track-both")
     assert not page.shown(3).any()
+    title = "document.querySelector('#redo').title"
     for _ in range(3):
+        before = page.page.evaluate(title)
         page.press("Control+z")
-    page.until("document.querySelector('#redo').title.includes('delete')")
+        page.until(f"{title} !== {before!r}")
+    page.until(f"{title}.includes('delete')")
     says(page, "4 of 4", "export")
     assert page.shown(3)[54, 255] == 1
 
