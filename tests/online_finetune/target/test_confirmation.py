@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,11 @@ from vostrack.models.weights import load_target_net
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.confirmation import confirmed_presence
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.frame_steps import (
+    begin_objects,
+    find_objects,
+    learn_objects,
+)
 from vostrack.online_finetune.target.window import WindowConfig
 
 CONFIG = TargetModelConfig(
@@ -27,11 +35,14 @@ def shipped() -> TargetNet:
     return load_target_net(None)
 
 
-def scene(*corners: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """A red striped square at each corner (x, y) on gray noise: image (3, 96, 128) and mask."""
+RED, WHITE = (1.0, 0.1, 0.1), (1.0, 1.0, 1.0)
+
+
+def scene(*corners: tuple[int, int], colour: Sequence[float] = RED) -> tuple[Tensor, Tensor]:
+    """A striped square at each corner (x, y) on gray noise: image (3, 96, 128) and mask."""
     image = np.random.default_rng(0).uniform(0.3, 0.5, (96, 128, 3)).astype(np.float32)
     mask = np.zeros((96, 128), np.int64)
-    stripes = (0.3 + 0.7 * (np.arange(32) // 5 % 2))[:, None] * np.array([1.0, 0.1, 0.1])
+    stripes = (0.3 + 0.7 * (np.arange(32) // 5 % 2))[:, None] * np.array(colour)
     for x, y in corners:
         image[y : y + 32, x : x + 32] = stripes
         mask[y : y + 32, x : x + 32] = 1
@@ -71,6 +82,21 @@ def test_a_lost_object_is_not_found_where_it_is_not(shipped: TargetNet) -> None:
     assert adapter.scores(scene()[0])[0].max() == 0
     adapter.commit(torch.zeros(1, 96, 128), torch.zeros(96, 128, dtype=torch.uint8))
     assert (adapter.scores(scene((90, 50))[0])[0] > 0.5).sum() > 500
+
+
+@torch.inference_mode()
+def test_a_tracker_that_learned_a_wrong_place_is_not_believed(shipped: TargetNet) -> None:
+    config = replace(CONFIG, remember_every=0)
+    image, mask = scene((16, 16))
+    now = begin_objects(shipped, image, mask[None].float(), config)
+    other, wrong = scene((20, 20), colour=WHITE)
+    told = []
+    for _ in range(3):
+        finding = find_objects(shipped, other, now, config)
+        now = learn_objects(shipped, finding, (wrong[None].float(), wrong.byte()), now, config)
+        told.append(confirmed_presence(shipped, finding, now, config))
+    torch.testing.assert_close(told[1], told[2])
+    assert told[2] < finding.segmentation.presence - 2
 
 
 @torch.inference_mode()
