@@ -48,7 +48,7 @@ SLOW_FIRST = ("tests/batch/test_cluster.py", "tests/studio/browser", "tests/refi
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files that wait or take long, so that no worker has one of them left at the end."""
+    """Begin with files that wait or take long, so that none of them is left at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
 
 

@@ -49,7 +49,8 @@ class TargetFinetuneConfig:
         single_rate: initial rate in its place for an object that is alone, if the network has a
             second backbone; None: ``learning_rate``.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
-            before it stay fixed, because all videos have their features in common.
+            before it stay fixed, because all videos have their features in common. 0: the backbone
+            stays as it is, so it runs only once on each altered frame.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         follow_memories: whether these blocks also learn from what they made of the frame that the
             memory is of, and not only of the frame that is segmented.
@@ -82,11 +83,11 @@ class TargetFinetuneConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        counts = (self.batch, self.references, self.blocks)
-        if self.steps < 0 or min(*counts, 1 if self.frames is None else self.frames) < 1:
+        counts = (self.batch, self.references, 1 if self.frames is None else self.frames)
+        if min(self.steps, self.blocks) < 0 or min(counts) < 1:
             raise InputError(
-                "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
-                f"got {self}"
+                "fine-tuning: expected steps and blocks >= 0, and batch, frames and references >= "
+                f"1, got {self}"
             )
         check_fraction(self, "previous_known", "later_share")
 
