@@ -10,7 +10,6 @@ from torch import Generator, Tensor, nn
 
 from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision
-from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
@@ -46,8 +45,6 @@ class TargetFinetuneConfig:
             frame for every sample.
         references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
-        single_rate: initial rate in its place for an object that is alone, if the network has a
-            second backbone; None: ``learning_rate``.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
             before it stay fixed, because all videos have their features in common. 0: the backbone
             stays as it is, so it runs only once on each altered frame.
@@ -67,8 +64,7 @@ class TargetFinetuneConfig:
     frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
-    single_rate: float | None = None
-    blocks: int = 1
+    blocks: int = 0
     backbone_share: float = 0.15
     follow_memories: bool = False
     weight_decay: float = 1e-3
@@ -124,8 +120,7 @@ def finetune_target_net(
     """
     generator = Generator().manual_seed(seed)
     backbone, head = _trainable(network, config.blocks)
-    count = int(labels[labels != IGNORE].max()) if slots is None else len(set().union(*slots))
-    rate = _rate(config, network, alone=count == 1)
+    rate = config.learning_rate
     groups = [(backbone, rate * config.backbone_share), (head, rate)]
     optimizer = AdamW(groups, config.weight_decay)
     pairs = FramePairs(network, config, precision)
@@ -138,12 +133,6 @@ def finetune_target_net(
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
     network.requires_grad_(True).eval()
-
-
-def _rate(config: TargetFinetuneConfig, network: TargetNet, *, alone: bool) -> float:
-    if alone and network.semantic is not None and config.single_rate is not None:
-        return config.single_rate
-    return config.learning_rate
 
 
 def _trainable(network: TargetNet, blocks: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -10,8 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.target_config import SemanticName
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
 from vostrack.online_finetune.target.frame_pairs import FramePairs
@@ -159,20 +158,3 @@ def test_what_a_fixed_backbone_made_is_what_tracking_sees(
 def test_numbers_that_are_too_low_are_refused(name: str, value: int) -> None:
     with pytest.raises(InputError, match=f"{name}.*>= {value + 1}"):
         TargetFinetuneConfig(**{name: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("semantic", "objects", "moves"),
-    [("deeplab", 1, False), ("deeplab", 2, True), ("none", 1, True)],
-)
-def test_an_object_alone_has_its_own_rate_beside_a_second_backbone(
-    semantic: SemanticName, objects: int, moves: bool, images: Tensor, labels: Tensor
-) -> None:
-    torch.manual_seed(0)
-    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic=semantic)
-    network = build_target_net(small).eval()
-    seen = torch.where(labels <= objects, labels, 0)
-    assert int(seen.max()) == objects
-    fitted = tuned(network, images[0], seen, steps=1, single_rate=0.0)
-    same = torch.equal(fitted.key.weight, network.key.weight)
-    assert same != moves
