@@ -7,7 +7,9 @@ import gc
 import os
 import sys
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,19 @@ def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("vostrack.compute.precision.has_fast_bf16", lambda _device: True)
         stages = "vostrack.online_finetune.target.eight_bit_stages"
         monkeypatch.setattr(f"{stages}.has_fast_bf16", lambda _device: True)
+
+
+@pytest.fixture
+def few_altered_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Target networks are fine-tuned on two altered frames in place of 8 or 16."""
+    from vostrack.online_finetune.target import finetune
+
+    right = finetune.FramePairs
+
+    def few(network: Any, config: Any, precision: Any) -> finetune.FramePairs:
+        return right(network, replace(config, frames=2, references=2), precision)
+
+    monkeypatch.setattr(finetune, "FramePairs", few)
 
 
 @pytest.fixture(scope="session")
