@@ -158,3 +158,18 @@ def test_what_a_fixed_backbone_made_is_what_tracking_sees(
 def test_numbers_that_are_too_low_are_refused(name: str, value: int) -> None:
     with pytest.raises(InputError, match=f"{name}.*>= {value + 1}"):
         TargetFinetuneConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_share_of_the_generic_weights_can_be_kept(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    """The mean of the weights, and not a smaller step."""
+    networks = [
+        tuned(target_network, images[0], labels, steps=2, frames=2, tuned_share=share)
+        for share in (1.0, 0.25, 0.0)
+    ]
+    whole, part, none = (network.state_dict() for network in networks)
+    for name, before in target_network.state_dict().items():
+        assert torch.equal(none[name], before)
+        torch.testing.assert_close(part[name], torch.lerp(before, whole[name], 0.25))
+    assert not torch.equal(whole["key.weight"], none["key.weight"])
