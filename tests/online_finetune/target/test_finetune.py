@@ -10,8 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.target_config import SemanticName
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
 from vostrack.online_finetune.target.frame_pairs import FramePairs
@@ -161,18 +160,16 @@ def test_numbers_that_are_too_low_are_refused(name: str, value: int) -> None:
         TargetFinetuneConfig(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("semantic", "objects", "moves"),
-    [("deeplab", 1, False), ("deeplab", 2, True), ("none", 1, True)],
-)
-def test_an_object_alone_has_its_own_rate_beside_a_second_backbone(
-    semantic: SemanticName, objects: int, moves: bool, images: Tensor, labels: Tensor
+def test_a_share_of_the_generic_weights_can_be_kept(
+    target_network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
-    torch.manual_seed(0)
-    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic=semantic)
-    network = build_target_net(small).eval()
-    seen = torch.where(labels <= objects, labels, 0)
-    assert int(seen.max()) == objects
-    fitted = tuned(network, images[0], seen, steps=1, single_rate=0.0)
-    same = torch.equal(fitted.key.weight, network.key.weight)
-    assert same != moves
+    """The mean of the weights, and not a smaller step."""
+    networks = [
+        tuned(target_network, images[0], labels, steps=2, frames=2, tuned_share=share)
+        for share in (1.0, 0.25, 0.0)
+    ]
+    whole, part, none = (network.state_dict() for network in networks)
+    for name, before in target_network.state_dict().items():
+        assert torch.equal(none[name], before)
+        torch.testing.assert_close(part[name], torch.lerp(before, whole[name], 0.25))
+    assert not torch.equal(whole["key.weight"], none["key.weight"])
