@@ -189,7 +189,11 @@ class TargetNet(nn.Module):
 
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
-        return self.described(early, self._stage(early[2], 16))
+        return self.described(early, self.last_level(early))
+
+    def last_level(self, early: tuple[Tensor, ...]) -> Tensor:
+        """Run the last stage of the backbone, of stride 16, on what ``early_levels`` gave."""
+        return self._stage(early[2], 16)
 
     def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
         """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""

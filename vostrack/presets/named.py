@@ -101,23 +101,17 @@ _PAPER = Preset(
 # in windows as large as those of tracking gave 2 J&F more than in 256 x 256, larger windows in
 # tracking lost as much, one sample per step did as well as two in the same time, and CRAF lost 2 to
 # 3, as objects come apart behind posts and in water. 28 steps are what fits into 10 s on two cores.
-# More steps go on to pay up to a point: 28, 56, 100 and 200 gave 0.825, 0.838, 0.840 and 0.829 (two
-# backbones), and 0.842 with both blocks and what they make of memories.
+# The backbone stays as it is: beside a second one, 28 steps gave 0.806 J&F with its last block
+# learning at the same rate, 0.825 at a quarter of it, and 0.839 without.
 # Several objects far apart are seen in up to twice the pixels: on 30 composed clips that no network
 # was trained on (most of two objects and more) that gave 4 J&F with the preset fast.
 _WINDOW = WindowConfig(crowd=2.0)
-# Beside the features of a second backbone, large steps cost an object that is alone more than they
-# give: on the six sequences 28 steps gave 0.806 J&F at 4e-4 (none 0.818), and with another training
-# 0.826 at 1e-4 (none 0.819). Objects that touch are told apart by them.
-_SINGLE_RATE = 1e-4
 _BALANCED = replace(
     _FINETUNE,
     tracker=TrackerConfig(max_size=854, gate="none", learn_refined=False),
     craf=None,
     support=SupportConfig(),
-    target=TargetModelConfig(
-        window=_WINDOW, finetune=TargetFinetuneConfig(single_rate=_SINGLE_RATE)
-    ),
+    target=TargetModelConfig(window=_WINDOW),
     refiner="sampled-crf",
 )
 _FAST = replace(
@@ -128,12 +122,7 @@ _FAST = replace(
 )
 _BEST = replace(
     _BALANCED,
-    target=TargetModelConfig(
-        window=_WINDOW,
-        finetune=TargetFinetuneConfig(
-            steps=100, frames=16, single_rate=_SINGLE_RATE, blocks=2, follow_memories=True
-        ),
-    ),
+    target=TargetModelConfig(window=_WINDOW, finetune=TargetFinetuneConfig(steps=100, frames=16)),
 )
 
 
