@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import gc
 import os
 import sys
 from collections.abc import Generator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +65,38 @@ def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{stages}.has_fast_bf16", lambda _device: True)
 
 
+@cache
+def _shipped_network() -> Any:
+    from vostrack.models.weights import load_target_net
+
+    return load_target_net()
+
+
+@pytest.fixture
+def shipped_network_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trackers get copies of one network: a third of a short run was to build it from its file."""
+    from vostrack.models.weights import load_target_net
+
+    def load(path: Path | None = None, device: Any = None) -> Any:
+        on_cpu = device is None or device.type == "cpu"
+        return (
+            copy.deepcopy(_shipped_network())
+            if path is None and on_cpu
+            else load_target_net(path, device)
+        )
+
+    monkeypatch.setattr("vostrack.build.load_target_net", load)
+
+
 @pytest.fixture
 def few_altered_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Target networks are fine-tuned on two altered frames in place of 8 or 16."""
-    from vostrack.online_finetune.target import finetune
+    from vostrack.online_finetune.target.frame_pairs import FramePairs
 
-    right = finetune.FramePairs
+    def few(network: Any, config: Any, precision: Any) -> FramePairs:
+        return FramePairs(network, replace(config, frames=2, references=2), precision)
 
-    def few(network: Any, config: Any, precision: Any) -> finetune.FramePairs:
-        return right(network, replace(config, frames=2, references=2), precision)
-
-    monkeypatch.setattr(finetune, "FramePairs", few)
+    monkeypatch.setattr("vostrack.online_finetune.target.finetune.FramePairs", few)
 
 
 @pytest.fixture(scope="session")
