@@ -86,6 +86,16 @@ def test_early_maps_of_a_picture_are_near_float32(
         assert torch.equal(together[1:], one)
 
 
+def test_an_image_becomes_the_bytes_it_was_made_of() -> None:
+    picture = torch.arange(2 * 3 * 256).view(2, 3, 16, 16).remainder(256).to(torch.uint8)
+    planes = torch.zeros(2, 3, 20, 24)
+    planes[..., 2:18, 4:20] = picture.float().div(255)
+    found = byte_convolution.image_bytes(planes[..., 2:18, 4:20])
+    assert torch.equal(found, picture)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(byte_convolution.image_bytes(picture), picture)
+
+
 def test_around_a_picture_is_the_mean_colour(backbone: Backbone, image: Tensor) -> None:
     stages = EightBitStages(backbone, EightBitStages.measure(backbone, image, (4, 8, 16)))
     mean = (torch.tensor(IMAGENET_MEAN) * 255).round().to(torch.uint8).view(1, 3, 1, 1)

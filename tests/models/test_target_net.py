@@ -218,6 +218,37 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     assert (found.logits[1, :, 8:, 24:] > -10).all()
 
 
+def test_objects_that_share_a_frame_are_read_as_alone() -> None:
+    """Cells that no object covers, one covers, several cover, and an object without a cell."""
+    reader = MemoryReader(scale=7.0)
+    memories = [draw_memory(3, 9), draw_memory(3, 5, seed=1)]
+    share = memories[0].mask * 0
+    share[0, 0, 1:4], share[1, 0, 3:6], share[0, 0, 7] = 0.4, 1, 5e-5
+    memories = [
+        replace(m, keys=m.keys[:1].clone().requires_grad_(), positions=m.positions[:1], mask=mask)
+        for m, mask in zip(memories, (share, share[..., :5].roll(2, -1)), strict=True)
+    ]
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 2, 3), dim=1).requires_grad_()
+    places, near = torch.zeros(1, 2, 2, 3), torch.ones(3)
+    given = [query, *(m.keys for m in memories), reader.log_scale]
+    together = reader(query, places, memories, near)
+    alone = torch.cat(
+        [
+            reader(query, places, [m.part(torch.tensor([k])) for m in memories], near[:1])
+            for k in range(3)
+        ]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(together[2], alone[2], atol=1e-5, rtol=1e-5)
+    factors = torch.randn_like(alone)
+    for found, wanted in zip(
+        torch.autograd.grad((together * factors).sum(), given),
+        torch.autograd.grad((alone * factors).sum(), given),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("size", [(4, 6), (3, 5)])
 def test_the_finest_logits_are_the_same_where_an_object_can_be(
     size: tuple[int, int], network: TargetNet

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,11 +83,16 @@ def image_bytes(image: Tensor) -> Tensor:
     """Return an image (B, 3, H, W) as bytes 0 to 255, channels last.
 
     Args:
-        image: in [0, 1], or bytes already.
+        image: in [0, 1] on the CPU, or bytes already.
     """
-    if image.dtype != torch.uint8:
-        image = image.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
-    return image.contiguous(memory_format=torch.channels_last)
+    if image.dtype == torch.uint8:
+        return image.contiguous(memory_format=torch.channels_last)
+    # OpenCV scales, rounds and limits in one pass.
+    pictures = [
+        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in planes])
+        for planes in image.detach().float().numpy()
+    ]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 class ByteConvolution:
