@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import copy
 import gc
 import os
+import sys
 from collections.abc import Generator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +19,21 @@ import pytest
 # long where the cores had other work. The package tells them to sleep, if it comes before torch.
 import vostrack  # noqa: F401
 
-# pytest-xdist starts a process per core.
+
+def _end_at_once() -> None:
+    """End this process without taking everything apart first, which takes seconds."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+# pytest-xdist starts a process per core. It has its results before they end.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    atexit.register(_end_at_once)  # what is registered first runs last
+else:
+    # Libraries complain of leaks unless the interpreter tidies up as usual.
+    atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,9 +47,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-def pytest_unconfigure() -> None:
-    """Let the interpreter tidy up as usual, or libraries complain of leaks at its end."""
-    gc.unfreeze()
+SLOW_FIRST = ("tests/batch/test_cluster.py", "tests/studio/browser", "tests/refine/spn")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that wait or take long, so that none of them is left at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +63,40 @@ def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("vostrack.compute.precision.has_fast_bf16", lambda _device: True)
         stages = "vostrack.online_finetune.target.eight_bit_stages"
         monkeypatch.setattr(f"{stages}.has_fast_bf16", lambda _device: True)
+
+
+@cache
+def _shipped_network() -> Any:
+    from vostrack.models.weights import load_target_net
+
+    return load_target_net()
+
+
+@pytest.fixture
+def shipped_network_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trackers get copies of one network: a third of a short run was to build it from its file."""
+    from vostrack.models.weights import load_target_net
+
+    def load(path: Path | None = None, device: Any = None) -> Any:
+        on_cpu = device is None or device.type == "cpu"
+        return (
+            copy.deepcopy(_shipped_network())
+            if path is None and on_cpu
+            else load_target_net(path, device)
+        )
+
+    monkeypatch.setattr("vostrack.build.load_target_net", load)
+
+
+@pytest.fixture
+def few_altered_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Target networks are fine-tuned on two altered frames in place of 8 or 16."""
+    from vostrack.online_finetune.target.frame_pairs import FramePairs
+
+    def few(network: Any, config: Any, precision: Any) -> FramePairs:
+        return FramePairs(network, replace(config, frames=2, references=2), precision)
+
+    monkeypatch.setattr("vostrack.online_finetune.target.finetune.FramePairs", few)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Generator, Tensor, nn
 
 from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision
-from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
@@ -46,13 +46,15 @@ class TargetFinetuneConfig:
             frame for every sample.
         references: number of frames that memories are made from: the first frame, and altered ones.
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
-        single_rate: initial rate in its place for an object that is alone, if the network has a
-            second backbone; None: ``learning_rate``.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
-            before it stay fixed, because all videos have their features in common.
+            before it stay fixed, because all videos have their features in common. 0: the backbone
+            stays as it is, so it runs only once on each altered frame.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         follow_memories: whether these blocks also learn from what they made of the frame that the
             memory is of, and not only of the frame that is segmented.
+        tuned_share: of the weights that are used at the end; the rest of each is the generic
+            network's, in [0, 1]. Their mean keeps what the first frame does not show (Wortsman et
+            al., CVPR 2022, section 3).
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
         later_share: share of the altered frames that are made from later frames of the video, where
@@ -66,10 +68,10 @@ class TargetFinetuneConfig:
     frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
-    single_rate: float | None = None
-    blocks: int = 1
+    blocks: int = 0
     backbone_share: float = 0.15
     follow_memories: bool = False
+    tuned_share: float = 1.0
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     later_share: float = 0.5
@@ -82,13 +84,13 @@ class TargetFinetuneConfig:
         Raises:
             InputError: a number is out of its range.
         """
-        counts = (self.batch, self.references, self.blocks)
-        if self.steps < 0 or min(*counts, 1 if self.frames is None else self.frames) < 1:
+        counts = (self.batch, self.references, 1 if self.frames is None else self.frames)
+        if min(self.steps, self.blocks) < 0 or min(counts) < 1:
             raise InputError(
-                "fine-tuning: expected steps >= 0, and batch, frames, references and blocks >= 1, "
-                f"got {self}"
+                "fine-tuning: expected steps and blocks >= 0, and batch, frames and references >= "
+                f"1, got {self}"
             )
-        check_fraction(self, "previous_known", "later_share")
+        check_fraction(self, "previous_known", "later_share", "tuned_share")
 
 
 def finetune_target_net(
@@ -123,8 +125,9 @@ def finetune_target_net(
     """
     generator = Generator().manual_seed(seed)
     backbone, head = _trainable(network, config.blocks)
-    count = int(labels[labels != IGNORE].max()) if slots is None else len(set().union(*slots))
-    rate = _rate(config, network, alone=count == 1)
+    rate = config.learning_rate
+    trained = [*backbone, *head]
+    generic = [parameter.detach().clone() for parameter in trained]
     groups = [(backbone, rate * config.backbone_share), (head, rate)]
     optimizer = AdamW(groups, config.weight_decay)
     pairs = FramePairs(network, config, precision)
@@ -132,17 +135,14 @@ def finetune_target_net(
     for step in range(config.steps):
         loss = pairs.loss(generator)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_([*backbone, *head], 2.0)
+        nn.utils.clip_grad_norm_(trained, 2.0)
         optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
+    with torch.no_grad():
+        for parameter, before in zip(trained, generic, strict=True):
+            parameter.lerp_(before, 1 - config.tuned_share)
     network.requires_grad_(True).eval()
-
-
-def _rate(config: TargetFinetuneConfig, network: TargetNet, *, alone: bool) -> float:
-    if alone and network.semantic is not None and config.single_rate is not None:
-        return config.single_rate
-    return config.learning_rate
 
 
 def _trainable(network: TargetNet, blocks: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

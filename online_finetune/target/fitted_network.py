@@ -90,11 +90,13 @@ def fit_network(
         on_progress: told of every step.
     """
     image, labels = frames[0]
-    weights = generic
+    weights, ranges = generic, None
     if config.finetune.steps and steps:
         weights = copy.deepcopy(generic)
+        fixed = EARLY if config.finetune.blocks else WHOLE
+        ranges = _ranges(weights, image, labels, config, fixed)
         finetune_target_net(
-            with_eight_bits(weights, _ranges(weights, image, labels, config, EARLY)),
+            with_eight_bits(weights, ranges),
             image,
             labels,
             config.finetune,
@@ -104,7 +106,8 @@ def fit_network(
             precision=config.precision,
             on_progress=on_progress,
         )
-    ranges = _ranges(weights, image, labels, config, WHOLE)
+    if ranges is None or config.finetune.blocks:
+        ranges = _ranges(weights, image, labels, config, WHOLE)
     return FittedNetwork(weights, with_eight_bits(weights, ranges))
 
 

@@ -118,12 +118,15 @@ class FramePairs:
 
     @torch.no_grad()
     def _early(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return what the trained blocks get of an image, and the early levels."""
+        """Return what the trained blocks get (without any: the last level), and early levels."""
         with autocast(self.device, self.precision):
             early = self.network.early_levels(image.to(self.device))
-            entered = early[2]
-            for block in self.fixed:
-                entered = block(entered)
+            if not self.trained:
+                entered = self.network.last_level(early)
+            else:
+                entered = early[2]
+                for block in self.fixed:
+                    entered = block(entered)
         # Half as many bytes: they are kept until the end.
         return entered, *(x.half() if x.dtype == torch.float32 else x for x in early)
 

@@ -70,7 +70,7 @@ def begin_objects(
     places = find_places(masks)
     window = window_around(places, 1, image.shape[1:], config.window)
     with autocast(image.device, config.precision):
-        features = network.features(window.crop(image[None]))
+        features = network.features(_seen(network, window, image))
     memory = network.remember(
         features.float(), window.crop(masks[:, None]), window.positions(image.device)
     )
@@ -100,17 +100,23 @@ def find_objects(
         if everywhere
         else next_window(now, not all(near), image.shape[1:], config)
     )
-    view = _view(window, image, now, near, config)
+    view = _view(network, window, image, now, near, config)
     features, found = _look(network, view, now, near, config)
     if config.mirror:
         second = mirrored_window(window, now.places, config)
-        other = view if second is window else _view(second, image, now, near, config)
+        other = view if second is window else _view(network, second, image, now, near, config)
         _, mirrored = _look(network, other.mirrored(), now, near, config)
         found = _mean(found, mirrored)
     return Finding(features, window, view.before, found)
 
 
+def _seen(network: TargetNet, window: Window, image: Tensor) -> Tensor:
+    """Cut an image (3, h, w) in [0, 1] for a network: (1, 3, H, W)."""
+    return (window.crop_bytes if network.reads_bytes else window.crop)(image[None])
+
+
 def _view(
+    network: TargetNet,
     window: Window,
     image: Tensor,
     now: TrackedObjects | Cohorts,
@@ -121,7 +127,7 @@ def _view(
     if all(near):
         regions = object_regions(now.places, window, image.shape[1:], config.window)
     return View(
-        window.crop(image[None]),
+        _seen(network, window, image),
         window.positions(image.device),
         window.crop(now.masks[:, None], antialias=False),
         regions,

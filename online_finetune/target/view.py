@@ -36,7 +36,7 @@ class View:
     """A window, and what is known about it before it is segmented.
 
     Attributes:
-        image: (1, 3, H, W).
+        image: (1, 3, H, W), in [0, 1] or bytes.
         places: (1, 2, h, w) positions of the cells, pixels of the frame.
         before: (N, 1, H, W) masks of the previous frame.
         regions: where each object can be; None for anywhere.

@@ -68,8 +68,9 @@ def similar_by_cell(
         window = window.flatten(2)
         weights = torch.bmm(pixels[members], window[:, :5])
         weights = weights.clamp_(min=0).square_().square_()
-        sums = torch.bmm(weights, window[:, 5:].mT)
-        result[members] = sums[..., 0] / (sums[..., 1] + 1e-6)
+        # In this order the product takes half of the time: it has two rows, not two columns.
+        sums = torch.bmm(window[:, 5:], weights.mT)
+        result[members] = sums[:, 0] / (sums[:, 1] + 1e-6)
         start = stop
     return result[:-1]
 

@@ -47,6 +47,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def one_reading_of_the_network(shipped_network_read_once: None) -> None:
+    """Build trackers faster."""
+
+
 @pytest.fixture(scope="session")
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A network with random weights that fits in milliseconds."""

@@ -63,6 +63,25 @@ def test_it_trains_and_the_result_can_be_tracked_with(
     assert "annotated" in capsys.readouterr().err
 
 
+def test_photographs_are_mixed_in_by_their_share() -> None:
+    photo = (torch.full((3, 40, 50), 250, dtype=torch.uint8), torch.ones(40, 50, dtype=torch.long))
+    counts = []
+    for share in (0.0, 0.5, 1.0):
+        recipe = ForegroundRecipe(batch=40, side=32, photo_share=share)
+        network = initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded"), "none")
+        training = ForegroundTraining(network, samples(), recipe, [photo])
+        counts.append(_of_photos(training))
+    assert counts[0] == 0
+    assert 10 < counts[1] < 30
+    assert counts[2] == 40
+
+
+def _of_photos(training: ForegroundTraining) -> int:
+    """Only a photograph is foreground wherever it is known; noise is not."""
+    _, labels = training.draw(torch.Generator().manual_seed(0), 0)
+    return sum(bool((one != 0).all()) for one in labels)
+
+
 def samples() -> list[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     pairs = []

@@ -104,6 +104,7 @@ def test_a_mixture_of_layouts_with_hours(
     small_network(start)
     argv = ["train", "target", "--output", str(tmp_path / "runs"), "--device", "cpu"]
     argv += ["--data", f"davis:{davis}:0.5", f"mose:{mose}:1", f"objects:{photos}:2.5"]
+    argv += [f"photos:{photos}"]
     argv += ["--backgrounds", str(davis)]
     argv += ["--weights", str(start), "--pixels", "4096", "--steps", "50", "--hours", "1e-9"]
     deeplab = DeepLabMobileNetV2()

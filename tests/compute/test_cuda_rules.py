@@ -32,6 +32,8 @@ from vostrack.tracking.tracker import Tracker
 from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
 from vostrack.training.loop import LoopConfig, train
 
+pytestmark = pytest.mark.usefixtures("few_altered_frames")
+
 ONE_STEP = {
     "fast": {},
     "balanced": {"object_steps": 1},

@@ -30,6 +30,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def one_reading_of_the_network(shipped_network_read_once: None) -> None:
+    """Build trackers faster."""
+
+
 def _small(array: UInt8Array, method: Image.Resampling) -> UInt8Array:
     return np.asarray(Image.fromarray(array).resize(SIZE, method))
 

@@ -148,7 +148,11 @@ def test_json_is_json(block: Block) -> None:
     assert json.loads(block.code)
 
 
-@pytest.mark.parametrize("block", _of("sh", run=False))
+# What runs is parsed then, unless a cheap preset takes the place of its own.
+_PARSED = [b for b in _of("sh", run=False) if b.values[0].reason or "--preset" in b.values[0].code]
+
+
+@pytest.mark.parametrize("block", _PARSED)
 def test_commands_parse(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     for words in _commands(block.code):
         arguments = _vostrack(words)

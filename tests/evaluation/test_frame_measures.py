@@ -67,10 +67,10 @@ def random_map(rng: np.random.Generator, size: tuple[int, int], objects: int) ->
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("objects", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("objects", [1, 3, 12])
 def test_random_masks_score_as_the_definitions_say(size: tuple[int, int], objects: int) -> None:
     rng = np.random.default_rng([*size, objects])
-    for _ in range(2 if max(size) > 1000 else 4):
+    for _ in range(1 if size[0] * size[1] > 4000 else 4):
         prediction, truth = random_map(rng, size, objects), random_map(rng, size, objects)
         scores = frame_scores(prediction, truth, objects)
         for number in range(1, objects + 1):

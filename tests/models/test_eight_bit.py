@@ -11,7 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.models import byte_convolution
-from vostrack.models.backbones import Backbone, build_backbone
+from vostrack.models.backbones import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Backbone,
+    build_backbone,
+)
 from vostrack.models.byte_convolution import has_fast_int8
 from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
 
@@ -51,6 +56,57 @@ def test_a_stage_is_near_float32(
     assert found.shape == wanted.shape
     assert found.dtype == torch.float32
     assert float((found - wanted).norm() / wanted.norm()) < 0.06
+
+
+def _normalized(picture: Tensor) -> Tensor:
+    mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return (picture.float() / 255 - mean) / std
+
+
+@pytest.mark.parametrize("size", [(64, 80), (50, 34)])
+def test_early_maps_of_a_picture_are_near_float32(
+    size: tuple[int, int], backbone: Backbone
+) -> None:
+    generator = torch.Generator().manual_seed(2)
+    small = torch.rand(2, 3, 8, 10, generator=generator) * 255
+    picture = F.interpolate(small, size=size, mode="bilinear").to(torch.uint8)
+    picture = picture.contiguous(memory_format=torch.channels_last)
+    kept, x = picture.clone(), _normalized(picture)
+    stages = EightBitStages(backbone, EightBitStages.measure(backbone, x, (4, 8)))
+    maps = stages.early(picture)
+    assert torch.equal(picture, kept)
+    with torch.no_grad():
+        for stride, found, most in zip((2, 4, 8), maps, (0.03, 0.07, 0.09), strict=True):
+            x = backbone.stage(x, stride)
+            assert found.shape == x.shape
+            assert found.dtype == torch.float32
+            assert float((found - x).norm() / x.norm()) < most
+    alone = stages.early(picture[1:])
+    for together, one in zip(maps, alone, strict=True):
+        assert torch.equal(together[1:], one)
+
+
+def test_an_image_becomes_the_bytes_it_was_made_of() -> None:
+    picture = torch.arange(2 * 3 * 256).view(2, 3, 16, 16).remainder(256).to(torch.uint8)
+    planes = torch.zeros(2, 3, 20, 24)
+    planes[..., 2:18, 4:20] = picture.float().div(255)
+    found = byte_convolution.image_bytes(planes[..., 2:18, 4:20])
+    assert torch.equal(found, picture)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(byte_convolution.image_bytes(picture), picture)
+
+
+def test_around_a_picture_is_the_mean_colour(backbone: Backbone, image: Tensor) -> None:
+    stages = EightBitStages(backbone, EightBitStages.measure(backbone, image, (4, 8, 16)))
+    mean = (torch.tensor(IMAGENET_MEAN) * 255).round().to(torch.uint8).view(1, 3, 1, 1)
+    picture = mean.expand(1, 3, 32, 48).contiguous(memory_format=torch.channels_last)
+    f2 = stages.early(picture)[0]
+    assert torch.equal(f2, f2[..., 8:9, 8:9].expand_as(f2))
+    # Zeros in place of the mean colour are seen at the border.
+    assert not torch.equal(stages.early(torch.zeros_like(picture))[0], f2)
+    only_two = EightBitStages(backbone, EightBitStages.measure(backbone, image, (4,)))
+    assert not only_two.reads_images
+    assert stages.reads_images
 
 
 def test_the_ranges_are_the_largest_activations(backbone: Backbone, image: Tensor) -> None:

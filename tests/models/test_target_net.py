@@ -19,7 +19,7 @@ from vostrack.models.memory_cues import (
     confident_cells,
     cover,
 )
-from vostrack.models.target_decoder import Regions
+from vostrack.models.target_decoder import NOWHERE, Regions, span_of
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import (
     holds_target_net,
@@ -216,6 +216,79 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     assert (found.logits[1, :, :8] == -10).all()
     assert (found.logits[1, :, :, :24] == -10).all()
     assert (found.logits[1, :, 8:, 24:] > -10).all()
+
+
+def test_objects_that_share_a_frame_are_read_as_alone() -> None:
+    """Cells that no object covers, one covers, several cover, and an object without a cell."""
+    reader = MemoryReader(scale=7.0)
+    memories = [draw_memory(3, 9), draw_memory(3, 5, seed=1)]
+    share = memories[0].mask * 0
+    share[0, 0, 1:4], share[1, 0, 3:6], share[0, 0, 7] = 0.4, 1, 5e-5
+    memories = [
+        replace(m, keys=m.keys[:1].clone().requires_grad_(), positions=m.positions[:1], mask=mask)
+        for m, mask in zip(memories, (share, share[..., :5].roll(2, -1)), strict=True)
+    ]
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 2, 3), dim=1).requires_grad_()
+    places, near = torch.zeros(1, 2, 2, 3), torch.ones(3)
+    given = [query, *(m.keys for m in memories), reader.log_scale]
+    together = reader(query, places, memories, near)
+    alone = torch.cat(
+        [
+            reader(query, places, [m.part(torch.tensor([k])) for m in memories], near[:1])
+            for k in range(3)
+        ]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(together[2], alone[2], atol=1e-5, rtol=1e-5)
+    factors = torch.randn_like(alone)
+    for found, wanted in zip(
+        torch.autograd.grad((together * factors).sum(), given),
+        torch.autograd.grad((alone * factors).sum(), given),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (3, 5)])
+def test_the_finest_logits_are_the_same_where_an_object_can_be(
+    size: tuple[int, int], network: TargetNet
+) -> None:
+    decoder, (rows, columns) = network.decoder, (4 * side for side in size)
+    generator = torch.Generator().manual_seed(5)
+    x = torch.rand(3, 8, rows, columns, generator=generator)
+    # The third object is nowhere, and the others have less than all of the window.
+    x[0, :, 5:, :], x[1, :, :, 7:], x[2] = 0, 0, 0
+    fine = torch.rand(1, 64, 32, 48, generator=generator)
+    regions = Regions(((0, 0), (4 - size[0], 6 - size[1]), (0, 0)), size)
+    with torch.no_grad():
+        weight, bias = decoder.coarse.weight.clone(), decoder.coarse.bias.clone()
+        decoder.coarse.weight.copy_(weight.abs() * 100)
+        decoder.coarse.bias.fill_(-6.0)
+        coarse = decoder.coarse(x)
+        found = decoder._finest(x, fine, None if size == (4, 6) else regions)
+    wanted = decoder._finest(x, fine, None if size == (4, 6) else regions)
+    with torch.no_grad():
+        decoder.coarse.weight.copy_(weight)
+        decoder.coarse.bias.copy_(bias)
+    assert wanted.requires_grad
+    computed = found != NOWHERE
+    torch.testing.assert_close(found[computed], wanted[computed], atol=1e-5, rtol=1e-5)
+    possible = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="nearest") > -4
+    assert computed[possible].all()
+    assert possible[:2].flatten(1).any(1).all()
+    assert not computed[2].any()
+    assert not computed.flatten(1).all(1).any()
+
+
+def test_a_place_is_a_multiple_of_eight_cells_inside_the_map() -> None:
+    filled = np.zeros(21, np.uint8)
+    for first, last in ((0, 0), (20, 20), (3, 9), (1, 19), (11, 18)):
+        filled[:] = 0
+        filled[[first, last]] = 1
+        start, stop = span_of(filled)
+        assert 0 <= start <= max(0, first - 1)
+        assert min(21, last + 2) <= stop <= 21
+        assert stop - start in (8, 16, 21)
 
 
 def test_a_lost_object_has_no_place(network: TargetNet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,9 +13,15 @@ from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_
 from vostrack.models.weights import initialise
 
 
-@pytest.fixture
-def network() -> SegmentationNet:
+@pytest.fixture(scope="module")
+def random_network() -> SegmentationNet:
     return initialise(NetworkConfig("resnet18", (4, 8), "topdown", 8), "none").eval()
+
+
+@pytest.fixture
+def network(random_network: SegmentationNet) -> SegmentationNet:
+    """A copy, because to draw millions of weights takes longer than some of the tests."""
+    return copy.deepcopy(random_network)
 
 
 @pytest.fixture

@@ -34,6 +34,11 @@ def write_mask(path: Path, *, object_id: int = 1) -> None:
     write_label_map(path, labels)
 
 
+@pytest.fixture(autouse=True)
+def one_reading_of_the_network(shipped_network_read_once: None) -> None:
+    """Build trackers faster."""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     write_clip(tmp_path / "frames")

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -152,6 +153,25 @@ def test_cuts_are_told_from_motion_and_light() -> None:
     assert is_cut(thumbnail(one), thumbnail(other))
     assert not is_cut(thumbnail(one), thumbnail(np.roll(one, 60, 1)))
     assert not is_cut(thumbnail(one), thumbnail((one * 0.9).astype(np.uint8)))
+    # Halving a larger frame first makes no more difference than rounding.
+    large = np.pad(one, ((0, 60), (0, 100), (0, 0)), "reflect")
+    wanted = cv2.resize(large, (32, 32), interpolation=cv2.INTER_AREA)
+    assert np.abs(thumbnail(large).astype(int) - wanted).mean() < 1
+
+
+def test_centers_and_areas_are_those_of_all_pixels() -> None:
+    draw = np.random.default_rng(1)
+    labels = draw.integers(0, 3, (41, 57)).astype(np.uint8)
+    labels[:, :30][labels[:, :30] == 2] = 0
+    for slot in (1, 2):
+        rows, columns = np.nonzero(labels == slot)
+        history = new_history(labels, slot, (2.0, 0.5))
+        assert history.usual_area == len(rows)
+        assert history.center == (
+            2 * (columns.sum() / len(rows) + 0.5),
+            0.5 * (rows.sum() / len(rows) + 0.5),
+        )
+    assert new_history(labels, 3, (1.0, 1.0)).center is None
 
 
 def test_a_cut_is_said_and_places_are_forgotten(editable: Any, clip: Clip) -> None:

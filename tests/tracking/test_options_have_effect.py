@@ -18,6 +18,8 @@ from vostrack.tracking import second_pass
 from vostrack.tracking.video import track_video
 from vostrack.video import open_source
 
+pytestmark = pytest.mark.usefixtures("few_altered_frames")
+
 FEW: dict[str, dict[str, Any]] = {
     "fast": {"precision": "fp32"},
     "balanced": {"object_steps": 2, "precision": "fp32"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ _DOZEN = (
 _CHOICE = [pytest.param(name, marks=() if name in _DOZEN else pytest.mark.slow) for name in VIDEOS]
 
 
-@pytest.fixture
-def video(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video, made once for all readers."""
     program = shutil.which("ffmpeg")
     if program is None:
         pytest.skip("ffmpeg is not installed (Debian: apt-get install ffmpeg)")
     suffix, pattern, *options = VIDEOS[request.param]
-    path = tmp_path / f"{request.param}.{suffix}"
+    path = tmp_path_factory.mktemp("video") / f"{request.param}.{suffix}"
     command = [program, "-v", "error", "-f", "lavfi", "-i", _PATTERNS[pattern]]
     command += shlex.split(" ".join(options))
     done = subprocess.run([*command, str(path)], capture_output=True, text=True)
@@ -51,6 +53,18 @@ def video(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@cache
+def streams(path: Path, stream: int) -> list[dict[str, Any]]:
+    said = ffprobe(path, "-select_streams", f"v:{stream}", "-show_streams")
+    return list(said["streams"])
+
+
+@cache
+def times_of(path: Path, stream: int) -> list[float | None]:
+    return list(picture_times(path, stream))
+
+
+@lru_cache(maxsize=1)  # all readers of one video come in turn
 def shown_by_ffmpeg(path: Path, shape: tuple[int, ...]) -> AnyArray:
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v:0", "-vsync", "passthrough"]
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
@@ -75,14 +89,14 @@ def test_it_is_read_as_by_ffmpeg_or_refused(video: Path, reader: Any) -> None:
     if video.suffix in (".h264", ".m2v", ".mjpeg"):
         times: list[float | None] = [None] * 8  # raw streams have no times
     else:
-        times = picture_times(video, stream)
+        times = times_of(video, stream)
     assert source.length == len(frames) == len(times)
     assert not source.damage
     assert not source.truncated
     for frame, time in zip(frames, times, strict=True):
         # Where the first picture has no time, ffprobe's cannot be counted from it.
         assert time is None or times[0] is None or frame.time == pytest.approx(time, abs=2e-3)
-    said = ffprobe(video, "-select_streams", f"v:{stream}", "-show_streams")["streams"][0]
+    said = streams(video, stream)[0]
     assert frames[0].image.shape[:2] == (said["height"], said["width"])
     aspect = said.get("sample_aspect_ratio", "1:1")
     if aspect != "0:1" and reader == "pyav":

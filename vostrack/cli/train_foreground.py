@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from vostrack.cli.train_command import (
@@ -46,6 +47,12 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     width: int = 64
     """Channels of the head (the paper: 128)."""
 
+    photos: Path | None = None
+    """Folder of photographs with mattes (JPEGImages and Mattes), to learn more kinds of objects."""
+
+    photo_share: float = 0.5
+    """Share of the crops that are of these photographs."""
+
     weights: str = "imagenet"
     """Initial weights: imagenet, none, or a file."""
 
@@ -58,15 +65,18 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     def run(self) -> int:
         """Train to the end, and return 0."""
         from vostrack.cli.backbone_options import backbone_options
+        from vostrack.datasets.composites.matted_photos import clean_photos
         from vostrack.models.backbone_weights import check_backbone
         from vostrack.models.foreground import NetworkConfig
         from vostrack.models.weights import initialise, save_network
         from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
         from vostrack.training.processes import training_device
-        from vostrack.training.samples import ForegroundSamples
+        from vostrack.training.samples import ForegroundSamples, PhotoSamples
 
         loop = self.loop(warmup=50)
-        recipe = ForegroundRecipe(batch=self.batch, side=self.side)
+        recipe = ForegroundRecipe(
+            batch=self.batch, side=self.side, photo_share=self.photo_share if self.photos else 0.0
+        )
         options = backbone_options(self.backbone, self.backbone_options)
         config = NetworkConfig(
             self.backbone or "resnet18",
@@ -76,13 +86,15 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
             backbone_options=options,
         )
         samples = ForegroundSamples(self.sequences(self.year))
+        photos = PhotoSamples(clean_photos(self.photos)) if self.photos else ()
         device = training_device(self.device)
         network = initialise(config, self.weights, seed=self.seed, device=device)
         check_backbone(network.config, self.weights, self.backbone, options)
         network = network.to(device)
-        training = ForegroundTraining(network, samples, recipe)
+        training = ForegroundTraining(network, samples, recipe, photos)
         if self.train(network, training, loop, asdict(recipe)):
             path = self.output / "foreground.safetensors"
             save_network(network, path)
-            self.report(f"trained on {len(samples)} frames: {path}")
+            shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
+            self.report(f"trained on {shown}: {path}")
         return 0

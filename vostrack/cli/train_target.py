@@ -43,7 +43,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
 
     data: tuple[str, ...]
     """What to draw clips from: KIND:PATH:SHARE, KIND one of davis, youtube-vos, mose (annotated
-    videos) and objects (photographs with mattes, as for vostrack synthesize)."""
+    videos), objects (photographs with mattes, composed as by vostrack synthesize) and photos (the
+    same photographs, each moved and bent as a whole)."""
 
     year: Literal[2016, 2017] = 2017
     """Which DAVIS list and annotations."""

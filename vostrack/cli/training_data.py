@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataPart", "open_clips", "open_videos", "parse_data"]
 
-DataKind = Literal["davis", "youtube-vos", "mose", "objects"]
+DataKind = Literal["davis", "youtube-vos", "mose", "objects", "photos"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class DataPart:
 
     Attributes:
         kind: the layout: ``davis``, ``youtube-vos``, ``mose`` (folders ``JPEGImages/NAME`` and
-            ``Annotations/NAME``), or ``objects`` (photographs with mattes, to be composed).
+            ``Annotations/NAME``), ``objects`` (photographs with mattes, to be composed), or
+            ``photos`` (the same, each moved and bent as a whole).
         path: its folder.
         share: of the clips, in relation to the other parts.
     """
@@ -63,7 +64,7 @@ def parse_data(items: Sequence[str]) -> list[DataPart]:
 
 
 def open_videos(part: DataPart, year: int, subset: str) -> list[VideoSequence]:
-    """Open the annotated videos of a part; none of ``objects``.
+    """Open the annotated videos of a part; none of ``objects`` and ``photos``.
 
     Args:
         part: one of a mixture.
@@ -108,8 +109,10 @@ def open_clips(
         InputError: a folder has another layout, or nothing to train on is left.
     """
     from vostrack.datasets.composites import CompositeConfig, open_sources
+    from vostrack.datasets.composites.matted_photos import clean_photos
     from vostrack.online_finetune.target.clip_mixture import ClipMixture
     from vostrack.online_finetune.target.composite_clips import CompositeClips
+    from vostrack.online_finetune.target.photo_clips import PhotoClipConfig, PhotoClips
     from vostrack.online_finetune.target.training_clip import ClipSource
     from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
 
@@ -119,6 +122,9 @@ def open_clips(
         if part.kind == "objects":
             photos = open_sources(part.path, backgrounds, exclude=exclude)
             sources.append((CompositeClips(photos, CompositeConfig(objects=(1, 3))), part.share))
+            continue
+        if part.kind == "photos":
+            sources.append((PhotoClips(clean_photos(part.path), PhotoClipConfig()), part.share))
             continue
         videos = open_videos(part, year, subset)
         held_out += [video for video in videos if video.name in exclude]

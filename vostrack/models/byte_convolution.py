@@ -9,11 +9,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LARGEST_BYTE", "MARGIN", "ByteConvolution", "has_fast_int8", "to_bytes"]
+__all__ = [
+    "LARGEST_BYTE",
+    "MARGIN",
+    "ByteConvolution",
+    "has_fast_int8",
+    "image_bytes",
+    "pooled",
+    "to_bytes",
+]
 
 LARGEST_BYTE = 255
 
@@ -47,6 +57,10 @@ def has_fast_int8() -> bool:
             summed = (found * whole.output_scale - wanted).abs().max()
             shifted = ByteConvolution(conv, 2 * scale, 1.0, input_zero=128)
             found = shifted.floats(to_bytes(2 * x - 1, 2 * scale, 128))
+            if not torch.equal(
+                pooled(to_bytes(x, scale)), to_bytes(F.max_pool2d(x, 3, 2, 1), scale)
+            ):
+                return False
             # Steps of the second input are twice as large.
             return bool(summed < 0.05 and (found - conv(2 * x - 1)).abs().max() < 0.1)
     except (AttributeError, RuntimeError, TypeError, ValueError):
@@ -56,6 +70,29 @@ def has_fast_int8() -> bool:
 def to_bytes(x: Tensor, scale: float, zero: int = 0) -> Tensor:
     """Round x / scale + zero to bytes; what is below 0 becomes 0."""
     return (x * (1 / scale)).add_(zero + 0.5).clamp_(0, LARGEST_BYTE).to(torch.uint8)
+
+
+def pooled(values: Tensor) -> Tensor:
+    """Return the largest of 3 x 3 bytes (B, C, h, w) at every other place of each side."""
+    return torch.ops.quantized.max_pool2d(  # type: ignore[no-any-return]
+        values, [3, 3], [2, 2], [1, 1], [1, 1], False
+    )
+
+
+def image_bytes(image: Tensor) -> Tensor:
+    """Return an image (B, 3, H, W) as bytes 0 to 255, channels last.
+
+    Args:
+        image: in [0, 1] on the CPU, or bytes already.
+    """
+    if image.dtype == torch.uint8:
+        return image.contiguous(memory_format=torch.channels_last)
+    # OpenCV scales, rounds and limits in one pass.
+    pictures = [
+        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in planes])
+        for planes in image.detach().float().numpy()
+    ]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 class ByteConvolution:

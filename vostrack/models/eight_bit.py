@@ -14,8 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vostrack.models.backbones import Backbone
-from vostrack.models.byte_convolution import LARGEST_BYTE, MARGIN, ByteConvolution, to_bytes
+from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
+from vostrack.models.byte_convolution import (
+    LARGEST_BYTE,
+    MARGIN,
+    ByteConvolution,
+    pooled,
+    to_bytes,
+)
 from vostrack.models.classifier_layers import BasicBlock
 
 __all__ = ["EightBitStages", "Ranges", "fits_eight_bits"]
@@ -43,6 +49,9 @@ class EightBitStages:
             stride: _Stage(_blocks(backbone, stride), values)
             for stride, values in self.ranges.items()
         }
+        self._first = None
+        if {4, 8} <= set(self._stages):
+            self._first = _FirstConvolution(backbone.layers.conv1, self._stages[4].scales[0])
 
     @staticmethod
     @torch.no_grad()
@@ -76,6 +85,26 @@ class EightBitStages:
         with torch.no_grad():
             return self._stages[stride](_entered(x.detach(), stride))
 
+    @property
+    def reads_images(self) -> bool:
+        """Whether ``early`` can be used: the stages of strides 4 and 8 are among them."""
+        return self._first is not None
+
+    @torch.no_grad()
+    def early(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the feature maps at strides 2, 4 and 8 of an image, in bytes all the way.
+
+        Args:
+            image: (B, 3, H, W) uint8, channels last; sides are even.
+        """
+        assert self._first is not None
+        values = self._first(image)
+        f2 = values.float().mul_(self._stages[4].scales[0])
+        values, f4 = self._stages[4].bytes_and_floats(pooled(values))
+        # What leaves one stage has the scale of what enters the next.
+        _, f8 = self._stages[8].bytes_and_floats(values)
+        return f2, f4, f8
+
     def __deepcopy__(self, memo: dict[int, Any]) -> EightBitStages:
         """Return this one: nothing in it ever changes."""
         return self
@@ -84,6 +113,8 @@ class EightBitStages:
 def fits_eight_bits(backbone: Backbone) -> bool:
     """Tell whether a backbone has stages of basic residual blocks with folded normalisation."""
     layers = backbone.layers
+    if not isinstance(getattr(layers, "conv1", None), nn.Conv2d):
+        return False
     stages = [getattr(layers, name, None) for name in ("layer1", "layer2", "layer3")]
     blocks = [block for stage in stages if stage is not None for block in stage]
     return all(stage is not None for stage in stages) and all(
@@ -120,6 +151,10 @@ class _Stage:
     def __call__(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) float32, at least 0, to (B, D, h', w') float32."""
         values = to_bytes(x.contiguous(memory_format=torch.channels_last), self.scales[0])
+        return self.bytes_and_floats(values)[1]
+
+    def bytes_and_floats(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Map bytes (B, C, h, w) to (B, D, h', w'), as bytes and as float32."""
         for (first, second, shortcut), before, after in zip(
             self.blocks, self.scales, self.scales[1:], strict=False
         ):
@@ -129,4 +164,38 @@ class _Stage:
             else:
                 total = second.floats(inner).add_(shortcut.floats(values)).relu_()
                 values = to_bytes(total, after)
-        return values.float().mul_(self.scales[-1])
+        return values, values.float().mul_(self.scales[-1])
+
+
+class _FirstConvolution:
+    """The first convolution and its rectifier, from the bytes of an image to bytes.
+
+    Mean and deviation of the colours are part of the weights.
+    """
+
+    def __init__(self, conv: nn.Conv2d, output_scale: float) -> None:
+        mean, std = (
+            255 * torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
+        )
+        self.padding, self.mean = conv.padding, mean.round().to(torch.uint8)
+        like = nn.Conv2d(
+            3, conv.out_channels, conv.kernel_size, conv.stride, bias=True, device="meta"
+        )
+        like.weight = nn.Parameter(conv.weight.detach() / std, requires_grad=False)
+        like.bias = nn.Parameter(torch.zeros(conv.out_channels), requires_grad=False)
+        self.conv = ByteConvolution(like, 1.0, output_scale)
+        # The mean colour gives 0 with the rounded weights, too.
+        rounded = self.conv.steps.float() * self.conv.scale.view(-1, 1, 1, 1)
+        bias = -(rounded * mean).sum((1, 2, 3))
+        self.conv.bias = bias if conv.bias is None else bias + conv.bias.detach()
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Map (B, 3, H, W) uint8 to (B, C, H / 2, W / 2) uint8."""
+        batch, _, height, width = image.shape
+        rows, columns = self.padding
+        # Normalised images are padded with zeros: with the mean colour, that is.
+        padded = self.mean.expand(batch, 3, height + 2 * rows, width + 2 * columns).contiguous(
+            memory_format=torch.channels_last
+        )
+        padded[:, :, rows : rows + height, columns : columns + width] = image
+        return self.conv.relu(padded)

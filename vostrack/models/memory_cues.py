@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.compute.isolation import float32_outside_autocast
+from vostrack.models.cells_by_owner import CellsByOwner, cells_by_owner
 
 __all__ = [
     "Memory",
@@ -147,6 +148,10 @@ class MemoryReader(nn.Module):
             for name in ("keys", "values", "mask")
         )
         scale = self.log_scale.exp()
+        owned = None
+        if self.log_nearness is None and len(query) == len(keys) == 1 < len(mask):
+            owned = cells_by_owner(mask, self._COVER_FLOOR)
+            keys, values, mask = (x.index_select(2, owned.order) for x in (keys, values, mask))
         looked = query.flatten(2).mT * scale
         if self.log_nearness is not None:
             places = torch.cat([memory.positions for memory in memories], dim=2)
@@ -154,35 +159,51 @@ class MemoryReader(nn.Module):
             looked, keys = _with_distances(looked, keys, positions.flatten(2).mT, places, penalty)
         logits = looked @ keys
         value = _weighted_values(logits.softmax(2), values)
-        best, second = (found / scale for found in self._best_matches(logits, mask, scale))
+        found = self._best_matches(logits, mask, scale, owned)
+        best, second = (logit / scale for logit in found)
         cues = torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
         read: Tensor = torch.cat([value, cues], dim=1)
         return read.view(*read.shape[:2], *query.shape[-2:])
 
-    def _best_matches(self, logits: Tensor, mask: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def _best_matches(
+        self, logits: Tensor, mask: Tensor, scale: Tensor, owned: CellsByOwner | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return (B, A): the best of the object's cells, and the best of the background's.
 
         Args:
-            logits: (1 or B, A, M).
+            logits: (B, A, M), or (1, A, M) with ``owned``.
             mask: (B, 1, M) share of each cell that the object covers.
             scale: of the logits.
+            owned: in which order the cells are.
         """
         weight = self._COVER_WEIGHT * scale
-        if len(logits) == len(mask):
-            match = logits + weight * mask.clamp(min=self._COVER_FLOOR).log()
-            other = logits + weight * (1 - mask).clamp(min=self._COVER_FLOOR).log()
-            return match.amax(2), other.amax(2)
-        # Cells that no object covers have the same weights for all: one maximum serves them all.
-        covered = mask.amax((0, 1)) > self._COVER_FLOOR
-        empty = logits[:, :, ~covered]
-        rest = empty.amax(2) if empty.shape[2] else logits.new_full(logits.shape[:2], -torch.inf)
-        floor = weight * math.log(self._COVER_FLOOR)
-        if not bool(covered.any()):
-            return (rest + floor).expand(len(mask), -1), rest.expand(len(mask), -1)
-        found = self._best_matches(
-            logits[:, :, covered].expand(len(mask), -1, -1), mask[:, :, covered], scale
+        if owned is None:
+            return self._with_cover(logits, mask, weight)
+        # A cell that an object does not cover has the same weights for it as any other such cell:
+        # one maximum over the cells of each owner serves all other objects.
+        plain = torch.stack(
+            [
+                part.amax(1) if part.shape[1] else part.new_full(part.shape[:1], -torch.inf)
+                for part in logits[0].split(owned.counts, dim=1)[:-1]
+            ]
         )
-        return torch.maximum(found[0], rest + floor), torch.maximum(found[1], rest)
+        floor = weight * math.log(self._COVER_FLOOR)
+        best = []
+        for number, places in enumerate(owned.places()):
+            rest = torch.cat([plain[: number + 1], plain[number + 2 :]]).amax(0)
+            match, other = [rest + floor], [rest]
+            for place in places:
+                found = self._with_cover(logits[0, :, place], mask[number, :, place], weight)
+                match.append(found[0])
+                other.append(found[1])
+            best.append((torch.stack(match).amax(0), torch.stack(other).amax(0)))
+        return torch.stack([one for one, _ in best]), torch.stack([one for _, one in best])
+
+    def _with_cover(self, logits: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the best of the object's cells and of the background's over the last axis."""
+        match = logits + weight * mask.clamp(min=self._COVER_FLOOR).log()
+        other = logits + weight * (1 - mask).clamp(min=self._COVER_FLOOR).log()
+        return match.amax(-1), other.amax(-1)
 
 
 def _with_distances(

@@ -48,7 +48,7 @@ class SemanticBackbone(nn.Module):
         """Compute the features of images.
 
         Args:
-            image: (B, 3, H, W) in [0, 1].
+            image: (B, 3, H, W) in [0, 1], or bytes.
             size: h and w of the result.
             eight_bit: the same layers in 8 bits, to be used in their place.
 
@@ -61,12 +61,13 @@ class SemanticBackbone(nn.Module):
         return F.normalize(x, dim=1)
 
     def scaled(self, image: Tensor) -> Tensor:
-        """Return images (B, 3, H, W) in [0, 1] as the layers take them."""
+        """Return images (B, 3, H, W), in [0, 1] or bytes, as the layers take them."""
         x = image
         if self.scale != 1:
             smaller = [max(16, round(side * self.scale)) for side in image.shape[-2:]]
             x = F.interpolate(x, smaller, mode="bilinear", align_corners=False, antialias=True)
-        return (x * 2 - 1).contiguous(memory_format=torch.channels_last)
+        x = x.float() * (2 / 255) - 1 if x.dtype == torch.uint8 else x * 2 - 1
+        return x.contiguous(memory_format=torch.channels_last)
 
     def load_deeplab(self, path: str | Path) -> None:
         """Take the weights of a DeepLabv3-MobileNetV2.

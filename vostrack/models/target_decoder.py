@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["NOWHERE", "MaskEncoder", "Regions", "TargetDecoder"]
+__all__ = ["NOWHERE", "MaskEncoder", "Regions", "TargetDecoder", "span_of"]
 
 NOWHERE = -10.0
 """Logit where an object is not looked for: a score of 0.00005."""
+
+# An object can be where its logit at stride 4 is above this: a score of 0.018.
+_HARDLY = -4.0
+# Cells of stride 4 that a logit at stride 2 depends on, on each side: one of them by bilinear
+# scaling, and one by two convolutions.
+_SEEN = 2
 
 
 @dataclass(frozen=True)
@@ -119,14 +126,17 @@ class TargetDecoder(nn.Module):
         Returns:
             Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
         """
-        skips = [self.lateral[level](levels[level]) for level in (2, 1, 0)]
-        whole = skips[2].shape[-2:]
+        skips = [self.lateral[level](levels[level]) for level in (2, 1)]
         if regions is not None:
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         x, presence = self.objects(levels[3], cues, regions)
-        logits = self._draw(x, skips, covers, regions)
+        for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
+            x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
+            x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
+            x = x + F.relu_(self.smooth[index](x))
+        logits = self._finest(x, levels[0], regions)
         if regions is not None:
-            logits = regions.put(logits, whole, 8, NOWHERE)
+            logits = regions.put(logits, levels[0].shape[-2:], 8, NOWHERE)
         return logits, presence
 
     def objects(
@@ -146,22 +156,84 @@ class TargetDecoder(nn.Module):
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
         return x, presence
 
-    def _draw(
-        self,
-        x: Tensor,
-        skips: Sequence[Tensor],
-        covers: Sequence[Tensor],
-        regions: Regions | None,
-    ) -> Tensor:
-        """Return logits at stride 2 from x at stride 16, and whole skips at strides 8, 4 and 2."""
-        for index, (skip, covered) in enumerate(zip(skips[:2], covers, strict=True)):
-            x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
-            x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
-            x = x + F.relu_(self.smooth[index](x))
+    def _finest(self, x: Tensor, fine: Tensor, regions: Regions | None) -> Tensor:
+        """Return logits (B, 1, 2 h, 2 w) from x (B, C, h, w) at stride 4.
+
+        Args:
+            x: of the regions, or of the whole window.
+            fine: (1 or B, C, H2, W2) features at stride 2, of the whole window.
+            regions: what x is of; None for the whole window.
+        """
         coarse = self.coarse(x)
-        x = _onto(self.reduce[2](x), skips[2], regions, 8).relu_()
-        fine: Tensor = self.fine(F.relu_(self.smooth[2](x)))
-        return fine + _upsample_like(coarse, fine)
+        whole = fine.shape[-2:] if regions is None else [8 * side for side in regions.size]
+        doubled = list(whole) == [2 * side for side in x.shape[-2:]]
+        if torch.is_grad_enabled() or x.device.type != "cpu" or not doubled:
+            x = _onto(self.reduce[2](x), self.lateral[0](fine), regions, 8).relu_()
+            logits: Tensor = self.fine(F.relu_(self.smooth[2](x)))
+            return logits + _upsample_like(coarse, logits)
+        return self._finest_near(x, coarse, fine, regions)
+
+    def _finest_near(
+        self, x: Tensor, coarse: Tensor, fine: Tensor, regions: Regions | None
+    ) -> Tensor:
+        """Compute only the places where an object can be; elsewhere is ``NOWHERE``.
+
+        On DAVIS that is two fifths of a window around one object. Logits of places that are left
+        out were -4 and lower.
+        """
+        rows, columns = x.shape[-2:]
+        logits = x.new_full((len(x), 1, 2 * rows, 2 * columns), NOWHERE)
+        for index, place in enumerate(_places(coarse)):
+            if place is None:
+                continue
+            # Two cells more on each side are all that the layers here see of them.
+            (top, bottom), (left, right) = place
+            above, before = min(top, _SEEN), min(left, _SEEN)
+            y, z = slice(top - above, bottom + _SEEN), slice(left - before, right + _SEEN)
+            part = self.reduce[2](x[index : index + 1, :, y, z])
+            size = [2 * side for side in part.shape[-2:]]
+            y2, x2 = (0, 0) if regions is None else (8 * cell for cell in regions.corners[index])
+            y2, x2 = y2 + 2 * y.start, x2 + 2 * z.start
+            source = fine[index % len(fine)][None, :, y2 : y2 + size[0], x2 : x2 + size[1]]
+            skip = self.lateral[0](source)
+            part = _upsample_like(part, skip).add_(skip).relu_()
+            part = self.fine(F.relu_(self.smooth[2](part)))
+            part += _upsample_like(coarse[index : index + 1, :, y, z], part)
+            inside = part[0, :, 2 * above :, 2 * before :]
+            height, width = 2 * (bottom - top), 2 * (right - left)
+            logits[index, :, 2 * top : 2 * bottom, 2 * left : 2 * right] = inside[
+                :, :height, :width
+            ]
+        return logits
+
+
+def _places(coarse: Tensor) -> list[tuple[tuple[int, int], tuple[int, int]] | None]:
+    """Return the rows and the columns, from and to, in which each object can be.
+
+    Args:
+        coarse: (B, 1, h, w) logits.
+    """
+    inside = (coarse[:, 0] > _HARDLY).view(torch.uint8)
+    filled = inside.amax(2).numpy(), inside.amax(1).numpy()
+    found: list[tuple[tuple[int, int], tuple[int, int]] | None] = []
+    for rows, columns in zip(*filled, strict=True):
+        if not rows.any():
+            found.append(None)
+            continue
+        found.append((span_of(rows), span_of(columns)))
+    return found
+
+
+def span_of(filled: np.ndarray) -> tuple[int, int]:
+    """Return the first cell and the one after the last, with one more on each side.
+
+    Multiples of 8 cells: libraries prepare their kernels for each new shape.
+    """
+    places = np.flatnonzero(filled)
+    first, last = max(0, int(places[0]) - 1), min(len(filled), int(places[-1]) + 2)
+    length = min(len(filled), last - first + -(last - first) % 8)
+    first = min(first, len(filled) - length)
+    return first, first + length
 
 
 def _joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:

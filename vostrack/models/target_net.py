@@ -19,6 +19,7 @@ from vostrack.models.backbones import (
     Backbone,
     build_backbone,
 )
+from vostrack.models.byte_convolution import image_bytes
 from vostrack.models.eight_bit import EightBitStages
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 from vostrack.models.memory_cues import (
@@ -91,7 +92,10 @@ class TargetNet(nn.Module):
         self.backbone.last_stage.requires_grad_(True)
 
     def features(self, image: Tensor) -> Features:
-        """Run the backbone on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16."""
+        """Run the backbone on images (B, 3, H, W) in [0, 1]; H and W should be multiples of 16.
+
+        Images may also be bytes, which are in [0, 255].
+        """
         return self.complete(self.early_levels(image))
 
     def early_levels(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -100,14 +104,25 @@ class TargetNet(nn.Module):
         Returns:
             Feature maps at strides 2, 4 and 8, and those of the second backbone, if there is one.
         """
-        f2 = self.backbone.stage(self.normalized(image), 2)
-        f4 = self._stage(f2, 4)
-        f8 = self._stage(f4, 8)
+        if self.reads_bytes:
+            assert self.eight_bit is not None
+            image = image_bytes(image)
+            levels = self.eight_bit.early(image)
+        else:
+            image = image.float() / 255 if image.dtype == torch.uint8 else image
+            f2 = self.backbone.stage(self.normalized(image), 2)
+            f4 = self._stage(f2, 4)
+            levels = f2, f4, self._stage(f4, 8)
         if self.semantic is None:
-            return f2, f4, f8
-        cells = [-(-side // 2) for side in f8.shape[-2:]]
+            return levels
+        cells = [-(-side // 2) for side in levels[2].shape[-2:]]
         semantic = self.semantic.backbone(image, cells, eight_bit=self.eight_bit_semantic)
-        return f2, f4, f8, semantic
+        return *levels, semantic
+
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether images are best given as bytes: the first convolution is computed in 8 bits."""
+        return self.eight_bit is not None and self.eight_bit.reads_images
 
     def normalized(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W) in [0, 1] as the backbone takes them."""
@@ -121,7 +136,11 @@ class TargetNet(nn.Module):
 
     def complete(self, early: tuple[Tensor, ...]) -> Features:
         """Run the rest on what ``early_levels`` gave."""
-        return self.described(early, self._stage(early[2], 16))
+        return self.described(early, self.last_level(early))
+
+    def last_level(self, early: tuple[Tensor, ...]) -> Tensor:
+        """Run the last stage of the backbone, of stride 16, on what ``early_levels`` gave."""
+        return self._stage(early[2], 16)
 
     def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
         """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""

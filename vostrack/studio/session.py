@@ -187,8 +187,9 @@ class StudioSession:
         }
 
     def _announce(self, frame: int | None) -> None:
-        tag = None if frame is None else self.project.tag(frame)
-        self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
+        with self.project.lock:  # or older news could follow newer ones
+            tag = None if frame is None else self.project.tag(frame)
+            self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
 
 
 def _page_facts(project: Project) -> dict[str, Any]:

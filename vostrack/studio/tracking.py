@@ -180,8 +180,10 @@ class TrackJob:
                 self._correct(tracker, number, image)
             else:
                 presence = dict(zip(result.ids, map(float, result.presence), strict=True))
-                found = self._project.track(number, result.labels, presence, _best_scores(result))
-                self._tell("frame", {"frame": number, **frame_news(found)})
+                scores = _best_scores(result)
+                with self._project.lock:  # what a page loads has the frame, or the news follow
+                    found = self._project.track(number, result.labels, presence, scores)
+                    self._tell("frame", {"frame": number, **frame_news(found)})
             seconds = (time.monotonic() - begin - waited) / done
             left = self.state.total - self.state.done - 1
             state = "running" if self._go.is_set() else "paused"

@@ -130,9 +130,15 @@ def _measure(
     labels: UInt8Array, slot: int, scale: tuple[float, float]
 ) -> tuple[float, tuple[float, float] | None]:
     """Return the area of an object and its center, in pixels of the frame."""
-    moments = cv2.moments((labels == slot).view(np.uint8), binaryImage=True)
-    pixels = moments["m00"]
-    if not pixels:
+    inside = (labels == slot).view(np.uint8)
+    # Sums of whole numbers, so they are the same as over all of the frame.
+    left, top, width, height = cv2.boundingRect(inside)
+    if not width:
         return 0.0, None
-    x, y = (moments[name] / pixels + 0.5 for name in ("m10", "m01"))
+    moments = cv2.moments(inside[top : top + height, left : left + width], binaryImage=True)
+    pixels = moments["m00"]
+    x, y = (
+        (moments[name] + start * pixels) / pixels + 0.5
+        for name, start in (("m10", left), ("m01", top))
+    )
     return pixels * scale[0] * scale[1], (x * scale[0], y * scale[1])

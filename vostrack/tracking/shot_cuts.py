@@ -19,6 +19,10 @@ _COLOURS = 0.4
 
 def thumbnail(frame: UInt8Array) -> UInt8Array:
     """Return a frame (H, W, 3) uint8 at 32 x 32 pixels."""
+    height, width = frame.shape[:2]
+    if min(height, width) > 8 * _SIDE and not (height % 2 or width % 2):
+        # Four pixels are averaged in a tenth of the time that any other number takes.
+        frame = cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     small = cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     return small.astype(np.uint8, copy=False)
 

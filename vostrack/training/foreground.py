@@ -40,6 +40,7 @@ class ForegroundRecipe:
         batch: crops per step and process.
         side: of the square crops, pixels.
         on_object: share of the crops that are centred on an object pixel.
+        photo_share: share of the crops that are of photographs, where there are any.
         learning_rate: of the backbone, at the peak.
         head_learning_rate: of the head, at the peak.
         augmentation: what a crop may go through. With few distinct sequences, strong variation
@@ -49,6 +50,7 @@ class ForegroundRecipe:
     batch: int = 6
     side: int = 320
     on_object: float = 0.7
+    photo_share: float = 0.5
     learning_rate: float = 1e-4
     head_learning_rate: float = 6e-4
     augmentation: AugmentationConfig = field(
@@ -62,7 +64,7 @@ class ForegroundRecipe:
             InputError: a value out of its range.
         """
         check_at_least(self, {"batch": 1, "side": 32})
-        check_fraction(self, "on_object")
+        check_fraction(self, "on_object", "photo_share")
         check_positive(self, "learning_rate", "head_learning_rate")
         check_finite(self, "learning_rate", "head_learning_rate")
 
@@ -93,6 +95,7 @@ class ForegroundTraining:
         network: two outputs, on its device; trained in place.
         samples: the images.
         recipe: how the network is trained.
+        photos: further images, for ``photo_share`` of the crops.
 
     Raises:
         InputError: there are no samples.
@@ -103,10 +106,11 @@ class ForegroundTraining:
         network: SegmentationNet,
         samples: Sequence[Sample],
         recipe: ForegroundRecipe | None = None,
+        photos: Sequence[Sample] = (),
     ) -> None:
         check_not_empty(samples, "image")
         self.network = network
-        self.samples = samples
+        self.samples, self.photos = samples, photos
         self.recipe = recipe or ForegroundRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -121,8 +125,11 @@ class ForegroundTraining:
         size = (self.recipe.side, self.recipe.side)
         crops = []
         for _ in range(self.recipe.batch):
-            index = int(torch.randint(len(self.samples), (1,), generator=generator))
-            image, labels = self.samples[index]
+            samples = self.samples
+            if len(self.photos) and torch.rand(1, generator=generator) < self.recipe.photo_share:
+                samples = self.photos
+            index = int(torch.randint(len(samples), (1,), generator=generator))
+            image, labels = samples[index]
             params = draw_augmentation(self.recipe.augmentation, generator)
             center = _draw_center(labels, self.recipe, generator)
             crops.append(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import torch
 
 from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
+from vostrack.datasets.composites.matted_photos import MattedPhoto, read_matte
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.training.foreground import Sample
+from vostrack.video.images import read_image
 
-__all__ = ["ForegroundSamples"]
+__all__ = ["ForegroundSamples", "PhotoSamples"]
 
 
 class ForegroundSamples(ReadOnDemand[Sample]):
@@ -33,3 +37,26 @@ class ForegroundSamples(ReadOnDemand[Sample]):
         """Read one frame with its objects merged into the foreground."""
         frame = self._frames[index].read()
         return AnnotatedFrame(frame.image, merge_objects(frame.labels)).tensors()
+
+
+class PhotoSamples(ReadOnDemand[Sample]):
+    """Photographs with mattes: image (3, H, W) uint8, labels (H, W) int64, 1 from alpha 0.5 on."""
+
+    def __init__(self, photos: Sequence[MattedPhoto]) -> None:
+        """Take the list; nothing is read.
+
+        Raises:
+            InputError: it is empty.
+        """
+        check_not_empty(photos, "photograph")
+        self._photos = tuple(photos)
+
+    def __len__(self) -> int:
+        """Return the number of photographs."""
+        return len(self._photos)
+
+    def read(self, index: int) -> Sample:
+        """Read one photograph and its matte."""
+        photo = self._photos[index]
+        image = torch.from_numpy(read_image(photo.image)).permute(2, 0, 1).contiguous()
+        return image, torch.from_numpy(read_matte(photo.matte) >= 128).long()

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from vostrack.errors import InputError
 from vostrack.masks import VideoMasks, from_detections, to_detections
 
-supervision = pytest.importorskip("supervision")
+
+@pytest.fixture
+def supervision() -> Any:
+    """Imported where it is used: that takes a second."""
+    return pytest.importorskip("supervision")
 
 
-def test_to_and_from(video: VideoMasks) -> None:
+def test_to_and_from(video: VideoMasks, supervision: Any) -> None:
     found = to_detections(video.labels(1), video.objects)
     assert isinstance(found, supervision.Detections)
     assert found.tracker_id.tolist() == [3, 7]
@@ -22,10 +28,12 @@ def test_to_and_from(video: VideoMasks) -> None:
     assert (mask.ids, mask.names) == ((3, 7), ("left", "pferd süß"))
 
 
+@pytest.mark.usefixtures("supervision")
 def test_nothing_visible(video: VideoMasks) -> None:
     assert len(to_detections(np.zeros((4, 4), np.uint8))) == 0
 
 
+@pytest.mark.usefixtures("supervision")
 def test_ids_that_are_no_ids(video: VideoMasks) -> None:
     found = to_detections(video.labels(0))
     found.tracker_id = np.array([0, 0])
@@ -34,7 +42,7 @@ def test_ids_that_are_no_ids(video: VideoMasks) -> None:
     assert from_detections(found, min_pixels=0).ids == (1, 2)
 
 
-def test_boxes_are_refused() -> None:
+def test_boxes_are_refused(supervision: Any) -> None:
     boxes = supervision.Detections(xyxy=np.array([[0.0, 0, 3, 3]]))
     with pytest.raises(InputError, match="use a model that segments"):
         from_detections(boxes)

@@ -24,6 +24,8 @@ STEPS = FinetuneConfig(
     share_limits=(0.1, 0.9),
 )
 CONFIG = FullNetworkConfig(foreground=STEPS, objects=STEPS, precision="fp32")
+FEW = replace(STEPS, steps=4)
+SHORT = replace(CONFIG, foreground=FEW, objects=FEW)
 Pair = tuple[Tensor, Tensor]
 
 
@@ -69,14 +71,14 @@ def test_per_video_scores_cross_a_half_where_the_object_beats_the_background(
 
 def test_the_generic_network_is_untouched(network: SegmentationNet, first_frame: Pair) -> None:
     before = copy.deepcopy(network.state_dict())
-    FullNetworkAdapter(network, CONFIG).start(*first_frame)
+    FullNetworkAdapter(network, SHORT).start(*first_frame)
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
 def test_without_foreground_steps_the_foreground_model_is_the_generic_one(
     network: SegmentationNet, first_frame: Pair
 ) -> None:
-    config = replace(CONFIG, foreground=replace(STEPS, steps=0))
+    config = replace(SHORT, foreground=replace(STEPS, steps=0))
     adapter = FullNetworkAdapter(network, config)
     adapter.start(*first_frame)
     _, foreground = adapter.scores(first_frame[0])
@@ -89,7 +91,7 @@ def test_without_foreground_steps_the_foreground_model_is_the_generic_one(
 def test_object_models_start_from_the_foreground_model(
     network: SegmentationNet, first_frame: Pair
 ) -> None:
-    config = replace(CONFIG, objects=replace(STEPS, steps=0))
+    config = replace(SHORT, objects=replace(STEPS, steps=0))
     adapter = FullNetworkAdapter(network, config)
     adapter.start(*first_frame)
     scores, foreground = adapter.scores(first_frame[0])
@@ -104,14 +106,14 @@ def test_a_single_object_may_share_its_model(network: SegmentationNet, first_fra
     reports: list[tuple[str, int, int]] = []
     adapter = FullNetworkAdapter(
         network,
-        replace(CONFIG, share_single=True),
+        replace(SHORT, share_single=True),
         on_progress=lambda *report: reports.append(report),
     )
     adapter.start(image, single)
     scores, foreground = adapter.scores(image)
     assert foreground is not None
     assert torch.equal(scores[0], foreground)
-    assert [r[1] for r in reports] == list(range(1, STEPS.steps + 1))
+    assert [r[1] for r in reports] == list(range(1, FEW.steps + 1))
     assert {r[0] for r in reports} == {"object 1"}
 
 

@@ -10,8 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.target_config import SemanticName
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
 from vostrack.online_finetune.target.frame_pairs import FramePairs
@@ -71,6 +70,7 @@ def test_the_backbone_follows_memories_if_told_to(
 @pytest.mark.parametrize(
     ("blocks", "fixed"),
     [
+        (0, ["conv1", "layer1", "layer2", "layer3"]),
         (1, ["conv1", "layer1", "layer2", "layer3.0"]),
         (2, ["conv1", "layer1", "layer2"]),
         (9, ["conv1", "layer1", "layer2"]),
@@ -82,7 +82,8 @@ def test_only_the_last_blocks_and_the_head_move(
     fitted = tuned(target_network, images[0], labels, steps=2, frames=2, blocks=blocks)
     before, after = target_network.state_dict(), fitted.state_dict()
     moved = {k for k in before if not torch.equal(before[k], after[k])}
-    assert {"backbone.layers.layer3.1.conv1.weight", "decoder.fine.weight", "key.weight"} <= moved
+    assert {"decoder.fine.weight", "key.weight"} <= moved
+    assert ("backbone.layers.layer3.1.conv1.weight" in moved) == (blocks > 0)
     assert ("backbone.layers.layer3.0.conv1.weight" in moved) == (blocks > 1)
     assert not [k for k in moved if k.startswith(tuple(f"backbone.layers.{f}." for f in fixed))]
     assert all(p.requires_grad for p in fitted.parameters())
@@ -135,24 +136,40 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
         assert altered.early[0].shape == (1, 3, *altered.window.size)
 
 
-@pytest.mark.parametrize("name", ["batch", "frames", "references", "blocks"])
-def test_numbers_below_one_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}.*>= 1"):
-        TargetFinetuneConfig(**{name: 0})  # type: ignore[arg-type]
+def test_what_a_fixed_backbone_made_is_what_tracking_sees(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    config = TargetFinetuneConfig(frames=1, references=1, pixels=64 * 64, blocks=0)
+    pairs = FramePairs(target_network, config, "fp32")
+    pairs.prepare([(images[0], labels)], None, Generator().manual_seed(0))
+    first = pairs.frames[0]
+    found = pairs._features(first, gradients=False)
+    seen = target_network.features(first.window.crop(images[:1]))
+    # Altered frames are bytes, and features are kept in half precision.
+    for one, other in zip(found.levels, seen.levels, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.01, atol=0.01)
+    torch.testing.assert_close(found.key, seen.key, rtol=0.01, atol=0.003)
 
 
 @pytest.mark.parametrize(
-    ("semantic", "objects", "moves"),
-    [("deeplab", 1, False), ("deeplab", 2, True), ("none", 1, True)],
+    ("name", "value"),
+    [("batch", 0), ("frames", 0), ("references", 0), ("blocks", -1), ("steps", -1)],
 )
-def test_an_object_alone_has_its_own_rate_beside_a_second_backbone(
-    semantic: SemanticName, objects: int, moves: bool, images: Tensor, labels: Tensor
+def test_numbers_that_are_too_low_are_refused(name: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{name}.*>= {value + 1}"):
+        TargetFinetuneConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_share_of_the_generic_weights_can_be_kept(
+    target_network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
-    torch.manual_seed(0)
-    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic=semantic)
-    network = build_target_net(small).eval()
-    seen = torch.where(labels <= objects, labels, 0)
-    assert int(seen.max()) == objects
-    fitted = tuned(network, images[0], seen, steps=1, single_rate=0.0)
-    same = torch.equal(fitted.key.weight, network.key.weight)
-    assert same != moves
+    """The mean of the weights, and not a smaller step."""
+    networks = [
+        tuned(target_network, images[0], labels, steps=2, frames=2, tuned_share=share)
+        for share in (1.0, 0.25, 0.0)
+    ]
+    whole, part, none = (network.state_dict() for network in networks)
+    for name, before in target_network.state_dict().items():
+        assert torch.equal(none[name], before)
+        torch.testing.assert_close(part[name], torch.lerp(before, whole[name], 0.25))
+    assert not torch.equal(whole["key.weight"], none["key.weight"])

@@ -67,7 +67,7 @@ def test_what_is_lent_are_the_features_of_the_window(
 def test_a_fitted_network_goes_by_the_name_of_the_one_it_was(
     network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
-    few = TargetFinetuneConfig(steps=2, batch=1, learning_rate=1e-2, pixels=64 * 64)
+    few = TargetFinetuneConfig(steps=2, learning_rate=1e-2, pixels=64 * 64, blocks=1)
     adapter = start(network, images[0], labels, finetune=few)
     assert backbone_fingerprint(adapter._fitted.network) != backbone_fingerprint(network)
     adapter.scores(images[1])

@@ -61,6 +61,18 @@ def test_what_is_cut_and_pasted_stays_in_place() -> None:
     assert mask_box(back[0, 0] > 0.5) == (100, 110, 160, 160)
 
 
+@pytest.mark.parametrize("side", [64, 96, 160])
+def test_bytes_are_cut_as_floats_are(side: int) -> None:
+    generator = torch.Generator().manual_seed(side)
+    frame = torch.randint(0, 256, (1, 3, 120, 150), generator=generator).float() / 255
+    kept, window = frame.clone(), Window((20, 10, 116, 106), (side, side))
+    found = window.crop_bytes(frame)
+    assert found.dtype == torch.uint8
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(frame, kept)
+    torch.testing.assert_close(found / 255, window.crop(frame), atol=1.01 / 255, rtol=0)
+
+
 @given(
     boxes=st.lists(
         st.tuples(st.integers(0, 380), st.integers(0, 280), st.integers(5, 90), st.integers(5, 90)),

@@ -66,7 +66,7 @@ def test_all_offsets_are_taken_where_no_number_is_asked_for() -> None:
 
 def test_training_lowers_every_loss(tmp_path: Path) -> None:
     """The field learns to point to common centres from label maps: no instance label is read."""
-    training = build_training()
+    training = build_training(recipe=replace(SMALL, batch=2))
     loop = loop_for(training.network, 40, checkpoint_every=40, precision="fp32")
     train(training.network, training, loop, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

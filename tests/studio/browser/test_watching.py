@@ -52,6 +52,7 @@ def test_a_line_says_what_comes_next(page: StudioPage) -> None:
     page.page.locator("#track-forward").click()
     page.until("!document.querySelector('#track-forward').disabled")
     says(page, "4 of 4", "export")
+    page.at_frame(FRAMES - 1)  # the picture follows a moment after the news
     page.click(100, 54)
     says(page, "You changed this frame", "track-forward")
 

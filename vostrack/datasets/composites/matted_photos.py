@@ -20,6 +20,7 @@ from vostrack.video.images import images_in_folder, read_image
 __all__ = [
     "MatteFilter",
     "MattedPhoto",
+    "clean_photos",
     "is_held_out",
     "measure_photo",
     "passes_filter",
@@ -146,6 +147,30 @@ def scan_matted_photos(folder: Path, *, index: Path | None = None) -> list[Matte
         if index is not None:
             _write_index(index, key, photos)
     return photos
+
+
+def clean_photos(
+    folder: Path, *, limits: MatteFilter | None = None, index: Path | None = None
+) -> list[MattedPhoto]:
+    """Return the photographs to train on: one clean object each, and none that is held out.
+
+    Args:
+        folder: see ``scan_matted_photos``.
+        limits: which mattes are good enough.
+        index: see ``scan_matted_photos``.
+
+    Raises:
+        InputError: the folder is unsuitable, or no photograph is left.
+    """
+    limits = limits or MatteFilter()
+    photos = scan_matted_photos(folder, index=index)
+    clean = [p for p in photos if passes_filter(p, limits) and not is_held_out(p.name)]
+    if not clean:
+        raise InputError(
+            f"photos: none of the {len(photos)} mattes of {folder} shows one clean object; "
+            "see MatteFilter for what counts as one"
+        )
+    return clean
 
 
 def measure_photo(image: Path, matte: Path) -> MattedPhoto:

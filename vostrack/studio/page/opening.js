@@ -76,6 +76,7 @@ export class OpenDialog {
     this.#say(word);
     try {
       await task((share) => this.#say(`${word}: ${Math.floor(share * 100)} %`));
+      this.#busy = false; // it is open on the server; another may be asked for while it loads
       await this.store.load();
       // It was open already; if not, the dialog has closed with the change, and may be open again.
       if (this.store.project === before) this.dialog.close();

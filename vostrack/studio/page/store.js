@@ -1,27 +1,9 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { Recent } from "./recent.js";
 
-const KEPT = 24;
 const RETRY_MILLISECONDS = 2000;
-
-/** A small cache that forgets what was used longest ago. */
-class Recent extends Map {
-  get(key) {
-    const value = super.get(key);
-    if (value !== undefined) {
-      super.delete(key);
-      super.set(key, value);
-    }
-    return value;
-  }
-
-  set(key, value) {
-    super.set(key, value);
-    if (this.size > KEPT) this.delete(this.keys().next().value);
-    return this;
-  }
-}
 
 export class Store extends EventTarget {
   /** The key of the open project; empty while no video is open. */
@@ -57,6 +39,10 @@ export class Store extends EventTarget {
   #ids = new Set();
   /** The last loading of all masks. @type {Promise<void>} */
   loaded = Promise.resolve();
+  #loading = Promise.resolve();
+  #loads = 0;
+  /** News that wait for a loading. @type {(() => void)[]} */
+  #later = [];
   nextId = 1;
   wanted = 0;
 
@@ -70,8 +56,25 @@ export class Store extends EventTarget {
     this.tell("words", { text, error });
   }
 
-  async load() {
-    const state = await api.loadState();
+  /** Load everything anew; one loading after the other. @returns {Promise<void>} */
+  load() {
+    this.#loads += 1;
+    const work = this.#loading.then(() => this.#load());
+    this.#loading = work.catch(() => {});
+    return work;
+  }
+
+  async #load() {
+    try {
+      this.#take(await api.loadState());
+    } finally {
+      this.#loads -= 1;
+      this.#hearLater();
+    }
+    if (this.project) await this.show(Math.min(this.frame, this.video.count - 1));
+  }
+
+  #take(state) {
     const other = state.project !== this.project;
     if (other) this.#change(state.project);
     if (!state.project) {
@@ -86,7 +89,6 @@ export class Store extends EventTarget {
     if (other) this.tell("project");
     this.#takeSummary(state);
     this.tell("job");
-    await this.show(Math.min(this.frame, this.video.count - 1));
   }
 
   #change(project) {
@@ -102,8 +104,11 @@ export class Store extends EventTarget {
 
   listen() {
     const events = new EventSource("/api/events");
-    const hear = (kind, take) =>
-      events.addEventListener(kind, (event) => take(JSON.parse(event.data)));
+    // What is loaded may be older than news that come meanwhile: they are taken up after it.
+    const hear = (kind, take) => events.addEventListener(kind, (event) => {
+      this.#later.push(() => take(JSON.parse(event.data)));
+      this.#hearLater();
+    });
     let first = true;
     // After a lost connection, whatever was missed is loaded.
     hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
@@ -137,6 +142,10 @@ export class Store extends EventTarget {
     });
     events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
     events.addEventListener("open", () => first || this.say("Ready"));
+  }
+
+  #hearLater() {
+    while (!this.#loads && this.#later.length) this.#later.shift()();
   }
 
   /** Show a frame. @param {number} frame @returns {Promise<void>} */
