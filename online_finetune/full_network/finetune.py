@@ -45,7 +45,8 @@ class FinetuneConfig:
     Attributes:
         steps: optimization steps, with one sample each; at least 0.
         optimizer: ``sgd`` (with momentum) or ``adamw``.
-        learning_rate: initial learning rate of the backbone.
+        learning_rate: initial learning rate of the backbone; 0 leaves it as it is, which takes a
+            third of the time.
         head_learning_rate: initial learning rate of the head.
         momentum: momentum of SGD.
         weight_decay: weight decay.
@@ -118,6 +119,9 @@ def finetune(
         train_folded_biases(network)
     optimizer = _optimizer(network, config)
     network.eval().zero_grad()
+    learns = [parameter for parameter in network.backbone.parameters() if parameter.requires_grad]
+    if not config.learning_rate:
+        network.backbone.requires_grad_(False)
     for step in range(config.steps):
         sample, labels = _draw_sample(image, target, config, generator, step)
         with autocast(image.device, precision):
@@ -127,6 +131,8 @@ def finetune(
         optimizer.step(learning_rate_factor(config, step))
         if on_step is not None:
             on_step(step + 1, loss.item())
+    for parameter in learns:
+        parameter.requires_grad_(True)
 
 
 def _draw_sample(

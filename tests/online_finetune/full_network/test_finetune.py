@@ -97,6 +97,31 @@ def test_statistics_stay_and_scales_move(network: SegmentationNet, first_frame: 
     assert not torch.equal(after[f"{key}.weight"], before[f"{key}.weight"])
 
 
+def test_at_a_rate_of_zero_the_backbone_is_left_as_it_is(
+    network: SegmentationNet, first_frame: Pair
+) -> None:
+    """It gets no gradients either, which is what takes the time, and can be trained afterwards."""
+    before = copy.deepcopy(network)
+    seen: list[bool] = []
+    target = first_frame[1].clamp(max=1)
+    few = replace(QUICK, steps=2, learning_rate=0.0)
+    inside = list(network.backbone.parameters())
+    finetune(
+        network,
+        first_frame[0],
+        target,
+        few,
+        Generator(),
+        on_step=lambda *_: seen.append(any(p.requires_grad for p in inside)),
+    )
+    assert seen == [False, False]
+    assert same(network.backbone, before.backbone)
+    assert not same(network.head, before.head)
+    assert [p.requires_grad for p in inside] == [
+        p.requires_grad for p in before.backbone.parameters()
+    ]
+
+
 @pytest.mark.parametrize("learn", [False, True])
 def test_biases_of_folded_normalization_learn_where_asked(first_frame: Pair, learn: bool) -> None:
     config = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
