@@ -71,7 +71,7 @@ class TargetFinetuneConfig:
     blocks: int = 0
     backbone_share: float = 0.15
     follow_memories: bool = False
-    tuned_share: float = 1.0
+    tuned_share: float = 0.6
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     later_share: float = 0.5
