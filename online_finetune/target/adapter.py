@@ -12,6 +12,7 @@ from torch import Tensor
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
+from vostrack.online_finetune.target.confirmation import confirmed_presence
 from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
@@ -28,6 +29,9 @@ from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObj
 from vostrack.protocols import BackboneFeatures, ObjectScores
 
 __all__ = ["TargetModelAdapter", "TargetModelConfig"]
+
+# An object counts as visible from this presence on.
+_VISIBLE = 0.5
 
 
 class TargetModelAdapter(EditedObjects):
@@ -132,7 +136,13 @@ class TargetModelAdapter(EditedObjects):
         found = find_objects(self._fitted.network, image, now, config, everywhere=self._everywhere)
         self._everywhere = False
         scores = spread_scores(found, now, image.shape[1:], self.config)
-        self._pending, self._presence = found, found.segmentation.presence.sigmoid()
+        presence = confirmed_presence(self._fitted.network, found, now, self.config).sigmoid()
+        self._pending, self._presence = found, presence
+        lost = [place.area < self.config.smallest for place in now.places]
+        if any(lost):
+            # An object that was lost is found only where trusted memories confirm it.
+            unseen = torch.tensor(lost, device=presence.device) & (presence < _VISIBLE)
+            scores = scores.masked_fill(unseen[:, None, None], 0)
         # There is no foreground model: the foreground is what any of the objects covers.
         return ObjectScores(scores, scores.amax(0))
 
@@ -175,8 +185,10 @@ class TargetModelAdapter(EditedObjects):
         """
         if self._now is None or self._pending is None:
             raise RuntimeError("TargetModelAdapter.commit was called before scores")
+        assert self._presence is not None
+        sure = (self._presence >= _VISIBLE).tolist()
         self._now = learn_objects(
-            self._fitted.network, self._pending, (scores, labels), self._now, self.config
+            self._fitted.network, self._pending, (scores, labels), self._now, self.config, sure
         )
         self._pending = None
 

@@ -62,12 +62,19 @@ class Cohorts:
                 found.append(Group(members, group.objects, group.near))
         return found
 
-    def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> Cohorts:
+    def after(
+        self,
+        masks: Tensor,
+        memory: Memory,
+        config: TargetModelConfig,
+        sure: Sequence[bool] | None = None,
+    ) -> Cohorts:
         """Return the objects after a frame; see ``TrackedObjects.after``."""
         later = []
         for slots, objects in self.cohorts:
             index = torch.tensor(slots, device=masks.device)
-            later.append((slots, objects.after(masks[index], memory.part(index), config)))
+            own = None if sure is None else [sure[k] for k in slots]
+            later.append((slots, objects.after(masks[index], memory.part(index), config, own)))
         return _joined(later, masks)
 
 

@@ -169,6 +169,7 @@ def learn_objects(
     masks: tuple[Tensor, Tensor],
     now: _Tracked,
     config: TargetModelConfig,
+    sure: Sequence[bool] | None = None,
 ) -> _Tracked:
     """Return the objects after a finished frame.
 
@@ -178,6 +179,7 @@ def learn_objects(
         masks: scores (N, h, w) in [0, 1], and the label map (h, w) uint8 of slots 1..N.
         now: the objects before the frame.
         config: how objects are tracked.
+        sure: see ``TrackedObjects.after``.
     """
     scores, labels = masks
     slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
@@ -190,7 +192,7 @@ def learn_objects(
         finding.window.positions(scores.device),
         confident=config.adapt == "confident",
     )
-    return now.after(own, memory, config)
+    return now.after(own, memory, config, sure)
 
 
 def _look(

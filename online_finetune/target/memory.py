@@ -201,13 +201,28 @@ class TrackedObjects:
             corrections=count,
         )
 
-    def after(self, masks: Tensor, memory: Memory, config: TargetModelConfig) -> TrackedObjects:
-        """Return the objects after a frame; objects that are not visible are not updated."""
+    def after(
+        self,
+        masks: Tensor,
+        memory: Memory,
+        config: TargetModelConfig,
+        sure: Sequence[bool] | None = None,
+    ) -> TrackedObjects:
+        """Return the objects after a frame; objects that are not visible are not updated.
+
+        Args:
+            masks: (N, h, w) in [0, 1], in the frame.
+            memory: of the frame.
+            config: how objects are tracked.
+            sure: whether each mask can be learned from; None: all can. Of the others only the place
+                is kept.
+        """
         places = find_places(masks)
-        present = [place.area >= config.smallest for place in places]
+        visible = [place.area >= config.smallest for place in places]
+        present = visible if sure is None else [a and b for a, b in zip(visible, sure, strict=True)]
         seen = torch.tensor(present, device=masks.device)
         # Memories of two frames differ in their number of cells, so objects cannot be mixed.
-        recent = memory if any(present) else self.recent
+        recent = memory if any(visible) else self.recent
         frames = self.frames + 1
         kept = self.kept
         if all(present) and config.remember_every and frames % config.remember_every == 0:

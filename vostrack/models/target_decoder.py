@@ -127,14 +127,9 @@ class TargetDecoder(nn.Module):
             Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
         """
         skips = [self.lateral[level](levels[level]) for level in (2, 1)]
-        view = F.relu_(self.lateral[3](levels[3]))
         if regions is not None:
-            view = regions.cut(view, 1)
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
-        x = F.relu_(_joined(self.enter, view, cues))
-        for context in self.context:
-            x = x + F.relu_(context(x))
-        presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
+        x, presence = self.objects(levels[3], cues, regions)
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
             x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
             x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
@@ -143,6 +138,23 @@ class TargetDecoder(nn.Module):
         if regions is not None:
             logits = regions.put(logits, levels[0].shape[-2:], 8, NOWHERE)
         return logits, presence
+
+    def objects(
+        self, level: Tensor, cues: Tensor, regions: Regions | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode at stride 16 only; see ``forward``.
+
+        Returns:
+            (B, w16, h, w) what is known of each cell, and (B,) logits of the objects' presence.
+        """
+        view = F.relu_(self.lateral[3](level))
+        if regions is not None:
+            view = regions.cut(view, 1)
+        x = F.relu_(_joined(self.enter, view, cues))
+        for context in self.context:
+            x = x + F.relu_(context(x))
+        presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
+        return x, presence
 
     def _finest(self, x: Tensor, fine: Tensor, regions: Regions | None) -> Tensor:
         """Return logits (B, 1, 2 h, 2 w) from x (B, C, h, w) at stride 4.
