@@ -48,7 +48,8 @@ class TargetFinetuneConfig:
         learning_rate: initial rate of the decoder and the cues; it decays to 0 along a cosine.
         blocks: number of blocks of the backbone's last stage that are trained, from the end; those
             before it stay fixed, because all videos have their features in common. 0: the backbone
-            stays as it is, so it runs only once on each altered frame.
+            stays as it is, so it runs only once on each altered frame. None: 1, and 0 beside a
+            second backbone.
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         follow_memories: whether these blocks also learn from what they made of the frame that the
             memory is of, and not only of the frame that is segmented.
@@ -68,10 +69,10 @@ class TargetFinetuneConfig:
     frames: int | None = 8
     references: int = 4
     learning_rate: float = 4e-4
-    blocks: int = 0
+    blocks: int | None = None
     backbone_share: float = 0.15
     follow_memories: bool = False
-    tuned_share: float = 1.0
+    tuned_share: float = 0.6
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     later_share: float = 0.5
@@ -85,12 +86,18 @@ class TargetFinetuneConfig:
             InputError: a number is out of its range.
         """
         counts = (self.batch, self.references, 1 if self.frames is None else self.frames)
-        if min(self.steps, self.blocks) < 0 or min(counts) < 1:
+        if min(self.steps, self.blocks or 0) < 0 or min(counts) < 1:
             raise InputError(
                 "fine-tuning: expected steps and blocks >= 0, and batch, frames and references >= "
                 f"1, got {self}"
             )
         check_fraction(self, "previous_known", "later_share", "tuned_share")
+
+    def trained_blocks(self, network: TargetNet) -> int:
+        """Return how many blocks of a network are trained at most."""
+        if self.blocks is None:
+            return 1 if network.semantic is None else 0
+        return self.blocks
 
 
 def finetune_target_net(
@@ -124,7 +131,7 @@ def finetune_target_net(
         on_progress: called after every step.
     """
     generator = Generator().manual_seed(seed)
-    backbone, head = _trainable(network, config.blocks)
+    backbone, head = _trainable(network, config.trained_blocks(network))
     rate = config.learning_rate
     trained = [*backbone, *head]
     generic = [parameter.detach().clone() for parameter in trained]

@@ -93,7 +93,7 @@ def fit_network(
     weights, ranges = generic, None
     if config.finetune.steps and steps:
         weights = copy.deepcopy(generic)
-        fixed = EARLY if config.finetune.blocks else WHOLE
+        fixed = EARLY if config.finetune.trained_blocks(generic) else WHOLE
         ranges = _ranges(weights, image, labels, config, fixed)
         finetune_target_net(
             with_eight_bits(weights, ranges),
@@ -106,7 +106,7 @@ def fit_network(
             precision=config.precision,
             on_progress=on_progress,
         )
-    if ranges is None or config.finetune.blocks:
+    if ranges is None or config.finetune.trained_blocks(generic):
         ranges = _ranges(weights, image, labels, config, WHOLE)
     return FittedNetwork(weights, with_eight_bits(weights, ranges))
 

@@ -70,7 +70,7 @@ class FramePairs:
     ) -> None:
         self.network, self.config, self.precision = network, config, precision
         self.device = network.mean.device
-        self.fixed, self.trained = last_blocks(network, config.blocks)
+        self.fixed, self.trained = last_blocks(network, config.trained_blocks(network))
         self.frames: list[DreamedFrame] = []
         self.references: list[DreamedFrame] = []
         self.drawn = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import (
@@ -218,24 +220,25 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     assert (found.logits[1, :, 8:, 24:] > -10).all()
 
 
-def test_objects_that_share_a_frame_are_read_as_alone() -> None:
+@pytest.mark.parametrize("nearness", [None, 3.0])
+def test_objects_that_share_a_frame_are_read_as_alone(nearness: float | None) -> None:
     """Cells that no object covers, one covers, several cover, and an object without a cell."""
-    reader = MemoryReader(scale=7.0)
+    reader = MemoryReader(scale=7.0, nearness=nearness)
     memories = [draw_memory(3, 9), draw_memory(3, 5, seed=1)]
     share = memories[0].mask * 0
     share[0, 0, 1:4], share[1, 0, 3:6], share[0, 0, 7] = 0.4, 1, 5e-5
     memories = [
-        replace(m, keys=m.keys[:1].clone().requires_grad_(), positions=m.positions[:1], mask=mask)
+        replace(m, keys=m.keys[:1].clone().requires_grad_(), mask=mask)
         for m, mask in zip(memories, (share, share[..., :5].roll(2, -1)), strict=True)
     ]
     query = torch.nn.functional.normalize(torch.randn(1, 5, 2, 3), dim=1).requires_grad_()
-    places, near = torch.zeros(1, 2, 2, 3), torch.ones(3)
-    given = [query, *(m.keys for m in memories), reader.log_scale]
+    places, near = torch.randn(3, 2, 2, 3), torch.tensor([1.0, 0.0, 1.0])
+    given = [query, *(m.keys for m in memories), *reader.parameters()]
     together = reader(query, places, memories, near)
     alone = torch.cat(
         [
-            reader(query, places, [m.part(torch.tensor([k])) for m in memories], near[:1])
-            for k in range(3)
+            reader(query, places[k : k + 1], [m.part(one) for m in memories], near[one])
+            for k, one in enumerate(torch.tensor([[0], [1], [2]]))
         ]
     )
     torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
@@ -253,7 +256,7 @@ def test_objects_that_share_a_frame_are_read_as_alone() -> None:
 def test_the_finest_logits_are_the_same_where_an_object_can_be(
     size: tuple[int, int], network: TargetNet
 ) -> None:
-    decoder, (rows, columns) = network.decoder, (4 * side for side in size)
+    decoder, (rows, columns) = copy.deepcopy(network.decoder), (4 * side for side in size)
     generator = torch.Generator().manual_seed(5)
     x = torch.rand(3, 8, rows, columns, generator=generator)
     # The third object is nowhere, and the others have less than all of the window.
@@ -261,15 +264,11 @@ def test_the_finest_logits_are_the_same_where_an_object_can_be(
     fine = torch.rand(1, 64, 32, 48, generator=generator)
     regions = Regions(((0, 0), (4 - size[0], 6 - size[1]), (0, 0)), size)
     with torch.no_grad():
-        weight, bias = decoder.coarse.weight.clone(), decoder.coarse.bias.clone()
-        decoder.coarse.weight.copy_(weight.abs() * 100)
-        decoder.coarse.bias.fill_(-6.0)
+        decoder.coarse.weight.abs_().mul_(100)
+        nn.init.constant_(decoder.coarse.bias, -6.0)  # type: ignore[arg-type]  # there is one
         coarse = decoder.coarse(x)
         found = decoder._finest(x, fine, None if size == (4, 6) else regions)
     wanted = decoder._finest(x, fine, None if size == (4, 6) else regions)
-    with torch.no_grad():
-        decoder.coarse.weight.copy_(weight)
-        decoder.coarse.bias.copy_(bias)
     assert wanted.requires_grad
     computed = found != NOWHERE
     torch.testing.assert_close(found[computed], wanted[computed], atol=1e-5, rtol=1e-5)

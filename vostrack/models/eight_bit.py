@@ -51,7 +51,9 @@ class EightBitStages:
         }
         self._first = None
         if {4, 8} <= set(self._stages):
-            self._first = _FirstConvolution(backbone.layers.conv1, self._stages[4].scales[0])
+            conv = backbone.layers.conv1
+            assert isinstance(conv, nn.Conv2d)
+            self._first = _FirstConvolution(conv, self._stages[4].scales[0])
 
     @staticmethod
     @torch.no_grad()
@@ -177,10 +179,11 @@ class _FirstConvolution:
         mean, std = (
             255 * torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
         )
-        self.padding, self.mean = conv.padding, mean.round().to(torch.uint8)
-        like = nn.Conv2d(
-            3, conv.out_channels, conv.kernel_size, conv.stride, bias=True, device="meta"
-        )
+        assert not isinstance(conv.padding, str)
+        rows, columns = conv.padding
+        self.padding, self.mean = (rows, columns), mean.round().to(torch.uint8)
+        (height, width), (down, right) = conv.kernel_size, conv.stride
+        like = nn.Conv2d(3, conv.out_channels, (height, width), (down, right), device="meta")
         like.weight = nn.Parameter(conv.weight.detach() / std, requires_grad=False)
         like.bias = nn.Parameter(torch.zeros(conv.out_channels), requires_grad=False)
         self.conv = ByteConvolution(like, 1.0, output_scale)

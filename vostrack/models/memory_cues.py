@@ -148,16 +148,25 @@ class MemoryReader(nn.Module):
             for name in ("keys", "values", "mask")
         )
         scale = self.log_scale.exp()
+        shared = len(query) == len(keys) == 1 < len(mask)
         owned = None
-        if self.log_nearness is None and len(query) == len(keys) == 1 < len(mask):
+        if shared and self.log_nearness is None:
             owned = cells_by_owner(mask, self._COVER_FLOOR)
             keys, values, mask = (x.index_select(2, owned.order) for x in (keys, values, mask))
         looked = query.flatten(2).mT * scale
-        if self.log_nearness is not None:
+        if self.log_nearness is None:
+            logits = looked @ keys
+        else:
             places = torch.cat([memory.positions for memory in memories], dim=2)
             penalty = self.log_nearness.exp() * near.view(-1, 1, 1)
-            looked, keys = _with_distances(looked, keys, positions.flatten(2).mT, places, penalty)
-        logits = looked @ keys
+            apart = positions.flatten(2).mT, places, penalty
+            if shared:
+                # One product for all objects, and a thin one of distances for each.
+                alike = (looked @ keys).expand(len(mask), -1, -1)
+                thin = _with_distances(looked[..., :0], keys[:, :0], *apart)
+                logits = torch.baddbmm(alike, *thin)
+            else:
+                logits = torch.bmm(*_with_distances(looked, keys, *apart))
         value = _weighted_values(logits.softmax(2), values)
         found = self._best_matches(logits, mask, scale, owned)
         best, second = (logit / scale for logit in found)
@@ -184,7 +193,7 @@ class MemoryReader(nn.Module):
         plain = torch.stack(
             [
                 part.amax(1) if part.shape[1] else part.new_full(part.shape[:1], -torch.inf)
-                for part in logits[0].split(owned.counts, dim=1)[:-1]
+                for part in torch.split(logits[0], owned.counts, dim=1)[:-1]
             ]
         )
         floor = weight * math.log(self._COVER_FLOOR)

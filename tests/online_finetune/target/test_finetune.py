@@ -10,7 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.target_net import TargetNet
+from vostrack.models.target_config import SemanticName
+from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
 from vostrack.online_finetune.target.frame_pairs import FramePairs
@@ -173,3 +174,11 @@ def test_a_share_of_the_generic_weights_can_be_kept(
         assert torch.equal(none[name], before)
         torch.testing.assert_close(part[name], torch.lerp(before, whole[name], 0.25))
     assert not torch.equal(whole["key.weight"], none["key.weight"])
+
+
+@pytest.mark.parametrize(("semantic", "blocks"), [("deeplab", 0), ("none", 1)])
+def test_a_backbone_that_is_alone_learns(semantic: SemanticName, blocks: int) -> None:
+    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic=semantic)
+    network = build_target_net(small)
+    assert TargetFinetuneConfig().trained_blocks(network) == blocks
+    assert TargetFinetuneConfig(blocks=2).trained_blocks(network) == 2
