@@ -11,7 +11,6 @@ from torch import Generator, Tensor, nn
 
 from vostrack.checks import check_fraction
 from vostrack.compute.precision import Precision
-from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmentationConfig
@@ -54,10 +53,9 @@ class TargetFinetuneConfig:
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         follow_memories: whether these blocks also learn from what they made of the frame that the
             memory is of, and not only of the frame that is segmented.
-        single_share: share of the fine-tuned weights in those that are used for an object that is
-            alone, in [0, 1]; the rest is the generic network's. Their mean keeps what the first
-            frame does not show (Wortsman et al., CVPR 2022, section 3). For several objects the
-            fine-tuned weights are used alone: what tells them apart is learned from that frame.
+        tuned_share: of the weights that are used at the end; the rest of each is the generic
+            network's, in [0, 1]. Their mean keeps what the first frame does not show (Wortsman et
+            al., CVPR 2022, section 3).
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
         later_share: share of the altered frames that are made from later frames of the video, where
@@ -74,7 +72,7 @@ class TargetFinetuneConfig:
     blocks: int | None = None
     backbone_share: float = 0.15
     follow_memories: bool = False
-    single_share: float = 0.6
+    tuned_share: float = 0.6
     weight_decay: float = 1e-3
     previous_known: float = 0.7
     later_share: float = 0.5
@@ -93,7 +91,7 @@ class TargetFinetuneConfig:
                 "fine-tuning: expected steps and blocks >= 0, and batch, frames and references >= "
                 f"1, got {self}"
             )
-        check_fraction(self, "previous_known", "later_share", "single_share")
+        check_fraction(self, "previous_known", "later_share", "tuned_share")
 
     def trained_blocks(self, network: TargetNet) -> int:
         """Return how many blocks of a network are trained at most."""
@@ -148,11 +146,9 @@ def finetune_target_net(
         optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
-    count = int(labels[labels != IGNORE].max()) if slots is None else len(set().union(*slots))
-    if count == 1:
-        with torch.no_grad():
-            for parameter, before in zip(trained, generic, strict=True):
-                parameter.lerp_(before, 1 - config.single_share)
+    with torch.no_grad():
+        for parameter, before in zip(trained, generic, strict=True):
+            parameter.lerp_(before, 1 - config.tuned_share)
     network.requires_grad_(True).eval()
 
 
