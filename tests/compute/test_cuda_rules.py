@@ -43,7 +43,9 @@ ONE_STEP = {
 }
 # The functions that may make the host wait while a frame is tracked.
 DECLARED = {
+    "vostrack.models.cells_by_owner.cells_by_owner",  # in place of the next, with several objects
     "vostrack.models.memory_cues._best_matches",  # which cells any object covers
+    "vostrack.online_finetune.target.adapter.commit",  # which objects are in sight
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
     "vostrack.online_finetune.target.memory.find_places",
     "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
