@@ -53,9 +53,10 @@ class TargetFinetuneConfig:
         backbone_share: learning rate of these blocks, as a share of ``learning_rate``.
         follow_memories: whether these blocks also learn from what they made of the frame that the
             memory is of, and not only of the frame that is segmented.
-        tuned_share: of the weights that are used at the end; the rest of each is the generic
-            network's, in [0, 1]. Their mean keeps what the first frame does not show (Wortsman et
-            al., CVPR 2022, section 3).
+        tuned_share: share of the fine-tuned weights in those that are used beside a second
+            backbone, in [0, 1]; the rest is the generic network's. Their mean keeps what the first
+            frame does not show (Wortsman et al., CVPR 2022, section 3). A network with one backbone
+            uses the fine-tuned weights alone.
         weight_decay: of AdamW.
         previous_known: share of the samples that include a mask of the previous frame, in [0, 1].
         later_share: share of the altered frames that are made from later frames of the video, where
@@ -146,9 +147,10 @@ def finetune_target_net(
         optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
         if on_progress is not None:
             on_progress("objects", step + 1, config.steps)
-    with torch.no_grad():
-        for parameter, before in zip(trained, generic, strict=True):
-            parameter.lerp_(before, 1 - config.tuned_share)
+    if network.semantic is not None:
+        with torch.no_grad():
+            for parameter, before in zip(trained, generic, strict=True):
+                parameter.lerp_(before, 1 - config.tuned_share)
     network.requires_grad_(True).eval()
 
 
