@@ -63,6 +63,24 @@ def test_it_trains_and_the_result_can_be_tracked_with(
     assert "annotated" in capsys.readouterr().err
 
 
+def test_it_learns_from_photographs_too(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("JPEGImages", "Mattes"):
+        (tmp_path / "photos" / part).mkdir(parents=True)
+        for name in "bcd":  # "a" would be held out
+            image = np.zeros((64, 64, 3)[: 3 if part == "JPEGImages" else 2], np.uint8)
+            image[16:48, 16:48] = 255
+            Image.fromarray(image).save(tmp_path / "photos" / part / f"{name}.png")
+    argv = ["train", "foreground", "--root", str(davis), "--output", str(tmp_path / "runs")]
+    argv += ["--weights", "none", "--strides", "2", "4", "--width", "4", "--steps", "1"]
+    argv += ["--batch", "1", "--side", "32", "--photo-share", "1"]
+    assert main(argv) == 2
+    assert "give --photos" in capsys.readouterr().err
+    assert main([*argv, "--photos", str(tmp_path / "photos")]) == 0
+    assert "6 frames and 3 photographs" in capsys.readouterr().out
+
+
 def test_photographs_are_mixed_in_by_their_share() -> None:
     photo = (torch.full((3, 40, 50), 250, dtype=torch.uint8), torch.ones(40, 50, dtype=torch.long))
     counts = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from vostrack.cli.train_command import (
     Steps,
     Year,
 )
+from vostrack.errors import InputError
 
 __all__ = ["TrainForegroundCommand"]
 
@@ -50,8 +51,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     photos: Path | None = None
     """Folder of photographs with mattes (JPEGImages and Mattes), to learn more kinds of objects."""
 
-    photo_share: float = 0.5
-    """Share of the crops that are of these photographs."""
+    photo_share: float | None = None
+    """Share of the crops that are of these photographs; a half if you don't say."""
 
     weights: str = "imagenet"
     """Initial weights: imagenet, none, or a file."""
@@ -74,9 +75,11 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.training.samples import ForegroundSamples, PhotoSamples
 
         loop = self.loop(warmup=50)
-        recipe = ForegroundRecipe(
-            batch=self.batch, side=self.side, photo_share=self.photo_share if self.photos else 0.0
-        )
+        if self.photo_share is not None and self.photos is None:
+            raise InputError("--photo-share: it has no effect without photographs; give --photos")
+        recipe = ForegroundRecipe(batch=self.batch, side=self.side)
+        if self.photo_share is not None:
+            recipe = replace(recipe, photo_share=self.photo_share)
         options = backbone_options(self.backbone, self.backbone_options)
         config = NetworkConfig(
             self.backbone or "resnet18",
