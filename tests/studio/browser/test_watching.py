@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tests.studio.browser.studio_page import FRAMES, StudioPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 LATER = list(range(1, FRAMES))
 
@@ -158,6 +163,37 @@ def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None
     page.until(f"{title}.includes('delete')")
     says(page, "4 of 4", "export")
     assert page.shown(3)[54, 255] == 1
+
+
+def test_news_that_come_while_everything_is_loaded_are_kept(page: StudioPage) -> None:
+    """What is loaded is older than they are."""
+    page.click(252, 54)
+    page.page.locator("#add-object").click()
+    page.wait(lambda: page.objects() == 2)
+
+    late: list[bool] = []
+
+    def slowly(route: Route) -> None:
+        old = route.fetch()
+        if late:
+            route.fulfill(response=old)
+            return
+        late.append(True)
+        page.page.evaluate(
+            """async () => {
+                const { saveObjects } = await import("/page/api.js");
+                const one = (id) => ({ id, name: `Late ${id}`, colour: "#336699", last: null });
+                await saveObjects([one(1), one(3)], "add two");
+            }"""
+        )
+        page.page.wait_for_timeout(300)  # the news arrive
+        route.fulfill(response=old)
+
+    page.page.route("**/api/state*", slowly)
+    page.page.get_by_role("button", name="Delete Object 2").click()
+    page.wait(lambda: page.objects() == 2)
+    page.page.wait_for_timeout(300)
+    assert page.objects() == 2
 
 
 def test_the_next_doubtful_frame(page: StudioPage) -> None:
