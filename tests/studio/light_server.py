@@ -1,12 +1,16 @@
-"""The server of the page with a tracker and clicks that need no network: it starts in a second.
+"""Servers of the page with a tracker and clicks that need no network.
 
-python light_server.py FOLDER [VIDEO] prints the address and serves until its input ends, which it
-does with the process that started it.
+For each line of its input, a JSON list of a folder and perhaps a video, this process starts a
+server in a copy of itself, which takes a moment where a new process takes seconds to import
+everything. The server prints its process and its address. All end when the input ends, which it
+does with the process that started this one.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -77,23 +81,35 @@ def propose(frames: Iterable[UInt8Array]) -> FirstMask:
     return FirstMask(labels, (1, 2), ("one", "two"))
 
 
-def end_with_input() -> None:
-    """End this process when its input ends."""
-    sys.stdin.read()
+def end_with(first: int) -> None:
+    """End this process when the first one, which holds the other end of a pipe, has ended."""
+    os.read(first, 1)
     os._exit(0)
 
 
-def main(folder: str, video: str | None = None) -> None:
+def serve(folder: str, video: str | None = None) -> None:
     """Serve."""
-    threading.Thread(target=end_with_input, daemon=True).start()
     parts = Parts(SlowShiftingTracker, Discs, propose)
     desk = Desk(
         lambda project, news: StudioSession(project, parts, news), Places([Path(folder)]), 4_000_000
     )
     if video is not None:
         desk.open(video)
-    serve_desk(desk, "127.0.0.1", 0, lambda address: print(address, flush=True))
+    serve_desk(desk, "127.0.0.1", 0, lambda address: print(os.getpid(), address, flush=True))
+
+
+def main() -> None:
+    """Start a server for each line."""
+    here, held = os.pipe()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for servers that were killed
+    for line in sys.stdin:
+        if os.fork() == 0:
+            os.close(held)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            threading.Thread(target=end_with, args=(here,), daemon=True).start()
+            serve(*json.loads(line))
+            os._exit(0)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

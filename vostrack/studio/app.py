@@ -68,14 +68,16 @@ async def _not_written(request: Request, error: Exception) -> JSONResponse:
 def _add_page(app: FastAPI) -> None:
     # The files of the page are listed once: a request can name one of them, and nothing else.
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _KINDS}
+    # A page that the browser remembers would bring neither the cookie nor what is new in it.
+    ask_again = {"cache-control": "no-cache"}
 
     @app.get("/")
     def index() -> Response:
-        return FileResponse(files["index.html"], media_type="text/html")
+        return FileResponse(files["index.html"], media_type="text/html", headers=ask_again)
 
     @app.get("/page/{name}")
     def page_file(name: str) -> Response:
         if name not in files:
             return JSONResponse({"error": "no such file"}, 404)
         kind = _KINDS[files[name].suffix]
-        return FileResponse(files[name], media_type=kind, headers={"cache-control": "no-cache"})
+        return FileResponse(files[name], media_type=kind, headers=ask_again)

@@ -1,4 +1,4 @@
-"""One browser and one server for all tests; a project of its own for each.
+"""One browser, one window and one server for all tests; a project of its own for each.
 
 With ``VOSTRACK_SCREENSHOTS=FOLDER`` the tests keep a picture of each step there, for the docs.
 """
@@ -10,14 +10,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.studio.browser.studio_page import FRAMES, ROOT, Server, StudioPage
+from tests.studio.browser.studio_page import FRAMES, ROOT, Server, Servers, StudioPage
+from tests.studio.browser.window import Window
 from vostrack.video import VideoWriter, open_source
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -52,42 +53,38 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("studio"))
+def servers(browser: Any) -> Iterator[Servers]:
+    made = Servers()
     yield made
-    made.kill()
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return Server(servers, tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Any) -> Callable[..., Window]:
+    return cache(partial(Window, browser))
 
 
 @pytest.fixture
-def context(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def window(windows: Callable[..., Window], request: pytest.FixtureRequest) -> Iterator[Window]:
     """A window without memory; whatever goes wrong in its pages fails the test.
 
     Its parameters are width, height, and whether it is touched with fingers.
     """
-    width, height, touch = getattr(request, "param", (1280, 720, False))
-    size = {"width": width, "height": height}
-    made = browser.new_context(viewport=size, has_touch=touch, is_mobile=touch)
-    made.set_default_timeout(120_000)
-    problems: list[str] = []
-    made.on("weberror", lambda error: problems.append(str(error.error)))
-    made.on("request", lambda request: _check_loopback(request.url, problems))
+    made = windows(*getattr(request, "param", (1280, 720, False)))
     yield made
-    made.close()
-    assert problems == []
-
-
-def _check_loopback(url: str, problems: list[str]) -> None:
-    """The page works offline: nothing but this computer is ever asked."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("blob", "data") and parts.hostname != "127.0.0.1":
-        problems.append(f"request to {url}")
+    assert made.clear() == []
 
 
 @pytest.fixture
-def page(context: Any, server: Server, clip: Path, request: pytest.FixtureRequest) -> StudioPage:
+def page(window: Window, server: Server, clip: Path, request: pytest.FixtureRequest) -> StudioPage:
     """The page with an empty project of the clip."""
     name = re.sub(r"[^a-z_]", "", request.node.name)[:40]
     video = server.folder / f"{name}-{secrets.token_hex(2)}.mp4"
     shutil.copyfile(clip, video)
     server.open(video)
-    return StudioPage(context.new_page(), server, video.with_suffix(".vostrack")).load()
+    return StudioPage(window.tab, server, video.with_suffix(".vostrack")).load()

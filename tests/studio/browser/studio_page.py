@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,38 +28,56 @@ _POLL_SECONDS = 0.03
 _PATIENCE_SECONDS = 60
 
 
-class Server:
-    """The server, with a light tracker, in a process of its own.
+class Servers:
+    """The process that starts servers, see tests/studio/light_server.py."""
 
-    Args:
-        folder: the chosen folder.
-        video: what is open from the start.
-    """
-
-    def __init__(self, folder: Path, *video: Path) -> None:
-        self.folder, self._video = folder, video
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.studio.light_server", str(self.folder)]
-        self.process = subprocess.Popen(
-            [*command, *map(str, self._video)],
-            stdin=subprocess.PIPE,  # its end tells the server that this process has ended
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.studio.light_server"],
+            stdin=subprocess.PIPE,  # its end tells the servers that this process has ended
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"http://\S+", line):
-                self.address = found[0]
-                return
+
+    def start(self, *places: Path) -> tuple[int, str]:
+        """Start a server of a folder, and perhaps a video; return its process and address."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([*map(str, places)]), file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            if found := re.search(r"(\d+) (http://\S+)", line):
+                return int(found[1]), found[2]
         raise AssertionError("the server ended without an address")
 
+    def end(self) -> None:
+        """End all of them."""
+        self._process.communicate()
+
+
+class Server:
+    """The server, with a light tracker, in a process of its own.
+
+    Args:
+        servers: starts it.
+        folder: the chosen folder.
+        video: what is open from the start.
+    """
+
+    def __init__(self, servers: Servers, folder: Path, *video: Path) -> None:
+        self._servers, self.folder, self._video = servers, folder, video
+        self.start()
+
+    def start(self) -> None:
+        self._process, self.address = self._servers.start(self.folder, *self._video)
+
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        """Kill it, and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.kill(self._process, signal.SIGKILL)
+                time.sleep(_POLL_SECONDS)
 
     def open(self, video: Path) -> None:
         parts = urlsplit(self.address)

@@ -108,9 +108,9 @@ def test_every_word_has_the_contrast_of_the_guideline_and_every_control_a_name(
             page.press("Escape")
 
 
-@pytest.mark.parametrize("context", SIZES.values(), ids=SIZES, indirect=True)
+@pytest.mark.parametrize("window", SIZES.values(), ids=SIZES, indirect=True)
 def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None:
-    width, height, touch = request.node.callspec.params["context"]
+    width, height, touch = request.node.callspec.params["window"]
     fill(page)
     page.page.locator("#export").click()
     page.page.wait_for_selector("#export-link:not([hidden])")

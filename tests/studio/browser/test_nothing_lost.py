@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tests.studio.browser.studio_page import Server, StudioPage
+from tests.studio.browser.studio_page import Server, Servers, StudioPage
+from tests.studio.browser.window import Window
 
 
-def test_two_tabs_show_the_same(page: StudioPage, context: Any) -> None:
-    other = StudioPage(context.new_page(), page.server, page.project).load()
+def test_two_tabs_show_the_same(page: StudioPage, window: Window) -> None:
+    other = StudioPage(window.context.new_page(), page.server, page.project).load()
     page.press("n")
     other.until("document.querySelectorAll('#objects li').length === 1")
     page.click(252, 54)
@@ -31,12 +31,14 @@ def test_a_reload_keeps_everything(page: StudioPage) -> None:
     assert page.page.url.endswith("/")
 
 
-def test_after_a_kill_the_work_goes_on(context: Any, tmp_path: Path, clip: Path) -> None:
+def test_after_a_kill_the_work_goes_on(
+    window: Window, servers: Servers, tmp_path: Path, clip: Path
+) -> None:
     video = tmp_path / "clip.mp4"
     shutil.copyfile(clip, video)
-    server = Server(tmp_path, video)
+    server = Server(servers, tmp_path, video)
     try:
-        page = StudioPage(context.new_page(), server, tmp_path / "clip.vostrack").load()
+        page = StudioPage(window.tab, server, tmp_path / "clip.vostrack").load()
         page.click(252, 54)
         before = page.shown()
         page.page.locator("#track-forward").click()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-from tests.studio.browser.studio_page import FRAMES, Server, StudioPage
+from tests.studio.browser.studio_page import FRAMES, Server, Servers, StudioPage
+from tests.studio.browser.window import Window
 from tests.studio.conftest import write_frames
 
 # A drop event with files, as the browser makes it when something is dragged onto the page.
@@ -97,8 +97,8 @@ def test_what_cannot_be_dropped_is_said(page: StudioPage) -> None:
     assert not list(page.server.folder.glob("broken*"))
 
 
-def test_the_other_tab_follows(page: StudioPage, context: Any) -> None:
-    other = StudioPage(context.new_page(), page.server, page.project).load()
+def test_the_other_tab_follows(page: StudioPage, window: Window) -> None:
+    other = StudioPage(window.context.new_page(), page.server, page.project).load()
     name = f"followed-{name_of(page)}"
     write_frames(page.server.folder / name, 3)
     page.server.open(page.server.folder / name)
@@ -106,13 +106,15 @@ def test_the_other_tab_follows(page: StudioPage, context: Any) -> None:
         one.until(f"document.querySelector('#video-name').textContent === {json.dumps(name)}")
 
 
-def test_without_a_video_the_page_asks_for_one(context: Any, tmp_path: Path, clip: Path) -> None:
+def test_without_a_video_the_page_asks_for_one(
+    window: Window, servers: Servers, tmp_path: Path, clip: Path
+) -> None:
     folder = tmp_path / "films"
     folder.mkdir()
     (folder / "clip.mp4").write_bytes(clip.read_bytes())
-    server = Server(folder)
+    server = Server(servers, folder)
     try:
-        page = StudioPage(context.new_page(), server, folder / "clip.vostrack").load()
+        page = StudioPage(window.tab, server, folder / "clip.vostrack").load()
         page.page.get_by_role("button", name="clip.mp4", exact=True).click()
         page.until(f"document.querySelector('#position').value === '0 / {FRAMES - 1}'")
     finally:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.studio.browser.studio_page import ROOT, StudioPage
+from tests.studio.browser.window import Window
 from vostrack.masks import read_label_map
 from vostrack.video import VideoWriter, open_source
 
@@ -43,7 +44,7 @@ class RealServer:
 
 
 @pytest.fixture
-def page(context: Any, tmp_path: Path) -> Iterator[StudioPage]:
+def page(window: Window, tmp_path: Path) -> Iterator[StudioPage]:
     crossing = ROOT / "examples" / "crossing.mp4"
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -55,7 +56,7 @@ def page(context: Any, tmp_path: Path) -> Iterator[StudioPage]:
             writer.add(frame.image, frame.time)
     shutil.copyfile(folder / "crossing.mp4", folder / "holiday.mp4")
     server: Any = RealServer(folder)
-    yield StudioPage(context.new_page(), server, folder / "crossing.vostrack").load()
+    yield StudioPage(window.tab, server, folder / "crossing.vostrack").load()
     server.process.terminate()
     server.process.wait()
 
