@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import copy
 import gc
 import os
 import sys
@@ -56,6 +55,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where there are few processes, one of them takes all files that need a browser."""
+    if config.getoption("dist") != "loadfile" or len(config.getoption("tx")) > 3:
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneBrowser(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = "tests/studio/browser"
+            return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+
+    return OneBrowser(config, log)
+
+
 @pytest.fixture(autouse=True)
 def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``VOSTRACK_TEST_BF16=1``, precision ``auto`` is bfloat16 here, emulated if need be."""
@@ -66,26 +80,42 @@ def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @cache
-def _shipped_network() -> Any:
-    from vostrack.models.weights import load_target_net
+def _shipped_networks() -> tuple[Any, Any, list[int]]:
+    from vostrack.models.weights import load_network, load_target_net, shipped_weights
 
-    return load_target_net()
+    target, whole = load_target_net(), load_network(shipped_weights())
+    return target, whole, _changes(target, whole)
+
+
+def _changes(*networks: Any) -> list[int]:
+    """Return how often each weight was changed in place."""
+    return [weight._version for one in networks for weight in one.state_dict().values()]
 
 
 @pytest.fixture
-def shipped_network_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trackers get copies of one network: a third of a short run was to build it from its file."""
-    from vostrack.models.weights import load_target_net
+def shipped_network_read_once(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Trackers share the networks that they promise not to change.
+
+    A third of a short run was to build one from its file.
+    """
+    from vostrack.models.weights import initialise, load_target_net
 
     def load(path: Path | None = None, device: Any = None) -> Any:
         on_cpu = device is None or device.type == "cpu"
-        return (
-            copy.deepcopy(_shipped_network())
-            if path is None and on_cpu
-            else load_target_net(path, device)
-        )
+        return _shipped_networks()[0] if path is None and on_cpu else load_target_net(path, device)
+
+    def begin(config: Any, weights: str, *, seed: int = 0, device: Any = None) -> Any:
+        on_cpu = device is None or device.type == "cpu"
+        if weights == "shipped" and on_cpu:
+            return _shipped_networks()[1]
+        return initialise(config, weights, seed=seed, device=device)
 
     monkeypatch.setattr("vostrack.build.load_target_net", load)
+    monkeypatch.setattr("vostrack.build.initialise", begin)
+    yield
+    if _shipped_networks.cache_info().currsize:
+        *networks, before = _shipped_networks()
+        assert _changes(*networks) == before
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def test_the_token_of_the_address_becomes_a_cookie(stranger: TestClient) -> None
     answer = stranger.get("/", params={"token": TOKEN})
     assert answer.status_code == 200
     assert "HttpOnly; SameSite=Strict" in answer.headers["set-cookie"]
+    assert answer.headers["cache-control"] == "no-cache"  # or it would not come a second time
     assert stranger.get("/api/state").status_code == 200
 
 

@@ -72,6 +72,7 @@ def make(request: pytest.FixtureRequest, adapter: Any) -> Callable[[], Tracker]:
     return lambda: build_tracker(request.param, options=OPTIONS[request.param])
 
 
+@pytest.mark.usefixtures("shipped_network_read_once")
 def test_a_stopped_step_counts_for_nothing(
     make: Callable[[], Tracker], clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_stopped_step_counts_for_nothing(
         same(straight.step(frames[t]), stopped.step(frames[t]))
 
 
+@pytest.mark.usefixtures("shipped_network_read_once")
 def test_a_stopped_start_leaves_the_old_objects(
     make: Callable[[], Tracker], clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_stopped_start_leaves_the_old_objects(
         same(straight.step(frame), stopped.step(frame))
 
 
+@pytest.mark.usefixtures("shipped_network_read_once")
 def test_a_start_that_fails_first_leaves_a_tracker_that_has_not_started(
     make: Callable[[], Tracker], clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +203,7 @@ def test_a_second_thread_is_refused(adapter: Any, clip: Clip) -> None:
     np.testing.assert_array_equal(first[0].labels, labels[1])
 
 
+@pytest.mark.usefixtures("shipped_network_read_once")
 def test_copies_and_pickles_can_go_on(make: Callable[[], Tracker], clip: Clip) -> None:
     frames, labels = clip
     tracker = make()

@@ -18,7 +18,7 @@ from vostrack.tracking import second_pass
 from vostrack.tracking.video import track_video
 from vostrack.video import open_source
 
-pytestmark = pytest.mark.usefixtures("few_altered_frames")
+pytestmark = pytest.mark.usefixtures("few_altered_frames", "shipped_network_read_once")
 
 FEW: dict[str, dict[str, Any]] = {
     "fast": {"precision": "fp32"},

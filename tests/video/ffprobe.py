@@ -26,7 +26,11 @@ def picture_times(path: Path, stream: int = 0) -> list[float | None]:
 
     None stands for pictures without a time, as some in AVI files and MPEG program streams.
     """
-    found = ffprobe(path, "-select_streams", str(stream), "-show_frames")["frames"]
-    stamps = [frame.get("best_effort_timestamp_time") for frame in found]
+    return times_of(ffprobe(path, "-select_streams", str(stream), "-show_frames")["frames"])
+
+
+def times_of(frames: list[dict[str, Any]]) -> list[float | None]:
+    """Return the times of the pictures that ``-show_frames`` lists, from zero."""
+    stamps = [frame.get("best_effort_timestamp_time") for frame in frames]
     first = next(float(stamp) for stamp in stamps if stamp is not None)
     return [None if stamp is None else float(stamp) - first for stamp in stamps]

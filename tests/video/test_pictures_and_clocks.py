@@ -113,7 +113,7 @@ def _ffmpeg(*arguments: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-SOURCE = ("-f", "lavfi", "-i", "testsrc=size=192x128:rate=50:duration=1")
+SOURCE = ("-f", "lavfi", "-i", "testsrc=size=96x64:rate=50:duration=1")
 CODED = {
     "fields in ts": (["-vf", "interlace", "-c:v", "mpeg2video", "-flags", "+ilme+ildct"], "a.ts"),
     "interlaced h264 in mp4": (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.video.ffprobe import ffprobe, picture_times
+from tests.video.ffprobe import ffprobe, times_of
 from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.video import open_source
@@ -54,14 +54,8 @@ def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @cache
-def streams(path: Path, stream: int) -> list[dict[str, Any]]:
-    said = ffprobe(path, "-select_streams", f"v:{stream}", "-show_streams")
-    return list(said["streams"])
-
-
-@cache
-def times_of(path: Path, stream: int) -> list[float | None]:
-    return list(picture_times(path, stream))
+def said_of(path: Path, stream: int) -> dict[str, Any]:
+    return ffprobe(path, "-select_streams", f"v:{stream}", "-show_streams", "-show_frames")
 
 
 @lru_cache(maxsize=1)  # all readers of one video come in turn
@@ -89,14 +83,14 @@ def test_it_is_read_as_by_ffmpeg_or_refused(video: Path, reader: Any) -> None:
     if video.suffix in (".h264", ".m2v", ".mjpeg"):
         times: list[float | None] = [None] * 8  # raw streams have no times
     else:
-        times = times_of(video, stream)
+        times = times_of(said_of(video, stream)["frames"])
     assert source.length == len(frames) == len(times)
     assert not source.damage
     assert not source.truncated
     for frame, time in zip(frames, times, strict=True):
         # Where the first picture has no time, ffprobe's cannot be counted from it.
         assert time is None or times[0] is None or frame.time == pytest.approx(time, abs=2e-3)
-    said = streams(video, stream)[0]
+    said = said_of(video, stream)["streams"][0]
     assert frames[0].image.shape[:2] == (said["height"], said["width"])
     aspect = said.get("sample_aspect_ratio", "1:1")
     if aspect != "0:1" and reader == "pyav":

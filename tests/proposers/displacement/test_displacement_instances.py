@@ -240,15 +240,15 @@ def test_small_instances_may_score_as_much_as_large_ones() -> None:
 
 
 @pytest.mark.parametrize("edges", ["mask", "walk"])
-def test_thousands_of_instances_need_little_memory(edges: str) -> None:
-    """Whole masks of them all would be 630 MB, and enlarged maps four times that."""
-    count, side = 2340, 520
+def test_many_instances_need_little_memory(edges: str) -> None:
+    """Whole masks of them all would be 119 MB, and enlarged maps four times that."""
+    count, side = 1080, 332
     places = torch.arange(count)
     pieces = torch.zeros(side, side, dtype=torch.int64)
     maps = torch.zeros(count, side // 8, side // 8)
-    maps[places, places // 60, places % 60] = 1.0
+    maps[places, places // 40, places % 40] = 1.0
     for k in range(count):
-        y, x = divmod(k, 60)
+        y, x = divmod(k, 40)
         pieces[8 * y : 8 * y + 8, 8 * x : 8 * x + 8] = k + 1
     ids = np.arange(1, count + 1)
     found = Candidates(maps, np.ones(count, np.int64), ids, np.ones(count))
@@ -258,7 +258,8 @@ def test_thousands_of_instances_need_little_memory(edges: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(result.scores) == config.max_proposals
-    assert peak < 100e6  # NumPy's arrays
+    print("PEAK", peak)
+    assert peak < 30e6  # NumPy's arrays
 
 
 def test_walk_edges_leave_out_what_scores_below_the_background() -> None:
