@@ -17,7 +17,7 @@ from vostrack.video import VideoWriter, open_source
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 3
-SIZE = (192, 120)  # half the clip's own
+SIZE = (128, 80)  # a third of the clip's own
 PERSON = 15
 
 

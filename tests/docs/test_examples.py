@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.docs.conftest import SIZE
+
 
 def _run(script: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("examples") / script
@@ -43,8 +45,8 @@ def test_robot_loop(
         assert [entry["id"] for entry in line["objects"]] == [1, 2]
         assert not any(entry["lost"] for entry in line["objects"])
         x0, y0, x1, y1 = line["objects"][0]["box"]
-        assert 0 <= x0 < x1 <= 192
-        assert 0 <= y0 < y1 <= 120
+        assert 0 <= x0 < x1 <= SIZE[0]
+        assert 0 <= y0 < y1 <= SIZE[1]
 
 
 def test_robot_loop_from_a_box(
