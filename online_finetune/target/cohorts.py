@@ -156,7 +156,7 @@ def save_cohorts(cohorts: Sequence[Cohort], first: TrackedObjects) -> list[dict[
     for slots, objects in cohorts:
         state = objects.state_dict()
         if objects.first is first.first:
-            del state["first"]
+            del state["first"], state["origin"]
         saved.append({**state, "slots": list(slots)})
     return saved
 
