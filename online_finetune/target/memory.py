@@ -66,7 +66,7 @@ class TargetModelConfig:
     smallest: int = 30
     search_every: int = 3
     imagined: int = 4
-    doubt_every: int = 6
+    doubt_every: int = 3
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
