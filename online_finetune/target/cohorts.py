@@ -10,13 +10,8 @@ import torch
 from torch import Tensor
 
 from vostrack.models.memory_cues import Memory
-from vostrack.online_finetune.target.memory import (
-    Group,
-    Place,
-    TargetModelConfig,
-    TrackedObjects,
-    find_places,
-)
+from vostrack.online_finetune.target.memory import Group, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place, find_places
 
 __all__ = [
     "Cohort",

@@ -15,7 +15,8 @@ from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts, cohorts_of, gather
 from vostrack.online_finetune.target.frame_steps import Finding, find_objects, spread_scores
 from vostrack.online_finetune.target.likeness import region_likeness
-from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place
 
 __all__ = ["FoundElsewhere", "find_elsewhere", "with_imagined", "without_later"]
 

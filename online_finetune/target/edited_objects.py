@@ -28,7 +28,8 @@ from vostrack.online_finetune.target.given_frames import (
     without_given,
 )
 from vostrack.online_finetune.target.imagined_frames import Origin
-from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place
 from vostrack.online_finetune.target.relearning import relearned
 
 __all__ = ["EditedObjects", "Started"]

@@ -20,7 +20,8 @@ from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import find_places
 from vostrack.online_finetune.target.view import (
     View,
     mirrored_window,

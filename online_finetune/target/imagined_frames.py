@@ -42,11 +42,13 @@ class Origin:
     """The frame in which objects were given, at the size at which the whole frame is searched.
 
     Attributes:
-        frame: the image, and labels of the objects.
+        frame: the image, and labels of all objects that were given in it.
+        members: positions of these objects among them, from 0.
         imagined: memories of it with the objects elsewhere; None before they were needed.
     """
 
     frame: GivenFrame
+    members: tuple[int, ...]
     imagined: tuple[Memory, ...] | None = None
 
     @staticmethod
@@ -63,13 +65,17 @@ class Origin:
         slots = torch.arange(1, count + 1, dtype=masks.dtype, device=masks.device)
         labels = (window.crop(masks[:, None])[:, 0] > 0.5) * slots[:, None, None]
         seen = window.crop(image[None])[0].clamp(0, 1)
-        return Origin(GivenFrame.of(seen, labels.amax(0), range(1, count + 1)))
+        frame = GivenFrame.of(seen, labels.amax(0), range(1, count + 1))
+        return Origin(frame, tuple(range(count)))
 
     def part(self, index: Tensor, numbers: Sequence[int]) -> Origin:
         """Return those of some of the objects; see ``TrackedObjects.part``."""
-        frame = replace(self.frame, slots=tuple(self.frame.slots[k] for k in numbers))
         known = self.imagined
-        return Origin(frame, known and tuple(memory.part(index) for memory in known))
+        return Origin(
+            self.frame,
+            tuple(self.members[k] for k in numbers),
+            known and tuple(memory.part(index) for memory in known),
+        )
 
     def remembered(
         self,
@@ -80,6 +86,9 @@ class Origin:
         precision: Precision,
     ) -> Origin:
         """Return the frame with its imagined memories.
+
+        All objects that were given in it are imagined, also those that were removed since: so the
+        result does not depend on when it is made.
 
         Args:
             network: on its device.
@@ -94,22 +103,24 @@ class Origin:
         window, masks = choose_window(None, size, config), self.frame.masks(torch.device("cpu"))
         if (masks.sum((1, 2)) < _SMALLEST).any():
             return replace(self, imagined=())
+        index = torch.tensor(self.members, device=device)
         found = []
         for image, moved in _imagined(self.frame, masks, views):
             with autocast(device, precision):
                 features = network.features(image.to(device))
             positions = window.positions(device)
-            found.append(network.remember(features.float(), moved.to(device), positions))
+            memory = network.remember(features.float(), moved.to(device), positions)
+            found.append(memory.part(index))
         return replace(self, imagined=tuple(found))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the frame; its memories are made again where they are needed."""
-        return self.frame.state_dict()
+        return {**self.frame.state_dict(), "members": list(self.members)}
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Origin:
         """Restore the result of ``state_dict``."""
-        return Origin(load_given([state])[0])
+        return Origin(load_given([state])[0], tuple(state["members"]))
 
 
 def _imagined(frame: GivenFrame, masks: Tensor, views: int) -> list[tuple[Tensor, Tensor]]:

@@ -14,7 +14,8 @@ from vostrack.online_finetune.target.cohorts import Cohort
 from vostrack.online_finetune.target.frame_steps import begin_objects
 from vostrack.online_finetune.target.given_frames import GivenFrame
 from vostrack.online_finetune.target.imagined_frames import Origin
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import find_places
 
 __all__ = ["relearned"]
 
