@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Generator
@@ -60,14 +61,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where there are few processes, one of them takes all files that need a browser."""
     if config.getoption("dist") != "loadfile" or len(config.getoption("tx")) > 3:
         return None
-    from xdist.scheduler import LoadFileScheduling
-
-    class OneBrowser(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            folder = "tests/studio/browser"
-            return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
-
-    return OneBrowser(config, log)
+    scheduling: Any = importlib.import_module("xdist.scheduler").LoadFileScheduling(config, log)
+    file_of, folder = scheduling._split_scope, "tests/studio/browser"
+    scheduling._split_scope = lambda test: folder if test.startswith(folder) else file_of(test)
+    return scheduling
 
 
 @pytest.fixture(autouse=True)

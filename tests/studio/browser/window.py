@@ -19,8 +19,9 @@ class Window:
     """
 
     def __init__(self, browser: Browser, width: int, height: int, touch: bool) -> None:
-        size = {"width": width, "height": height}
-        self.context = browser.new_context(viewport=size, has_touch=touch, is_mobile=touch)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
+        )
         self.context.set_default_timeout(120_000)
         self.problems: list[str] = []
         self.context.on("weberror", lambda error: self.problems.append(str(error.error)))
