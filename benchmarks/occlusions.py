@@ -9,7 +9,7 @@ share of frames in which an object that is out of sight has a mask all the same,
 presence (see benchmarks/reliability.py), and milliseconds per frame.
 
     python benchmarks/occlusions.py [--objects DIR --backgrounds DIR ...] [--preset fast]
-        [--seed 0] [--repeats 1] [--kinds NAME ...] [--json FILE]
+        [--seed 0] [--repeats 1] [--kinds NAME ...] [--shortest 50] [--longest 100] [--json FILE]
 
 Objects and backgrounds are those that composed training clips leave out; --half chooses every
 second one, so that settings can be chosen on one half and judged on the other.
@@ -140,6 +140,13 @@ def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", default=sorted(OCCLUSION_KINDS))
     parser.add_argument("--longest", type=int, default=10_000, help="leave out longer absences")
+    parser.add_argument(
+        "--shortest",
+        type=int,
+        default=0,
+        help="leave out shorter absences, but no crossings",
+    )
+    parser.add_argument("--no-painted", action="store_true", help="leave out painted objects")
 
 
 def suite_clips(arguments: argparse.Namespace) -> Iterator[OcclusionClip]:
@@ -152,7 +159,11 @@ def suite_clips(arguments: argparse.Namespace) -> Iterator[OcclusionClip]:
         materials[False] = PhotoMaterial(sources, arguments.half)
     suite = occlusion_suite(arguments.seed, arguments.repeats, photographs=False in materials)
     for entry in suite:
-        if entry.kind in arguments.kinds and entry.away <= arguments.longest:
+        wanted = entry.away <= arguments.longest and (
+            entry.away >= arguments.shortest or entry.kind in ("crossing", "cut")
+        )
+        wanted = wanted and not (entry.painted and arguments.no_painted)
+        if entry.kind in arguments.kinds and wanted:
             clip = draw_occlusion(entry.kind, materials[entry.painted], entry.away, entry.seed)
             yield clip
 

@@ -13,6 +13,7 @@ from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
 from vostrack.online_finetune.target.confirmation import confirmed_presence
+from vostrack.online_finetune.target.doubt import find_elsewhere, with_imagined, without_later
 from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
@@ -24,6 +25,7 @@ from vostrack.online_finetune.target.frame_steps import (
     spread_scores,
 )
 from vostrack.online_finetune.target.given_frames import load_given, slot_masks
+from vostrack.online_finetune.target.imagined_frames import Origin
 from vostrack.online_finetune.target.likeness import region_likeness
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.protocols import BackboneFeatures, ObjectScores
@@ -96,6 +98,7 @@ class TargetModelAdapter(EditedObjects):
         self._given = ()
         self._give(image, labels, range(1, len(masks) + 1))
         objects = begin_objects(self._fitted.network, image, masks, self.config)
+        objects = replace(objects, origin=Origin.of(image, masks, self.config.window))
         self._started = Started(self._fitted, self._given, objects)
         self._now = objects
 
@@ -133,12 +136,21 @@ class TargetModelAdapter(EditedObjects):
         config = self.config
         if config.mirror != self._mirror:
             config = replace(config, mirror=self._mirror)
-        found = find_objects(self._fitted.network, image, now, config, everywhere=self._everywhere)
+        network = self._fitted.network
+        lost = [place.area < config.smallest for place in now.places]
+        if any(lost):
+            self._now = now = with_imagined(network, now, config)
+        found = find_objects(network, image, now, config, everywhere=self._everywhere)
         self._everywhere = False
-        scores = spread_scores(found, now, image.shape[1:], self.config)
-        presence = confirmed_presence(self._fitted.network, found, now, self.config).sigmoid()
+        scores = spread_scores(found, now, image.shape[1:], config)
+        presence = confirmed_presence(network, found, now, config).sigmoid()
+        if config.doubt_every and (now.frames + 1) % config.doubt_every == 0:
+            elsewhere = find_elsewhere(network, image, now, (found, scores), config)
+            if elsewhere is not None:
+                found, scores, slots = elsewhere.finding, elsewhere.scores, list(elsewhere.slots)
+                presence[slots] = found.segmentation.presence[slots].sigmoid()
+                self._now = without_later(now, slots)
         self._pending, self._presence = found, presence
-        lost = [place.area < self.config.smallest for place in now.places]
         if any(lost):
             # An object that was lost is found only where trusted memories confirm it.
             unseen = torch.tensor(lost, device=presence.device) & (presence < _VISIBLE)

@@ -19,7 +19,8 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
-from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.tracking.fusion import label_map
 

@@ -10,13 +10,8 @@ import torch
 from torch import Tensor
 
 from vostrack.models.memory_cues import Memory
-from vostrack.online_finetune.target.memory import (
-    Group,
-    Place,
-    TargetModelConfig,
-    TrackedObjects,
-    find_places,
-)
+from vostrack.online_finetune.target.memory import Group, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place, find_places
 
 __all__ = [
     "Cohort",
@@ -156,7 +151,7 @@ def save_cohorts(cohorts: Sequence[Cohort], first: TrackedObjects) -> list[dict[
     for slots, objects in cohorts:
         state = objects.state_dict()
         if objects.first is first.first:
-            del state["first"]
+            del state["first"], state["origin"]
         saved.append({**state, "slots": list(slots)})
     return saved
 

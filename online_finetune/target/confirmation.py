@@ -31,8 +31,10 @@ def confirmed_presence(
         config: how objects are tracked.
     """
     presence = finding.segmentation.presence
-    regions = None
+    regions = read = None
     if all(place.area >= config.smallest for place in now.places):
+        # Objects that were followed have been compared with the same memories.
+        read = finding.segmentation.read
         size = now.masks.shape[1:]
         regions = object_regions(now.places, finding.window, size, config.window)
     positions = finding.window.positions(presence.device)
@@ -40,7 +42,8 @@ def confirmed_presence(
     for slots, objects in cohorts_of(now):
         own = regions.part(slots) if regions is not None else None
         trusted = [*objects.given, *objects.kept]
+        known = read if read is None or len(slots) == len(read) else read[list(slots)]
         confirmed[list(slots)] = network.presence(
-            finding.features, positions, trusted, objects.base, own
+            finding.features, positions, trusted, objects.base, own, known
         )
     return torch.minimum(presence, confirmed)

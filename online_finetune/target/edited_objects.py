@@ -27,7 +27,9 @@ from vostrack.online_finetune.target.given_frames import (
     with_given,
     without_given,
 )
-from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.imagined_frames import Origin
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place
 from vostrack.online_finetune.target.relearning import relearned
 
 __all__ = ["EditedObjects", "Started"]
@@ -75,6 +77,7 @@ class EditedObjects:
         count = sum(len(slots) for slots, _ in cohorts)
         masks = slot_masks(labels)[count:]
         begun = begin_objects(self._fitted.network, image, masks, self.config)
+        begun = replace(begun, origin=Origin.of(image, masks, self.config.window))
         kept = without_pixels(cohorts, masks.amax(0) > 0)
         slots = tuple(range(count, count + len(masks)))
         self._edited([*kept, (slots, begun)], image)

@@ -23,7 +23,8 @@ from vostrack.online_finetune.target.eight_bit_stages import (
 from vostrack.online_finetune.target.finetune import OnProgress, finetune_target_net
 from vostrack.online_finetune.target.frame_pairs import LabelledFrame
 from vostrack.online_finetune.target.given_frames import slot_masks
-from vostrack.online_finetune.target.memory import TargetModelConfig, find_places
+from vostrack.online_finetune.target.memory import TargetModelConfig
+from vostrack.online_finetune.target.places import find_places
 from vostrack.online_finetune.target.view import window_around
 
 __all__ = ["FittedNetwork", "fit_network"]

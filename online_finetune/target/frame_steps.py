@@ -20,7 +20,8 @@ from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import find_places
 from vostrack.online_finetune.target.view import (
     View,
     mirrored_window,
@@ -141,7 +142,10 @@ def _mean(found: Segmentation, mirrored: Segmentation) -> Segmentation:
         size = found.logits.shape[-2:]
         logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     return Segmentation(
-        (found.logits + logits) / 2, (found.presence + mirrored.presence) / 2, found.classified
+        (found.logits + logits) / 2,
+        (found.presence + mirrored.presence) / 2,
+        found.classified,
+        found.read,
     )
 
 
@@ -215,6 +219,7 @@ def _look(
     logits = now.masks.new_empty((len(near), 1, *features.levels[0].shape[-2:]))
     classified = now.masks.new_empty((len(near), 1, *deep))
     presence = now.masks.new_empty(len(near))
+    reads: list[tuple[tuple[int, ...], Tensor]] = []
     for members, objects, kind in groups:
         index = torch.tensor(members, device=now.masks.device)
         regions = view.regions.part(members) if view.regions is not None else None
@@ -222,7 +227,12 @@ def _look(
         found = _segment(network, features, part, objects, kind, config)
         logits[index], presence[index] = found.logits, found.presence
         classified[index] = found.classified
-    return features, Segmentation(logits, presence, classified)
+        assert found.read is not None
+        reads.append((members, found.read))
+    read = reads[0][1].new_empty((len(near), *reads[0][1].shape[1:]))
+    for members, own in reads:
+        read[list(members)] = own
+    return features, Segmentation(logits, presence, classified, read)
 
 
 def _segment(
@@ -235,14 +245,17 @@ def _segment(
 ) -> Segmentation:
     """Segment objects that are all near or all lost."""
     unit = units_of_distance(objects, config.window).view(-1, 1, 1)
-    # Objects that are lost have no place, and compare with the given masks only.
+    # Objects that are lost have no place, and nothing that was learned without a sure presence.
     recent = objects.recent if near else objects.given[-1]
     recent = replace(recent, positions=recent.positions / unit)
+    imagined = () if near else objects.imagined
+    trusted = [*objects.given, *imagined, *objects.kept]
+    statistics = objects.anywhere() if imagined else objects.statistics(config.recent_share)
     found: Segmentation = network(
         features,
         view.places / unit[..., None],
-        ([*objects.given, *objects.kept], [recent]),
-        objects.statistics(config.recent_share),
+        (trusted, [recent]),
+        statistics,
         view.before,
         objects.masks.new_full((len(objects.masks),), float(near)),
         view.regions,

@@ -15,7 +15,12 @@ __all__ = ["region_likeness"]
 
 
 def region_likeness(
-    network: TargetNet, finding: Finding, now: TrackedObjects | Cohorts, regions: Tensor
+    network: TargetNet,
+    finding: Finding,
+    now: TrackedObjects | Cohorts,
+    regions: Tensor,
+    *,
+    imagined: bool = False,
 ) -> Tensor:
     """Compare regions with the objects' given masks, wherever they lie.
 
@@ -28,6 +33,7 @@ def region_likeness(
         finding: the segmentation of the frame, with its features.
         now: the objects.
         regions: (K, h, w) bool or in [0, 1], of the whole frame.
+        imagined: whether the imagined memories count, too.
 
     Returns:
         (2, K, N): the match and the class of each region for each object. NaN where a region has
@@ -45,8 +51,10 @@ def region_likeness(
     positions = finding.window.positions(query.device)
     for slots, objects in cohorts_of(now):
         far = query.new_zeros(len(slots))
-        read = network.first_reader(query, positions, objects.given, far)
-        told = network.regression(features.embedding.expand(len(slots), -1, -1, -1), objects.base)
+        memories = [*objects.given, *objects.imagined] if imagined else objects.given
+        statistics = objects.anywhere() if imagined else objects.base
+        read = network.first_reader(query, positions, memories, far)
+        told = network.regression(features.embedding.expand(len(slots), -1, -1, -1), statistics)
         matches[list(slots)] = read[:, -2].flatten(1)
         classes[list(slots)] = told[:, 0].flatten(1)
     return torch.stack([weights @ matches.mT, weights @ classes.mT])

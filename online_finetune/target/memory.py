@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,9 +14,11 @@ from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
-from vostrack.online_finetune.target.window import Box, WindowConfig
+from vostrack.online_finetune.target.imagined_frames import Origin
+from vostrack.online_finetune.target.places import Place, find_places
+from vostrack.online_finetune.target.window import WindowConfig
 
-__all__ = ["Group", "Place", "TargetModelConfig", "TrackedObjects", "find_places"]
+__all__ = ["Group", "TargetModelConfig", "TrackedObjects"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class TargetModelConfig:
             ignores its last position.
         search_every: while some but not all objects are lost, the whole frame is searched every
             ``search_every`` frames.
+        imagined: number of frames that are imagined to search an object; see ``Origin``.
+        doubt_every: every so many frames an object is compared with its given masks. If it looks
+            unlike them it is searched in the whole frame. 0 never does.
         continuity: pieces of an object farther from its last position than this share of the
             square root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
@@ -61,6 +65,8 @@ class TargetModelConfig:
     forgetting: float = 0.3
     smallest: int = 30
     search_every: int = 3
+    imagined: int = 4
+    doubt_every: int = 3
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
@@ -74,39 +80,6 @@ class TargetModelConfig:
         if self.corrections < 1:
             raise InputError(f"corrections: expected at least 1, got {self.corrections}")
         check_positive(self, "mirror_scale")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Position of an object.
-
-    Attributes:
-        box: bounding box; None if it has no pixel.
-        area: pixels.
-    """
-
-    box: Box | None
-    area: int
-
-
-def find_places(masks: Tensor) -> tuple[Place, ...]:
-    """Find the objects of masks (N, h, w) in [0, 1], where the mask is above one half.
-
-    All of it is computed on the device and copied from there once, whatever the number of objects.
-    """
-    height = masks.shape[1]
-    # Bytes are reduced ten times faster than truth values.
-    inside = (masks > 0.5).view(torch.uint8)
-    areas = inside.sum((1, 2), dtype=torch.int32)[:, None]
-    packed = torch.cat([areas, inside.amax(2).int(), inside.amax(1).int()], dim=1).cpu().numpy()
-    places = []
-    for area, sides in zip(packed[:, 0], packed[:, 1:], strict=True):
-        rows, columns = np.flatnonzero(sides[:height]), np.flatnonzero(sides[height:])
-        box = None
-        if len(rows):
-            box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-        places.append(Place(box, int(area)))
-    return tuple(places)
 
 
 @dataclass(frozen=True)
@@ -124,6 +97,7 @@ class TrackedObjects:
         frames: number of frames after the first.
         corrected: memories of corrected frames, oldest first.
         corrections: number of corrections so far.
+        origin: the frame in which the objects were given; None where they are not searched.
     """
 
     masks: Tensor
@@ -136,6 +110,7 @@ class TrackedObjects:
     frames: int
     corrected: tuple[Memory, ...] = ()
     corrections: int = 0
+    origin: Origin | None = None
 
     def part(self, index: Tensor, numbers: Sequence[int]) -> TrackedObjects:
         """Return some of the objects.
@@ -155,6 +130,7 @@ class TrackedObjects:
             base=self.base.part(index),
             later=None if later is None else later.part(index),
             corrected=tuple(memory.part(index) for memory in self.corrected),
+            origin=self.origin and self.origin.part(index, numbers),
         )
 
     def groups(self, near: Sequence[bool]) -> list[Group]:
@@ -173,6 +149,18 @@ class TrackedObjects:
     def given(self) -> list[Memory]:
         """The memories of frames whose masks a user gave."""
         return [self.first, *self.corrected]
+
+    @property
+    def imagined(self) -> tuple[Memory, ...]:
+        """The imagined memories, as far as they were needed; see ``Origin``."""
+        return (self.origin and self.origin.imagined) or ()
+
+    def anywhere(self) -> Statistics:
+        """Return the statistics that the classifier is fitted to where an object is searched."""
+        found = self.base
+        for count, memory in enumerate(self.imagined, start=2):
+            found = found.mixed(memory.statistics, 1 / count)
+        return found
 
     def statistics(self, share: float) -> Statistics:
         """Return the statistics that the classifier is fitted to."""
@@ -259,12 +247,14 @@ class TrackedObjects:
             "corrected": [memory.state_dict() for memory in self.corrected],
             "corrections": self.corrections,
             "base": [self.base.gram, self.base.moment] if self.corrections else [],
+            "origin": self.origin.state_dict() if self.origin is not None else {},
         }
 
     @staticmethod
     def from_state(state: Mapping[str, Any], first: TrackedObjects | None) -> TrackedObjects:
         """Restore the result of ``state_dict``."""
         memory = first.first if first is not None else Memory.from_state(state["first"])
+        origin = Origin.from_state(state["origin"]) if state.get("origin") else None
         masks = state["masks"]
         return TrackedObjects(
             masks=masks,
@@ -277,6 +267,7 @@ class TrackedObjects:
             frames=int(state["frames"]),
             corrected=tuple(Memory.from_state(each) for each in state["corrected"]),
             corrections=int(state["corrections"]),
+            origin=first.origin if first is not None else origin,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,9 @@ from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import Cohort
 from vostrack.online_finetune.target.frame_steps import begin_objects
 from vostrack.online_finetune.target.given_frames import GivenFrame
-from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects, find_places
+from vostrack.online_finetune.target.imagined_frames import Origin
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import find_places
 
 __all__ = ["relearned"]
 
@@ -61,6 +63,7 @@ def relearned(
             group.age,
             tuple(seen[1:]),
             len(seen) - 1,
+            Origin.of(given[group.frames[0]].pixels(device), _masks(given, group), config.window),
         )
         found.append((tuple(index.tolist()), objects))
     return found
@@ -96,6 +99,12 @@ def _groups(cohorts: Sequence[Cohort], given: Sequence[GivenFrame]) -> list[_Gro
         _Group(tuple(slots), frames, torch.stack([masks[slot] for slot in slots]), age)
         for (frames, age), slots in alike.items()
     ]
+
+
+def _masks(given: Sequence[GivenFrame], group: _Group) -> Tensor:
+    """Return the masks (N, h, w) of a group in its first given frame."""
+    first = given[group.frames[0]]
+    return replace(first, slots=group.slots).masks(group.masks.device)
 
 
 def _part(memory: Memory, frame: GivenFrame, slots: Sequence[int]) -> Memory:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vostrack.models.target_decoder import Regions
 from vostrack.online_finetune.target.cohorts import Cohorts
-from vostrack.online_finetune.target.memory import Place, TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
+from vostrack.online_finetune.target.places import Place
 from vostrack.online_finetune.target.window import (
     Window,
     WindowConfig,

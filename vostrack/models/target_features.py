@@ -57,8 +57,11 @@ class Segmentation:
         presence: (B,) logits of the objects' being in the window at all.
         classified: (B, 1, h, w) at stride 16, what the closed-form classifier gives for the mask:
             about -1 on the background and 1 on the object.
+        read: (B, C, h, w) at stride 16, what the memories that count wherever they lie gave; None
+            where it is not kept.
     """
 
     logits: Tensor
     presence: Tensor
     classified: Tensor
+    read: Tensor | None = None

@@ -208,13 +208,14 @@ class TargetNet(nn.Module):
         covers = [previous]
         for level in (1, 2, 3):
             covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
+        read = self.first_reader(features.key, positions, memories[0], near)
         cues, target = self._cues(
-            features, positions, memories, statistics, covers[3], near, regions
+            features, positions, (read, memories[1]), statistics, covers[3], near, regions
         )
         logits, presence = self.decoder(
             (*features.levels[:3], features.deep), cues, (covers[2], covers[1]), regions
         )
-        return Segmentation(logits, presence, target[:, :1])
+        return Segmentation(logits, presence, target[:, :1], read)
 
     def presence(
         self,
@@ -223,6 +224,7 @@ class TargetNet(nn.Module):
         memories: Sequence[Memory],
         statistics: Statistics,
         regions: Regions | None = None,
+        read: Tensor | None = None,
     ) -> Tensor:
         """Tell whether objects are there, wherever they were before.
 
@@ -234,12 +236,16 @@ class TargetNet(nn.Module):
             memories: what to compare with, the given masks first.
             statistics: of the frames that the classifier is fitted to.
             regions: where each object can be; None for everywhere.
+            read: what ``forward`` read of the same memories, if it did.
 
         Returns:
             (B,) logits.
         """
         nowhere = features.key.new_zeros((len(statistics.gram), 1, *features.key.shape[-2:]))
-        far, both = nowhere[:, 0, 0, 0], (memories, memories[:1])
+        far = nowhere[:, 0, 0, 0]
+        if read is None:
+            read = self.first_reader(features.key, positions, memories, far)
+        both = read, memories[:1]
         cues, _ = self._cues(features, positions, both, statistics, nowhere, far, regions)
         return self.decoder.objects(features.deep, cues, regions)[1]
 
@@ -247,7 +253,7 @@ class TargetNet(nn.Module):
         self,
         features: Features,
         positions: Tensor,
-        memories: tuple[Sequence[Memory], Sequence[Memory]],
+        memories: tuple[Tensor, Sequence[Memory]],
         statistics: Statistics,
         covered: Tensor,
         near: Tensor,
@@ -255,7 +261,8 @@ class TargetNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return what the decoder is told at stride 16, and what the classifier gives.
 
-        Where each object was is here a map (B, 1, h, w) in [0, 1]. The rest is as for ``forward``.
+        The memories that count wherever they lie have been read. Where each object was is a map
+        (B, 1, h, w) in [0, 1]. The rest is as for ``forward``.
         """
         query, size, count = features.key, features.key.shape[-2:], len(covered)
         target = self.regression(features.embedding.expand(count, -1, -1, -1), statistics)
@@ -267,10 +274,7 @@ class TargetNet(nn.Module):
         flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
         first, *others = (
             cue if regions is None else regions.cut(cue, 1)
-            for cue in (
-                self.first_reader(query, positions, memories[0], near),
-                torch.cat([target, covered, flags], dim=1),
-            )
+            for cue in (memories[0], torch.cat([target, covered, flags], dim=1))
         )
         return torch.cat([first, recent, *others], dim=1), target
 

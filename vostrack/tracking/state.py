@@ -14,7 +14,7 @@ __all__ = ["STATE_FORMAT", "check_state", "on_device", "stamp"]
 
 # Increase it with every change to what a tracker, an adapter or a filter saves, and with every new
 # shipped network: the memory of one network is useless to another.
-STATE_FORMAT = 8
+STATE_FORMAT = 9
 
 
 def stamp(part: str, adapter: object) -> dict[str, Any]:

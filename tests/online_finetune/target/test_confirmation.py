@@ -101,7 +101,7 @@ def test_a_tracker_that_learned_a_wrong_place_is_not_believed(shipped: TargetNet
 
 @torch.inference_mode()
 def test_the_answer_is_that_of_a_lost_object(shipped: TargetNet) -> None:
-    adapter = TargetModelAdapter(shipped, CONFIG)
+    adapter = TargetModelAdapter(shipped, replace(CONFIG, imagined=0))
     adapter.start(*scene((16, 16)))
     adapter.forget_places()
     adapter.scores(scene((40, 24))[0])
@@ -111,3 +111,19 @@ def test_the_answer_is_that_of_a_lost_object(shipped: TargetNet) -> None:
     torch.testing.assert_close(
         confirmed_presence(shipped, adapter._pending, adapter._now, CONFIG), whole
     )
+
+
+@torch.inference_mode()
+def test_memories_are_read_once_for_both_answers(
+    shipped: TargetNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask = scene((16, 16))
+    now = begin_objects(shipped, image, mask[None].float(), CONFIG)
+    finding = find_objects(shipped, scene((20, 18))[0], now, CONFIG)
+    shared = confirmed_presence(shipped, finding, now, CONFIG)
+    ask = TargetNet.presence
+    monkeypatch.setattr(TargetNet, "presence", lambda *given: ask(*given[:-1]))  # reads again
+    assert shared.equal(confirmed_presence(shipped, finding, now, CONFIG))
+    monkeypatch.undo()
+    monkeypatch.setattr(shipped.first_reader, "forward", pytest.fail)
+    assert shared.equal(confirmed_presence(shipped, finding, now, CONFIG))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vostrack.errors import InputError
-from vostrack.online_finetune.target.memory import find_places
+from vostrack.online_finetune.target.places import find_places
 from vostrack.online_finetune.target.window import (
     Window,
     WindowConfig,
