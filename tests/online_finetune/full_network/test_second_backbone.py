@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def longer(network: SegmentationNet) -> SegmentationNet:
 
 
 @pytest.mark.parametrize("head", ["topdown", "fusion"])
-def test_it_changes_nothing_at_first(first_frame: Pair, head: str) -> None:
+def test_it_changes_nothing_at_first(first_frame: Pair, head: Literal["topdown", "fusion"]) -> None:
     config = NetworkConfig("resnet18", (4, 8), "topdown", 8)
     plain = build_network(replace(config, head=head)).eval()
     longer = with_semantic_backbone(plain, SemanticBackbone(0.75))
