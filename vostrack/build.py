@@ -9,7 +9,8 @@ import torch
 
 from vostrack.compute.isolation import building
 from vostrack.compute.precision import resolve_device
-from vostrack.models.weights import initialise, load_target_net
+from vostrack.models.add_semantic_backbone import with_semantic_backbone
+from vostrack.models.weights import initialise, load_semantic_backbone, load_target_net
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.presets.named import Preset
@@ -88,6 +89,8 @@ def _build_adapter(
 ) -> ObjectAdapter:
     if preset.target is None:
         generic = initialise(preset.network, source, seed=seed, device=device).to(device)
+        if preset.adapter.semantic and generic.semantic is None:
+            generic = with_semantic_backbone(generic, load_semantic_backbone())
         return FullNetworkAdapter(generic, preset.adapter, on_progress=on_progress)
     network = load_target_net(None if source == "shipped" else Path(source), device).to(device)
     return TargetModelAdapter(network, preset.target, on_progress=on_progress)

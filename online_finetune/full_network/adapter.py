@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +9,15 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from vostrack.compute.precision import Precision, autocast
+from vostrack.compute.precision import Precision
 from vostrack.datasets.augmentation import IGNORE
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet
 from vostrack.online_finetune.full_network.finetune import FinetuneConfig, finetune
 from vostrack.online_finetune.full_network.networks import (
+    copy_to_learn,
+    probabilities,
+    saved_weights,
     weights_or_place,
     with_classes,
     with_outputs,
@@ -38,6 +40,8 @@ class FullNetworkConfig:
             steps leave it unchanged (row "-FT" of the paper's ablation).
         objects: fine-tuning of the foreground model into an object model.
         per_video: one model with N + 1 outputs instead of N models (the paper's table 1).
+        semantic: whether the networks also see the second backbone of the shipped target network,
+            which never changes; the paper's do not.
         share_single: if there is one object, foreground and object are identical: fine-tune one
             network as in ``objects`` and use it for both.
         seed: seed of the augmentations.
@@ -48,6 +52,7 @@ class FullNetworkConfig:
     objects: FinetuneConfig = field(default_factory=FinetuneConfig)
     per_video: bool = False
     share_single: bool = False
+    semantic: bool = False
     seed: int = 0
     precision: Precision = "auto"
 
@@ -211,15 +216,16 @@ class FullNetworkAdapter:
         """
         if self._foreground is None:
             raise RuntimeError("FullNetworkAdapter.scores was called before start")
-        foreground = self._probabilities(self._foreground, image)
+        if self._objects[0] is self._foreground:
+            (foreground,) = probabilities([self._foreground], image, self.config.precision)
+            return ObjectScores(foreground[1:], foreground[1])
+        networks = [self._foreground, *self._objects]
+        foreground, *maps = probabilities(networks, image, self.config.precision)
         if self.config.per_video:
-            every = self._probabilities(self._objects[0], image)
+            (every,) = maps
             objects = every[self._classes]
             return ObjectScores(objects / (objects + every[:1]).clamp(min=1e-12), foreground[1])
-        if self._objects[0] is self._foreground:
-            return ObjectScores(foreground[1:], foreground[1])
-        maps = [self._probabilities(network, image)[1] for network in self._objects]
-        return ObjectScores(torch.stack(maps), foreground[1])
+        return ObjectScores(torch.stack([scores[1] for scores in maps]), foreground[1])
 
     def presence(self) -> None:
         """Return None: these models do not estimate presence."""
@@ -270,13 +276,6 @@ class FullNetworkAdapter:
     ) -> SegmentationNet:
         return known[saved] if isinstance(saved, int) else with_weights(self._generic, saved)
 
-    @torch.inference_mode()
-    def _probabilities(self, network: SegmentationNet, image: Tensor) -> Tensor:
-        with autocast(image.device, self.config.precision):
-            logits = network(image[None].contiguous(memory_format=torch.channels_last))
-        probabilities: Tensor = logits[0].softmax(0)
-        return probabilities
-
     def _fit(
         self,
         source: SegmentationNet,
@@ -287,7 +286,7 @@ class FullNetworkAdapter:
         config: FinetuneConfig,
     ) -> SegmentationNet:
         """Fine-tune a copy of ``source``. Each ``stream`` has its own random numbers."""
-        network = copy.deepcopy(source)
+        network = copy_to_learn(source, backbone=bool(config.learning_rate))
         generator = Generator().manual_seed(self.config.seed * 1009 + stream)
         report = self.on_progress
 
@@ -313,8 +312,8 @@ class FullNetworkAdapter:
             raise RuntimeError("FullNetworkAdapter.state_dict was called before start")
         shared = started.objects[0] is started.foreground
         return {
-            "foreground": started.foreground.state_dict(),
-            "objects": [] if shared else [network.state_dict() for network in started.objects],
+            "foreground": saved_weights(started.foreground),
+            "objects": [] if shared else [saved_weights(network) for network in started.objects],
             "classes": list(started.classes),
         }
 

@@ -119,20 +119,20 @@ def finetune(
         train_folded_biases(network)
     optimizer = _optimizer(network, config)
     network.eval().zero_grad()
-    learns = [parameter for parameter in network.backbone.parameters() if parameter.requires_grad]
-    if not config.learning_rate:
-        network.backbone.requires_grad_(False)
+    backbone_learns = bool(config.learning_rate)
     for step in range(config.steps):
         sample, labels = _draw_sample(image, target, config, generator, step)
         with autocast(image.device, precision):
-            logits = network(sample[None].contiguous(memory_format=torch.channels_last))
+            with torch.set_grad_enabled(backbone_learns):
+                features = network.features(
+                    sample[None].contiguous(memory_format=torch.channels_last)
+                )
+            logits = network.decode(features, sample.shape[-2:])
         loss = balanced_cross_entropy(logits, labels[None], share_limits=config.share_limits)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step(learning_rate_factor(config, step))
         if on_step is not None:
             on_step(step + 1, loss.item())
-    for parameter in learns:
-        parameter.requires_grad_(True)
 
 
 def _draw_sample(

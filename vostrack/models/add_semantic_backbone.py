@@ -1,4 +1,4 @@
-"""Give a trained target network its second backbone."""
+"""Give a trained network its second backbone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from vostrack.errors import InputError
-from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS
+from vostrack.models.foreground import SegmentationNet, TopDownHead, build_network
+from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticBackbone
 from vostrack.models.target_net import TargetNet, build_target_net
 
-__all__ = ["add_semantic_backbone"]
+__all__ = ["add_semantic_backbone", "with_semantic_backbone"]
 
 # Layers whose inputs the new features are appended to.
 _LONGER = ("encoder.context.weight", "decoder.lateral.3.weight")
@@ -64,3 +65,25 @@ def add_semantic_backbone(
     seen = [longer.early_levels(image)[3] for image in images]
     longer.semantic.fit(torch.cat([maps.transpose(0, 1).flatten(1) for maps in seen], dim=1))
     return longer.train(network.training)
+
+
+@torch.no_grad()
+def with_semantic_backbone(network: SegmentationNet, backbone: SemanticBackbone) -> SegmentationNet:
+    """Return a copy of a segmentation network whose head sees a second backbone.
+
+    The new weights of the head are zero, so nothing changes until it is fine-tuned.
+
+    Args:
+        network: without a second backbone, on any device; it is not changed.
+        backbone: its layers; they are copied.
+    """
+    config = replace(network.config, semantic="deeplab", semantic_scale=backbone.scale)
+    longer = build_network(config, network.outputs)
+    state = network.state_dict()
+    layer = "lateral" if isinstance(network.head, TopDownHead) else "reduce"
+    name = f"head.{layer}.{len(network.backbone.channels) - 1}.weight"
+    zeros = state[name].new_zeros(len(state[name]), SEMANTIC_CHANNELS, 1, 1)
+    state[name] = torch.cat([state[name], zeros], dim=1)
+    state |= {f"semantic.{key}": value for key, value in backbone.state_dict().items()}
+    longer.load_state_dict(state)
+    return longer.to(network.mean.device).train(network.training)

@@ -14,6 +14,7 @@ from vostrack.checks import OptionValue
 from vostrack.errors import InputError
 from vostrack.models.backbones import Backbone, NormKind, build_backbone
 from vostrack.models.image_input import register_imagenet_statistics
+from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticBackbone
 
 __all__ = ["FusionHead", "NetworkConfig", "SegmentationNet", "TopDownHead", "build_network"]
 
@@ -31,6 +32,9 @@ class NetworkConfig:
         width: channels of the fused map (128 in the paper).
         norm: how batch normalisation is handled; see ``build_backbone``.
         backbone_options: fields of the backbone's options that are not left at their defaults.
+        semantic: whether the head also sees a second backbone that never changes, next to the
+            deepest level: ``deeplab`` (see ``SemanticBackbone``) or ``none``, as in the paper.
+        semantic_scale: size of the images that it sees, relative to those of the first.
     """
 
     backbone: str = "resnet101"
@@ -39,13 +43,17 @@ class NetworkConfig:
     width: int = 128
     norm: NormKind = "frozen"
     backbone_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    semantic: Literal["none", "deeplab"] = "none"
+    semantic_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the values that ``build_backbone`` does not.
 
         Raises:
-            InputError: the head is unknown, or the width is below 1.
+            InputError: the head or the second backbone is unknown, or the width is below 1.
         """
+        if self.semantic not in ("none", "deeplab"):
+            raise InputError(f"semantic: expected none or deeplab, got {self.semantic!r}")
         if self.head not in ("fusion", "topdown"):
             raise InputError(f"head: expected fusion or topdown, got {self.head!r}")
         if self.width < 1:
@@ -119,12 +127,18 @@ class TopDownHead(nn.Module):
         return self.classify(x)  # type: ignore[no-any-return]
 
 
+# The features of the second backbone are unit vectors of 320 entries; those of ResNet's stages have
+# entries of about a half. Layers of both learn at one rate if both have entries of about one size.
+_SEMANTIC_NORM = 8.0
+
+
 class SegmentationNet(nn.Module):
     """A backbone and a head: computes class logits at the size of the image.
 
     Attributes:
         config: the architecture.
         outputs: number of classes, background first.
+        semantic: the second backbone, which never changes; None without one.
     """
 
     mean: Tensor
@@ -135,8 +149,14 @@ class SegmentationNet(nn.Module):
         self.config = config
         self.outputs = outputs
         self.backbone = backbone
+        self.semantic: SemanticBackbone | None = None
+        channels = list(backbone.channels)
+        if config.semantic != "none":
+            self.semantic = SemanticBackbone(config.semantic_scale)
+            self.semantic.requires_grad_(False)
+            channels[-1] += SEMANTIC_CHANNELS
         head = FusionHead if config.head == "fusion" else TopDownHead
-        self.head = head(backbone.channels, config.width, outputs)
+        self.head = head(channels, config.width, outputs)
         register_imagenet_statistics(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -148,9 +168,21 @@ class SegmentationNet(nn.Module):
         Returns:
             Logits (B, outputs, H, W), float32.
         """
-        features = self.backbone((image - self.mean) / self.std)
+        return self.decode(self.features(image), image.shape[-2:])
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Compute what the head sees of images (B, 3, H, W) in [0, 1], shallow to deep."""
+        levels = list(self.backbone((image - self.mean) / self.std))
+        if self.semantic is not None:
+            deep = levels[-1]
+            semantic = _SEMANTIC_NORM * self.semantic(image, deep.shape[-2:])
+            levels[-1] = torch.cat([deep, semantic.to(deep.dtype)], dim=1)
+        return levels
+
+    def decode(self, features: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Compute class logits (B, outputs, H, W), float32, from the features; ``size`` is H, W."""
         logits = self.head(features).float()
-        return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def build_network(

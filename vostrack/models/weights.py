@@ -18,6 +18,7 @@ from vostrack.models.backbone_weights import (
     with_backbone_weights,
 )
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
+from vostrack.models.semantic_backbone import SemanticBackbone
 from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet, build_target_net
 from vostrack.models.weights_file import (
@@ -35,6 +36,7 @@ __all__ = [
     "initialise",
     "initialise_target_net",
     "load_network",
+    "load_semantic_backbone",
     "load_target_net",
     "save_network",
     "save_target_net",
@@ -176,6 +178,17 @@ def holds_target_net(weights: str) -> bool:
     """Tell whether ``weights`` is a file written by ``save_target_net``."""
     description = read_description(Path(weights), _CONFIG_KEY)
     return description is not None and "target" in description
+
+
+def load_semantic_backbone() -> SemanticBackbone:
+    """Load the second backbone of the target network that is shipped with the package."""
+    path, name = shipped_weights("target"), "semantic.backbone."
+    description = read_description(path, _CONFIG_KEY)
+    assert description is not None
+    backbone = SemanticBackbone(description["target"]["semantic_scale"])
+    state = read_weights(path)
+    backbone.load_state_dict({k.removeprefix(name): v for k, v in state.items() if name in k})
+    return backbone.eval()
 
 
 def load_target_net(path: Path | None = None, device: torch.device | None = None) -> TargetNet:
