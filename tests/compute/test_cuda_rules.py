@@ -18,7 +18,7 @@ from torch.nn import functional
 from tests.compute.fake_device import DEVICE, FakeDevice, fake_device
 from vostrack.build import build_tracker
 from vostrack.models.foreground import NetworkConfig
-from vostrack.models.memory_cues import RidgeRegression
+from vostrack.models.memory_cues import RidgeRegression, Statistics
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
@@ -47,7 +47,8 @@ DECLARED = {
     "vostrack.models.memory_cues._best_matches",  # which cells any object covers
     "vostrack.online_finetune.target.adapter.commit",  # which objects are in sight
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
-    "vostrack.online_finetune.target.memory.find_places",
+    "vostrack.online_finetune.target.doubt.find_elsewhere",  # which objects look unlike themselves
+    "vostrack.online_finetune.target.places.find_places",
     "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
     "vostrack.tracking.fusion.mean_scores",
     "vostrack.tracking.frame_loop._filtered",
@@ -89,7 +90,9 @@ def test_every_preset_starts_and_steps_and_waits_in_declared_places(
         tracker = on_the_device(preset)
         tracker.start(frame, mask)
         tracker.step(frame)
+        tracker.step(frame)
         device.waits.clear()
+        # Target models compare the objects with their given masks in every third frame.
         result = tracker.step(frame)
     assert np.isfinite(result.scores).all()
     assert {place.rpartition(" ")[2] for place in device.waits} <= DECLARED
@@ -267,11 +270,12 @@ def test_a_planted_solve_in_half_precision_is_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("vostrack.models.memory_cues.float32_outside_autocast", _under_autocast)
     right = TargetNet.remember
 
-    def under_autocast(self: TargetNet, *args: Any, **options: Any) -> Any:
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            return right(self, *args, **options)
+    def in_half_precision(self: TargetNet, *args: Any, **options: Any) -> Any:
+        memory = right(self, *args, **options)
+        halves = (x.bfloat16() for x in (memory.statistics.gram, memory.statistics.moment))
+        return replace(memory, statistics=Statistics(*halves))
 
-    monkeypatch.setattr(TargetNet, "remember", under_autocast)
+    monkeypatch.setattr(TargetNet, "remember", in_half_precision)
     with fake_device():
         tracker = on_the_device("fast")
         tracker.start(*scene(2))
