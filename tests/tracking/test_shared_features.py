@@ -234,7 +234,7 @@ def test_fitted_networks_hand_nothing_on_and_the_head_runs_its_own_backbone(
     assert isinstance(tracker.proposer, HoughProposer)
     frames, labels = clip
     tracker.start(frames[0], labels[0])
-    # One pass for the foreground and both objects, whose backbone stayed as it is, one for the head.
+    # One pass for the foreground and both objects, whose backbone is the same, one for the head.
     for frame in frames[1:3]:
         passes.clear()
         tracker.step(frame)
