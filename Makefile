@@ -22,7 +22,7 @@ demo: env
 # Where Python is told not to keep bytecode, pytest would prepare every test file again in each run.
 unexport PYTHONDONTWRITEBYTECODE
 
-# As many processes as cores, with one thread each. tests/conftest.py says which files come first.
+# One process more than cores, with one thread each. tests/conftest.py says which files come first.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test: env-test

@@ -47,6 +47,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``-n auto`` means: one process more than cores, as some tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 SLOW_FIRST = ("tests/batch/test_cluster.py", "tests/studio/browser", "tests/refine/spn")
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.foreground import SegmentationNet, build_network
+from vostrack.models.weights_file import UndrawnWeights
 
 __all__ = [
     "copy_to_learn",
@@ -87,7 +88,9 @@ def with_classes(
 def _with_head(
     network: SegmentationNet, outputs: int, head: Mapping[str, Tensor]
 ) -> SegmentationNet:
-    wide = build_network(network.config, outputs).to(network.mean.device).eval()
+    with UndrawnWeights():
+        wide = build_network(network.config, outputs)
+    wide.to(network.mean.device).eval()
     wide.backbone, wide.semantic = network.backbone, network.semantic
     wide.head.load_state_dict(head)
     return wide

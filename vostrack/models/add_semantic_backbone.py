@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vostrack.errors import InputError
-from vostrack.models.foreground import SegmentationNet, TopDownHead, build_network
+from vostrack.models.foreground import SegmentationNet, TopDownHead
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticBackbone
 from vostrack.models.target_net import TargetNet, build_target_net
+from vostrack.models.weights_file import UndrawnWeights
 
 __all__ = ["add_semantic_backbone", "with_semantic_backbone"]
 
@@ -75,15 +77,23 @@ def with_semantic_backbone(network: SegmentationNet, backbone: SemanticBackbone)
 
     Args:
         network: without a second backbone, on any device; it is not changed.
-        backbone: its layers; they are copied.
+        backbone: its layers; they become part of the new network, and are fixed.
     """
-    config = replace(network.config, semantic="deeplab", semantic_scale=backbone.scale)
-    longer = build_network(config, network.outputs)
-    state = network.state_dict()
-    layer = "lateral" if isinstance(network.head, TopDownHead) else "reduce"
-    name = f"head.{layer}.{len(network.backbone.channels) - 1}.weight"
-    zeros = state[name].new_zeros(len(state[name]), SEMANTIC_CHANNELS, 1, 1)
-    state[name] = torch.cat([state[name], zeros], dim=1)
-    state |= {f"semantic.{key}": value for key, value in backbone.state_dict().items()}
-    longer.load_state_dict(state)
-    return longer.to(network.mean.device).train(network.training)
+    longer = copy.deepcopy(network)
+    longer.config = replace(network.config, semantic="deeplab", semantic_scale=backbone.scale)
+    longer.semantic = backbone.requires_grad_(False).to(network.mean.device)
+    head = longer.head
+    levels = head.lateral if isinstance(head, TopDownHead) else head.reduce
+    old = levels[-1]
+    assert isinstance(old, nn.Conv2d)
+    with UndrawnWeights():
+        wide = nn.Conv2d(
+            old.in_channels + SEMANTIC_CHANNELS, old.out_channels, 1, bias=old.bias is not None
+        )
+    wide.weight.zero_()
+    wide.weight[:, : old.in_channels] = old.weight.cpu()
+    if wide.bias is not None:
+        assert old.bias is not None
+        wide.bias.copy_(old.bias)
+    levels[-1] = wide.to(network.mean.device, memory_format=torch.channels_last)
+    return longer.train(network.training)

@@ -185,8 +185,9 @@ def load_semantic_backbone() -> SemanticBackbone:
     path, name = shipped_weights("target"), "semantic.backbone."
     description = read_description(path, _CONFIG_KEY)
     assert description is not None
-    backbone = SemanticBackbone(description["target"]["semantic_scale"])
-    state = read_weights(path)
+    with UndrawnWeights():
+        backbone = SemanticBackbone(description["target"]["semantic_scale"])
+    state = read_state_dict(path)
     backbone.load_state_dict({k.removeprefix(name): v for k, v in state.items() if name in k})
     return backbone.eval()
 
