@@ -95,5 +95,5 @@ def with_semantic_backbone(network: SegmentationNet, backbone: SemanticBackbone)
     if wide.bias is not None:
         assert old.bias is not None
         wide.bias.copy_(old.bias)
-    levels[-1] = wide.to(network.mean.device, memory_format=torch.channels_last)
+    levels[-1] = wide.to(network.mean.device).to(memory_format=torch.channels_last)
     return longer.train(network.training)
