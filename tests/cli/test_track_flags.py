@@ -172,9 +172,10 @@ def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
     row = config(preset="finetune-no-craf-no-ft", foreground_steps=None)
     assert row["adapter"]["foreground"]["steps"] == 0
     assert config(preset="finetune-per-video")["adapter"]["per_video"] is True
-    assert config(gate="after")["tracker"]["gate"] == "after"
-    assert config(max_size=64)["tracker"]["max_size"] == 64
-    assert config(precision="bf16")["adapter"]["precision"] == "bf16"
+    several = config(gate="after", max_size=64, precision="bf16")
+    assert several["tracker"]["gate"] == "after"
+    assert several["tracker"]["max_size"] == 64
+    assert several["adapter"]["precision"] == "bf16"
 
 
 def test_craf_and_gate_change_the_masks(run: Run) -> None:
