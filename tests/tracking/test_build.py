@@ -116,6 +116,8 @@ def test_a_preset_runs(preset: str) -> None:
     )
     assert isinstance(tracker.adapter, FullNetworkAdapter)
     assert isinstance(tracker.temporal_filter, Craf)
+    # The published method has one backbone.
+    assert (tracker.adapter._generic.semantic is None) == (preset == "paper")
     tracker.start(frames[0], mask)
     result = tracker.step(frames[1])
     assert result.ids == (2, 5)

@@ -127,8 +127,8 @@ class TopDownHead(nn.Module):
         return self.classify(x)  # type: ignore[no-any-return]
 
 
-# The features of the second backbone are unit vectors of 320 entries; those of ResNet's stages have
-# entries of about a half. Layers of both learn at one rate if both have entries of about one size.
+# The features of the second backbone are unit vectors of 320 entries. 8 makes these 0.45 in the
+# root mean square; the deepest level of ResNet-18 has 0.25. Three times as much gained nothing.
 _SEMANTIC_NORM = 8.0
 
 

@@ -188,7 +188,9 @@ def load_semantic_backbone() -> SemanticBackbone:
     with UndrawnWeights():
         backbone = SemanticBackbone(description["target"]["semantic_scale"])
     state = read_state_dict(path)
-    backbone.load_state_dict({k.removeprefix(name): v for k, v in state.items() if name in k})
+    backbone.load_state_dict(
+        {k.removeprefix(name): v for k, v in state.items() if k.startswith(name)}
+    )
     return backbone.eval()
 
 
