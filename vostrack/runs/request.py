@@ -173,6 +173,11 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         if isinstance(self.first_mask, str | Path):
             object.__setattr__(self, "first_mask", (str(self.first_mask),))
         object.__setattr__(self, "output", Path(self.output))
+        if self.overwrite and self.resume:
+            raise InputError(
+                "overwrite: `resume=True` continues a run and `overwrite=True` begins it again; "
+                "leave one of them out"
+            )
         if self.objects is not None and self.first_mask != (AUTO,):
             raise InputError(
                 "objects: only the first mask auto needs a number of objects; leave `objects` out, "
