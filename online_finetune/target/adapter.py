@@ -15,7 +15,12 @@ from vostrack.models.target_net import TargetNet
 from vostrack.models.weights_digest import weights_digest
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
 from vostrack.online_finetune.target.confirmation import confirmed_presence
-from vostrack.online_finetune.target.doubt import find_elsewhere, with_imagined, without_later
+from vostrack.online_finetune.target.doubt import (
+    doubtful_objects,
+    find_elsewhere,
+    with_imagined,
+    without_later,
+)
 from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
@@ -147,11 +152,14 @@ class TargetModelAdapter(EditedObjects):
         scores = spread_scores(found, now, image.shape[1:], config)
         presence = confirmed_presence(network, found, now, config).sigmoid()
         if config.doubt_every and (now.frames + 1) % config.doubt_every == 0:
-            elsewhere = find_elsewhere(network, image, now, (found, scores), config)
-            if elsewhere is not None:
-                found, scores, slots = elsewhere.finding, elsewhere.scores, list(elsewhere.slots)
-                presence[slots] = found.segmentation.presence[slots].sigmoid()
-                self._now = without_later(now, slots)
+            doubtful = doubtful_objects(network, now, (found, scores), config)
+            if doubtful:
+                self._now = now = with_imagined(network, now, config)
+                elsewhere = find_elsewhere(network, image, now, scores, doubtful, config)
+                if elsewhere is not None:
+                    found, scores, slots = elsewhere.finding, elsewhere.scores, elsewhere.slots
+                    presence[list(slots)] = elsewhere.presence.sigmoid()
+                    self._now = without_later(now, slots)
         self._pending, self._presence = found, presence
         if any(lost):
             # An object that was lost is found only where trusted memories confirm it.
