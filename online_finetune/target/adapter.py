@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vostrack.errors import InputError
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
+from vostrack.models.weights_digest import weights_digest
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
 from vostrack.online_finetune.target.confirmation import confirmed_presence
 from vostrack.online_finetune.target.doubt import (
@@ -216,13 +218,23 @@ class TargetModelAdapter(EditedObjects):
         """Return the weights that ``start`` fitted, and the first frame with its memory."""
         started = self._started_or_raise("state_dict")
         return {
+            "generic": weights_digest(self.generic),
             **started.fitted.state_dict(self.generic),
             "given": [frame.state_dict() for frame in started.given],
             "first": started.objects.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned, in place of ``start``."""
+        """Take up what ``state_dict`` returned, in place of ``start``.
+
+        Raises:
+            InputError: it was saved with other weights of the network.
+        """
+        if state["generic"] != weights_digest(self.generic):
+            raise InputError(
+                "tracker state: saved with other weights of the target network; build the tracker "
+                "with the `weights` of the tracker that was saved"
+            )
         fitted = FittedNetwork.from_state(self.generic, state)
         first = TrackedObjects.from_state(state["first"], None)
         self._started = Started(fitted, load_given(state["given"]), first)

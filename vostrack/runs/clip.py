@@ -117,9 +117,9 @@ class _Run:
                     "first frame again",
                     self.folder.root,
                 )
-        if after is None:
-            self.folder.begin(self.record.settings)
         try:
+            if after is None:
+                self.folder.begin(self.record.settings)
             self._track(after)
             return self._finish()
         except BaseException as error:

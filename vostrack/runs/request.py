@@ -11,6 +11,7 @@ from typing import Protocol
 
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
@@ -172,7 +173,17 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         super().__post_init__()
         if isinstance(self.first_mask, str | Path):
             object.__setattr__(self, "first_mask", (str(self.first_mask),))
-        object.__setattr__(self, "output", Path(self.output))
+        given = {"video": [self.video], "first_mask": self.first_mask, "output": [self.output]}
+        for name, values in given.items():
+            if "" in values:
+                raise InputError(
+                    f"{name}: expected a path, got an empty text; check the variable that it came "
+                    "from"
+                )
+        masks = tuple(str(m) for m in self.first_mask)
+        masks = tuple(str(expand_home(m)) if m.startswith("~") else m for m in masks)
+        object.__setattr__(self, "first_mask", masks)
+        object.__setattr__(self, "output", expand_home(self.output))
         if self.overwrite and self.resume:
             raise InputError(
                 "overwrite: `resume=True` continues a run and `overwrite=True` begins it again; "
