@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import expand_home
+from vostrack.files import expand_home, parse_json
 from vostrack.masks.several_frames import split_frame
 from vostrack.masks.video_masks import VideoMasks
 from vostrack.refine.matte_edges import MatteEdges
@@ -154,7 +153,7 @@ def _settings(folder: Path | None) -> dict[str, Any] | None:
         return None
     for place in (folder / ".state" / "settings.json", folder / "run.json"):
         try:
-            content = json.loads(place.read_text(encoding="utf-8"))
+            content = parse_json(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(content, dict) and isinstance(content.get("settings"), dict):
