@@ -1,8 +1,9 @@
-"""Files: natural order of names, atomic writes, and folders that one process at a time uses."""
+"""Files: natural order, JSON, atomic writes, and folders that one process at a time uses."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -10,10 +11,23 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vostrack.errors import InputError
 
-__all__ = ["atomic_path", "check_regular", "exclusive_folder", "natural_order"]
+__all__ = [
+    "LOCK",
+    "atomic_path",
+    "check_regular",
+    "exclusive_folder",
+    "expand_home",
+    "natural_order",
+    "parse_json",
+]
+
+LOCK = ".vostrack.lock"
+"""The file that lies in a folder while a process keeps it for itself."""
+
 
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -55,6 +69,29 @@ def check_regular(path: str | os.PathLike[str], content: str = "its content") ->
         )
 
 
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the home folder for a leading ``~``, as shells do.
+
+    A name such as ``~draft`` stays as it is where there is no user of that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that may be damaged or come from anywhere.
+
+    Raises:
+        ValueError: it is no JSON, is nested too deeply, or holds a number of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a temporary path that replaces ``path`` when the block ends.
@@ -89,15 +126,20 @@ def exclusive_folder(folder: Path) -> Iterator[None]:
     created when it is missing.
 
     Args:
-        folder: what to lock; a hidden file ``.lock`` lies in it meanwhile.
+        folder: what to lock; a hidden file lies in it meanwhile.
 
     Raises:
-        InputError: another run holds the lock.
+        InputError: another run holds the lock, or it is no folder.
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            f"output: {error.filename} is not a folder; give the name of a folder as `output`"
+        ) from None
+    lock = folder / LOCK
     try:
         with FileLock(lock, timeout=0):
             try:

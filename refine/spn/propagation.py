@@ -99,6 +99,9 @@ def _check(x: Tensor, gates: Tensor, form: str, middle: tuple[int, ...], impl: s
 
 def _run(x: Tensor, gates: Tensor, directions: list[int], impl: str) -> Tensor:
     keep_states = torch.is_grad_enabled() and (x.requires_grad or gates.requires_grad)
+    if not keep_states and not torch.compiler.is_compiling():
+        # The first call of an operator imports torch's compiler, which takes more than a second.
+        return _propagate_now(x, gates, directions, impl, keep_states=False)[0]
     result: Tensor = _propagate(x, gates, directions, impl, keep_states)[0]
     return result
 

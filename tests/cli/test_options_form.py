@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vostrack.cli import form
 from vostrack.cli.commands import COMMANDS, CommandEntry
 from vostrack.cli.dataset import DatasetRunCommand
 from vostrack.cli.field_help import help_texts
@@ -47,6 +48,50 @@ def test_flags_reach_the_options() -> None:
         max_size=64,
     )
     assert (parsed.threads, parsed.overlay) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (
+            TrackCommand,
+            [*NEEDED, "--no-overlay", "--range=full", "--resume", "--alpha", "straight"],
+        ),
+        (TrackCommand, [*NEEDED, "--export", "coco", "--max-size=64", "--craf", "off", "--quiet"]),
+        (TrackCommand, [*NEEDED, "--refiner", "spn", "--spn-weights", "f.pt", "--output", "o"]),
+        (DatasetRunCommand, ["--root", "r", "--year", "2017", "--sequences", "a", "b"]),
+        (DatasetRunCommand, ["--root", "r", "--sequences", "a", "--year", "2017"]),
+        (ProposeCommand, ["--output", "o", "--method", "hough", "--hough-floor", "0.2"]),
+    ],
+)
+def test_a_parser_of_few_flags_says_the_same(
+    command: type[object], given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickly = parse_form(command, given, "vostrack")
+    assert form._values_of_few(command, flags_of(command), given) is not None
+    monkeypatch.setattr(form, "_values_of_few", lambda *_: None)
+    assert parse_form(command, given, "vostrack") == quickly
+
+
+def test_one_word_is_parsed_as_one_word() -> None:
+    flags = [flag for flag in flags_of(TrackCommand) if flag.name == "first_mask"]
+    for given in (["--first-mask", "a.png"], ["--first-mask", "a.png", "--quiet"]):
+        assert list(form._with_one_word(flags, given)) == ["first_mask"]
+    for given in (
+        ["--first-mask", "a.png", "b.png"],
+        ["--first-mask", "a.png", "--first-mask", "b.png"],
+        ["--first-mask"],
+        ["--first-mask", "--quiet"],
+        ["--first-mask=a.png"],
+    ):
+        assert form._with_one_word(flags, given) == {}
+
+
+@pytest.mark.parametrize(
+    "given", [["--help"], [], [*NEEDED, "--threads", "two"], [*NEEDED, "--sped", "1"], ["-h"]]
+)
+def test_the_parser_of_all_flags_has_words_for_help_and_errors(given: list[str]) -> None:
+    assert form._values_of_few(TrackCommand, flags_of(TrackCommand), given) is None
 
 
 def test_davis_run_takes_every_option_of_the_method() -> None:

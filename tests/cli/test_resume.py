@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map
 from vostrack.runs import clip as clip_module
+from vostrack.runs.saved_state import read_state, write_state
 from vostrack.tracking.tracker import Tracker
 
 Make = Callable[..., Any]
@@ -119,14 +119,14 @@ def test_resume_refuses_the_state_of_another_version_and_a_damaged_one(
             command(**settings, output=tmp_path / "o", resume=True).run()
         assert sorted(p.name for p in (tmp_path / "o").rglob("*")) == before
 
-    whole = torch.load(path, weights_only=True)
+    whole = read_state(path)
     state = whole["tracker"] if name == "frame.pt" else whole
     del state["format"]
     state.pop("last_slots", None)  # As the first version wrote it.
-    torch.save(whole, path)
+    write_state(path, whole)
     refused(r"format \d+, got 1")
     state["format"] = 1000
-    torch.save(whole, path)
+    write_state(path, whole)
     refused(r"format \d+, got 1000")
     for content in (b"", b"no state"):
         path.write_bytes(content)
@@ -141,6 +141,8 @@ def test_resume_needs_something_to_resume(
         command(**settings, output=tmp_path / "new", resume=True).run()
     assert not (tmp_path / "new").exists()
     assert command(**settings, output=tmp_path / "done").run() == 0
+    with pytest.raises(ValueError, match="leave one of them out"):
+        command(**settings, output=tmp_path / "done", resume=True, overwrite=True)
     with pytest.raises(ValueError, match="complete"):
         command(**settings, output=tmp_path / "done", resume=True).run()
 

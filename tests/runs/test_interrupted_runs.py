@@ -15,11 +15,13 @@ import pytest
 
 from tests.runs.conftest import FRAMES, request_in, write_clip, write_mask
 from vostrack import ClipRequest, InputError
+from vostrack.files import LOCK
 from vostrack.masks import write_label_map
 from vostrack.models.weights import shipped_weights
 from vostrack.runs import clip as clip_module
 from vostrack.runs import folder as folder_module
 from vostrack.runs.clip import track_clip
+from vostrack.runs.saved_state import read_state, write_state
 from vostrack.tracking.tracker import Tracker
 
 Make = Callable[..., ClipRequest]
@@ -38,11 +40,12 @@ def whole(request: ClipRequest, reference: ClipRequest) -> None:
     assert record(request)["status"] == "complete"
     assert record(request)["frames"] == FRAMES
     assert masks(request) == masks(reference)
+    assert record(request)["objects"] == record(reference)["objects"]
     names = ("masks.json",)
     for name in names:
         assert (request.output / name).read_bytes() == (reference.output / name).read_bytes()
     assert not list(request.output.rglob("*.tmp"))
-    assert not (request.output / ".lock").exists()
+    assert not (request.output / LOCK).exists()
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +59,21 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ClipRequest:
     return request
 
 
-def test_half_a_line_at_the_end_of_the_log(stopped_after: Make, reference: ClipRequest) -> None:
+def test_half_a_line_at_the_end_of_the_log(
+    stopped_after: Make, reference: ClipRequest, project: Path
+) -> None:
     request = stopped_after(4)
+    (project / "frames").rename(project / "out" / "frames")  # the content is what counts
+    request = replace(request, video=str(project / "out" / "frames"))
     log = request.output / ".state" / "frames.jsonl"
-    log.write_bytes(log.read_bytes()[:-30])
+    log.write_bytes(log.read_bytes()[:-30] + b"\n" + b"[" * 100_000 + b"\n" + b"9" * 5000)
     track_clip(request)
     whole(request, reference)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut short", "empty", "log gone", "log is a list"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "cut short", "empty", "log gone", "a list", "changed"]
+)
 def test_files_of_finished_frames_that_are_gone(
     damage: str, stopped_after: Make, reference: ClipRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -78,8 +87,10 @@ def test_files_of_finished_frames_that_are_gone(
         mask.write_bytes(b"")
     elif damage == "log gone":
         log.unlink()
-    else:
+    elif damage == "a list":
         log.write_text("[1, 2]\nnull\n{}\n")
+    else:  # a record that could be true
+        log.write_text(log.read_text().replace('"presence": [1.0]', '"presence": [0.5]', 1))
     track_clip(request)
     whole(request, reference)
     assert "tracking from the first frame again" in caplog.text
@@ -88,12 +99,9 @@ def test_files_of_finished_frames_that_are_gone(
 def test_a_position_beyond_the_end_is_not_complete(
     stopped_after: Make, reference: ClipRequest
 ) -> None:
-    import torch
-
     request = stopped_after(3)
     path = request.output / ".state" / "frame.pt"
-    saved = torch.load(path, weights_only=True)
-    torch.save({**saved, "index": 99}, path)
+    write_state(path, {**read_state(path), "index": 99})
     track_clip(request)
     whole(request, reference)
 
@@ -105,7 +113,9 @@ def test_a_damaged_state_is_refused_in_one_line(
     for name in ("settings.json", "frame.pt", "start.pt"):
         file = request.output / ".state" / name
         sound = file.read_bytes()
-        for content in (b"", b"[]", b"{}", b"no state", b"null"):
+        other = bytes([*sound[: len(sound) // 2], sound[len(sound) // 2] ^ 1])
+        changed = other + sound[len(other) :] if name != "settings.json" else b"[" * 100_000
+        for content in (b"", b"[]", b"{}", b"no state", b"null", changed):
             file.write_bytes(content)
             words = r"resume: the state in .* cannot be used"
             with pytest.raises(InputError, match=words) as caught:
@@ -119,12 +129,9 @@ def test_a_damaged_state_is_refused_in_one_line(
 
 
 def test_states_whose_keys_are_missing(stopped_after: Make) -> None:
-    import torch
-
     request = stopped_after(3)
     path = request.output / ".state" / "frame.pt"
-    saved = torch.load(path, weights_only=True)
-    torch.save({"index": saved["index"]}, path)
+    write_state(path, {"index": read_state(path)["index"]})
     with pytest.raises(InputError, match="damaged"):
         track_clip(request)
 
@@ -158,7 +165,7 @@ def test_a_full_disk_says_so_and_resumes(
     request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, calls = request_for(), []
-    save = folder_module._save
+    save = folder_module.write_state
 
     def full(path: Path, content: Any) -> None:
         calls.append(path)
@@ -167,7 +174,7 @@ def test_a_full_disk_says_so_and_resumes(
         save(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(folder_module, "_save", full)
+        patched.setattr(folder_module, "write_state", full)
         with pytest.raises(OSError, match=r"no space is left .* `resume=True`"):
             track_clip(request)
     track_clip(replace(request, resume=True))
@@ -317,13 +324,13 @@ def test_saved_states_keep_to_their_bytes_a_frame(
     request_for: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[Path] = []
-    save = folder_module._save
+    save = folder_module.write_state
 
     def noting(path: Path, content: Any) -> None:
         save(path, content)
         saved.append(path)
 
-    monkeypatch.setattr(folder_module, "_save", noting)
+    monkeypatch.setattr(folder_module, "write_state", noting)
     request = request_for()
     monkeypatch.setattr(folder_module, "_STATE_BYTES", 10**9)
     track_clip(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vostrack import ClipRequest, InputError
 from vostrack.batch import Job, run_jobs
 from vostrack.files import exclusive_folder
+from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
+from vostrack.runs.ownership import remove_written_files, written_files
 
 Make = Callable[..., ClipRequest]
 
@@ -66,7 +70,9 @@ def test_masks_that_no_run_wrote(request_for: Make, project: Path) -> None:
 def test_other_files_stay_and_ours_are_replaced(request_for: Make, project: Path) -> None:
     request = request_for(save_scores=True, save_mattes=True)
     track_clip(request)
-    notes = [project / "out" / name for name in ("notes.txt", "masks/notes.txt", "mattes/1/me.txt")]
+    places = ("notes.txt", "masks/notes.txt", "mattes/1/me.txt", ".state/me.txt", ".lock")
+    notes = [project / "out" / name for name in places]
+    (project / "out" / ".state").mkdir()
     for note in notes:
         note.write_text("mine")
     track_clip(replace(request, overwrite=True, save_scores=False, save_mattes=False))
@@ -114,3 +120,89 @@ def test_two_batches_in_one_folder(project: Path, tmp_path: Path) -> None:
     ):
         run_jobs([job], "vostrack.runs.sequence:track_sequence")
     assert not (tmp_path / "results" / "clip").exists()
+
+
+def test_a_folder_from_a_stranger_deletes_nothing_elsewhere(
+    request_for: Make, stopped_after: Make, project: Path
+) -> None:
+    mine = project / "mine.txt"
+    mine.write_text("for years")
+    names = ["../mine.txt", str(mine), "masks/../../mine.txt", "masks/link/mine.txt", 5, None, [""]]
+    request = replace(stopped_after(2), resume=False, overwrite=True)
+    (request.output / "masks" / "link").symlink_to(project)
+    (request.output / ".state" / "writing.json").write_text(json.dumps(names))
+    (request.output / "exports").mkdir()
+    (request.output / "exports" / ".written").write_text("../../mine.txt\n")
+    record = json.loads((request.output / "run.json").read_text())
+    (request.output / "run.json").write_text(json.dumps({**record, "files": names}))
+    track_clip(request)
+    assert mine.read_text() == "for years"
+
+
+def test_a_record_that_is_none_of_ours(request_for: Make, project: Path) -> None:
+    (project / "out").mkdir()
+    for files in (5, None, [5], "masks"):
+        content = {"status": "complete", "settings": {}, "versions": {}, "files": files}
+        (project / "out" / "run.json").write_text(json.dumps({**content, "objects": [3]}))
+        assert written_files(project / "out") == {"run.json"}
+    (project / "out" / "run.json").write_text("[" * 100_000)
+    assert written_files(project / "out") == set()
+
+
+def test_removing_that_is_stopped_anywhere_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["run.json", "masks.json", "exports/a.json", *(f"masks/{k:05d}.png" for k in range(3))]
+    unlink, calls = Path.unlink, []
+
+    def stopping(self: Path, missing_ok: bool = False) -> None:
+        calls.append(self)
+        if len(calls) > stop:
+            raise SystemExit
+        unlink(self, missing_ok=missing_ok)
+
+    for stop in range(len(names) + 1):
+        for name in [*names, "exports/.written"]:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("a.json\n")
+        content = {"status": "complete", "settings": {}, "versions": {}, "files": names}
+        (tmp_path / "run.json").write_text(json.dumps(content))
+        calls.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", stopping)
+            with pytest.raises(SystemExit):
+                remove_written_files(tmp_path)
+        left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+        assert len(left) == len(names) + 1 - stop
+        assert written_files(tmp_path) == left
+
+
+def test_a_run_that_ends_while_another_begins(
+    request_for: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked at the folder while it was empty."""
+    build = clip_module.build_tracker
+
+    def building(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(clip_module, "build_tracker", build)
+        track_clip(request_for())
+        return build(*args, **more)
+
+    monkeypatch.setattr(clip_module, "build_tracker", building)
+    with pytest.raises(InputError, match="is not empty"):
+        track_clip(request_for(save_scores=True))
+    assert not (project / "out" / "scores").exists()
+    assert len(list((project / "out" / "masks").glob("*.png"))) == 6
+
+
+@pytest.mark.parametrize("name", ["masks", ".state", "run.json", "masks/00002.png"])
+def test_what_stands_in_the_place_of_results(name: str, request_for: Make, project: Path) -> None:
+    place = project / "out" / name
+    if name in ("masks", ".state"):
+        place.parent.mkdir()
+        place.write_text("mine")
+    else:
+        (place / "mine").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"output: .* move it away"):
+        track_clip(request_for(overwrite=True))
+    assert place.exists()

@@ -196,8 +196,9 @@ def test_a_second_thread_is_refused(adapter: Any, clip: Clip) -> None:
     thread = threading.Thread(target=lambda: first.append(tracker.step(frames[1])))
     thread.start()
     assert inside.wait(10)
-    with pytest.raises(RuntimeError, match="another call on the same tracker"):
-        tracker.step(frames[1])
+    for call in (lambda: tracker.step(frames[1]), tracker.seek_start, tracker.state):
+        with pytest.raises(RuntimeError, match="another call on the same tracker"):
+            call()
     go_on.set()
     thread.join()
     np.testing.assert_array_equal(first[0].labels, labels[1])

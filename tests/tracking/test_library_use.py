@@ -170,6 +170,7 @@ for refiner in ("sampled-crf", "spn"):
     tracker.step(frame)
     assert compiled() == before, (refiner, set(compiled()) - set(before))
     assert loaded() == modules, (refiner, loaded() - modules)
+assert "torch._dynamo" not in sys.modules
 """
 
 

@@ -127,7 +127,7 @@ class MasksJsonWriter:
         }
         with atomic_path(path) as temporary:
             text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def annotation(mask: BoolArray) -> dict[str, Any]:

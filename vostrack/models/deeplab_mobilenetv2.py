@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.models.image_input import check_images
-from vostrack.models.weights_file import read_state_dict
+from vostrack.models.weights_file import UndrawnWeights, read_state_dict
 
 __all__ = [
     "DeepLabMobileNetV2",
@@ -206,7 +206,8 @@ def load_deeplab_mobilenetv2(path: str | Path) -> DeepLabMobileNetV2:
     path = Path(path)
     state = read_state_dict(path)
     try:
-        network = DeepLabMobileNetV2(classes=len(state["classifier.bias"]))
+        with UndrawnWeights():
+            network = DeepLabMobileNetV2(classes=len(state["classifier.bias"]))
         network.load_state_dict(state)
     except (RuntimeError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vostrack.errors import InputError
 from vostrack.models.image_input import check_images, register_imagenet_statistics
-from vostrack.models.weights_file import read_state_dict
+from vostrack.models.weights_file import UndrawnWeights, read_state_dict
 
 __all__ = ["Fcn8s", "fcn8s_from_vgg16", "load_fcn8s"]
 
@@ -168,7 +168,8 @@ def load_fcn8s(path: str | Path) -> Fcn8s:
     state = read_state_dict(path)
     try:
         widths = tuple(len(state[f"features.{i}.bias"]) for i in (0, 5, 10, 17, 24))
-        network = Fcn8s(len(state["score.bias"]), widths, len(state["fc7.bias"]))
+        with UndrawnWeights():
+            network = Fcn8s(len(state["score.bias"]), widths, len(state["fc7.bias"]))
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -21,7 +21,7 @@ from vostrack.models.foreground import NetworkConfig
 from vostrack.models.image_input import register_imagenet_statistics
 from vostrack.models.normalization import FrozenBatchNorm2d
 from vostrack.models.weights import initialise
-from vostrack.models.weights_file import read_described, write_weights
+from vostrack.models.weights_file import UndrawnWeights, read_described, write_weights
 
 __all__ = ["Fcrn", "FcrnConfig", "build_classifier", "build_fcrn", "load_fcrn", "save_fcrn"]
 
@@ -240,6 +240,7 @@ def load_fcrn(path: Path) -> Fcrn:
     description, state = read_described(path, _CONFIG_KEY, what="FCRN", command="fcrn")
     values = description["config"]
     values["dropout"] = tuple(values["dropout"])
-    network = Fcrn(FcrnConfig(**values), description["outputs"])
+    with UndrawnWeights():
+        network = Fcrn(FcrnConfig(**values), description["outputs"])
     network.load_state_dict(state)
     return network.eval()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from vostrack.arrays import FloatArray
 from vostrack.models.weights_file import (
+    UndrawnWeights,
     read_described,
     read_header,
     write_weights,
@@ -193,7 +194,8 @@ def load_localizer(path: Path) -> LocalizerHead:
         tuple(values["deep_dilations"]),
         values["longest"],
     )
-    head = LocalizerHead(config)
+    with UndrawnWeights():
+        head = LocalizerHead(config)
     head.load_state_dict(state)
     return head.eval()
 

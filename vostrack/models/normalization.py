@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 __all__ = ["FrozenBatchNorm2d", "fold_batch_norm", "train_folded_biases"]
 
@@ -36,17 +36,32 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         no bias before has one that is not trained; see ``train_folded_biases``.
     """
     module.eval()
-    previous: tuple[str, nn.Conv2d] | None = None
+    previous: nn.Conv2d | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d):
-            previous = (name, child)
+            previous = child
         elif isinstance(child, nn.BatchNorm2d) and previous is not None:
-            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
+            _fold_into(previous, child)
             setattr(module, name, nn.Identity())
             previous = None
         else:
             fold_batch_norm(child)
     return module
+
+
+def _fold_into(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Change a convolution in place: torch's function copies it first."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
 
 
 def train_folded_biases(module: nn.Module) -> None:

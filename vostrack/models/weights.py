@@ -187,10 +187,8 @@ def load_semantic_backbone() -> SemanticBackbone:
     assert description is not None
     with UndrawnWeights():
         backbone = SemanticBackbone(description["target"]["semantic_scale"])
-    state = read_state_dict(path)
-    backbone.load_state_dict(
-        {k.removeprefix(name): v for k, v in state.items() if k.startswith(name)}
-    )
+    state = read_state_dict(path, name)
+    backbone.load_state_dict({k.removeprefix(name): v for k, v in state.items()})
     return backbone.eval()
 
 

@@ -14,7 +14,7 @@ from vostrack.masks.palette import read_label_map
 from vostrack.models.deeplab_mobilenetv2 import load_deeplab_mobilenetv2
 from vostrack.models.fcn8s import load_fcn8s
 from vostrack.models.fcrn import Fcrn, load_fcrn
-from vostrack.models.weights_file import read_state_dict
+from vostrack.models.weights_file import UndrawnWeights, read_state_dict
 
 __all__ = ["TORCHVISION_SEMANTIC", "build_semantic", "read_semantic_mask", "weights_of"]
 
@@ -125,9 +125,10 @@ def _torchvision_network(name: str, weights: str | Path | None) -> nn.Module:
         state = read_state_dict(Path(weights))
         auxiliary = any(key.startswith("aux_classifier.") for key in state)
         options = {} if name.startswith("lraspp") else {"aux_loss": auxiliary}
-        network: nn.Module = get_model(
-            name, weights=None, weights_backbone=None, num_classes=21, **options
-        )
+        with UndrawnWeights():
+            network: nn.Module = get_model(
+                name, weights=None, weights_backbone=None, num_classes=21, **options
+            )
         try:
             network.load_state_dict(state)
         except RuntimeError as error:

@@ -80,10 +80,13 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             on_progress=observer.finetuning if observer is not None else None,
         )
         settings = run_settings(request, source, given, tracker.device)
-        if request.resume and folder.resumable:
-            folder.check_settings(settings)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
+        # Another run may have begun or ended since the first look.
+        folder.check(overwrite=request.overwrite, resume=request.resume)
+        folder.check_frames(names, source.indices or ())
+        if request.resume and folder.resumable:
+            folder.check_settings(settings)
         record = RunRecord(request, source, given, settings, names)
         return _Run(record, folder, tracker, observer, made=made).execute()
 
@@ -102,7 +105,7 @@ class _Run:
     ) -> None:
         self.record, self.folder, self.tracker, self.observer = record, folder, tracker, observer
         self.request, self.source, self.mask = record.request, record.source, record.given.mask
-        self.began, self.made, self.looked_at = time.time(), made, 0
+        self.began, self.made, self.looked_at = time.perf_counter(), made, 0
 
     def execute(self) -> ClipSummary:
         after = None
@@ -114,9 +117,9 @@ class _Run:
                     "first frame again",
                     self.folder.root,
                 )
-        if after is None:
-            self.folder.begin(self.record.settings)
         try:
+            if after is None:
+                self.folder.begin(self.record.settings)
             self._track(after)
             return self._finish()
         except BaseException as error:
@@ -273,4 +276,5 @@ class _Run:
             self.observer.writing(what)
 
     def _write_run(self, status: str, frames: list[dict[str, Any]]) -> None:
-        self.folder.write_run(self.record.content(status, frames, time.time() - self.began))
+        seconds = time.perf_counter() - self.began
+        self.folder.write_run(self.record.content(status, frames, seconds))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vostrack.files import expand_home
 from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
-from vostrack.video.images import existing_folder
+from vostrack.video.images import images_in_folder, images_matching
 from vostrack.video.names import is_pattern, is_url
 
 __all__ = ["digest", "input_digests", "input_paths"]
@@ -20,55 +22,85 @@ _BLOCK = 1024 * 1024
 def input_paths(request: ClipRequest) -> list[tuple[str, Path]]:
     """Return the files and folders that a run reads, each with the parameter that names it.
 
-    Of a pattern it is the folder that the files lie in. Cameras, addresses and words such as
+    Of a pattern these are the folders that the images lie in. Cameras, addresses and words such as
     ``shipped`` are left out.
     """
-    named = [("video", _of_pattern(request.video))]
-    named += [("first_mask", split_frame(entry)[1]) for entry in request.first_mask]
-    named += [("weights", request.weights)]
-    for options in (request.options.refiner_options, request.options.proposer_options):
-        named += [(name, str(value)) for name, value in (options or {}).items()]
-    found = [(name, Path(text).expanduser()) for name, text in named if not is_url(text)]
-    return [(name, path) for name, path in found if path.exists()]
+    video = expand_home(request.video)
+    named = [("video", folder) for folder in dict.fromkeys(p.parent for p in _matching(request))]
+    return [*(named or _existing([("video", str(video))])), *_other_paths(request)]
 
 
 def input_digests(request: ClipRequest) -> dict[str, list[str]]:
-    """Return the digests of what a run reads, by parameter."""
+    """Return the digests of what a run reads, by parameter.
+
+    Of a folder or pattern of frames, only the frames count, so that notes beside them may change.
+    """
     digests: dict[str, list[str]] = {}
-    for name, path in input_paths(request):
-        found = digest(path)
+    video = expand_home(request.video)
+    frames = _matching(request)
+    if video.is_dir():
+        frames = images_in_folder(video, _mask_files(request))
+    if frames:
+        base = Path(os.path.commonpath([path.parent for path in frames]))
+        digests["video"] = [_combined(frames, base)]
+    elif video.is_file():
+        digests["video"] = [_combined([video], video.parent)]
+    for name, path in _other_paths(request):
+        found = digest(path, leave_out=request.output)
         if found is not None:
             digests.setdefault(name, []).append(found)
     return digests
 
 
-def _of_pattern(video: str) -> str:
-    if not is_pattern(video) or is_url(video) or Path(video).exists():
-        return video
-    base, rest = existing_folder(Path(video).expanduser())
-    return str(base) if len(Path(rest).parts) == 1 else "."
+def _matching(request: ClipRequest) -> list[Path]:
+    """Return the frames that a pattern names; none where the video is something else."""
+    video = request.video
+    if not is_pattern(video) or is_url(video) or expand_home(video).exists():
+        return []
+    return images_matching(video, _mask_files(request))
 
 
-def digest(path: Path) -> str | None:
-    """Return a digest of a file or of the files in a folder.
+def _mask_files(request: ClipRequest) -> list[Path]:
+    return [expand_home(split_frame(entry)[1]) for entry in request.first_mask]
+
+
+def _other_paths(request: ClipRequest) -> list[tuple[str, Path]]:
+    named = [("first_mask", split_frame(entry)[1]) for entry in request.first_mask]
+    named += [("weights", request.weights)]
+    for options in (request.options.refiner_options, request.options.proposer_options):
+        named += [(name, str(value)) for name, value in (options or {}).items()]
+    return _existing(named)
+
+
+def _existing(named: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:
+    found = [(name, expand_home(text)) for name, text in named if not is_url(text)]
+    return [(name, path) for name, path in found if path.exists()]
+
+
+def digest(path: Path, leave_out: Path | None = None) -> str | None:
+    """Return a digest of a file, or of all files in a folder and its subfolders.
 
     Args:
-        path: a file, or a folder of images; its subfolders do not count.
+        path: a file or a folder. Hidden files in a folder do not count.
+        leave_out: a folder that does not count, such as the results in a folder of inputs.
 
     Returns:
         Hexadecimal, 32 digits; None where there is nothing to read, as for a camera or an address.
     """
     if path.is_file():
-        return _combined([path])
+        return _combined([path], path.parent)
     if path.is_dir():
-        return _combined(p for p in sorted(path.iterdir()) if p.is_file())
+        out = None if leave_out is None else leave_out.resolve()
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        return _combined((p for p in files if out not in p.resolve().parents), path)
     return None
 
 
-def _combined(paths: Iterable[Path]) -> str:
+def _combined(paths: Iterable[Path], base: Path) -> str:
+    """Return the digest of files, with their names from the folder ``base`` on."""
     total = hashlib.blake2b(digest_size=16)
     for path in paths:
-        total.update(f"{path.name} {path.stat().st_size}\n".encode())
+        total.update(os.fsencode(f"{path.relative_to(base).as_posix()} {path.stat().st_size}\n"))
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 total.update(block)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import pickle
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import LOCK, atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.frame_log import FrameLog
@@ -25,11 +20,16 @@ from vostrack.runs.ownership import (
     STATE,
     check_replaceable,
     check_root,
+    remove_if_empty,
+    remove_results,
+    remove_state,
     remove_temporary_files,
     remove_written_files,
+    run_record,
     written_files,
 )
 from vostrack.runs.saved_settings import SavedSettings, unusable
+from vostrack.runs.saved_state import read_state, write_state
 from vostrack.runs.snapshot import Snapshot
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame
@@ -100,12 +100,14 @@ class ClipFolder:
             check_replaceable(self.root, {self.mask(index).name for index in indices})
 
     def _check_resumable(self) -> None:
-        if self.run_json.is_file() and not self._state.is_dir():
+        unfinished = self._settings.path.is_file()
+        record = run_record(self.run_json)
+        if record is not None and record["status"] != "interrupted" and not unfinished:
             raise InputError(
                 f"resume: {self.root} is complete; nothing is left to do (`overwrite=True` "
                 "tracks it again)"
             )
-        if not self._state.is_dir():
+        if not unfinished and not self.resumable:
             raise InputError(
                 f"resume: {self.root} holds no interrupted run; leave `resume` out to begin one"
             )
@@ -117,7 +119,7 @@ class ClipFolder:
         if not self.root.is_dir():
             return False
         return any(
-            path.name not in (STATE, ".lock") or (path.name == STATE and self.resumable)
+            path.name not in (STATE, LOCK) or (path.name == STATE and self.resumable)
             for path in self.root.iterdir()
         )
 
@@ -130,8 +132,8 @@ class ClipFolder:
         """Remove what an earlier run wrote, and note what this one depends on."""
         remove_temporary_files(self.root)
         remove_written_files(self.root)
-        shutil.rmtree(self._state, ignore_errors=True)
-        self._state.mkdir(parents=True)
+        remove_state(self._state)
+        self._state.mkdir(parents=True, exist_ok=True)
         self._settings.write(settings)
 
     def discard(self, *, made: bool) -> None:
@@ -142,11 +144,10 @@ class ClipFolder:
         """
         remove_written_files(self.root)
         remove_temporary_files(self.root)
-        shutil.rmtree(self._state, ignore_errors=True)
+        remove_state(self._state)
         if made:
-            (self.root / ".lock").unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                self.root.rmdir()
+            (self.root / LOCK).unlink(missing_ok=True)
+            remove_if_empty(self.root)
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Refuse to resume a run under other settings; see ``SavedSettings.check``."""
@@ -208,7 +209,7 @@ class ClipFolder:
         names = [path.relative_to(self.root).as_posix() for path in files]
         _write_json(self._state / "writing.json", names)
         if not (self._state / "start.pt").is_file():
-            _save(self._state / "start.pt", snapshot.start)
+            write_state(self._state / "start.pt", snapshot.start)
         write_label_map(mask, result.labels)
         for path, gray in grays.items():
             write_matte(path, gray)
@@ -232,7 +233,7 @@ class ClipFolder:
         """Save the state after the frame that was written last, unless it is saved already."""
         if self._unsaved is not None and self._state.is_dir():
             path = self._state / "frame.pt"
-            _save(path, self._unsaved)
+            write_state(path, self._unsaved)
             self._unsaved, self._allowance, self._state_size = None, 0, path.stat().st_size
 
     def load_state(
@@ -254,8 +255,8 @@ class ClipFolder:
         """
         remove_temporary_files(self.root)
         try:
-            start = torch.load(self._state / "start.pt", weights_only=True, map_location="cpu")
-            last = torch.load(self._state / "frame.pt", weights_only=True, map_location="cpu")
+            start = read_state(self._state / "start.pt")
+            last = read_state(self._state / "frame.pt")
             position = Position(int(last["index"]), last["direction"])
             wanted = visited(position)
             if not set(wanted) <= {record["index"] for record in self.frames()}:
@@ -275,8 +276,7 @@ class ClipFolder:
             pickle.UnpicklingError,
         ) as error:
             raise unusable(self._state, f"it is damaged ({type(error).__name__})") from None
-        for name in self._log.repair(wanted):
-            (self.root / name).unlink(missing_ok=True)
+        remove_results(self.root, self._log.repair(wanted))
         return position
 
     def frames(self) -> list[dict[str, Any]]:
@@ -294,17 +294,9 @@ class ClipFolder:
 
     def finish(self) -> None:
         """Remove what only resuming needed."""
-        shutil.rmtree(self._state)
+        remove_state(self._state)
 
 
 def _write_json(path: Path, content: object) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _save(path: Path, content: Mapping[str, Any]) -> None:
-    # Through memory: torch reports a full disk as an error of its own, without the reason.
-    buffer = io.BytesIO()
-    torch.save(dict(content), buffer)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())

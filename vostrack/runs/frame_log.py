@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 __all__ = ["FrameLog", "checksum"]
 
@@ -16,8 +16,8 @@ __all__ = ["FrameLog", "checksum"]
 class FrameLog:
     """``frames.jsonl``: what is known of each finished frame.
 
-    A record counts only if its line is whole and every file that it names is on disk with the
-    checksum noted in it.
+    A record counts only if its line has the checksum at its end, and every file that it names is on
+    disk with the checksum noted in it.
     """
 
     def __init__(self, path: Path, root: Path) -> None:
@@ -34,7 +34,7 @@ class FrameLog:
         """Note a frame whose files are complete."""
         sums = {str(path.relative_to(self.root).as_posix()): checksum(path) for path in files}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**record, "files": sums}) + "\n")
+            file.write(_line({**record, "files": sums}))
 
     def read(self) -> list[dict[str, Any]]:
         """Return the records that count, by ascending index; the last one of an index wins."""
@@ -54,7 +54,7 @@ class FrameLog:
             The names of the files that no record mentions any more.
         """
         wanted, before = set(keep), self.files()
-        lines = [json.dumps(r) + "\n" for r in self.read() if r["index"] in wanted]
+        lines = [_line(r) for r in self.read() if r["index"] in wanted]
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
         return before - self.files()
@@ -66,11 +66,8 @@ class FrameLog:
             return []
         records: dict[int, dict[str, Any]] = {}
         for line in text.splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if _is_record(record):
+            record = _record(line)
+            if record is not None:
                 records[record["index"]] = record
         return [records[index] for index in sorted(records)]
 
@@ -78,19 +75,22 @@ class FrameLog:
         return all(checksum(self.root / name) == value for name, value in record["files"].items())
 
 
-def _is_record(record: object) -> bool:
-    """Tell a record from other JSON that a damaged file may hold."""
-    kinds = {
-        "index": int,
-        "time": int | float,
-        "ids": list,
-        "presence": list,
-        "timings": dict,
-        "files": dict,
-    }
-    return isinstance(record, dict) and all(
-        isinstance(record.get(name), kind) for name, kind in kinds.items()
-    )
+def _line(record: dict[str, Any]) -> str:
+    """Return the line of a record, with the checksum of all else in it."""
+    text = json.dumps(record)
+    return json.dumps({**record, "sum": zlib.crc32(text.encode())}) + "\n"
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """Return the record in a line; None if the line is damaged or holds something else."""
+    try:
+        record = parse_json(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    found = record.pop("sum", None)
+    return record if found == zlib.crc32(json.dumps(record).encode()) else None
 
 
 def checksum(path: Path) -> int | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import re
+import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
+from vostrack.files import parse_json
 from vostrack.runs.frame_log import FrameLog
 
 __all__ = [
@@ -19,12 +21,17 @@ __all__ = [
     "check_apart",
     "check_replaceable",
     "check_root",
+    "remove_if_empty",
+    "remove_results",
+    "remove_state",
     "remove_temporary_files",
     "remove_written_files",
+    "run_record",
     "written_files",
 ]
 
 STATE = ".state"
+_STATE_FILES = ("settings.json", "frame.pt", "start.pt", "frames.jsonl", "writing.json")
 _SINGLE = ("overlay.mp4", "masks.json", "run.json")
 EXPORTS = "exports"
 _FOLDERS = ("masks", "scores", "mattes", EXPORTS)
@@ -67,7 +74,7 @@ def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:
     Raises:
         InputError: names the first such input.
     """
-    places = [root.resolve() / name for name in (*_SINGLE, *_FOLDERS, STATE)]
+    places = [(root / name).resolve() for name in (*_SINGLE, *_FOLDERS, STATE)]
     for parameter, path in inputs:
         resolved = path.resolve()
         for place in places:
@@ -86,21 +93,22 @@ def written_files(root: Path) -> set[str]:
     """Return the names, relative to ``root``, of the files that an earlier run wrote there.
 
     Read from ``run.json`` and from the log of an unfinished run. Empty where neither is one of
-    ours: then nothing in the folder is.
+    ours: then nothing in the folder is. Names that lead elsewhere are left out: the folder may come
+    from a stranger.
     """
     state = root / STATE
-    content = _run_record(root / "run.json")
+    content = run_record(root / "run.json")
     if content is None and not (state / "settings.json").is_file():
         return set()
     names = set(_SINGLE) | FrameLog(state / "frames.jsonl", root).files() | _being_written(state)
     names |= _exports(root)
     if content is not None:
-        names |= set(content.get("files", ())) or _names_of_earlier_versions(root, content)
-    return {name for name in names if (root / name).is_file()}
+        names |= _names_in(content.get("files")) or _names_of_earlier_versions(content)
+    return {name for name in names if _lies_in(root, name) and (root / name).is_file()}
 
 
 def check_replaceable(root: Path, frames: Collection[str] = ()) -> None:
-    """Refuse a folder with files of somebody else in places where results would go.
+    """Refuse a folder with something of somebody else in places where results would go.
 
     Args:
         root: the results folder.
@@ -109,15 +117,22 @@ def check_replaceable(root: Path, frames: Collection[str] = ()) -> None:
     Raises:
         InputError: names the first one.
     """
+    for name in (*_FOLDERS, STATE):
+        if os.path.lexists(root / name) and not (root / name).is_dir():
+            raise InputError(
+                f"output: {root / name} is no folder, but results go into a folder of that name; "
+                "move it away, or give another folder as `output`"
+            )
     ours = written_files(root)
     counted = re.compile(rf"(masks|scores/\d+|mattes/\d+)/\d{{5,}}\.png|{'|'.join(_SINGLE)}")
     named = re.compile(r"(?:masks|scores/\d+|mattes/\d+)/([^/]+)")
     # Some file systems do not tell upper from lower case.
     taken = {name.casefold() for name in frames}
-    for name in _all_files(root):
+    for name in _all_names(root):
         own = named.fullmatch(name)
         result = counted.fullmatch(name) or (own is not None and own[1].casefold() in taken)
-        if name not in ours and (result or name.startswith(f"{EXPORTS}/")):
+        exported = name.startswith(f"{EXPORTS}/") and (root / name).is_file()
+        if name not in ours and (result or exported):
             raise InputError(
                 f"output: {root / name} was not written by a run of vostrack and would be "
                 "replaced; move it away, or give another folder as `output`"
@@ -126,12 +141,38 @@ def check_replaceable(root: Path, frames: Collection[str] = ()) -> None:
 
 def remove_written_files(root: Path) -> None:
     """Remove the results of an earlier run; all other files stay, and folders that hold some."""
-    for name in written_files(root):
-        (root / name).unlink(missing_ok=True)
+    # What tells which files are ours goes last: this may be stopped at any of them.
+    last = ("run.json", f"{EXPORTS}/{LISTING}")
+    remove_results(root, sorted(written_files(root), key=lambda name: (name in last, name)))
     for folder in _FOLDERS:
         for path in sorted((root / folder).rglob("*"), reverse=True):
-            _remove_if_empty(path)
-        _remove_if_empty(root / folder)
+            remove_if_empty(path)
+        remove_if_empty(root / folder)
+
+
+def remove_results(root: Path, names: Iterable[str]) -> None:
+    """Remove files of a results folder, in this order.
+
+    Args:
+        root: the results folder.
+        names: relative to it; those that lead elsewhere are left alone.
+    """
+    for name in names:
+        if _lies_in(root, name):
+            (root / name).unlink(missing_ok=True)
+
+
+def remove_state(state: Path) -> None:
+    """Remove the state of a run; the settings, without which there is no run, first."""
+    for name in _STATE_FILES:
+        if (state / name).is_dir():
+            shutil.rmtree(state / name)
+        else:
+            (state / name).unlink(missing_ok=True)
+    for path in state.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    remove_if_empty(state)
 
 
 def remove_temporary_files(root: Path) -> None:
@@ -142,37 +183,56 @@ def remove_temporary_files(root: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _remove_if_empty(path: Path) -> None:
+def remove_if_empty(path: Path) -> None:
+    """Remove a folder in which nothing is; links stay."""
     if path.is_dir() and not path.is_symlink():
         with contextlib.suppress(OSError):
             path.rmdir()
 
 
-def _all_files(root: Path) -> list[str]:
+def _lies_in(root: Path, name: str) -> bool:
+    """Tell whether a name leads to a place of results, and not out of it."""
+    parts = Path(name).parts
+    if name in _SINGLE:
+        return True
+    if len(parts) < 2 or parts[0] not in _FOLDERS or ".." in parts:
+        return False
+    return (root / name).parent.resolve().is_relative_to((root / parts[0]).resolve())
+
+
+def _names_in(found: object) -> set[str]:
+    """Return the texts in a list that was read from a file; none if it is something else."""
+    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set()
+
+
+def _all_names(root: Path) -> list[str]:
     paths = [root / name for name in _SINGLE]
     for folder in _FOLDERS:
         paths += sorted((root / folder).rglob("*"))
-    return [path.relative_to(root).as_posix() for path in paths if path.is_file()]
+    return [path.relative_to(root).as_posix() for path in paths if path.exists()]
 
 
-def _run_record(path: Path) -> dict[str, Any] | None:
+def run_record(path: Path) -> dict[str, Any] | None:
     """Return the content of a ``run.json`` of ours, None for anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     ours = isinstance(content, dict) and {"status", "settings", "versions"} <= set(content)
     return content if ours else None
 
 
-def _names_of_earlier_versions(root: Path, content: dict[str, Any]) -> set[str]:
+def _names_of_earlier_versions(content: dict[str, Any]) -> set[str]:
     """Version 0.1 did not list its files; the frames and objects name them."""
     names: set[str] = set()
-    for entry in content.get("objects", ()):
-        for index in entry.get("presence", ()):
-            frame = f"{int(index):05d}.png"
-            names.add(f"masks/{frame}")
-            names |= {f"{folder}/{entry['id']}/{frame}" for folder in ("scores", "mattes")}
+    try:
+        for entry in content.get("objects", ()):
+            for index in entry.get("presence", ()):
+                frame = f"{int(index):05d}.png"
+                names.add(f"masks/{frame}")
+                names |= {f"{folder}/{entry['id']}/{frame}" for folder in ("scores", "mattes")}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return set()
     return names
 
 
@@ -188,6 +248,6 @@ def _exports(root: Path) -> set[str]:
 
 def _being_written(state: Path) -> set[str]:
     try:
-        return set(json.loads((state / "writing.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return _names_in(parse_json((state / "writing.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return set()

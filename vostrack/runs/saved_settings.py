@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 __all__ = ["SavedSettings", "unusable"]
 
 # Of the state of a run on disk. Version 0.1 wrote no number.
-_FORMAT = 3
+_FORMAT = 4
 # A run may be resumed with another value of these.
 _MAY_DIFFER = ("threads",)
+_FRAME = re.compile(r"\d{1,9}=")
 
 
 def unusable(state: Path, reason: str) -> InputError:
@@ -59,7 +61,7 @@ class SavedSettings:
             InputError: another version of vostrack wrote them, or the file is damaged.
         """
         try:
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            stored = parse_json(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = f"settings.json cannot be read ({type(error).__name__})"
             raise unusable(self.path.parent, reason) from None
@@ -84,6 +86,9 @@ class SavedSettings:
         for key in {**now, **before}:
             if key in _MAY_DIFFER or before.get(key) == now.get(key):
                 continue
+            if f"content.{key}" in now and _frames_of(before.get(key)) == _frames_of(now[key]):
+                # The content is what counts, and is compared: files may have been moved.
+                continue
             if key.startswith("content."):
                 raise InputError(
                     f"resume: the content of `{key.removeprefix('content.')}` has changed since "
@@ -95,6 +100,13 @@ class SavedSettings:
                 f"{now.get(key)!r} now; resume with the same options, or start anew with "
                 "`overwrite=True`"
             )
+
+
+def _frames_of(value: object) -> list[str]:
+    """Return what ``40=mask.png`` says of the frame, of one path or of each of several."""
+    entries = value if isinstance(value, list) else [value]
+    found = [_FRAME.match(str(entry)) for entry in entries]
+    return ["" if match is None else match[0] for match in found]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vostrack.checks import check_fraction
 from vostrack.datasets.annotated_frames import AnnotatedFrame
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 from vostrack.video.images import images_in_folder, read_image
 
 __all__ = [
@@ -271,7 +271,7 @@ def _read_index(
 ) -> list[MattedPhoto] | None:
     """The measures of an earlier run; None where there are none for just these files."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = parse_json(path.read_text(encoding="utf-8"))
         if stored["key"] != key:
             return None
         return [

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.masks.annotated_video import masks_of_video
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
@@ -38,7 +39,7 @@ def read_results(
     Raises:
         InputError: the masks cannot be read. The message names the problem and the remedy.
     """
-    source = Path(path).expanduser()
+    source = expand_home(path)
     if not source.exists():
         raise InputError(f"{source} does not exist; check the path")
     if source.is_dir() and is_results_folder(source):

@@ -15,4 +15,4 @@ def write_json(path: Path, content: Any) -> None:
     """Write a JSON file on one line, atomically."""
     with atomic_path(path) as temporary:
         text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
@@ -89,7 +88,7 @@ def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
 
 def _run_record(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        record = parse_json((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
     if not isinstance(record, dict):
