@@ -94,6 +94,12 @@ class EightBitStages:
         """Whether ``early`` can be used: the stages of strides 4 and 8 are among them."""
         return self._first is not None
 
+    @property
+    def early_scales(self) -> tuple[float, float, float]:
+        """Values of one step of the maps that ``early`` gives, which are bytes times these."""
+        four, eight = self._stages[4].scales, self._stages[8].scales
+        return four[0], four[-1], eight[-1]
+
     @torch.no_grad()
     def early(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the feature maps at strides 2, 4 and 8 of an image, in bytes all the way.
