@@ -118,7 +118,7 @@ def test_other_mask_or_frames_are_refused(make_jobs: MakeJobs, worker: str, tmp_
         run_jobs(make_jobs(out, "a", frames=3), worker)
     jobs = make_jobs(out, "a")
     (tmp_path / "mask.png").write_bytes(b"another mask")
-    with pytest.raises(InputError, match="other masks"):
+    with pytest.raises(InputError, match="changed masks"):
         run_jobs(jobs, worker)
 
 
@@ -138,7 +138,7 @@ def test_the_bytes_of_frames_and_weights_count(
     run()
     for file in files:
         file.write_bytes(b"two")
-        with pytest.raises(InputError, match="frames" if file is files[0] else "files of options"):
+        with pytest.raises(InputError, match="changed frames" if file is files[0] else "files of"):
             run()
         file.write_bytes(b"one")
 
