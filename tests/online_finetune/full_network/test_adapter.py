@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.drawn_weights import draw_by_torch
 from vostrack.errors import InputError
-from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
-from vostrack.models.weights import initialise
+from vostrack.models.foreground import SegmentationNet, build_network
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter, FullNetworkConfig
 from vostrack.online_finetune.full_network.finetune import FinetuneConfig
 
@@ -29,14 +27,6 @@ CONFIG = FullNetworkConfig(foreground=STEPS, objects=STEPS, precision="fp32")
 FEW = replace(STEPS, steps=4)
 SHORT = replace(CONFIG, foreground=FEW, objects=FEW)
 Pair = tuple[Tensor, Tensor]
-
-
-@pytest.fixture(scope="module")
-def random_network() -> SegmentationNet:
-    """Torch draws the weights: not every network of that size learns so well."""
-    with pytest.MonkeyPatch.context() as patch:
-        draw_by_torch(patch)
-        return initialise(NetworkConfig("resnet18", (4, 8), "topdown", 8), "none").eval()
 
 
 def jaccard(score: Tensor, truth: Tensor) -> float:
