@@ -246,6 +246,8 @@ def track(root: Path, clip: Path, output: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "vostrack", "track", "--preset", "fast", "--no-overlay"]
     command += ["--video", str(clip / "frames"), "--first-mask", str(clip / "mask.png")]
     environment = {**os.environ, "PYTHONPATH": str(root)}
+    # Installed packages are compiled. A checkout is, from the first run on, unless this is set.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     process = subprocess.Popen(
         [*command, "--output", str(output), "--quiet"], env=environment, cwd=root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.davis import SequenceScores
+from vostrack.files import parse_json
 
 __all__ = ["Split", "find_split", "split_figures", "stability"]
 
@@ -68,7 +68,7 @@ def find_split(root: Path, layout: str, given: Path | None = None) -> Split | No
     if layout != "youtube-vos" or not path.is_file():
         return None
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"].values()
+        videos = parse_json(path.read_text(encoding="utf-8"))["videos"].values()
         objects = [obj for video in videos for obj in video["objects"].values()]
         return Split(by, frozenset(str(obj["category"]) for obj in objects))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -18,7 +18,7 @@ from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import Measure, SequenceScores
 from vostrack.eval.findings import Finding
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 __all__ = ["DavisReport", "read_report", "versions"]
 
@@ -121,7 +121,7 @@ def read_report(path: str | os.PathLike[str]) -> DavisReport:
         InputError: the file is missing or is not such a report.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = parse_json(Path(path).read_text(encoding="utf-8"))
         info = dict(data["info"])
         name = str(info.pop("name"))
         official = info.pop("decay", "official") == "official"

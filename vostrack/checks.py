@@ -6,8 +6,11 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import fields
+from functools import lru_cache
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vostrack.errors import InputError
 
@@ -19,8 +22,22 @@ __all__ = [
     "check_multiple",
     "check_not_empty",
     "check_positive",
+    "check_types",
     "checked_options",
 ]
+
+_NONE = type(None)
+_WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    Integral: "a whole number",
+    float: "a number",
+    Real: "a number",
+    str: "text",
+    Mapping: "values by name",
+}
+# Numbers of numpy are numbers, too.
+_ABSTRACT: dict[type, type] = {int: Integral, float: Real}
 
 OptionValue = str | int | float | bool | Path | None
 """What an option of a part (a refiner, a proposer) may be."""
@@ -62,9 +79,49 @@ def checked_options(kind: type[Options], given: Mapping[str, OptionValue], part:
         for name, value in given.items()
     }
     try:
+        for name, value in values.items():
+            _check_type(kind, name, value)
         return kind(**values)
     except InputError as error:
         raise InputError(f"{part}: {error}") from None
+
+
+def check_types(config: object) -> None:
+    """Check that the fields of a dataclass that are texts, numbers, choices or mappings are such.
+
+    Without this, a wrong type would be noticed late and far away, or never: ``"yes"`` is true.
+
+    Raises:
+        InputError: names the first field of another type, or a choice that there is not.
+    """
+    kind: Any = type(config)
+    for name in _simple_fields(kind):
+        _check_type(kind, name, getattr(config, name))
+
+
+def _check_type(config: Any, name: str, value: object) -> None:
+    kinds, choices = _simple_fields(config).get(name, ((object,), ()))
+    fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+    if fits and (not choices or value is None or value in choices):
+        return
+    words = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
+    expected = f"one of {', '.join(choices)}" if choices else words
+    raise InputError(f"{name}: expected {expected}, got {value!r}")
+
+
+@lru_cache
+def _simple_fields(config: Any) -> dict[str, tuple[tuple[type, ...], tuple[str, ...]]]:
+    """Return the types that each simple field takes, and its choices, if it has any, by name."""
+    hints = get_type_hints(config)
+    found = {}
+    for entry in fields(config):
+        hint = hints[entry.name]
+        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        choices = tuple(c for p in parts if get_origin(p) is Literal for c in get_args(p))
+        kinds = tuple(str if get_origin(p) is Literal else get_origin(p) or p for p in parts)
+        if all(kind in (*_WORDS, _NONE) for kind in kinds):
+            found[entry.name] = tuple(_ABSTRACT.get(kind, kind) for kind in kinds), choices
+    return found
 
 
 def check_at_least(config: object, least: Mapping[str, float], *, prefix: str = "") -> None:

@@ -20,6 +20,8 @@ __all__ = [
     "atomic_path",
     "check_regular",
     "exclusive_folder",
+    "expand_home",
+    "is_whole_image",
     "natural_order",
     "parse_json",
 ]
@@ -66,6 +68,29 @@ def check_regular(path: str | os.PathLike[str], content: str = "its content") ->
             f"{path} is a pipe, which can be read only once; write {content} to a file first, for "
             f"example with `cat {path} > file`"
         )
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the home folder for a leading ``~``, as shells do.
+
+    A name such as ``~draft`` stays as it is where there is no user of that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_whole_image(path: Path) -> bool:
+    """Tell whether a file is an image that is not damaged, such as one that somebody edited."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def parse_json(text: str | bytes) -> Any:

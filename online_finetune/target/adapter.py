@@ -9,11 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vostrack.errors import InputError
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
+from vostrack.models.weights_digest import weights_digest
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
 from vostrack.online_finetune.target.confirmation import confirmed_presence
-from vostrack.online_finetune.target.doubt import find_elsewhere, with_imagined, without_later
+from vostrack.online_finetune.target.doubt import (
+    doubtful_objects,
+    find_elsewhere,
+    with_imagined,
+    without_later,
+)
 from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
@@ -145,11 +152,14 @@ class TargetModelAdapter(EditedObjects):
         scores = spread_scores(found, now, image.shape[1:], config)
         presence = confirmed_presence(network, found, now, config).sigmoid()
         if config.doubt_every and (now.frames + 1) % config.doubt_every == 0:
-            elsewhere = find_elsewhere(network, image, now, (found, scores), config)
-            if elsewhere is not None:
-                found, scores, slots = elsewhere.finding, elsewhere.scores, list(elsewhere.slots)
-                presence[slots] = found.segmentation.presence[slots].sigmoid()
-                self._now = without_later(now, slots)
+            doubtful = doubtful_objects(network, now, (found, scores), config)
+            if doubtful:
+                self._now = now = with_imagined(network, now, config)
+                elsewhere = find_elsewhere(network, image, now, scores, doubtful, config)
+                if elsewhere is not None:
+                    found, scores, slots = elsewhere.finding, elsewhere.scores, elsewhere.slots
+                    presence[list(slots)] = elsewhere.presence.sigmoid()
+                    self._now = without_later(now, slots)
         self._pending, self._presence = found, presence
         if any(lost):
             # An object that was lost is found only where trusted memories confirm it.
@@ -208,13 +218,23 @@ class TargetModelAdapter(EditedObjects):
         """Return the weights that ``start`` fitted, and the first frame with its memory."""
         started = self._started_or_raise("state_dict")
         return {
+            "generic": weights_digest(self.generic),
             **started.fitted.state_dict(self.generic),
             "given": [frame.state_dict() for frame in started.given],
             "first": started.objects.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` returned, in place of ``start``."""
+        """Take up what ``state_dict`` returned, in place of ``start``.
+
+        Raises:
+            InputError: it was saved with other weights of the network.
+        """
+        if state["generic"] != weights_digest(self.generic):
+            raise InputError(
+                "tracker state: saved with other weights of the target network; build the tracker "
+                "with the `weights` of the tracker that was saved"
+            )
         fitted = FittedNetwork.from_state(self.generic, state)
         first = TrackedObjects.from_state(state["first"], None)
         self._started = Started(fitted, load_given(state["given"]), first)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vostrack.models.target_net import TargetNet
-from vostrack.online_finetune.target.cohorts import Cohorts, cohorts_of
+from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.frame_steps import Finding
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.view import object_regions
@@ -30,20 +30,20 @@ def confirmed_presence(
         now: the objects after the previous frame.
         config: how objects are tracked.
     """
-    presence = finding.segmentation.presence
-    regions = read = None
-    if all(place.area >= config.smallest for place in now.places):
-        # Objects that were followed have been compared with the same memories.
-        read = finding.segmentation.read
-        size = now.masks.shape[1:]
-        regions = object_regions(now.places, finding.window, size, config.window)
+    presence, read = finding.segmentation.presence, finding.segmentation.read
+    near = [place.area >= config.smallest for place in now.places]
+    regions = None
+    if all(near):
+        regions = object_regions(now.places, finding.window, now.masks.shape[1:], config.window)
     positions = finding.window.positions(presence.device)
     confirmed = torch.empty_like(presence)
-    for slots, objects in cohorts_of(now):
-        own = regions.part(slots) if regions is not None else None
+    for members, objects, followed in now.groups(near):
+        slots = list(members)
         trusted = [*objects.given, *objects.kept]
-        known = read if read is None or len(slots) == len(read) else read[list(slots)]
-        confirmed[list(slots)] = network.presence(
+        own = regions.part(slots) if regions is not None else None
+        # Objects that were followed have been compared with the same memories.
+        known = read[slots] if followed and read is not None else None
+        confirmed[slots] = network.presence(
             finding.features, positions, trusted, objects.base, own, known
         )
     return torch.minimum(presence, confirmed)

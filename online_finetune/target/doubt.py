@@ -12,13 +12,19 @@ from torch import Tensor
 
 from vostrack.models.memory_cues import Statistics
 from vostrack.models.target_net import TargetNet
-from vostrack.online_finetune.target.cohorts import Cohorts, cohorts_of, gather
+from vostrack.online_finetune.target.cohorts import Cohorts, cohorts_of, gather, without
 from vostrack.online_finetune.target.frame_steps import Finding, find_objects, spread_scores
 from vostrack.online_finetune.target.likeness import region_likeness
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.places import Place
 
-__all__ = ["FoundElsewhere", "find_elsewhere", "with_imagined", "without_later"]
+__all__ = [
+    "FoundElsewhere",
+    "doubtful_objects",
+    "find_elsewhere",
+    "with_imagined",
+    "without_later",
+]
 
 _VISIBLE = 0.5
 # A region must be more like the object than what is followed, by this much in both answers.
@@ -32,68 +38,92 @@ class FoundElsewhere:
     """What a search in the whole frame gave.
 
     Attributes:
-        finding: of the whole frame.
+        finding: of the whole frame; its segmentation is that of the doubtful objects alone.
         scores: (N, h, w) in [0, 1]; only those of objects that were found have changed.
         slots: positions of these objects, from 0.
+        presence: (len(slots),) logits of their presence.
     """
 
     finding: Finding
     scores: Tensor
     slots: tuple[int, ...]
+    presence: Tensor
+
+
+def doubtful_objects(
+    network: TargetNet,
+    now: TrackedObjects | Cohorts,
+    followed: tuple[Finding, Tensor],
+    config: TargetModelConfig,
+) -> list[int]:
+    """Return the positions, from 0, of objects that look like anything but themselves.
+
+    A tracker can slide from an object to what is beside it, bit by bit, and remembers every bit.
+    So a mask is compared with the given ones. An object is in doubt if both answers are that its
+    mask is rather background; see ``region_likeness``.
+
+    Args:
+        network: on its device.
+        now: the objects after the previous frame.
+        followed: the segmentation of the frame, and its scores (N, h, w) in [0, 1].
+        config: how objects are tracked.
+    """
+    finding, scores = followed
+    told = region_likeness(network, finding, now, scores > 0.5).diagonal(dim1=1, dim2=2)
+    unlike = (told < 0).all(0).tolist()
+    return [k for k, place in enumerate(now.places) if unlike[k] and place.area >= config.smallest]
 
 
 def find_elsewhere(
     network: TargetNet,
     image: Tensor,
     now: TrackedObjects | Cohorts,
-    followed: tuple[Finding, Tensor],
+    scores: Tensor,
+    doubtful: Sequence[int],
     config: TargetModelConfig,
 ) -> FoundElsewhere | None:
-    """Search the objects that look like anything but themselves.
+    """Search doubtful objects.
 
-    A tracker can slide from an object to what is beside it, bit by bit, and remembers every bit.
-    So a mask is compared with the given ones. If both answers are that it is rather background (see
-    ``region_likeness``), the object is searched in the whole frame, as if it had been lost, without
-    what was learned later. Pieces that are clearly more like it, and that nothing else covers, are
-    the object.
+    They are searched in the whole frame, as if they had been lost, without what was learned later.
+    Pieces that are clearly more like an object than what is followed, and that nothing else covers,
+    are the object.
 
     Args:
         network: on its device.
         image: (3, h, w) in [0, 1].
-        now: the objects after the previous frame.
-        followed: the segmentation of the frame, and its scores (N, h, w) in [0, 1].
+        now: the objects after the previous frame, with their imagined memories.
+        scores: (N, h, w) in [0, 1] where all objects are followed.
+        doubtful: positions of the objects, from 0.
         config: how objects are tracked.
 
     Returns:
         What was found; None if nothing was.
     """
-    finding, scores = followed
     masks = scores > 0.5
-    told = region_likeness(network, finding, now, masks).diagonal(dim1=1, dim2=2)
-    followed_here = torch.tensor([place.area >= config.smallest for place in now.places])
-    doubtful = (told < 0).all(0).cpu() & followed_here
-    if not doubtful.any():
-        return None
-    now = with_imagined(network, now, config)
-    nowhere = (Place(None, 0),) * len(now.places)
-    lost = _changed(now, lambda one: replace(one, kept=[], places=nowhere[: len(one.places)]))
+    others = [k for k in range(len(masks)) if k not in doubtful]
+    searched = gather(without(cohorts_of(now), others), now.masks.shape[1:])
+    nowhere = (Place(None, 0),) * len(masks)
+    lost = _changed(searched, lambda one: replace(one, kept=[], places=nowhere[: len(one.places)]))
     found = find_objects(network, image, lost, config, everywhere=True)
-    there = found.segmentation.presence.sigmoid() >= _VISIBLE
+    there = (found.segmentation.presence.sigmoid() >= _VISIBLE).tolist()
     everywhere = spread_scores(found, lost, image.shape[1:], config)
-    slots, changed = [], scores.clone()
-    for slot in torch.nonzero(doubtful)[:, 0].tolist():
-        if not there[slot]:
+    numbers, changed = [], scores.clone()
+    for number, slot in enumerate(doubtful):
+        if not there[number]:
             continue
-        pieces = _pieces(everywhere[slot], masks, slot, config.smallest)
+        pieces = _pieces(everywhere[number], masks, slot, config.smallest)
         if pieces is None:
             continue
         compared = torch.cat([masks[slot][None], pieces])
-        likeness = region_likeness(network, found, now, compared, imagined=True)[:, :, slot]
+        likeness = region_likeness(network, found, searched, compared, imagined=True)[:, :, number]
         better = (likeness[:, 1:] >= likeness[:, :1] + _BETTER).all(0)
         if better.any():
-            slots.append(slot)
-            changed[slot] = everywhere[slot] * pieces[better].any(0)
-    return FoundElsewhere(found, changed, tuple(slots)) if slots else None
+            numbers.append(number)
+            changed[slot] = everywhere[number] * pieces[better].any(0)
+    if not numbers:
+        return None
+    slots = tuple(doubtful[number] for number in numbers)
+    return FoundElsewhere(found, changed, slots, found.segmentation.presence[numbers])
 
 
 def with_imagined(

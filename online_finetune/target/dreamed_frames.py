@@ -16,6 +16,7 @@ from vostrack.online_finetune.first_frame_augmentation import (
     draw_first_frame_augmentation,
 )
 from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.online_finetune.target.fixed_part import FixedFeatures
 from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
 
 __all__ = ["DreamedFrame", "FrameDreamer"]
@@ -35,7 +36,7 @@ class DreamedFrame:
         objects: which objects the N masks are of, ascending.
     """
 
-    early: tuple[Tensor, ...]
+    early: FixedFeatures
     masks: Tensor
     window: Window
     objects: tuple[int, ...]
@@ -74,7 +75,7 @@ class FrameDreamer:
         labels: UInt8Array,
         config: FirstFrameAugmentationConfig,
         window: WindowConfig,
-        early: Callable[[Tensor], tuple[Tensor, ...]],
+        early: Callable[[Tensor], FixedFeatures],
         objects: Sequence[int] = (),
     ) -> None:
         self._augmenter = FirstFrameAugmenter(frame, labels)
@@ -120,4 +121,4 @@ class FrameDreamer:
     def _seen(self, image: FloatArray, masks: Tensor, window: Window) -> DreamedFrame:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
         early = self._early(window.crop(pixels))
-        return DreamedFrame(early, masks.to(early[0].device), window, self._objects)
+        return DreamedFrame(early, masks.to(early.entered.device), window, self._objects)

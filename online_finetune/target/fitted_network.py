@@ -93,7 +93,7 @@ def fit_network(
     image, labels = frames[0]
     weights, ranges = generic, None
     if config.finetune.steps and steps:
-        weights = copy.deepcopy(generic)
+        weights = _with_own_weights(generic, config)
         fixed = EARLY if config.finetune.trained_blocks(generic) else WHOLE
         ranges = _ranges(weights, image, labels, config, fixed)
         finetune_target_net(
@@ -110,6 +110,14 @@ def fit_network(
     if ranges is None or config.finetune.trained_blocks(generic):
         ranges = _ranges(weights, image, labels, config, WHOLE)
     return FittedNetwork(weights, with_eight_bits(weights, ranges))
+
+
+def _with_own_weights(generic: TargetNet, config: TargetModelConfig) -> TargetNet:
+    """Return a copy of a network, which shares with it the backbones that never change."""
+    fixed = [] if generic.semantic is None else [generic.semantic.backbone]
+    if not config.finetune.trained_blocks(generic):
+        fixed.append(generic.backbone)
+    return copy.deepcopy(generic, {id(module): module for module in fixed})
 
 
 def _ranges(

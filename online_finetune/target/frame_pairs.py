@@ -15,6 +15,7 @@ from vostrack.models.memory_cues import Memory
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
+from vostrack.online_finetune.target.fixed_part import FixedPart
 from vostrack.online_finetune.target.window import WindowConfig
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class FramePairs:
     ) -> None:
         self.network, self.config, self.precision = network, config, precision
         self.device = network.mean.device
-        self.fixed, self.trained = last_blocks(network, config.trained_blocks(network))
+        fixed, self.trained = last_blocks(network, config.trained_blocks(network))
+        # It knows nothing of this object, so that all frames are freed when this one is.
+        self.fixed_part = FixedPart(network, fixed if self.trained else None, precision)
         self.frames: list[DreamedFrame] = []
         self.references: list[DreamedFrame] = []
         self.drawn = 0
@@ -113,31 +116,17 @@ class FramePairs:
         frame = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         slots = labels.byte().cpu().numpy()
         return FrameDreamer(
-            frame, slots, self.config.augmentation, self.window, self._early, objects
+            frame, slots, self.config.augmentation, self.window, self.fixed_part, objects
         )
-
-    @torch.no_grad()
-    def _early(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return what the trained blocks get (without any: the last level), and early levels."""
-        with autocast(self.device, self.precision):
-            early = self.network.early_levels(image.to(self.device))
-            if not self.trained:
-                entered = self.network.last_level(early)
-            else:
-                entered = early[2]
-                for block in self.fixed:
-                    entered = block(entered)
-        # Half as many bytes: they are kept until the end.
-        return entered, *(x.half() if x.dtype == torch.float32 else x for x in early)
 
     def _features(self, frame: DreamedFrame, *, gradients: bool) -> Features:
         """Run the rest of the backbone, with or without gradients in the trained blocks."""
-        deep, *early = (x.float() for x in frame.early)
+        deep, early = frame.early.entered.float(), frame.early.levels()
         with autocast(self.device, self.precision):
             with torch.set_grad_enabled(gradients):
                 for block in self.trained:
                     deep = block(deep)
-            return self.network.described(tuple(early), deep).float()
+            return self.network.described(early, deep).float()
 
     def loss(self, generator: Generator) -> Tensor:
         """Draw a batch of frames, and one to make a memory of; return the mean loss."""

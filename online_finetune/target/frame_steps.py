@@ -20,6 +20,7 @@ from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
+from vostrack.online_finetune.target.frame_scores import own_scores, spread_logits
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.places import find_places
 from vostrack.online_finetune.target.view import (
@@ -164,7 +165,7 @@ def spread_scores(
         ]
         before = cover(finding.before, logits.shape[-2:])
         logits = drop_detached_pieces(logits, before, reaches)
-    return window.paste(window.spread(logits).sigmoid_(), size)[:, 0]
+    return spread_logits(logits, window, size)
 
 
 def learn_objects(
@@ -186,10 +187,7 @@ def learn_objects(
         sure: see ``TrackedObjects.after``.
     """
     scores, labels = masks
-    slots = torch.arange(1, len(scores) + 1, dtype=labels.dtype, device=labels.device)
-    # What another object won is not this one's, however high its own score.
-    keep = (labels == slots[:, None, None]).logical_or_(labels == 0)
-    own = keep.view(torch.uint8).to(scores.dtype).mul_(scores)
+    own = own_scores(scores, labels)
     memory = network.remember(
         finding.features,
         finding.window.crop(own[:, None], antialias=False),
@@ -257,7 +255,17 @@ def _segment(
         (trusted, [recent]),
         statistics,
         view.before,
-        objects.masks.new_full((len(objects.masks),), float(near)),
+        objects.masks.new_ones(len(objects.masks)) if near else None,
         view.regions,
+        only_present=_only_present(near, view, config),
     )
     return found
+
+
+def _only_present(near: bool, view: View, config: TargetModelConfig) -> bool:
+    """Tell whether only objects that are in sight are drawn: what is lost and absent is nowhere.
+
+    With a mirrored view both have to be known before. On a GPU the host would wait.
+    """
+    on_host = view.before.device.type == "cpu"
+    return on_host and not (near or config.mirror or torch.is_grad_enabled())

@@ -84,7 +84,7 @@ class GivenFrame:
 
 def slot_masks(labels: Tensor) -> Tensor:
     """Return the masks (N, h, w), 0 or 1, of the slots 1..N in labels (h, w); 255 is void."""
-    count = int(labels[labels != IGNORE].max())
+    count = int(labels.masked_fill(labels == IGNORE, 0).max())
     slots = torch.arange(1, count + 1, device=labels.device)[:, None, None]
     return (labels == slots).float()
 

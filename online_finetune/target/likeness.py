@@ -48,13 +48,10 @@ def region_likeness(
     weights = torch.where(sums > 0, cells / sums, torch.nan)
     matches = cells.new_empty((len(now.places), cells.shape[1]))
     classes = torch.empty_like(matches)
-    positions = finding.window.positions(query.device)
     for slots, objects in cohorts_of(now):
-        far = query.new_zeros(len(slots))
         memories = [*objects.given, *objects.imagined] if imagined else objects.given
         statistics = objects.anywhere() if imagined else objects.base
-        read = network.first_reader(query, positions, memories, far)
         told = network.regression(features.embedding.expand(len(slots), -1, -1, -1), statistics)
-        matches[list(slots)] = read[:, -2].flatten(1)
+        matches[list(slots)] = network.first_reader.matches(query, memories)
         classes[list(slots)] = told[:, 0].flatten(1)
     return torch.stack([weights @ matches.mT, weights @ classes.mT])

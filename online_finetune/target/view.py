@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vostrack.models.target_decoder import Regions
+from vostrack.models.regions import Regions
 from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.places import Place

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vostrack.compute.plane_scaling import scaled
 from vostrack.errors import InputError
 from vostrack.models.byte_convolution import image_bytes
-from vostrack.models.target_decoder import Regions
+from vostrack.models.regions import Regions
 
 __all__ = [
     "Box",
@@ -104,8 +105,10 @@ class Window:
         part = maps[..., y0:y1, x0:x1]
         if tuple(part.shape[-2:]) == self.size:
             return part
+        if not antialias:
+            return scaled(part, self.size)
         return F.interpolate(
-            part, size=self.size, mode="bilinear", align_corners=False, antialias=antialias
+            part, size=self.size, mode="bilinear", align_corners=False, antialias=True
         )
 
     def crop_bytes(self, image: Tensor) -> Tensor:
@@ -124,7 +127,7 @@ class Window:
     def spread(self, maps: Tensor) -> Tensor:
         """Scale maps (B, C, h, w), coarser than the frame, to the window's box in the frame."""
         x0, y0, x1, y1 = self.box
-        return F.interpolate(maps, size=(y1 - y0, x1 - x0), mode="bilinear", align_corners=False)
+        return scaled(maps, (y1 - y0, x1 - x0))
 
     def paste(self, maps: Tensor, frame: Sequence[int]) -> Tensor:
         """Put maps (B, C, h, w) of the box's size into frames (B, C, H, W) of zeros."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from vostrack.batch import Job, JobResult, RunConfig, RunEvent, progress_bar, run_jobs
+from vostrack.batch import run as run_module
+from vostrack.batch.store import open_store
 from vostrack.errors import InputError
+from vostrack.files import exclusive_folder
 
 MakeJobs = Callable[..., list[Job]]
 Calls = Callable[[], dict[str, int]]
@@ -53,7 +59,10 @@ def test_finished_results_are_kept(
     assert "2 kept" in report.summary()
 
 
-@pytest.mark.parametrize("damage", ["no record", "half a record", "a file gone", "a file short"])
+DAMAGES = ["no record", "half a record", "odd records", "a file gone", "a file short", "a byte"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_result_is_made_again(
     make_jobs: MakeJobs, worker: str, tmp_path: Path, calls: Calls, contents: Contents, damage: str
 ) -> None:
@@ -69,6 +78,16 @@ def test_damaged_result_is_made_again(
         record.write_text(record.read_text()[:50])
     elif damage == "a file gone":
         (out / "a/00002.png").unlink()
+    elif damage == "odd records":
+        sound = json.loads(record.read_text())
+        others: list[dict[str, Any]] = [{"files": [1]}, {"files": {}}, {"options": 5}, {"more": 1}]
+        for changed in [*others, {"frames": 5}]:
+            record.write_text(json.dumps({**sound, **changed}))
+            assert open_store(str(out / "a")).read() is None
+        record.write_text("[" * 100_000)
+    elif damage == "a byte":
+        content = (out / "a/00002.png").read_bytes()
+        (out / "a/00002.png").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
         (out / "a/00002.png").write_bytes(b"")
     assert run_jobs(make_jobs(out, "ab"), worker).exit_status == 0
@@ -99,8 +118,45 @@ def test_other_mask_or_frames_are_refused(make_jobs: MakeJobs, worker: str, tmp_
         run_jobs(make_jobs(out, "a", frames=3), worker)
     jobs = make_jobs(out, "a")
     (tmp_path / "mask.png").write_bytes(b"another mask")
-    with pytest.raises(InputError, match="other masks"):
+    with pytest.raises(InputError, match="changed masks"):
         run_jobs(jobs, worker)
+
+
+def test_the_bytes_of_frames_and_weights_count(
+    make_jobs: MakeJobs, worker: str, tmp_path: Path
+) -> None:
+    files = [tmp_path / "00000.jpg", tmp_path / "weights.pt", tmp_path / "spn.pt"]
+
+    def run() -> None:
+        part = {"weights": str(files[2])}
+        (job,) = make_jobs(tmp_path / "out", "a", weights=str(files[1]), part=part)
+        run_jobs([replace(job, frames=(files[0],))], worker)
+
+    for file in files:
+        file.write_bytes(b"one")
+    run()
+    run()
+    for file in files:
+        file.write_bytes(b"two")
+        with pytest.raises(InputError, match="changed frames" if file is files[0] else "files of"):
+            run()
+        file.write_bytes(b"one")
+
+
+def test_a_run_that_ends_while_another_begins(
+    make_jobs: MakeJobs, worker: str, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = exclusive_folder
+
+    def waiting(folder: Path) -> AbstractContextManager[None]:
+        monkeypatch.setattr(run_module, "exclusive_folder", lock)
+        run_jobs(make_jobs(tmp_path / "out", "a"), worker)
+        return lock(folder)
+
+    monkeypatch.setattr(run_module, "exclusive_folder", waiting)
+    report = run_jobs(make_jobs(tmp_path / "out", "ab"), worker)
+    assert [r.status for r in report.results] == ["kept", "done"]
+    assert calls() == {"a": 1, "b": 1}
 
 
 def test_foreign_files_are_left_alone(make_jobs: MakeJobs, worker: str, tmp_path: Path) -> None:
@@ -111,6 +167,33 @@ def test_foreign_files_are_left_alone(make_jobs: MakeJobs, worker: str, tmp_path
         with pytest.raises(InputError, match="not written by a batch run"):
             run_jobs(make_jobs(out, "ab"), worker, RunConfig(overwrite=overwrite))
     assert (out / "a/thesis.tex").read_text() == "years of work"
+    (out / "a/done.json").write_text('{"tool": "another"}')
+    with pytest.raises(InputError, match=r"not written by a batch run, such as done\.json"):
+        run_jobs(make_jobs(out, "a"), worker)
+    run_jobs(make_jobs(out, "b"), worker)
+    (out / "b/notes.txt").write_text("mine")
+    run_jobs(make_jobs(out, "b"), worker)  # nothing is replaced
+    with pytest.raises(InputError, match=r"such as notes\.txt"):
+        run_jobs(make_jobs(out, "b"), worker, RunConfig(overwrite=True))
+    (out / "b/notes.txt").unlink()
+    Image.new("L", (2, 2)).save(out / "b/00001.png")  # a mask that was mended by hand
+    with pytest.raises(InputError, match=r"00001\.png was changed after the run"):
+        run_jobs(make_jobs(out, "b"), worker)
+    record = out / "b/done.json"
+    record.write_text(record.read_text().replace('"format": 2', '"format": 9'))
+    with pytest.raises(InputError, match="another version of vostrack wrote this result"):
+        run_jobs(make_jobs(out, "b"), worker)
+    run_jobs(make_jobs(out, "b"), worker, RunConfig(overwrite=True))
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link/c").symlink_to(out / "b")  # the result lies on another disk
+    run_jobs(make_jobs(tmp_path / "link", "c"), worker, RunConfig(overwrite=True))
+    assert (tmp_path / "link/c").is_symlink()
+    (tmp_path / "link/c").unlink()
+    (tmp_path / "link/c").symlink_to(out / "nowhere")
+    with pytest.raises(InputError, match="not written by a batch run"):
+        run_jobs(make_jobs(tmp_path / "link", "c"), worker)
+    with pytest.raises(InputError, match="is not a folder"):
+        run_jobs(make_jobs(tmp_path / "mask.png", "c"), worker)
 
 
 def test_failures_cost_their_own_sequence_only(

@@ -58,8 +58,15 @@ def test_uploaded_results_are_kept_or_made_again(
     # An upload that was cut: a marker, some files, no record.
     memory.rm_file("/bucket/run/b/done.json")
     memory.rm_file("/bucket/run/b/00003.png")
-    memory.pipe_file("/bucket/run/b/.vostrack-upload", b"")
+    begun = json.dumps(
+        {"fingerprint": "", "files": [*(f"{k:05}.png" for k in range(4)), "stale.png"]}
+    ).encode()
+    memory.pipe_file("/bucket/run/b/.vostrack-upload", begun)
     memory.pipe_file("/bucket/run/b/stale.png", b"of the cut run")
+    memory.pipe_file("/bucket/run/b/thesis.tex", b"years of work")
+    with pytest.raises(InputError, match=r"such as thesis\.tex"):
+        run_jobs(jobs, worker)
+    memory.rm_file("/bucket/run/b/thesis.tex")
     report = run_jobs(jobs, worker)
     assert [r.status for r in report.results] == ["done", "done", "kept"]
     assert calls() == {"a": 2, "b": 2, "c": 1}

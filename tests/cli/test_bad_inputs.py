@@ -175,6 +175,9 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "working size too small": (lambda c, t: [*video(c), *mask(c, "--max-size", "8")], ("32",)),
     "negative steps": (lambda c, t: [*video(c), *mask(c, "--object-steps", "-1")], ("at least 0",)),
     "no threads": (lambda c, t: [*video(c), *mask(c, "--threads", "0")], ("at least 1",)),
+    "threads without end": (lambda c, t: [*video(c), *mask(c, "--threads", "99999")], ("1024",)),
+    "a variable that is not set": (lambda c, t: ["--video", "", *mask(c)], ("an empty text",)),
+    "no such home": (lambda c, t: ["--video", "~nobody-here/a", *mask(c)], ("does not exist",)),
     "nothing to resume": (lambda c, t: [*video(c), *mask(c, "--resume")], ("--resume",)),
 }
 

@@ -60,6 +60,7 @@ def test_flags_reach_the_options() -> None:
         (TrackCommand, [*NEEDED, "--export", "coco", "--max-size=64", "--craf", "off", "--quiet"]),
         (TrackCommand, [*NEEDED, "--refiner", "spn", "--spn-weights", "f.pt", "--output", "o"]),
         (DatasetRunCommand, ["--root", "r", "--year", "2017", "--sequences", "a", "b"]),
+        (DatasetRunCommand, ["--root", "r", "--sequences", "a", "--year", "2017"]),
         (ProposeCommand, ["--output", "o", "--method", "hough", "--hough-floor", "0.2"]),
     ],
 )
@@ -70,6 +71,20 @@ def test_a_parser_of_few_flags_says_the_same(
     assert form._values_of_few(command, flags_of(command), given) is not None
     monkeypatch.setattr(form, "_values_of_few", lambda *_: None)
     assert parse_form(command, given, "vostrack") == quickly
+
+
+def test_one_word_is_parsed_as_one_word() -> None:
+    flags = [flag for flag in flags_of(TrackCommand) if flag.name == "first_mask"]
+    for given in (["--first-mask", "a.png"], ["--first-mask", "a.png", "--quiet"]):
+        assert list(form._with_one_word(flags, given)) == ["first_mask"]
+    for given in (
+        ["--first-mask", "a.png", "b.png"],
+        ["--first-mask", "a.png", "--first-mask", "b.png"],
+        ["--first-mask"],
+        ["--first-mask", "--quiet"],
+        ["--first-mask=a.png"],
+    ):
+        assert form._with_one_word(flags, given) == {}
 
 
 @pytest.mark.parametrize(

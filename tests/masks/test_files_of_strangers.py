@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, features
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks import encode_rle, read_first_mask, read_results
+from vostrack.masks.annotations import shortened
 
 SIZE = (48, 64)
 BOX = np.zeros(SIZE, np.bool_)
@@ -165,3 +166,7 @@ def test_a_file_without_annotations(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(json.dumps({**_coco([]), "annotations": []}))
     with pytest.raises(InputError, match="segmentation each, but there is none"):
         read_first_mask(tmp_path / "m.json", size=SIZE)
+
+
+def test_texts_of_strangers_can_be_printed_and_be_names_of_files() -> None:
+    assert shortened("a\0b\x1b[31m\u202e c\n") == "a b [31m c"

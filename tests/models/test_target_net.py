@@ -15,13 +15,14 @@ from torch import nn
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import (
     Memory,
-    MemoryReader,
     RidgeRegression,
     Statistics,
     confident_cells,
     cover,
 )
-from vostrack.models.target_decoder import NOWHERE, Regions, span_of
+from vostrack.models.memory_reader import MemoryReader
+from vostrack.models.regions import Regions
+from vostrack.models.target_decoder import NOWHERE, span_of
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import (
     holds_target_net,
@@ -210,7 +211,7 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     hook.remove()
     torch.testing.assert_close(all_of_it.logits, everywhere.logits, atol=1e-5, rtol=1e-4)
     # What is decoded are the cues of the whole window, cut.
-    cues = [given[1] for given in noted]
+    cues = [given[1][1] for given in noted]
     cut = Regions(((0, 0), (1, 3)), (3, 3)).cut(cues[0], 1)
     torch.testing.assert_close(cues[2], cut, atol=1e-5, rtol=1e-4)
     assert (found.logits[0, :, 24:] == -10).all()
@@ -218,6 +219,47 @@ def test_a_region_is_all_that_is_decoded(network: TargetNet) -> None:
     assert (found.logits[1, :, :8] == -10).all()
     assert (found.logits[1, :, :, :24] == -10).all()
     assert (found.logits[1, :, 8:, 24:] > -10).all()
+
+
+def test_only_objects_in_sight_are_drawn_where_asked(network: TargetNet) -> None:
+    torch.manual_seed(5)
+    masks = torch.zeros(2, 1, 64, 96)
+    masks[0, :, 5:30, 5:30], masks[1, :, 30:60, 60:90] = 1, 1
+    places = torch.rand(1, 2, 4, 6)
+    changed = copy.deepcopy(network)
+    with torch.no_grad():
+        features = changed.features(torch.rand(1, 3, 64, 96))
+        memory = changed.remember(features, masks, places)
+        given = features, places, ([memory], [memory]), memory.statistics, masks, None
+        nn.init.normal_(changed.decoder.presence.weight, generator=torch.Generator().manual_seed(1))
+        whole = changed(*given)
+        # One of the two is in sight, by as much as the other is not.
+        changed.decoder.presence.bias -= whole.presence.mean()
+        whole, found = changed(*given), changed(*given, only_present=True)
+        known = (
+            changed.presence(features, places, [memory], memory.statistics, None, found.read),
+            changed.presence(features, places, [memory], memory.statistics),
+        )
+    torch.testing.assert_close(*known)
+    torch.testing.assert_close(found.presence, whole.presence)
+    away, there = whole.presence.argsort().tolist()
+    assert whole.presence[away] < 0 < whole.presence[there]
+    torch.testing.assert_close(found.logits[there], whole.logits[there])
+    assert (found.logits[away] == NOWHERE).all()
+    assert (whole.logits[away] != NOWHERE).any()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_matches_are_a_part_of_what_is_read(count: int) -> None:
+    reader = MemoryReader(scale=7.0)
+    drawn = draw_memory(count, 30)
+    memory = replace(drawn, keys=drawn.keys[:1], mask=(2 * drawn.mask - 0.8).clamp(0, 1))
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 3, 4), dim=1)
+    with torch.no_grad():
+        read = reader(query, torch.zeros(1, 2, 3, 4), [memory], None)
+        assert torch.equal(reader.matches(query, [memory]), read[:, -2].flatten(1))
+    # With gradients, weights are a softmax in place of exponentials below a bound.
+    torch.testing.assert_close(reader(query, torch.zeros(1, 2, 3, 4), [memory], None), read)
 
 
 @pytest.mark.parametrize("nearness", [None, 3.0])
@@ -272,7 +314,7 @@ def test_the_finest_logits_are_the_same_where_an_object_can_be(
     assert wanted.requires_grad
     computed = found != NOWHERE
     torch.testing.assert_close(found[computed], wanted[computed], atol=1e-5, rtol=1e-5)
-    possible = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="nearest") > -4
+    possible = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="nearest") > -3
     assert computed[possible].all()
     assert possible[:2].flatten(1).any(1).all()
     assert not computed[2].any()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from vostrack.checks import (
@@ -13,6 +18,8 @@ from vostrack.checks import (
     check_multiple,
     check_not_empty,
     check_positive,
+    check_types,
+    checked_options,
 )
 from vostrack.errors import InputError
 
@@ -61,3 +68,39 @@ def test_a_side_is_made_of_cells(value: int) -> None:
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(InputError, match=r"^training: expected at least one picture, got none$"):
         check_not_empty((), "picture")
+
+
+@dataclass
+class Options:
+    steps: int | None = None
+    share: float = 0.5
+    on: bool = True
+    kind: Literal["a", "b"] | None = None
+    name: str = "x"
+    more: Mapping[str, int] | None = None
+    path: Path | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": "3"}, "steps: expected a whole number, got '3'"),
+        ({"steps": 1.5}, "steps: expected a whole number, got 1.5"),
+        ({"steps": True}, "steps: expected a whole number, got True"),
+        ({"share": "half"}, "share: expected a number, got 'half'"),
+        ({"share": None}, "share: expected a number, got None"),
+        ({"on": "yes"}, "on: expected True or False, got 'yes'"),
+        ({"kind": "c"}, "kind: expected one of a, b, got 'c'"),
+        ({"kind": 5}, "kind: expected one of a, b, got 5"),
+        ({"name": 5}, "name: expected text, got 5"),
+        ({"more": 5}, "more: expected values by name, got 5"),
+    ],
+)
+def test_values_of_another_type_are_named(given: dict[str, Any], words: str) -> None:
+    numbers: dict[str, Any] = {"steps": np.int64(3), "share": np.float32(0.5)}
+    check_types(Options(**numbers, on=False, kind="a", more={}))
+    check_types(Options(share=1))
+    with pytest.raises(InputError, match=f"^{words}$"):
+        check_types(Options(**given))
+    with pytest.raises(InputError, match=f"^part: {words}$"):
+        checked_options(Options, given, "part")

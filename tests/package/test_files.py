@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vostrack import ClipRequest
 from vostrack.arrays import UInt8Array
+from vostrack.files import expand_home, parse_json
 from vostrack.masks import atomic_path, write_label_map, write_masks_json, write_matte
+from vostrack.masks.several_frames import split_frame
 
 LABELS = np.ones((4, 4), dtype=np.uint8)
 
@@ -95,3 +98,23 @@ def test_frames_that_fail_midway_leave_the_old_json(tmp_path: Path) -> None:
         write_masks_json(target, frames(), (1,), (4, 4))
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_home_folders_and_names_that_only_look_like_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand_home("~/a") == tmp_path / "a"
+    assert expand_home("~nobody-here/a") == Path("~nobody-here/a")
+    request = ClipRequest(video="~/a", first_mask=("~/m", "7=~/n"), output="~/out")  # type: ignore[arg-type]  # as a user may write it
+    assert request.output == tmp_path / "out"
+    assert [split_frame(mask) for mask in request.first_mask] == [
+        (None, str(tmp_path / "m")),
+        (7, str(tmp_path / "n")),
+    ]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, "{", b"\xff"])
+def test_json_that_is_none(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)

@@ -209,6 +209,9 @@ def test_memory_does_not_grow_with_frames(adapter: Any, clip: Clip) -> None:
 def test_misuse_is_named(adapter: Any, clip: Clip) -> None:
     frames, labels = clip
     tracker = Tracker(adapter)
+    for early in (tracker.state, tracker.start_state, tracker.seek_start):
+        with pytest.raises(RuntimeError, match=r"was called before Tracker\.start"):
+            early()
     with pytest.raises(RuntimeError, match="start"):
         tracker.step(frames[0])
     bad = {
@@ -292,3 +295,33 @@ def test_states_of_another_method_and_exchanged_states_are_refused(
         tracker.load_state(running, start)
     with pytest.raises(InputError, match=r"saved with ColourAdapter, .* uses OtherAdapter"):
         Tracker(OtherAdapter()).load_state(start, running)
+    other = Tracker(type(adapter)())
+    other.start(frames[1], labels[0])
+    with pytest.raises(InputError, match="belong to different starts"):
+        other.load_state(other.start_state(), running)
+    with pytest.raises(InputError, match=r"size of 90 x 60, .* works at 45 x 30"):
+        Tracker(type(adapter)(), config=TrackerConfig(max_size=45)).load_state(start, running)
+    with pytest.raises(InputError, match="got NoneType; call load_state"):
+        other.load_state(None, None)  # type: ignore[arg-type]  # the mistake under test
+
+
+@pytest.mark.parametrize("part", ["start_state", "state"])
+def test_a_damaged_state_changes_nothing(adapter: Any, clip: Clip, part: str) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter, temporal_filter=Craf())
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    whole = {"start_state": tracker.start_state(), "state": tracker.state()}
+    expected = tracker.step(frames[2])
+    other = Tracker(type(adapter)(), temporal_filter=Craf())
+    other.load_state(*whole.values())
+    for key in whole[part]:
+        if key in ("format", "missing", "removed", "support", "adapter"):
+            continue
+        for damaged in (
+            {name: value for name, value in whole[part].items() if name != key},
+            {**whole[part], key: []},
+        ):
+            with pytest.raises(InputError, match="tracker state"):
+                other.load_state(*{**whole, part: damaged}.values())
+    np.testing.assert_array_equal(other.step(frames[2]).scores, expected.scores)

@@ -29,7 +29,7 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
     started = time.perf_counter()
     try:
         track = find_worker(worker) if isinstance(worker, str) else worker
-        store = open_store(job.output)
+        store = open_store(job.output, job.frame_names)
         scratch = store.begin()
         try:
             result = track(replace(job, output=str(scratch)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -92,25 +92,38 @@ class Job:
         return Path(self.output)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Hash (hexadecimal SHA-256) of all that the result depends on.
-
-        That is the options, the names of the frames and the bytes of the masks; not the frames'
-        bytes, which would have to be read in full.
+    def inputs(self) -> dict[str, str]:
+        """Hash of the bytes of the frames, of the masks, and of the files that options name.
 
         Raises:
             InputError: a mask cannot be read.
         """
         masks = [] if self.first_mask is None else [(0, self.first_mask)]
+        given = [(index, _digest(path)) for index, path in (*masks, *self.later_masks)]
+        return {
+            "frames": _combined(_digest_or_none(path) for path in self.frames),
+            "masks": _combined(given),
+            "files of options": _combined(map(_digest_or_none, _files_in(self.options))),
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash (hexadecimal SHA-256) of all that the result depends on.
+
+        That is the options, the names of the frames and the inputs.
+
+        Raises:
+            InputError: a mask cannot be read.
+        """
         content = {
             "options": dict(self.options),
             "frames": self.frame_names,
             "semantics": self.semantics,
-            "masks": [(index, _digest(path)) for index, path in (*masks, *self.later_masks)],
+            "inputs": self.inputs,
         }
-        if self.starts:
-            content["starts"] = self.starts
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        starts = {"starts": self.starts} if self.starts else {}
+        text = json.dumps({**content, **starts}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -194,6 +207,27 @@ def _starts(seq: VideoSequence, first: int) -> tuple[tuple[int, int], ...]:
     """Return the frame in which each object is given, counted from ``first``."""
     place = {name: index for index, name in enumerate(seq.frame_names)}
     return tuple((obj.id, place[obj.frames[0]] - first) for obj in seq.objects if obj.frames)
+
+
+def _files_in(options: Mapping[str, Option]) -> Iterator[Path]:
+    """Go through the options that are absolute paths of files, such as weights."""
+    for name in sorted(options):
+        option = options[name]
+        for value in option.values() if isinstance(option, Mapping) else (option,):
+            if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
+                yield Path(value)
+
+
+def _combined(parts: Iterable[object]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
+
+
+def _digest_or_none(path: Path) -> str | None:
+    """Return the digest of a file; None where it cannot be read, as the worker will say."""
+    try:
+        return _digest(path)
+    except InputError:
+        return None
 
 
 def _digest(path: Path) -> str:

@@ -122,6 +122,11 @@ def run_jobs(
             with ExitStack() as stack:
                 for folder in sorted({Path(job.output).parent for job in todo if job.is_local}):
                     stack.enter_context(exclusive_folder(folder))
+                # Another run may have finished some of them since the first look.
+                more, todo = _plan(todo, overwrite=config.overwrite)
+                for name, result in more.items():
+                    settled[name] = result
+                    tell(RunEvent("kept", name, result.frames))
                 executor = _make_executor(worker, config, len(todo))
                 stack.enter_context(closing(executor))
                 _drain(executor, todo, config.retries, settled, tell)
@@ -143,7 +148,7 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
     todo: list[Job] = []
     other: list[str] = []
     for job in jobs:
-        store = open_store(job.output)
+        store = open_store(job.output, job.frame_names)
         record = None if overwrite else store.read()
         if record is None:
             store.check_free()
@@ -172,7 +177,10 @@ def _difference(job: Job, record: DoneRecord) -> str:
     ]
     if changed:
         return "; ".join(changed)
-    return "other frames" if record.frames != job.frame_names else "other masks"
+    if record.frames != job.frame_names:
+        return "other frames"
+    other = [kind for kind, found in job.inputs.items() if record.inputs.get(kind) != found]
+    return f"changed {' and '.join(other) or 'inputs'}"
 
 
 def _make_executor(worker: Worker | str, config: RunConfig, jobs: int) -> Executor:

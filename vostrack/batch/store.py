@@ -7,14 +7,18 @@ folder with a valid ``done.json`` is therefore complete, even if a process was k
 from __future__ import annotations
 
 import glob
+import json
+import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from vostrack.batch.record import DONE, DoneRecord
+from vostrack.batch.record import DONE, DoneRecord, checksum, written_names
 from vostrack.errors import InputError
+from vostrack.files import is_whole_image
 
 __all__ = ["FsspecStore", "LocalStore", "ResultStore", "open_store"]
 
@@ -23,7 +27,11 @@ class ResultStore(Protocol):
     """Storage for the result of one job."""
 
     def read(self) -> DoneRecord | None:
-        """Return the record of the finished result; None if there is no complete result."""
+        """Return the record of the finished result; None if there is no complete result.
+
+        Raises:
+            InputError: another version of vostrack wrote it, or somebody changed it.
+        """
         ...
 
     def check_free(self) -> None:
@@ -47,50 +55,72 @@ class ResultStore(Protocol):
         ...
 
 
-def open_store(output: str) -> ResultStore:
+def open_store(output: str, frames: Collection[str] = ()) -> ResultStore:
     """Open the store for a result.
 
     Args:
         output: a local path, or a URL that fsspec supports, such as ``s3://bucket/run/seq``.
+        frames: names of the frames; files of these names are ours where the record is damaged.
 
     Raises:
         InputError: the URL is not supported or needs a package that is not installed.
     """
-    return FsspecStore(output) if "://" in output else LocalStore(Path(output))
+    if "://" in output:
+        return FsspecStore(output, frames)
+    return LocalStore(Path(output), frames)
 
 
 class LocalStore:
     """A result in a local or shared folder, which is moved there atomically.
 
     Args:
-        folder: folder of the result; its parent is created if missing.
+        folder: folder of the result, or a link to it; its parent is created if missing.
+        frames: names of the frames.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, frames: Collection[str] = ()) -> None:
+        self._folder = folder.resolve() if folder.is_dir() else folder
+        self._frames = frames
 
     def read(self) -> DoneRecord | None:
-        """Return the record if it is valid and every file has the recorded size."""
+        """Return the record if it is valid and every file is as it was written.
+
+        Raises:
+            InputError: another version of vostrack wrote it, or an image was changed afterwards.
+        """
         try:
             record = DoneRecord.from_json((self._folder / DONE).read_bytes())
-            if record and all(
-                (self._folder / name).stat().st_size == size for name, size in record.files.items()
-            ):
-                return record
         except OSError:
             return None
-        return None
+        except InputError as error:
+            raise InputError(f"output {self._folder}: {error}") from None
+        if record is None:
+            return None
+        paths = {name: self._folder / name for name in record.files}
+        other = [n for n, p in paths.items() if p.is_file() and checksum(p) != record.checksums[n]]
+        edited = next((name for name in other if is_whole_image(paths[name])), None)
+        if edited is not None:
+            raise InputError(
+                f"output {self._folder}: {edited} was changed after the run; `overwrite=True` "
+                "replaces it, and so does a run after you moved it away"
+            )
+        return None if other or not all(path.is_file() for path in paths.values()) else record
 
     def check_free(self) -> None:
-        """Check that the folder is empty or missing, or contains ``done.json``.
+        """Check that there is nothing but what a batch run wrote.
 
         Raises:
             InputError: the folder contains other files, or it is a file.
         """
-        if not self._folder.exists() or (self._folder / DONE).exists():
+        if not os.path.lexists(self._folder):
             return
-        if not self._folder.is_dir() or any(self._folder.iterdir()):
+        if not self._folder.is_dir():
             raise _foreign(str(self._folder))
+        done = self._folder / DONE
+        text = done.read_bytes() if done.is_file() else None
+        paths = (path for path in sorted(self._folder.rglob("*")) if not path.is_dir())
+        names = [path.relative_to(self._folder).as_posix() for path in paths]
+        _check_ours(str(self._folder), names, text, self._frames)
 
     def begin(self) -> Path:
         """Create a scratch folder next to the result, so that it can be renamed atomically."""
@@ -128,10 +158,12 @@ class LocalStore:
 class FsspecStore:
     """A result in an object store, which is created in a temporary folder and then uploaded.
 
-    A marker file exists during the upload. It distinguishes an interrupted upload from other files.
+    A marker file exists during the upload, and lists its files. It distinguishes an interrupted
+    upload from other files. Of finished results, sizes are compared, not the bytes.
 
     Args:
         url: URL of the result, such as ``s3://bucket/run/seq``.
+        frames: names of the frames.
 
     Raises:
         InputError: fsspec or the package for this kind of URL is not installed.
@@ -139,8 +171,9 @@ class FsspecStore:
 
     _MARKER = ".vostrack-upload"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, frames: Collection[str] = ()) -> None:
         self._url = url
+        self._frames = frames
         try:
             from fsspec.core import url_to_fs
 
@@ -162,20 +195,26 @@ class FsspecStore:
         sizes = self._sizes()
         if DONE not in sizes:
             return None
-        record = DoneRecord.from_json(self._fs.cat_file(f"{self._path}/{DONE}"))
+        try:
+            record = DoneRecord.from_json(self._fs.cat_file(f"{self._path}/{DONE}"))
+        except InputError as error:
+            raise InputError(f"output {self._url}: {error}") from None
         if record and all(sizes.get(name) == size for name, size in record.files.items()):
             return record
         return None
 
     def check_free(self) -> None:
-        """Check that the folder is empty, or contains ``done.json`` or the marker.
+        """Check that there is nothing but what a batch run wrote.
 
         Raises:
             InputError: the folder contains other objects.
         """
         sizes = self._sizes()
-        if sizes and DONE not in sizes and self._MARKER not in sizes:
-            raise _foreign(self._url)
+        text = self._fs.cat_file(f"{self._path}/{DONE}") if DONE in sizes else None
+        if self._MARKER in sizes and text is None:
+            text = self._fs.cat_file(f"{self._path}/{self._MARKER}")
+        names = [name for name in sizes if name != self._MARKER]
+        _check_ours(self._url, names, text, self._frames)
 
     def begin(self) -> Path:
         """Create a temporary scratch folder."""
@@ -190,10 +229,11 @@ class FsspecStore:
         self.check_free()
         self._fs.makedirs(self._path, exist_ok=True)
         marker = f"{self._path}/{self._MARKER}"
-        self._fs.pipe_file(marker, b"")
+        stale = self._sizes()
+        ours = {"fingerprint": record.fingerprint, "files": [*stale, *record.files]}
+        self._fs.pipe_file(marker, json.dumps(ours).encode())
         # The record is deleted first and written last, so that a partly replaced folder never looks
         # complete.
-        stale = self._sizes()
         for name in sorted(stale, key=lambda name: name != DONE):
             if name != self._MARKER:
                 self._fs.rm_file(f"{self._path}/{name}")
@@ -220,8 +260,29 @@ class FsspecStore:
         }
 
 
-def _foreign(place: str) -> InputError:
+def _check_ours(
+    place: str, names: Iterable[str], text: bytes | None, frames: Collection[str]
+) -> None:
+    """Refuse files that no batch run wrote: replacing a result would delete them.
+
+    Args:
+        place: the folder, for the message.
+        names: of the files in it.
+        text: the content of ``done.json``, or of the list of files to be uploaded; None if there
+            is none.
+        frames: names of the frames.
+    """
+    ours = set() if text is None else written_names(text)
+    if ours is None:
+        ours = {DONE, *(name for name in names if Path(name).stem in frames)}
+    foreign = next((name for name in names if name not in ours), None)
+    if foreign is not None:
+        raise _foreign(place, foreign)
+
+
+def _foreign(place: str, name: str = "") -> InputError:
+    which = f", such as {name}" if name else ""
     return InputError(
-        f"output {place}: there are files that were not written by a batch run; use another output "
-        "folder, or move them"
+        f"output {place}: there are files that were not written by a batch run{which}; use another "
+        "output folder, or move them"
     )

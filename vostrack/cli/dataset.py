@@ -151,6 +151,8 @@ class DatasetSubmitCommand(DatasetOptions):
 
         from vostrack.eval.submission import SubmissionForm, write_submission
 
+        if self.zip.is_dir():
+            raise InputError(f"zip: {self.zip} is a folder; give the name of a file")
         if self.zip.exists() and not self.overwrite:
             raise InputError(f"zip: {self.zip} exists; `overwrite=True` replaces it")
         if self.layout == "burst":

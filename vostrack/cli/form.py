@@ -12,7 +12,7 @@ import shutil
 import textwrap
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, is_dataclass, make_dataclass
+from dataclasses import MISSING, dataclass, field, is_dataclass, make_dataclass, replace
 from dataclasses import fields as fields_of
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -94,16 +94,34 @@ def _values_of_few(
     known = {f"--{word}".replace("_", "-") for f in few for word in (f.name, f"no_{f.name}")}
     if not {word.split("=")[0] for word in arguments if word.startswith("-")} <= known:
         return None
+    alone = _with_one_word(few, arguments)
     try:
         found = _values(
-            _form(command, few),
+            _form(command, [replace(f, type=alone.get(f.name, f.type)) for f in few]),
             args=arguments,
             config=(tyro.conf.DisallowNone,),
             console_outputs=False,
         )
     except SystemExit:
         return None
+    found |= {name: (found[name],) for name in alone}
     return {flag.name: flag.default for flag in flags} | found
+
+
+def _with_one_word(flags: Sequence[Flag], arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the type of each flag that takes several words and is given one: that of the word.
+
+    For the type of several words tyro imports typeguard, which takes as long as all of the parsing.
+    """
+    found = {}
+    for flag in flags:
+        spelling = f"--{flag.name}".replace("_", "-")
+        if _bare(flag.type) != tuple[str, ...] or arguments.count(spelling) != 1:
+            continue
+        word, *rest = [*arguments, ""][arguments.index(spelling) + 1 :]
+        if word and not word.startswith("-") and rest[0][:1] in ("", "-"):
+            found[flag.name] = Annotated[(str, *get_args(flag.type)[1:])]
+    return found
 
 
 def _values(form: type[Any], **settings: Any) -> dict[str, Any]:

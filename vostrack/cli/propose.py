@@ -11,6 +11,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.checks import OptionValue, checked_options
 from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 
 if TYPE_CHECKING:
     from vostrack.proposers.sources import ProposerSources
@@ -194,7 +195,7 @@ def _image_paths(images: str) -> list[Path]:
     from vostrack.video.images import images_in_folder, images_matching
     from vostrack.video.names import is_pattern
 
-    path = Path(images).expanduser()
+    path = expand_home(images)
     if path.is_dir():
         paths = images_in_folder(path)
     elif path.is_file():

@@ -6,13 +6,13 @@ Video". Videos are annotated, and scored, at one frame per second.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vostrack.datasets.video_sequence import SequenceObject, VideoSequence, chosen_names
 from vostrack.errors import InputError
+from vostrack.files import parse_json
 
 if TYPE_CHECKING:
     from vostrack.arrays import UInt8Array
@@ -84,7 +84,7 @@ def read_burst(path: Path) -> dict[str, Any]:
         InputError: it is no such file.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         for video in data["sequences"]:
             if len(video["segmentations"]) != len(video["annotated_image_paths"]):
                 raise ValueError(f"{video['seq_name']}: one entry per annotated frame expected")

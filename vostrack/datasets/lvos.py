@@ -6,7 +6,6 @@ Hong et al. 2023, "LVOS: A Benchmark for Long-term Video Object Segmentation"; H
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from vostrack.datasets.video_sequence import (
     scan_folder,
 )
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import natural_order, parse_json
 
 __all__ = ["open_lvos"]
 
@@ -70,7 +69,7 @@ def _read_meta(base: Path, subset: str) -> dict[str, Mapping[str, Any]]:
             f"LVOS: no metadata of {base}; looked for {', '.join(place.name for place in places)}"
         )
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(path.read_text(encoding="utf-8"))["videos"]
         return {str(name): video["objects"] for name, video in videos.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

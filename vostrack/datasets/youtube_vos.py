@@ -5,7 +5,6 @@ Xu et al. 2018, "YouTube-VOS: Sequence-to-Sequence Video Object Segmentation".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from vostrack.datasets.video_sequence import (
     scan_folder,
 )
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import natural_order, parse_json
 
 __all__ = ["open_youtube_vos"]
 
@@ -77,7 +76,7 @@ def _read_meta(path: Path) -> dict[str, tuple[SequenceObject, ...]]:
             "with meta.json, JPEGImages and Annotations"
         )
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(path.read_text(encoding="utf-8"))["videos"]
         return {name: _read_objects(video["objects"]) for name, video in videos.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

@@ -122,7 +122,8 @@ class Annotations:
 
 def shortened(value: Any, most: int = 80) -> str:
     """Return a text of the file that can be printed and written."""
-    text = " ".join(str(value).encode("utf-8", "replace").decode("utf-8").split())
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return text if len(text) <= most else f"{text[:most]}..."
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.arrays import IntArray
+from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.background import find_background
 from vostrack.masks.colour_labels import find_colour_labels, is_background
@@ -81,12 +81,11 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
     Raises:
         InputError: ``interpret_values`` rejects the values.
     """
-    indices = np.asarray(image).astype(np.int64)
-    rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
-    colours = rgba[..., :3]
-    black = np.unique(indices[(colours == 0).all(axis=-1) & (rgba[..., 3] >= OPAQUE)])
-    used = np.unique(indices)
-    transparent = np.unique(indices[rgba[..., 3] < OPAQUE])
+    indices, rgba = np.asarray(image), np.asarray(image.convert("RGBA"))
+    colours, opaque = rgba[..., :3], rgba[..., 3] >= OPAQUE
+    black = _bytes_in(indices[~colours.any(axis=-1) & opaque])
+    used, transparent = _bytes_in(indices), _bytes_in(indices[~opaque])
+    indices = indices.astype(np.int64)
     notes: tuple[str, ...] = ()
     if transparent.size and transparent[0] != 0 and find_background(indices) == 0:
         # Index 0 surrounds the objects. The transparent one lies among them.
@@ -104,7 +103,7 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
     if _labelled_background(colours, origin):
         return read_color(image.convert("RGB"), origin, max_objects)
     if used.size > 3 and (colours == colours[..., :1]).all():
-        soft = interpret_smoothed(colours[..., 0], origin, max_objects)
+        soft = interpret_smoothed(colours[..., 0].astype(np.int64), origin, max_objects)
         if soft is not None:
             return soft
     if used[0] != 0 and used.size > 1 and black.size:
@@ -118,7 +117,13 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
     return interpret_values(indices, origin, max_objects, drawn=False).noted(*notes)
 
 
-def _labelled_background(colours: IntArray, origin: str) -> bool:
+def _bytes_in(values: UInt8Array) -> IntArray:
+    """Return which bytes there are, ascending: ``np.unique`` would sort all of them."""
+    found: IntArray = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+    return found
+
+
+def _labelled_background(colours: UInt8Array, origin: str) -> bool:
     """Tell whether a label file beside the mask names a background that is not black."""
     found = find_colour_labels(Path(origin))
     if found is None:

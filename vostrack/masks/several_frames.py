@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.masks.first_mask import images_in
 from vostrack.masks.formats.reading import kind_of_folder
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames
@@ -25,7 +26,7 @@ def split_frame(entry: str) -> tuple[int | None, str]:
     found = _WITH_FRAME.fullmatch(entry)
     if found is None or Path(entry).exists():
         return None, entry
-    return int(found[1]), found[2]
+    return int(found[1]), str(expand_home(found[2]))
 
 
 def files_by_frame(

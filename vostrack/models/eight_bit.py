@@ -72,8 +72,10 @@ class EightBitStages:
             x = _entered(x, stride)
             found = [x.amax()]
             for block in _blocks(backbone, stride):
-                inner = F.relu(block.conv1(x))
-                x = block(x)
+                # As the block does, whose normalisation is folded, but what is inside is seen.
+                inner = F.relu_(block.conv1(x))
+                out = block.conv2(inner)
+                x = F.relu_(out.add_(block.downsample(x) if block.downsample else x))
                 found += [inner.amax(), x.amax()]
             ranges[stride] = tuple(torch.stack(found).tolist())
         return ranges
@@ -91,6 +93,12 @@ class EightBitStages:
     def reads_images(self) -> bool:
         """Whether ``early`` can be used: the stages of strides 4 and 8 are among them."""
         return self._first is not None
+
+    @property
+    def early_scales(self) -> tuple[float, float, float]:
+        """Values of one step of the maps that ``early`` gives, which are bytes times these."""
+        four, eight = self._stages[4].scales, self._stages[8].scales
+        return four[0], four[-1], eight[-1]
 
     @torch.no_grad()
     def early(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,9 +60,12 @@ class EightBitMobileNet:
         for layer in layers[:_IN_FLOATS]:
             x = layer(x)
         for block in layers[_IN_FLOATS:]:
+            # As the block does, but what is inside is seen.
             widened = block.conv[0](x)
-            found += [x.amin(), x.amax(), widened.amax(), block.conv[1](widened).amax()]
-            x = block(x)
+            filtered = block.conv[1](widened)
+            found += [x.amin(), x.amax(), widened.amax(), filtered.amax()]
+            y = block.conv[2](filtered)
+            x = y.add_(x) if block.residual else y
         return tuple(torch.stack(found).tolist())
 
     @torch.no_grad()

@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["NOWHERE", "MaskEncoder", "Regions", "TargetDecoder", "span_of"]
+from vostrack.models.regions import Regions
+
+__all__ = ["NOWHERE", "MaskEncoder", "TargetDecoder", "span_of"]
 
 NOWHERE = -10.0
 """Logit where an object is not looked for: a score of 0.00005."""
 
-# An object can be where its logit at stride 4 is above this: a score of 0.018.
-_HARDLY = -4.0
+# An object can be where its logit at stride 4 is above this: a score of 0.047.
+_HARDLY = -3.0
 # Cells of stride 4 that a logit at stride 2 depends on, on each side: one of them by bilinear
 # scaling, and one by two convolutions.
 _SEEN = 2
-
-
-@dataclass(frozen=True)
-class Regions:
-    """Where each of B objects can be: rectangles of one size, in cells of stride 16.
-
-    Attributes:
-        corners: top row and left column of each.
-        size: rows and columns of all.
-    """
-
-    corners: tuple[tuple[int, int], ...]
-    size: tuple[int, int]
-
-    def cut(self, maps: Tensor, scale: int) -> Tensor:
-        """Cut maps (1 or B, C, h, w) of ``scale`` pixels per cell: (B, C, h', w')."""
-        if len(maps) == 1:
-            maps = maps.expand(len(self.corners), -1, -1, -1)
-        height, width = (side * scale for side in self.size)
-        parts = [
-            part[:, y * scale : y * scale + height, x * scale : x * scale + width]
-            for part, (y, x) in zip(maps, self.corners, strict=True)
-        ]
-        return torch.stack(parts).contiguous(memory_format=torch.channels_last)
-
-    def mirrored(self, columns: int) -> Regions:
-        """Return those in maps of ``columns`` cells that are mirrored left to right."""
-        width = self.size[1]
-        return Regions(tuple((y, columns - x - width) for y, x in self.corners), self.size)
-
-    def part(self, numbers: Sequence[int]) -> Regions:
-        """Return those of some of the objects."""
-        return Regions(tuple(self.corners[k] for k in numbers), self.size)
-
-    def put(self, parts: Tensor, size: Sequence[int], scale: int, outside: float) -> Tensor:
-        """Undo ``cut``: maps (B, C, h, w) that are ``outside`` everywhere else."""
-        maps = parts.new_full((*parts.shape[:2], *size), outside)
-        height, width = parts.shape[-2:]
-        for index, (part, corner) in enumerate(zip(parts, self.corners, strict=True)):
-            y, x = (scale * cell for cell in corner)
-            maps[index, :, y : y + height, x : x + width] = part
-        return maps
 
 
 class MaskEncoder(nn.Module):
@@ -81,7 +40,7 @@ class MaskEncoder(nn.Module):
         for step in self.steps:
             x = F.relu_(step(x))
         context = F.relu_(self.context(feature))
-        return _joined(self.join, x, context)
+        return _joined(self.join.weight, self.join.bias, x, context)
 
 
 class TargetDecoder(nn.Module):
@@ -111,25 +70,45 @@ class TargetDecoder(nn.Module):
     def forward(
         self,
         levels: Sequence[Tensor],
-        cues: Tensor,
+        cues: tuple[Tensor, Tensor],
         covers: Sequence[Tensor],
         regions: Regions | None = None,
+        only_present: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Decode.
 
         Args:
-            levels: (1 or B, C, h, w) at strides 2, 4, 8 and 16.
-            cues: (B, cues, h, w) at stride 16, of the regions where there are any.
+            levels: (1 or B, C, h, w) at strides 2, 4 and 8.
+            cues: what ``entered`` gave, and the other cues (B, cues, h, w) at stride 16; of the
+                regions where there are any.
             covers: (B, 1, h, w) in [0, 1] at strides 8 and 4, where the object was.
             regions: all that is seen of each object; elsewhere is background.
+            only_present: leave out objects that are not in the image, without ``regions``.
 
         Returns:
             Logits (B, 1, h2, w2) of the mask, and (B,) of the object's being in the image at all.
         """
+        x, presence = self.objects(*cues)
+        if not only_present:
+            return self._drawn(x, levels, covers, regions), presence
+        logits = x.new_full((len(x), 1, *levels[0].shape[-2:]), NOWHERE)
+        there = torch.nonzero(presence >= 0)[:, 0]
+        if len(there):
+            shown = [cover[there] for cover in covers]
+            logits[there] = self._drawn(x[there], levels, shown, None)
+        return logits, presence
+
+    def _drawn(
+        self,
+        x: Tensor,
+        levels: Sequence[Tensor],
+        covers: Sequence[Tensor],
+        regions: Regions | None,
+    ) -> Tensor:
+        """Return logits (B, 1, h2, w2) from x (B, w16, h, w) at stride 16."""
         skips = [self.lateral[level](levels[level]) for level in (2, 1)]
         if regions is not None:
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
-        x, presence = self.objects(levels[3], cues, regions)
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
             x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
             x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
@@ -137,20 +116,37 @@ class TargetDecoder(nn.Module):
         logits = self._finest(x, levels[0], regions)
         if regions is not None:
             logits = regions.put(logits, levels[0].shape[-2:], 8, NOWHERE)
-        return logits, presence
+        return logits
 
-    def objects(
-        self, level: Tensor, cues: Tensor, regions: Regions | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Decode at stride 16 only; see ``forward``.
+    def entered(self, level: Tensor, read: Tensor, regions: Regions | None = None) -> Tensor:
+        """Begin with what does not depend on where objects were; see ``objects``.
+
+        Args:
+            level: (1 or B, C, h, w) at stride 16.
+            read: (B, V, h, w) what memories gave; of the regions where there are any.
+            regions: all that is seen of each object.
 
         Returns:
-            (B, w16, h, w) what is known of each cell, and (B,) logits of the objects' presence.
+            (B, w16, h, w), of the regions.
         """
         view = F.relu_(self.lateral[3](level))
         if regions is not None:
             view = regions.cut(view, 1)
-        x = F.relu_(_joined(self.enter, view, cues))
+        weight = self.enter.weight[:, : view.shape[1] + read.shape[1]]
+        return _joined(weight, self.enter.bias, view, read)
+
+    def objects(self, entered: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode at stride 16 only; see ``forward``.
+
+        Args:
+            entered: (B, w16, h, w), what ``entered`` gave.
+            cues: (B, C, h, w), the other cues.
+
+        Returns:
+            (B, w16, h, w) what is known of each cell, and (B,) logits of the objects' presence.
+        """
+        rest = self.enter.weight[:, -cues.shape[1] :]
+        x = F.relu_(F.conv2d(cues, rest, padding=1) + entered)
         for context in self.context:
             x = x + F.relu_(context(x))
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
@@ -236,17 +232,15 @@ def span_of(filled: np.ndarray) -> tuple[int, int]:
     return first, first + length
 
 
-def _joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
-    """Apply a convolution to x (1 or B, C, h, w) beside y (1 or B, D, h, w).
+def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
+    """Convolve x (1 or B, C, h, w) beside y (1 or B, D, h, w) with 3 x 3 weights.
 
     What is shared by all objects, one in place of B, is convolved once.
     """
     if len(x) == len(y):
-        return conv(torch.cat([x, y], dim=1))  # type: ignore[no-any-return]
-    first, rest = conv.weight[:, : x.shape[1]], conv.weight[:, x.shape[1] :]
-    padding = conv.padding
-    assert not isinstance(padding, str)
-    return F.conv2d(x, first, conv.bias, padding=padding) + F.conv2d(y, rest, padding=padding)
+        return F.conv2d(torch.cat([x, y], dim=1), weight, bias, padding=1)
+    first, rest = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
+    return F.conv2d(x, first, bias, padding=1) + F.conv2d(y, rest, padding=1)
 
 
 def _onto(x: Tensor, skip: Tensor, regions: Regions | None, scale: int) -> Tensor:

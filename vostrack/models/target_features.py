@@ -57,7 +57,8 @@ class Segmentation:
         presence: (B,) logits of the objects' being in the window at all.
         classified: (B, 1, h, w) at stride 16, what the closed-form classifier gives for the mask:
             about -1 on the background and 1 on the object.
-        read: (B, C, h, w) at stride 16, what the memories that count wherever they lie gave; None
+        read: (B, C, h, w) at stride 16, what the decoder makes of the frame and of the memories
+            that count wherever they lie; of the regions where there are any. None
             where it is not kept.
     """
 

@@ -24,16 +24,16 @@ from vostrack.models.eight_bit import EightBitStages
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 from vostrack.models.memory_cues import (
     Memory,
-    MemoryReader,
     RidgeRegression,
     Statistics,
     confident_cells,
     cover,
-    similarity_channels,
 )
+from vostrack.models.memory_reader import MemoryReader, similarity_channels
+from vostrack.models.regions import Regions
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticCues
 from vostrack.models.target_config import TargetNetConfig
-from vostrack.models.target_decoder import MaskEncoder, Regions, TargetDecoder
+from vostrack.models.target_decoder import MaskEncoder, TargetDecoder
 from vostrack.models.target_features import Features, Segmentation
 
 __all__ = [
@@ -189,8 +189,10 @@ class TargetNet(nn.Module):
         memories: tuple[Sequence[Memory], Sequence[Memory]],
         statistics: Statistics,
         previous: Tensor,
-        near: Tensor,
+        near: Tensor | None,
         regions: Regions | None = None,
+        *,
+        only_present: bool = False,
     ) -> Segmentation:
         """Segment.
 
@@ -201,19 +203,19 @@ class TargetNet(nn.Module):
             statistics: of the frames that the classifier is fitted to.
             previous: (B, 1, H, W) in [0, 1], where each object was.
             near: (B,) 1 where ``previous`` is known, 0 for an object that is lost: then
-                ``previous`` and distances count for nothing.
+                ``previous`` and distances count for nothing. None: all objects are lost.
             regions: where each object can be; None for everywhere.
+            only_present: draw no object that is not in sight: its logits are ``NOWHERE``.
         """
-        previous = previous * near.view(-1, 1, 1, 1)
-        covers = [previous]
+        covers = [previous * (0 if near is None else near.view(-1, 1, 1, 1))]
         for level in (1, 2, 3):
             covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
-        read = self.first_reader(features.key, positions, memories[0], near)
+        read = self._entered(features, positions, memories[0], regions)
         cues, target = self._cues(
-            features, positions, (read, memories[1]), statistics, covers[3], near, regions
+            features, positions, memories[1], statistics, (covers[3], near), regions
         )
         logits, presence = self.decoder(
-            (*features.levels[:3], features.deep), cues, (covers[2], covers[1]), regions
+            features.levels[:3], (read, cues), (covers[2], covers[1]), regions, only_present
         )
         return Segmentation(logits, presence, target[:, :1], read)
 
@@ -236,47 +238,54 @@ class TargetNet(nn.Module):
             memories: what to compare with, the given masks first.
             statistics: of the frames that the classifier is fitted to.
             regions: where each object can be; None for everywhere.
-            read: what ``forward`` read of the same memories, if it did.
+            read: what ``forward`` read of the same memories in the same regions, if it did.
 
         Returns:
             (B,) logits.
         """
         nowhere = features.key.new_zeros((len(statistics.gram), 1, *features.key.shape[-2:]))
-        far = nowhere[:, 0, 0, 0]
         if read is None:
-            read = self.first_reader(features.key, positions, memories, far)
-        both = read, memories[:1]
-        cues, _ = self._cues(features, positions, both, statistics, nowhere, far, regions)
-        return self.decoder.objects(features.deep, cues, regions)[1]
+            read = self._entered(features, positions, memories, regions)
+        cues, _ = self._cues(
+            features, positions, memories[:1], statistics, (nowhere, None), regions
+        )
+        return self.decoder.objects(read, cues)[1]
+
+    def _entered(
+        self,
+        features: Features,
+        positions: Tensor,
+        memories: Sequence[Memory],
+        regions: Regions | None,
+    ) -> Tensor:
+        """Return what the decoder makes of the frame and of memories that count anywhere."""
+        read = self.first_reader(features.key, positions, memories, None, regions)
+        return self.decoder.entered(features.deep, read, regions)
 
     def _cues(
         self,
         features: Features,
         positions: Tensor,
-        memories: tuple[Tensor, Sequence[Memory]],
+        recent: Sequence[Memory],
         statistics: Statistics,
-        covered: Tensor,
-        near: Tensor,
+        before: tuple[Tensor, Tensor | None],
         regions: Regions | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return what the decoder is told at stride 16, and what the classifier gives.
+        """Return what else the decoder is told at stride 16, and what the classifier gives.
 
-        The memories that count wherever they lie have been read. Where each object was is a map
-        (B, 1, h, w) in [0, 1]. The rest is as for ``forward``.
+        Where each object was is a map (B, 1, h, w) in [0, 1], and whether that is known. The rest
+        is as for ``forward``.
         """
-        query, size, count = features.key, features.key.shape[-2:], len(covered)
-        target = self.regression(features.embedding.expand(count, -1, -1, -1), statistics)
-        # Every object compares with the frame before at its own distances: its region is enough.
-        nearby = (query, positions)
+        (covered, near), size = before, features.key.shape[-2:]
+        target = self.regression(features.embedding.expand(len(covered), -1, -1, -1), statistics)
+        read = self.recent_reader(features.key, positions, recent, near, regions)
+        flags = torch.zeros_like(covered)
+        if near is not None:
+            flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
+        others = torch.cat([target, covered, flags], dim=1)
         if regions is not None:
-            nearby = regions.cut(query, 1), regions.cut(positions, 1)
-        recent = self.recent_reader(*nearby, memories[1], near)
-        flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
-        first, *others = (
-            cue if regions is None else regions.cut(cue, 1)
-            for cue in (memories[0], torch.cat([target, covered, flags], dim=1))
-        )
-        return torch.cat([first, recent, *others], dim=1), target
+            others = regions.cut(others, 1)
+        return torch.cat([read, others], dim=1), target
 
 
 def build_target_net(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 __all__ = [
     "DescribedWeights",
@@ -105,8 +105,8 @@ def read_description(path: Path, key: str) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        description = json.loads(text)
-    except json.JSONDecodeError:
+        description = parse_json(text)
+    except ValueError:
         description = None
     if not isinstance(description, dict):
         raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import parse_json
 
 __all__ = [
     "VOC_CLASSES",
@@ -193,7 +193,7 @@ def read_detections(path: str | os.PathLike[str]) -> dict[str, Detections]:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"detections: {path} cannot be read as JSON ({error})") from None
     images = content.get("images") if isinstance(content, dict) else None

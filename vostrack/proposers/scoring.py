@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from vostrack.errors import InputError
 from vostrack.eval import CocoAP, CocoScores, InstanceAP, Instances
 from vostrack.eval.instance_ap import APScores
+from vostrack.files import parse_json
 from vostrack.masks.palette import VOID
 from vostrack.masks.rle import decode_rle
 
@@ -56,7 +56,7 @@ def read_proposals(path: str | Path) -> dict[str, Instances]:
     """
     source = Path(path)
     try:
-        entries = json.loads(source.read_text(encoding="utf-8"))
+        entries = parse_json(source.read_text(encoding="utf-8"))
         found: dict[str, list[tuple[Any, int, float]]] = {}
         for entry in entries:
             row = (

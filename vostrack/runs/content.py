@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vostrack.files import expand_home
 from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
 from vostrack.video.images import images_in_folder, images_matching
@@ -24,7 +25,7 @@ def input_paths(request: ClipRequest) -> list[tuple[str, Path]]:
     Of a pattern these are the folders that the images lie in. Cameras, addresses and words such as
     ``shipped`` are left out.
     """
-    video = Path(request.video).expanduser()
+    video = expand_home(request.video)
     named = [("video", folder) for folder in dict.fromkeys(p.parent for p in _matching(request))]
     return [*(named or _existing([("video", str(video))])), *_other_paths(request)]
 
@@ -35,7 +36,7 @@ def input_digests(request: ClipRequest) -> dict[str, list[str]]:
     Of a folder or pattern of frames, only the frames count, so that notes beside them may change.
     """
     digests: dict[str, list[str]] = {}
-    video = Path(request.video).expanduser()
+    video = expand_home(request.video)
     frames = _matching(request)
     if video.is_dir():
         frames = images_in_folder(video, _mask_files(request))
@@ -54,13 +55,13 @@ def input_digests(request: ClipRequest) -> dict[str, list[str]]:
 def _matching(request: ClipRequest) -> list[Path]:
     """Return the frames that a pattern names; none where the video is something else."""
     video = request.video
-    if not is_pattern(video) or is_url(video) or Path(video).expanduser().exists():
+    if not is_pattern(video) or is_url(video) or expand_home(video).exists():
         return []
     return images_matching(video, _mask_files(request))
 
 
 def _mask_files(request: ClipRequest) -> list[Path]:
-    return [Path(split_frame(entry)[1]).expanduser() for entry in request.first_mask]
+    return [expand_home(split_frame(entry)[1]) for entry in request.first_mask]
 
 
 def _other_paths(request: ClipRequest) -> list[tuple[str, Path]]:
@@ -72,7 +73,7 @@ def _other_paths(request: ClipRequest) -> list[tuple[str, Path]]:
 
 
 def _existing(named: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:
-    found = [(name, Path(text).expanduser()) for name, text in named if not is_url(text)]
+    found = [(name, expand_home(text)) for name, text in named if not is_url(text)]
     return [(name, path) for name, path in found if path.exists()]
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
 from vostrack.video import FrameNames, FrameSource, open_source
@@ -26,7 +25,7 @@ def open_frames(request: ClipRequest) -> FrameSource:
         stride=request.stride,
         value_range=request.range,
         deinterlace=request.deinterlace,
-        exclude=[Path(split_frame(entry)[1]).expanduser() for entry in request.first_mask],
+        exclude=[expand_home(split_frame(entry)[1]) for entry in request.first_mask],
     )
 
 

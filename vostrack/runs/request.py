@@ -5,12 +5,15 @@ The text under each field is its help on the command line, too. This module load
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from vostrack.checks import check_types
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.validation import MAX_OBJECTS, MIN_PIXELS
@@ -167,12 +170,11 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         """Check the values.
 
         Raises:
-            InputError: a value is out of its range.
+            InputError: a value is out of its range, or two do not go together.
         """
+        self._take_paths()
+        check_types(self)
         super().__post_init__()
-        if isinstance(self.first_mask, str | Path):
-            object.__setattr__(self, "first_mask", (str(self.first_mask),))
-        object.__setattr__(self, "output", Path(self.output))
         if self.overwrite and self.resume:
             raise InputError(
                 "overwrite: `resume=True` continues a run and `overwrite=True` begins it again; "
@@ -193,6 +195,25 @@ class ClipRequest(OutputOptions, ComputeOptions, MethodOptions, ObjectOptions, V
         for name in self.export:
             check_writable(name, "export")
         check_alpha(self.alpha, self.export)
+
+    def _take_paths(self) -> None:
+        """Bring the paths into one form, and check that there is something in each."""
+        for name in ("video", "weights"):
+            if isinstance(getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
+        if isinstance(self.first_mask, str | Path):
+            object.__setattr__(self, "first_mask", (str(self.first_mask),))
+        given = {"video": [self.video], "first_mask": self.first_mask, "output": [self.output]}
+        for name, values in given.items():
+            if "" in values:
+                raise InputError(
+                    f"{name}: expected a path, got an empty text; check the variable that it came "
+                    "from"
+                )
+        masks = tuple(str(mask) for mask in self.first_mask)
+        masks = tuple(str(expand_home(mask)) if mask.startswith("~") else mask for mask in masks)
+        object.__setattr__(self, "first_mask", masks)
+        object.__setattr__(self, "output", expand_home(self.output))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 __all__ = ["Edit", "Journal", "StudioObject", "VideoFacts", "read_journal", "write_journal"]
 
@@ -153,7 +153,7 @@ def read_journal(path: Path) -> Journal:
         InputError: the file is damaged or of another version.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_text("utf-8"))
         if found["version"] != _VERSION:
             raise InputError(
                 f"project: {path} has version {found['version']}, expected {_VERSION}; open it "

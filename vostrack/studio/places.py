@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import expand_home, natural_order
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
 
 __all__ = [
@@ -40,7 +40,7 @@ _PLAIN_VIDEO = b"YUV4MPEG2 "
 
 def default_folder(video: str | Path) -> Path:
     """Return the folder of a video's project: beside it, named after it."""
-    path = Path(video).expanduser().resolve()
+    path = expand_home(video).resolve()
     if is_pattern(str(video)) and not path.exists():
         path = path.parent
     if path.parent.name == VIDEO_FOLDER and path.parent.parent.suffix == PROJECT_SUFFIX:
@@ -69,7 +69,7 @@ class Places:
         Raises:
             InputError: one does not exist.
         """
-        self.folders = tuple(folder.expanduser().resolve() for folder in folders)
+        self.folders = tuple(expand_home(folder).resolve() for folder in folders)
         for folder in self.folders:
             if not folder.is_dir():
                 raise InputError(f"folders: expected existing folders, got {folder}")
@@ -108,7 +108,7 @@ class Places:
 
     def _resolved(self, folder: Path, text: str) -> Path | None:
         try:
-            path = (folder / Path(text).expanduser()).resolve()
+            path = (folder / expand_home(text)).resolve()
         except (OSError, RuntimeError, ValueError):
             return None
         return path if any(path.is_relative_to(one) for one in self.folders) else None

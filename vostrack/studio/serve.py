@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from vostrack.errors import InputError
+from vostrack.files import expand_home
 from vostrack.studio.desk import Desk
 from vostrack.studio.places import Places
 from vostrack.studio.session import Parts, StudioSession
@@ -59,7 +60,7 @@ class Opening:
             return Places(self.folders)
         if self.video is None:
             return Places([Path()])
-        path = Path(self.video).expanduser()
+        path = expand_home(self.video)
         pattern = is_pattern(self.video) and not path.exists()
         return Places([path.parent.parent if pattern else path.resolve().parent])
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import UInt8Array
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 from vostrack.masks import read_label_map, write_label_map
 
 __all__ = ["TrackedMask", "TrackedMasks"]
@@ -131,7 +131,7 @@ class TrackedMasks:
         """Read what was tracked; a frame whose presence was not yet written counts as doubtful."""
         entries: dict[str, Any] = {}
         with suppress(OSError, ValueError):
-            entries = json.loads((self._folder / "tracked.json").read_text("utf-8"))
+            entries = parse_json((self._folder / "tracked.json").read_text("utf-8"))
         found: dict[int, TrackedMask] = {}
         for path in (self._folder / "masks").glob("*.png"):
             if not path.stem.isdecimal() or int(path.stem) >= count:

@@ -14,13 +14,13 @@ from vostrack.tracking.frame_input import check_mask, working_image
 from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.object_history import new_history
 from vostrack.tracking.parts import FollowsEdits, Refits, check_editable, check_time_limit
+from vostrack.tracking.saved_scene import SavedScene
 from vostrack.tracking.stopwatch import Stopwatch
-from vostrack.tracking.tracked_scene import TrackedScene
 
 __all__ = ["EditedScene"]
 
 
-class EditedScene(TrackedScene):
+class EditedScene(SavedScene):
     """The objects of a video, which may change after any frame; see ``Tracker``."""
 
     def add_objects(

@@ -41,7 +41,8 @@ class Edit:
 
 def given_ids(labels: UInt8Array) -> tuple[int, ...]:
     """Return the object ids in a label map, ascending."""
-    return tuple(int(i) for i in np.unique(labels[(labels > 0) & (labels != VOID)]))
+    counts = np.bincount(labels.ravel(), minlength=VOID)[1:VOID]
+    return tuple((np.flatnonzero(counts) + 1).tolist())
 
 
 def check_pixels_left(slots: UInt8Array, objects: ObjectTable, wanted: Sequence[int]) -> None:

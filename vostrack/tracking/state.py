@@ -1,33 +1,53 @@
-"""Format version of a tracker's saved state."""
+"""Saved states of trackers: their format, and what is checked before one is taken up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 
-__all__ = ["STATE_FORMAT", "check_state", "on_device", "stamp"]
+__all__ = [
+    "STATE_FORMAT",
+    "check_state",
+    "damage_named",
+    "first_frame_digest",
+    "on_device",
+    "stamp",
+]
 
 # Increase it with every change to what a tracker, an adapter or a filter saves, and with every new
 # shipped network: the memory of one network is useless to another.
-STATE_FORMAT = 9
+STATE_FORMAT = 10
 
 
-def stamp(part: str, adapter: object) -> dict[str, Any]:
+def stamp(part: str, adapter: object, first: int) -> dict[str, Any]:
     """Return what every saved state says of itself, for ``check_state``.
 
     Args:
         part: ``start`` for ``Tracker.start_state``, ``running`` for ``Tracker.state``.
         adapter: the tracker's object adapter.
+        first: from ``first_frame_digest``; the two parts of a state have the same.
     """
-    return {"format": STATE_FORMAT, "part": part, "method": type(adapter).__name__}
+    method = type(adapter).__name__
+    return {"format": STATE_FORMAT, "part": part, "method": method, "first": first}
 
 
-def check_state(saved: Mapping[str, Any], part: str, adapter: object) -> None:
+def first_frame_digest(*arrays: UInt8Array) -> int:
+    """Return the CRC-32 of arrays that tell one start from another."""
+    found = 0
+    for array in arrays:
+        found = zlib.crc32(array.tobytes(), found)
+    return found
+
+
+def check_state(saved: object, part: str, adapter: object) -> None:
     """Check that a tracker can load a saved state.
 
     Args:
@@ -37,25 +57,46 @@ def check_state(saved: Mapping[str, Any], part: str, adapter: object) -> None:
         adapter: the object adapter of the tracker that is to load it.
 
     Raises:
-        InputError: the state has another format, is the other part of a state, or was saved by a
-            tracker with another method.
+        InputError: it is no state, has another format, is the other part of a state, or was saved
+            by a tracker with another method.
     """
+    if not isinstance(saved, Mapping):
+        raise InputError(
+            f"tracker state: expected the result of start_state() or state(), got "
+            f"{type(saved).__name__}; call load_state(start_state, state)"
+        )
     found = saved.get("format", 1)
     if found != STATE_FORMAT:
         raise InputError(
             f"tracker state: expected format {STATE_FORMAT}, got {found!r}; the state was "
             "written by another version of vostrack; start the tracker again from the first frame"
         )
-    if saved["part"] != part:
+    if saved.get("part") != part:
         raise InputError(
-            f"tracker state: expected the {part} state, got the {saved['part']} state; call "
+            f"tracker state: expected the {part} state, got the {saved.get('part')} state; call "
             "load_state(start_state, state) with the results of start_state() and state()"
         )
-    if saved["method"] != type(adapter).__name__:
+    if saved.get("method") != type(adapter).__name__:
         raise InputError(
-            f"tracker state: saved with {saved['method']}, but this tracker uses "
+            f"tracker state: saved with {saved.get('method')}, but this tracker uses "
             f"{type(adapter).__name__}; build it with the preset of the tracker that was saved"
         )
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Say of a state that cannot be taken up that it is damaged, not what it made fail."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        if type(e).__name__ == "OutOfMemoryError":
+            raise
+        raise InputError(
+            f"tracker state: it is damaged, or another configuration wrote it "
+            f"({type(e).__name__}: {e}); start the tracker again from the first frame"
+        ) from e
 
 
 def on_device(state: Any, device: torch.device) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,8 +19,8 @@ from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import GivenMaps
 from vostrack.tracking.object_history import ObjectHistory, new_history
 from vostrack.tracking.object_table import ObjectTable
-from vostrack.tracking.parts import check_parts, warm_up_parts
-from vostrack.tracking.state import check_state, on_device, stamp
+from vostrack.tracking.parts import check_parts
+from vostrack.tracking.state import first_frame_digest
 from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.support import ProposalSupport
 from vostrack.tracking.support.asking import ask_proposer
@@ -64,6 +64,7 @@ class TrackedScene:
         self._first_objects: ObjectTable | None = None
         self._first_slots: UInt8Array = np.zeros((0, 0), np.uint8)
         self._first_labels = self._first_slots
+        self._first_digest = 0
         self._objects: ObjectTable | None = None
         self._removed: frozenset[int] = frozenset()
         self._last_slots = self._first_slots
@@ -138,7 +139,19 @@ class TrackedScene:
         """Return to the first frame, as after ``start``. What ``start`` learned is kept.
 
         Objects that were added, removed or corrected since then are as they were at the start.
+
+        Raises:
+            RuntimeError: ``start`` has not been called.
         """
+        self._check_started("seek_start")
+        with self._call("Tracker.seek_start"):
+            self._seek_start()
+
+    def _take_first_frame(self) -> None:
+        """Note by what the state of this start is recognised."""
+        self._first_digest = first_frame_digest(self._first_slots, self._first_thumbnail)
+
+    def _seek_start(self) -> None:
         self.adapter.seek_start()
         self._objects, self._removed = self._first_objects, frozenset()
         self._last_slots, self._last_labels = self._first_slots, self._first_labels
@@ -189,77 +202,11 @@ class TrackedScene:
         """Run a block that uses this tracker, and put the tracker back as it was before.
 
         Nothing is copied, so this costs no time. For what a part must do, see ``undo_on_failure``.
-        """
-        with restored_afterwards(*self._with_state()):
-            yield
-
-    def start_state(self) -> dict[str, Any]:
-        """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings."""
-        assert self._first_objects is not None
-        return {
-            **stamp("start", self.adapter),
-            "ids": list(self._first_objects.ids),
-            "first_slots": torch.from_numpy(self._first_slots),
-            "first_labels": torch.from_numpy(self._first_labels),
-            "first_thumbnail": torch.from_numpy(self._first_thumbnail),
-            "adapter": dict(self.adapter.state_dict()),
-        }
-
-    def state(self) -> dict[str, Any]:
-        """Return what changes between frames, for ``load_state``. Its size is bounded."""
-        temporal_filter = self.temporal_filter
-        return {
-            **stamp("running", self.adapter),
-            "adapter": dict(self.adapter.running_state()),
-            "filter": dict(temporal_filter.state_dict()) if temporal_filter is not None else {},
-            "support": self.support.state_dict() if self.support is not None else {},
-            "ids": list(self.ids),
-            "removed": sorted(self._removed),
-            "last_slots": torch.from_numpy(self._last_slots),
-            "last_labels": torch.from_numpy(self._last_labels),
-            "presence": list(self._presence),
-            "histories": [history.state_dict() for history in self._histories],
-            "thumbnail": torch.from_numpy(self._thumbnail),
-            "missing": self._missing,
-        }
-
-    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        """Resume the position of another tracker with the same configuration.
-
-        Args:
-            start_state: result of its ``start_state``.
-            state: result of its ``state``; None for the position after the first frame.
 
         Raises:
-            InputError: another version of vostrack or another method saved them, or the two are
-                exchanged. This tracker is then unchanged.
+            RuntimeError: a call is running.
         """
-        check_state(start_state, "start", self.adapter)
-        if state:
-            check_state(state, "running", self.adapter)
-        with self._call("Tracker.load_state"):
-            self._load_state(start_state, state)
-
-    def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
-        warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
-        self._first_objects = ObjectTable(tuple(start["ids"]))
-        self._first_slots = start["first_slots"].numpy()
-        self._first_labels = start["first_labels"].numpy()
-        self._first_thumbnail = start["first_thumbnail"].numpy()
-        self.adapter.load_state_dict(on_device(start["adapter"], self.device))
-        self.seek_start()
-        if not state:
-            return
-        if state["adapter"]:
-            self.adapter.load_running_state(on_device(state["adapter"], self.device))
-        self._objects = ObjectTable(tuple(state["ids"]))
-        self._removed = frozenset(state["removed"])
-        self._last_slots = state["last_slots"].numpy()
-        self._last_labels = state["last_labels"].numpy()
-        self._presence = tuple(state["presence"])
-        self._histories = tuple(ObjectHistory.from_state(each) for each in state["histories"])
-        self._thumbnail, self._missing = state["thumbnail"].numpy(), int(state["missing"])
-        if self.temporal_filter is not None:
-            self.temporal_filter.load_state_dict(state["filter"])
-        if self.support is not None and state["support"]:
-            self.support.load_state_dict(state["support"])
+        with self._calls.hold("Tracker.aside"):
+            pass
+        with restored_afterwards(*self._with_state()):
+            yield

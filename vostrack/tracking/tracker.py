@@ -129,7 +129,8 @@ class Tracker(EditedScene):
             self.adapter.start(image, slots)
         watch.lap("fine-tuning")
         self._finetuning = watch.seconds["fine-tuning"]
-        self.seek_start()
+        self._take_first_frame()
+        self._seek_start()
         return self._given_result(watch)
 
     def step(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import expand_home, natural_order
 from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     NOMINAL_RATE,
@@ -75,7 +75,7 @@ def images_matching(pattern: str, exclude: Collection[Path] = ()) -> list[Path]:
     Raises:
         InputError: no image matches.
     """
-    base, rest = existing_folder(Path(pattern).expanduser())
+    base, rest = existing_folder(expand_home(pattern))
     try:
         images = _sorted_images(base.glob(rest), exclude)
         if not images and "[" in rest:

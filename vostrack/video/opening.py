@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vostrack.errors import InputError
-from vostrack.files import check_regular
+from vostrack.files import check_regular, expand_home
 from vostrack.video.deinterlacing import Deinterlace, check_deinterlace
 from vostrack.video.frames import FrameSource, Selection
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
@@ -88,7 +88,7 @@ def _open_named(
     pixels: tuple[str, Deinterlace],
 ) -> FrameSource:
     name = str(source)
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.is_dir():
         _only_auto(reader, "folders of images")
         from vostrack.video.images import images_in_folder, open_images

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from tests.online_finetune.target.small_adapter import CONFIG, follow, same, start, truth
+from vostrack.errors import InputError
 from vostrack.models.target_net import TargetNet
+from vostrack.models.weights_digest import weights_digest
 from vostrack.online_finetune.first_frame_augmentation import FirstFrameAugmenter
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -70,6 +72,12 @@ def test_a_saved_state_goes_on_the_same(network: TargetNet, images: Tensor, labe
     other.load_state_dict(learnt)
     other.load_running_state(running)
     assert same(follow(adapter, images[6:], labels), follow(other, images[6:], labels))
+    changed = copy.deepcopy(network)
+    weights_digest(changed)  # known before it changes
+    with torch.no_grad():
+        next(changed.parameters()).add_(1e-3)
+    with pytest.raises(InputError, match="saved with other weights"):
+        TargetModelAdapter(changed, CONFIG).load_state_dict(learnt)
 
 
 def test_rewinding_forgets_all_but_the_first_frame(

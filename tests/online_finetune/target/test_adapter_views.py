@@ -127,9 +127,9 @@ def test_mirrored_are_image_places_and_previous_mask(
     adapter = start(network, images[0], labels, mirror=True)
     original, calls = TargetNet.forward, []
 
-    def spy(self: TargetNet, features: Any, places: Tensor, *rest: Any) -> Any:
+    def spy(self: TargetNet, features: Any, places: Tensor, *rest: Any, **named: Any) -> Any:
         calls.append((places, rest[2]))
-        return original(self, features, places, *rest)
+        return original(self, features, places, *rest, **named)
 
     monkeypatch.setattr(TargetNet, "forward", spy)
     adapter.scores(images[1])

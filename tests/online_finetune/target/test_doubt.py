@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vostrack.models.target_net import TargetNet
 from vostrack.models.weights import load_target_net
+from vostrack.online_finetune.target import doubt
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.doubt import without_later
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -99,6 +100,33 @@ def test_an_object_that_looks_like_itself_is_not_searched(
         scores = adapter.scores(scene({GHOST: BLUE, GIVEN: RED}))[0]
         assert overlap(scores[0] > 0.5, GIVEN) > 0.8
         adapter.commit(mask[None].float(), mask.byte())
+
+
+def test_only_objects_in_doubt_are_searched(
+    target_network: TargetNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, masks = scene({GHOST: BLUE, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
+    config = TargetModelConfig(window=WindowConfig(pixels=128 * 128), precision="fp32")
+    now = begin_objects(target_network, image, torch.stack(masks).float(), config)
+    original, searched = doubt.find_objects, []
+
+    def spy(network: TargetNet, image: Tensor, lost: Any, *rest: Any, **named: Any) -> Any:
+        searched.append(lost.first.mask)
+        return original(network, image, lost, *rest, **named)
+
+    monkeypatch.setattr(doubt, "find_objects", spy)
+    monkeypatch.setattr(doubt, "spread_scores", lambda *_: 0.9 * square(*AWAY)[None])
+    likeness = torch.tensor([-0.5, 0.5])[None, :, None].expand(2, 2, 1)
+    monkeypatch.setattr(doubt, "region_likeness", lambda *_, **__: likeness)
+    # An untrained network says a presence of one half.
+    scores = torch.stack(masks).float()
+    found = doubt.find_elsewhere(target_network, image, now, scores, [1], config)
+    assert found is not None
+    (mask,) = searched
+    assert torch.equal(mask, now.first.mask[1:])
+    assert (found.slots, found.presence.shape) == ((1,), (1,))
+    assert torch.equal(found.scores[0], scores[0])
+    assert torch.equal(found.scores[1], 0.9 * square(*AWAY))
 
 
 def test_what_was_learned_of_the_wrong_place_is_forgotten(target_network: TargetNet) -> None:

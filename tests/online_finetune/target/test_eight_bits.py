@@ -14,6 +14,7 @@ from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_
 from vostrack.online_finetune.target import eight_bit_stages
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.fixed_part import FixedPart
 from vostrack.online_finetune.target.window import WindowConfig
 
 CONFIG = TargetModelConfig(
@@ -96,3 +97,20 @@ def test_a_loaded_state_goes_on_in_8_bits(
     first.start(images[0], labels)
     second.load_state_dict(first.state_dict())
     assert torch.equal(first.scores(images[1])[0], second.scores(images[1])[0])
+
+
+@needs_int8
+def test_levels_of_altered_frames_are_kept_as_the_bytes_they_are(
+    network: TargetNet, frames: tuple[list[Tensor], Tensor]
+) -> None:
+    images, _ = frames
+    window = images[0][None]
+    ranges = eight_bit_stages.measured(network, window, eight_bit_stages.WHOLE)
+    seen = eight_bit_stages.with_eight_bits(network, ranges)
+    kept = FixedPart(seen, None, "fp32")(images[1][None])
+    with torch.no_grad():
+        levels = seen.early_levels(images[1][None])
+    assert all(x.dtype == torch.uint8 for x in kept.early[:3])
+    for found, wanted in zip(kept.levels()[:3], levels, strict=False):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
+    assert torch.equal(kept.entered, seen.last_level(levels))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -14,7 +16,10 @@ from vostrack.models.target_config import SemanticName
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
+from vostrack.online_finetune.target.fitted_network import fit_network
+from vostrack.online_finetune.target.fixed_part import FixedFeatures
 from vostrack.online_finetune.target.frame_pairs import FramePairs
+from vostrack.online_finetune.target.memory import TargetModelConfig
 from vostrack.online_finetune.target.window import WindowConfig
 
 
@@ -40,6 +45,38 @@ def test_the_fixed_part_is_computed_once_per_frame(
     assert len(seen) == 4
 
 
+def test_altered_frames_are_freed_at_once(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    """They are most of the memory of fine-tuning, and tracking begins right after it."""
+    pairs = FramePairs(target_network, TargetFinetuneConfig(frames=1, pixels=64 * 64), "fp32")
+    pairs.prepare([(images[0], labels)], None, Generator().manual_seed(0))
+    frame = weakref.ref(pairs.frames[0])
+    gc.disable()
+    try:
+        del pairs
+        assert frame() is None
+    finally:
+        gc.enable()
+
+
+def test_backbones_that_never_change_are_shared(images: Tensor, labels: Tensor) -> None:
+    small = TargetNetConfig(key=8, value=4, embedding=8, widths=(8, 8, 8, 8), semantic="deeplab")
+    network = build_target_net(small)
+    assert network.semantic is not None
+    before = copy.deepcopy(network.state_dict())
+    for blocks in (0, 1):
+        finetune = TargetFinetuneConfig(steps=1, frames=1, pixels=64 * 64, blocks=blocks)
+        config = TargetModelConfig(finetune=finetune, precision="fp32")
+        fitted = fit_network(network, [(images[0], labels)], config).weights
+        assert fitted.semantic is not None
+        assert fitted.semantic.backbone is network.semantic.backbone
+        assert (fitted.backbone is network.backbone) == (blocks == 0)
+        assert not torch.equal(fitted.decoder.coarse.weight, network.decoder.coarse.weight)
+        assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+        assert all(p.requires_grad for p in network.parameters())
+
+
 def test_without_a_number_every_sample_is_a_new_frame(
     target_network: TargetNet, images: Tensor, labels: Tensor
 ) -> None:
@@ -49,7 +86,7 @@ def test_without_a_number_every_sample_is_a_new_frame(
     pairs.prepare([(images[0], labels)], None, generator)
     assert len(pairs.frames) == 2
     first, second = (pairs._next(generator) for _ in range(2))
-    assert not torch.equal(first.early[1], second.early[1])
+    assert not torch.equal(first.early.entered, second.early.entered)
     assert not any(frame is known for frame in (first, second) for known in pairs.frames)
 
 
@@ -119,22 +156,22 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
             slots,
             TargetFinetuneConfig().augmentation,
             WindowConfig(pixels=64 * 64, step=64),
-            lambda image: (image,),
+            lambda image: FixedFeatures(image, (), ()),
         )
         generator = Generator().manual_seed(seed)
         return [dreamer.original(), *(dreamer.draw(generator) for _ in range(4))]
 
     for one, other in zip(draw(1), draw(1), strict=True):
         assert one.window == other.window
-        assert torch.equal(one.early[0], other.early[0])
+        assert torch.equal(one.early.entered, other.early.entered)
         assert torch.equal(one.masks, other.masks)
-    assert not torch.equal(draw(1)[1].early[0], draw(2)[1].early[0])
+    assert not torch.equal(draw(1)[1].early.entered, draw(2)[1].early.entered)
     original = draw(1)[0]
     assert torch.equal(original.masks, torch.stack([labels == k for k in (1, 2)]).byte())
     assert original.truth().shape == (2, 1, *original.window.size)
     for altered in draw(3)[1:]:
         assert int(altered.masks.sum()) >= 50
-        assert altered.early[0].shape == (1, 3, *altered.window.size)
+        assert altered.early.entered.shape == (1, 3, *altered.window.size)
 
 
 def test_what_a_fixed_backbone_made_is_what_tracking_sees(

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.checks import check_fraction
+from vostrack.datasets.annotated_frames import AnnotatedFrame
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 from vostrack.video.images import images_in_folder, read_image
 
 __all__ = [
     "MatteFilter",
     "MattedPhoto",
+    "annotated_photo",
     "clean_photos",
     "is_held_out",
     "measure_photo",
@@ -214,6 +216,12 @@ def read_matte(path: Path) -> UInt8Array:
     return np.ascontiguousarray(read_image(path)[..., 0])
 
 
+def annotated_photo(photo: MattedPhoto) -> AnnotatedFrame:
+    """Read a photograph with id 1 where its object is opaque to at least one half."""
+    opaque = read_matte(photo.matte) >= 128
+    return AnnotatedFrame(read_image(photo.image), opaque.astype(np.uint8))
+
+
 def read_cutout(photo: MattedPhoto) -> UInt8Array:
     """Cut the object out of its photograph.
 
@@ -263,7 +271,7 @@ def _read_index(
 ) -> list[MattedPhoto] | None:
     """The measures of an earlier run; None where there are none for just these files."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = parse_json(path.read_text(encoding="utf-8"))
         if stored["key"] != key:
             return None
         return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from PIL import Image
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import expand_home, parse_json
+from vostrack.masks.several_frames import split_frame
 from vostrack.masks.video_masks import VideoMasks
 from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.matte import frame_mattes
@@ -134,7 +135,7 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
         stride=settings.get("stride", 1),
         value_range=settings.get("range", "auto"),
         deinterlace=settings.get("deinterlace", "auto"),
-        exclude=[Path(path).expanduser() for path in settings.get("first_mask", ())],
+        exclude=[expand_home(split_frame(path)[1]) for path in settings.get("first_mask", ())],
     ) as source:
         names = source.names if settings.get("names", "source") == "source" else FrameNames()
         edges: MatteEdges = "hair" if settings.get("matte_edges") == "hair" else "plain"
@@ -142,7 +143,7 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
 
 
 def _readable(video: str) -> bool:
-    path = Path(video).expanduser()
+    path = expand_home(video)
     return path.exists() or any(sign in video for sign in "*?[")
 
 
@@ -152,7 +153,7 @@ def _settings(folder: Path | None) -> dict[str, Any] | None:
         return None
     for place in (folder / ".state" / "settings.json", folder / "run.json"):
         try:
-            content = json.loads(place.read_text(encoding="utf-8"))
+            content = parse_json(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(content, dict) and isinstance(content.get("settings"), dict):

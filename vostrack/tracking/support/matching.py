@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vostrack.arrays import BoolArray, FloatArray, IntArray, UInt8Array
+from vostrack.tracking.support.assignment import best_assignment
 
 __all__ = ["accepted_proposals", "moved_to_proposals", "unsure_pixels"]
 
@@ -55,9 +56,7 @@ def accepted_proposals(
         better = match[:, slot - 1] >= max(_MATCH, np.nan_to_num(now[slot - 1], nan=-1) + _BETTER)
         fits = free & best & better & (classes[:, slot - 1] >= _CLASS)
         costs[row, fits] = -match[fits, slot - 1]
-    from scipy.optimize import linear_sum_assignment  # most videos never get here
-
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = best_assignment(costs)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {wanted[row]: column for row, column in pairs if costs[row, column] < 0}
 
@@ -84,9 +83,7 @@ def moved_to_proposals(
     if not len(proposals):
         return scores
     overlaps = _overlaps(labels, len(scores), proposals >= 0.5)
-    from scipy.optimize import linear_sum_assignment  # most videos never get here
-
-    rows, columns = linear_sum_assignment(-overlaps - np.nan_to_num(match.T, nan=0.0))
+    rows, columns = best_assignment(-overlaps - np.nan_to_num(match.T, nan=0.0))
     fits = overlaps[rows, columns] >= _SUPPORTS
     if not fits.any():
         return scores

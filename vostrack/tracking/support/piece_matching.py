@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from vostrack.arrays import BoolArray, DoubleArray, FloatArray, UInt8Array
+from vostrack.tracking.support.assignment import best_assignment
 from vostrack.tracking.support.contact import Contact, Piece, pieces_of
 
 __all__ = ["LEAST_SEEN", "Looks", "labelled_share", "match_pieces"]
@@ -54,9 +55,7 @@ def match_pieces(
     told = looks([piece.mask for piece in pieces])
     if told is not None:
         costs -= _BY_LOOK * np.nan_to_num(told[:, [slot - 1 for slot in contact.slots]].T)
-    from scipy.optimize import linear_sum_assignment  # most videos never get here
-
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = best_assignment(costs)
     if costs[rows, columns].max() > _IMPOSSIBLE / 2:
         return {}, False
     chosen: list[int] = columns.tolist()
