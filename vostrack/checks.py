@@ -10,7 +10,7 @@ from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
-from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vostrack.errors import InputError
 
@@ -94,11 +94,12 @@ def check_types(config: object) -> None:
     Raises:
         InputError: names the first field of another type, or a choice that there is not.
     """
-    for name in _simple_fields(type(config)):
-        _check_type(type(config), name, getattr(config, name))
+    kind: Any = type(config)
+    for name in _simple_fields(kind):
+        _check_type(kind, name, getattr(config, name))
 
 
-def _check_type(config: type, name: str, value: object) -> None:
+def _check_type(config: Any, name: str, value: object) -> None:
     kinds, choices = _simple_fields(config).get(name, ((object,), ()))
     fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
     if fits and (not choices or value is None or value in choices):
@@ -109,11 +110,11 @@ def _check_type(config: type, name: str, value: object) -> None:
 
 
 @lru_cache
-def _simple_fields(config: type) -> dict[str, tuple[tuple[type, ...], tuple[str, ...]]]:
+def _simple_fields(config: Any) -> dict[str, tuple[tuple[type, ...], tuple[str, ...]]]:
     """Return the types that each simple field takes, and its choices, if it has any, by name."""
     hints = get_type_hints(config)
     found = {}
-    for entry in fields(config):  # type: ignore[arg-type]  # every caller has a dataclass
+    for entry in fields(config):
         hint = hints[entry.name]
         parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         choices = tuple(c for p in parts if get_origin(p) is Literal for c in get_args(p))

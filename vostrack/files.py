@@ -21,6 +21,7 @@ __all__ = [
     "check_regular",
     "exclusive_folder",
     "expand_home",
+    "is_whole_image",
     "natural_order",
     "parse_json",
 ]
@@ -78,6 +79,18 @@ def expand_home(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def is_whole_image(path: Path) -> bool:
+    """Tell whether a file is an image that is not damaged, such as one that somebody edited."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def parse_json(text: str | bytes) -> Any:

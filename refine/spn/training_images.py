@@ -1,8 +1,8 @@
-"""Images with labels on which the SPN is trained: VOC 2012, DAVIS and synthetic clips."""
+"""Images with labels on which the SPN is trained: VOC 2012, DAVIS, photographs, synthetic clips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,19 @@ from vostrack.datasets.annotated_frames import (
     annotated_frames,
     read_annotated_frame,
 )
+from vostrack.datasets.composites.matted_photos import MattedPhoto, annotated_photo
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.errors import InputError
 
-__all__ = ["DavisImages", "SyntheticImages", "TrainingImage", "TrainingImages", "VocImages"]
+__all__ = [
+    "DavisImages",
+    "PhotoImages",
+    "SyntheticImages",
+    "TrainingImage",
+    "TrainingImages",
+    "VocImages",
+]
 
 
 class TrainingImage(NamedTuple):
@@ -97,6 +105,27 @@ class VocImages(TrainingImages):
     def read(self, index: int) -> TrainingImage:
         """Read an image and its classes, 1 .. 20."""
         return TrainingImage(*read_annotated_frame(*self._items[index]).tensors(), True)
+
+
+class PhotoImages(TrainingImages):
+    """Photographs with mattes; what is opaque to at least one half is the object."""
+
+    def __init__(self, photos: Sequence[MattedPhoto]) -> None:
+        """Take the list; nothing is read.
+
+        Raises:
+            InputError: it is empty.
+        """
+        check_not_empty(photos, "photograph")
+        self._photos = tuple(photos)
+
+    def __len__(self) -> int:
+        """Return the number of photographs."""
+        return len(self._photos)
+
+    def read(self, index: int) -> TrainingImage:
+        """Read a photograph; its object has id 1."""
+        return TrainingImage(*annotated_photo(self._photos[index]).tensors(), False)
 
 
 class SyntheticImages(TrainingImages):

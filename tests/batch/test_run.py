@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from vostrack.batch import Job, JobResult, RunConfig, RunEvent, progress_bar, ru
 from vostrack.batch import run as run_module
 from vostrack.batch.store import open_store
 from vostrack.errors import InputError
+from vostrack.files import exclusive_folder
 
 MakeJobs = Callable[..., list[Job]]
 Calls = Callable[[], dict[str, int]]
@@ -78,7 +80,8 @@ def test_damaged_result_is_made_again(
         (out / "a/00002.png").unlink()
     elif damage == "odd records":
         sound = json.loads(record.read_text())
-        for changed in ({"files": [1]}, {"files": {}}, {"options": 5}, {"frames": 5}, {"more": 1}):
+        others: list[dict[str, Any]] = [{"files": [1]}, {"files": {}}, {"options": 5}, {"more": 1}]
+        for changed in [*others, {"frames": 5}]:
             record.write_text(json.dumps({**sound, **changed}))
             assert open_store(str(out / "a")).read() is None
         record.write_text("[" * 100_000)
@@ -115,7 +118,7 @@ def test_other_mask_or_frames_are_refused(make_jobs: MakeJobs, worker: str, tmp_
         run_jobs(make_jobs(out, "a", frames=3), worker)
     jobs = make_jobs(out, "a")
     (tmp_path / "mask.png").write_bytes(b"another mask")
-    with pytest.raises(InputError, match="other masks"):
+    with pytest.raises(InputError, match="changed masks"):
         run_jobs(jobs, worker)
 
 
@@ -135,7 +138,7 @@ def test_the_bytes_of_frames_and_weights_count(
     run()
     for file in files:
         file.write_bytes(b"two")
-        with pytest.raises(InputError, match="frames" if file is files[0] else "files of options"):
+        with pytest.raises(InputError, match="changed frames" if file is files[0] else "files of"):
             run()
         file.write_bytes(b"one")
 
@@ -143,7 +146,7 @@ def test_the_bytes_of_frames_and_weights_count(
 def test_a_run_that_ends_while_another_begins(
     make_jobs: MakeJobs, worker: str, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = run_module.exclusive_folder
+    lock = exclusive_folder
 
     def waiting(folder: Path) -> AbstractContextManager[None]:
         monkeypatch.setattr(run_module, "exclusive_folder", lock)

@@ -14,8 +14,8 @@ from PIL import Image
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map, write_label_map
-from vostrack.models.foreground import NetworkConfig, SegmentationNet
-from vostrack.models.weights import initialise, load_network
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, TopDownHead
+from vostrack.models.weights import initialise, load_network, load_semantic_backbone
 from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining, foreground_loss
 from vostrack.training.loop import LoopConfig, train
 
@@ -77,8 +77,24 @@ def test_it_learns_from_photographs_too(
     argv += ["--batch", "1", "--side", "32", "--photo-share", "1"]
     assert main(argv) == 2
     assert "give --photos" in capsys.readouterr().err
-    assert main([*argv, "--photos", str(tmp_path / "photos")]) == 0
+    argv += ["--photos", str(tmp_path / "photos"), "--keep-backbone", "--semantic"]
+    assert main(argv) == 0
     assert "6 frames and 3 photographs" in capsys.readouterr().out
+    path = tmp_path / "runs" / "foreground.safetensors"
+    network, shipped = load_network(path), load_semantic_backbone()
+    begun = initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4), "none")
+    assert network.semantic is not None
+    _same(network.semantic, shipped)
+    _same(network.backbone, begun.backbone)
+    assert isinstance(network.head, TopDownHead)
+    assert network.head.lateral[-1].weight[:, begun.backbone.channels[-1] :].any()
+    assert main([*argv, "--weights", str(path), "--output", str(tmp_path / "more")]) == 2
+    assert "--semantic: the foreground network has a second" in capsys.readouterr().err
+
+
+def _same(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    assert all(name == like and torch.equal(a, b) for (name, a), (like, b) in pairs)
 
 
 def test_photographs_are_mixed_in_by_their_share() -> None:

@@ -97,7 +97,8 @@ class Options:
     ],
 )
 def test_values_of_another_type_are_named(given: dict[str, Any], words: str) -> None:
-    check_types(Options(np.int64(3), np.float32(0.5), False, "a", more={}))
+    numbers: dict[str, Any] = {"steps": np.int64(3), "share": np.float32(0.5)}
+    check_types(Options(**numbers, on=False, kind="a", more={}))
     check_types(Options(share=1))
     with pytest.raises(InputError, match=f"^{words}$"):
         check_types(Options(**given))

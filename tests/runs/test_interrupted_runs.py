@@ -161,16 +161,31 @@ def test_changed_content_is_noticed(changed: str, stopped_after: Make, project: 
         track_clip(request)
 
 
+def test_a_mask_that_was_edited_meanwhile_is_not_replaced(
+    stopped_after: Make, reference: ClipRequest, project: Path
+) -> None:
+    request = stopped_after(4)
+    edited = request.output / "masks" / "00001.png"
+    write_mask(edited)
+    content = edited.read_bytes()
+    with pytest.raises(InputError, match=r"00001\.png was changed after the run wrote it"):
+        track_clip(request)
+    assert edited.read_bytes() == content
+    edited.rename(project / "mine.png")
+    track_clip(request)
+    whole(request, reference)
+
+
 def test_a_full_disk_says_so_and_resumes(
     request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, calls = request_for(), []
-    save = folder_module.write_state
+    save = write_state
 
     def full(path: Path, content: Any) -> None:
         calls.append(path)
         if len(calls) == 5:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
         save(path, content)
 
     with monkeypatch.context() as patched:
@@ -324,7 +339,7 @@ def test_saved_states_keep_to_their_bytes_a_frame(
     request_for: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[Path] = []
-    save = folder_module.write_state
+    save = write_state
 
     def noting(path: Path, content: Any) -> None:
         save(path, content)

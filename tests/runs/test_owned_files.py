@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vostrack import ClipRequest, InputError
+from vostrack import ClipRequest, InputError, build_tracker
 from vostrack.batch import Job, run_jobs
 from vostrack.files import exclusive_folder
 from vostrack.runs import clip as clip_module
@@ -141,8 +141,14 @@ def test_a_folder_from_a_stranger_deletes_nothing_elsewhere(
 
 def test_a_record_that_is_none_of_ours(request_for: Make, project: Path) -> None:
     (project / "out").mkdir()
-    for files in (5, None, [5], "masks"):
-        content = {"status": "complete", "settings": {}, "versions": {}, "files": files}
+    others: list[Any] = [5, None, [5], "masks"]
+    for files in others:
+        content: dict[str, Any] = {
+            "status": "complete",
+            "settings": {},
+            "versions": {},
+            "files": files,
+        }
         (project / "out" / "run.json").write_text(json.dumps({**content, "objects": [3]}))
         assert written_files(project / "out") == {"run.json"}
     (project / "out" / "run.json").write_text("[" * 100_000)
@@ -165,8 +171,8 @@ def test_removing_that_is_stopped_anywhere_can_go_on(
         for name in [*names, "exports/.written"]:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("a.json\n")
-        content = {"status": "complete", "settings": {}, "versions": {}, "files": names}
-        (tmp_path / "run.json").write_text(json.dumps(content))
+        record = {"status": "complete", "settings": {}, "versions": {}, "files": names}
+        (tmp_path / "run.json").write_text(json.dumps(record))
         calls.clear()
         with monkeypatch.context() as patched:
             patched.setattr(Path, "unlink", stopping)
@@ -181,7 +187,7 @@ def test_a_run_that_ends_while_another_begins(
     request_for: Make, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second looked at the folder while it was empty."""
-    build = clip_module.build_tracker
+    build = build_tracker
 
     def building(*args: Any, **more: Any) -> Any:
         monkeypatch.setattr(clip_module, "build_tracker", build)

@@ -7,6 +7,7 @@ import copy
 import itertools
 import os
 import pickle
+import random
 import subprocess
 import sys
 import threading
@@ -219,11 +220,12 @@ def test_copies_and_pickles_can_go_on(make: Callable[[], Tracker], clip: Clip) -
 def test_building_leaves_the_random_state(clip: Clip) -> None:
     for preset, options in OPTIONS.items():
         torch.manual_seed(5)
-        before = torch.get_rng_state()
+        before, others = torch.get_rng_state(), str((random.getstate(), np.random.get_state()))
         tracker = build_tracker(preset, options=options)
         tracker.start(clip[0][0], clip[1][0])
         tracker.step(clip[0][1])
         assert torch.equal(torch.get_rng_state(), before), preset
+        assert str((random.getstate(), np.random.get_state())) == others, preset
 
 
 FORKED = """

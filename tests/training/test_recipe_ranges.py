@@ -28,7 +28,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
             "batch": (0,),
             "side": (31,),
             "on_object": (-0.1, 1.1),
-            "learning_rate": (0, INFINITE),
+            "learning_rate": (-1, INFINITE),
             "head_learning_rate": (0, INFINITE),
         },
     ),

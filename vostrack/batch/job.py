@@ -121,9 +121,9 @@ class Job:
             "semantics": self.semantics,
             "inputs": self.inputs,
         }
-        if self.starts:
-            content["starts"] = self.starts
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        starts = {"starts": self.starts} if self.starts else {}
+        text = json.dumps({**content, **starts}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

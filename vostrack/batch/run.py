@@ -180,7 +180,7 @@ def _difference(job: Job, record: DoneRecord) -> str:
     if record.frames != job.frame_names:
         return "other frames"
     other = [kind for kind, found in job.inputs.items() if record.inputs.get(kind) != found]
-    return f"other {' and '.join(other) or 'masks'}"
+    return f"changed {' and '.join(other) or 'inputs'}"
 
 
 def _make_executor(worker: Worker | str, config: RunConfig, jobs: int) -> Executor:

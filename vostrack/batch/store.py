@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from vostrack.batch.record import DONE, DoneRecord, checksum, written_names
 from vostrack.errors import InputError
+from vostrack.files import is_whole_image
 
 __all__ = ["FsspecStore", "LocalStore", "ResultStore", "open_store"]
 
@@ -97,7 +98,7 @@ class LocalStore:
             return None
         paths = {name: self._folder / name for name in record.files}
         other = [n for n, p in paths.items() if p.is_file() and checksum(p) != record.checksums[n]]
-        edited = next((name for name in other if _is_whole_image(paths[name])), None)
+        edited = next((name for name in other if is_whole_image(paths[name])), None)
         if edited is not None:
             raise InputError(
                 f"output {self._folder}: {edited} was changed after the run; `overwrite=True` "
@@ -257,18 +258,6 @@ class FsspecStore:
         return {
             path[len(self._path) :].lstrip("/"): int(info["size"]) for path, info in found.items()
         }
-
-
-def _is_whole_image(path: Path) -> bool:
-    """Tell an image that somebody edited from one that is damaged."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.verify()
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return True
 
 
 def _check_ours(

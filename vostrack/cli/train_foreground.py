@@ -57,6 +57,13 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     weights: str = "imagenet"
     """Initial weights: imagenet, none, or a file."""
 
+    keep_backbone: bool = False
+    """Leave the backbone as its weights are; only the head learns."""
+
+    semantic: bool = False
+    """Give the head the features of a second, fixed backbone, too: the one of the shipped target
+    network. It stays in the result."""
+
     steps: Steps = 1400
 
     batch: Batch = 4
@@ -67,9 +74,10 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         """Train to the end, and return 0."""
         from vostrack.cli.backbone_options import backbone_options
         from vostrack.datasets.composites.matted_photos import clean_photos
+        from vostrack.models.add_semantic_backbone import with_semantic_backbone
         from vostrack.models.backbone_weights import check_backbone
         from vostrack.models.foreground import NetworkConfig
-        from vostrack.models.weights import initialise, save_network
+        from vostrack.models.weights import initialise, load_semantic_backbone, save_network
         from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
         from vostrack.training.processes import training_device
         from vostrack.training.samples import ForegroundSamples, PhotoSamples
@@ -88,12 +96,16 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
             self.width,
             backbone_options=options,
         )
+        if self.keep_backbone:
+            recipe = replace(recipe, learning_rate=0.0)
         samples = ForegroundSamples(self.sequences(self.year))
         photos = PhotoSamples(clean_photos(self.photos)) if self.photos else ()
         device = training_device(self.device)
         network = initialise(config, self.weights, seed=self.seed, device=device)
         check_backbone(network.config, self.weights, self.backbone, options)
         network = network.to(device)
+        if self.semantic:
+            network = with_semantic_backbone(network, load_semantic_backbone())
         training = ForegroundTraining(network, samples, recipe, photos)
         if self.train(network, training, loop, asdict(recipe)):
             path = self.output / "foreground.safetensors"

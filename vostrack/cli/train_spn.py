@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
     from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
     from vostrack.refine.spn.training import Source, SpnTraining
+    from vostrack.refine.spn.training_images import TrainingImages
 
 __all__ = ["TrainSpnCommand"]
+
+# Three tenths of the clips that taught the target network were of photographs, too.
+_PHOTO_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpnCommand(MixedPrecisionTrainCommand):
-    """Train a spatial propagation network (SPN) on VOC, DAVIS and synthetic clips, in any mixture.
+    """Train a spatial propagation network (SPN) on images with masks, in any mixture.
 
     Example: vostrack train spn --davis DAVIS --synthetic 200 --output runs/spn
 
@@ -71,6 +75,12 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
     synthetic_share: float = 0.3
     """Share of the crops that come from synthetic scenes, when other images are given as well."""
+
+    photos: Path | None = None
+    """Folder of photographs with mattes (JPEGImages and Mattes)."""
+
+    photo_share: float | None = None
+    """Share of the other crops that are of these photographs; 0.3 if you don't say."""
 
     weights: str | None = None
     """light: the network under the head, shipped (default) or a file of vostrack train foreground;
@@ -123,6 +133,12 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
         check_at_least(self, {"synthetic": 0})
         check_fraction(self, "synthetic_share", "coarse_share")
+        if self.photo_share is not None:
+            check_fraction(self, "photo_share")
+            if self.photos is None:
+                raise InputError(
+                    "--photo-share: it has no effect without photographs; give --photos"
+                )
         light = self.network == "light"
         flat = (0.15 if light else 0.0) if self.flat_share is None else self.flat_share
         rate = (1e-3 if light else 1e-4) if self.learning_rate is None else self.learning_rate
@@ -170,9 +186,15 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             return network, base
 
     def _open_sources(self) -> list[Source]:
-        """Weigh all images alike, except for the share of the synthetic ones."""
+        """Weigh all images alike, except for the shares of photographs and synthetic ones."""
         from vostrack.datasets import open_davis
-        from vostrack.refine.spn.training_images import DavisImages, SyntheticImages, VocImages
+        from vostrack.datasets.composites.matted_photos import clean_photos
+        from vostrack.refine.spn.training_images import (
+            DavisImages,
+            PhotoImages,
+            SyntheticImages,
+            VocImages,
+        )
 
         sources: list[Source] = []
         if self.davis is not None:
@@ -182,14 +204,16 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         if self.voc is not None:
             voc = VocImages(self.voc, self.voc_set)
             sources.append((float(len(voc)), voc))
+        if self.photos is not None:
+            share = _PHOTO_SHARE if self.photo_share is None else self.photo_share
+            sources = _with_share(sources, PhotoImages(clean_photos(self.photos)), share)
         if self.synthetic:
-            real = sum(weight for weight, _ in sources)
-            share = self.synthetic_share if real else 1.0
-            sources = [(weight / real * (1 - share), images) for weight, images in sources]
-            sources.append((share, SyntheticImages(self.synthetic, seed=self.seed)))
+            synthetic = SyntheticImages(self.synthetic, seed=self.seed)
+            sources = _with_share(sources, synthetic, self.synthetic_share)
         if not sources:
             raise InputError(
-                "training: no images; give --davis DIR, --voc DIR or --synthetic N, or several"
+                "training: no images; give --davis DIR, --voc DIR, --photos DIR or --synthetic N, "
+                "or several"
             )
         return sources
 
@@ -201,6 +225,14 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.semantic import build_semantic
 
         return build_semantic(self.coarse, self.coarse_weights)
+
+
+def _with_share(sources: Sequence[Source], images: TrainingImages, share: float) -> list[Source]:
+    """Add images that are drawn for a share of the crops; for all where there is nothing else."""
+    others = sum(weight for weight, _ in sources)
+    if not others:
+        return [(1.0, images)]
+    return [*((weight / others * (1 - share), kind) for weight, kind in sources), (share, images)]
 
 
 def _vgg_weights(name: str | None) -> Literal["IMAGENET1K_V1"] | None:

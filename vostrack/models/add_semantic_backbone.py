@@ -78,7 +78,14 @@ def with_semantic_backbone(network: SegmentationNet, backbone: SemanticBackbone)
     Args:
         network: without a second backbone, on any device; it is not changed.
         backbone: its layers; they become part of the new network, and are fixed.
+
+    Raises:
+        InputError: the network has a second backbone.
     """
+    if network.semantic is not None:
+        raise InputError(
+            "semantic: the foreground network has a second backbone already; leave out `semantic`"
+        )
     longer = copy.deepcopy(network)
     longer.config = replace(network.config, semantic="deeplab", semantic_scale=backbone.scale)
     longer.semantic = backbone.requires_grad_(False).to(network.mean.device)

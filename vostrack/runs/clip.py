@@ -44,6 +44,8 @@ __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
 
+# The disk is full, or what the user may fill of it.
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 # Stages of the first frame only.
 _ONCE = ("fine-tuning", "first pass")
 
@@ -196,9 +198,9 @@ class _Run:
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in _FULL:
             raise OSError(
-                errno.ENOSPC,
+                error.errno,
                 f"no space is left for the results in {self.folder.root}; {len(frames)} frames are "
                 "finished: free some space, then continue the run with `resume=True`",
             ) from None

@@ -251,9 +251,11 @@ class ClipFolder:
             tracker is as it was, and the clip has to be tracked from the first frame.
 
         Raises:
-            InputError: the state cannot be read, or another version of vostrack wrote it.
+            InputError: the state cannot be read, another version of vostrack wrote it, or a result
+                was edited since.
         """
         remove_temporary_files(self.root)
+        self._log.refuse_edited()
         try:
             start = read_state(self._state / "start.pt")
             last = read_state(self._state / "frame.pt")

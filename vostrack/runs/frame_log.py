@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vostrack.files import atomic_path, parse_json
+from vostrack.errors import InputError
+from vostrack.files import atomic_path, is_whole_image, parse_json
 
 __all__ = ["FrameLog", "checksum"]
 
@@ -43,6 +44,21 @@ class FrameLog:
     def files(self) -> set[str]:
         """Return the names of all files that any record mentions, whole or not."""
         return {name for record in self._records() for name in record.get("files", {})}
+
+    def refuse_edited(self) -> None:
+        """Refuse to go on where somebody changed a result, such as a mask: it would be replaced.
+
+        Raises:
+            InputError: names it. Damaged files are not meant.
+        """
+        for record in self._records():
+            for name, found in record["files"].items():
+                path = self.root / name
+                if checksum(path) not in (None, found) and is_whole_image(path):
+                    raise InputError(
+                        f"resume: {path} was changed after the run wrote it; move it away to keep "
+                        "it, and the clip is tracked from the first frame again"
+                    )
 
     def repair(self, keep: Iterable[int]) -> set[str]:
         """Write the log again with the records of some frames; a broken line goes.

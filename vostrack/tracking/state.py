@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,7 +43,7 @@ def first_frame_digest(*arrays: UInt8Array) -> int:
     """Return the CRC-32 of arrays that tell one start from another."""
     found = 0
     for array in arrays:
-        found = zlib.crc32(np.ascontiguousarray(array), found)
+        found = zlib.crc32(array.tobytes(), found)
     return found
 
 

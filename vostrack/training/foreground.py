@@ -41,7 +41,8 @@ class ForegroundRecipe:
         side: of the square crops, pixels.
         on_object: share of the crops that are centred on an object pixel.
         photo_share: share of the crops that are of photographs, where there are any.
-        learning_rate: of the backbone, at the peak.
+        learning_rate: of the backbone, at the peak; with 0 it stays as it is. The second backbone,
+            if there is one, always does.
         head_learning_rate: of the head, at the peak.
         augmentation: what a crop may go through. With few distinct sequences, strong variation
             helps more than additional steps.
@@ -63,9 +64,9 @@ class ForegroundRecipe:
         Raises:
             InputError: a value out of its range.
         """
-        check_at_least(self, {"batch": 1, "side": 32})
         check_fraction(self, "on_object", "photo_share")
-        check_positive(self, "learning_rate", "head_learning_rate")
+        check_at_least(self, {"batch": 1, "side": 32, "learning_rate": 0})
+        check_positive(self, "head_learning_rate")
         check_finite(self, "learning_rate", "head_learning_rate")
 
 
@@ -114,11 +115,13 @@ class ForegroundTraining:
         self.recipe = recipe or ForegroundRecipe()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the backbone and the head, each with its peak learning rate."""
-        return [
-            {"params": self.network.backbone.parameters(), "lr": self.recipe.learning_rate},
-            {"params": self.network.head.parameters(), "lr": self.recipe.head_learning_rate},
-        ]
+        """Return what learns, the backbone and the head, each with its peak learning rate."""
+        head = {"params": self.network.head.parameters(), "lr": self.recipe.head_learning_rate}
+        if self.recipe.learning_rate == 0:
+            self.network.backbone.requires_grad_(False)
+            return [head]
+        backbone = {"params": self.network.backbone.parameters(), "lr": self.recipe.learning_rate}
+        return [backbone, head]
 
     def draw(self, generator: Generator, step: int) -> tuple[Tensor, Tensor]:
         """Draw a batch: crops (B, 3, S, S) in [0, 1], and labels (B, S, S) of 0, 1 and 255."""

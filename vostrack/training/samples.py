@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import torch
-
 from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
-from vostrack.datasets.composites.matted_photos import MattedPhoto, read_matte
+from vostrack.datasets.composites.matted_photos import MattedPhoto, annotated_photo
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.training.foreground import Sample
-from vostrack.video.images import read_image
 
 __all__ = ["ForegroundSamples", "PhotoSamples"]
 
@@ -57,6 +54,4 @@ class PhotoSamples(ReadOnDemand[Sample]):
 
     def read(self, index: int) -> Sample:
         """Read one photograph and its matte."""
-        photo = self._photos[index]
-        image = torch.from_numpy(read_image(photo.image)).permute(2, 0, 1).contiguous()
-        return image, torch.from_numpy(read_matte(photo.matte) >= 128).long()
+        return annotated_photo(self._photos[index]).tensors()

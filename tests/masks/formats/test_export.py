@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -68,4 +69,24 @@ def test_another_folder_keeps_its_files(video: VideoMasks, tmp_path: Path) -> No
     export_results(video, "davis", tmp_path / "m", overwrite=True)
     assert (tmp_path / "m" / "mine.txt").read_text() == "mine"
     assert len(list((tmp_path / "m").iterdir())) == 6
+    assert not list(tmp_path.glob(".export*"))
+
+
+def test_frames_and_masks_that_a_run_read_are_not_replaced(
+    video: VideoMasks, tmp_path: Path
+) -> None:
+    results, frames = tmp_path / "out", tmp_path / "frames"
+    frames.mkdir()
+    (frames / f"{video.frames[0].name}.png").write_bytes(b"a frame")
+    (tmp_path / "m.json").write_bytes(b"the first mask")
+    results.mkdir()
+    settings = {"video": str(frames), "first_mask": [f"0={tmp_path / 'm.json'}"]}
+    (results / "run.json").write_text(json.dumps({"settings": settings}))
+    made = replace(video, folder=results)
+    for name, output in (("davis", frames), ("coco", tmp_path / "m.json")):
+        with pytest.raises(InputError, match="is what the masks were made from"):
+            export_results(made, name, output, overwrite=True)
+    assert len(list(frames.iterdir())) == 1
+    assert (tmp_path / "m.json").read_bytes() == b"the first mask"
+    export_results(made, "labelme", frames, overwrite=True)  # other names
     assert not list(tmp_path.glob(".export*"))

@@ -301,10 +301,12 @@ def test_the_command_trains_on_made_and_real_pictures(
     assert main([*argv, "--flat-share", "0.5"]) == 2
     assert "another recipe (recipe.flat_share was 0.15, is 0.5)" in capsys.readouterr().err
     assert main(["train", "spn", "--output", str(tmp_path / "none")]) == 2
-    assert "give --davis DIR, --voc DIR or --synthetic N" in capsys.readouterr().err
+    assert "give --davis DIR, --voc DIR, --photos DIR or --synthetic N" in capsys.readouterr().err
     for flag in ("synthetic", "flat"):
         assert main([*argv, f"--{flag}-share", "2"]) == 2
         assert f"--{flag}-share: expected 0 .. 1" in capsys.readouterr().err
+    assert main([*argv, "--photo-share", "1"]) == 2
+    assert "give --photos" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("network", "share"), [("light", 0.15), ("whole", 0.0)])

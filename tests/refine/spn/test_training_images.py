@@ -1,4 +1,4 @@
-"""Where the images of a training come from: VOC, DAVIS and synthetic clips."""
+"""Where the images of a training come from: VOC, DAVIS, photographs and synthetic clips."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vostrack.cli.train_spn import TrainSpnCommand
 from vostrack.datasets import open_davis
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
@@ -47,6 +48,27 @@ def test_voc_images_are_those_of_the_list(voc: Path, picture: Paint) -> None:
     Image.open(mask).convert("RGB").save(mask)
     with pytest.raises(InputError, match="got an image with mode RGB"):
         images[0]
+
+
+def test_photographs_have_their_share(voc: Path, tmp_path: Path) -> None:
+    for part in ("JPEGImages", "Mattes"):
+        (tmp_path / "photos" / part).mkdir(parents=True)
+        for name in "bcd":  # "a" would be held out
+            image = np.zeros((40, 50, 3)[: 3 if part == "JPEGImages" else 2], np.uint8)
+            image[8:24, 8:24] = 255
+            Image.fromarray(image).save(tmp_path / "photos" / part / f"{name}.png")
+    given = {"output": tmp_path, "photos": tmp_path / "photos", "photo_share": 0.4}
+    command = TrainSpnCommand(**given, voc=voc, synthetic=1, synthetic_share=0.5)
+    sources = command._open_sources()
+    assert [round(weight, 6) for weight, _ in sources] == [0.3, 0.2, 0.5]
+    photos = sources[1][1]
+    assert len(photos) == 3
+    assert not photos[0].classes
+    expected = torch.zeros(40, 50, dtype=torch.long)
+    expected[8:24, 8:24] = 1
+    assert torch.equal(photos[0].labels, expected)
+    assert torch.equal(photos[0].image, 255 * expected.expand(3, -1, -1))
+    assert [weight for weight, _ in TrainSpnCommand(**given)._open_sources()] == [1]
 
 
 @pytest.mark.parametrize(("year", "expected"), [(2016, [0, 1]), (2017, [0, 2, 5, 255])])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.checks import check_fraction
+from vostrack.datasets.annotated_frames import AnnotatedFrame
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
 from vostrack.video.images import images_in_folder, read_image
@@ -20,6 +21,7 @@ from vostrack.video.images import images_in_folder, read_image
 __all__ = [
     "MatteFilter",
     "MattedPhoto",
+    "annotated_photo",
     "clean_photos",
     "is_held_out",
     "measure_photo",
@@ -212,6 +214,12 @@ def read_matte(path: Path) -> UInt8Array:
         InputError: it is no image.
     """
     return np.ascontiguousarray(read_image(path)[..., 0])
+
+
+def annotated_photo(photo: MattedPhoto) -> AnnotatedFrame:
+    """Read a photograph with id 1 where its object is opaque to at least one half."""
+    opaque = read_matte(photo.matte) >= 128
+    return AnnotatedFrame(read_image(photo.image), opaque.astype(np.uint8))
 
 
 def read_cutout(photo: MattedPhoto) -> UInt8Array:

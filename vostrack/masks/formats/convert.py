@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from vostrack.errors import InputError
@@ -19,7 +20,7 @@ from vostrack.masks.formats.reading import (
     read_annotations,
 )
 from vostrack.masks.formats.registry import check_alpha, check_writable
-from vostrack.masks.formats.results_folder import is_results_folder, read_folder
+from vostrack.masks.formats.results_folder import inputs_of, is_results_folder, read_folder
 from vostrack.masks.image_opening import is_archive
 from vostrack.masks.video_masks import VideoMasks
 
@@ -104,6 +105,8 @@ def export_results(
     masks = results if isinstance(results, VideoMasks) else read_results(results)
     if not masks.frames:
         raise InputError("the masks contain no frame, expected at least one; check the path")
+    inputs = inputs_of(masks.folder)
+    _refuse_input(target, inputs)
     target.parent.mkdir(parents=True, exist_ok=True)
     if wanted.suffix:
         return (*wanted.write(masks, target, alpha), *masks.lost())
@@ -111,5 +114,17 @@ def export_results(
         made = Path(temporary) / "folder"
         made.mkdir()
         notes = wanted.write(masks, made, alpha)
+        for path in made.rglob("*"):
+            _refuse_input(target / path.relative_to(made), inputs)
         shutil.copytree(made, target, dirs_exist_ok=True, copy_function=shutil.move)
     return (*notes, *masks.lost())
+
+
+def _refuse_input(path: Path, inputs: Collection[Path]) -> None:
+    """Refuse to replace the video, a frame or a mask that the results were made from."""
+    place = path.resolve()
+    if path.is_file() and (place in inputs or place.parent in inputs):
+        raise InputError(
+            f"output: {path} is what the masks were made from, and would be replaced; give another "
+            "`output`"
+        )

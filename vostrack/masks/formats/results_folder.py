@@ -9,7 +9,7 @@ import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import natural_order, parse_json
+from vostrack.files import expand_home, natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
@@ -59,6 +59,19 @@ def read_folder(path: Path) -> VideoMasks:
 
     rate = float(rate) if isinstance(rate, int | float) and rate > 0 else None
     return VideoMasks((size[0], size[1]), frames, objects, read, video, rate, path)
+
+
+def inputs_of(folder: Path | None) -> set[Path]:
+    """Return the files and folders that a run read: its video and its masks, without links."""
+    try:
+        settings = _run_record(folder)["settings"] if folder is not None else {}
+        named = [settings.get("video"), *settings.get("first_mask", ())]
+    except (InputError, KeyError, TypeError, AttributeError):
+        return set()
+    texts = [name for name in named if isinstance(name, str)]
+    # A mask may have the number of its frame before it: 40=mask.png.
+    paths = [expand_home(t) for t in (*texts, *(text.partition("=")[2] for text in texts)) if t]
+    return {path.resolve() for path in paths if path.exists()}
 
 
 def read_stack(path: Path) -> LabelStack:
