@@ -120,6 +120,21 @@ def shipped_network_read_once(monkeypatch: pytest.MonkeyPatch) -> Generator[None
         assert _changes(*networks) == before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _weights_from_a_table() -> Generator[None]:
+    """Random initial weights take a fifth of the time; see tests/drawn_weights.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "torch" in sys.modules:
+            importlib.import_module("tests.drawn_weights").draw_from_a_table(patch)
+        yield
+
+
+@pytest.fixture
+def torchs_own_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the initial weights themselves."""
+    importlib.import_module("tests.drawn_weights").draw_by_torch(monkeypatch)
+
+
 @pytest.fixture
 def few_altered_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Target networks are fine-tuned on two altered frames in place of 8 or 16."""

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tests.cli.bright_method import Bright, BrightOptions, Named, picture
+from tests.drawn_weights import draw_by_torch
 from vostrack.cli.track import TrackCommand
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
@@ -54,11 +55,12 @@ def one_reading_of_the_network(shipped_network_read_once: None) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A network with random weights that fits in milliseconds."""
+    """A network that fits in milliseconds; torch's random weights happen to learn well."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_network(
-        initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded"), "none"), path
-    )
+    config = NetworkConfig("resnet18", (2, 4), "topdown", 4, "folded")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_by_torch(patch)
+        save_network(initialise(config, "none"), path)
     return str(path)
 
 

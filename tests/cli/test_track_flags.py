@@ -136,7 +136,7 @@ def test_several_first_masks(run: Run, clip_folder: Path, tmp_path: Path) -> Non
         path = tmp_path / f"object{number}.png"
         Image.fromarray(((labels == number) * 255).astype(np.uint8)).save(path)
         paths.append(str(path))
-    first = masks(run(first_mask=tuple(paths)))["00000.png"]
+    first = masks(run(first_mask=tuple(paths), end=2))["00000.png"]
     np.testing.assert_array_equal(first == 1, labels == 2)
 
 
@@ -151,19 +151,19 @@ def test_steps_and_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         original(network, image, target, config, *args, **kw)
 
     monkeypatch.setattr(full_network, "finetune", counting)
-    run(foreground_steps=2, object_steps=3)
+    run(foreground_steps=2, object_steps=3, end=2)
     assert fitted == [2, 3, 3]
     fitted.clear()
-    run(per_video=True)
+    run(per_video=True, end=2)
     assert fitted == [1, 2]
     fitted.clear()
-    run(preset="finetune-per-video", per_video=False)
+    run(preset="finetune-per-video", per_video=False, end=2)
     assert fitted == [1, 2, 2]
 
 
 def test_presets_and_switches_reach_the_tracker(run: Run) -> None:
     def config(**changes: Any) -> Any:
-        return record(run(**changes))["settings"]["method"]
+        return record(run(**changes, end=2))["settings"]["method"]
 
     assert config()["craf"] is not None
     assert config(craf=False)["craf"] is None
@@ -200,7 +200,7 @@ def test_precision_changes_the_scores(run: Run) -> None:
 def test_adaptation_reaches_the_target_models(run: Run) -> None:
     changes = {"preset": "fast", "weights": "shipped", "foreground_steps": None, "object_steps": 0}
     for flag, expected in ((None, "confident"), (False, "off")):
-        settings = record(run(**changes, adapt=flag))["settings"]
+        settings = record(run(**changes, adapt=flag, end=2))["settings"]
         assert settings["preset"] == "fast"
         assert settings["method"]["target"]["adapt"] == expected
     target = record(run(**changes, mirror=True, end=2))["settings"]["method"]["target"]
@@ -214,14 +214,14 @@ def test_weights_file(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     save_network(build_network(NetworkConfig("resnet18", (4, 8), "topdown", 4)), path)
     changes = {"object_steps": 0, "foreground_steps": 0, "save_scores": True, "gate": "none"}
-    outputs = [run(**changes, preset="finetune", weights=w) for w in ("auto", str(path))]
+    outputs = [run(**changes, preset="finetune", weights=w, end=2) for w in ("auto", str(path))]
     files = [(o / "scores" / "1" / "00001.png").read_bytes() for o in outputs]
     assert files[0] != files[1]
 
 
 def test_device_is_taken(run: Run) -> None:
-    assert record(run(device="auto"))["settings"]["device"] in ("cpu", "cuda")
-    assert record(run(device="cpu"))["settings"]["device"] == "cpu"
+    assert record(run(device="auto", end=2))["settings"]["device"] in ("cpu", "cuda")
+    assert record(run(device="cpu", end=2))["settings"]["device"] == "cpu"
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="0 CUDA"):
             run(device="cuda")
@@ -271,7 +271,7 @@ def test_limits_of_the_mask(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ValueError, match="max"):
         run(max_objects=1)
     with caplog.at_level("WARNING", logger="vostrack"):
-        run(min_pixels=5000)
+        run(min_pixels=5000, end=2)
     assert "pixels" in caplog.text
 
 
@@ -299,6 +299,6 @@ def test_every_flag_is_exercised_here() -> None:
 def test_ids_and_names_survive(run: Run, clip_folder: Path, tmp_path: Path) -> None:
     labels = read_label_map(clip_folder / "mask.png")
     write_label_map(tmp_path / "ids.png", np.array([0, 9, 200], np.uint8)[labels])
-    output = run(first_mask=(str(tmp_path / "ids.png"),))
+    output = run(first_mask=(str(tmp_path / "ids.png"),), end=2)
     assert [o["id"] for o in record(output)["objects"]] == [9, 200]
     assert set(np.unique(masks(output)["00000.png"])) == {0, 9, 200}

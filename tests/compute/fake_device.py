@@ -69,6 +69,7 @@ _OWN = {
     **{"numpy": "_numpy", "__array__": "_numpy"},
     **{"new_tensor": "_new_tensor", "__deepcopy__": "_deepcopy"},
 }
+_CONVOLUTIONS = {_ATEN.conv2d, _ATEN.convolution}
 _COPIES = {_ATEN.copy_, _ATEN._to_copy, _ATEN.set_}
 _PACKAGES = ("vostrack", "online_finetune", "refine", "eval")
 
@@ -261,7 +262,7 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._check_devices(func, args, kwargs)
         if on:
             self._count_waits(packet, args)
-        result = func(*args, **kwargs)
+        result = _computed(func, args, kwargs)
         if packet is _ATEN.copy_:
             self._copied(args[0], args[1])
         elif on:
@@ -306,6 +307,17 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
             device.put(target)
         elif device.holds(source) and not device.holds(target):
             device.wait("copy_")
+
+
+def _computed(func: Any, args: Any, kwargs: Any) -> Any:
+    """Call an operator. A convolution in bfloat16 is computed in float32 and rounded.
+
+    Where bfloat16 is emulated, it takes several times as long.
+    """
+    if func.overloadpacket not in _CONVOLUTIONS or args[0].dtype != torch.bfloat16:
+        return func(*args, **kwargs)
+    wider = [x.float() if isinstance(x, Tensor) else x for x in args]
+    return func(*wider, **kwargs).bfloat16()
 
 
 def _indices(args: Any) -> Iterable[Tensor]:

@@ -126,6 +126,7 @@ def test_auto_is_one_of_the_two(
     assert not torch.equal(results["fp32"], results["bf16"])
 
 
+@pytest.mark.usefixtures("torchs_own_weights")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_fine_tuning_learns_in_every_precision(
     precision: Precision, frame: tuple[Tensor, Tensor]

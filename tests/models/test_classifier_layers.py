@@ -9,6 +9,7 @@ from vostrack.models.backbones import BackboneName, build_backbone
 from vostrack.models.normalization import FrozenBatchNorm2d
 
 torchvision = pytest.importorskip("torchvision")
+pytestmark = pytest.mark.usefixtures("torchs_own_weights")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "mobilenet_v2"])

@@ -8,14 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.drawn_weights import draw_by_torch
 from vostrack.models.foreground import NetworkConfig, SegmentationNet
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import initialise
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def random_network() -> SegmentationNet:
-    return initialise(NetworkConfig("resnet18", (4, 8), "topdown", 8), "none").eval()
+    """Torch's weights: other small networks learn less than the tests say."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw_by_torch(patch)
+        return initialise(NetworkConfig("resnet18", (4, 8), "topdown", 8), "none").eval()
 
 
 @pytest.fixture
@@ -36,12 +40,14 @@ def first_frame() -> tuple[Tensor, Tensor]:
     return image, labels
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def target_network() -> TargetNet:
-    """Small, of random weights; tests leave it as it is."""
+    """Small, of torch's random weights; tests leave it as it is."""
     torch.manual_seed(0)
     small = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
-    return build_target_net(small).eval()
+    with pytest.MonkeyPatch.context() as patch:
+        draw_by_torch(patch)
+        return build_target_net(small).eval()
 
 
 @pytest.fixture(scope="module")

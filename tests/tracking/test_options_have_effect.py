@@ -24,15 +24,15 @@ FEW: dict[str, dict[str, Any]] = {
     "fast": {"precision": "fp32"},
     "balanced": {"object_steps": 2, "precision": "fp32"},
     # Only its head learns: after two steps it finds nothing yet.
-    "finetune": {"object_steps": 12, "foreground_steps": 12, "precision": "fp32"},
+    "finetune": {"object_steps": 4, "foreground_steps": 4, "precision": "fp32"},
 }
 # The preset and the option.
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("fast", {"max_size": 48}),
     ("finetune", {"max_size": 48}),
     ("fast", {"object_steps": 2}),
-    ("finetune", {"object_steps": 13}),
-    ("finetune", {"foreground_steps": 13}),
+    ("finetune", {"object_steps": 5}),
+    ("finetune", {"foreground_steps": 5}),
     ("finetune", {"per_video": True}),
     ("fast", {"craf": True}),
     ("finetune", {"craf": False}),
@@ -112,10 +112,10 @@ def test_an_option_that_cannot_change_it_is_refused(preset: str, given: dict[str
 
 def test_foreground_steps_count_for_a_single_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without them, finetune uses one network for the object and for the foreground."""
-    options = {"object_steps": 12, "precision": "fp32"}
+    options = {"object_steps": 4, "precision": "fp32"}
     monkeypatch.setitem(FEW, "finetune", options)
     shared = scores("finetune", {}, 1)
-    fewer, more = (scores("finetune", {"foreground_steps": n}, 1) for n in (12, 13))
+    fewer, more = (scores("finetune", {"foreground_steps": n}, 1) for n in (4, 5))
     assert not np.array_equal(fewer, more)
     assert not np.array_equal(shared, fewer)
 

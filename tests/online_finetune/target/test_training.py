@@ -146,6 +146,7 @@ def test_a_wrong_setting_is_named(name: str, value: tuple[float, ...]) -> None:
         TargetRecipe(**{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("torchs_own_weights")
 def test_fine_tuning_lowers_the_loss_of_its_frame(videos: list[VideoSequence]) -> None:
     torch.manual_seed(1)
     network = build_target_net(SMALL)
