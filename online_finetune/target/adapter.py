@@ -166,7 +166,10 @@ class TargetModelAdapter(EditedObjects):
             unseen = torch.tensor(lost, device=presence.device) & (presence < _VISIBLE)
             scores = scores.masked_fill(unseen[:, None, None], 0)
         # There is no foreground model: the foreground is what any of the objects covers.
-        return ObjectScores(scores, scores.amax(0))
+        foreground = scores[0]
+        for other in scores[1:]:  # faster than one maximum over all of them
+            foreground = torch.maximum(foreground, other)
+        return ObjectScores(scores, foreground)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""

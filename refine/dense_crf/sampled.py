@@ -180,12 +180,13 @@ def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
         found = ((scores - 0.5).abs_() < margin).nonzero().cpu()
         counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
         return [(part[:, 1], part[:, 2]) for part in torch.split(found, counts)]
-    width = scores.shape[2]
     places = []
-    for score in scores:
-        # numpy is several times faster if few pixels are true.
-        flat = torch.from_numpy(np.flatnonzero(((score - 0.5).abs_() < margin).numpy()))
-        places.append((flat // width, flat % width))
+    for score in scores.float().numpy():
+        # OpenCV is several times faster if few pixels are true.
+        found = cv2.findNonZero(cv2.compare(cv2.absdiff(score, 0.5), margin, cv2.CMP_LT))
+        pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
+        columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
+        places.append((rows, columns))
     return places
 
 

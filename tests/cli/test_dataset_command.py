@@ -163,3 +163,11 @@ def test_objects_are_proposed_without_looking_at_the_masks(
     argv[argv.index("auto")] = "given"
     assert main([*argv, *flags]) == 2
     assert "--objects: only the first mask auto" in capsys.readouterr().err
+    # What would fail in every sequence is refused before the first.
+    for wrong, words in {
+        ("--objects", "0"): "--objects: expected 1 to 254, got 0",
+        ("--device", "cuda:9"): "--device: cuda:9 was requested",
+        ("--weights", "none-such.pt"): "--weights: no file none-such.pt",
+    }.items():
+        assert main([*argv, *flags, *wrong]) == 2
+        assert words in capsys.readouterr().err

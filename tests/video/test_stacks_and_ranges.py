@@ -158,6 +158,13 @@ def test_other_ranges_are_refused(text: str) -> None:
         open_source(THERMAL, value_range=text)
 
 
+def test_frames_of_8_bits_have_no_range(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    open_source(tmp_path, value_range="full").close()
+    with pytest.raises(InputError, match=r"range: .* has frames of 8 bits, .* leave `range` out"):
+        open_source(tmp_path, value_range="10,20")
+
+
 def _save_tiff(path: Path, values: np.ndarray[Any, Any]) -> None:
     Image.fromarray(values).save(path)
 

@@ -95,11 +95,16 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
         from vostrack.batch import dataset_jobs, progress_bar, run_jobs
+        from vostrack.compute.precision import resolve_device
         from vostrack.presets.resolve import effective_preset, resolve_preset
         from vostrack.runs.sequence import PROPOSED, job_options
 
         # What no sequence can be tracked with is refused before the first one.
         resolve_preset(effective_preset(self.preset, self.weights), self.options)
+        if self.cluster is None and not self.gpus:
+            resolve_device(self.device)
+        if self.objects is not None and not 1 <= self.objects <= 254:
+            raise InputError(f"objects: expected 1 to 254, got {self.objects}")
         sequences = self.open(self._masks())
         found = self.first_mask == "auto"
         if self.objects is not None and not found:

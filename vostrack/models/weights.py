@@ -23,6 +23,7 @@ from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet, build_target_net
 from vostrack.models.weights_file import (
     UndrawnWeights,
+    check_weights_file,
     read_description,
     read_header,
     read_state_dict,
@@ -163,8 +164,10 @@ def check_trackable(weights: str) -> None:
         weights: as for ``initialise``.
 
     Raises:
-        InputError: the file holds a network of another method, or cannot be read.
+        InputError: there is no such file, it holds a network of another method, or cannot be read.
     """
+    if weights not in ("auto", "shipped", "imagenet", "none"):
+        check_weights_file(Path(weights))
     header = read_header(Path(weights))
     if any(key in header for key in _OTHER_NETWORKS):
         raise InputError(

@@ -17,6 +17,7 @@ from vostrack.files import atomic_path, parse_json
 __all__ = [
     "DescribedWeights",
     "UndrawnWeights",
+    "check_weights_file",
     "read_described",
     "read_description",
     "read_header",
@@ -175,6 +176,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
+def check_weights_file(path: Path) -> None:
+    """Refuse the path of weights where there is no file.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"weights: no file {path}; expected imagenet, none, shipped or the path of a "
+            ".safetensors, .pt or .pth file; check the path"
+        )
+
+
 def read_state_dict(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """Read tensors by name from ``.safetensors``, or from ``.pt``/``.pth`` without running code.
 
@@ -186,11 +200,7 @@ def read_state_dict(path: Path, prefix: str = "") -> dict[str, Tensor]:
         InputError: the file does not exist, or does not contain tensors by name, or not all of
             their values are finite.
     """
-    if not path.is_file():
-        raise InputError(
-            f"weights: no file {path}; expected imagenet, none, shipped or the path of a "
-            ".safetensors, .pt or .pth file; check the path"
-        )
+    check_weights_file(path)
     try:
         if path.suffix == ".safetensors":
             return _finite(_read_some(path, prefix), path)

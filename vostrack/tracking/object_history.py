@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-import cv2
-import numpy as np
-
 from vostrack.arrays import UInt8Array
+from vostrack.tracking.pixel_sums import pixel_sums
 
 __all__ = ["ObjectHistory", "ObjectState", "follow_objects", "new_history"]
 
@@ -130,15 +128,8 @@ def _measure(
     labels: UInt8Array, slot: int, scale: tuple[float, float]
 ) -> tuple[float, tuple[float, float] | None]:
     """Return the area of an object and its center, in pixels of the frame."""
-    inside = (labels == slot).view(np.uint8)
-    # Sums of whole numbers, so they are the same as over all of the frame.
-    left, top, width, height = cv2.boundingRect(inside)
-    if not width:
+    pixels, x, y = pixel_sums(labels == slot)
+    if not pixels:
         return 0.0, None
-    moments = cv2.moments(inside[top : top + height, left : left + width], binaryImage=True)
-    pixels = moments["m00"]
-    x, y = (
-        (moments[name] + start * pixels) / pixels + 0.5
-        for name, start in (("m10", left), ("m01", top))
-    )
-    return pixels * scale[0] * scale[1], (x * scale[0], y * scale[1])
+    center = ((x / pixels + 0.5) * scale[0], (y / pixels + 0.5) * scale[1])
+    return pixels * scale[0] * scale[1], center

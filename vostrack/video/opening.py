@@ -70,7 +70,14 @@ def open_source(
     if isinstance(source, int):
         return _open_camera(source, reader, selection)
     if isinstance(source, str | Path):
-        return _open_named(source, reader, selection, exclude, (value_range, deinterlace))
+        opened = _open_named(source, reader, selection, exclude, (value_range, deinterlace))
+        if value_range not in ("auto", "full") and opened.value_range is None:
+            opened.close()
+            raise InputError(
+                f"range: {source} has frames of 8 bits, which are taken as they are; leave `range` "
+                "out"
+            )
+        return opened
     _only_auto(reader, "arrays and lists")
     return _open_iterable(source, selection, value_range)
 

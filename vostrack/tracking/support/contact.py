@@ -12,7 +12,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, UInt8Array
 
-__all__ = ["Contact", "Motion", "Piece", "pieces_of", "touching"]
+__all__ = ["Contact", "Motion", "Piece", "pieces_of", "touching", "within"]
 
 # The velocity is the median of so many steps: a mask that leaks for a frame or two changes little.
 _STEPS = 5
@@ -132,11 +132,13 @@ class Piece:
         mask: (h, w) bool.
         center: x and y, pixels.
         area: pixels.
+        box: rows and columns around it.
     """
 
     mask: BoolArray
     center: tuple[float, float]
     area: float
+    box: tuple[slice, slice]
 
 
 def pieces_of(mask: BoolArray, smallest: float) -> list[Piece]:
@@ -144,12 +146,24 @@ def pieces_of(mask: BoolArray, smallest: float) -> list[Piece]:
     count, numbered, stats, centers = cv2.connectedComponentsWithStats(
         mask.view(np.uint8), connectivity=8
     )
-    areas = stats[:, cv2.CC_STAT_AREA]
-    return [
-        Piece(numbered == k, (float(centers[k][0]), float(centers[k][1])), float(areas[k]))
-        for k in range(1, count)
-        if areas[k] >= smallest
-    ]
+    pieces = []
+    for k in range(1, count):
+        left, top, width, height, area = stats[k].tolist()
+        if area >= smallest:
+            box = slice(top, top + height), slice(left, left + width)
+            piece = np.zeros(mask.shape, bool)
+            piece[box] = numbered[box] == k
+            center = float(centers[k][0]), float(centers[k][1])
+            pieces.append(Piece(piece, center, float(area), box))
+    return pieces
+
+
+def within(labels: UInt8Array, slots: Sequence[int]) -> BoolArray:
+    """Return which pixels (h, w) belong to any of some objects."""
+    table = np.zeros(256, np.uint8)
+    table[list(slots)] = 1
+    found: BoolArray = cv2.LUT(labels, table).view(bool)
+    return found
 
 
 def touching(labels: UInt8Array, pair: Sequence[int], area: float) -> bool:

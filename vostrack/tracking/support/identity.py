@@ -11,11 +11,11 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import cv2
 import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
-from vostrack.tracking.support.contact import Contact, Motion, Piece, touching
+from vostrack.tracking.pixel_sums import label_areas, pixel_sums
+from vostrack.tracking.support.contact import Contact, Motion, Piece, touching, within
 from vostrack.tracking.support.piece_matching import (
     LEAST_SEEN,
     Looks,
@@ -81,7 +81,7 @@ class IdentityKeeper:
         """
         contacts = []
         for contact in self._contacts:
-            contact = contact.after(float(np.isin(labels, contact.slots).sum()))
+            contact = contact.after(float(np.count_nonzero(within(labels, contact.slots))))
             matched, sure = match_pieces(contact, labels, looks)
             if matched:
                 wrong = any(
@@ -119,7 +119,7 @@ class IdentityKeeper:
     def _touching(self, labels: UInt8Array) -> tuple[Contact, ...]:
         """Return the contacts with those that begin in this frame; overlapping ones are joined."""
         groups = [set(contact.slots) for contact in self._contacts]
-        areas = np.bincount(labels.ravel(), minlength=len(self._motions) + 1)
+        areas = label_areas(labels, len(self._motions))
         seen = [k for k, motion in enumerate(self._motions, start=1) if motion and areas[k]]
         for pair in combinations(seen, 2):
             if any(set(pair) <= group for group in groups):
@@ -168,11 +168,10 @@ class IdentityKeeper:
 
 def _seen(motion: Motion | None, labels: UInt8Array, slot: int) -> Motion | None:
     """Return the motion of an object after a frame; unchanged where it is not seen whole."""
-    moments = cv2.moments((labels == slot).view(np.uint8), binaryImage=True)
-    area = float(moments["m00"])
+    area, x, y = pixel_sums(labels == slot)
     if not area:
         return motion
-    center = (moments["m10"] / area, moments["m01"] / area)
+    center = (x / area, y / area)
     if motion is None:
         return Motion(center, (), area)
     return motion.moved(center, area)
@@ -183,10 +182,11 @@ def _given(scores: FloatArray, slots: Sequence[int], matched: Mapping[int, Piece
     changed = scores.copy()
     group = [slot - 1 for slot in slots]
     for slot, piece in matched.items():
-        best = scores[group][:, piece.mask].max(axis=0)
+        mask, part = piece.mask[piece.box], (slice(None), *piece.box)
+        here, best = changed[part], scores[part][group][:, mask].max(axis=0)
         for other in group:
-            changed[other][piece.mask] = np.minimum(changed[other][piece.mask], 1 - best)
-        changed[slot - 1][piece.mask] = best
+            here[other][mask] = np.minimum(here[other][mask], 1 - best)
+        here[slot - 1][mask] = best
     return changed
 
 

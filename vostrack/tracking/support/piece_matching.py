@@ -10,7 +10,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray, DoubleArray, FloatArray, UInt8Array
 from vostrack.tracking.support.assignment import best_assignment
-from vostrack.tracking.support.contact import Contact, Piece, pieces_of
+from vostrack.tracking.support.contact import Contact, Piece, pieces_of, within
 
 __all__ = ["LEAST_SEEN", "Looks", "labelled_share", "match_pieces"]
 
@@ -47,7 +47,7 @@ def match_pieces(
         The piece of each object, none if they are not apart; and whether that is sure.
     """
     areas = [motion.area for motion in contact.motions]
-    union = np.isin(labels, contact.slots)
+    union = within(labels, contact.slots)
     pieces = pieces_of(union, _AREAS[0] * min(areas))
     if len(pieces) < len(contact.slots):
         return {}, False
@@ -129,4 +129,5 @@ def _sizes_fit(contact: Contact, labels: UInt8Array, areas: Sequence[float]) -> 
 
 def labelled_share(labels: UInt8Array, slot: int, piece: Piece) -> float:
     """Return the share of a piece that is labelled as an object."""
-    return float((labels[piece.mask] == slot).mean())
+    own = piece.mask[piece.box] & (labels[piece.box] == slot)
+    return np.count_nonzero(own) / piece.area

@@ -14,6 +14,7 @@ from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.protocols import ObjectAdapter
 from vostrack.tracking.fusion import label_map
 from vostrack.tracking.parts import JudgesRegions, LooksEverywhere
+from vostrack.tracking.pixel_sums import label_areas
 from vostrack.tracking.support.config import SupportConfig
 from vostrack.tracking.support.identity import IdentityKeeper
 from vostrack.tracking.support.lost import Look, Sight, kept_in_sight, watched
@@ -207,7 +208,7 @@ class ProposalSupport:
             presence: (N,) of the objects, in [0, 1]; None if unknown.
         """
         if self.config.let_go and presence is not None:
-            areas = np.bincount(labels.ravel(), minlength=256)[1 : len(self._sights) + 1]
+            areas = label_areas(labels, len(self._sights))[1:]
             self._sights = kept_in_sight(self._sights, areas.tolist(), presence.tolist())
         if self.config.identity:
             self.identity.commit(labels)
