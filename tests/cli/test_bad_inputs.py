@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -280,3 +281,23 @@ def test_a_misspelt_flag_is_corrected(capsys: pytest.CaptureFixture[str]) -> Non
         main(["track", "--video", "x", "--first-mask", "y", "--refinr", "none"])
     assert stop.value.code == 2
     assert "--refiner" in capsys.readouterr().err
+
+
+def test_the_present_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["track", "--help"]) == 2
+    assert "the present folder was removed; change to another" in capsys.readouterr().err
+
+
+def test_names_that_the_terminal_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, "ascii", write_through=True))
+    monkeypatch.setattr("sys.argv", ["vostrack", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    print("results in é\udcff")
+    assert shown.getvalue().endswith(b"results in \\xe9\\udcff\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def test_flags_reach_the_options() -> None:
 def test_a_parser_of_few_flags_says_the_same(
     command: type[object], given: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quickly = parse_form(command, given, "vostrack")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a user would see them
+        quickly = parse_form(command, given, "vostrack")
     assert form._values_of_few(command, flags_of(command), given) is not None
     monkeypatch.setattr(form, "_values_of_few", lambda *_: None)
     assert parse_form(command, given, "vostrack") == quickly

@@ -147,15 +147,20 @@ def test_the_callers_settings_do_not_count_and_stay(
 ) -> None:
     frames, labels = clip
     plain = make()
-    expected = [plain.start(frames[0], labels[0]), plain.step(frames[1])]
+    expected = [plain.start(frames[0], labels[0]), *2 * [plain.step(frames[1])]]
+    expected.append(plain.step(frames[2]))
     torch.set_default_dtype(torch.float64)
     torch.set_default_device("meta")
     try:
         with warnings.catch_warnings(), np.errstate(all="raise"), torch.no_grad():
             warnings.simplefilter("error")
-            tracker = make()
             with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+                tracker = make()
                 results = [tracker.start(frames[0], labels[0]), tracker.step(frames[1])]
+                tracker.load_state(tracker.start_state(), None)
+                results.append(tracker.step(frames[1]))
+                tracker.load_state(tracker.start_state(), tracker.state())
+                results.append(tracker.step(frames[2]))
                 assert torch.is_autocast_enabled("cpu")
                 assert torch.is_inference_mode_enabled()
             assert not torch.is_grad_enabled()

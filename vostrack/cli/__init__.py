@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import io
 import logging
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
 from vostrack.errors import InputError
@@ -26,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         the input cannot be used; 130 after Ctrl-C.
     """
     entry: CommandEntry | None = None
+    if argv is None:
+        _print_any_name()
     try:
+        _check_present_folder()
         entry, prog, arguments = _find(argv)
         command = _parse(entry, prog, arguments)
         with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
@@ -42,6 +47,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv is None:
             _ignore_further_interrupts()
         return _fail(_spoken(str(stop), entry) or "stopped", 130)
+
+
+def _print_any_name() -> None:
+    """Let names that the terminal cannot show be printed with escapes instead of ending the run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _check_present_folder() -> None:
+    """Refuse to work in a folder that is gone: some libraries end the process there.
+
+    Raises:
+        InputError: the present folder was removed.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError(
+            "the present folder was removed; change to another one, for example with `cd`"
+        ) from None
 
 
 def _ignore_further_interrupts() -> None:

@@ -95,9 +95,11 @@ def _values_of_few(
     if not {word.split("=")[0] for word in arguments if word.startswith("-")} <= known:
         return None
     alone = _with_one_word(few, arguments)
+    # They are given, so their defaults, which are tuples, are not needed.
+    plain = [replace(f, type=alone[f.name], default=MISSING) if f.name in alone else f for f in few]
     try:
         found = _values(
-            _form(command, [replace(f, type=alone.get(f.name, f.type)) for f in few]),
+            _form(command, plain),
             args=arguments,
             config=(tyro.conf.DisallowNone,),
             console_outputs=False,

@@ -78,9 +78,14 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
 def building() -> Iterator[None]:
     """Build networks in float32, and leave torch's random state as it was.
 
-    New layers draw their weights at random before those of a file take their place.
+    New layers draw their weights at random before those of a file take their place. Weights that
+    are made in inference mode could never be fine-tuned, so the caller's does not count.
     """
-    with own_settings(torch.device("cpu")), torch.random.fork_rng(devices=[]):
+    with (
+        own_settings(torch.device("cpu")),
+        torch.inference_mode(False),
+        torch.random.fork_rng(devices=[]),
+    ):
         yield
 
 

@@ -19,10 +19,12 @@ def weights_digest(network: nn.Module) -> int:
 
     It is computed once for each network, until a weight changes: 10 ms per 10 MB.
     """
-    state = network.state_dict()
-    versions = tuple(value._version for value in state.values())
+    # Tensors that were made in inference mode have no version, so nothing is kept of them.
+    state = network.state_dict(keep_vars=True)
+    counted = not any(value.is_inference() for value in state.values())
+    versions = tuple(value._version for value in state.values()) if counted else ()
     known = _known.get(network)
-    if known is None or known[0] != versions:
+    if known is None or not counted or known[0] != versions:
         found = 0
         for name in sorted(state):
             found = zlib.crc32(name.encode(), found)
