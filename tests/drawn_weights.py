@@ -57,7 +57,8 @@ def _out_of_a_table(drawn: Callable[..., Tensor]) -> Callable[..., Tensor]:
         weights = tensor.detach()
         fan = init._calculate_correct_fan(weights, mode)
         scale = init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
-        for part in weights.view(-1).split(_NUMBERS // 2):
+        for first in range(0, weights.numel(), _NUMBERS // 2):
+            part = weights.view(-1)[first : first + _NUMBERS // 2]
             start = int(torch.randint(_NUMBERS // 2, (), generator=generator))
             torch.mul(_table(normal=normal)[start : start + len(part)], scale, out=part)
         return tensor

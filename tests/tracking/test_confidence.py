@@ -142,6 +142,9 @@ def test_warming_up_changes_nothing(editable: Any, clip: Clip) -> None:
     for tracker in (cold, warm):
         tracker.start(frames[0], labels[0])
     warm.warm_up((30, 30))
+    for size, objects in (((60, 90), 0), ((60, 90), 255), ((4, 90), 4), ((0, 0), 1), ((-1, 9), 1)):
+        with pytest.raises(InputError, match=r"(objects|size): expected"):
+            warm.warm_up(size, objects)
     np.testing.assert_array_equal(cold.step(frames[1]).scores, warm.step(frames[1]).scores)
     assert warm.step(frames[2], max_ms=1e-9).skipped == ()
 

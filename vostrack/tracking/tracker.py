@@ -226,11 +226,17 @@ class Tracker(EditedScene):
             objects: the number of objects to expect.
 
         Raises:
-            InputError: the frame is too small for so many objects.
+            InputError: the frame is too small for so many objects, or there cannot be so many.
         """
         height, width = size
+        if not 1 <= objects < VOID:
+            raise InputError(f"objects: expected 1 to {VOID - 1}, got {objects}")
+        if height <= objects or width < 1:
+            raise InputError(
+                f"size: expected H and W of a frame for {objects} objects, got {height} x {width}"
+            )
         frame = np.full((height, width, 3), 128, np.uint8)
-        rows = np.arange(height, dtype=np.int64)[:, None] * (objects + 1) // max(height, 1)
+        rows = np.arange(height, dtype=np.int64)[:, None] * (objects + 1) // height
         mask = np.broadcast_to(rows, (height, width)).astype(np.uint8)
         with self.aside(), self._call("Tracker.warm_up", gradients=True):
             self._start(frame, mask, rehearsal=True)
