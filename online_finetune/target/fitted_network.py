@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from vostrack.models.byte_convolution import has_fast_int8
 from vostrack.models.eight_bit import Ranges
@@ -114,7 +114,7 @@ def fit_network(
 
 def _with_own_weights(generic: TargetNet, config: TargetModelConfig) -> TargetNet:
     """Return a copy of a network, which shares with it the backbones that never change."""
-    fixed = [] if generic.semantic is None else [generic.semantic.backbone]
+    fixed: list[nn.Module] = [] if generic.semantic is None else [generic.semantic.backbone]
     if not config.finetune.trained_blocks(generic):
         fixed.append(generic.backbone)
     return copy.deepcopy(generic, {id(module): module for module in fixed})

@@ -52,7 +52,7 @@ def find_places(masks: Tensor) -> tuple[Place, ...]:
 
 def _place(mask: FloatArray) -> Place:
     """Return the place of one object in (h, w); OpenCV takes a fifth of torch's time."""
-    inside = cv2.compare(mask, 0.5, cv2.CMP_GT)
+    inside = (mask > 0.5).view(np.uint8)
     left, top, width, height = cv2.boundingRect(inside)
     box = (left, top, left + width, top + height) if width else None
     return Place(box, cv2.countNonZero(inside))

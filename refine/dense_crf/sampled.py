@@ -181,9 +181,10 @@ def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
         counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
         return [(part[:, 1], part[:, 2]) for part in torch.split(found, counts)]
     places = []
-    for score in scores.float().numpy():
+    for score in scores:
+        unsure = np.abs(score.float().numpy() - 0.5) < margin
         # OpenCV is several times faster if few pixels are true.
-        found = cv2.findNonZero(cv2.compare(cv2.absdiff(score, 0.5), margin, cv2.CMP_LT))
+        found = cv2.findNonZero(unsure.view(np.uint8))
         pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
         columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
         places.append((rows, columns))

@@ -17,7 +17,7 @@ from vostrack.models.backbones import (
     Backbone,
     build_backbone,
 )
-from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.byte_convolution import has_fast_int8, to_bytes
 from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
 
 pytestmark = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
@@ -188,3 +188,11 @@ def test_weights_near_the_limit_do_not_overflow() -> None:
     layer = byte_convolution.ByteConvolution(conv, 1 / 255, 1.0)
     found = layer.floats((x * 255).to(torch.uint8))
     torch.testing.assert_close(found, conv(x), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("zero", [0, 37])
+def test_bytes_are_rounded_and_limited_in_any_layout(zero: int) -> None:
+    x = 300 * torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0))
+    wanted = (x / 1.7 + zero).round().clamp(0, 255).to(torch.uint8)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        assert torch.equal(to_bytes(x.contiguous(memory_format=layout), 1.7, zero), wanted)

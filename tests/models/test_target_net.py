@@ -234,7 +234,7 @@ def test_only_objects_in_sight_are_drawn_where_asked(network: TargetNet) -> None
         nn.init.normal_(changed.decoder.presence.weight, generator=torch.Generator().manual_seed(1))
         whole = changed(*given)
         # One of the two is in sight, by as much as the other is not.
-        changed.decoder.presence.bias -= whole.presence.mean()
+        changed.decoder.presence.bias.sub_(whole.presence.mean())
         whole, found = changed(*given), changed(*given, only_present=True)
         known = (
             changed.presence(features, places, [memory], memory.statistics, None, found.read),

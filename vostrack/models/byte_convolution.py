@@ -68,7 +68,13 @@ def has_fast_int8() -> bool:
 
 
 def to_bytes(x: Tensor, scale: float, zero: int = 0) -> Tensor:
-    """Round x / scale + zero to bytes; what is below 0 becomes 0."""
+    """Round x / scale + zero to bytes; what is below 0 becomes 0.
+
+    Args:
+        x: (B, C, h, w).
+        scale: value of one step.
+        zero: the byte that stands for 0.
+    """
     return (x * (1 / scale)).add_(zero + 0.5).clamp_(0, LARGEST_BYTE).to(torch.uint8)
 
 

@@ -123,7 +123,8 @@ class MemoryReader(nn.Module):
         if not shared or (self.log_nearness is not None and keys.device.type != "cpu"):
             return _Cells(keys, values, mask, None)
         owned = cells_by_owner(mask, self._COVER_FLOOR)
-        return _Cells(*(x.index_select(2, owned.order) for x in (keys, values, mask)), owned)
+        keys, values, mask = (x.index_select(2, owned.order) for x in (keys, values, mask))
+        return _Cells(keys, values, mask, owned)
 
     def _best_matches(self, logits: Tensor, known: _Cells, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B, A): the best of the object's cells, and the best of the background's.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -66,13 +65,13 @@ def label_map(scores: Tensor, *, threshold: float = 0.5) -> Tensor:
 
 
 def _label_map(scores: FloatArray, threshold: float) -> UInt8Array:
-    """Do the same with OpenCV, in a quarter of the time."""
+    """Do the same with numpy, in a quarter of the time."""
     best, numbers = scores[0], np.ones(scores.shape[1:], np.uint8)
     for number, score in enumerate(scores[1:], start=2):
-        better = cv2.compare(score, best, cv2.CMP_GT)  # 255 where it is
-        best = cv2.max(score, best)
+        better = -(score > best).view(np.uint8)  # 255 where it is
+        best = np.maximum(score, best)
         numbers = (numbers & ~better) | (better & np.uint8(number))
-    labels: UInt8Array = numbers & cv2.compare(best, threshold, cv2.CMP_GE)
+    labels: UInt8Array = numbers * (best >= threshold).view(np.uint8)
     return labels
 
 

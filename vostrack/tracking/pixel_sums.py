@@ -30,5 +30,5 @@ def label_areas(labels: UInt8Array, count: int) -> FloatArray:
     OpenCV takes a tenth of numpy's time.
     """
     # OpenCV 4 returns a column, and OpenCV 5 does not.
-    areas: FloatArray = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    return areas[: count + 1]
+    areas = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return areas[: count + 1].astype(np.float32, copy=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vostrack.models.target_net import TargetNet
 from vostrack.models.weights import load_target_net
-from vostrack.online_finetune.target import doubt
+from vostrack.online_finetune.target import doubt, frame_steps
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.doubt import without_later
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -108,7 +108,8 @@ def test_only_objects_in_doubt_are_searched(
     image, masks = scene({GHOST: BLUE, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
     config = TargetModelConfig(window=WindowConfig(pixels=128 * 128), precision="fp32")
     now = begin_objects(target_network, image, torch.stack(masks).float(), config)
-    original, searched = doubt.find_objects, []
+    original = frame_steps.find_objects
+    searched: list[Tensor] = []
 
     def spy(network: TargetNet, image: Tensor, lost: Any, *rest: Any, **named: Any) -> Any:
         searched.append(lost.first.mask)
