@@ -87,7 +87,9 @@ def test_it_learns_from_photographs_too(
     _same(network.semantic, shipped)
     _same(network.backbone, begun.backbone)
     assert isinstance(network.head, TopDownHead)
-    assert network.head.lateral[-1].weight[:, begun.backbone.channels[-1] :].any()
+    lateral = network.head.lateral[-1]
+    assert isinstance(lateral, torch.nn.Conv2d)
+    assert lateral.weight[:, begun.backbone.channels[-1] :].any()
     assert main([*argv, "--weights", str(path), "--output", str(tmp_path / "more")]) == 2
     assert "--semantic: the foreground network has a second" in capsys.readouterr().err
 

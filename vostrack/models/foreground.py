@@ -172,12 +172,15 @@ class SegmentationNet(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Compute what the head sees of images (B, 3, H, W) in [0, 1], shallow to deep."""
-        levels = list(self.backbone((image - self.mean) / self.std))
+        return self.with_semantic(image, self.backbone((image - self.mean) / self.std))
+
+    def with_semantic(self, image: Tensor, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Return what the head sees, from the levels of the backbone for the same images."""
+        seen = list(levels)
         if self.semantic is not None:
-            deep = levels[-1]
-            semantic = _SEMANTIC_NORM * self.semantic(image, deep.shape[-2:])
-            levels[-1] = torch.cat([deep, semantic.to(deep.dtype)], dim=1)
-        return levels
+            semantic = _SEMANTIC_NORM * self.semantic(image, seen[-1].shape[-2:])
+            seen[-1] = torch.cat([seen[-1], semantic.to(seen[-1].dtype)], dim=1)
+        return seen
 
     def decode(self, features: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Compute class logits (B, outputs, H, W), float32, from the features; ``size`` is H, W."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_photographs_have_their_share(voc: Path, tmp_path: Path) -> None:
             image = np.zeros((40, 50, 3)[: 3 if part == "JPEGImages" else 2], np.uint8)
             image[8:24, 8:24] = 255
             Image.fromarray(image).save(tmp_path / "photos" / part / f"{name}.png")
-    given = {"output": tmp_path, "photos": tmp_path / "photos", "photo_share": 0.4}
+    given: dict[str, Any] = {"output": tmp_path, "photos": tmp_path / "photos", "photo_share": 0.4}
     command = TrainSpnCommand(**given, voc=voc, synthetic=1, synthetic_share=0.5)
     sources = command._open_sources()
     assert [round(weight, 6) for weight, _ in sources] == [0.3, 0.2, 0.5]

@@ -136,8 +136,8 @@ class HeadLocalizer:
             self._foreground = load_network(shipped_weights()).to(image.device).eval()
         network = self._foreground
         maps = self._maps(network, image)
-        logits = network.head([maps[s] for s in network.backbone.strides]).float()
-        logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        seen = network.with_semantic(image, [maps[s] for s in network.backbone.strides])
+        logits = network.decode(seen, image.shape[-2:])
         probability: FloatArray = logits.softmax(1)[0, 1].cpu().numpy()
         return probability
 
