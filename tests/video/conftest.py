@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,7 @@ def _make_clip(
 ) -> Path:
     """Encode frames 0 to count - 1 at 25 frames per second, or at ``ticks`` thousandths."""
     ticks = [40 * number for number in range(count)] if ticks is None else ticks
-    with av.open(str(path), "w", options=muxer or {}) as container:
+    with _usual_schedule(), av.open(str(path), "w", options=muxer or {}) as container:
         stream: Any = container.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = pixels
@@ -71,6 +73,23 @@ def _make_clip(
         if sound is not None:
             _encode_tone(container, sound, seconds=ticks[-1] / 1000 + 0.04)
     return path
+
+
+@contextmanager
+def _usual_schedule() -> Iterator[None]:
+    """Undo what SVT-AV1 does for root: the thread runs before all others from then on.
+
+    Threads of other codecs, for which a thread of this kind waits in a loop, would never run.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)
 
 
 def _encode_tone(container: Any, stream: Any, seconds: float) -> None:
