@@ -14,7 +14,8 @@ from vostrack.cli import form
 from vostrack.cli.commands import COMMANDS, CommandEntry
 from vostrack.cli.dataset import DatasetRunCommand
 from vostrack.cli.field_help import help_texts
-from vostrack.cli.form import flags_of, parse_form
+from vostrack.cli.form import parse_form
+from vostrack.cli.form_flags import flags_of
 from vostrack.cli.propose import ProposeCommand
 from vostrack.cli.track import TrackCommand
 from vostrack.errors import InputError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vostrack.cli import main
-from vostrack.cli.form import flags_of
+from vostrack.cli.form_flags import flags_of
 from vostrack.cli.track import TrackCommand
 
 

@@ -15,6 +15,7 @@ from vostrack.protocols import ObjectAdapter
 from vostrack.tracking.fusion import label_map
 from vostrack.tracking.parts import JudgesRegions, LooksEverywhere
 from vostrack.tracking.pixel_sums import label_areas
+from vostrack.tracking.support.assignment import load_assignment
 from vostrack.tracking.support.config import SupportConfig
 from vostrack.tracking.support.identity import IdentityKeeper
 from vostrack.tracking.support.lost import Look, Sight, kept_in_sight, watched
@@ -80,6 +81,8 @@ class ProposalSupport:
 
     def start(self, labels: UInt8Array, count: int) -> None:
         """Start from a label map (h, w) uint8 of slots 1..count."""
+        if count > 1:
+            load_assignment()
         self.identity.start(labels, count)
         self._looks, self._waited, self._everywhere = (Look(),) * count, 0, False
         self._sights = tuple(Sight(float((labels == k).sum())) for k in range(1, count + 1))
@@ -90,6 +93,8 @@ class ProposalSupport:
 
     def change_objects(self, labels: UInt8Array, before: Sequence[int | None]) -> None:
         """Go on with other objects; see ``vostrack.tracking.parts.FollowsEdits``."""
+        if len(before) > 1:
+            load_assignment()
         self.identity.change_objects(labels, before)
         self._looks = tuple(Look() if old is None else self._looks[old - 1] for old in before)
         self._sights = tuple(
