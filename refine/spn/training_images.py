@@ -16,7 +16,6 @@ from vostrack.datasets.annotated_frames import (
     annotated_frames,
     read_annotated_frame,
 )
-from vostrack.datasets.composites.matted_photos import MattedPhoto, annotated_photo
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.errors import InputError
@@ -108,16 +107,10 @@ class VocImages(TrainingImages):
 
 
 class PhotoImages(TrainingImages):
-    """Photographs with mattes; what is opaque to at least one half is the object."""
+    """Photographs of one object each: (3, H, W) uint8, and (H, W) int64 of 0, 1 and 255."""
 
-    def __init__(self, photos: Sequence[MattedPhoto]) -> None:
-        """Take the list; nothing is read.
-
-        Raises:
-            InputError: it is empty.
-        """
-        check_not_empty(photos, "photograph")
-        self._photos = tuple(photos)
+    def __init__(self, photos: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self._photos = photos
 
     def __len__(self) -> int:
         """Return the number of photographs."""
@@ -125,7 +118,7 @@ class PhotoImages(TrainingImages):
 
     def read(self, index: int) -> TrainingImage:
         """Read a photograph; its object has id 1."""
-        return TrainingImage(*annotated_photo(self._photos[index]).tensors(), False)
+        return TrainingImage(*self._photos[index], False)
 
 
 class SyntheticImages(TrainingImages):

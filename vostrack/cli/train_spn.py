@@ -195,6 +195,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             SyntheticImages,
             VocImages,
         )
+        from vostrack.training.samples import PhotoSamples
 
         sources: list[Source] = []
         if self.davis is not None:
@@ -206,7 +207,8 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             sources.append((float(len(voc)), voc))
         if self.photos is not None:
             share = _PHOTO_SHARE if self.photo_share is None else self.photo_share
-            sources = _with_share(sources, PhotoImages(clean_photos(self.photos)), share)
+            photos = PhotoImages(PhotoSamples(clean_photos(self.photos)))
+            sources = _with_share(sources, photos, share)
         if self.synthetic:
             synthetic = SyntheticImages(self.synthetic, seed=self.seed)
             sources = _with_share(sources, synthetic, self.synthetic_share)
