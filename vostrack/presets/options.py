@@ -96,8 +96,8 @@ class TrackerOptions:
     """Options of the proposer, by name."""
 
     seed: int = 0
-    """Seed of the random augmentations of fine-tuning. The same seed gives the same masks. All
-    presets."""
+    """Seed of the random augmentations of fine-tuning. The same seed gives the same masks; without
+    fine-tuning, as in fast, every seed does. All presets."""
 
     precision: Precision = "auto"
     """Number format of the networks. auto: bfloat16 where the hardware computes with it, else
