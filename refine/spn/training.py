@@ -78,8 +78,10 @@ class SpnTraining:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a checkpoint must agree with to be continued: recipe and network."""
-        return asdict(self.recipe) | {"network": asdict(self.network.config)}
+        """What a checkpoint must agree with to be continued: recipe, network, and images."""
+        drawn = zip(self._weights.tolist(), map(len, self._images), strict=True)
+        images = [{"weight": weight, "count": count} for weight, count in drawn]
+        return asdict(self.recipe) | {"network": asdict(self.network.config), "images": images}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the parameters; those of a pretrained encoder are a group of their own."""

@@ -283,14 +283,14 @@ def test_a_misspelt_flag_is_corrected(capsys: pytest.CaptureFixture[str]) -> Non
     assert "--refiner" in capsys.readouterr().err
 
 
-def test_the_present_folder_is_gone(
+def test_the_current_folder_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert main(["track", "--help"]) == 2
-    assert "the present folder was removed; change to another" in capsys.readouterr().err
+    assert "the current folder was removed; change to another" in capsys.readouterr().err
 
 
 def test_names_that_the_terminal_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:

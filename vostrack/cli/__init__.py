@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         _print_any_name()
     try:
-        _check_present_folder()
+        _check_current_folder()
         entry, prog, arguments = _find(argv)
         command = _parse(entry, prog, arguments)
         with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
@@ -55,17 +55,17 @@ def _print_any_name() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _check_present_folder() -> None:
+def _check_current_folder() -> None:
     """Refuse to work in a folder that is gone: some libraries end the process there.
 
     Raises:
-        InputError: the present folder was removed.
+        InputError: the current folder was removed.
     """
     try:
         Path.cwd()
     except FileNotFoundError:
         raise InputError(
-            "the present folder was removed; change to another one, for example with `cd`"
+            "the current folder was removed; change to another one, for example with `cd`"
         ) from None
 
 

@@ -75,7 +75,7 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.cli.backbone_options import backbone_options
         from vostrack.datasets.composites.matted_photos import clean_photos
         from vostrack.models.add_semantic_backbone import with_semantic_backbone
-        from vostrack.models.backbone_weights import check_backbone
+        from vostrack.models.backbone_weights import check_backbone, described
         from vostrack.models.foreground import NetworkConfig
         from vostrack.models.weights import initialise, load_semantic_backbone, save_network
         from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
@@ -107,7 +107,9 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         if self.semantic:
             network = with_semantic_backbone(network, load_semantic_backbone())
         training = ForegroundTraining(network, samples, recipe, photos)
-        if self.train(network, training, loop, asdict(recipe)):
+        parts = {f"network.{name}": value for name, value in described(network.config).items()}
+        data = {"images": len(samples), "photos": len(photos)}
+        if self.train(network, training, loop, asdict(recipe) | parts | data):
             path = self.output / "foreground.safetensors"
             save_network(network, path)
             shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")

@@ -305,6 +305,8 @@ def test_the_command_trains_on_made_and_real_pictures(
     for flag in ("synthetic", "flat"):
         assert main([*argv, f"--{flag}-share", "2"]) == 2
         assert f"--{flag}-share: expected 0 .. 1" in capsys.readouterr().err
+    assert main([*argv, "--synthetic-share", "0.9"]) == 2
+    assert "another recipe (recipe.images was" in capsys.readouterr().err
     assert main([*argv, "--photo-share", "1"]) == 2
     assert "give --photos" in capsys.readouterr().err
 
