@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vostrack.compute.optical_flow import gray_bytes
 from vostrack.errors import InputError
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
@@ -24,8 +25,10 @@ from vostrack.online_finetune.target.doubt import (
 from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
+from vostrack.online_finetune.target.flow_fusion import fuse_along_flow
 from vostrack.online_finetune.target.frame_pairs import LabelledFrame
 from vostrack.online_finetune.target.frame_steps import (
+    Finding,
     begin_objects,
     find_objects,
     learn_objects,
@@ -74,6 +77,7 @@ class TargetModelAdapter(EditedObjects):
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
         self._everywhere = False
+        self._pending_frame: Tensor | None = None
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         """Learn the objects of a video.
@@ -106,7 +110,8 @@ class TargetModelAdapter(EditedObjects):
         self._give(image, labels, range(1, len(masks) + 1))
         objects = begin_objects(self._fitted.network, image, masks, self.config)
         objects = replace(objects, origin=Origin.of(image, masks, self.config.window))
-        self._started = Started(self._fitted, self._given, objects)
+        self._frame = gray_bytes(image)
+        self._started = Started(self._fitted, self._given, objects, self._frame)
         self._now = objects
 
     def optional_stages(self) -> tuple[str, ...]:
@@ -122,7 +127,7 @@ class TargetModelAdapter(EditedObjects):
         self._pending, self._everywhere = None, False
         if self._started is not None:
             self._fitted, self._given = self._started.fitted, self._started.given
-            self._now = self._started.objects
+            self._now, self._frame = self._started.objects, self._started.frame
 
     @torch.inference_mode()
     def scores(self, image: Tensor) -> ObjectScores:
@@ -149,6 +154,7 @@ class TargetModelAdapter(EditedObjects):
             self._now = now = with_imagined(network, now, config)
         found = find_objects(network, image, now, config, everywhere=self._everywhere)
         self._everywhere = False
+        found = self._with_flow(found, image, lost)
         scores = spread_scores(found, now, image.shape[1:], config)
         presence = confirmed_presence(network, found, now, config).sigmoid()
         if config.doubt_every and (now.frames + 1) % config.doubt_every == 0:
@@ -170,6 +176,16 @@ class TargetModelAdapter(EditedObjects):
         for other in scores[1:]:  # faster than one maximum over all of them
             foreground = torch.maximum(foreground, other)
         return ObjectScores(scores, foreground)
+
+    def _with_flow(self, found: Finding, image: Tensor, lost: Sequence[bool]) -> Finding:
+        """Mix in the masks of the previous frame; see ``fuse_along_flow``."""
+        if not self.config.flow_share:
+            return found
+        self._pending_frame = gray_bytes(image)
+        if self._frame is None:
+            return found
+        frames = self._pending_frame, self._frame
+        return fuse_along_flow(found, frames, [not one for one in lost], self.config)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
@@ -215,7 +231,7 @@ class TargetModelAdapter(EditedObjects):
         self._now = learn_objects(
             self._fitted.network, self._pending, (scores, labels), self._now, self.config, sure
         )
-        self._pending = None
+        self._pending, self._frame = None, self._pending_frame
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights that ``start`` fitted, and the first frame with its memory."""
@@ -225,6 +241,7 @@ class TargetModelAdapter(EditedObjects):
             **started.fitted.state_dict(self.generic),
             "given": [frame.state_dict() for frame in started.given],
             "first": started.objects.state_dict(),
+            "frame": started.frame,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -240,7 +257,7 @@ class TargetModelAdapter(EditedObjects):
             )
         fitted = FittedNetwork.from_state(self.generic, state)
         first = TrackedObjects.from_state(state["first"], None)
-        self._started = Started(fitted, load_given(state["given"]), first)
+        self._started = Started(fitted, load_given(state["given"]), first, state["frame"])
         self.seek_start()
 
     def running_state(self) -> dict[str, Any]:
@@ -251,6 +268,8 @@ class TargetModelAdapter(EditedObjects):
             "cohorts": save_cohorts(cohorts, started.objects),
             "everywhere": self._everywhere,
         }
+        if self._frame is not None and self._frame is not started.frame:
+            state["frame"] = self._frame
         if self._given is not started.given:
             state["given"] = [frame.state_dict() for frame in self._given]
         if self._fitted is not started.fitted:
@@ -268,6 +287,7 @@ class TargetModelAdapter(EditedObjects):
         cohorts = load_cohorts(state["cohorts"], started.objects)
         self._now, self._pending = gather(cohorts, started.objects.masks.shape[1:]), None
         self._everywhere = bool(state["everywhere"])
+        self._frame = state.get("frame", started.frame)
 
     def _started_or_raise(self, call: str) -> Started:
         if self._started is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from vostrack.compute.optical_flow import gray_bytes
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import (
     Cohort,
@@ -37,11 +38,19 @@ __all__ = ["EditedObjects", "Started"]
 
 @dataclass(frozen=True)
 class Started:
-    """What ``start`` made, to return to."""
+    """What ``start`` made, to return to.
+
+    Attributes:
+        fitted: the network.
+        given: the frame, for ``refit``; empty without fine-tuning.
+        objects: what is known of the objects.
+        frame: gray bytes (h, w) of the frame, on the CPU.
+    """
 
     fitted: FittedNetwork
     given: tuple[GivenFrame, ...]
     objects: TrackedObjects
+    frame: Tensor
 
 
 class EditedObjects:
@@ -69,6 +78,8 @@ class EditedObjects:
         self._started: Started | None = None
         self._now: TrackedObjects | Cohorts | None = None
         self._pending: Finding | None = None
+        # Gray bytes of the frame that the masks are of.
+        self._frame: Tensor | None = None
 
     @torch.inference_mode()
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
@@ -149,6 +160,7 @@ class EditedObjects:
 
     def _edited(self, cohorts: Sequence[Cohort], image: Tensor) -> None:
         self._now, self._pending = gather(cohorts, image.shape[1:]), None
+        self._frame = gray_bytes(image)
 
     def _give(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
         """Keep a frame with given masks for ``refit``."""

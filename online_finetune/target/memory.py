@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from vostrack.checks import check_positive
+from vostrack.checks import check_fraction, check_positive
+from vostrack.compute.optical_flow import FlowQuality
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
@@ -47,6 +48,9 @@ class TargetModelConfig:
         imagined: number of frames that are imagined to search an object; see ``Origin``.
         doubt_every: every so many frames an object is compared with its given masks. If it looks
             unlike them it is searched in the whole frame. 0 never does.
+        flow_share: share of the previous frame's masks, moved along the optical flow, in the logits
+            of a mask, in [0, 1], where the flow can be trusted; 0 leaves the flow out.
+        flow: how the flow is computed; see ``find_flow``.
         continuity: pieces of an object farther from its last position than this share of the
             square root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
@@ -67,6 +71,8 @@ class TargetModelConfig:
     search_every: int = 3
     imagined: int = 4
     doubt_every: int = 3
+    flow_share: float = 0.9
+    flow: FlowQuality = "fast"
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
@@ -80,6 +86,7 @@ class TargetModelConfig:
         if self.corrections < 1:
             raise InputError(f"corrections: expected at least 1, got {self.corrections}")
         check_positive(self, "mirror_scale")
+        check_fraction(self, "flow_share")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""Mix what the network finds with the masks of the previous frame, moved along the optical flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import torch
+from torch import Tensor
+
+from vostrack.arrays import UInt8Array
+from vostrack.compute.optical_flow import find_flow, warped
+from vostrack.models.memory_cues import cover
+from vostrack.models.target_decoder import NOWHERE
+from vostrack.online_finetune.target.frame_steps import Finding
+from vostrack.online_finetune.target.memory import TargetModelConfig
+from vostrack.online_finetune.target.window import Window
+
+__all__ = ["fuse_along_flow"]
+
+# Scores nearer to 0 or 1 count as these: their logits are -5.8 and 5.8.
+_LEAST = 0.003
+# Logits of the network are cut off here before they are mixed.
+_MOST = 8.0
+
+
+def fuse_along_flow(
+    finding: Finding,
+    frames: tuple[Tensor, Tensor],
+    near: Sequence[bool],
+    config: TargetModelConfig,
+) -> Finding:
+    """Return a finding whose masks keep what the previous frame's showed of the same pixels.
+
+    The network sees masks at stride 16 and up to the size of its window, and draws every frame
+    anew: it can't even copy a frame onto itself (J 0.90 with the preset ``fast``). What moved
+    with the image keeps its outline here, as far as the flow can be trusted.
+
+    Args:
+        finding: of the frame, with the masks of the previous one in its window.
+        frames: gray bytes (h, w) of the frame and of the previous one, on the CPU.
+        near: whether each object's place in the previous frame is known; others stay as they are.
+        config: how objects are tracked.
+    """
+    now, before = frames
+    if now.shape != before.shape or not any(near):
+        return finding
+    window, logits = finding.window, finding.segmentation.logits
+    flow = find_flow(_cut(now, window), _cut(before, window), config.flow)
+    masks = finding.before[:, 0].detach().float().cpu().numpy()
+    moved = torch.from_numpy(warped(masks, flow))[:, None]
+    size = logits.shape[-2:]
+    kept = cover(moved.clamp_(_LEAST, 1 - _LEAST).logit_(), size).to(logits.device)
+    trust = cover(torch.from_numpy(flow.trust)[None, None], size).to(logits.device)
+    known = torch.tensor(near, dtype=trust.dtype).to(logits.device)[:, None, None, None]
+    share = config.flow_share * trust * known
+    mixed = torch.lerp(logits.clamp(-_MOST, _MOST), kept, share)
+    # Where neither sees anything nothing has to be computed later either.
+    nothing = (logits == NOWHERE) & ((kept <= kept.new_tensor(_LEAST).logit()) | (share == 0))
+    mixed = mixed.masked_fill(nothing, NOWHERE)
+    return replace(finding, segmentation=replace(finding.segmentation, logits=mixed))
+
+
+def _cut(gray: Tensor, window: Window) -> UInt8Array:
+    """Cut gray bytes (h, w) of a frame to a window, averaged where it is smaller."""
+    x0, y0, x1, y1 = window.box
+    part = gray[y0:y1, x0:x1].numpy()
+    rows, columns = window.size
+    smaller = rows * columns < part.size
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(part, (columns, rows), interpolation=how)

@@ -1,0 +1,86 @@
+"""Optical flow between two frames: where each pixel was before, and how far that can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vostrack.arrays import FloatArray, UInt8Array
+
+__all__ = ["FlowField", "FlowQuality", "find_flow", "gray_bytes", "warped"]
+
+FlowQuality = Literal["fast", "medium"]
+
+_PRESETS = {
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+# Shares of red, green and blue in the brightness (ITU-R BT.601).
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
+# A pixel is trusted to 1 / e where its surroundings differ in brightness by so many of 255, and
+# where the way to the other frame and back ends so many pixels from it. On six DAVIS training
+# sequences half and twice the first changed J&F by less than 0.001; one pixel and two by 0.003.
+_DIFFERENCE = 10.0
+_RETURN = 2.0
+# Brightness is compared in squares of so many pixels: noise cancels out.
+_SQUARE = 5
+
+
+@dataclass(frozen=True)
+class FlowField:
+    """Where the pixels of an image of h x w were in another of the same size.
+
+    Attributes:
+        x: (h, w) column of each pixel there, float32.
+        y: (h, w) its row.
+        trust: (h, w) in [0, 1]; 0 where it was outside, hidden, or another.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    trust: FloatArray
+
+
+def gray_bytes(image: Tensor) -> Tensor:
+    """Return the brightness of an image (3, h, w) in [0, 1] as bytes (h, w), on the CPU."""
+    red, green, blue = image.detach().float()
+    gray = (red * _RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
+    return gray.mul_(255).round_().clamp_(0, 255).to(torch.uint8).cpu()
+
+
+def find_flow(now: UInt8Array, before: UInt8Array, quality: FlowQuality) -> FlowField:
+    """Find where each pixel was before, by dense inverse search (Kroeger et al., ECCV 2016).
+
+    Args:
+        now: (h, w) gray.
+        before: (h, w) gray, the earlier image.
+        quality: ``medium`` also refines the flow, in four times the time.
+    """
+    # A search of its own for each call: its buffers must not be shared by threads.
+    search = cv2.DISOpticalFlow.create(_PRESETS[quality])
+    back = search.calc(now, before, None)  # type: ignore[call-overload]
+    forth = search.calc(before, now, None)  # type: ignore[call-overload]
+    height, width = now.shape
+    x = back[..., 0] + np.arange(width, dtype=np.float32)
+    y = back[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    seen = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.blur(cv2.absdiff(now, seen).astype(np.float32), (_SQUARE, _SQUARE))
+    back += cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    missed = back[..., 0] ** 2 + back[..., 1] ** 2
+    trust = np.exp(-((difference / _DIFFERENCE) ** 2) - missed / _RETURN**2)
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return FlowField(x, y, trust * inside)
+
+
+def warped(maps: Sequence[FloatArray], flow: FlowField) -> FloatArray:
+    """Move maps (h, w) of the earlier image to where its pixels are now: (N, h, w).
+
+    What was outside of the image is 0.
+    """
+    return np.stack([cv2.remap(one, flow.x, flow.y, cv2.INTER_LINEAR) for one in maps])
