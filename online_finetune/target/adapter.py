@@ -110,7 +110,7 @@ class TargetModelAdapter(EditedObjects):
         self._give(image, labels, range(1, len(masks) + 1))
         objects = begin_objects(self._fitted.network, image, masks, self.config)
         objects = replace(objects, origin=Origin.of(image, masks, self.config.window))
-        self._frame = gray_bytes(image)
+        self._frame, self._unsure = gray_bytes(image), ()
         self._started = Started(self._fitted, self._given, objects, self._frame)
         self._now = objects
 
@@ -128,6 +128,7 @@ class TargetModelAdapter(EditedObjects):
         if self._started is not None:
             self._fitted, self._given = self._started.fitted, self._started.given
             self._now, self._frame = self._started.objects, self._started.frame
+            self._unsure = ()
 
     @torch.inference_mode()
     def scores(self, image: Tensor) -> ObjectScores:
@@ -184,8 +185,8 @@ class TargetModelAdapter(EditedObjects):
         self._pending_frame = gray_bytes(image)
         if self._frame is None:
             return found
-        frames = self._pending_frame, self._frame
-        return fuse_along_flow(found, frames, [not one for one in lost], self.config)
+        known = [not one and slot not in self._unsure for slot, one in enumerate(lost)]
+        return fuse_along_flow(found, (self._pending_frame, self._frame), known, self.config)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
@@ -232,6 +233,7 @@ class TargetModelAdapter(EditedObjects):
             self._fitted.network, self._pending, (scores, labels), self._now, self.config, sure
         )
         self._pending, self._frame = None, self._pending_frame
+        self._unsure = tuple(slot for slot, one in enumerate(sure) if not one)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights that ``start`` fitted, and the first frame with its memory."""
@@ -267,6 +269,7 @@ class TargetModelAdapter(EditedObjects):
         state: dict[str, Any] = {
             "cohorts": save_cohorts(cohorts, started.objects),
             "everywhere": self._everywhere,
+            "unsure": list(self._unsure),
         }
         if self._frame is not None and self._frame is not started.frame:
             state["frame"] = self._frame
@@ -288,6 +291,7 @@ class TargetModelAdapter(EditedObjects):
         self._now, self._pending = gather(cohorts, started.objects.masks.shape[1:]), None
         self._everywhere = bool(state["everywhere"])
         self._frame = state.get("frame", started.frame)
+        self._unsure = tuple(state["unsure"])
 
     def _started_or_raise(self, call: str) -> Started:
         if self._started is None:

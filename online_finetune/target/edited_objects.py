@@ -78,8 +78,10 @@ class EditedObjects:
         self._started: Started | None = None
         self._now: TrackedObjects | Cohorts | None = None
         self._pending: Finding | None = None
-        # Gray bytes of the frame that the masks are of.
+        # Gray bytes of the frame that the masks are of, and the positions, from 0, of objects that
+        # were not in sight there.
         self._frame: Tensor | None = None
+        self._unsure: tuple[int, ...] = ()
 
     @torch.inference_mode()
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
@@ -118,6 +120,7 @@ class EditedObjects:
         left = without(cohorts, [slot - 1 for slot in slots])
         assert self._now is not None
         self._now, self._pending = gather(left, self._now.masks.shape[1:]), None
+        self._unsure = ()
         self._given = without_given(self._given, slots, count)
 
     def can_refit(self) -> bool:
@@ -160,7 +163,7 @@ class EditedObjects:
 
     def _edited(self, cohorts: Sequence[Cohort], image: Tensor) -> None:
         self._now, self._pending = gather(cohorts, image.shape[1:]), None
-        self._frame = gray_bytes(image)
+        self._frame, self._unsure = gray_bytes(image), ()
 
     def _give(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
         """Keep a frame with given masks for ``refit``."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,7 @@ _MOST = 8.0
 def fuse_along_flow(
     finding: Finding,
     frames: tuple[Tensor, Tensor],
-    near: Sequence[bool],
+    known: Sequence[bool],
     config: TargetModelConfig,
 ) -> Finding:
     """Return a finding whose masks keep what the previous frame's showed of the same pixels.
@@ -40,11 +41,11 @@ def fuse_along_flow(
     Args:
         finding: of the frame, with the masks of the previous one in its window.
         frames: gray bytes (h, w) of the frame and of the previous one, on the CPU.
-        near: whether each object's place in the previous frame is known; others stay as they are.
+        known: whether each object was in sight in the previous frame; others stay as they are.
         config: how objects are tracked.
     """
     now, before = frames
-    if now.shape != before.shape or not any(near):
+    if now.shape != before.shape or not any(known):
         return finding
     window, logits = finding.window, finding.segmentation.logits
     flow = find_flow(_cut(now, window), _cut(before, window), config.flow)
@@ -53,8 +54,8 @@ def fuse_along_flow(
     size = logits.shape[-2:]
     kept = cover(moved.clamp_(_LEAST, 1 - _LEAST).logit_(), size).to(logits.device)
     trust = cover(torch.from_numpy(flow.trust)[None, None], size).to(logits.device)
-    known = torch.tensor(near, dtype=trust.dtype).to(logits.device)[:, None, None, None]
-    share = config.flow_share * trust * known
+    counted = torch.tensor(known, dtype=trust.dtype).to(logits.device)[:, None, None, None]
+    share = config.flow_share * trust * counted
     mixed = torch.lerp(logits.clamp(-_MOST, _MOST), kept, share)
     # Where neither sees anything nothing has to be computed later either.
     nothing = (logits == NOWHERE) & ((kept <= kept.new_tensor(_LEAST).logit()) | (share == 0))
@@ -69,4 +70,6 @@ def _cut(gray: Tensor, window: Window) -> UInt8Array:
     rows, columns = window.size
     smaller = rows * columns < part.size
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(part, (columns, rows), interpolation=how)
+    cut: UInt8Array = np.empty((rows, columns), np.uint8)
+    cv2.resize(part, (columns, rows), dst=cut, interpolation=how)
+    return cut

@@ -43,12 +43,14 @@ ONE_STEP = {
 }
 # The functions that may make the host wait while a frame is tracked.
 DECLARED = {
+    "vostrack.compute.optical_flow.gray_bytes",  # the frame, for the flow
     "vostrack.models.cells_by_owner.cells_by_owner",  # in place of the next, with several objects
     "vostrack.models.memory_reader._best_matches",  # which cells any object covers
     "vostrack.online_finetune.target.adapter.commit",  # which objects are in sight
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
     "vostrack.online_finetune.target.doubt.doubtful_objects",  # which look unlike themselves
     "vostrack.online_finetune.target.doubt.find_elsewhere",
+    "vostrack.online_finetune.target.flow_fusion.fuse_along_flow",  # the masks before
     "vostrack.online_finetune.target.places.find_places",
     "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
     "vostrack.tracking.fusion.mean_scores",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,7 +50,8 @@ def gray_bytes(image: Tensor) -> Tensor:
     """Return the brightness of an image (3, h, w) in [0, 1] as bytes (h, w), on the CPU."""
     red, green, blue = image.detach().float()
     gray = (red * _RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
-    return gray.mul_(255).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    levels: Tensor = gray.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+    return levels.cpu()
 
 
 def find_flow(now: UInt8Array, before: UInt8Array, quality: FlowQuality) -> FlowField:
@@ -78,8 +78,8 @@ def find_flow(now: UInt8Array, before: UInt8Array, quality: FlowQuality) -> Flow
     return FlowField(x, y, trust * inside)
 
 
-def warped(maps: Sequence[FloatArray], flow: FlowField) -> FloatArray:
-    """Move maps (h, w) of the earlier image to where its pixels are now: (N, h, w).
+def warped(maps: FloatArray, flow: FlowField) -> FloatArray:
+    """Move maps (N, h, w) of the earlier image to where its pixels are now: (N, h, w).
 
     What was outside of the image is 0.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_masks_and_competition_are_the_trackers(
     target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracker = Tracker(
-        TargetModelAdapter(target_network, CONFIG),
+        TargetModelAdapter(target_network, replace(CONFIG, flow_share=0.0)),
         config=TrackerConfig(max_size=0, gate="none"),
     )
     # Training clips have no cuts; the tracker takes the made-up frames for some.

@@ -87,6 +87,8 @@ def test_a_correction_counts_for_its_objects_only(
     moved[2:30, 90:120] = 2
     plain = started(target_network, images[0], labels)
     corrected = started(target_network, images[0], labels)
+    for adapter in (plain, corrected):
+        follow(adapter, images[1:2], labels)
     corrected.correct_objects(images[1], moved, [2])
     one, other = plain.scores(images[2]).objects, corrected.scores(images[2]).objects
     torch.testing.assert_close(one[0], other[0], rtol=1e-4, atol=1e-4)
