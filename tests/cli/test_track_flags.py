@@ -204,7 +204,9 @@ def test_adaptation_reaches_the_target_models(run: Run) -> None:
         assert settings["preset"] == "fast"
         assert settings["method"]["target"]["adapt"] == expected
     target = record(run(**changes, mirror=True, end=2))["settings"]["method"]["target"]
-    assert (target["mirror"], target["mirror_scale"]) == (True, 0.8)
+    assert (target["mirror"], target["mirror_scale"], target["flow_share"]) == (True, 0.8, 0.9)
+    target = record(run(**changes, flow=False, end=2))["settings"]["method"]["target"]
+    assert target["flow_share"] == 0
 
 
 def test_weights_file(run: Run, tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ class TrackerOptions:
     times as long, and gains where the network has one backbone. Presets fast, balanced and best;
     off in each of them."""
 
+    flow: bool | None = None
+    """Carry masks from frame to frame along the optical flow, where it can be trusted, and mix them
+    with what the network finds. Outlines stay steadier. Presets fast, balanced and best; on in each
+    of them."""
+
     gate: Gate | None = None
     """Where scores outside the foreground become zero: before the refiner, after it, or nowhere.
     Presets finetune and paper."""

@@ -28,6 +28,9 @@ _MIRROR_SCALE = 0.8
 # Later frames that a second pass learns from, where the preset does not say.
 _LATER_FRAMES = 3
 
+# Share of the previous frame's masks along the optical flow, where the preset has none.
+_FLOW_SHARE = 0.9
+
 
 def effective_preset(preset: str, weights: str) -> str:
     """Return the preset that is used: target models need weights that hold a target network.
@@ -113,6 +116,11 @@ def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> 
                 f"let_go: has no effect in the preset {name}: its networks do not estimate "
                 "presence; leave it out, or choose the preset fast, balanced or best"
             )
+        if options.flow is not None:
+            raise InputError(
+                f"flow: has no effect in the preset {name}: its networks see each frame by itself; "
+                "leave it out, or choose the preset fast, balanced or best"
+            )
         if options.mirror is not None:
             raise InputError(
                 f"mirror: has no effect in the preset {name}: its networks see the whole frame "
@@ -197,6 +205,8 @@ def _resolve_target(
         target = replace(target, finetune=replace(target.finetune, steps=options.object_steps))
     if options.mirror is not None:
         target = replace(target, mirror=options.mirror, mirror_scale=_MIRROR_SCALE)
+    if options.flow is not None:
+        target = replace(target, flow_share=(target.flow_share or _FLOW_SHARE) * options.flow)
     if options.adapt is not None:
         # Without adaptation, later frames are no memories either, but for the one just before.
         target = (
