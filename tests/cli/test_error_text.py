@@ -39,15 +39,8 @@ def test_the_spelling_of_commands() -> None:
     assert track.flags["first_mask"] == "--first-mask"
     assert track.flags["object_steps"] == "--object-steps"
     support = {"identity", "let_go", "reacquire", "support"}
-    assert {
-        "craf",
-        "adapt",
-        "flow",
-        "mirror",
-        "per_video",
-        "second_pass",
-        *support,
-    } == track.switches
+    others = {"craf", "adapt", "flow", "mirror", "per_video", "second_pass"}
+    assert support | others == track.switches
     assert spelling_of(DatasetRunCommand, grouped=True).flags["subset"] == "--set"
     assert spelling_of(DatasetSubmitCommand, grouped=False).flags["subset"] == "--set"
 

@@ -21,10 +21,8 @@ def texture(seed: int = 0, size: tuple[int, int] = (160, 208)) -> UInt8Array:
 
 
 def moved(image: UInt8Array, matrix: list[list[float]]) -> UInt8Array:
-    size = image.shape[::-1]
-    result = cv2.warpAffine(
-        image, np.array(matrix, np.float64), size, borderMode=cv2.BORDER_REFLECT
-    )
+    how = np.array(matrix, np.float64)
+    result = cv2.warpAffine(image, how, image.shape[::-1], borderMode=cv2.BORDER_REFLECT)
     return np.ascontiguousarray(result, np.uint8)
 
 
