@@ -48,7 +48,7 @@ def fuse_along_flow(
     if now.shape != before.shape or not any(known):
         return finding
     window, logits = finding.window, finding.segmentation.logits
-    flow = find_flow(_cut(now, window), _cut(before, window), config.flow)
+    flow = find_flow(_cut(now, window), _cut(before, window))
     masks = finding.before[:, 0].detach().float().cpu().numpy()
     moved = torch.from_numpy(warped(masks, flow))[:, None]
     size = logits.shape[-2:]

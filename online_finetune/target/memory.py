@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vostrack.checks import check_fraction, check_positive
-from vostrack.compute.optical_flow import FlowQuality
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
@@ -50,7 +49,6 @@ class TargetModelConfig:
             unlike them it is searched in the whole frame. 0 never does.
         flow_share: share of the previous frame's masks, moved along the optical flow, in the logits
             of a mask, in [0, 1], where the flow can be trusted; 0 leaves the flow out.
-        flow: how the flow is computed; see ``find_flow``.
         continuity: pieces of an object farther from its last position than this share of the
             square root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
@@ -72,7 +70,6 @@ class TargetModelConfig:
     imagined: int = 4
     doubt_every: int = 3
     flow_share: float = 0.9
-    flow: FlowQuality = "fast"
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"

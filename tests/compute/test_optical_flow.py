@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vostrack.arrays import UInt8Array
-from vostrack.compute.optical_flow import FlowQuality, find_flow, gray_bytes, warped
+from vostrack.compute.optical_flow import find_flow, gray_bytes, warped
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (160, 208)) -> UInt8Array:
@@ -26,11 +26,10 @@ def moved(image: UInt8Array, matrix: list[list[float]]) -> UInt8Array:
     return np.ascontiguousarray(result, np.uint8)
 
 
-@pytest.mark.parametrize("quality", ["fast", "medium"])
-def test_a_shift_is_found_and_trusted(quality: FlowQuality) -> None:
+def test_a_shift_is_found_and_trusted() -> None:
     before = texture()
     now = moved(before, [[1, 0, 6], [0, 1, -4]])
-    flow = find_flow(now, before, quality)
+    flow = find_flow(now, before)
     y, x = np.mgrid[24:136, 24:184]
     inner = np.s_[24:136, 24:184]
     assert np.abs(flow.x[inner] - (x - 6)).mean() < 0.3
@@ -45,10 +44,10 @@ def test_what_was_hidden_or_has_changed_is_not_trusted() -> None:
     before = texture()
     now = before.copy()
     now[40:100, 60:130] = texture(1)[40:100, 60:130]
-    flow = find_flow(now, before, "fast")
+    flow = find_flow(now, before)
     assert flow.trust[50:90, 70:120].mean() < 0.3
     assert flow.trust[:30].mean() > 0.95
-    assert find_flow(texture(2), before, "fast").trust.mean() < 0.3
+    assert find_flow(texture(2), before).trust.mean() < 0.3
 
 
 def test_maps_move_with_the_image() -> None:
@@ -56,25 +55,35 @@ def test_maps_move_with_the_image() -> None:
     now = moved(before, [[1, 0, 6], [0, 1, -4]])
     masks = np.zeros((2, *before.shape), np.float32)
     masks[0, 50:90, 60:110], masks[1, 100:120, 20:60] = 1, 0.5
-    found = warped(masks, find_flow(now, before, "medium"))
+    found = warped(masks, find_flow(now, before))
     wanted = np.roll(masks, (-4, 6), (1, 2))
     assert np.abs(found - wanted).mean() < 0.003
     assert found.dtype == np.float32
 
 
+def test_small_images_are_searched_in_larger_ones() -> None:
+    before = texture(size=(48, 64))
+    flow = find_flow(moved(before, [[1, 0, 3], [0, 1, -2]]), before)
+    y, x = np.mgrid[10:38, 10:54]
+    inner = np.s_[10:38, 10:54]
+    assert np.abs(flow.x[inner] - (x - 3)).mean() < 0.3
+    assert np.abs(flow.y[inner] - (y + 2)).mean() < 0.3
+    assert flow.trust[inner].mean() > 0.8
+
+
 def test_the_same_image_stays_where_it_is() -> None:
     image = texture()
-    flow = find_flow(image, image, "fast")
+    flow = find_flow(image, image)
     assert np.abs(flow.x - np.arange(208)).max() < 0.05
     assert np.abs(flow.y - np.arange(160)[:, None]).max() < 0.05
     assert flow.trust.min() > 0.95
 
 
-@pytest.mark.parametrize("size", [(32, 32), (32, 640), (480, 32), (33, 47)])
+@pytest.mark.parametrize("size", [(32, 32), (32, 640), (480, 32), (33, 47), (1, 1), (3, 200)])
 @pytest.mark.parametrize("value", [0, 255])
 def test_small_and_empty_images(size: tuple[int, int], value: int) -> None:
     image = np.full(size, value, np.uint8)
-    flow = find_flow(image, image, "fast")
+    flow = find_flow(image, image)
     assert flow.x.shape == flow.y.shape == flow.trust.shape == size
     assert np.isfinite(flow.trust).all()
     assert np.isfinite(flow.x).all()
@@ -87,7 +96,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
     try:
         for count in (1, 2, 5):
             cv2.setNumThreads(count)
-            found.append(find_flow(now, before, "medium"))
+            found.append(find_flow(now, before))
     finally:
         cv2.setNumThreads(threads)
     for other in found[1:]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,14 +11,8 @@ from torch import Tensor
 
 from vostrack.arrays import FloatArray, UInt8Array
 
-__all__ = ["FlowField", "FlowQuality", "find_flow", "gray_bytes", "warped"]
+__all__ = ["FlowField", "find_flow", "gray_bytes", "warped"]
 
-FlowQuality = Literal["fast", "medium"]
-
-_PRESETS = {
-    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
-    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
-}
 # Shares of red, green and blue in the brightness (ITU-R BT.601).
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
 # A pixel is trusted to 1 / e where its surroundings differ in brightness by so many of 255, and
@@ -27,6 +20,9 @@ _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
 # sequences half and twice the first changed J&F by less than 0.001; one pixel and two by 0.003.
 _DIFFERENCE = 10.0
 _RETURN = 2.0
+# The pyramid has three levels, and patches of 8 pixels fit several times into the coarsest one, in
+# images of at least so many pixels a side. Some smaller ones end the process.
+_SMALLEST = 96
 # Brightness is compared in squares of so many pixels: noise cancels out.
 _SQUARE = 5
 
@@ -48,25 +44,26 @@ class FlowField:
 
 def gray_bytes(image: Tensor) -> Tensor:
     """Return the brightness of an image (3, h, w) in [0, 1] as bytes (h, w), on the CPU."""
-    red, green, blue = image.detach().float()
-    gray = (red * _RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
-    levels: Tensor = gray.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-    return levels.cpu()
+    red, green, blue = image.detach().float().cpu().numpy()
+    gray = cv2.addWeighted(red, 255 * _RED, green, 255 * _GREEN, 0.0)
+    return torch.from_numpy(cv2.convertScaleAbs(cv2.scaleAdd(blue, 255 * _BLUE, gray)))
 
 
-def find_flow(now: UInt8Array, before: UInt8Array, quality: FlowQuality) -> FlowField:
+def find_flow(now: UInt8Array, before: UInt8Array) -> FlowField:
     """Find where each pixel was before, by dense inverse search (Kroeger et al., ECCV 2016).
 
     Args:
         now: (h, w) gray.
         before: (h, w) gray, the earlier image.
-        quality: ``medium`` also refines the flow, in four times the time.
     """
-    # A search of its own for each call: its buffers must not be shared by threads.
-    search = cv2.DISOpticalFlow.create(_PRESETS[quality])
+    height, width = now.shape
+    if min(height, width) < _SMALLEST:
+        return _enlarged(now, before)
+    # A search of its own for each call: its buffers must not be shared by threads. The next better
+    # preset takes four times the time, and on twelve runs over training sequences gained nothing.
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     back = search.calc(now, before, None)  # type: ignore[call-overload]
     forth = search.calc(before, now, None)  # type: ignore[call-overload]
-    height, width = now.shape
     x = back[..., 0] + np.arange(width, dtype=np.float32)
     y = back[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     seen = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -76,6 +73,20 @@ def find_flow(now: UInt8Array, before: UInt8Array, quality: FlowQuality) -> Flow
     trust = np.exp(-((difference / _DIFFERENCE) ** 2) - missed / _RETURN**2)
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
     return FlowField(x, y, trust * inside)
+
+
+def _enlarged(now: UInt8Array, before: UInt8Array) -> FlowField:
+    """Find the flow of images that are too small for the search in larger ones."""
+    height, width = now.shape
+    size = max(width, _SMALLEST), max(height, _SMALLEST)
+    large = np.stack([cv2.resize(image, size) for image in (now, before)])
+    flow = find_flow(large[0], large[1])
+    across, down = size[0] / width, size[1] / height
+    x, y, trust = (
+        cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+        for plane in ((flow.x + 0.5) / across - 0.5, (flow.y + 0.5) / down - 0.5, flow.trust)
+    )
+    return FlowField(x, y, trust)
 
 
 def warped(maps: FloatArray, flow: FlowField) -> FloatArray:
