@@ -24,6 +24,8 @@ __all__ = ["fuse_along_flow"]
 _LEAST = 0.003
 # Logits of the network are cut off here before they are mixed.
 _MOST = 8.0
+# Smaller shares change no logit by more than 0.02.
+_NEGLIGIBLE = 1e-3
 
 
 def fuse_along_flow(
@@ -58,8 +60,8 @@ def fuse_along_flow(
     share = config.flow_share * trust * counted
     mixed = torch.lerp(logits.clamp(-_MOST, _MOST), kept, share)
     # Where neither sees anything nothing has to be computed later either.
-    nothing = (logits == NOWHERE) & ((kept <= kept.new_tensor(_LEAST).logit()) | (share == 0))
-    mixed = mixed.masked_fill(nothing, NOWHERE)
+    nothing = (logits == NOWHERE) & (kept <= kept.new_tensor(_LEAST).logit())
+    mixed = torch.where((share < _NEGLIGIBLE) | nothing, logits, mixed)
     return replace(finding, segmentation=replace(finding.segmentation, logits=mixed))
 
 
