@@ -50,6 +50,16 @@ def test_what_was_hidden_or_has_changed_is_not_trusted() -> None:
     assert find_flow(texture(2), before).trust.mean() < 0.3
 
 
+def test_a_way_that_does_not_lead_back_is_not_trusted() -> None:
+    """Beside a moving square on plain gray the brightness fits wherever the flow leads."""
+    before, now = np.full((2, 160, 208), 128, np.uint8)
+    square = texture(4)[:60, :60]
+    before[50:110, 60:120] = now[50:110, 76:136] = square
+    flow = find_flow(now, before)
+    assert flow.trust[55:105, 138:156].mean() < 0.6
+    assert flow.trust[60:100, 86:126].mean() > 0.95
+
+
 def test_maps_move_with_the_image() -> None:
     before = texture()
     now = moved(before, [[1, 0, 6], [0, 1, -4]])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.online_finetune.target.small_adapter import CONFIG, follow, start
+from vostrack.compute.optical_flow import gray_bytes
 from vostrack.errors import InputError
 from vostrack.models.target_decoder import NOWHERE
 from vostrack.models.target_features import Segmentation
@@ -142,3 +143,13 @@ def test_after_a_correction_the_given_masks_are_carried(
     (plain,) = follow(without, images[1:2], labels)
     truth = torch.stack([(labels == k).float() for k in (1, 2)])
     assert (corrected - truth).abs().mean() < (plain - truth).abs().mean()
+
+
+def test_masks_belong_to_the_frame_in_which_they_were_given(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    adapter = start(target_network, images[0], labels)
+    adapter.correct_objects(images[4], labels, [1, 2])
+    assert torch.equal(adapter.running_state()["frame"], gray_bytes(images[4]))
+    adapter.seek_start()
+    assert "frame" not in adapter.running_state()
