@@ -89,7 +89,7 @@ def test_the_same_image_stays_where_it_is() -> None:
     assert flow.trust.min() > 0.95
 
 
-@pytest.mark.parametrize("size", [(32, 32), (32, 640), (480, 32), (33, 47), (1, 1), (3, 200)])
+@pytest.mark.parametrize("size", [(32, 32), (32, 640), (480, 32), (33, 47)])
 @pytest.mark.parametrize("value", [0, 255])
 def test_small_and_empty_images(size: tuple[int, int], value: int) -> None:
     image = np.full(size, value, np.uint8)
