@@ -36,9 +36,9 @@ def fuse_along_flow(
 ) -> Finding:
     """Return a finding whose masks keep what the previous frame's showed of the same pixels.
 
-    The network sees masks at stride 16 and up to the size of its window, and draws every frame
-    anew: it can't even copy a frame onto itself (J 0.90 with the preset ``fast``). What moved
-    with the image keeps its outline here, as far as the flow can be trusted.
+    The network draws every frame anew, and loses thin parts even where nothing has moved: the very
+    frame whose mask it was given has a J of 0.90 with the preset ``fast``. Here, what moved with
+    the image keeps its outline, as far as the flow can be trusted.
 
     Args:
         finding: of the frame, with the masks of the previous one in its window.

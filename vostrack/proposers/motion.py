@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
+from vostrack.compute.optical_flow import flow_between
 
 __all__ = ["dense_flow", "motion_contrast", "warped_back"]
 
@@ -18,7 +19,7 @@ _NOISE = 0.5
 
 
 def dense_flow(first: UInt8Array, second: UInt8Array) -> FloatArray:
-    """Compute the optical flow between two frames (DIS, Kroeger et al. 2016).
+    """Compute the optical flow between two frames; see ``flow_between``.
 
     Args:
         first: (H, W, 3) uint8 RGB.
@@ -27,9 +28,8 @@ def dense_flow(first: UInt8Array, second: UInt8Array) -> FloatArray:
     Returns:
         (H, W, 2) float32, x and y: pixel p of the first frame is at p + flow(p) in the second.
     """
-    grays = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(method.calc(grays[0], grays[1], None), np.float32)  # type: ignore[call-overload]
+    grays = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)])
+    return flow_between(grays[0], grays[1])
 
 
 def motion_contrast(flow: FloatArray) -> FloatArray:
