@@ -77,8 +77,6 @@ def _bfloat16_as_on_newer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``VOSTRACK_TEST_BF16=1``, precision ``auto`` is bfloat16 here, emulated if need be."""
     if os.environ.get("VOSTRACK_TEST_BF16") == "1":
         monkeypatch.setattr("vostrack.compute.precision.has_fast_bf16", lambda _device: True)
-        stages = "vostrack.online_finetune.target.eight_bit_stages"
-        monkeypatch.setattr(f"{stages}.has_fast_bf16", lambda _device: True)
 
 
 @cache

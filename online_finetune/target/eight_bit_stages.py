@@ -8,13 +8,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vostrack.compute.precision import Precision, has_fast_bf16
+from vostrack.compute.precision import Precision, autocast
 from vostrack.models.byte_convolution import has_fast_int8
 from vostrack.models.eight_bit import EightBitStages, Ranges, fits_eight_bits
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
 from vostrack.models.target_net import TargetNet
 
-__all__ = ["EARLY", "WHOLE", "measured", "ranges_of", "uses_eight_bits", "with_eight_bits"]
+__all__ = [
+    "EARLY",
+    "WHOLE",
+    "measured",
+    "ranges_of",
+    "tracking_autocast",
+    "uses_eight_bits",
+    "with_eight_bits",
+]
 
 EARLY = (4, 8)
 """Strides of the stages that fine-tuning does not change."""
@@ -32,15 +40,30 @@ def uses_eight_bits(network: TargetNet, device: torch.device, precision: Precisi
     Args:
         network: any.
         device: of the computation.
-        precision: only ``auto`` chooses 8 bits, on CPUs without bfloat16 units.
+        precision: only ``auto`` chooses 8 bits, on CPUs.
     """
     return (
         precision == "auto"
         and device.type == "cpu"
-        and not has_fast_bf16(device)
         and fits_eight_bits(network.backbone)
         and has_fast_int8()
     )
+
+
+def tracking_autocast(
+    network: TargetNet, device: torch.device, precision: Precision
+) -> torch.autocast:
+    """Return the autocast context for the features of a frame that is tracked.
+
+    Beside stages in 8 bits the rest is float32, on processors with bfloat16 units, too: bfloat16
+    saves no time there, and without it masks are those of other processors.
+
+    Args:
+        network: any.
+        device: of the computation.
+        precision: what is asked for.
+    """
+    return autocast(device, "fp32" if network.eight_bit is not None else precision)
 
 
 def measured(network: TargetNet, window: Tensor, strides: Sequence[int]) -> Ranges:

@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vostrack.compute.precision import autocast
 from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import Features, Segmentation, TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts
 from vostrack.online_finetune.target.detached_pieces import drop_detached_pieces
+from vostrack.online_finetune.target.eight_bit_stages import tracking_autocast
 from vostrack.online_finetune.target.frame_scores import own_scores, spread_logits
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.places import find_places
@@ -71,7 +71,7 @@ def begin_objects(
     """
     places = find_places(masks)
     window = window_around(places, 1, image.shape[1:], config.window)
-    with autocast(image.device, config.precision):
+    with tracking_autocast(network, image.device, config.precision):
         features = network.features(_seen(network, window, image))
     memory = network.remember(
         features.float(), window.crop(masks[:, None]), window.positions(image.device)
@@ -208,7 +208,7 @@ def _look(
 
     Which objects are near is known on the host: the device is not waited for.
     """
-    with autocast(view.image.device, config.precision):
+    with tracking_autocast(network, view.image.device, config.precision):
         features = network.features(view.image).float()
     groups = now.groups(near)
     if len(groups) == 1:

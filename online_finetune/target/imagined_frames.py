@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vostrack.arrays import BoolArray, FloatArray
-from vostrack.compute.precision import Precision, autocast
+from vostrack.compute.precision import Precision
 from vostrack.models.memory_cues import Memory
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.first_frame_augmentation import (
@@ -26,6 +26,7 @@ from vostrack.online_finetune.first_frame_augmentation import (
     FirstFrameAugmenter,
 )
 from vostrack.online_finetune.placement import Placement
+from vostrack.online_finetune.target.eight_bit_stages import tracking_autocast
 from vostrack.online_finetune.target.given_frames import GivenFrame, load_given
 from vostrack.online_finetune.target.window import WindowConfig, choose_window
 
@@ -106,7 +107,7 @@ class Origin:
         index = torch.tensor(self.members, device=device)
         found = []
         for image, moved in _imagined(self.frame, masks, views):
-            with autocast(device, precision):
+            with tracking_autocast(network, device, precision):
                 features = network.features(image.to(device))
             positions = window.positions(device)
             memory = network.remember(features.float(), moved.to(device), positions)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -196,3 +199,34 @@ def test_bytes_are_rounded_and_limited_in_any_layout(zero: int) -> None:
     wanted = (x / 1.7 + zero).round().clamp(0, 255).to(torch.uint8)
     for layout in (torch.contiguous_format, torch.channels_last):
         assert torch.equal(to_bytes(x.contiguous(memory_format=layout), 1.7, zero), wanted)
+
+
+# With AVX-512, weights for maps of fewer than 64 cells have another layout than those for larger ones.
+_CALLS = """
+import torch
+from torch import nn
+from vostrack.models.byte_convolution import ByteConvolution
+
+wide = ByteConvolution(nn.Conv2d(64, 320, 1), 1.0, 1.0)
+square = ByteConvolution(nn.Conv2d(64, 32, 3, padding=1), 1.0, 1.0)
+for again in (False, True):
+    for side in (7, 8, 40):
+        x = torch.zeros(1, 64, side, side, dtype=torch.uint8)
+        x = x.contiguous(memory_format=torch.channels_last)
+        wide.floats(x), square.floats(x)
+    print("AGAIN", flush=True)
+"""
+
+
+def test_no_call_lays_out_its_weights_anew() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _CALLS],
+        env=os.environ | {"ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    calls = [line for line in said.split("AGAIN")[1].splitlines() if ",exec," in line]
+    assert sum(",convolution," in line for line in calls) == 6
+    assert not [line for line in calls if ",reorder," in line]

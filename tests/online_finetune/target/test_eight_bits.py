@@ -42,17 +42,17 @@ def frames() -> tuple[list[Tensor], Tensor]:
     return images, labels
 
 
-@pytest.fixture
-def no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (eight_bit_stages, precisions):
-        monkeypatch.setattr(module, "has_fast_bf16", lambda _: False)
+@pytest.fixture(params=[False, True], ids=["no bfloat16", "bfloat16"])
+def bf16_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(precisions, "has_fast_bf16", lambda _: request.param)
+    return bool(request.param)
 
 
 needs_int8 = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
 
 
 @needs_int8
-@pytest.mark.usefixtures("no_bf16")
+@pytest.mark.usefixtures("bf16_units")
 def test_only_auto_computes_in_8_bits(
     network: TargetNet, frames: tuple[list[Tensor], Tensor]
 ) -> None:
@@ -72,21 +72,36 @@ def test_only_auto_computes_in_8_bits(
     torch.testing.assert_close(scores["auto"], scores["fp32"], atol=0.1, rtol=0)
 
 
-def test_bf16_units_and_other_devices_use_no_8_bits(
+@pytest.mark.usefixtures("bf16_units")
+def test_auto_uses_8_bits_on_any_cpu_and_on_no_other_device(
     network: TargetNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(eight_bit_stages, "has_fast_int8", lambda: True)
-    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: False)
     assert eight_bit_stages.uses_eight_bits(network, cpu, "auto")
     assert not eight_bit_stages.uses_eight_bits(network, cpu, "fp32")
+    assert not eight_bit_stages.uses_eight_bits(network, cpu, "bf16")
     assert not eight_bit_stages.uses_eight_bits(network, torch.device("meta"), "auto")
-    monkeypatch.setattr(eight_bit_stages, "has_fast_bf16", lambda _: True)
-    assert not eight_bit_stages.uses_eight_bits(network, cpu, "auto")
 
 
 @needs_int8
-@pytest.mark.usefixtures("no_bf16")
+def test_units_for_bfloat16_change_nothing_beside_8_bits(
+    network: TargetNet,
+    frames: tuple[list[Tensor], Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, labels = frames
+    scores = []
+    for units in (False, True):
+        monkeypatch.setattr(precisions, "has_fast_bf16", lambda _, found=units: found)
+        adapter = TargetModelAdapter(network, CONFIG)
+        adapter.start(images[0], labels)
+        scores.append(adapter.scores(images[1])[0])
+    assert torch.equal(*scores)
+
+
+@needs_int8
+@pytest.mark.usefixtures("bf16_units")
 @pytest.mark.parametrize("steps", [0, 1])
 def test_a_loaded_state_goes_on_in_8_bits(
     steps: int, network: TargetNet, frames: tuple[list[Tensor], Tensor]
