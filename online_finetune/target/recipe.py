@@ -45,7 +45,7 @@ class TargetRecipe:
 
     batch: int = 1
     clip_length: tuple[int, int] = (3, 8)
-    pixels: tuple[int, ...] = (256 * 256, 320 * 320)
+    pixels: tuple[int, ...] = (256 * 256, 320 * 320, 384 * 384)
     learning_rate: float = 8e-4
     backbone_shares: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.15)
     outline_share: float = 1.0

@@ -109,15 +109,22 @@ def test_a_mixture_of_layouts_with_hours(
     argv += ["--weights", str(start), "--pixels", "4096", "--steps", "50", "--hours", "1e-9"]
     deeplab = DeepLabMobileNetV2()
     torch.save(deeplab.state_dict(), tmp_path / "deeplab.pt")
+    assert main([*argv, "--semantic-scale", "0.5"]) == 2
+    assert "semantic-weights" in capsys.readouterr().err
     argv += ["--semantic-weights", str(tmp_path / "deeplab.pt")]
+    assert main([*argv, "--semantic-scale", "0"]) == 2
+    assert "over 0 to 4, got 0" in capsys.readouterr().err
     assert main(argv) == 0
     assert "1 of 50 steps" in capsys.readouterr().out
     result = load_target_net(tmp_path / "runs" / "target.safetensors")
     assert result.config.semantic == "deeplab"
+    assert result.config.semantic_scale == 0.75
     assert result.semantic is not None
     kept = result.semantic.backbone.features.state_dict()
     for name, value in deeplab.features.state_dict().items():
         torch.testing.assert_close(kept[name], value.half().float())
+    assert main([*argv, "--semantic-scale", "0.5"]) == 2
+    assert "semantic_scale was 0.75, is 0.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

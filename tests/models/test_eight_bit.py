@@ -201,7 +201,7 @@ def test_bytes_are_rounded_and_limited_in_any_layout(zero: int) -> None:
         assert torch.equal(to_bytes(x.contiguous(memory_format=layout), 1.7, zero), wanted)
 
 
-# With AVX-512, weights for maps of fewer than 64 cells have another layout than those for larger ones.
+# With AVX-512, weights for maps of fewer than 64 cells have another layout than those for larger.
 _CALLS = """
 import torch
 from torch import nn

@@ -125,9 +125,7 @@ _BALANCED = replace(
 )
 _FAST = replace(
     _BALANCED,
-    target=TargetModelConfig(
-        window=replace(_WINDOW, pixels=256 * 256), finetune=TargetFinetuneConfig(steps=0)
-    ),
+    target=TargetModelConfig(window=_WINDOW, finetune=TargetFinetuneConfig(steps=0)),
 )
 _BEST = replace(
     _BALANCED,

@@ -106,8 +106,8 @@ class TrackerOptions:
 
     precision: Precision = "auto"
     """Number format of the networks. auto: bfloat16 where the hardware computes with it, else
-    float32; on x86 processors without bfloat16, fast, balanced and best compute most of the
-    backbone in 8 bits. fp32 and bf16 use no 8 bits. All presets."""
+    float32; on x86 processors, fast, balanced and best track in float32 with most of the backbone
+    in 8 bits, which is faster than both. fp32 and bf16 use no 8 bits. All presets."""
 
     def __post_init__(self) -> None:
         """Check the values.
