@@ -21,7 +21,7 @@ from vostrack.online_finetune.target.frame_steps import begin_objects
 from vostrack.online_finetune.target.memory import TrackedObjects
 from vostrack.online_finetune.target.window import WindowConfig
 
-RED, BLUE = (1.0, 0.1, 0.1), (0.2, 0.3, 0.6)
+RED, VIOLET = (1.0, 0.1, 0.1), (0.4, 0.05, 0.85)
 GIVEN, GHOST, AWAY = (56, 8), (16, 20), (92, 60)
 
 
@@ -46,7 +46,7 @@ def square(x: int, y: int) -> Tensor:
 
 
 def slid(network: TargetNet, **changes: Any) -> TargetModelAdapter:
-    """Return an adapter that took the blue square beside its red one for it, for 8 frames."""
+    """Return an adapter that took the violet square beside its red one for it, for 8 frames."""
     config = TargetModelConfig(
         window=WindowConfig(pixels=128 * 128),
         finetune=TargetFinetuneConfig(steps=0),
@@ -54,15 +54,15 @@ def slid(network: TargetNet, **changes: Any) -> TargetModelAdapter:
         **changes,
     )
     adapter = TargetModelAdapter(network, config)
-    adapter.start(scene({GHOST: BLUE, GIVEN: RED}), square(*GIVEN))
+    adapter.start(scene({GHOST: VIOLET, GIVEN: RED}), square(*GIVEN))
     for _ in range(8):
-        adapter.scores(scene({GHOST: BLUE}))
+        adapter.scores(scene({GHOST: VIOLET}))
         adapter.commit(square(*GHOST)[None].float(), square(*GHOST).byte())
     return adapter
 
 
 def frames_until_found(adapter: TargetModelAdapter, image: Tensor) -> int | None:
-    """Go on with the blue square; return after how many frames the red one was found, of 6."""
+    """Go on with the violet square; return after how many frames the red one was found, of 6."""
     for count in range(1, 7):
         scores = adapter.scores(image)[0]
         if overlap(scores[0] > 0.5, AWAY) > 0.8:
@@ -83,10 +83,10 @@ def overlap(mask: Tensor, corner: tuple[int, int]) -> float:
 def test_an_object_that_returns_elsewhere_is_found_though_something_else_is_followed(
     shipped: TargetNet,
 ) -> None:
-    image = scene({GHOST: BLUE, AWAY: RED})
+    image = scene({GHOST: VIOLET, AWAY: RED})
     assert frames_until_found(slid(shipped), image) == 1  # frame 9, and every third is compared
     assert frames_until_found(slid(shipped, doubt_every=0), image) is None
-    assert frames_until_found(slid(shipped), scene({GHOST: BLUE})) is None
+    assert frames_until_found(slid(shipped), scene({GHOST: VIOLET})) is None
 
 
 def test_an_object_that_looks_like_itself_is_not_searched(
@@ -97,7 +97,7 @@ def test_an_object_that_looks_like_itself_is_not_searched(
     monkeypatch.setattr("vostrack.online_finetune.target.doubt.find_objects", pytest.fail)
     mask = square(*GIVEN)
     for _ in range(6):
-        scores = adapter.scores(scene({GHOST: BLUE, GIVEN: RED}))[0]
+        scores = adapter.scores(scene({GHOST: VIOLET, GIVEN: RED}))[0]
         assert overlap(scores[0] > 0.5, GIVEN) > 0.8
         adapter.commit(mask[None].float(), mask.byte())
 
@@ -105,7 +105,7 @@ def test_an_object_that_looks_like_itself_is_not_searched(
 def test_only_objects_in_doubt_are_searched(
     target_network: TargetNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, masks = scene({GHOST: BLUE, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
+    image, masks = scene({GHOST: VIOLET, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
     config = TargetModelConfig(window=WindowConfig(pixels=128 * 128), precision="fp32")
     now = begin_objects(target_network, image, torch.stack(masks).float(), config)
     original = frame_steps.find_objects
@@ -131,7 +131,7 @@ def test_only_objects_in_doubt_are_searched(
 
 
 def test_what_was_learned_of_the_wrong_place_is_forgotten(target_network: TargetNet) -> None:
-    image, masks = scene({GHOST: BLUE, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
+    image, masks = scene({GHOST: VIOLET, GIVEN: RED}), [square(*GIVEN), square(*GHOST)]
     now = begin_objects(target_network, image, torch.stack(masks).float(), TargetModelConfig())
     other = begin_objects(
         target_network, scene({AWAY: RED}), torch.stack(masks[::-1]).float(), TargetModelConfig()
