@@ -127,9 +127,9 @@ _FAST = replace(
     _BALANCED,
     target=TargetModelConfig(window=_WINDOW, finetune=TargetFinetuneConfig(steps=0)),
 )
-# Of the six, four swing less from seed to seed than by this setting. Forwards and backwards they have
-# 0.867 J&F in windows of 448 x 448 and 0.855 in 320 x 320; the other two, three seeds each, 0.720 and
-# 0.695. With 28 steps, or none, larger windows hardly gain.
+# Of the six, four swing less from seed to seed than by this setting. Forwards and backwards they
+# have 0.867 J&F in windows of 448 x 448 and 0.855 in 320 x 320; the other two, three seeds each,
+# 0.720 and 0.695. With 28 steps, or none, larger windows hardly gain.
 _LARGE = 448 * 448
 _BEST = replace(
     _BALANCED,
