@@ -20,8 +20,6 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install -q torch==2.15.0 numpy
 cat > "$folder/pack.py" <<'PYTHON'
-import sys
-
 import torch
 
 weights = torch.randint(-64, 65, (320, 960, 1, 1), dtype=torch.int8)

@@ -56,7 +56,7 @@ def tracking_autocast(
     """Return the autocast context for the features of a frame that is tracked.
 
     Beside stages in 8 bits the rest is float32, on processors with bfloat16 units, too: bfloat16
-    saves no time there, and without it masks are those of other processors.
+    saves no time there, and without it results do not depend on such units.
 
     Args:
         network: any.

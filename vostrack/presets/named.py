@@ -103,9 +103,9 @@ _PAPER = Preset(
 )
 
 
-# Chosen on six sequences of the DAVIS training set that the network was not trained on: fine-tuning
-# in windows as large as those of tracking gave 2 J&F more than in 256 x 256, larger windows in
-# tracking lost as much, one sample per step did as well as two in the same time, and CRAF lost 2 to
+# Chosen on six sequences of the DAVIS training set with networks that had not seen them. At first,
+# fine-tuning in windows as large as those of tracking gave 2 J&F more than in 256 x 256, larger
+# windows lost as much, one sample per step did as well as two in the same time, and CRAF lost 2 to
 # 3, as objects come apart behind posts and in water. 28 steps are what fits into 10 s on two cores.
 # The backbone stays as it is, and of all other weights two fifths stay generic: beside a second
 # backbone 28 steps gave 0.825 and 0.816 J&F (two seeds) with the backbone's last block learning at
@@ -127,9 +127,9 @@ _FAST = replace(
     _BALANCED,
     target=TargetModelConfig(window=_WINDOW, finetune=TargetFinetuneConfig(steps=0)),
 )
-# Of the six, four swing less from seed to seed than by this setting. Forwards and backwards they
-# have 0.867 J&F in windows of 448 x 448 and 0.855 in 320 x 320; the other two, three seeds each,
-# 0.720 and 0.695. With 28 steps, or none, larger windows hardly gain.
+# Of the six, drift-turn and mallard-fly swing most from seed to seed: three seeds, forwards and
+# backwards, gave 0.720 J&F in windows of 448 x 448 and 0.695 in 320 x 320. The other four have
+# 0.867 and 0.855. With 28 steps these gain 0.002, and with none (in 384 x 384) nothing.
 _LARGE = 448 * 448
 _BEST = replace(
     _BALANCED,
