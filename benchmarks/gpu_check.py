@@ -155,6 +155,7 @@ def target_training(device: str, side: int) -> TargetTraining:
         images=torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(),
         labels=torch.from_numpy(labels),
         lost=False,
+        resumed=False,
         seed=1,
     )
 

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.online_finetune.target.confirmation import trusted_presence
 from vostrack.online_finetune.target.finetune import target_loss
 from vostrack.online_finetune.target.frame_steps import (
     Finding,
@@ -20,7 +21,7 @@ from vostrack.online_finetune.target.frame_steps import (
     spread_scores,
 )
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
-from vostrack.online_finetune.target.places import Place
+from vostrack.online_finetune.target.places import Place, find_places
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.tracking.fusion import label_map
 
@@ -47,7 +48,8 @@ def clip_losses(
 
     Returns:
         Means over the later frames: ``mask`` (cross-entropy and Dice of each object), ``rivals``
-        (see ``rivals_loss``), ``classifier`` and ``presence``.
+        (see ``rivals_loss``), ``classifier``, ``presence``, and ``confirmed``: the presence that
+        trusted memories tell.
     """
     images, labels = clip["images"].float() / 255, clip["labels"]
     slots = torch.arange(1, int(labels[0].max()) + 1, device=labels.device)
@@ -57,14 +59,31 @@ def clip_losses(
         now = begin_objects(network, images[0], truth[0], config)
         if clip["lost"]:
             now = replace(now, places=(Place(None, 0),) * len(slots))
+        later = 1
+        if clip["resumed"] and len(images) > 2:
+            now, later = _resumed(network, images[1], truth[1], now, config), 2
         every = []
-        for image, masks in zip(images[1:], truth[1:], strict=True):
+        for image, masks in zip(images[later:], truth[later:], strict=True):
             finding = find_objects(network, image, now, config)
-            every.append(_frame_losses(finding, masks))
+            told = trusted_presence(network, finding, now, config)
+            every.append(_frame_losses(finding, told, masks))
             with torch.no_grad():
                 found = _found(finding, masks, now, config, generator, truth_share)
             now = learn_objects(network, finding, found, now, config)
     return {name: torch.stack([losses[name] for losses in every]).mean() for name in every[0]}
+
+
+def _resumed(
+    network: TargetNet,
+    image: Tensor,
+    masks: Tensor,
+    now: TrackedObjects,
+    config: TargetModelConfig,
+) -> TrackedObjects:
+    """Return the objects after a frame in which masks (N, h, w) were found, wherever they were."""
+    there = replace(now, masks=masks, places=find_places(masks))
+    finding = find_objects(network, image, there, config)
+    return learn_objects(network, finding, (masks, label_map(masks)), there, config)
 
 
 def _found(
@@ -84,8 +103,11 @@ def _found(
     return scores, label_map(scores)
 
 
-def _frame_losses(finding: Finding, truth: Tensor) -> dict[str, Tensor]:
-    """Compare what was found in the window with the truth (N, h, w) of the frame."""
+def _frame_losses(finding: Finding, told: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """Compare what was found in the window with the truth (N, h, w) of the frame.
+
+    The logits (N,) ``told`` are of the presence, from trusted memories.
+    """
     wanted = finding.window.crop(truth[:, None])
     found = finding.segmentation
     logits = F.interpolate(
@@ -98,6 +120,7 @@ def _frame_losses(finding: Finding, truth: Tensor) -> dict[str, Tensor]:
         "rivals": rivals_loss(logits, wanted),
         "classifier": F.mse_loss(found.classified, cells),
         "presence": F.binary_cross_entropy_with_logits(found.presence, present),
+        "confirmed": F.binary_cross_entropy_with_logits(told, present),
     }
 
 

@@ -33,5 +33,6 @@ class CompositeClips:
             images=torch.from_numpy(np.ascontiguousarray(clip.images.transpose(0, 3, 1, 2))),
             labels=torch.from_numpy(clip.labels),
             lost=False,
+            resumed=False,
             seed=seed,
         )

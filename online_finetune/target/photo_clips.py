@@ -98,6 +98,7 @@ class PhotoClips:
             images=torch.from_numpy(np.ascontiguousarray(pixels)),
             labels=torch.from_numpy(np.stack(labels)),
             lost=False,
+            resumed=False,
             seed=seed,
         )
 

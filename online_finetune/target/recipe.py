@@ -20,6 +20,9 @@ from vostrack.online_finetune.target.window import WindowConfig
 
 __all__ = ["TargetRecipe", "TargetTraining"]
 
+# Parts of the loss beside that of the masks, whose weight is 1.
+_WEIGHTED = ("rivals", "classifier", "presence", "confirmed")
+
 
 @dataclass(frozen=True)
 class TargetRecipe:
@@ -38,6 +41,7 @@ class TargetRecipe:
         rivals_weight: of the loss of the label map, in which objects compete.
         classifier_weight: of the loss that makes the closed-form classifier useful by itself.
         presence_weight: of the loss of the objects' presence.
+        confirmed_weight: of that of their presence as trusted memories tell it.
         truth_share: share of frames from which a degraded truth is learned and not the network's
             own mask.
         recent_share: weight of later frames in the classifier.
@@ -53,6 +57,7 @@ class TargetRecipe:
     rivals_weight: float = 0.5
     classifier_weight: float = 0.3
     presence_weight: float = 0.1
+    confirmed_weight: float = 0.1
     truth_share: float = 0.15
     recent_share: float = 0.23
 
@@ -64,9 +69,9 @@ class TargetRecipe:
         """
         check_positive(self, "learning_rate")
         check_at_least(self, {"outline_share": 0})
-        weights = ("scalar_share", "rivals_weight", "classifier_weight", "presence_weight")
-        check_at_least(self, {"batch": 1, **dict.fromkeys(weights, 0)})
-        check_finite(self, "learning_rate", "outline_share", *weights)
+        weights = [f"{name}_weight" for name in _WEIGHTED]
+        check_at_least(self, {"batch": 1, **dict.fromkeys(["scalar_share", *weights], 0)})
+        check_finite(self, "learning_rate", "outline_share", "scalar_share", *weights)
         check_fraction(self, "truth_share", "recent_share")
         if not 2 <= self.clip_length[0] <= self.clip_length[1]:
             raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
@@ -142,13 +147,8 @@ class TargetTraining:
             clip_losses(self.network, clip, self._tracking(clip), self.recipe.truth_share)
             for clip in batch
         ]
-        recipe = self.recipe
-        weights = {
-            "mask": 1.0,
-            "rivals": recipe.rivals_weight,
-            "classifier": recipe.classifier_weight,
-            "presence": recipe.presence_weight,
-        }
+        given = {name: getattr(self.recipe, f"{name}_weight") for name in _WEIGHTED}
+        weights = {"mask": 1.0, **given}
         return {
             name: weight * torch.stack([losses[name] for losses in every]).mean()
             for name, weight in weights.items()

@@ -17,12 +17,15 @@ class TrainingClip(TypedDict):
         labels: (T, H, W) uint8; 0 background, 1..N the objects, all in the first frame.
         lost: the objects' places are forgotten after the first frame, which lies elsewhere in
             the video.
+        resumed: the first frame lies elsewhere in the video, and the objects are followed from the
+            second one on, whose truth is known: as if they had been followed up to there.
         seed: of what is drawn while the clip is followed.
     """
 
     images: Tensor
     labels: Tensor
     lost: bool
+    resumed: bool
     seed: int
 
 

@@ -37,6 +37,8 @@ class VideoClipConfig:
         objects: at most so many objects of the video are followed.
         lost: share of clips whose first frame is any frame of the video, after which the objects'
             places are forgotten.
+        resumed: share of clips whose first frame is any frame of the video, and whose objects are
+            followed from the second frame on: the first masks of long videos are far away.
         paste: share of clips into which an object of another video is pasted, before or behind
             the video's own objects.
         twin: share of these in which it is the video's own object once more: a look-alike.
@@ -48,11 +50,12 @@ class VideoClipConfig:
     """
 
     objects: int = 3
-    lost: float = 0.15
+    lost: float = 0.1
+    resumed: float = 0.3
     paste: float = 0.5
     twin: float = 0.3
     follow_pasted: float = 0.6
-    absent: float = 0.05
+    absent: float = 0.1
     rotation: float = 8.0
     zoom: float = 0.2
     growth: float = 0.06
@@ -64,7 +67,7 @@ class VideoClipConfig:
             InputError: a number is out of its range.
         """
         check_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0})
-        check_fraction(self, "lost", "paste", "twin", "follow_pasted", "absent")
+        check_fraction(self, "lost", "resumed", "paste", "twin", "follow_pasted", "absent")
 
 
 _Frames = tuple[list[AnyArray], list[UInt8Array]]
@@ -96,8 +99,9 @@ class VideoClips:
         rng = np.random.default_rng(seed)
         for _ in range(_TRIES):
             video = int(rng.integers(len(self._videos)))
-            lost = bool(rng.random() < self.config.lost)
-            images, labels = self._host(rng, video, length, lost)
+            u = float(rng.random()) - self.config.lost
+            lost, resumed = u < 0, 0 <= u < self.config.resumed
+            images, labels = self._host(rng, video, length, lost or resumed)
             if rng.random() < self.config.paste:
                 images, labels = self._paste(rng, video, images, labels)
             if rng.random() < self.config.absent and len(self) > 1:
@@ -111,10 +115,11 @@ class VideoClips:
             images=torch.from_numpy(np.ascontiguousarray(pixels)),
             labels=torch.from_numpy(np.stack(labels)),
             lost=lost,
+            resumed=resumed,
             seed=seed,
         )
 
-    def _host(self, rng: np.random.Generator, video: int, length: int, lost: bool) -> _Frames:
+    def _host(self, rng: np.random.Generator, video: int, length: int, far: bool) -> _Frames:
         """Read successive frames, forwards or backwards, with some of the first one's objects."""
         count = len(self._videos[video])
         step = 2 if rng.random() < 0.2 and 2 * (length - 1) < count else 1
@@ -123,7 +128,7 @@ class VideoClips:
         indices = [min(start + step * k, count - 1) for k in range(length)]
         if rng.random() < 0.5:
             indices.reverse()
-        if lost:
+        if far:
             indices[0] = int(rng.integers(count))
         frames = [self._read(self._videos[video][index]) for index in indices]
         ids = [i for i in np.unique(frames[0][1]) if i not in (0, _VOID)]

@@ -145,7 +145,7 @@ def train_target(folder: Path, device: FakeDevice) -> Counter[str]:
 
     class Clips:
         def draw(self, *_: Any) -> TrainingClip:
-            return TrainingClip(images=frames, labels=labels, lost=False, seed=1)
+            return TrainingClip(images=frames, labels=labels, lost=False, resumed=False, seed=1)
 
     recipe = TargetRecipe(batch=1, pixels=(48 * 48,), clip_length=(3, 3))
     return follow(TargetTraining(network, Clips(), recipe, 2), network, folder, device)

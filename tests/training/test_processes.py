@@ -52,7 +52,9 @@ class Fit:
 
 def build(seed):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4))
+    network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4))
+    network.spare = nn.Parameter(torch.ones(1))  # no batch needs it
+    return network
 
 
 poison_free = True

@@ -41,6 +41,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
             "rivals_weight": (-1, INFINITE),
             "classifier_weight": (-1, INFINITE),
             "presence_weight": (-1, INFINITE),
+            "confirmed_weight": (-1, INFINITE),
             "truth_share": (-1, 2),
             "recent_share": (-1, 2),
         },
@@ -50,6 +51,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
         {
             "objects": (0,),
             "lost": (2,),
+            "resumed": (2,),
             "paste": (2,),
             "twin": (2,),
             "follow_pasted": (2,),

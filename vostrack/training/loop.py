@@ -144,7 +144,9 @@ class _Loop:
         step, entries = checkpoint.load(self._network, self._optimizer, self._average)
         history = ValidationHistory(entries)
         last = budget.last(step, config.steps)
-        objective = self._processes.wrap(_Objective(self._network, self._recipe), self._device)
+        shared = self._processes.count > 1
+        objective = _Objective(self._network, self._recipe, shared=shared)
+        objective = self._processes.wrap(objective, self._device)
         self._network.train()
         rank = self._processes.rank
         writes = rank == 0
@@ -229,13 +231,19 @@ class _Loop:
 class _Objective(nn.Module):
     """The losses as a module: what DistributedDataParallel can wrap."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, *, shared: bool) -> None:
         super().__init__()
         self.network = network
-        self._losses = recipe.losses
+        self._losses, self._shared = recipe.losses, shared
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self._losses(batch)
+        losses = self._losses(batch)
+        if not self._shared:
+            return losses
+        # What no object of this batch needs has to have a gradient, too: others wait for it.
+        unneeded = torch.stack([p.sum() * 0 for p in self.network.parameters() if p.requires_grad])
+        first = next(iter(losses))
+        return {**losses, first: losses[first] + unneeded.sum()}
 
 
 def _build_optimizer(groups: list[dict[str, Any]], config: LoopConfig) -> torch.optim.Optimizer:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Generator, Tensor
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
 
 from vostrack.datasets import VideoSequence
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target import clip_losses as module
 from vostrack.online_finetune.target.adapter import TargetModelAdapter
 from vostrack.online_finetune.target.clip_losses import clip_losses, rivals_loss
+from vostrack.online_finetune.target.confirmation import trusted_presence
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
+from vostrack.online_finetune.target.frame_steps import begin_objects, find_objects
 from vostrack.online_finetune.target.memory import TargetModelConfig
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
@@ -98,7 +102,7 @@ def test_a_degraded_truth_can_be_learned_from(
 def test_all_that_is_trained_gets_a_gradient(target_network: TargetNet, clip: TrainingClip) -> None:
     target_network.requires_grad_(True)
     losses = clip_losses(target_network, clip, CONFIG, 0.0)
-    assert set(losses) == {"mask", "rivals", "classifier", "presence"}
+    assert set(losses) == {"mask", "rivals", "classifier", "presence", "confirmed"}
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     bare = [name for name, p in target_network.named_parameters() if p.grad is None]
     target_network.zero_grad()
@@ -119,6 +123,53 @@ def test_lost_objects_are_looked_for_everywhere(
     monkeypatch.setattr(module, "find_objects", spy)
     clip_losses(target_network, {**clip, "lost": True}, CONFIG, 1.0)
     assert boxes[0] == (0, 0, 160, 120)
+
+
+def test_objects_are_followed_on_from_a_frame_that_is_known(
+    target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first masks are memories; where the objects are, the second frame tells."""
+    far: TrainingClip = {**clip, "resumed": True, "labels": clip["labels"].clone()}
+    # In the first frame the objects are in a corner where they never are again.
+    far["labels"][0] = 0
+    far["labels"][0, :16, :8], far["labels"][0, :16, 8:16] = 1, 2
+    found: list[tuple[Any, Tensor]] = []
+    find: Any = vars(module)["find_objects"]
+
+    def spy(network: Any, image: Tensor, now: Any, config: Any) -> Any:
+        found.append((now, image))
+        return find(network, image, now, config)
+
+    monkeypatch.setattr(module, "find_objects", spy)
+    losses = clip_losses(target_network, far, CONFIG, 0.0)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert [float((image * 255).round()[0, 0, 0]) for _, image in found] == [
+        float(image[0, 0, 0]) for image in far["images"][1:]
+    ]
+    truth = far["labels"][1] == torch.tensor([1, 2])[:, None, None]
+    assert torch.equal(found[0][0].masks > 0.5, truth)
+    assert torch.equal(found[1][0].masks > 0.5, truth)
+    assert found[1][0].first is found[0][0].first
+    taken = learned_masks(target_network, far, 0.0, monkeypatch)
+    assert torch.equal(taken[0][0] > 0.5, truth)
+
+
+def test_trusted_memories_learn_to_tell_presence(
+    target_network: TargetNet, clip: TrainingClip
+) -> None:
+    """Its loss is of the answer that the tracker asks for."""
+    network = copy.deepcopy(target_network)
+    nn.init.normal_(network.decoder.presence.weight)  # untrained it says the same of everything
+    images, labels = clip["images"].float() / 255, clip["labels"]
+    masks = (labels[:, None] == torch.tensor([1, 2])[:, None, None]).float()
+    two: TrainingClip = {**clip, "images": clip["images"][:2], "labels": labels[:2]}
+    losses = clip_losses(network, two, CONFIG, 0.0)
+    now = begin_objects(network, images[0], masks[0], CONFIG)
+    finding = find_objects(network, images[1], now, CONFIG)
+    told = trusted_presence(network, finding, now, CONFIG)
+    wanted = (masks[1].sum((1, 2)) > 0).float()
+    expected = F.binary_cross_entropy_with_logits(told, wanted)
+    torch.testing.assert_close(losses["confirmed"], expected)
 
 
 def test_rivals_are_judged_as_the_label_map_judges() -> None:

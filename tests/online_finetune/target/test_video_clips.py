@@ -93,6 +93,15 @@ def test_a_lost_object_begins_elsewhere(videos: list[VideoSequence]) -> None:
     assert all(draw(videos, VideoClipConfig(lost=1), seed)["lost"] for seed in range(3))
 
 
+def test_objects_are_lost_or_followed_on_from_elsewhere_as_often_as_asked(
+    videos: list[VideoSequence],
+) -> None:
+    clips = [draw(videos, VideoClipConfig(lost=0.3, resumed=0.5), seed) for seed in range(60)]
+    assert not any(clip["lost"] and clip["resumed"] for clip in clips)
+    assert 8 <= sum(clip["lost"] for clip in clips) <= 28
+    assert 20 <= sum(clip["resumed"] for clip in clips) <= 40
+
+
 def test_ids_are_numbered_from_one_and_void_is_none(tmp_path: Path) -> None:
     frames, masks = [], []
     for t in range(2):
@@ -129,7 +138,7 @@ class Named:
 
     def draw(self, generator: Generator, length: int) -> TrainingClip:
         empty = torch.zeros(length, 1, 1, dtype=torch.uint8)
-        return TrainingClip(images=empty, labels=empty, lost=False, seed=self.name)
+        return TrainingClip(images=empty, labels=empty, lost=False, resumed=False, seed=self.name)
 
 
 def test_a_mixture_keeps_its_shares() -> None:
