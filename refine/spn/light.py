@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from vostrack.checks import check_at_least
 from vostrack.errors import InputError
+from vostrack.models.pointwise import pointwise
 from vostrack.refine.spn.directions import DIRECTIONS
 from vostrack.refine.spn.dispatch import Impl
 from vostrack.refine.spn.gates import normalize_gates, squared_contrast
@@ -102,7 +103,7 @@ class LightGuidanceHead(nn.Module):
         self.config = config
         stride, width = config.stride, config.width
         self.stem = nn.Conv2d(3, width, stride + 1, stride=stride, padding=stride // 2)
-        self.laterals = nn.ModuleList(nn.Conv2d(c, width, 1) for c in config.feature_channels)
+        self.laterals = nn.ModuleList(pointwise(c, width) for c in config.feature_channels)
         self.mix = nn.Sequential(
             nn.ReLU(inplace=True), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True)
         )

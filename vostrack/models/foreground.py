@@ -14,6 +14,7 @@ from vostrack.checks import OptionValue
 from vostrack.errors import InputError
 from vostrack.models.backbones import Backbone, NormKind, build_backbone
 from vostrack.models.image_input import register_imagenet_statistics
+from vostrack.models.pointwise import pointwise
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticBackbone
 
 __all__ = ["FusionHead", "NetworkConfig", "SegmentationNet", "TopDownHead", "build_network"]
@@ -79,7 +80,7 @@ class FusionHead(nn.Module):
     def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
         super().__init__()
         self.reduce = nn.ModuleList(
-            nn.Conv2d(c, width, 1, bias=i == 0) for i, c in enumerate(channels)
+            pointwise(c, width, bias=i == 0) for i, c in enumerate(channels)
         )
         self.classify = nn.Conv2d(width, outputs, 1)
         for conv in [*self.reduce, self.classify]:
@@ -102,7 +103,7 @@ class TopDownHead(nn.Module):
 
     def __init__(self, channels: Sequence[int], width: int, outputs: int) -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.lateral = nn.ModuleList(pointwise(c, width) for c in channels)
         # With dilations 2 and 4, the deepest level sees the whole object.
         self.context = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in (2, 4)

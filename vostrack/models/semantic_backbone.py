@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2, load_deeplab_mobilenetv2
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
+from vostrack.models.pointwise import pointwise
 
 __all__ = ["SEMANTIC_CHANNELS", "SemanticBackbone", "principal_directions"]
 
@@ -108,8 +109,8 @@ class SemanticCues(nn.Module):
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.backbone = SemanticBackbone(scale)
-        self.key = nn.Conv2d(SEMANTIC_CHANNELS, channels, 1)
-        self.embedding = nn.Conv2d(SEMANTIC_CHANNELS, channels, 1)
+        self.key = pointwise(SEMANTIC_CHANNELS, channels)
+        self.embedding = pointwise(SEMANTIC_CHANNELS, channels)
         self.key_share = nn.Parameter(torch.tensor(_KEY_SHARE).logit())
         self.embedding_norm = nn.Parameter(torch.tensor(_EMBEDDING_NORM))
 

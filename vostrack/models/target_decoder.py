@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 
 __all__ = ["NOWHERE", "MaskEncoder", "TargetDecoder", "span_of"]
@@ -31,7 +32,7 @@ class MaskEncoder(nn.Module):
         self.steps = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in ((1, 8), (8, 16), (16, 32))
         )
-        self.context = nn.Conv2d(context, 32, 1)
+        self.context = pointwise(context, 32)
         self.join = nn.Conv2d(64, values, 3, padding=1)
 
     def forward(self, mask: Tensor, feature: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ class TargetDecoder(nn.Module):
         super().__init__()
         w16, w8, w4, w2 = widths
         self.lateral = nn.ModuleList(
-            nn.Conv2d(c, w, 1) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
+            pointwise(c, w) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
         )
         self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
         # Dilations 2 and 4 let every cell see most of the object.

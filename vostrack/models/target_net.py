@@ -30,6 +30,7 @@ from vostrack.models.memory_cues import (
     cover,
 )
 from vostrack.models.memory_reader import MemoryReader, similarity_channels
+from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticCues
 from vostrack.models.target_config import TargetNetConfig
@@ -69,7 +70,7 @@ class TargetNet(nn.Module):
         self.eight_bit_semantic: EightBitMobileNet | None = None
         deep, middle = backbone.channels[-1], backbone.channels[-2]
         self.key = nn.Conv2d(deep, config.key, 3, padding=1)
-        self.embedding = nn.Conv2d(deep + middle, config.embedding, 1)
+        self.embedding = pointwise(deep + middle, config.embedding)
         self.semantic = None
         if config.semantic != "none":
             self.semantic = SemanticCues(config.semantic_channels, config.semantic_scale)

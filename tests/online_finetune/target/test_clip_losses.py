@@ -39,7 +39,7 @@ CONFIG = TargetModelConfig(
 @pytest.fixture(scope="module")
 def clip(videos: list[VideoSequence]) -> TrainingClip:
     """Five frames with two objects."""
-    config = VideoClipConfig(lost=0, paste=1, absent=0, twin=0, follow_pasted=1)
+    config = VideoClipConfig(lost=0, resumed=0, paste=1, absent=0, twin=0, follow_pasted=1)
     for seed in range(20):
         clip = VideoClips(videos, config).draw(Generator().manual_seed(seed), 5)
         if int(clip["labels"][0].max()) == 2:

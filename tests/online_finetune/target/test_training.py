@@ -25,7 +25,7 @@ from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoCl
 from vostrack.training.loop import LoopConfig, train
 
 SMALL = TargetNetConfig(key=8, value=8, embedding=8, labels=3, widths=(16, 12, 8, 8))
-PLAIN = VideoClipConfig(lost=0, paste=0, absent=0, rotation=0, zoom=0, growth=0)
+PLAIN = VideoClipConfig(lost=0, resumed=0, paste=0, absent=0, rotation=0, zoom=0, growth=0)
 TINY = TargetRecipe(
     batch=2, learning_rate=5e-3, pixels=(48 * 48,), clip_length=(3, 4), truth_share=0
 )
@@ -72,7 +72,7 @@ def test_training_lowers_every_loss(videos: list[VideoSequence], tmp_path: Path)
         return {k: float(np.mean([float(e[k]) for e in every])) for k in every[0]}
 
     first = losses()
-    assert set(first) == {"mask", "rivals", "classifier", "presence"}
+    assert set(first) == {"mask", "rivals", "classifier", "presence", "confirmed"}
     train(network, recipe, LoopConfig(steps=10, clip_norm=2.0, precision="fp32"), tmp_path)
     assert losses()["mask"] < 0.85 * first["mask"]
     changed = {

@@ -17,7 +17,7 @@ from vostrack.online_finetune.target.clip_mixture import ClipMixture
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
 
-PLAIN = VideoClipConfig(lost=0, paste=0, absent=0)
+PLAIN = VideoClipConfig(lost=0, resumed=0, paste=0, absent=0)
 
 
 def draw(
@@ -56,7 +56,9 @@ def test_clips_are_replayable_and_vary(videos: list[VideoSequence]) -> None:
 def test_a_pasted_object_is_followed_or_in_the_way(
     videos: list[VideoSequence], followed: float, counts: set[int]
 ) -> None:
-    still = VideoClipConfig(lost=0, paste=1, absent=0, twin=0, rotation=0, zoom=0, growth=0)
+    still = VideoClipConfig(
+        lost=0, resumed=0, paste=1, absent=0, twin=0, rotation=0, zoom=0, growth=0
+    )
     config = replace(still, follow_pasted=followed)
     found, uncovered = set(), 0
     for seed in range(12):
@@ -69,7 +71,7 @@ def test_a_pasted_object_is_followed_or_in_the_way(
 
 
 def test_a_twin_looks_like_the_videos_own_object(videos: list[VideoSequence]) -> None:
-    config = VideoClipConfig(lost=0, paste=1, absent=0, twin=1, follow_pasted=1)
+    config = VideoClipConfig(lost=0, resumed=0, paste=1, absent=0, twin=1, follow_pasted=1)
     pairs = 0
     for seed in range(8):
         clip = draw(videos, config, seed)
@@ -115,7 +117,7 @@ def test_ids_are_numbered_from_one_and_void_is_none(tmp_path: Path) -> None:
         Image.fromarray(labels).save(masks[-1])
     video = VideoSequence("two", tuple(frames), tuple(masks), ((0, masks[0]),), "ids", "")
     for objects in (1, 3):
-        config = VideoClipConfig(lost=0, paste=0, absent=0, objects=objects)
+        config = VideoClipConfig(lost=0, resumed=0, paste=0, absent=0, objects=objects)
         clip = draw([video], config, 5, 2)
         assert int(clip["labels"].max()) == min(objects, 2)
         for number in range(1, min(objects, 2) + 1):
