@@ -57,6 +57,7 @@ def slid(network: TargetNet, **changes: Any) -> TargetModelAdapter:
     adapter.start(scene({GHOST: VIOLET, GIVEN: RED}), square(*GIVEN))
     for _ in range(8):
         adapter.scores(scene({GHOST: VIOLET}))
+        adapter._presence = torch.ones(1)  # it is sure of what it follows, and learns that
         adapter.commit(square(*GHOST)[None].float(), square(*GHOST).byte())
     return adapter
 
@@ -71,6 +72,7 @@ def frames_until_found(adapter: TargetModelAdapter, image: Tensor) -> int | None
             assert presence is not None
             assert presence > 0.5
             return count
+        adapter._presence = torch.ones(1)
         adapter.commit(square(*GHOST)[None].float(), square(*GHOST).byte())
     return None
 
