@@ -127,7 +127,7 @@ _FAST = replace(
     _BALANCED,
     target=TargetModelConfig(window=_WINDOW, finetune=TargetFinetuneConfig(steps=0)),
 )
-# Of the six, drift-turn and mallard-fly swing most from seed to seed. The other four have 0.855 J&F,
+# Of the six, drift-turn and mallard-fly swing most from seed to seed. The others have 0.855 J&F,
 # forwards and backwards, in windows of 320 x 320, 0.860 in 384 x 384, 0.867 in 448 x 448 and 0.870
 # here. With 28 steps they gain 0.002 in 448 x 448, and with none (in 384 x 384) nothing.
 _LARGE = 512 * 512
