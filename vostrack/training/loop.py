@@ -145,8 +145,8 @@ class _Loop:
         history = ValidationHistory(entries)
         last = budget.last(step, config.steps)
         shared = self._processes.count > 1
-        objective = _Objective(self._network, self._recipe, shared=shared)
-        objective = self._processes.wrap(objective, self._device)
+        alone = _Objective(self._network, self._recipe, shared=shared)
+        objective = self._processes.wrap(alone, self._device)
         self._network.train()
         rank = self._processes.rank
         writes = rank == 0
