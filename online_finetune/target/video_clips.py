@@ -38,7 +38,8 @@ class VideoClipConfig:
         lost: share of clips whose first frame is any frame of the video, after which the objects'
             places are forgotten.
         resumed: share of clips whose first frame is any frame of the video, and whose objects are
-            followed from the second frame on: the first masks of long videos are far away.
+            followed from the second frame on, at most what ``lost`` leaves: the first masks of long
+            videos are far away.
         paste: share of clips into which an object of another video is pasted, before or behind
             the video's own objects.
         twin: share of these in which it is the video's own object once more: a look-alike.

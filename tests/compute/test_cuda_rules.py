@@ -102,7 +102,7 @@ def test_every_preset_starts_and_steps_and_waits_in_declared_places(
         result = tracker.step(frame)
     assert np.isfinite(result.scores).all()
     assert {place.rpartition(" ")[2] for place in device.waits} <= DECLARED
-    # In noise objects are in doubt: four waits are of the search for them.
+    # In noise objects are in doubt: five waits are of the search for them.
     assert 0 < device.waits.total() <= 24, device.waits
 
 

@@ -38,7 +38,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(not torch._C._has_mkldnn, reason="needs oneDNN")
+@pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+    reason="needs oneDNN",
+)
 @pytest.mark.usefixtures("one_thread")
 def test_one_thread_uses_onednn() -> None:
     x = torch.randn(1, 64, 32, 32)
