@@ -38,8 +38,8 @@ class VideoClipConfig:
         lost: share of clips whose first frame is any frame of the video, after which the objects'
             places are forgotten.
         resumed: share of clips whose first frame is any frame of the video, and whose objects are
-            followed from the second frame on, at most what ``lost`` leaves: the first masks of long
-            videos are far away.
+            followed from the second frame on: the first masks of long videos are far away. With
+            ``lost`` it makes 1 at most.
         paste: share of clips into which an object of another video is pasted, before or behind
             the video's own objects.
         twin: share of these in which it is the video's own object once more: a look-alike.
@@ -65,10 +65,15 @@ class VideoClipConfig:
         """Check the numbers.
 
         Raises:
-            InputError: a number is out of its range.
+            InputError: a number is out of its range, or ``lost`` and ``resumed`` are more than all.
         """
         check_at_least(self, {"objects": 1, "rotation": 0, "zoom": 0, "growth": 0})
         check_fraction(self, "lost", "resumed", "paste", "twin", "follow_pasted", "absent")
+        if self.lost + self.resumed > 1 + 1e-9:
+            raise InputError(
+                f"lost and resumed: expected shares of all clips that make at most 1 together, got "
+                f"{self.lost} and {self.resumed}"
+            )
 
 
 _Frames = tuple[list[AnyArray], list[UInt8Array]]

@@ -99,7 +99,7 @@ class MethodOptions:
 
     preset: str = "balanced"
     """fast: target models, no fine-tuning. balanced: with some seconds of fine-tuning. best: with
-    more steps, and each frame seen mirrored too. finetune: a small network fitted to each object, a
+    more steps of it, and larger windows. finetune: a small network fitted to each object, a
     minute or two on a CPU. paper: ResNet-101 and the whole schedule of Cheng et al. 2017, hours on
     a GPU; as published, its network is first trained on DAVIS with vostrack train foreground and
     given as weights. The last two have variants that leave parts out, such as finetune-no-craf;

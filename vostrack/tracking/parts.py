@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -186,8 +186,12 @@ class LearnsLaterFrames(Protocol):
 class SkipsStages(Protocol):
     """Optional interface of an ``ObjectAdapter`` that can leave out parts of its work."""
 
-    def optional_stages(self) -> tuple[str, ...]:
-        """Return the names of the parts that can be left out, in the order of doing so."""
+    def optional_stages(self) -> Mapping[str, float]:
+        """Return the parts that can be left out, in the order of doing so.
+
+        Returns:
+            The share of each in the time of ``scores``, in [0, 1), by name.
+        """
         ...
 
     def skip_stages(self, names: Collection[str]) -> None:

@@ -148,9 +148,10 @@ class Tracker(EditedScene):
                 and the result says that it is ``predicted``.
             channels: order of the colours in this frame: ``rgb``, or ``bgr`` as OpenCV has it.
             max_ms: time for the frame, in milliseconds. If the last frames say that it will take
-                longer, optional stages are left out, in this order, until it should fit:
-                ``refiner``, ``proposer``, and ``mirror`` (of the preset ``best``). The result names
-                them. The masks then depend on the speed of the machine. None: all stages.
+                longer, optional stages are left out, in this order, until it should fit: ``flow``
+                (fast, balanced, best), ``mirror`` (where it is on), ``refiner`` and ``proposer``.
+                The result names them. The masks then depend on the speed of the machine. None: all
+                stages.
 
         Returns:
             The result of this frame.
@@ -204,7 +205,7 @@ class Tracker(EditedScene):
         self._histories = follow_objects(
             self._histories, self._last_slots, self._presence, self._scale(), missing
         )
-        self._expected = updated_means(self._expected, watch.seconds)
+        self._expected = updated_means(self, self._expected, watch.seconds, skipped)
         return FrameResult(
             self._last_labels.copy(),
             on_demand(maps),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.online_finetune.target.small_adapter import CONFIG, follow, start
+from tests.online_finetune.target.small_adapter import CONFIG, follow, same, start
 from vostrack.compute.optical_flow import gray_bytes
 from vostrack.errors import InputError
 from vostrack.models.target_decoder import NOWHERE
@@ -153,3 +153,17 @@ def test_masks_belong_to_the_frame_in_which_they_were_given(
     assert torch.equal(adapter.running_state()["frame"], gray_bytes(images[4]))
     adapter.seek_start()
     assert "frame" not in adapter.running_state()
+
+
+def test_the_flow_can_be_left_out_of_single_frames(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    adapter = start(target_network, images[0], labels)
+    without = start(target_network, images[0], labels, flow_share=0.0)
+    assert (list(adapter.optional_stages()), without.optional_stages()) == (["flow"], {})
+    adapter.skip_stages(["flow", "refiner"])
+    assert same(follow(adapter, images[1:2], labels), follow(without, images[1:2], labels))
+    # The next frame is compared with the one in between, and not with the one before it.
+    assert torch.equal(adapter.running_state()["frame"], gray_bytes(images[1]))
+    adapter.skip_stages([])
+    assert not same(follow(adapter, images[2:3], labels), follow(without, images[2:3], labels))

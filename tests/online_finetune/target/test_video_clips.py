@@ -92,7 +92,7 @@ def test_an_object_can_be_absent(videos: list[VideoSequence]) -> None:
 
 
 def test_a_lost_object_begins_elsewhere(videos: list[VideoSequence]) -> None:
-    assert all(draw(videos, VideoClipConfig(lost=1), seed)["lost"] for seed in range(3))
+    assert all(draw(videos, VideoClipConfig(lost=1, resumed=0), seed)["lost"] for seed in range(3))
 
 
 def test_objects_are_lost_or_followed_on_from_elsewhere_as_often_as_asked(
@@ -102,6 +102,12 @@ def test_objects_are_lost_or_followed_on_from_elsewhere_as_often_as_asked(
     assert not any(clip["lost"] and clip["resumed"] for clip in clips)
     assert 8 <= sum(clip["lost"] for clip in clips) <= 28
     assert 20 <= sum(clip["resumed"] for clip in clips) <= 40
+
+
+def test_shares_of_more_than_all_clips_are_refused() -> None:
+    assert VideoClipConfig(lost=0.9, resumed=0.1).resumed == 0.1
+    with pytest.raises(InputError, match=r"at most 1 together, got 0.8 and 0.3"):
+        VideoClipConfig(lost=0.8, resumed=0.3)
 
 
 def test_ids_are_numbered_from_one_and_void_is_none(tmp_path: Path) -> None:
