@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def uses_eight_bits(network: TargetNet, device: torch.device, precision: Precisi
 
 def tracking_autocast(
     network: TargetNet, device: torch.device, precision: Precision
-) -> torch.autocast:
+) -> AbstractContextManager[None]:
     """Return the autocast context for the features of a frame that is tracked.
 
     Beside stages in 8 bits the rest is float32, on processors with bfloat16 units, too: bfloat16

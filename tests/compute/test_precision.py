@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from vostrack.compute.isolation import own_settings
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.foreground import NetworkConfig
@@ -143,6 +147,49 @@ def test_fine_tuning_learns_in_every_precision(
     )
     assert losses[-1] < 0.7 * losses[0]
     assert all(p.dtype == torch.float32 for p in network.parameters())
+
+
+def fit_full(frame: tuple[Tensor, Tensor]) -> nn.Module:
+    torch.manual_seed(0)
+    network = initialise(NetworkConfig("resnet18", (4, 8), "topdown", 8), "none").eval()
+    finetune(network, *frame, STEPS, Generator().manual_seed(0), precision="bf16")
+    return network
+
+
+def fit_target(frame: tuple[Tensor, Tensor]) -> nn.Module:
+    network = target_models("bf16").generic
+    config = TargetFinetuneConfig(steps=4, batch=1, pixels=48 * 48, learning_rate=1e-2)
+    finetune_target_net(network, *frame, config, precision="bf16")
+    return network
+
+
+def fit_by_training(_frame: tuple[Tensor, Tensor]) -> nn.Module:
+    task = Regression()
+    with TemporaryDirectory() as folder:
+        train(task.network, task, LoopConfig(steps=4, precision="bf16"), Path(folder))
+    return task.network
+
+
+@pytest.mark.parametrize("fit", [fit_full, fit_target, fit_by_training])
+def test_every_step_sees_the_weights_of_the_last(
+    fit: Callable[[tuple[Tensor, Tensor]], nn.Module], frame: tuple[Tensor, Tensor]
+) -> None:
+    """Torch keeps casts of weights until the outermost autocast ends, even if that one is off."""
+    wanted = fit(frame).state_dict()
+    with own_settings(CPU, gradients=True):
+        found = fit(frame).state_dict()
+    for name, value in wanted.items():
+        assert torch.equal(found[name], value), name
+
+
+def test_casts_of_others_do_not_count() -> None:
+    layer, x = nn.Linear(1, 1), torch.ones(1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x)
+        nn.init.constant_(layer.weight, 2)
+        nn.init.zeros_(layer.bias)
+        with autocast(CPU, "bf16"):
+            assert layer(x).item() == 2
 
 
 class Regression:

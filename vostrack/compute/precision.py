@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vostrack.errors import InputError
@@ -53,8 +55,11 @@ def has_fast_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
     """Return the autocast context for one forward pass.
+
+    Weights are cast anew in each of them. Torch keeps the casts until the outermost context ends,
+    even if that one is off, and fine-tuning inside it would go on with the first weights.
 
     Args:
         device: the network's device.
@@ -69,4 +74,17 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     if precision not in get_args(Precision):
         raise InputError(f"precision: expected auto, fp32 or bf16, got {precision!r}")
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return _own_casts(torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled))
+
+
+@contextmanager
+def _own_casts(context: torch.autocast) -> Iterator[None]:
+    """Enter a context without the casts of weights that others left, and leave none behind."""
+    import torch
+
+    torch.clear_autocast_cache()
+    try:
+        with context:
+            yield
+    finally:
+        torch.clear_autocast_cache()
