@@ -184,11 +184,10 @@ def _pieces(scores: Tensor, followed: Tensor, slot: int, smallest: int) -> Tenso
         slot: position of the object, from 0.
         smallest: pixels of a piece.
     """
-    count, numbers = cv2.connectedComponents(
-        (scores > 0.5).to(torch.uint8).cpu().numpy(), connectivity=8
-    )
-    own = followed[slot].cpu().numpy()
-    others = followed.any(0).cpu().numpy()
+    # All of it at once: the host waits for a device once.
+    maps = torch.stack([scores > 0.5, followed[slot], followed.any(0)])
+    found, own, others = maps.to(torch.uint8).cpu().numpy()
+    count, numbers = cv2.connectedComponents(found, connectivity=8)
     pieces = []
     for number in range(1, count):
         piece = numbers == number

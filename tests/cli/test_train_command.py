@@ -15,7 +15,13 @@ from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map, write_label_map
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, TopDownHead
-from vostrack.models.weights import initialise, load_network, load_semantic_backbone
+from vostrack.models.weights import (
+    initialise,
+    load_network,
+    load_semantic_backbone,
+    load_target_net,
+    shipped_weights,
+)
 from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining, foreground_loss
 from vostrack.training.loop import LoopConfig, train
 
@@ -94,6 +100,31 @@ def test_it_learns_from_photographs_too(
     assert lateral.weight[:, begun.backbone.channels[-1] :].any()
     assert main([*argv, "--weights", str(path), "--output", str(tmp_path / "more")]) == 2
     assert "--semantic: the foreground network has a second" in capsys.readouterr().err
+
+
+def test_it_begins_with_the_backbone_of_a_target_network(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "foreground", "--root", str(davis), "--width", "4", "--steps", "1"]
+    argv += ["--batch", "1", "--side", "32", "--keep-backbone"]
+    heads: list[torch.nn.Module] = []
+    for source in ("target", str(shipped_weights("target"))):
+        runs = tmp_path / str(len(heads))
+        assert main([*argv, "--weights", source, "--output", str(runs)]) == 0
+        network = load_network(runs / "foreground.safetensors")
+        image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        wanted = load_target_net().features(image).levels[1:]
+        levels = network.features(image)
+        for found, level in zip(levels, wanted, strict=True):
+            torch.testing.assert_close(found, level, rtol=1e-3, atol=1e-3)
+        heads.append(network.head)
+    _same(*heads)
+    capsys.readouterr()
+    argv += ["--weights", "target", "--output", str(tmp_path / "more")]
+    assert main([*argv, "--strides", "8", "16", "32"]) == 2
+    assert "so it has none of 32" in capsys.readouterr().err
+    assert main([*argv, "--backbone", "resnet50"]) == 2
+    assert "was trained on the backbone 'resnet18'" in capsys.readouterr().err
 
 
 def _same(one: torch.nn.Module, other: torch.nn.Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vostrack.cli.train_command import (
     Batch,
@@ -15,6 +15,11 @@ from vostrack.cli.train_command import (
     Year,
 )
 from vostrack.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from vostrack.models.foreground import NetworkConfig, SegmentationNet
 
 __all__ = ["TrainForegroundCommand"]
 
@@ -55,7 +60,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     """Share of the crops that are of these photographs; a half if you don't say."""
 
     weights: str = "imagenet"
-    """Initial weights: imagenet, none, or a file."""
+    """Initial weights: imagenet, none, target (the backbone of the shipped target network, with a
+    new head), or a file, which may hold another target network."""
 
     keep_backbone: bool = False
     """Leave the backbone as its weights are; only the head learns."""
@@ -77,7 +83,7 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.models.add_semantic_backbone import with_semantic_backbone
         from vostrack.models.backbone_weights import check_backbone, described
         from vostrack.models.foreground import NetworkConfig
-        from vostrack.models.weights import initialise, load_semantic_backbone, save_network
+        from vostrack.models.weights import load_semantic_backbone, save_network
         from vostrack.training.foreground import ForegroundRecipe, ForegroundTraining
         from vostrack.training.processes import training_device
         from vostrack.training.samples import ForegroundSamples, PhotoSamples
@@ -101,7 +107,7 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         samples = ForegroundSamples(self.sequences(self.year))
         photos = PhotoSamples(clean_photos(self.photos)) if self.photos else ()
         device = training_device(self.device)
-        network = initialise(config, self.weights, seed=self.seed, device=device)
+        network = self._initialised(config, device)
         check_backbone(network.config, self.weights, self.backbone, options)
         network = network.to(device)
         if self.semantic:
@@ -115,3 +121,15 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
             shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
             self.report(f"trained on {shown}: {path}")
         return 0
+
+    def _initialised(self, config: NetworkConfig, device: torch.device) -> SegmentationNet:
+        """Return the network with the initial weights, on the CPU."""
+        from vostrack.models.shared_backbone import on_target_backbone
+        from vostrack.models.weights import holds_target_net, initialise, load_target_net
+
+        if self.weights == "target":
+            return on_target_backbone(config, load_target_net(), seed=self.seed)
+        if holds_target_net(self.weights):
+            target = load_target_net(Path(self.weights))
+            return on_target_backbone(config, target, seed=self.seed)
+        return initialise(config, self.weights, seed=self.seed, device=device)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from vostrack.models.foreground import SegmentationNet
+from vostrack.errors import InputError
+from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.target_net import TargetNet
 from vostrack.models.weights import load_network, load_target_net, shipped_weights
 
@@ -20,6 +22,7 @@ __all__ = [
     "backbone_levels",
     "fingerprint_of",
     "load_backbone_network",
+    "on_target_backbone",
 ]
 
 BackboneKind = Literal["target", "foreground"]
@@ -45,6 +48,41 @@ def load_backbone_network(kind: BackboneKind, path: Path | None = None) -> Backb
     if kind == "target":
         return load_target_net(path)
     return load_network(path or shipped_weights()).eval()
+
+
+def on_target_backbone(
+    config: NetworkConfig, target: TargetNet, *, seed: int = 0
+) -> SegmentationNet:
+    """Return a foreground network with the backbone of a target network, and an untrained head.
+
+    Args:
+        config: strides, head and width; the backbone, its options and its normalisation are those
+            of the target network.
+        target: the target network; its backbone is copied.
+        seed: of the head's random weights. The global random state is not changed.
+
+    Raises:
+        InputError: the target network's backbone has no features of one of the strides.
+    """
+    if missing := sorted(set(config.strides) - set(target.backbone.strides)):
+        raise InputError(
+            f"strides: the backbone of a target network ends at stride "
+            f"{max(target.backbone.strides)}, so it has none of {', '.join(map(str, missing))}; "
+            "choose among 2 4 8 16, or begin from other weights"
+        )
+    known = target.config
+    config = replace(
+        config,
+        backbone=known.backbone,
+        backbone_options=known.backbone_options,
+        norm=known.norm,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(config)
+    state, own = target.backbone.state_dict(), network.backbone.state_dict()
+    network.backbone.load_state_dict({name: state[name] for name in own})
+    return network
 
 
 def backbone_fingerprint(network: BackboneNetwork) -> str:

@@ -292,7 +292,7 @@ def _initialise(
     config: NetworkConfig, weights: str, device: torch.device | None
 ) -> SegmentationNet:
     if weights == "shipped":
-        return load_network(shipped_weights())
+        return load_network(shipped_weights("finetune"))
     if weights == "none":
         return build_network(config, device=device)
     if weights == "imagenet":
