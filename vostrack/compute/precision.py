@@ -58,7 +58,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
     """Return the autocast context for one forward pass.
 
-    Weights are cast anew in each of them. Torch keeps the casts until the outermost context ends,
+    Weights are cast anew for each pass. Torch keeps the casts until the outermost context ends,
     even if that one is off, and fine-tuning inside it would go on with the first weights.
 
     Args:

@@ -117,9 +117,10 @@ _PAPER = Preset(
 _WINDOW = WindowConfig(crowd=2.0)
 # On four of the six (see below), forwards and backwards, balanced has 0.852 J&F in windows of 320 x
 # 320 with 28 steps, and 0.854 in 384 x 384, 0.858 in 400 x 400, 0.862 in 416 x 416 and 0.861 in 448
-# x 448. 22 steps lose nothing in 400 x 400 (0.859). That takes 1.1 times the CPU time of version
-# 0.2.0 for a video of 54 frames; 416 x 416 with 28 steps takes 1.25 times as much. Several objects
-# get no more pixels than with fast, as four of them would take three times as long.
+# x 448. 22 steps lose nothing in 400 x 400 (0.859). Videos of 54 frames then take 1.1 times the CPU
+# time of version 0.2.0, and 1.25 times in 416 x 416 with 28 steps. Several objects get no more
+# pixels than with fast: with twice those of one object, a step with four takes three times as long
+# as in that version, and not twice.
 _MIDDLE = 400 * 400
 _BALANCED = replace(
     _FINETUNE,
