@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vostrack.compute.heap import keep_freed_memory
 from vostrack.compute.isolation import building
 from vostrack.compute.precision import resolve_device
 from vostrack.models.add_semantic_backbone import with_semantic_backbone
@@ -55,6 +56,7 @@ def build_tracker(
         InputError: an unknown name, a value out of its range, an option that would have no effect,
             or weights that cannot be loaded.
     """
+    keep_freed_memory()
     options = options or TrackerOptions()
     resolved = resolve_preset(effective_preset(preset, weights), options)
     on = resolve_device(device)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
+from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.target_features import EarlyLevels
 from vostrack.models.target_net import TargetNet
 
 __all__ = ["FixedFeatures", "FixedPart"]
@@ -19,21 +21,20 @@ class FixedFeatures(NamedTuple):
 
     Attributes:
         entered: what the trained blocks get; without any, the last level.
-        early: the early levels, in fewer bytes.
-        scales: values of one step of those that are bytes, the first of them.
+        early: the levels at strides 2, 4 and 8, in fewer bytes.
+        semantic: of the second backbone; None without one.
     """
 
     entered: Tensor
-    early: tuple[Tensor, ...]
-    scales: tuple[float, ...]
+    early: tuple[Tensor | ByteMap, ...]
+    semantic: Tensor | None
 
-    def levels(self) -> tuple[Tensor, ...]:
-        """Return the early levels in float32."""
-        steps = (*self.scales, *[1.0] * (len(self.early) - len(self.scales)))
-        return tuple(
-            x.float() if step == 1 else x.float() * step
-            for x, step in zip(self.early, steps, strict=True)
-        )
+    def levels(self) -> EarlyLevels:
+        """Return the early levels in float32; the first stays in bytes where it is in bytes."""
+        first = self.early[0]
+        f2 = first if isinstance(first, ByteMap) else first.float()
+        f4, f8 = (as_floats(x).float() for x in self.early[1:])
+        return EarlyLevels(f2, f4, f8, None if self.semantic is None else self.semantic.float())
 
 
 class FixedPart:
@@ -60,17 +61,26 @@ class FixedPart:
             if self.blocks is None:
                 entered = network.last_level(early)
             else:
-                entered = early[2]
+                entered = early.stride8
                 for block in self.blocks:
                     entered = block(entered)
-        scales: tuple[float, ...] = ()
+        # A quarter of the bytes where levels are bytes by nature, and half of them elsewhere.
+        scales: tuple[float | None, ...] = (None, None, None)
         if network.eight_bit is not None and network.reads_bytes:
             scales = network.eight_bit.early_scales
-        # A quarter of the bytes where levels are bytes by nature, and half of them elsewhere.
-        kept = [
-            (x * (1 / step)).round_().to(torch.uint8)
-            for x, step in zip(early, scales, strict=False)
-        ]
-        rest = early[len(kept) :]
-        kept += [x.half() if x.dtype == torch.float32 else x for x in rest]
-        return FixedFeatures(entered, tuple(kept), scales)
+        kept = tuple(map(_in_fewer_bytes, early[:3], scales))
+        semantic = None if early.semantic is None else _in_half(early.semantic)
+        return FixedFeatures(entered, kept, semantic)
+
+
+def _in_fewer_bytes(level: Tensor | ByteMap, step: float | None) -> Tensor | ByteMap:
+    """Return a level in bytes, if it is made of bytes times ``step``, else in half precision."""
+    if isinstance(level, ByteMap):
+        return level
+    if step is None:
+        return _in_half(level)
+    return ByteMap((level * (1 / step)).round_().to(torch.uint8), step)
+
+
+def _in_half(level: Tensor) -> Tensor:
+    return level.half() if level.dtype == torch.float32 else level

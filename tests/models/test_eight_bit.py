@@ -21,6 +21,7 @@ from vostrack.models.backbones import (
     build_backbone,
 )
 from vostrack.models.byte_convolution import has_fast_int8, to_bytes
+from vostrack.models.byte_map import as_floats
 from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
 
 pytestmark = pytest.mark.skipif(not has_fast_int8(), reason="no fast 8-bit convolutions here")
@@ -76,7 +77,7 @@ def test_early_maps_of_a_picture_are_near_float32(
     picture = picture.contiguous(memory_format=torch.channels_last)
     kept, x = picture.clone(), _normalized(picture)
     stages = EightBitStages(backbone, EightBitStages.measure(backbone, x, (4, 8)))
-    maps = stages.early(picture)
+    maps = [as_floats(level) for level in stages.early(picture)]
     assert torch.equal(picture, kept)
     with torch.no_grad():
         for stride, found, most in zip((2, 4, 8), maps, (0.03, 0.07, 0.09), strict=True):
@@ -84,7 +85,7 @@ def test_early_maps_of_a_picture_are_near_float32(
             assert found.shape == x.shape
             assert found.dtype == torch.float32
             assert float((found - x).norm() / x.norm()) < most
-    alone = stages.early(picture[1:])
+    alone = [as_floats(level) for level in stages.early(picture[1:])]
     for together, one in zip(maps, alone, strict=True):
         assert torch.equal(together[1:], one)
 
@@ -103,10 +104,10 @@ def test_around_a_picture_is_the_mean_colour(backbone: Backbone, image: Tensor) 
     stages = EightBitStages(backbone, EightBitStages.measure(backbone, image, (4, 8, 16)))
     mean = (torch.tensor(IMAGENET_MEAN) * 255).round().to(torch.uint8).view(1, 3, 1, 1)
     picture = mean.expand(1, 3, 32, 48).contiguous(memory_format=torch.channels_last)
-    f2 = stages.early(picture)[0]
+    f2 = stages.early(picture)[0].values
     assert torch.equal(f2, f2[..., 8:9, 8:9].expand_as(f2))
     # Zeros in place of the mean colour are seen at the border.
-    assert not torch.equal(stages.early(torch.zeros_like(picture))[0], f2)
+    assert not torch.equal(stages.early(torch.zeros_like(picture))[0].values, f2)
     only_two = EightBitStages(backbone, EightBitStages.measure(backbone, image, (4,)))
     assert not only_two.reads_images
     assert stages.reads_images

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from vostrack.errors import InputError
+from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.memory_cues import (
     Memory,
     RidgeRegression,
@@ -23,7 +24,7 @@ from vostrack.models.memory_cues import (
 from vostrack.models.memory_reader import MemoryReader
 from vostrack.models.regions import Regions
 from vostrack.models.target_decoder import NOWHERE, span_of
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import Features, TargetNet, TargetNetConfig, build_target_net
 from vostrack.models.weights import (
     holds_target_net,
     initialise_target_net,
@@ -319,6 +320,34 @@ def test_the_finest_logits_are_the_same_where_an_object_can_be(
     assert possible[:2].flatten(1).any(1).all()
     assert not computed[2].any()
     assert not computed.flatten(1).all(1).any()
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_logits_from_bytes_are_those_of_the_floats_they_stand_for(
+    gradients: bool, network: TargetNet
+) -> None:
+    generator = torch.Generator().manual_seed(7)
+    values = torch.randint(256, (2, 64, 32, 48), generator=generator, dtype=torch.uint8)
+    fine = ByteMap(values, 0.01)
+    assert fine.shape == values.shape
+    x = torch.rand(2, 8, 16, 24, generator=generator)
+    with torch.set_grad_enabled(gradients):
+        found, wanted = (
+            network.decoder._finest(x, level, None) for level in (fine, values.float() * 0.01)
+        )
+    assert found.requires_grad == gradients
+    assert not torch.equal(found[0], found[1])
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_features_stay_in_bytes_as_floats_and_as_parts() -> None:
+    fine = ByteMap(torch.arange(2 * 3 * 16).view(2, 3, 4, 4).to(torch.uint8), 0.5)
+    other = torch.full((2, 1, 2, 2), 0.25, dtype=torch.float16)
+    features = Features((fine, other, other, other), other, other).float()
+    assert features.levels[0] is fine
+    assert features.levels[1].dtype == torch.float32
+    second = features.part(1, 2).levels[0]
+    assert torch.equal(as_floats(second), fine.floats()[1:])
 
 
 def test_a_place_is_a_multiple_of_eight_cells_inside_the_map() -> None:

@@ -100,7 +100,7 @@ def _scaled(frame: UInt8Array, side: int, device: torch.device) -> Tensor:
 
 def _edge_vectors(features: Features, size: tuple[int, int]) -> list[FloatArray]:
     """Return the features of strides 4 and 8, in which edges show."""
-    return [_unit_vectors(features.levels[level], size) for level in (1, 2)]
+    return [_unit_vectors(level, size) for level in features.levels[1:3]]
 
 
 def _unit_vectors(maps: Tensor, size: tuple[int, int]) -> FloatArray:

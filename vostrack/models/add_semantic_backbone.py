@@ -64,8 +64,12 @@ def add_semantic_backbone(
         state[name] = torch.cat([weight, zeros], dim=1)
     longer.load_state_dict(state)
     longer.to(network.mean.device)
-    seen = [longer.early_levels(image)[3] for image in images]
-    longer.semantic.fit(torch.cat([maps.transpose(0, 1).flatten(1) for maps in seen], dim=1))
+    columns = []
+    for image in images:
+        maps = longer.early_levels(image).semantic
+        assert maps is not None
+        columns.append(maps.transpose(0, 1).flatten(1))
+    longer.semantic.fit(torch.cat(columns, dim=1))
     return longer.train(network.training)
 
 

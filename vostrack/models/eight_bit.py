@@ -22,6 +22,7 @@ from vostrack.models.byte_convolution import (
     pooled,
     to_bytes,
 )
+from vostrack.models.byte_map import ByteMap
 from vostrack.models.classifier_layers import BasicBlock
 
 __all__ = ["EightBitStages", "Ranges", "fits_eight_bits"]
@@ -101,7 +102,7 @@ class EightBitStages:
         return four[0], four[-1], eight[-1]
 
     @torch.no_grad()
-    def early(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def early(self, image: Tensor) -> tuple[ByteMap, Tensor, Tensor]:
         """Compute the feature maps at strides 2, 4 and 8 of an image, in bytes all the way.
 
         Args:
@@ -109,7 +110,7 @@ class EightBitStages:
         """
         assert self._first is not None
         values = self._first(image)
-        f2 = values.float().mul_(self._stages[4].scales[0])
+        f2 = ByteMap(values, self._stages[4].scales[0])
         values, f4 = self._stages[4].bytes_and_floats(pooled(values))
         # What leaves one stage has the scale of what enters the next.
         _, f8 = self._stages[8].bytes_and_floats(values)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 
@@ -70,7 +71,7 @@ class TargetDecoder(nn.Module):
 
     def forward(
         self,
-        levels: Sequence[Tensor],
+        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
         cues: tuple[Tensor, Tensor],
         covers: Sequence[Tensor],
         regions: Regions | None = None,
@@ -79,7 +80,7 @@ class TargetDecoder(nn.Module):
         """Decode.
 
         Args:
-            levels: (1 or B, C, h, w) at strides 2, 4 and 8.
+            levels: (1 or B, C, h, w) at strides 2, 4 and 8, the first perhaps in bytes.
             cues: what ``entered`` gave, and the other cues (B, cues, h, w) at stride 16; of the
                 regions where there are any.
             covers: (B, 1, h, w) in [0, 1] at strides 8 and 4, where the object was.
@@ -102,12 +103,12 @@ class TargetDecoder(nn.Module):
     def _drawn(
         self,
         x: Tensor,
-        levels: Sequence[Tensor],
+        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
         covers: Sequence[Tensor],
         regions: Regions | None,
     ) -> Tensor:
         """Return logits (B, 1, h2, w2) from x (B, w16, h, w) at stride 16."""
-        skips = [self.lateral[level](levels[level]) for level in (2, 1)]
+        skips = self.lateral[2](levels[2]), self.lateral[1](levels[1])
         if regions is not None:
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
@@ -153,7 +154,7 @@ class TargetDecoder(nn.Module):
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
         return x, presence
 
-    def _finest(self, x: Tensor, fine: Tensor, regions: Regions | None) -> Tensor:
+    def _finest(self, x: Tensor, fine: Tensor | ByteMap, regions: Regions | None) -> Tensor:
         """Return logits (B, 1, 2 h, 2 w) from x (B, C, h, w) at stride 4.
 
         Args:
@@ -165,13 +166,13 @@ class TargetDecoder(nn.Module):
         whole = fine.shape[-2:] if regions is None else [8 * side for side in regions.size]
         doubled = list(whole) == [2 * side for side in x.shape[-2:]]
         if torch.is_grad_enabled() or x.device.type != "cpu" or not doubled:
-            x = _onto(self.reduce[2](x), self.lateral[0](fine), regions, 8).relu_()
+            x = _onto(self.reduce[2](x), self.lateral[0](as_floats(fine)), regions, 8).relu_()
             logits: Tensor = self.fine(F.relu_(self.smooth[2](x)))
             return logits + _upsample_like(coarse, logits)
         return self._finest_near(x, coarse, fine, regions)
 
     def _finest_near(
-        self, x: Tensor, coarse: Tensor, fine: Tensor, regions: Regions | None
+        self, x: Tensor, coarse: Tensor, fine: Tensor | ByteMap, regions: Regions | None
     ) -> Tensor:
         """Compute only the places where an object can be; elsewhere is ``NOWHERE``.
 
@@ -191,8 +192,9 @@ class TargetDecoder(nn.Module):
             size = [2 * side for side in part.shape[-2:]]
             y2, x2 = (0, 0) if regions is None else (8 * cell for cell in regions.corners[index])
             y2, x2 = y2 + 2 * y.start, x2 + 2 * z.start
-            source = fine[index % len(fine)][None, :, y2 : y2 + size[0], x2 : x2 + size[1]]
-            skip = self.lateral[0](source)
+            image = index % len(fine)
+            source = fine[image : image + 1, :, y2 : y2 + size[0], x2 : x2 + size[1]]
+            skip = self.lateral[0](as_floats(source))
             part = _upsample_like(part, skip).add_(skip).relu_()
             part = self.fine(F.relu_(self.smooth[2](part)))
             part += _upsample_like(coarse[index : index + 1, :, y, z], part)

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Features", "Segmentation"]
+from vostrack.models.byte_map import ByteMap
+
+__all__ = ["EarlyLevels", "Features", "Segmentation"]
+
+
+class EarlyLevels(NamedTuple):
+    """What fine-tuning does not change of the backbone's feature maps of B images.
+
+    Attributes:
+        stride2: (B, C, h, w), in bytes where the backbone computes in them.
+        stride4: (B, C, h, w).
+        stride8: (B, C, h, w).
+        semantic: (B, C, h, w) of the second backbone, at stride 16; None without one.
+    """
+
+    stride2: Tensor | ByteMap
+    stride4: Tensor
+    stride8: Tensor
+    semantic: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -16,13 +35,13 @@ class Features:
     """What the backbone makes of B images, shared by all objects.
 
     Attributes:
-        levels: feature maps at strides 2, 4, 8 and 16.
+        levels: feature maps at strides 2, 4, 8 and 16; the first may be in bytes.
         key: (B, K, h, w) unit vectors at stride 16.
         embedding: (B, E + 1, h, w) at stride 16; the last channel is 1.
         semantic: (B, C, h, w) of the second backbone, at stride 16; None without one.
     """
 
-    levels: tuple[Tensor, Tensor, Tensor, Tensor]
+    levels: tuple[Tensor | ByteMap, Tensor, Tensor, Tensor]
     key: Tensor
     embedding: Tensor
     semantic: Tensor | None = None
@@ -36,14 +55,18 @@ class Features:
 
     def part(self, start: int, stop: int) -> Features:
         """Return those of the images ``start`` to ``stop``."""
-        return self._changed(lambda x: x[start:stop])
+        return self._changed(lambda x: x[start:stop], self.levels[0][start:stop])
 
     def float(self) -> Features:
-        """Return the features in float32: similarities and the solver need its precision."""
-        return self._changed(Tensor.float)
+        """Return the features in float32: similarities and the solver need its precision.
 
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> Features:
-        f2, f4, f8, f16 = map(change, self.levels)
+        What is in bytes stays so: its numbers are those of float32.
+        """
+        first = self.levels[0]
+        return self._changed(Tensor.float, first if isinstance(first, ByteMap) else first.float())
+
+    def _changed(self, change: Callable[[Tensor], Tensor], f2: Tensor | ByteMap) -> Features:
+        f4, f8, f16 = map(change, self.levels[1:])
         semantic = None if self.semantic is None else change(self.semantic)
         return Features((f2, f4, f8, f16), change(self.key), change(self.embedding), semantic)
 

@@ -35,7 +35,7 @@ from vostrack.models.regions import Regions
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticCues
 from vostrack.models.target_config import TargetNetConfig
 from vostrack.models.target_decoder import MaskEncoder, TargetDecoder
-from vostrack.models.target_features import Features, Segmentation
+from vostrack.models.target_features import EarlyLevels, Features, Segmentation
 
 __all__ = [
     "Features",
@@ -99,26 +99,22 @@ class TargetNet(nn.Module):
         """
         return self.complete(self.early_levels(image))
 
-    def early_levels(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Run what fine-tuning does not change.
-
-        Returns:
-            Feature maps at strides 2, 4 and 8, and those of the second backbone, if there is one.
-        """
+    def early_levels(self, image: Tensor) -> EarlyLevels:
+        """Run what fine-tuning does not change."""
         if self.reads_bytes:
             assert self.eight_bit is not None
             image = image_bytes(image)
-            levels = self.eight_bit.early(image)
+            levels = EarlyLevels(*self.eight_bit.early(image))
         else:
             image = image.float() / 255 if image.dtype == torch.uint8 else image
             f2 = self.backbone.stage(self.normalized(image), 2)
             f4 = self._stage(f2, 4)
-            levels = f2, f4, self._stage(f4, 8)
+            levels = EarlyLevels(f2, f4, self._stage(f4, 8))
         if self.semantic is None:
             return levels
-        cells = [-(-side // 2) for side in levels[2].shape[-2:]]
+        cells = [-(-side // 2) for side in levels.stride8.shape[-2:]]
         semantic = self.semantic.backbone(image, cells, eight_bit=self.eight_bit_semantic)
-        return *levels, semantic
+        return levels._replace(semantic=semantic)
 
     @property
     def reads_bytes(self) -> bool:
@@ -135,24 +131,23 @@ class TargetNet(nn.Module):
             return self.eight_bit(x, stride)
         return self.backbone.stage(x, stride)
 
-    def complete(self, early: tuple[Tensor, ...]) -> Features:
+    def complete(self, early: EarlyLevels) -> Features:
         """Run the rest on what ``early_levels`` gave."""
         return self.described(early, self.last_level(early))
 
-    def last_level(self, early: tuple[Tensor, ...]) -> Tensor:
+    def last_level(self, early: EarlyLevels) -> Tensor:
         """Run the last stage of the backbone, of stride 16, on what ``early_levels`` gave."""
-        return self._stage(early[2], 16)
+        return self._stage(early.stride8, 16)
 
-    def described(self, early: tuple[Tensor, ...], f16: Tensor) -> Features:
+    def described(self, early: EarlyLevels, f16: Tensor) -> Features:
         """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""
-        f2, f4, f8, *others = early
+        f2, f4, f8, semantic = early
         key = F.normalize(self.key(f16), dim=1)
         halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
         embeddings = [_EMBEDDING_NORM * embedding]
-        semantic = None
         if self.semantic is not None:
-            (semantic,) = others
+            assert semantic is not None
             key = self.semantic.with_key(key, semantic)
             embeddings.append(self.semantic.embed(semantic))
         embedding = torch.cat([*embeddings, torch.ones_like(key[:, :1])], dim=1)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from vostrack.errors import InputError
 from vostrack.models.target_config import SemanticName
+from vostrack.models.target_features import EarlyLevels
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
@@ -36,7 +37,7 @@ def test_the_fixed_part_is_computed_once_per_frame(
     seen: list[Tensor] = []
     early = TargetNet.early_levels
 
-    def noted(self: TargetNet, image: Tensor) -> tuple[Tensor, ...]:
+    def noted(self: TargetNet, image: Tensor) -> EarlyLevels:
         seen.append(image)
         return early(self, image)
 
@@ -156,7 +157,7 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
             slots,
             TargetFinetuneConfig().augmentation,
             WindowConfig(pixels=64 * 64, step=64),
-            lambda image: FixedFeatures(image, (), ()),
+            lambda image: FixedFeatures(image, (), None),
         )
         generator = Generator().manual_seed(seed)
         return [dreamer.original(), *(dreamer.draw(generator) for _ in range(4))]
