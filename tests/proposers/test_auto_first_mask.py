@@ -203,3 +203,20 @@ def test_a_clip_is_tracked_without_a_mask(
     assert "proposed, not painted: 1 object" in capsys.readouterr().err
     first = np.asarray(Image.open(tmp_path / "out/masks/000.png"))
     assert _overlap(first == 1, _box(MOVING)) > 0.6
+
+
+def test_no_more_objects_are_proposed_than_are_allowed(
+    red: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vostrack.cli import main
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, image in enumerate(_clip(3)):
+        Image.fromarray(image).save(frames / f"{number:03d}.png")
+    words = ["track", "--video", str(frames), "--first-mask", "auto", "--objects", "2"]
+    words += ["--max-objects", "1", "--preset", "fast", "--no-overlay"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 0
+    assert "2 objects stand out; `max_objects` keeps the best 1" in capsys.readouterr().err
+    for mask in (tmp_path / "out" / "masks").iterdir():
+        assert set(np.unique(np.asarray(Image.open(mask))).tolist()) <= {0, 1}

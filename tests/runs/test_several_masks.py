@@ -91,3 +91,31 @@ def test_late_objects_corrections_and_resuming(
     resumed = track_clip(request_of("cut", resume=True))
     for one, other in zip(whole, masks_of(resumed.output), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_colours_are_the_same_objects_in_all_masks(small_clip: Path, tmp_path: Path) -> None:
+    colours = {1: (200, 10, 10), 2: (10, 10, 200)}
+    entries = []
+    for frame, objects in ((0, (1, 2)), (4, (1,))):
+        labels = read_label_map(small_clip / "truth" / f"{frame:05d}.png")
+        picture = np.zeros((*labels.shape, 3), np.uint8)
+        for number in objects:
+            picture[labels == number] = colours[number]
+        Image.fromarray(picture).save(tmp_path / f"m{frame}.png")
+        entries.append(f"{frame}={tmp_path / f'm{frame}.png'}")
+    summary = track_clip(
+        ClipRequest(
+            video=str(small_clip / "frames"),
+            first_mask=tuple(entries),
+            output=tmp_path / "out",
+            preset="fast",
+            overlay=False,
+            threads=1,
+        )
+    )
+    # Blue comes before red. Alone, red is the first object of its mask.
+    assert summary.ids == (1, 2)
+    for frame, result in enumerate(masks_of(summary.output)):
+        truth = read_label_map(small_clip / "truth" / f"{frame:05d}.png")
+        for number, place in ((2, truth == 1), (1, truth == 2)):
+            assert (result == number)[place].mean() > 0.8, (frame, number)

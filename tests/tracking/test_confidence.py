@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vostrack.errors import InputError
+from vostrack.tracking.frame_input import Channels
 from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.object_history import ObjectHistory, follow_objects, new_history
 from vostrack.tracking.shot_cuts import is_cut, thumbnail
@@ -111,6 +112,31 @@ def test_bgr_frames_by_an_explicit_flag(editable: Any, clip: Clip) -> None:
     np.testing.assert_array_equal(one.scores, two.scores)
     with pytest.raises(InputError, match="expected rgb or bgr"):
         tracker.step(frames[2], channels="gbr")  # type: ignore[arg-type]
+
+
+def test_bgr_frames_in_every_call_that_takes_a_frame(
+    editable: Any, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels = clip
+    first, second = np.where(labels == 3, 3, 0), np.where(labels == 7, 7, 0)
+    seen: list[Any] = []
+    for name in ("start", "add_objects", "correct_objects"):
+        called = getattr(type(editable), name)
+
+        def noted(self: Any, image: Tensor, *rest: Any, called: Any = called) -> None:
+            seen.append(image)
+            called(self, image, *rest)
+
+        monkeypatch.setattr(type(editable), name, noted)
+    orders: list[tuple[int, Channels]] = [(1, "rgb"), (-1, "bgr")]
+    for order, channels in orders:
+        tracker = Tracker(editable)
+        tracker.start(frames[0][..., ::order], first[0].astype(np.uint8), channels=channels)
+        tracker.add_objects(frames[0][..., ::order], second[0].astype(np.uint8), channels=channels)
+        tracker.correct(frames[0][..., ::order], first[0].astype(np.uint8), channels=channels)
+    assert len(seen) == 6
+    for one, other in zip(seen[:3], seen[3:], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_refiner_is_left_out_where_time_is_short(editable: Any, clip: Clip) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vostrack.errors import InputError
+from vostrack.masks import FirstMask
 from vostrack.refine.craf import Craf
 from vostrack.tracking.edited_video import EditedVideo
 from vostrack.tracking.tracker import Tracker
@@ -96,3 +97,13 @@ def test_what_cannot_be_edited_is_refused(editable: Any, clip: Clip) -> None:
         video.withdraw(3)
     with pytest.raises(InputError, match="first_mask"):
         next(video.track())
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_given_mask_is_copied(read: bool, editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    editor, canvas = Editor(editable, frames), labels[0].copy()
+    editor.video.give(0, FirstMask(canvas, (3, 7), ("3", "7")) if read else canvas)
+    canvas[:] = 0
+    editor.track()
+    np.testing.assert_array_equal(editor.shown[0][0], labels[0] == 3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vostrack.errors import InputError
+from vostrack.masks import FirstMask
 from vostrack.refine.craf import Craf
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
@@ -65,6 +66,25 @@ def test_a_given_mask_is_the_result_of_its_frame(editable: Any, clip: Clip) -> N
     np.testing.assert_array_equal(found[6].result.labels == 3, odd == 3)
     np.testing.assert_array_equal(found[6].result.labels == 7, labels[6] == 7)
     np.testing.assert_array_equal(found[6].result.scores[0], odd == 3)
+
+
+def test_masks_that_were_read_agree_by_the_names_of_their_objects(
+    editable: Any, clip: Clip
+) -> None:
+    frames, labels = clip
+    first = np.select([labels[0] == 3, labels[0] == 7], [1, 2], 0).astype(np.uint8)
+    later = (labels[6] == 7).astype(np.uint8)
+    masks = {
+        0: FirstMask(first, (1, 2), ("red", "blue"), known_by="names"),
+        6: FirstMask(later, (1,), ("blue",), known_by="names"),
+    }
+    found = track(editable, frames, masks)
+    for t, step in found.items():
+        wanted = np.select([labels[t] == 3, labels[t] == 7], [1, 2], 0)
+        np.testing.assert_array_equal(step.result.labels, wanted, str(t))
+    # Masks without names keep their ids.
+    found = track(editable, frames, {0: labels[0], 6: masks[6]})
+    assert found[6].result.ids == (3, 7, 1)
 
 
 def test_objects_of_one_mask_only_are_not_tracked_backwards(editable: Any, clip: Clip) -> None:

@@ -133,7 +133,13 @@ def _combined(entries: Sequence[Entry], wanted: Size | None, limit: int, origin:
         entry.name or shortened(entry.number or number, 20)
         for entry, number in zip(entries, ids, strict=True)
     ]
-    parsed = stack_masks(masks, ids, names, origin, limit)
+    # Numbers of annotations are none of objects: only those of tracks count in other frames.
+    stated = ids == numbers and not any(entry.track is None and entry.name for entry in entries)
+    parsed = replace(
+        stack_masks(masks, ids, names, origin, limit),
+        known_by="ids" if stated else "names",
+        identities=({i: e.track for i, e in zip(ids, entries, strict=True) if e.track},),
+    )
     if ignored:
         void = np.logical_or.reduce(ignored) & (parsed.labels == 0)
         parsed.labels[void] = VOID

@@ -68,11 +68,17 @@ def interpret_colours(
         kept = colours[colours != background]
         places = np.where(packed == background, 0, np.searchsorted(kept, packed) + 1)
         colours = kept
-    ids = _ids(colours)
+    ids, stated = _ids(colours)
     table = np.array([0, *ids], dtype=np.uint8)
     names = [labels.get(_channels(c), f"#{c:06x}") for c in colours.tolist()]
     soft = None if alpha is None else dict(zip(ids, alpha, strict=True))
-    return ParsedMask(table[places], dict(zip(ids, names, strict=True)), notes, soft)
+    return ParsedMask(
+        table[places],
+        dict(zip(ids, names, strict=True)),
+        notes,
+        soft,
+        known_by="ids" if stated else "names",
+    )
 
 
 def _labels(colours: IntArray, origin: str) -> tuple[Mapping[Colour, str], tuple[str, ...]]:
@@ -137,15 +143,16 @@ def _check_colours(
     check_count(colours[objects], areas[objects], names, origin, max_objects, thin=thin)
 
 
-def _ids(colours: IntArray) -> list[int]:
+def _ids(colours: IntArray) -> tuple[list[int], bool]:
+    """Return the ids of the colours, and whether these are their indices in the DAVIS palette."""
     known = {
         (int(r) << 16) | (int(g) << 8) | int(b): k
         for k, (r, g, b) in enumerate(davis_palette().tolist())
     }
     if all(known.get(int(colour), 0) for colour in colours):
-        return [known[int(colour)] for colour in colours]
+        return [known[int(colour)] for colour in colours], True
     # 255 is reserved for void.
-    return [k if k < VOID else k + 1 for k in range(1, len(colours) + 1)]
+    return [k if k < VOID else k + 1 for k in range(1, len(colours) + 1)], False
 
 
 def _void() -> int:

@@ -161,7 +161,14 @@ def _read(source: Source, wanted: _Wanted) -> tuple[str, ParsedMask]:
         return str(path), _read_annotated(path, wanted)
     frame, notes = place(str(path), wanted.frames)
     parsed = _read_image(path, wanted.limit, wanted.size).noted(*notes)
-    return str(path), replace(parsed, frame=frame)
+    return str(path), replace(_known_by_file(parsed, path), frame=frame)
+
+
+def _known_by_file(parsed: ParsedMask, path: Path) -> ParsedMask:
+    """Let the name of the file tell a single object 1: white on black states no id."""
+    if parsed.known_by != "ids" or np.setdiff1d(parsed.labels, (0, VOID)).tolist() != [1]:
+        return parsed
+    return replace(parsed, known_by="files", identities=({1: path.stem}, *parsed.identities))
 
 
 def _read_annotated(path: Path, wanted: _Wanted) -> ParsedMask:
@@ -217,7 +224,7 @@ def _read_files(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMa
     stacked = stack_masks(
         masks, range(1, len(paths) + 1), [path.stem for path in paths], origin, wanted.limit
     )
-    return replace(stacked, alpha=alpha or None).noted(*warnings)
+    return replace(stacked, alpha=alpha or None, known_by="files").noted(*warnings)
 
 
 def _read_one_of(paths: Sequence[Path], origin: str, wanted: _Wanted) -> ParsedMask:

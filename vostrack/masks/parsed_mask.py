@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from vostrack.arrays import FloatArray, IntArray, UInt8Array
 from vostrack.masks.background import is_inverted
 
-__all__ = ["ParsedMask", "renumbered", "turned"]
+__all__ = ["KnownBy", "ParsedMask", "renumbered", "turned"]
+
+KnownBy = Literal["ids", "names", "files"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class ParsedMask:
         warnings: what the user should know about how the source was read.
         alpha: (H, W) float32 in [0, 1], the soft mask of each id, if edges were smoothed.
         frame: number of the frame that the source states; None if it states none.
+        known_by: what tells an object in other frames; see ``FirstMask``.
+        identities: other names to tell the ids by, the surest first; see ``FirstMask``.
     """
 
     labels: UInt8Array
@@ -30,6 +35,8 @@ class ParsedMask:
     warnings: tuple[str, ...] = ()
     alpha: Mapping[int, FloatArray] | None = None
     frame: int | None = None
+    known_by: KnownBy = "ids"
+    identities: tuple[Mapping[int, str], ...] = ()
 
     def noted(self, *notes: str) -> ParsedMask:
         """Return the mask with further warnings in front."""
@@ -66,4 +73,5 @@ def renumbered(values: IntArray, levels: IntArray) -> ParsedMask:
     labels = np.zeros(values.shape, dtype=np.uint8)
     for new, old in enumerate(levels, start=1):
         labels[values == old] = new
-    return ParsedMask(labels, {new: str(old) for new, old in enumerate(levels, start=1)})
+    names = {new: str(old) for new, old in enumerate(levels, start=1)}
+    return ParsedMask(labels, names, known_by="names")

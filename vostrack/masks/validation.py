@@ -12,7 +12,7 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
-from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.masks.parsed_mask import KnownBy, ParsedMask
 from vostrack.masks.stack import stack_masks
 from vostrack.masks.values import interpret_values
 
@@ -38,6 +38,10 @@ class FirstMask:
             the source has soft edges.
         frame: number of the frame that the source states, as ``first_mask_frame`` takes it; None if
             it states none, or the first one.
+        known_by: what tells an object in the masks of other frames: its id; its name, where ids
+            were only counted (colours, labels, values above 254); or, where there is one file for
+            each object, the file's name if that occurs again, else the order.
+        identities: names of all objects to tell them by before ``names``, the surest first.
     """
 
     labels: UInt8Array
@@ -46,6 +50,8 @@ class FirstMask:
     warnings: tuple[str, ...] = ()
     alpha: FloatArray | None = None
     frame: int | None = None
+    known_by: KnownBy = "ids"
+    identities: tuple[tuple[str, ...], ...] = ()
 
 
 def check_first_mask(
@@ -151,7 +157,20 @@ def finish(
         soft = parsed.alpha
         planes = [soft[n] if n in soft else (labels == n).astype(np.float32) for n in ids]
         alpha = np.stack(planes)
-    return FirstMask(labels, tuple(ids), names, tuple(warnings), alpha, parsed.frame)
+    identities = tuple(
+        tuple(known.get(n, name) for n, name in zip(ids, names, strict=True))
+        for known in parsed.identities
+    )
+    return FirstMask(
+        labels,
+        tuple(ids),
+        names,
+        tuple(warnings),
+        alpha,
+        parsed.frame,
+        parsed.known_by,
+        identities,
+    )
 
 
 def _called(number: int, names: Mapping[int, str]) -> str:

@@ -9,7 +9,7 @@ from vostrack.errors import InputError
 from vostrack.masks.background import find_background
 from vostrack.masks.object_count import check_count
 from vostrack.masks.palette import VOID
-from vostrack.masks.parsed_mask import ParsedMask, renumbered, turned
+from vostrack.masks.parsed_mask import KnownBy, ParsedMask, renumbered, turned
 from vostrack.masks.smoothing import Edges, find_cores, resolve_edges
 from vostrack.masks.thin_levels import thin_levels
 
@@ -60,7 +60,10 @@ def interpret_values(
     notes += named
     levels, areas = _levels(values, background)
     if levels.size == 1 and int(levels[0]) in (1, white):
-        parsed = ParsedMask((values != background).astype(np.uint8), {}, notes)
+        # Where several values are spread over the range, this is one of them.
+        value = {1: str(levels[0])}
+        labels = (values != background).astype(np.uint8)
+        parsed = ParsedMask(labels, {}, notes, identities=(value,))
         return turned(parsed, origin) if drawn and int(levels[0]) == white else parsed
     soft = _interpret_smoothed(values, levels, background, max_objects, drawn=drawn, white=white)
     if soft is not None:
@@ -161,7 +164,8 @@ def _from_edges(edges: Edges, cores: IntArray, white: int) -> ParsedMask:
     table = np.array([0, *ids], dtype=np.uint8)
     names = {} if keep or single else dict(zip(ids, map(str, cores.tolist()), strict=True))
     alpha = dict(zip(ids, edges.alpha, strict=True))
-    return ParsedMask(table[edges.places], names, (), alpha)
+    known_by: KnownBy = "names" if names else "ids"
+    return ParsedMask(table[edges.places], names, (), alpha, known_by=known_by)
 
 
 def _background(values: IntArray, levels: IntArray, origin: str) -> tuple[int, tuple[str, ...]]:

@@ -6,9 +6,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask, VideoFrames, read_first_mask
+from vostrack.masks.same_objects import with_same_ids
 from vostrack.masks.several_frames import files_by_frame
 from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.frames import mask_position, names_for, open_frames
@@ -85,6 +88,9 @@ def read_given_masks(request: ClipRequest, source: FrameSource) -> GivenMasks:
         positions[number]: _read(request, source, paths, replace(frames, asked=number))
         for number, paths in files.items()
     }
+    masks, notes = with_same_ids(masks)
+    for note in notes:
+        _log.info("%s", note)
     first = min(masks)
     later = {index: masks[index] for index in sorted(masks) if index != first}
     if later:
@@ -129,9 +135,24 @@ def _proposed(request: ClipRequest, source: FrameSource) -> FirstMask:
         )
     with open_frames(request) as frames:
         mask = propose_first_mask(frames, objects=request.objects, device=request.device)
+    mask = _best(mask, request.max_objects)
     for warning in mask.warnings:
         _log.warning("%s", warning)
     return mask
+
+
+def _best(mask: FirstMask, most: int) -> FirstMask:
+    """Return a proposed mask with its best objects: the best has the id 1."""
+    if len(mask.ids) <= most:
+        return mask
+    note = f"{len(mask.ids)} objects stand out; `max_objects` keeps the best {most}"
+    return replace(
+        mask,
+        labels=np.where(mask.labels <= most, mask.labels, 0).astype(np.uint8),
+        ids=mask.ids[:most],
+        names=mask.names[:most],
+        warnings=(*mask.warnings, note),
+    )
 
 
 def _combined(masks: list[FirstMask]) -> FirstMask:
@@ -141,7 +162,13 @@ def _combined(masks: list[FirstMask]) -> FirstMask:
         names.update(zip(mask.ids, mask.names, strict=True))
     ids = tuple(sorted(names))
     warnings = tuple(dict.fromkeys(w for mask in masks for w in mask.warnings))
-    return replace(masks[0], ids=ids, names=tuple(names[i] for i in ids), warnings=warnings)
+    return replace(
+        masks[0],
+        ids=ids,
+        names=tuple(names[i] for i in ids),
+        warnings=warnings,
+        identities=(),
+    )
 
 
 def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:

@@ -10,7 +10,7 @@ import torch
 from vostrack.arrays import UInt8Array
 from vostrack.masks import FirstMask
 from vostrack.tracking import edits
-from vostrack.tracking.frame_input import check_mask, working_image
+from vostrack.tracking.frame_input import Channels, check_mask, in_rgb, working_image
 from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.object_history import new_history
 from vostrack.tracking.parts import FollowsEdits, Refits, check_editable, check_time_limit
@@ -30,6 +30,7 @@ class EditedScene(SavedScene):
         *,
         reuse_ids: bool = False,
         max_ms: float | None = None,
+        channels: Channels = "rgb",
     ) -> FrameResult:
         """Track further objects from the last frame on.
 
@@ -37,7 +38,7 @@ class EditedScene(SavedScene):
         all masks that were given so far.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            frame: (H, W, 3) uint8, the frame of the last ``start`` or ``step``.
             mask: (H, W) integers, the ids of the new objects; 0 and 255 say nothing. Their pixels
                 are taken from other objects.
             reuse_ids: allow the ids of objects that were removed. Otherwise an id always means the
@@ -45,6 +46,7 @@ class EditedScene(SavedScene):
             max_ms: time for learning, in milliseconds. If the last fine-tuning took longer, or
                 there has been none in this process, it is left out, and the result says so; the
                 next one makes up for it. None: no limit.
+            channels: order of the colours in the frame: ``rgb``, or ``bgr`` as OpenCV has it.
 
         Returns:
             The result of the last frame, with the new objects. Its scores are 0 or 1.
@@ -58,6 +60,7 @@ class EditedScene(SavedScene):
         self._check_started("add_objects")
         check_time_limit("add_objects", self.adapter, max_ms)
         with self._call("Tracker.add_objects", gradients=True):
+            frame = in_rgb(frame, channels)
             labels = self._check_given(frame, mask)
             removed = frozenset() if reuse_ids else self._removed
             assert self._objects is not None
@@ -71,6 +74,7 @@ class EditedScene(SavedScene):
         ids: Sequence[int] | None = None,
         *,
         max_ms: float | None = None,
+        channels: Channels = "rgb",
     ) -> FrameResult:
         """Correct the masks of objects in the last frame. Later frames follow the correction.
 
@@ -78,11 +82,12 @@ class EditedScene(SavedScene):
         then does so again, on all masks that were given so far.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            frame: (H, W, 3) uint8, the frame of the last ``start`` or ``step``.
             mask: (H, W) integers, the right masks. Objects outside ``ids`` and 255 say nothing.
             ids: the objects to correct; those without a pixel in the mask are not in this frame.
                 By default the objects in the mask.
             max_ms: time for learning; see ``add_objects``.
+            channels: order of the colours in the frame; see ``add_objects``.
 
         Returns:
             The result of the last frame, with the right masks. Its scores are 0 or 1.
@@ -96,6 +101,7 @@ class EditedScene(SavedScene):
         self._check_started("correct")
         check_time_limit("correct", self.adapter, max_ms)
         with self._call("Tracker.correct", gradients=True):
+            frame = in_rgb(frame, channels)
             labels = self._check_given(frame, mask, may_be_empty=ids is not None)
             assert self._objects is not None
             change = edits.correct(self._objects, self._last_slots, self._last_labels, labels, ids)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from vostrack.errors import InputError
+from vostrack.masks import FirstMask
 from vostrack.tracking.given_masks import Mask
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
@@ -67,14 +71,17 @@ class EditedVideo:
 
         Args:
             index: number of the frame in the source.
-            mask: (H, W) integers, object ids. Objects that are not in it go on as they were.
+            mask: (H, W) integers, object ids; it is copied. Objects that are not in it go on as
+                they were.
 
         Raises:
             InputError: the source has no such frame.
         """
         if index not in (self.source.indices or ()):
             raise InputError(f"index: {self.source.name} has no frame {index}")
-        self._masks[index] = mask
+        # Editors paint on in the array that they gave.
+        labels = np.array(mask.labels if isinstance(mask, FirstMask) else mask)
+        self._masks[index] = replace(mask, labels=labels) if isinstance(mask, FirstMask) else labels
         self._changed(index)
 
     def withdraw(self, index: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
+from vostrack.masks.same_objects import with_same_ids
 from vostrack.tracking.edits import given_ids
 
 __all__ = ["GivenMasks", "Mask", "Segment"]
@@ -40,7 +41,8 @@ class Segment:
 class GivenMasks:
     """Masks by the number of their frame, in ascending order.
 
-    An object begins at its first mask. A further mask of it is a correction.
+    An object begins at its first mask. A further mask of it is a correction. What was read from
+    files without ids is matched by colours, labels and names; see ``with_same_ids``.
     """
 
     def __init__(self, masks: Mapping[int, Mask]) -> None:
@@ -54,10 +56,13 @@ class GivenMasks:
                 "first_mask: expected a mask (H, W), or masks by the number of their frame, got "
                 f"{dict.fromkeys(masks) or 'none'}; pass {{0: mask}} for frame 0"
             )
-        self._masks = {
-            int(index): mask.labels if isinstance(mask, FirstMask) else mask
-            for index, mask in sorted(masks.items())
-        }
+        arrays = {int(k): mask for k, mask in masks.items() if not isinstance(mask, FirstMask)}
+        read = {int(k): mask for k, mask in masks.items() if isinstance(mask, FirstMask)}
+        if len(masks) > 1:
+            taken = {i for mask in arrays.values() for i in given_ids(mask)}
+            read, _ = with_same_ids(read, taken)
+        found = arrays | {index: mask.labels for index, mask in read.items()}
+        self._masks = dict(sorted(found.items()))
 
     @property
     def indices(self) -> list[int]:

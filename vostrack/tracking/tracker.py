@@ -74,17 +74,19 @@ class Tracker(EditedScene):
         mask: UInt8Array | FirstMask,
         *,
         later: Sequence[tuple[UInt8Array, UInt8Array]] = (),
+        channels: Channels = "rgb",
     ) -> FrameResult:
         """Learn the objects from the first frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB.
+            frame: (H, W, 3) uint8.
             mask: (H, W) integers; 0 background, 1..254 object ids, 255 void. Or what
                 ``read_first_mask`` returned.
             later: frames (H, W, 3) uint8 RGB with masks (H, W) that are likely but not certain,
                 such as those of a first pass over the video. Fine-tuning uses them beside the first
                 frame. A frame in which an object is missing or vanishes at the working size says
                 nothing.
+            channels: order of the colours in the frame; see ``step``. Those of ``later`` are RGB.
 
         Returns:
             The result of the first frame: the given mask, with void as background.
@@ -96,7 +98,7 @@ class Tracker(EditedScene):
                 the first frame only.
         """
         with self._call("Tracker.start", gradients=True):
-            return self._start(frame, mask, later)
+            return self._start(in_rgb(frame, channels), mask, later)
 
     def _start(
         self,

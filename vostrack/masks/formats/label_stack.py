@@ -134,7 +134,8 @@ def _parsed(
             f"{origin}: has no masks of frame {wanted}; those of frame {frame.number} are used for "
             f"frame {frame.number}, and the video is tracked both ways from it",
         )
-    return replace(parsed, names=names, frame=frame.number).noted(*notes)
+    values_of = (parsed.names,) if parsed.known_by == "names" else ()
+    return replace(parsed, names=names, frame=frame.number, identities=values_of).noted(*notes)
 
 
 def frames_of_stems(stems: Sequence[str]) -> tuple[MaskFrame, ...]:
