@@ -27,7 +27,9 @@ from typing import Any
 from record import begin_record, benchmark_parser, finish_record
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("steps", "large", "growth", "busy", "workers", "track")
+PARTS = ("steps", "same_network", "large", "growth", "busy", "workers", "track")
+# Pixels of a window in version 0.2.0.
+_WINDOWS_BEFORE = {"balanced": 320 * 320, "fast": 256 * 256}
 CASES = (("balanced", 1), ("balanced", 4), ("fast", 1))
 SIZES = {240: (240, 427), 480: (480, 854), 1080: (1080, 1920), 2160: (2160, 3840)}
 _STEPS = 16
@@ -64,12 +66,19 @@ class Version:
         return json.loads(self.process.stdout.readline())
 
     def begin(
-        self, preset: str, *, height: int = 480, objects: int = 1, threads: int = 1, steps: int = -1
+        self,
+        preset: str,
+        *,
+        height: int = 480,
+        objects: int = 1,
+        threads: int = 1,
+        steps: int = -1,
+        **network: Any,
     ) -> Any:
         """Build a tracker and start it; ``steps`` of fine-tuning, -1 for those of the preset."""
         # Large frames take long to draw.
         clip = {"size": SIZES[height], "objects": objects, "frames": 5 if height > 1000 else 12}
-        return self.ask("begin", preset=preset, threads=threads, steps=steps, **clip)
+        return self.ask("begin", preset=preset, threads=threads, steps=steps, **clip, **network)
 
 
 @contextmanager
@@ -103,10 +112,24 @@ def in_turn(running: Sequence[Version], count: int, clock: str = "cpu") -> list[
 
 def measure_steps(roots: Sequence[Path]) -> Any:
     """Fine-tuning, first step, steps and memory of each case, at 480 x 854."""
+    return _measure_cases(roots, [{} for _ in roots])
+
+
+def measure_same_network(roots: Sequence[Path]) -> Any:
+    """The same with the older version's network and windows in both, and without optical flow."""
+    weights = roots[0] / "vostrack" / "models" / "weights" / "target.safetensors"
+    return _measure_cases(roots, [{}, {"weights": str(weights)}])
+
+
+def _measure_cases(roots: Sequence[Path], networks: Sequence[dict[str, Any]]) -> Any:
     rows = {}
     for preset, objects in CASES:
+        window = {"window": _WINDOWS_BEFORE[preset]}
         with versions(roots) as running:
-            begun = [version.begin(preset, objects=objects) for version in running]
+            begun = [
+                version.begin(preset, objects=objects, **(network and network | window))
+                for version, network in zip(running, networks, strict=True)
+            ]
             steps = in_turn(running, _STEPS)
             peaks = [round(version.ask("peak")) for version in running]
         rows[f"{preset}, {objects}"] = [
@@ -293,7 +316,7 @@ def main() -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--before", type=Path, required=True, help="checkout of the older version")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--markdown", type=Path, help="write the table of the steps here")
+    parser.add_argument("--markdown", type=Path, help="write the tables of the steps here")
     arguments = parser.parse_args()
     roots = [arguments.before.resolve(), HERE.parent]
     record = begin_record("this version and an older one", ("torch", "numpy"))
@@ -301,11 +324,14 @@ def main() -> None:
         began = time.perf_counter()
         record[part] = globals()[f"measure_{part}"](roots)
         print(part, f"{time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    if "steps" in record:
-        text = table(record["steps"])
-        print(text, file=sys.stderr)
-        if arguments.markdown is not None:
-            arguments.markdown.write_text(text + "\n", encoding="utf-8")
+    tables = [
+        f"{part}\n\n{table(record[part])}\n"
+        for part in arguments.parts
+        if part in ("steps", "same_network")
+    ]
+    print("\n".join(tables), file=sys.stderr)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text("\n".join(tables), encoding="utf-8")
     finish_record(record, arguments.json)
 
 

@@ -18,9 +18,21 @@ class Worker:
     """One tracker and its clip."""
 
     def begin(
-        self, preset: str, size: list[int], objects: int, frames: int, threads: int, steps: int
+        self,
+        preset: str,
+        size: list[int],
+        objects: int,
+        frames: int,
+        threads: int,
+        steps: int,
+        weights: str = "auto",
+        window: int = 0,
     ) -> Any:
-        """Build a tracker and start it; return the seconds of that and of the first step."""
+        """Build a tracker and start it; return the seconds of that and of the first step.
+
+        With ``window`` it works as version 0.2.0 did, in windows of so many pixels, and without the
+        optical flow.
+        """
         import cv2
         import torch
 
@@ -34,7 +46,9 @@ class Worker:
         scene = SyntheticScene(size=(height, width), frames=frames, objects=objects, seed=3)
         self.clip, labels = render_clip(scene)
         options = TrackerOptions(object_steps=steps) if steps >= 0 else TrackerOptions()
-        self.tracker = build_tracker(preset, options=options)
+        if window:
+            work_as_before(preset, window)
+        self.tracker = build_tracker(preset, weights=weights, options=options)
         start = timed(lambda: self.tracker.start(self.clip[0], labels[0]))
         self.next = 1
         return {"start": start, "first": self.step()}
@@ -52,6 +66,20 @@ class Worker:
     def peak(self) -> float:
         """Return the most memory that was in use, in MB."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def work_as_before(preset: str, pixels: int) -> None:
+    """Give a preset the windows of version 0.2.0, and leave out the optical flow."""
+    from dataclasses import replace
+
+    from vostrack.presets import named
+
+    known = named.PRESETS[preset]
+    assert known.target is not None
+    window = replace(known.target.window, pixels=pixels, crowd=1.0)
+    finetune = replace(known.target.finetune, pixels=320 * 320)
+    target = replace(known.target, window=window, finetune=finetune, flow_share=0)
+    named.PRESETS[preset] = replace(known, target=target)
 
 
 def timed(work: Callable[[], object]) -> dict[str, float]:
