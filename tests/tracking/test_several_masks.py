@@ -10,6 +10,7 @@ import pytest
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 from vostrack.refine.craf import Craf
+from vostrack.tracking.edited_video import EditedVideo
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
 from vostrack.video import open_source
@@ -85,6 +86,27 @@ def test_masks_that_were_read_agree_by_the_names_of_their_objects(
     # Masks without names keep their ids.
     found = track(editable, frames, {0: labels[0], 6: masks[6]})
     assert found[6].result.ids == (3, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((60, 90)), "expected integer object ids, got float64"),
+        (None, r"expected an array \(H, W\) of object ids, got None; check that the mask was read"),
+        (np.zeros((60, 90, 1), np.uint8), r"got \(60, 90, 1\); drop the last axis"),
+        (np.full((60, 90), 300), "got values 300..300"),
+    ],
+)
+def test_masks_without_ids_are_refused_at_once(
+    mask: Any, message: str, editable: Any, clip: Clip
+) -> None:
+    frames, labels = clip
+    with pytest.raises(InputError, match=message):
+        track(editable, frames, {0: labels[0], 6: mask})
+    video = EditedVideo(Tracker(editable), open_source(frames))
+    with pytest.raises(InputError, match=message):
+        video.give(0, mask)
+    assert not video.masks
 
 
 def test_objects_of_one_mask_only_are_not_tracked_backwards(editable: Any, clip: Clip) -> None:

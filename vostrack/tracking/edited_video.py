@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
+from vostrack.tracking.frame_input import check_ids
 from vostrack.tracking.given_masks import Mask
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
@@ -75,12 +74,12 @@ class EditedVideo:
                 they were.
 
         Raises:
-            InputError: the source has no such frame.
+            InputError: the source has no such frame, or the mask holds no ids.
         """
         if index not in (self.source.indices or ()):
             raise InputError(f"index: {self.source.name} has no frame {index}")
         # Editors paint on in the array that they gave.
-        labels = np.array(mask.labels if isinstance(mask, FirstMask) else mask)
+        labels = check_ids(mask)
         self._masks[index] = replace(mask, labels=labels) if isinstance(mask, FirstMask) else labels
         self._changed(index)
 

@@ -20,6 +20,7 @@ __all__ = [
     "Channels",
     "as_image",
     "check_frame",
+    "check_ids",
     "check_mask",
     "in_rgb",
     "resized",
@@ -125,29 +126,7 @@ def check_mask(
         InputError: the size differs, the values are not integers, an id is outside 1..254, or
             there is no object where there must be one.
     """
-    if isinstance(mask, FirstMask):
-        mask = mask.labels
-    if not isinstance(mask, np.ndarray):
-        raise InputError(
-            f"mask: expected an array (H, W) = {frame.shape[:2]} of object ids, got "
-            f"{_kind(mask)}; {_mask_hint(mask)}"
-        )
-    if mask.shape != frame.shape[:2]:
-        raise InputError(
-            f"mask: expected (H, W) = {frame.shape[:2]} like the frame, got {mask.shape}; "
-            f"{_shape_hint(mask.shape, frame.shape[:2])}"
-        )
-    if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
-        raise InputError(
-            f"mask: expected integer object ids, got {mask.dtype}; convert ids with "
-            ".astype('uint8'), or compare probabilities with a threshold"
-        )
-    if mask.min() < 0 or mask.max() > VOID:
-        raise InputError(
-            f"mask: expected ids in 1..254, 0 for background and 255 for void, got values "
-            f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
-        )
-    labels = mask.astype(np.uint8)
+    labels = check_ids(mask, frame.shape[:2])
     if not may_be_empty and not ((labels > 0) & (labels != VOID)).any():
         remedy = (
             "255 is void, not white: pass mask > 0 for one object, or let "
@@ -159,6 +138,45 @@ def check_mask(
             f"mask: expected at least one object, got only background (0) or void (255); {remedy}"
         )
     return labels
+
+
+def check_ids(mask: UInt8Array | FirstMask, size: tuple[int, ...] | None = None) -> UInt8Array:
+    """Check that ``mask`` holds object ids.
+
+    Args:
+        mask: (H, W) integers or bool, or what ``read_first_mask`` returned.
+        size: H and W of the frame, if known.
+
+    Returns:
+        The mask (H, W) as uint8, a copy.
+
+    Raises:
+        InputError: the size differs, the values are not integers, or an id is outside 1..254.
+    """
+    if isinstance(mask, FirstMask):
+        mask = mask.labels
+    if not isinstance(mask, np.ndarray):
+        wanted = "(H, W)" if size is None else f"(H, W) = {size}"
+        raise InputError(
+            f"mask: expected an array {wanted} of object ids, got {_kind(mask)}; {_mask_hint(mask)}"
+        )
+    if mask.ndim != 2 or mask.shape != (size or mask.shape):
+        wanted = "" if size is None else f" = {size} like the frame"
+        raise InputError(
+            f"mask: expected (H, W){wanted}, got {mask.shape}; "
+            f"{_shape_hint(mask.shape, size or mask.shape[:2])}"
+        )
+    if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
+        raise InputError(
+            f"mask: expected integer object ids, got {mask.dtype}; convert ids with "
+            ".astype('uint8'), or compare probabilities with a threshold"
+        )
+    if mask.min() < 0 or mask.max() > VOID:
+        raise InputError(
+            f"mask: expected ids in 1..254, 0 for background and 255 for void, got values "
+            f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
+        )
+    return mask.astype(np.uint8)
 
 
 def _kind(value: object) -> str:

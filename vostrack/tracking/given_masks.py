@@ -12,6 +12,7 @@ from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 from vostrack.masks.same_objects import with_same_ids
 from vostrack.tracking.edits import given_ids
+from vostrack.tracking.frame_input import check_ids
 
 __all__ = ["GivenMasks", "Mask", "Segment"]
 
@@ -49,14 +50,16 @@ class GivenMasks:
         """Take the masks.
 
         Raises:
-            InputError: there is none, or a key is not a number.
+            InputError: there is none, a key is not a number, or a mask holds no ids.
         """
         if not masks or not all(isinstance(index, int | np.integer) for index in masks):
             raise InputError(
                 "first_mask: expected a mask (H, W), or masks by the number of their frame, got "
                 f"{dict.fromkeys(masks) or 'none'}; pass {{0: mask}} for frame 0"
             )
-        arrays = {int(k): mask for k, mask in masks.items() if not isinstance(mask, FirstMask)}
+        arrays = {
+            int(k): check_ids(mask) for k, mask in masks.items() if not isinstance(mask, FirstMask)
+        }
         read = {int(k): mask for k, mask in masks.items() if isinstance(mask, FirstMask)}
         if len(masks) > 1:
             taken = {i for mask in arrays.values() for i in given_ids(mask)}
