@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "is_whole_image",
     "natural_order",
     "parse_json",
+    "varying_digits",
 ]
 
 LOCK = ".vostrack.lock"
@@ -31,6 +32,7 @@ LOCK = ".vostrack.lock"
 
 
 _NUMBERS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"([0-9]+)")
 
 NaturalOrder = tuple[tuple[tuple[int, int, str], ...], str]
 
@@ -47,6 +49,25 @@ def natural_order(name: str) -> NaturalOrder:
     parts = _NUMBERS.split(name.lower())
     key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
     return key, name
+
+
+def varying_digits(stems: Sequence[str]) -> list[str] | None:
+    """Return the only digits in which names differ; None if there are no such digits.
+
+    Of a single name, or of equal ones, they are the last digits, if these end it.
+
+    Args:
+        stems: the names, without suffixes.
+    """
+    parts = [_DIGITS.split(stem) for stem in stems]
+    if not parts or any(len(part) != len(parts[0]) for part in parts):
+        return None
+    varying = [k for k, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
+    if not varying and len(parts[0]) > 1 and not parts[0][-1]:
+        varying = [len(parts[0]) - 2]
+    if len(varying) != 1 or varying[0] % 2 == 0:
+        return None
+    return [part[varying[0]] for part in parts]
 
 
 def check_regular(path: str | os.PathLike[str], content: str = "its content") -> None:

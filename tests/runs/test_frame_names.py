@@ -58,7 +58,7 @@ def test_a_plate_keeps_its_numbers_in_every_result(request_for: Make) -> None:
     assert list(record["objects"][0]["presence"]) == [str(number) for number in numbers]
     images = load(request.output / "masks.json")["images"]
     assert [image["frame_index"] for image in images] == numbers
-    assert images[0]["file_name"] == "1001.png"
+    assert images[0]["file_name"] == "sh010_plate_v002.1001.jpg"
 
 
 def test_a_mask_of_frame_1005(request_for: Make) -> None:

@@ -14,6 +14,7 @@ from vostrack.masks.frame_choice import choose_frame
 from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.palette import VOID
 from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.masks.picture_names import numbered_by_pictures
 from vostrack.masks.rle import decode_rle, fill_polygons
 from vostrack.masks.stack import stack_masks
 
@@ -60,9 +61,11 @@ def mask_of_a_frame(
 
 
 def _numbered(annotations: Annotations, frames: VideoFrames) -> tuple[AnnotatedFrame, ...]:
-    """Return the frames by the numbers of the video, if the file counts frames that have names."""
-    if not (annotations.positions and frames.named and len(frames.numbers)):
+    """Return the frames by the numbers of the video, where its frames have names."""
+    if not (frames.named and len(frames.numbers)):
         return annotations.frames
+    if not annotations.positions:
+        return numbered_by_pictures(annotations.frames)
     return tuple(
         replace(frame, number=frames.numbers[frame.number])
         for frame in annotations.frames

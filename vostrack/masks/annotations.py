@@ -77,6 +77,7 @@ class AnnotatedFrame:
         entries: the objects.
         size: H and W in pixels, if the file states them.
         time: its time in seconds, if the file states it.
+        file: the name of its image file, where ``name`` is the own name of the frame for certain.
     """
 
     name: str
@@ -84,6 +85,7 @@ class AnnotatedFrame:
     entries: tuple[Entry, ...] = ()
     size: Size | None = None
     time: float | None = None
+    file: str | None = None
 
     @property
     def has_mask(self) -> bool:

@@ -53,6 +53,7 @@ def clip_masks(
                 names.name(index),
                 entry["time"],
                 names.names is not None,
+                None if names.files is None else names.files[index],
             )
             for index, entry in zip(indices, frames, strict=True)
         ),

@@ -12,6 +12,7 @@ from vostrack.errors import InputError
 from vostrack.files import expand_home, natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
+from vostrack.masks.picture_names import file_or_none
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
 __all__ = ["is_results_folder", "read_folder", "read_stack"]
@@ -86,17 +87,29 @@ def read_stack(path: Path) -> LabelStack:
 
 
 def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
-    """Return the frames of a folder, with the times that ``run.json`` states."""
+    """Return the frames of a folder, with the times and image files that ``run.json`` states."""
     times = record.get("frame_times")
     if not isinstance(times, list) or len(times) != len(stems):
         times = [None] * len(stems)
-    named = record.get("frame_names") is not None
+    named, files = record.get("frame_names") is not None, _stated(record, "frame_files")
     return tuple(
         MaskFrame(
-            int(stem) if stem.isdecimal() else k, stem, None if t is None else float(t), named
+            int(stem) if stem.isdecimal() else k,
+            stem,
+            None if t is None else float(t),
+            named,
+            file_or_none(files.get(stem)),
         )
         for k, (stem, t) in enumerate(zip(stems, times, strict=True))
     )
+
+
+def _stated(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return what ``run.json`` states of each frame by its name; older runs state less."""
+    names, values = record.get("frame_names"), record.get(key)
+    if not (isinstance(names, list) and isinstance(values, list) and len(names) == len(values)):
+        return {}
+    return dict(zip(names, values, strict=True))
 
 
 def _run_record(path: Path) -> dict[str, Any]:
