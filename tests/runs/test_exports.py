@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,3 +146,31 @@ def test_counted_frames_have_no_pictures_of_their_own(request_for: Make) -> None
     assert json.loads((request.output / "run.json").read_text())["frame_files"] is None
     made = request.output / "exports" / "labelme" / "00000.json"
     assert json.loads(made.read_text())["imagePath"] == "00000.png"
+
+
+def test_a_part_of_a_sequence_is_exported_at_its_place(
+    request_for: Make, project: Path, tmp_path: Path
+) -> None:
+    for path in (project / "frames").iterdir():
+        path.rename(path.with_name(f"sh.{1001 + int(path.stem)}.png"))
+    request = request_for(start=1, stride=2, export=("cvat",))
+    track_clip(request)
+    places = re.compile(r'<mask frame="(\d)" outside="0"')
+    written = (request.output / "exports" / "cvat.xml").read_text()
+    assert places.findall(written) == ["1", "3", "5"]
+    export_results(request.output, "cvat", tmp_path / "later.xml")
+    assert (tmp_path / "later.xml").read_text() == written
+    export_results(request.output / "masks.json", "cvat", tmp_path / "from_masks.xml")
+    assert places.findall((tmp_path / "from_masks.xml").read_text()) == ["1", "3", "5"]
+    again = request_for(
+        "again", start=1, stride=2, first_mask=(str(request.output / "exports" / "cvat.xml"),)
+    )
+    track_clip(again)
+    for path in (request.output / "masks").iterdir():
+        assert (again.output / "masks" / path.name).read_bytes() == path.read_bytes()
+    # Runs of earlier versions do not know the positions.
+    record = json.loads((request.output / "run.json").read_text())
+    assert record.pop("frame_positions") == [1, 3, 5]
+    (request.output / "run.json").write_text(json.dumps(record))
+    export_results(request.output, "cvat", tmp_path / "earlier.xml")
+    assert places.findall((tmp_path / "earlier.xml").read_text()) == ["0", "1", "2"]

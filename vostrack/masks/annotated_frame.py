@@ -66,10 +66,11 @@ def _numbered(annotations: Annotations, frames: VideoFrames) -> tuple[AnnotatedF
         return annotations.frames
     if not annotations.positions:
         return numbered_by_pictures(annotations.frames)
+    numbers = frames.whole or frames.numbers
     return tuple(
-        replace(frame, number=frames.numbers[frame.number])
+        replace(frame, number=numbers[frame.number])
         for frame in annotations.frames
-        if frame.number is not None and 0 <= frame.number < len(frames.numbers)
+        if frame.number is not None and 0 <= frame.number < len(numbers)
     )
 
 

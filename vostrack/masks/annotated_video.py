@@ -187,7 +187,7 @@ def _identities(
         picture = picture_of(frame)
         # Files without a known name of the picture state this one.
         file = None if picture == f"{name}.png" else picture
-        found.append(MaskFrame(number, name, frame.time, not counted, file))
+        found.append(MaskFrame(number, name, frame.time, not counted, file, frame.position))
     if len({frame.name for frame in found}) < len(found):
         return tuple(replace(f, name=f"{f.number:05d}", named=False, file=None) for f in found)
     return tuple(found)

@@ -30,15 +30,18 @@ class VideoFrames:
     """The frames of the video that a mask may belong to.
 
     Attributes:
-        numbers: the number of each frame, as ``first_mask_frame`` takes it.
+        numbers: the number of each selected frame, as ``first_mask_frame`` takes it.
         named: whether the numbers come from the names of image files; otherwise frames are counted
             from 0.
         asked: ``first_mask_frame`` as the user gave it; None for the first frame.
+        whole: the numbers of all frames of the video, in order, also of those that are not
+            selected; empty if the selected ones are all.
     """
 
     numbers: Sequence[int] = ()
     named: bool = False
     asked: int | None = None
+    whole: Sequence[int] = ()
 
     @property
     def wanted(self) -> int | None:

@@ -8,19 +8,32 @@ from dataclasses import replace
 from vostrack.files import varying_digits
 from vostrack.masks.annotations import AnnotatedFrame
 
-__all__ = ["file_or_none", "numbered_by_pictures", "numbered_by_stems", "picture_of", "stem_of"]
+__all__ = [
+    "file_or_none",
+    "numbered_by_pictures",
+    "numbered_by_stems",
+    "picture_of",
+    "position_or_none",
+    "stem_of",
+]
 
 _SUFFIXES = frozenset(
     {"apng", "avif", "bmp", "dng", "exr", "gif", "heic", "heif", "jp2", "jpeg", "jpg", "pgm"}
     | {"png", "pnm", "ppm", "tga", "tif", "tiff", "webp"}
 )
 _MOST_DIGITS = 9
+_MOST_FRAMES = 1 << 24
 
 
 def file_or_none(value: object) -> str | None:
     """Return a value as the name of a file without folders; None if it cannot be one."""
     usable = isinstance(value, str) and value.isprintable() and value == _base(value)
     return str(value) if usable and 0 < len(str(value)) < 256 and value not in (".", "..") else None
+
+
+def position_or_none(value: object) -> int | None:
+    """Return a value as the position of a frame; None if it cannot be one."""
+    return value if type(value) is int and 0 <= value < _MOST_FRAMES else None
 
 
 def picture_of(frame: AnnotatedFrame) -> str | None:

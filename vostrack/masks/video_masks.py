@@ -26,6 +26,8 @@ class MaskFrame:
         time: its time in seconds; None if unknown.
         named: whether the name is the frame's own. Otherwise it is the number.
         file: the name of its image file, such as ``plate.1005.jpg``; None if unknown.
+        position: where it is in the whole video, from 0, if it has a name of its own; None if
+            unknown. Frames without one have this as their number.
     """
 
     number: int
@@ -33,6 +35,7 @@ class MaskFrame:
     time: float | None = None
     named: bool = False
     file: str | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def clip_masks(
                 entry["time"],
                 names.names is not None,
                 None if names.files is None else names.files[index],
+                None if names.names is None else index,
             )
             for index, entry in zip(indices, frames, strict=True)
         ),

@@ -72,6 +72,7 @@ class RunRecord:
             "frames_in_source": self.source.length,
             "frame_names": _of_frames(self.names.names, frames),
             "frame_files": _of_frames(self.names.files, frames),
+            "frame_positions": [record["index"] for record in frames],
             "frame_times": [record["time"] for record in frames],
             "frame_rate": self.source.frame_rate,
             "truncated": self.source.truncated,

@@ -22,7 +22,7 @@ from vostrack.masks.annotations import (
     whole_number,
 )
 from vostrack.masks.masks_json_writer import MasksJsonWriter
-from vostrack.masks.picture_names import file_or_none
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import VideoMasks
 
 __all__ = [
@@ -98,7 +98,8 @@ def _of_vostrack(read: Annotations, info: Mapping[str, Any], images: list[Any]) 
         name = names[k] if names else f"frame {shortened(number, 20)}"
         file = file_or_none(image.get("file_name")) or f"{name}.png" if names else None
         time = float(time) if isinstance(time, (int, float)) else None
-        frames.append(AnnotatedFrame(name, number, frame.entries, frame.size, time, file))
+        position = position_or_none(image.get("position"))
+        frames.append(AnnotatedFrame(name, number, frame.entries, frame.size, time, file, position))
     listed = [o for o in info["objects"] if isinstance(o, dict)]
     objects = {
         _track(o.get("id"), o.get("category")): (

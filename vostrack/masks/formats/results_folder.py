@@ -12,7 +12,7 @@ from vostrack.errors import InputError
 from vostrack.files import expand_home, natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
-from vostrack.masks.picture_names import file_or_none
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
 __all__ = ["is_results_folder", "read_folder", "read_stack"]
@@ -87,11 +87,12 @@ def read_stack(path: Path) -> LabelStack:
 
 
 def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
-    """Return the frames of a folder, with the times and image files that ``run.json`` states."""
+    """Return the frames of a folder, with what ``run.json`` states of them."""
     times = record.get("frame_times")
     if not isinstance(times, list) or len(times) != len(stems):
         times = [None] * len(stems)
     named, files = record.get("frame_names") is not None, _stated(record, "frame_files")
+    positions = _stated(record, "frame_positions")
     return tuple(
         MaskFrame(
             int(stem) if stem.isdecimal() else k,
@@ -99,6 +100,7 @@ def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
             None if t is None else float(t),
             named,
             file_or_none(files.get(stem)),
+            position_or_none(positions.get(stem)),
         )
         for k, (stem, t) in enumerate(zip(stems, times, strict=True))
     )
