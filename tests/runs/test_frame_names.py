@@ -195,3 +195,16 @@ def test_two_folders_with_the_same_names_are_counted(request_for: Make, project:
     request = request_for(video=str(project / "*" / "0*.png"))
     track_clip(request)
     assert masks(request) == [f"{index:05d}.png" for index in range(2 * FRAMES)]
+
+
+@pytest.mark.parametrize("part", [{"start": 3}, {"start": 1, "stride": 2}, {"start": 4, "end": 5}])
+def test_a_mask_of_a_frame_that_is_left_out(part: dict[str, int], request_for: Make) -> None:
+    request = request_for(
+        video=str(PLATE / "plate"), first_mask=(str(PLATE / "mask.1001.png"),), **part
+    )
+    with pytest.raises(InputError, match="named after frame 1001, which is not among the selected"):
+        track_clip(request)
+    assert not request.output.exists()
+    first = 1001 + part["start"]
+    track_clip(replace(request, first_mask_frame=first))
+    assert masks(request)[0] == f"{first}.png"
