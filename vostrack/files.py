@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = [
     "check_regular",
     "exclusive_folder",
     "expand_home",
+    "in_natural_order",
     "is_whole_image",
     "natural_order",
     "parse_json",
@@ -33,6 +34,7 @@ LOCK = ".vostrack.lock"
 
 _NUMBERS = re.compile(r"(\d+)")
 _DIGITS = re.compile(r"([0-9]+)")
+_SIGNED = re.compile(r"(.*)([+-][0-9]{1,18})([^0-9].*|)")
 
 NaturalOrder = tuple[tuple[tuple[int, int, str], ...], str]
 
@@ -49,6 +51,25 @@ def natural_order(name: str) -> NaturalOrder:
     parts = _NUMBERS.split(name.lower())
     key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
     return key, name
+
+
+def in_natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Sort files by the ``natural_order`` of their paths; negative numbers come first.
+
+    A minus is a sign only where the files of a folder differ in one number, and some of these
+    numbers have a plus and the others a minus: ``f-01``, ``f+00``. In ``shot-01`` it separates.
+
+    Args:
+        paths: the files.
+    """
+    found = sorted(paths, key=lambda path: natural_order(str(path)))
+    parts = [_SIGNED.fullmatch(path.name) for path in found]
+    signed = [part for part in parts if part is not None]
+    around = {(path.parent, part[1], part[3]) for path, part in zip(found, signed, strict=False)}
+    if len(signed) < len(found) or len(around) != 1 or len({part[2][0] for part in signed}) < 2:
+        return found
+    numbers = {path: int(part[2]) for path, part in zip(found, signed, strict=True)}
+    return sorted(found, key=lambda path: numbers[path])
 
 
 def varying_digits(stems: Sequence[str]) -> list[str] | None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.runs.conftest import FRAMES
 from vostrack import ClipRequest, InputError
+from vostrack.masks import read_results
 from vostrack.runs.clip import track_clip
 from vostrack.video import FrameNames
 
@@ -143,6 +144,19 @@ def test_a_finished_mask_that_is_gone_is_tracked_again(
     (request.output / "masks" / "b.png").unlink()
     track_clip(request)
     assert len(masks(request)) == FRAMES
+
+
+def test_frames_before_zero_come_first(renamed: Callable[..., Path], request_for: Make) -> None:
+    names = [f"f{number:+03d}" for number in range(-2, 4)]
+    renamed([f"{name}.png" for name in names])
+    request = request_for()
+    track_clip(request)
+    record = load(request.output / "run.json")
+    assert record["frame_names"] == names
+    read = read_results(request.output)
+    assert [(f.name, f.time) for f in read.frames] == list(
+        zip(names, record["frame_times"], strict=True)
+    )
 
 
 def test_a_file_of_somebody_else_with_the_name_of_a_frame(

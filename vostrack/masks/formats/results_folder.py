@@ -9,7 +9,7 @@ import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import expand_home, natural_order, parse_json
+from vostrack.files import expand_home, in_natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.picture_names import file_or_none, position_or_none
@@ -30,7 +30,7 @@ def read_folder(path: Path) -> VideoMasks:
         InputError: ``run.json`` is missing or damaged, or there is no mask.
     """
     record = _run_record(path)
-    files = sorted((path / "masks").glob("*.png"), key=lambda p: natural_order(p.name))
+    files = in_natural_order((path / "masks").glob("*.png"))
     if not files:
         raise InputError(
             f"{path}: the folder masks contains no PNG, expected the masks of a run; check the path"

@@ -15,7 +15,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, natural_order
+from vostrack.files import atomic_path, in_natural_order
 from vostrack.masks.annotations import (
     AnnotatedFrame,
     Annotations,
@@ -65,7 +65,7 @@ def files_in(folder: Path) -> list[Path]:
     """Return the label files in a folder or in its folder ``labels``, in natural order."""
     place = folder / "labels" if (folder / "labels").is_dir() else folder
     found = (p for p in place.glob("*.txt") if p.name not in ("classes.txt", "labels.txt"))
-    return sorted(found, key=lambda p: natural_order(p.name))
+    return in_natural_order(found)
 
 
 def parse(paths: Sequence[Path], size: Size | None, origin: str) -> Annotations:
