@@ -23,6 +23,8 @@ REPEATED = {
     "one mask": (["00.jpg", "01.jpg", "01.png"], "01.jpg and 01.png", "*.jpg"),
     "a word behind": (["0.jpg", "0_mask.png", "1.jpg"], "0.jpg and 0_mask.png", "*.jpg"),
     "words before": (["frame_7.jpg", "mask_7.png"], "frame_7.jpg and mask_7.png", "*.jpg"),
+    "words without a gap": (["img7.jpg", "7mask.png"], "7mask.png and img7.jpg", "*.jpg"),
+    "words with a minus": (["img-7.jpg", "gt-7.png"], "gt-7.png and img-7.jpg", "*.jpg"),
     "a word between": (["s.7.jpg", "s.gt.07.png"], "s.7.jpg and s.gt.07.png", "*.jpg"),
     "one suffix": (["0.png", "0-labels.png"], "0-labels.png and 0.png", None),
     "zeros": (["7.png", "007.png", "8.png"], "007.png and 7.png", None),
@@ -64,6 +66,8 @@ def test_given_masks_and_chosen_frames_are_no_repetition(tmp_path: Path) -> None
     [
         ["1.00.png", "1.05.png", "1.5.png", "1.50.png"],
         ["frame_-1.png", "frame_0.png", "frame_1.png"],
+        ["frame-1.png", "frame0.png", "frame1.png"],
+        ["seg1_frame1.png", "seg1_frame2.png", "seg2_frame1.png", "seg2_frame2.png"],
         ["f-01.png", "f+00.png", "f+01.png"],
         ["cam1_000.png", "cam1_001.png", "cam2_000.png", "cam2_001.png"],
         ["left.png", "right.png"],

@@ -13,8 +13,10 @@ __all__ = ["check_frames_once"]
 # What lies beside pictures, and how these are called.
 _OTHERS = "alphas?|annotations?|copy|depth|gt|labels?|masks?|mattes?|seg"
 _PICTURES = "colou?r|frames?|images?|img|rgb"
-_KIND = re.compile(rf"(?<![^ ._-])(?:{_OTHERS}|{_PICTURES})(?:[ ._-]|$)")
-_OTHER = re.compile(rf"(?<![^ ._-])(?:{_OTHERS})(?![^ ._-])")
+_WORD = "(?<![^ ._0-9-])(?:{})(?![^ ._0-9-])"
+# A minus in front of a number stays: it may be a sign.
+_KIND = re.compile(_WORD.format(f"{_OTHERS}|{_PICTURES}") + "(?:[ ._]|-(?![0-9]))?")
+_OTHER = re.compile(_WORD.format(_OTHERS))
 # Zeros after a decimal point count: 1.05 and 1.5 are two times.
 _ZEROS = re.compile(r"(?<![0-9])(?<![0-9]\.)0+(?=[0-9])")
 # Masks are not kept as JPEG.
