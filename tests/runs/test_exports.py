@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from PIL import Image
 from vostrack import ClipRequest
 from vostrack.cli import main
 from vostrack.errors import InputError
-from vostrack.masks import VideoFrames, read_first_mask, read_label_map, read_results
+from vostrack.masks import (
+    VideoFrames,
+    export_results,
+    read_first_mask,
+    read_label_map,
+    read_results,
+)
 from vostrack.runs.clip import track_clip
 
 Make = Callable[..., ClipRequest]
@@ -108,3 +115,62 @@ def test_a_failed_export_keeps_the_run(
     assert "export mots-png failed: too many classes" in caplog.text
     assert (request.output / "exports" / "coco.json").is_file()
     assert json.loads((request.output / "run.json").read_text())["status"] == "complete"
+
+
+def test_exports_name_the_pictures_of_a_folder(request_for: Make, project: Path) -> None:
+    frames = project / "frames"
+    for path in frames.iterdir():
+        with Image.open(path) as image:
+            image.save(frames / f"sh_v2.{int(path.stem) + 7}.bmp")
+        path.unlink()
+    request = request_for(export=("labelme", "cvat-images"))
+    track_clip(request)
+    record = json.loads((request.output / "run.json").read_text())
+    assert record["frame_files"] == [f"sh_v2.{n}.bmp" for n in range(7, 13)]
+    exports = request.output / "exports"
+    content = json.loads((exports / "labelme" / "sh_v2.9.json").read_text())
+    assert (frames / content["imagePath"]).is_file()
+    assert 'name="sh_v2.12.bmp"' in (exports / "cvat-images.xml").read_text()
+    assert [frame.file for frame in read_results(request.output).frames] == record["frame_files"]
+    # Runs of earlier versions do not know the files.
+    del record["frame_files"]
+    (request.output / "run.json").write_text(json.dumps(record))
+    export_results(request.output, "labelme", project / "labelme")
+    content = json.loads((project / "labelme" / "9.json").read_text())
+    assert content["imagePath"] == "9.png"
+
+
+def test_counted_frames_have_no_pictures_of_their_own(request_for: Make) -> None:
+    request = request_for(names="counter", export=("labelme",))
+    track_clip(request)
+    assert json.loads((request.output / "run.json").read_text())["frame_files"] is None
+    made = request.output / "exports" / "labelme" / "00000.json"
+    assert json.loads(made.read_text())["imagePath"] == "00000.png"
+
+
+def test_a_part_of_a_sequence_is_exported_at_its_place(
+    request_for: Make, project: Path, tmp_path: Path
+) -> None:
+    for path in (project / "frames").iterdir():
+        path.rename(path.with_name(f"sh.{1001 + int(path.stem)}.png"))
+    request = request_for(start=1, stride=2, export=("cvat",))
+    track_clip(request)
+    places = re.compile(r'<mask frame="(\d)" outside="0"')
+    written = (request.output / "exports" / "cvat.xml").read_text()
+    assert places.findall(written) == ["1", "3", "5"]
+    export_results(request.output, "cvat", tmp_path / "later.xml")
+    assert (tmp_path / "later.xml").read_text() == written
+    export_results(request.output / "masks.json", "cvat", tmp_path / "from_masks.xml")
+    assert places.findall((tmp_path / "from_masks.xml").read_text()) == ["1", "3", "5"]
+    again = request_for(
+        "again", start=1, stride=2, first_mask=(str(request.output / "exports" / "cvat.xml"),)
+    )
+    track_clip(again)
+    for path in (request.output / "masks").iterdir():
+        assert (again.output / "masks" / path.name).read_bytes() == path.read_bytes()
+    # Runs of earlier versions do not know the positions.
+    record = json.loads((request.output / "run.json").read_text())
+    assert record.pop("frame_positions") == [1, 3, 5]
+    (request.output / "run.json").write_text(json.dumps(record))
+    export_results(request.output, "cvat", tmp_path / "earlier.xml")
+    assert places.findall((tmp_path / "earlier.xml").read_text()) == ["0", "1", "2"]

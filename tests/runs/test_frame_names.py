@@ -13,6 +13,7 @@ import pytest
 
 from tests.runs.conftest import FRAMES
 from vostrack import ClipRequest, InputError
+from vostrack.masks import read_results
 from vostrack.runs.clip import track_clip
 from vostrack.video import FrameNames
 
@@ -58,7 +59,7 @@ def test_a_plate_keeps_its_numbers_in_every_result(request_for: Make) -> None:
     assert list(record["objects"][0]["presence"]) == [str(number) for number in numbers]
     images = load(request.output / "masks.json")["images"]
     assert [image["frame_index"] for image in images] == numbers
-    assert images[0]["file_name"] == "1001.png"
+    assert images[0]["file_name"] == "sh010_plate_v002.1001.jpg"
 
 
 def test_a_mask_of_frame_1005(request_for: Make) -> None:
@@ -145,6 +146,19 @@ def test_a_finished_mask_that_is_gone_is_tracked_again(
     assert len(masks(request)) == FRAMES
 
 
+def test_frames_before_zero_come_first(renamed: Callable[..., Path], request_for: Make) -> None:
+    names = [f"f{number:+03d}" for number in range(-2, 4)]
+    renamed([f"{name}.png" for name in names])
+    request = request_for()
+    track_clip(request)
+    record = load(request.output / "run.json")
+    assert record["frame_names"] == names
+    read = read_results(request.output)
+    assert [(f.name, f.time) for f in read.frames] == list(
+        zip(names, record["frame_times"], strict=True)
+    )
+
+
 def test_a_file_of_somebody_else_with_the_name_of_a_frame(
     renamed: Callable[..., Path], request_for: Make, project: Path
 ) -> None:
@@ -195,3 +209,16 @@ def test_two_folders_with_the_same_names_are_counted(request_for: Make, project:
     request = request_for(video=str(project / "*" / "0*.png"))
     track_clip(request)
     assert masks(request) == [f"{index:05d}.png" for index in range(2 * FRAMES)]
+
+
+@pytest.mark.parametrize("part", [{"start": 3}, {"start": 1, "stride": 2}, {"start": 4, "end": 5}])
+def test_a_mask_of_a_frame_that_is_left_out(part: dict[str, int], request_for: Make) -> None:
+    request = request_for(
+        video=str(PLATE / "plate"), first_mask=(str(PLATE / "mask.1001.png"),), **part
+    )
+    with pytest.raises(InputError, match="named after frame 1001, which is not among the selected"):
+        track_clip(request)
+    assert not request.output.exists()
+    first = 1001 + part["start"]
+    track_clip(replace(request, first_mask_frame=first))
+    assert masks(request)[0] == f"{first}.png"

@@ -14,6 +14,7 @@ from vostrack.masks.frame_choice import choose_frame
 from vostrack.masks.frame_names import VideoFrames
 from vostrack.masks.palette import VOID
 from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.masks.picture_names import numbered_by_pictures
 from vostrack.masks.rle import decode_rle, fill_polygons
 from vostrack.masks.stack import stack_masks
 
@@ -60,13 +61,16 @@ def mask_of_a_frame(
 
 
 def _numbered(annotations: Annotations, frames: VideoFrames) -> tuple[AnnotatedFrame, ...]:
-    """Return the frames by the numbers of the video, if the file counts frames that have names."""
-    if not (annotations.positions and frames.named and len(frames.numbers)):
+    """Return the frames by the numbers of the video, where its frames have names."""
+    if not (frames.named and len(frames.numbers)):
         return annotations.frames
+    if not annotations.positions:
+        return numbered_by_pictures(annotations.frames)
+    numbers = frames.whole or frames.numbers
     return tuple(
-        replace(frame, number=frames.numbers[frame.number])
+        replace(frame, number=numbers[frame.number])
         for frame in annotations.frames
-        if frame.number is not None and 0 <= frame.number < len(frames.numbers)
+        if frame.number is not None and 0 <= frame.number < len(numbers)
     )
 
 

@@ -12,6 +12,7 @@ from vostrack.errors import InputError
 from vostrack.masks.annotated_frame import decode, without_boxes
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size, shortened
 from vostrack.masks.palette import VOID
+from vostrack.masks.picture_names import numbered_by_pictures, picture_of, stem_of
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
 __all__ = ["masks_of_video"]
@@ -69,6 +70,7 @@ def _ordered(
     frames: Sequence[AnnotatedFrame], origin: str
 ) -> tuple[tuple[AnnotatedFrame, ...], tuple[str, ...]]:
     """Sort frames by their numbers. Where these are unknown or repeat, count the frames."""
+    frames = numbered_by_pictures(frames)
     numbers = [frame.number for frame in frames]
     if None not in numbers and len(set(numbers)) == len(numbers):
         return tuple(sorted(frames, key=lambda frame: frame.number or 0)), ()
@@ -175,17 +177,19 @@ def _common_size(frames: Sequence[AnnotatedFrame], size: Size | None, origin: st
 def _identities(
     frames: Sequence[AnnotatedFrame], annotations: Annotations
 ) -> tuple[MaskFrame, ...]:
-    """Return names and numbers. A name is kept if it is more than the number."""
+    """Return names, numbers and image files. A name is kept if it is more than the number."""
     found = []
     for position, frame in enumerate(frames):
         number = position if frame.number is None else frame.number
-        stem = frame.name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        counted = stem in ("", f"{number:05d}", f"frame {number}")
-        found.append(
-            MaskFrame(number, f"{number:05d}" if counted else stem, frame.time, not counted)
-        )
+        stem = stem_of(frame)
+        counted = frame.file is None and stem in ("", f"{number:05d}", f"frame {number}")
+        name = f"{number:05d}" if counted else stem
+        picture = picture_of(frame)
+        # Files without a known name of the picture state this one.
+        file = None if picture == f"{name}.png" else picture
+        found.append(MaskFrame(number, name, frame.time, not counted, file, frame.position))
     if len({frame.name for frame in found}) < len(found):
-        return tuple(replace(f, name=f"{f.number:05d}", named=False) for f in found)
+        return tuple(replace(f, name=f"{f.number:05d}", named=False, file=None) for f in found)
     return tuple(found)
 
 

@@ -77,6 +77,8 @@ class AnnotatedFrame:
         entries: the objects.
         size: H and W in pixels, if the file states them.
         time: its time in seconds, if the file states it.
+        file: the name of its image file, where ``name`` is the own name of the frame for certain.
+        position: where it is in the video, from 0, if the file states that beside the number.
     """
 
     name: str
@@ -84,6 +86,8 @@ class AnnotatedFrame:
     entries: tuple[Entry, ...] = ()
     size: Size | None = None
     time: float | None = None
+    file: str | None = None
+    position: int | None = None
 
     @property
     def has_mask(self) -> bool:

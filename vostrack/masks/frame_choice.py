@@ -57,6 +57,7 @@ def choose_frame(
         return _asked(marked, numbered, frames.asked, several, origin)
     within = sorted(n for n in numbered if n in frames.numbers)
     if not within:
+        _refuse_left_out(numbered, frames, counted, origin)
         found = marked[0]
         foreign = found.number is not None and not several
         note = (
@@ -74,6 +75,22 @@ def choose_frame(
             f"{origin}: has no masks of frame {wanted}; those of {found.name} are used for frame "
             f"{within[0]}, and the video is tracked both ways from it",
         ),
+    )
+
+
+def _refuse_left_out(
+    numbered: Mapping[int, AnnotatedFrame], frames: VideoFrames, counted: bool, origin: str
+) -> None:
+    """Refuse masks that certainly belong to frames of the video that are not selected."""
+    left_out = [n for n in sorted(numbered) if frames.leaves_out(n, exact=counted)]
+    if not left_out or not (frames.named or counted):
+        return
+    first = frames.numbers[0]
+    use = f", or set `first_mask_frame={first}` to use the masks for frame {first}"
+    raise InputError(
+        f"{origin}: the masks of {numbered[left_out[0]].name} belong to frame {left_out[0]}, which "
+        f"is not among the selected frames {frames.selected}; select it with `start`, `end` and "
+        "`stride`" + use * (len(numbered) == 1)
     )
 
 

@@ -30,15 +30,18 @@ class VideoFrames:
     """The frames of the video that a mask may belong to.
 
     Attributes:
-        numbers: the number of each frame, as ``first_mask_frame`` takes it.
+        numbers: the number of each selected frame, as ``first_mask_frame`` takes it.
         named: whether the numbers come from the names of image files; otherwise frames are counted
             from 0.
         asked: ``first_mask_frame`` as the user gave it; None for the first frame.
+        whole: the numbers of all frames of the video, in order, also of those that are not
+            selected; empty if the selected ones are all.
     """
 
     numbers: Sequence[int] = ()
     named: bool = False
     asked: int | None = None
+    whole: Sequence[int] = ()
 
     @property
     def wanted(self) -> int | None:
@@ -46,6 +49,28 @@ class VideoFrames:
         if self.asked is not None:
             return self.asked
         return self.numbers[0] if len(self.numbers) else None
+
+    @property
+    def selected(self) -> str:
+        """The selected frames in words; there is at least one."""
+        shown = [str(number) for number in self.numbers[:3]]
+        more = len(self.numbers) > 3
+        return ", ".join([*shown[:2], "...", str(self.numbers[-1])] if more else shown)
+
+    def leaves_out(self, number: int, *, exact: bool = False) -> bool:
+        """Tell whether a number is that of a frame of the video that is not selected.
+
+        Args:
+            number: of a frame.
+            exact: whether frames are certainly counted as in the video. Otherwise 0 and 1 may mean
+                the first of the selected frames.
+        """
+        if not len(self.numbers) or number in self.numbers:
+            return False
+        if self.named:
+            every = self.whole or self.numbers
+            return min(every) <= number <= max(every)
+        return (0 if exact else 2) <= number < self.numbers[-1]
 
 
 def frame_number(name: str) -> int | None:
@@ -80,8 +105,8 @@ def place(name: str, frames: VideoFrames) -> tuple[int | None, tuple[str, ...]]:
         The number of the frame, or None for the one that the user asked for; and warnings.
 
     Raises:
-        InputError: the name states another frame than the first, but frames have no numbers of
-            their own, and the user did not ask for a frame.
+        InputError: the user did not ask for a frame, and the name states one that is not selected,
+            or another one than the first while frames have no numbers of their own.
     """
     number, numbers = frame_number(Path(name).name), frames.numbers
     if number is None or not len(numbers):
@@ -96,6 +121,12 @@ def place(name: str, frames: VideoFrames) -> tuple[int | None, tuple[str, ...]]:
     first = numbers[0]
     if number == first:
         return None, ()
+    if frames.leaves_out(number):
+        raise InputError(
+            f"{name}: the mask is named after frame {number}, which is not among the selected "
+            f"frames {frames.selected}; select it with `start`, `end` and `stride`, or set "
+            f"`first_mask_frame={first}` to use the mask for frame {first}"
+        )
     if number not in numbers:
         digits = _last_number(Path(name).name)
         padded = digits is not None and len(digits[1]) in range(4, 8)

@@ -11,7 +11,8 @@ visible. ``pycocotools.coco.COCO`` loads it::
                       "bbox": [x, y, width, height], "iscrowd": 0}, ...],
      "categories": [{"id": 1, "name": "left", "supercategory": ""}]}
 
-``frame_index`` is the source's frame number. ``track_id`` is the object id of the label maps.
+``frame_index`` is the source's frame number. Frames with names of their own have a ``position``,
+too, which counts from 0. ``track_id`` is the object id of the label maps.
 ``info`` lists the objects that are never visible, too. Void pixels are crowds.
 """
 
@@ -96,6 +97,7 @@ class MasksJsonWriter:
         frame = frame or MaskFrame(index, f"{index:05d}")
         image = {"id": len(self._images) + 1, "file_name": file_name(frame)}
         image |= {"width": self._size[1], "height": self._size[0], "frame_index": index}
+        image |= {} if frame.position is None else {"position": frame.position}
         self._images.append(image if frame.time is None else {**image, "time": frame.time})
         for n, name in self._names.items():
             if areas[n]:

@@ -11,7 +11,7 @@ import numpy as np
 from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.masks.palette import VOID
 
-__all__ = ["MaskFrame", "MaskObject", "VideoMasks", "class_of", "file_name", "present"]
+__all__ = ["MaskFrame", "MaskObject", "VideoMasks", "class_of", "file_name", "file_stem", "present"]
 
 _NO_CLASS = "object"
 
@@ -25,12 +25,17 @@ class MaskFrame:
         name: its name, which files carry, such as ``00005``.
         time: its time in seconds; None if unknown.
         named: whether the name is the frame's own. Otherwise it is the number.
+        file: the name of its image file, such as ``plate.1005.jpg``; None if unknown.
+        position: where it is in the whole video, from 0, if it has a name of its own; None if
+            unknown. Frames without one have this as their number.
     """
 
     number: int
     name: str
     time: float | None = None
     named: bool = False
+    file: str | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,12 @@ def class_of(name: str, number: int) -> str:
 
 def file_name(frame: MaskFrame) -> str:
     """Return the name of the frame's image file, as far as it is known."""
-    return f"{frame.name}.png"
+    return frame.file or f"{frame.name}.png"
+
+
+def file_stem(frame: MaskFrame) -> str:
+    """Return what a file that belongs to the frame's image file is called, without suffix."""
+    return Path(frame.file).stem if frame.file else frame.name
 
 
 def present(

@@ -53,6 +53,8 @@ def clip_masks(
                 names.name(index),
                 entry["time"],
                 names.names is not None,
+                None if names.files is None else names.files[index],
+                None if names.names is None else index,
             )
             for index, entry in zip(indices, frames, strict=True)
         ),

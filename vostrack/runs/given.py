@@ -175,4 +175,4 @@ def _video_frames(request: ClipRequest, source: FrameSource) -> VideoFrames:
     """Return the frames as the user counts or names them."""
     indices, own = source.indices or (), names_for(request, source).numbers
     numbers = tuple(indices if own is None else (own[index] for index in indices))
-    return VideoFrames(numbers, named=own is not None, asked=request.first_mask_frame)
+    return VideoFrames(numbers, own is not None, request.first_mask_frame, own or ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,7 +70,9 @@ class RunRecord:
             "versions": _versions(),
             "frames": len(frames),
             "frames_in_source": self.source.length,
-            "frame_names": self._frame_names(frames),
+            "frame_names": _of_frames(self.names.names, frames),
+            "frame_files": _of_frames(self.names.files, frames),
+            "frame_positions": [record["index"] for record in frames],
             "frame_times": [record["time"] for record in frames],
             "frame_rate": self.source.frame_rate,
             "truncated": self.source.truncated,
@@ -93,11 +96,10 @@ class RunRecord:
             if number in record["ids"]
         }
 
-    def _frame_names(self, frames: list[dict[str, Any]]) -> list[str] | None:
-        """Return the own names of the finished frames; None where frames are counted from 0."""
-        if self.names.names is None:
-            return None
-        return [self.names.name(record["index"]) for record in frames]
+
+def _of_frames(every: Sequence[str] | None, frames: list[dict[str, Any]]) -> list[str] | None:
+    """Return what is the finished frames' own; None where frames are counted from 0."""
+    return None if every is None else [every[record["index"]] for record in frames]
 
 
 def run_settings(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vostrack.files import varying_digits
+
 __all__ = ["FrameNames", "Names"]
 
 Names = Literal["source", "counter"]
 """Where the names of frames come from."""
-
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,12 @@ class FrameNames:
     Attributes:
         names: the own name of each frame, without suffix; None where frames are counted from 0.
         numbers: the own number of each frame; None where frames have no numbers of their own.
+        files: the name of each frame's image file; None where frames are counted from 0.
     """
 
     names: tuple[str, ...] | None = None
     numbers: tuple[int, ...] | None = None
+    files: tuple[str, ...] | None = None
 
     @classmethod
     def of_files(cls, paths: Sequence[Path]) -> FrameNames:
@@ -39,14 +40,14 @@ class FrameNames:
         called by that number, with its zeros: 1001, 1002. Other files are called by their stems.
         Where stems occur twice, frames are counted.
         """
-        stems = [path.stem for path in paths]
-        digits = _varying_digits(stems)
+        stems, files = [path.stem for path in paths], tuple(path.name for path in paths)
+        digits = varying_digits(stems)
         if digits is not None:
             numbers = tuple(map(int, digits))
             if len(set(numbers)) == len(numbers):
-                return cls(tuple(digits), numbers)
+                return cls(tuple(digits), numbers, files)
         if len({stem.casefold() for stem in stems}) == len(stems):
-            return cls(tuple(stems))
+            return cls(tuple(stems), files=files)
         return cls()
 
     def name(self, index: int) -> str:
@@ -67,19 +68,3 @@ class FrameNames:
         if self.numbers is None:
             return number
         return self.numbers.index(number) if number in self.numbers else None
-
-
-def _varying_digits(stems: Sequence[str]) -> list[str] | None:
-    """Return the only digits in which the stems differ; None if there are no such digits.
-
-    Of a single stem, or of equal ones, they are the last digits, if these end it.
-    """
-    parts = [_DIGITS.split(stem) for stem in stems]
-    if not parts or any(len(part) != len(parts[0]) for part in parts):
-        return None
-    varying = [k for k, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
-    if not varying and len(parts[0]) > 1 and not parts[0][-1]:
-        varying = [len(parts[0]) - 2]
-    if len(varying) != 1 or varying[0] % 2 == 0:
-        return None
-    return [part[varying[0]] for part in parts]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home, natural_order
+from vostrack.files import expand_home, in_natural_order
 from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     NOMINAL_RATE,
@@ -40,7 +40,7 @@ def _is_image(path: Path) -> bool:
 def _sorted_images(paths: Iterator[Path], exclude: Collection[Path]) -> list[Path]:
     left_out = {path.resolve() for path in exclude}
     images = (path for path in paths if _is_image(path) and path.resolve() not in left_out)
-    return sorted(images, key=lambda path: natural_order(str(path)))
+    return in_natural_order(images)
 
 
 def images_in_folder(folder: Path, exclude: Collection[Path] = ()) -> list[Path]:

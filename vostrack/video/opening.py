@@ -11,6 +11,7 @@ from vostrack.files import check_regular, expand_home
 from vostrack.video.deinterlacing import Deinterlace, check_deinterlace
 from vostrack.video.frames import FrameSource, Selection
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern, is_url
+from vostrack.video.repeated_frames import check_frames_once
 from vostrack.video.value_range import check_range
 
 __all__ = ["Reader", "open_source"]
@@ -56,9 +57,9 @@ def open_source(
         The source. It has read only what it needs to know its size.
 
     Raises:
-        InputError: there is no such source, it has no frames, it cannot be read, or the selection
-            does not fit it. If the number of frames is unknown, a start beyond the end is detected
-            only while reading.
+        InputError: there is no such source, it has no frames, it cannot be read, a folder or
+            pattern holds two images of one frame, or the selection does not fit it. If the number
+            of frames is unknown, a start beyond the end is detected only while reading.
     """
     if reader not in _READERS:
         raise InputError(f"reader: expected one of {', '.join(_READERS)}, got {reader!r}")
@@ -100,7 +101,9 @@ def _open_named(
         _only_auto(reader, "folders of images")
         from vostrack.video.images import images_in_folder, open_images
 
-        return open_images(images_in_folder(path, exclude), str(path), selection, pixels[0])
+        images = images_in_folder(path, exclude)
+        check_frames_once(images)
+        return open_images(images, str(path), selection, pixels[0])
     if path.exists():
         return _open_file(path, reader, selection, *pixels)
     if is_url(name):
@@ -111,7 +114,9 @@ def _open_named(
         _only_auto(reader, "images")
         from vostrack.video.images import images_matching, open_images
 
-        return open_images(images_matching(name, exclude), name, selection, pixels[0])
+        images = images_matching(name, exclude)
+        check_frames_once(images)
+        return open_images(images, name, selection, pixels[0])
     if name == "-":
         raise InputError(
             "'-': standard input can be read only once and is not supported; write the video to a "

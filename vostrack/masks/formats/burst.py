@@ -25,6 +25,7 @@ from vostrack.masks.formats.coco import categories_in
 from vostrack.masks.formats.json_file import write_json
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.palette import VOID
+from vostrack.masks.picture_names import numbered_by_pictures
 from vostrack.masks.rle import encode_rle, is_empty_rle
 from vostrack.masks.video_masks import VideoMasks, file_name, present
 
@@ -56,7 +57,8 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     segmentations = sequence["segmentations"]
     if len(paths) != len(segmentations):
         paths = [f"frame {k}" for k in range(len(segmentations))]
-    found = [number_in(path) for path in paths]
+    named = [AnnotatedFrame(shortened(path), number_in(path)) for path in paths]
+    found = [frame.number for frame in numbered_by_pictures(named)]
     numbers = list(range(len(paths))) if None in found else found
     frames = []
     for path, number, tracks in zip(paths, numbers, segmentations, strict=True):

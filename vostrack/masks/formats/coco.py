@@ -22,9 +22,19 @@ from vostrack.masks.annotations import (
     whole_number,
 )
 from vostrack.masks.masks_json_writer import MasksJsonWriter
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import VideoMasks
 
-__all__ = ["categories_in", "entry_of", "info_of", "number_of", "parse", "parse_list", "write"]
+__all__ = [
+    "categories_in",
+    "entry_of",
+    "info_of",
+    "names_of",
+    "number_of",
+    "parse",
+    "parse_list",
+    "write",
+]
 
 
 def parse(content: Mapping[str, Any], origin: str) -> Annotations:
@@ -82,14 +92,14 @@ def _of_one_video(
 def _of_vostrack(read: Annotations, info: Mapping[str, Any], images: list[Any]) -> Annotations:
     """Take what ``masks.json`` states beyond COCO: exact frame numbers, times and all objects."""
     frames = []
-    for frame, image in zip(read.frames, images, strict=False):
+    names = names_of(info, len(images))
+    for k, (frame, image) in enumerate(zip(read.frames, images, strict=False)):
         number, time = image.get("frame_index"), image.get("time")
-        name = shortened(image.get("file_name") or number)
-        name = name if info.get("frame_names") else f"frame {shortened(number, 20)}"
+        name = names[k] if names else f"frame {shortened(number, 20)}"
+        file = file_or_none(image.get("file_name")) or f"{name}.png" if names else None
         time = float(time) if isinstance(time, (int, float)) else None
-        frames.append(
-            AnnotatedFrame(name.removesuffix(".png"), number, frame.entries, frame.size, time)
-        )
+        position = position_or_none(image.get("position"))
+        frames.append(AnnotatedFrame(name, number, frame.entries, frame.size, time, file, position))
     listed = [o for o in info["objects"] if isinstance(o, dict)]
     objects = {
         _track(o.get("id"), o.get("category")): (
@@ -226,6 +236,14 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
         writer.add(frame.number, masks.labels(position), frame)
     writer.save(output)
     return ()
+
+
+def names_of(info: Any, count: int) -> list[str] | None:
+    """Return the own names of the frames; None if they are counted or another tool wrote this."""
+    names = info.get("frame_names") if isinstance(info, dict) else None
+    if not isinstance(names, list) or len(names) != count:
+        return None
+    return list(map(shortened, names))
 
 
 def info_of(masks: VideoMasks) -> dict[str, Any]:

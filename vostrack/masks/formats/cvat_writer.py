@@ -17,7 +17,7 @@ from vostrack.files import atomic_path
 from vostrack.masks.formats.losses import frame_positions, losses
 from vostrack.masks.formats.shapes import cropped
 from vostrack.masks.palette import VOID
-from vostrack.masks.video_masks import VideoMasks, present
+from vostrack.masks.video_masks import VideoMasks, file_name, present
 
 __all__ = ["write", "write_images"]
 
@@ -57,7 +57,8 @@ def write_images(masks: VideoMasks, output: Path) -> tuple[str, ...]:
         for k, (frame, number) in enumerate(zip(masks.frames, positions, strict=True)):
             labels = masks.labels(k)
             void += int((labels == VOID).sum())
-            name = quoteattr(f"{frame.name}.png" if frame.named else f"frame_{number:06d}")
+            own = frame.named or frame.file is not None
+            name = quoteattr(file_name(frame) if own else f"frame_{number:06d}")
             size = f'width="{width}" height="{height}"'
             file.write(f'  <image id="{number}" name={name} {size}>\n')
             for entry, mask in present(masks, labels):

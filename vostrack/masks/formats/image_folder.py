@@ -10,7 +10,7 @@ from PIL import Image
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import in_natural_order
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.mots_classes import IGNORED, class_name
@@ -27,9 +27,7 @@ _SUFFIXES = frozenset({".bmp", ".gif", ".pgm", ".png", ".tif", ".tiff"})
 def images_in(folder: Path) -> list[Path]:
     """Return the label maps in a folder, in natural order."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
-    return sorted(
-        (p for p in found if not p.name.startswith(".")), key=lambda p: natural_order(p.name)
-    )
+    return in_natural_order(p for p in found if not p.name.startswith("."))
 
 
 def values_of(path: Path) -> IntArray:

@@ -34,7 +34,7 @@ from vostrack.masks.formats.shapes import (
     points_of,
 )
 from vostrack.masks.palette import VOID
-from vostrack.masks.video_masks import VideoMasks, file_name, present
+from vostrack.masks.video_masks import VideoMasks, file_name, file_stem, present
 
 __all__ = ["is_layout", "parse", "parse_frame", "write"]
 
@@ -99,7 +99,10 @@ def _segmentation(shape: Mapping[str, Any]) -> Any:
 
 
 def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
-    """Write a file for each frame, with the mask of each object. Void is a shape "void"."""
+    """Write a file for each frame, with the mask of each object. Void is a shape "void".
+
+    labelme finds the file of an image by its stem, and the image of a file by ``imagePath``.
+    """
     for position, frame in enumerate(masks.frames):
         shapes: list[dict[str, Any]] = []
         for entry, mask in present(masks, masks.labels(position), void=True):
@@ -127,5 +130,5 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
             "imageHeight": masks.size[0],
             "imageWidth": masks.size[1],
         }
-        write_json(output / f"{frame.name}.json", content)
+        write_json(output / f"{file_stem(frame)}.json", content)
     return losses(masks)

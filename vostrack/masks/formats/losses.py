@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from vostrack.masks.annotations import shortened
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
@@ -41,7 +42,8 @@ def losses(
         shown = ", ".join(shortened(name, 40) for name in own[:4])
         lost.append(f"the names of objects ({shown}{', ...' if len(own) > 4 else ''})")
     if frame_names and any(frame.named for frame in masks.frames):
-        lost.append(f"the names of frames ({masks.frames[0].name} is frame 0)")
+        first = frame_positions(masks.frames)[0]
+        lost.append(f"the names of frames ({masks.frames[0].name} is frame {first})")
     if times and any(frame.time is not None for frame in masks.frames):
         lost.append("the times of frames")
     if void:
@@ -53,8 +55,11 @@ def losses(
 def frame_positions(frames: Sequence[MaskFrame]) -> list[int]:
     """Return the index by which a tool that counts the frames of a video finds each frame.
 
-    It is the number if frames are counted in the video, and the position if they have own names.
+    It is the number if frames are counted in the video, and the position in it if they have own
+    names. Where that is unknown, the video is taken to have these frames only.
     """
-    if any(frame.named for frame in frames):
-        return list(range(len(frames)))
-    return [frame.number for frame in frames]
+    if not any(frame.named for frame in frames):
+        return [frame.number for frame in frames]
+    known = [frame.position for frame in frames if frame.position is not None]
+    ascending = len(known) == len(frames) and all(a < b for a, b in pairwise(known))
+    return known if ascending else list(range(len(frames)))

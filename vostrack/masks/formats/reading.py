@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.files import in_natural_order, natural_order
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Size, shortened
 from vostrack.masks.formats import (
     cvat,
@@ -69,7 +69,7 @@ def _text_is_yolo(paths: list[Path]) -> bool:
 
 def _json_files(folder: Path) -> list[Path]:
     found = (p for p in folder.glob("*.json") if p.name not in ("meta.json", "run.json"))
-    return sorted(found, key=lambda p: natural_order(p.name))
+    return in_natural_order(found)
 
 
 def _has_layout(path: Path) -> bool:

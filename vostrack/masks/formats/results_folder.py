@@ -9,9 +9,10 @@ import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import expand_home, natural_order, parse_json
+from vostrack.files import expand_home, in_natural_order, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
 
 __all__ = ["is_results_folder", "read_folder", "read_stack"]
@@ -29,7 +30,7 @@ def read_folder(path: Path) -> VideoMasks:
         InputError: ``run.json`` is missing or damaged, or there is no mask.
     """
     record = _run_record(path)
-    files = sorted((path / "masks").glob("*.png"), key=lambda p: natural_order(p.name))
+    files = in_natural_order((path / "masks").glob("*.png"))
     if not files:
         raise InputError(
             f"{path}: the folder masks contains no PNG, expected the masks of a run; check the path"
@@ -86,17 +87,31 @@ def read_stack(path: Path) -> LabelStack:
 
 
 def _frames(stems: list[str], record: dict[str, Any]) -> tuple[MaskFrame, ...]:
-    """Return the frames of a folder, with the times that ``run.json`` states."""
+    """Return the frames of a folder, with what ``run.json`` states of them."""
     times = record.get("frame_times")
     if not isinstance(times, list) or len(times) != len(stems):
         times = [None] * len(stems)
-    named = record.get("frame_names") is not None
+    named, files = record.get("frame_names") is not None, _stated(record, "frame_files")
+    positions = _stated(record, "frame_positions")
     return tuple(
         MaskFrame(
-            int(stem) if stem.isdecimal() else k, stem, None if t is None else float(t), named
+            int(stem) if stem.isdecimal() else k,
+            stem,
+            None if t is None else float(t),
+            named,
+            file_or_none(files.get(stem)),
+            position_or_none(positions.get(stem)),
         )
         for k, (stem, t) in enumerate(zip(stems, times, strict=True))
     )
+
+
+def _stated(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return what ``run.json`` states of each frame by its name; older runs state less."""
+    names, values = record.get("frame_names"), record.get(key)
+    if not (isinstance(names, list) and isinstance(values, list) and len(names) == len(values)):
+        return {}
+    return dict(zip(names, values, strict=True))
 
 
 def _run_record(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from vostrack.files import atomic_path
 from vostrack.masks.annotations import MOST_PIXELS, shortened
 from vostrack.masks.formats.extras import optional
 from vostrack.masks.formats.label_stack import LabelStack
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
 
 __all__ = ["is_stack", "read", "write", "write_as"]
@@ -108,8 +109,15 @@ def _frames(own: dict[str, Any], count: int) -> tuple[MaskFrame, ...]:
     if len(listed) != count:
         return tuple(MaskFrame(k, f"{k:05d}") for k in range(count))
     return tuple(
-        MaskFrame(int(number), str(name), None if time is None else float(time), bool(named))
-        for number, name, time, named in listed
+        MaskFrame(
+            int(number),
+            str(name),
+            None if time is None else float(time),
+            bool(named),
+            file_or_none(more[0]) if more else None,
+            position_or_none(more[1]) if more[1:] else None,
+        )
+        for number, name, time, named, *more in listed
     )
 
 
@@ -139,7 +147,7 @@ def write_as(masks: VideoMasks, output: Path, dtype: type[np.integer[Any]]) -> t
             yield masks.labels(position).astype(dtype)
 
     own = {
-        "frames": [(f.number, f.name, f.time, f.named) for f in masks.frames],
+        "frames": [(f.number, f.name, f.time, f.named, f.file, f.position) for f in masks.frames],
         "objects": [(entry.id, entry.name, entry.category) for entry in masks.objects],
         "video": masks.video,
         "frame_rate": masks.frame_rate,

@@ -15,7 +15,7 @@ import numpy as np
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, natural_order
+from vostrack.files import atomic_path, in_natural_order
 from vostrack.masks.annotations import (
     AnnotatedFrame,
     Annotations,
@@ -29,7 +29,8 @@ from vostrack.masks.formats.contours import has_parts, polygon_with_bridges
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.shapes import outline
 from vostrack.masks.palette import VOID
-from vostrack.masks.video_masks import VideoMasks, present
+from vostrack.masks.picture_names import numbered_by_stems
+from vostrack.masks.video_masks import VideoMasks, file_stem, present
 
 __all__ = ["files_in", "in_pixels", "is_layout", "parse", "write"]
 
@@ -64,7 +65,7 @@ def files_in(folder: Path) -> list[Path]:
     """Return the label files in a folder or in its folder ``labels``, in natural order."""
     place = folder / "labels" if (folder / "labels").is_dir() else folder
     found = (p for p in place.glob("*.txt") if p.name not in ("classes.txt", "labels.txt"))
-    return sorted(found, key=lambda p: natural_order(p.name))
+    return in_natural_order(found)
 
 
 def parse(paths: Sequence[Path], size: Size | None, origin: str) -> Annotations:
@@ -86,8 +87,8 @@ def parse(paths: Sequence[Path], size: Size | None, origin: str) -> Annotations:
         for count, line in enumerate(text.splitlines(), start=1):
             if line.strip():
                 entries.append(_entry(line, names, f"{path}: line {count}"))
-        frames.append(AnnotatedFrame(path.stem, number_in(path.name), tuple(entries), size))
-    return Annotations(tuple(frames))
+        frames.append(AnnotatedFrame(path.name, number_in(path.name), tuple(entries), size))
+    return Annotations(numbered_by_stems(frames))
 
 
 def _entry(line: str, names: dict[int, str], place: str) -> Entry:
@@ -166,7 +167,7 @@ def _plain(text: str) -> str:
 
 
 def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
-    """Write ``labels/NAME.txt`` for each frame, and ``data.yaml``."""
+    """Write ``labels/NAME.txt`` for each frame, with the name of its image, and ``data.yaml``."""
     classes = list(masks.categories)
     height, width = masks.size
     void, joined = 0, False
@@ -179,7 +180,7 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
             shares = (np.array(polygon_with_bridges(mask)) + _WITHIN) / (width, height)
             text = " ".join(f"{value:.6f}" for value in shares.ravel())
             lines.append(f"{classes.index(entry.category)} {text}\n")
-        with atomic_path(output / "labels" / f"{frame.name}.txt") as temporary:
+        with atomic_path(output / "labels" / f"{file_stem(frame)}.txt") as temporary:
             temporary.write_text("".join(lines), encoding="ascii")
     yaml = ["path: .\n", "train: images\n", "val: images\n", "names:\n"]
     yaml += [f"  {k}: {_quoted(name)}\n" for k, name in enumerate(classes)]

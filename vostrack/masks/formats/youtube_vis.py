@@ -20,10 +20,11 @@ from vostrack.masks.annotations import (
     shortened,
     whole_number,
 )
-from vostrack.masks.formats.coco import categories_in, entry_of, info_of
+from vostrack.masks.formats.coco import categories_in, entry_of, info_of, names_of
 from vostrack.masks.formats.json_file import write_json
 from vostrack.masks.masks_json_writer import annotation
 from vostrack.masks.palette import VOID
+from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.rle import encode_run_lengths, is_empty_rle
 from vostrack.masks.video_masks import MaskObject, VideoMasks, file_name, present
 
@@ -46,14 +47,16 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         )
     length = max(len(a["segmentations"]) for a in tracks)
     names, numbers, counted = _frames(video, length)
+    names, files = _own_names(content, video, names) if counted else (names, [None] * len(names))
     size = check_size(video.get("height"), video.get("width"), origin)
-    times = video.get("times")
+    times, positions = (_list(video.get(key), len(names)) for key in ("times", "frame_positions"))
     frames = []
     for k in range(len(names)):
-        time = times[k] if isinstance(times, list) and len(times) == len(names) else None
+        time = times[k]
         time = float(time) if isinstance(time, (int, float)) else None
         entries = tuple(_entry(a, k, content) for a in tracks if _visible(a, k))
-        frames.append(AnnotatedFrame(names[k], numbers[k], entries, size, time))
+        place = position_or_none(positions[k])
+        frames.append(AnnotatedFrame(names[k], numbers[k], entries, size, time, files[k], place))
     notes: tuple[str, ...] = ()
     if len(content["videos"]) > 1:
         name = shortened(names[0] if names else video.get("id"))
@@ -118,6 +121,21 @@ def _frames(video: Mapping[str, Any], length: int) -> tuple[list[str], list[int]
     return [_plain_name(name, counted) for name in names], known, counted
 
 
+def _list(value: Any, length: int) -> list[Any]:
+    """Return a list with an entry for each frame; of None if the file has no such list."""
+    return value if isinstance(value, list) and len(value) == length else [None] * length
+
+
+def _own_names(
+    content: Mapping[str, Any], video: Mapping[str, Any], names: list[str]
+) -> tuple[list[str], list[str | None]]:
+    """Return the own names of the frames with their image files, if a writer of ours noted them."""
+    own, files = names_of(content.get("info"), len(names)), video.get("file_names")
+    if own is None or not isinstance(files, list) or len(files) < len(own):
+        return names, [None] * len(names)
+    return own, [file_or_none(f) or f"{n}.png" for n, f in zip(own, files, strict=False)]
+
+
 def _plain_name(name: Any, counted: bool) -> str:
     return shortened(name).removesuffix(".png") if counted else shortened(name)
 
@@ -161,6 +179,8 @@ def write(masks: VideoMasks, output: Path) -> tuple[str, ...]:
         "file_names": [file_name(frame) for frame in masks.frames],
         "frame_numbers": [frame.number for frame in masks.frames],
     }
+    if all(frame.position is not None for frame in masks.frames):
+        video["frame_positions"] = [frame.position for frame in masks.frames]
     if all(frame.time is not None for frame in masks.frames):
         video["times"] = [frame.time for frame in masks.frames]
     content = {
