@@ -133,3 +133,18 @@ def test_a_preview_before_16_bits(tmp_path: Path) -> None:
 def test_a_file_of_previews_only_is_read(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", SMALL, photometric="rgb", subfiletype=1)
     assert open_source(tmp_path / "a.tif").size == (10, 14)
+
+
+@pytest.mark.parametrize(("tag", "first"), [(256, 1), (259, 1), (259, 0), (277, 0)])
+def test_damaged_pages_are_named(tag: int, first: int, tmp_path: Path) -> None:
+    """The width or the count of samples is missing, or the compression is unknown."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([PLANES, PLANES]), metadata=None, **SEPARATE)
+    with tifffile.TiffFile(path) as file:
+        entry = file.pages[first].tags[tag].offset
+    content = bytearray(path.read_bytes())
+    at = entry + 8 if tag == 259 else entry
+    content[at : at + 2] = b"\x99\x99" if tag == 259 else b"\xfa\0"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as an image"):
+        list(open_source(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,18 @@ from vostrack.video.value_range import ValueRange
 
 __all__ = ["image_errors", "open_image", "page_image", "read_image", "sixteen_bit"]
 
+# What Pillow raises for damaged files, among them TIFF pages without a size or with unknown codes.
+_DAMAGE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    struct.error,
+)
+
 
 @contextmanager
 def image_errors(path: Path) -> Iterator[None]:
@@ -42,7 +55,7 @@ def image_errors(path: Path) -> Iterator[None]:
             f"{path} states a size that is too large for a frame ({reason}); replace it or remove "
             "it from the frames"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path} cannot be read as an image ({error}); replace it or remove it from the frames"
         ) from error
