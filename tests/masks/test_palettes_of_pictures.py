@@ -83,6 +83,13 @@ def test_a_black_object_at_index_0_on_white(tmp_path: Path) -> None:
     assert "index 0 of the palette is black on white" in _two_objects(path)[0]
 
 
+def test_a_frame_of_void_in_a_gray_palette_is_no_paper(tmp_path: Path) -> None:
+    ids = np.full(SIZE, 255, np.uint8)
+    ids[8:-4, 8:-6] = IDS[8:-4, 8:-6]
+    warnings = _as_numbered(_indexed(tmp_path / "m.png", ids, PALETTES["gray"]), ids)
+    assert "colours" not in " ".join(warnings)
+
+
 def test_a_transparent_ground_at_the_last_index(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([255, 0, 1], np.uint8)[IDS])
     image.putpalette([250, 0, 0, 0, 160, 0, *[255] * 762])

@@ -133,7 +133,9 @@ def _unordered(indices: IntArray, colours: UInt8Array, opaque: BoolArray) -> tup
     colour = colours[around][0]
     if not ground.any():
         # Black is the background of nearly every palette, but not of a drawing on white paper.
-        drawn = (colour == 255).all() and borders_touched(around) == 4
+        # In a gray palette, white is index 255, which may be void.
+        gray = found == VOID and (colours == colours[..., :1]).all()
+        drawn = (colour == 255).all() and borders_touched(around) == 4 and not gray
         return ("is black on white", "") if drawn and borders_touched(zero) <= 1 else ("", "")
     if (colour == ground).all():
         return "", ""
