@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from vostrack.masks.values import smoothed_note
 
 __all__ = ["interpret_colours"]
 
+_VOID_LABELS = ("void", "ignore")
 _MOST_COLOURS = 4096
 _WHITE = 0xFFFFFF
 # The colours of a level in which edges do not count as smoothed.
@@ -35,7 +37,8 @@ def interpret_colours(
     The background is the colour that a label file beside the mask names, or black. If black does
     not occur, or lies inside white, it is the colour of the largest region that touches at least
     three borders. If all colours are in the DAVIS palette, the ids are their indices there.
-    Otherwise the ids follow the order of the colour values. Pixels of smoothed edges become the
+    Otherwise the ids follow the order of the colour values. The colour of 255 in the DAVIS palette
+    is void, unless a label file names an object of this colour. Pixels of smoothed edges become the
     nearest object.
 
     Args:
@@ -55,6 +58,7 @@ def interpret_colours(
     if transparent is not None and transparent.any():
         background, named = 0, ()
     notes += named
+    void = _void(labels)
     alpha = None
     many = _FEW < colours.size <= _MOST_BLENDS
     cores = _cores(packed, rgb, background, max_objects) if many else None
@@ -64,20 +68,26 @@ def interpret_colours(
         alpha = edges.alpha
         notes += (smoothed_note(origin, edges.blends),)
     else:
-        _check_colours(colours, areas, background, origin, max_objects)
+        _check_colours(colours, areas, background, void, origin, max_objects)
         kept = colours[colours != background]
         places = np.where(packed == background, 0, np.searchsorted(kept, packed) + 1)
         colours = kept
-    ids, stated = _ids(colours)
-    table = np.array([0, *ids], dtype=np.uint8)
+    ids, by_palette = _ids(colours, void)
+    labelled = np.array([0, *ids], dtype=np.uint8)[places]
+    if VOID in ids and not by_palette:
+        notes += (
+            f"{origin}: {np.count_nonzero(labelled == VOID)} pixels are void, because their colour "
+            f"#{void:06x} is that of void in the DAVIS palette; if they are an object, give it "
+            "another colour",
+        )
     names = [labels.get(_channels(c), f"#{c:06x}") for c in colours.tolist()]
     soft = None if alpha is None else dict(zip(ids, alpha, strict=True))
     return ParsedMask(
-        table[places],
+        labelled,
         dict(zip(ids, names, strict=True)),
         notes,
         soft,
-        known_by="ids" if stated else "names",
+        known_by="ids" if by_palette else "names",
     )
 
 
@@ -123,7 +133,12 @@ def _cores(packed: IntArray, rgb: IntArray, background: int, most: int) -> IntAr
 
 
 def _check_colours(
-    colours: IntArray, areas: IntArray, background: int, origin: str, max_objects: int
+    colours: IntArray,
+    areas: IntArray,
+    background: int,
+    void: int | None,
+    origin: str,
+    max_objects: int,
 ) -> None:
     """Check the number of colours.
 
@@ -136,29 +151,31 @@ def _check_colours(
             "black; it looks like a photograph; give the mask instead of the frame, saved as PNG "
             "without anti-aliasing"
         )
-    objects = (colours != background) & (colours != _void())
+    objects = (colours != background) & (colours != void)
     names = [f"#{c:06x}" for c in colours[objects].tolist()]
     # A blend of two colours makes few pixels; an object makes many.
     thin = bool(np.median(areas) < 9)
     check_count(colours[objects], areas[objects], names, origin, max_objects, thin=thin)
 
 
-def _ids(colours: IntArray) -> tuple[list[int], bool]:
-    """Return the ids of the colours, and whether these are their indices in the DAVIS palette."""
+def _ids(colours: IntArray, void: int | None) -> tuple[list[int], bool]:
+    """Return the ids of colours, and whether they are those of the DAVIS palette."""
     known = {
         (int(r) << 16) | (int(g) << 8) | int(b): k
         for k, (r, g, b) in enumerate(davis_palette().tolist())
+        if k != VOID or void is not None
     }
     if all(known.get(int(colour), 0) for colour in colours):
         return [known[int(colour)] for colour in colours], True
-    # 255 is reserved for void.
-    return [k if k < VOID else k + 1 for k in range(1, len(colours) + 1)], False
+    numbers = count(1)
+    return [VOID if int(colour) == void else next(numbers) for colour in colours], False
 
 
-def _void() -> int:
-    """Return the colour of void in the DAVIS palette."""
+def _void(labels: Mapping[Colour, str]) -> int | None:
+    """Return the colour of void; None if a label file names an object of this colour."""
     red, green, blue = davis_palette()[VOID].tolist()
-    return int(red << 16 | green << 8 | blue)
+    label = labels.get((red, green, blue), _VOID_LABELS[0])
+    return red << 16 | green << 8 | blue if label.strip().lower() in _VOID_LABELS else None
 
 
 def _channels(colour: int) -> Colour:

@@ -70,7 +70,8 @@ def read_first_mask(
     ========================================  =====================================================
     source                                    objects
     ========================================  =====================================================
-    indexed (palette) PNG                     the indices; 255 is void
+    indexed (palette) PNG                     the indices, or the colours of a reduced picture; 255
+                                              is void
     gray PNG, 1 to 16 bits                    the stored values; 255 (65535) is void; 0/1 and
                                               0/255 (65535) mean one object, 85/170/255 three
     RGB or RGBA                               one per colour, on black, on transparent, or on the

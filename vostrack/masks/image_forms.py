@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vostrack.arrays import IntArray, UInt8Array
+from vostrack.arrays import BoolArray, IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks.background import find_background
+from vostrack.masks.background import borders_touched, find_background
 from vostrack.masks.colour_labels import find_colour_labels, is_background
 from vostrack.masks.colours import interpret_colours
 from vostrack.masks.palette import VOID
@@ -73,17 +73,16 @@ def _read_fractions(values: NDArray[np.floating], origin: str, max_objects: int)
 def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """Read the indices of an indexed image as ids, whatever their colours.
 
-    If index 0 is used but another used index is black, the indices are meaningless (some editors
-    sort the palette), and the colours are read instead. They are read too if a label file beside
-    the mask names the colour of the background, if another index is transparent, and if the colours
-    are the grays of smoothed edges. If index 0 is not used, a black index is background.
+    If the palette is in no order of objects, as programs make it for a picture, the colours are
+    read instead: see ``_unordered``. They are read too if a label file beside the mask names the
+    colour of the background, if another index is transparent, and if the colours are the grays of
+    smoothed edges. If index 0 is not used, a black index is background.
 
     Raises:
         InputError: ``interpret_values`` rejects the values.
     """
     indices, rgba = np.asarray(image), np.asarray(image.convert("RGBA"))
     colours, opaque = rgba[..., :3], rgba[..., 3] >= OPAQUE
-    black = _bytes_in(indices[~colours.any(axis=-1) & opaque])
     used, transparent = _bytes_in(indices), _bytes_in(indices[~opaque])
     indices = indices.astype(np.int64)
     notes: tuple[str, ...] = ()
@@ -95,29 +94,70 @@ def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMas
     if transparent.size and (transparent != 0).any() and not (transparent == VOID).all():
         parsed = read_color(image.convert("RGBA"), origin, max_objects)
         return parsed.noted(f"{origin}: a transparent index is background; colours were read")
-    if used[0] == 0 and black.size and black[0] != 0:
-        parsed = read_color(image.convert("RGB"), origin, max_objects)
-        return parsed.noted(
-            f"{origin}: index 0 of the palette is not black; colours were read instead of indices"
-        )
     if _labelled_background(colours, origin):
         return read_color(image.convert("RGB"), origin, max_objects)
+    reason, doubt = _unordered(indices, colours, opaque)
+    if reason:
+        parsed = read_color(image.convert("RGBA"), origin, max_objects)
+        return parsed.noted(
+            f"{origin}: index 0 of the palette {reason}; colours were read instead of indices"
+        )
     if used.size > 3 and (colours == colours[..., :1]).all():
         soft = interpret_smoothed(colours[..., 0].astype(np.int64), origin, max_objects)
         if soft is not None:
             return soft
-    if used[0] != 0 and used.size > 1 and black.size:
-        parsed = interpret_values(
-            np.where(np.isin(indices, black), 0, indices), origin, max_objects, drawn=False
-        )
-        return parsed.noted(
-            f"{origin}: index 0 of the palette is not used; index {black[0]}, which is black, is "
-            "background"
-        )
+    if used[0] != 0:
+        indices, named = _black_to_zero(indices, colours, opaque, origin)
+        notes = named or notes
+    if doubt:
+        notes = (f"{origin}: index 0 of the palette is read as background; {doubt}; check it",)
     return interpret_values(indices, origin, max_objects, drawn=False).noted(*notes)
 
 
-def _bytes_in(values: UInt8Array) -> IntArray:
+def _unordered(indices: IntArray, colours: UInt8Array, opaque: BoolArray) -> tuple[str, str]:
+    """Tell why index 0 is not the background, or why that is in doubt; two empty texts if it is.
+
+    Some editors sort the palette, and programs that reduce a picture to few colours number these by
+    frequency or brightness. An index 0 that touches three borders stays background.
+    """
+    zero = indices == 0
+    if not zero.any() or not opaque[zero].all():
+        return "", ""
+    ground = colours[zero][0]
+    if ground.any() and (~colours.any(axis=-1) & opaque).any():
+        return "is not black", ""
+    found = find_background(indices)
+    if found in (0, None):
+        return "", ""
+    around = indices == found
+    colour = colours[around][0]
+    if not ground.any():
+        # Black is the background of nearly every palette, but not of a drawing on white paper.
+        # In a gray palette, white is index 255, which may be void.
+        gray = found == VOID and (colours == colours[..., :1]).all()
+        drawn = (colour == 255).all() and borders_touched(around) == 4 and not gray
+        return ("is black on white", "") if drawn and borders_touched(zero) <= 1 else ("", "")
+    if (colour == ground).all():
+        return "", ""
+    if borders_touched(zero) >= 3:
+        return "", f"index {found} may be the background, because it touches three borders too"
+    return "does not surround the objects", ""
+
+
+def _black_to_zero(
+    indices: IntArray, colours: UInt8Array, opaque: BoolArray, origin: str
+) -> tuple[IntArray, tuple[str, ...]]:
+    """Make a black index the background where index 0 is not used."""
+    black = _bytes_in(indices[~colours.any(axis=-1) & opaque])
+    if not black.size or (indices == indices[0, 0]).all():
+        return indices, ()
+    return np.where(np.isin(indices, black), 0, indices), (
+        f"{origin}: index 0 of the palette is not used; index {black[0]}, which is black, is "
+        "background",
+    )
+
+
+def _bytes_in(values: UInt8Array | IntArray) -> IntArray:
     """Return which bytes there are, ascending: ``np.unique`` would sort all of them."""
     found: IntArray = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
     return found

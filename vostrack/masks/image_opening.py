@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.errors import InputError
 from vostrack.files import check_regular
+from vostrack.tiff import has_deep_planes, read_planes, seek_full_page, white_is_zero
 
 __all__ = ["is_archive", "loses_detail", "open_image", "upright"]
 
 _ARCHIVES = (".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 _LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
 _ORIENTATION = 0x0112
+# The value of black in gray of 16 bits in which 0 is white.
+_BLACK = 65535
 # A mask without loss has few colours; compression adds many.
 _FEW = 16
 
 
 def open_image(path: Path) -> Image.Image:
-    """Open and decode an image file.
+    """Open and decode an image file, at the page that is no preview.
 
     Raises:
         InputError: the file is missing or corrupt, or is not an image.
@@ -29,6 +33,9 @@ def open_image(path: Path) -> Image.Image:
     check_regular(path, "the mask")
     try:
         with Image.open(path) as image:
+            seek_full_page(image)
+            if image.format == "TIFF":
+                return _tiff_page(image, path)
             image.load()
             return image.copy() if getattr(image, "n_frames", 1) > 1 else image
     except UnidentifiedImageError as error:
@@ -45,13 +52,35 @@ def open_image(path: Path) -> Image.Image:
             f"{path}: not a readable image, expected a mask as PNG (or COCO RLE in a .json file), "
             f"got {_kind(path)}; export the mask as PNG"
         ) from error
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow lets many kinds of damage through
         raise InputError(
             f"{path}: the image cannot be read ({error}), expected a complete PNG; "
             "check the file, or export the mask again"
         ) from error
+
+
+def _tiff_page(image: Image.Image, path: Path) -> Image.Image:
+    """Decode the current page of a TIFF as it is displayed."""
+    if has_deep_planes(image):
+        planes = read_planes(image, path)
+        high = [(np.asarray(plane) >> 8).astype(np.uint8) for plane in planes]
+        image = planes[0]
+        if len(planes) == 1:
+            return image
+        shown = Image.fromarray(np.dstack(high))
+    else:
+        image.load()
+        image.getexif()  # while the file is open
+        # Ids have no colour: black must occur in a picture in which 0 is white.
+        if not white_is_zero(image) or np.asarray(image).max() < _BLACK:
+            return image
+        shown = Image.fromarray(_BLACK - np.asarray(image))
+    shown.format = image.format
+    # Recent versions of Pillow have turned the image by now.
+    shown.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    return shown
 
 
 def is_archive(path: Path) -> bool:

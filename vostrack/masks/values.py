@@ -182,7 +182,11 @@ def _background(values: IntArray, levels: IntArray, origin: str) -> tuple[int, t
 
 
 def _full_range(values: IntArray, origin: str) -> tuple[IntArray, tuple[str, ...]]:
-    """Stretch a black and white mask in video range, 16..235, to 0..255."""
+    """Stretch a mask in video range, 16..235, to 0..255.
+
+    Where values that are spread over the full range were only cut at 16 and 235, as 128 stays 128
+    between them, the cut is undone instead.
+    """
     ends = (values == 16) | (values == 235)
     if (
         int(values.min()) != 16
@@ -191,6 +195,9 @@ def _full_range(values: IntArray, origin: str) -> tuple[IntArray, tuple[str, ...
     ):
         return values, ()
     note = f"{origin}: 16 and 235 are read as black and white of the video range"
+    cut = np.where(values == 16, 0, np.where(values == 235, VOID, values))
+    if _spread(_levels(cut, 0)[0]):
+        return cut, (note,)
     return np.rint((values - 16) * (VOID / 219)).astype(np.int64), (note,)
 
 

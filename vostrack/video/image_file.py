@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,30 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import check_regular
+from vostrack.tiff import (
+    has_deep_colours,
+    has_deep_planes,
+    read_page,
+    read_planes,
+    seek_full_page,
+    white_is_zero,
+)
 from vostrack.video.arrays import as_rgb
 from vostrack.video.value_range import ValueRange
 
 __all__ = ["image_errors", "open_image", "page_image", "read_image", "sixteen_bit"]
+
+# What Pillow raises for damaged files, among them TIFF pages without a size or with unknown codes.
+_DAMAGE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    struct.error,
+)
 
 
 @contextmanager
@@ -34,7 +55,7 @@ def image_errors(path: Path) -> Iterator[None]:
             f"{path} states a size that is too large for a frame ({reason}); replace it or remove "
             "it from the frames"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path} cannot be read as an image ({error}); replace it or remove it from the frames"
         ) from error
@@ -42,9 +63,10 @@ def image_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image file; errors are those of `image_errors`."""
+    """Open an image file, at the page that is no preview; errors are those of `image_errors`."""
     check_regular(path, "the image")
     with image_errors(path), Image.open(path) as opened:
+        seek_full_page(opened)
         yield opened
 
 
@@ -82,14 +104,17 @@ def displayed_size(path: Path) -> tuple[int, int]:
 
 def page_image(opened: Image.Image, path: Path, values: ValueRange | None) -> UInt8Array:
     """Return the current page of an open image; see `read_image`."""
-    if values is not None and not values.full:
+    narrow = values is not None and not values.full
+    if narrow or has_deep_planes(opened):
         raw = sixteen_bit(opened, path)
         if raw is not None:
-            return as_rgb(values.apply(raw), str(path))
+            return as_rgb((values or ValueRange(0, 65535)).apply(raw), str(path))
     image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I"):
         # 16-bit gray. Older versions of Pillow read a 16-bit PNG in mode "I".
         gray = np.asarray(image).astype(np.int64)
+        if white_is_zero(opened):
+            gray = 65535 - gray
         if gray.min() < 0 or gray.max() > 65535:
             raise InputError(
                 f"{path} has values outside 0..65535; save it with 8 or 16 bits, or give the "
@@ -102,19 +127,21 @@ def page_image(opened: Image.Image, path: Path, values: ValueRange | None) -> UI
 
 
 def sixteen_bit(opened: Image.Image, path: Path) -> np.ndarray[Any, Any] | None:
-    """Return the integers (H, W) or (H, W, 3) of an image of more than 8 bits; None for others."""
+    """Return the integers (H, W) or (H, W, 1 or 3) of an image of more than 8 bits, or None."""
+    if has_deep_planes(opened):
+        planes = [ImageOps.exif_transpose(plane) for plane in read_planes(opened, path)]
+        return np.dstack([np.asarray(plane) for plane in planes[:3]])
     if opened.mode.startswith("I"):
-        return np.asarray(ImageOps.exif_transpose(opened))
-    # Pillow drops the lower byte of 16-bit colour; the raw mode tells.
-    if (
-        "RGB" not in opened.mode
-        or ";16" not in str(getattr(opened, "tile", ""))
-        or opened.getexif().get(0x0112)
-    ):
+        gray = np.asarray(ImageOps.exif_transpose(opened))
+        return 65535 - gray if white_is_zero(opened) else gray
+    # Pillow drops the lower byte of 16-bit colour; the raw mode tells, until the data are read.
+    deep = has_deep_colours(opened) or ";16" in str(getattr(opened, "tile", ""))
+    if "RGB" not in opened.mode or not deep or opened.getexif().get(0x0112):
         return None
     import cv2
 
-    stored = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = read_page(opened, path) if has_deep_colours(opened) else path.read_bytes()
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         return None
     return np.ascontiguousarray(stored[..., 2::-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vostrack.tiff import full_pages
 from vostrack.video.frames import NOMINAL_RATE, Frame, SeekableSource, Selection
 from vostrack.video.image_file import image_errors, open_image, page_image, sixteen_bit
 from vostrack.video.value_range import ValueRange
@@ -16,8 +17,6 @@ __all__ = ["StackSource", "frame_pages"]
 
 # Files of other formats hold several pictures too, such as views of a stereo camera (MPO).
 _FORMATS = ("TIFF", "WEBP", "PNG", "AVIF")
-_SUBFILE = 254
-_REDUCED_OR_MASK = 1 | 4
 
 
 def frame_pages(path: Path) -> list[int]:
@@ -34,13 +33,7 @@ def frame_pages(path: Path) -> list[int]:
             return list(range(1 if getattr(image, "default_image", False) else 0, count))
         if image.format != "TIFF":
             return list(range(count))
-        pages = []
-        for page in range(count):
-            image.seek(page)
-            kind = image.tag_v2.get(_SUBFILE, 0)  # type: ignore[attr-defined]  # of TIFF files
-            if not kind & _REDUCED_OR_MASK:
-                pages.append(page)
-        return pages or [0]
+        return list(full_pages(image)) or [0]
 
 
 class StackSource(SeekableSource):
@@ -63,8 +56,7 @@ class StackSource(SeekableSource):
         self._values: ValueRange | None = None
         self._times = [number / NOMINAL_RATE for number in range(len(pages))]
         with open_image(path) as image:
-            image.seek(pages[0])
-            image.load()
+            self._go(image, pages[0])
             raw = sixteen_bit(image, path)
             if raw is not None:
                 self._values = ValueRange.choose(value_range, raw, self.name)
@@ -72,6 +64,13 @@ class StackSource(SeekableSource):
             self.size = page_image(image, path, self._values).shape[:2]
             if image.format != "TIFF":
                 self._time(image)
+
+    @staticmethod
+    def _go(image: Image.Image, page: int) -> None:
+        image.seek(page)
+        # The tags of a TIFF are needed as they are in the file; reading it drops the orientation.
+        if image.format != "TIFF":
+            image.load()
 
     def _time(self, image: Image.Image) -> None:
         """Take the times of an animation from the durations of its pictures."""
@@ -88,8 +87,7 @@ class StackSource(SeekableSource):
         with open_image(self._path) as image:
             for number in numbers:
                 with image_errors(self._path):
-                    image.seek(self._pages[number])
-                    image.load()
+                    self._go(image, self._pages[number])
                     rgb = page_image(image, self._path, self._values)
                 self._check_size(rgb.shape[0], rgb.shape[1], number)
                 yield Frame(number, self._times[number], rgb)

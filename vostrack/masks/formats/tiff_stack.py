@@ -6,6 +6,7 @@ Written and read by tifffile.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vostrack.masks.formats.extras import optional
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
+from vostrack.tiff import full_pages
 
 __all__ = ["is_stack", "read", "write", "write_as"]
 
@@ -26,14 +28,14 @@ _MOST_FRAMES = 1 << 20
 
 
 def is_stack(path: Path) -> bool:
-    """Tell whether a file is a TIFF with several pages."""
+    """Tell whether a file is a TIFF with several pages, not counting previews."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return False
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            return getattr(image, "n_frames", 1) > 1
+            return image.format == "TIFF" and len(list(islice(full_pages(image), 2))) > 1
     except UnidentifiedImageError:
         # Such as 32-bit planes, which Pillow does not know.
         with path.open("rb") as file:
@@ -51,7 +53,7 @@ def read(path: Path) -> LabelStack:
     tifffile = optional("tifffile", "formats", "multi-page TIFF")
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
+            series = _series(file)
             shape, kind, paged = series.shape, series.dtype.kind, len(series.pages)
             stated: Any = (file.shaped_metadata or ({},))[0]
     except Exception as error:  # tifffile lets many kinds of damage through
@@ -69,11 +71,11 @@ def read(path: Path) -> LabelStack:
     def read_page(position: int) -> IntArray:
         try:
             with tifffile.TiffFile(path) as file:
-                pages = file.series[0].pages
+                series = _series(file)
                 if flat or paged == shape[0]:
-                    values: AnyArray = pages[position].asarray()
+                    values: AnyArray = series.pages[position].asarray()
                 else:
-                    values = file.series[0].asarray()[position]
+                    values = series.asarray()[position]
         except Exception as error:  # tifffile lets many kinds of damage through
             raise _damaged(path, error) from error
         if values.shape != shape[1:]:
@@ -90,6 +92,11 @@ def read(path: Path) -> LabelStack:
         )  # fmt: skip
     except (TypeError, ValueError) as error:
         raise _damaged(path, error) from error
+
+
+def _series(file: Any) -> Any:
+    """Return the first series of pages that are no previews."""
+    return next((s for s in file.series if not s.keyframe.is_reduced), file.series[0])
 
 
 def _whole(values: AnyArray, path: Path) -> IntArray:

@@ -1,0 +1,87 @@
+"""First masks in TIFF files: previews before the mask; 16 bits in planes or with 0 for white."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.masks import read_first_mask
+
+tifffile = pytest.importorskip("tifffile")
+
+
+def _save(path: Path, *pages: tuple[np.ndarray[Any, Any], dict[str, Any]]) -> Path:
+    with tifffile.TiffWriter(path) as file:
+        for page, options in pages:
+            kind = "rgb" if page.ndim == 3 else "minisblack"
+            file.write(page, metadata=None, **{"photometric": kind, **options})
+    return path
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_planes_of_16_bits(
+    compression: str | None, alpha: bool, two_objects: UInt8Array, tmp_path: Path
+) -> None:
+    colours = np.array([[0, 0, 0, 0], [0, 65535, 0, 65535], [65535, 0, 0, 65535]], np.uint16)
+    rgb = np.ascontiguousarray(colours[two_objects].transpose(2, 0, 1)[: 4 if alpha else 3])
+    options: dict[str, Any] = {"planarconfig": "separate", "compression": compression}
+    if alpha:
+        options["extrasamples"] = ["unassalpha"]
+    path = _save(tmp_path / "m.tif", (rgb, options))
+    mask = read_first_mask(path)
+    np.testing.assert_array_equal(mask.labels, two_objects)
+    assert mask.names == ("#00ff00", "#ff0000")
+
+
+def test_planes_with_an_orientation(two_objects: UInt8Array, tmp_path: Path) -> None:
+    colours = np.array([[0, 0, 0], [0, 65535, 0], [65535, 0, 0]], np.uint16)
+    rgb = np.ascontiguousarray(colours[two_objects].transpose(2, 0, 1))
+    options = {"planarconfig": "separate", "extratags": [(274, "H", 1, 3, True)]}
+    mask = read_first_mask(_save(tmp_path / "m.tif", (rgb, options)))
+    np.testing.assert_array_equal(mask.labels, two_objects[::-1, ::-1])
+
+
+def test_planes_for_print_are_refused(two_objects: UInt8Array, tmp_path: Path) -> None:
+    planes = np.stack([two_objects.astype(np.uint16)] * 4)
+    options = {"photometric": "separated", "planarconfig": "separate"}
+    with pytest.raises(InputError, match=r"separate planes of 16 bits in CMYK.* save it as PNG"):
+        read_first_mask(_save(tmp_path / "m.tif", (planes, options)))
+
+
+def test_gray_of_16_bits_in_which_0_is_white(two_objects: UInt8Array, tmp_path: Path) -> None:
+    shown = np.array([0, 65535, 20000], np.uint16)[two_objects]
+    path = _save(tmp_path / "m.tif", (65535 - shown, {"photometric": "miniswhite"}))
+    mask = read_first_mask(path)
+    # White beside another gray is void, as in PNG.
+    np.testing.assert_array_equal(mask.labels, np.array([0, 255, 1], np.uint8)[two_objects])
+    assert mask.names == ("20000",)
+    # Ids are no shades: those of a file without black stay.
+    path = _save(tmp_path / "i.tif", (two_objects.astype(np.uint16), {"photometric": "miniswhite"}))
+    np.testing.assert_array_equal(read_first_mask(path).labels, two_objects)
+
+
+@pytest.mark.parametrize("order", ["preview first", "preview last", "between", "rgb", "16 bits"])
+def test_a_preview_is_no_mask(order: str, two_objects: UInt8Array, tmp_path: Path) -> None:
+    full = two_objects
+    if order == "rgb":
+        full = np.array([[0, 0, 0], [0, 200, 0], [200, 0, 0]], np.uint8)[two_objects]
+    page = (full.astype(np.uint16) if order == "16 bits" else full, {"rowsperstrip": 8})
+    small = (full[::4, ::4].copy(), {"subfiletype": 1})
+    # Two full pages are a stack, of which one is the mask.
+    layouts = {"preview last": [page, small], "between": [small, page, small, page]}
+    path = _save(tmp_path / "m.tif", *layouts.get(order, [small, page]))
+    mask = read_first_mask(path, size=(40, 60))
+    np.testing.assert_array_equal(mask.labels, two_objects)
+
+
+def test_a_preview_before_a_turned_mask(two_objects: UInt8Array, tmp_path: Path) -> None:
+    turned = {"extratags": [(274, "H", 1, 3, True)]}
+    small = (two_objects[::4, ::4].copy(), {"subfiletype": 1})
+    mask = read_first_mask(_save(tmp_path / "m.tif", small, (two_objects, turned)))
+    np.testing.assert_array_equal(mask.labels, two_objects[::-1, ::-1])

@@ -1,0 +1,163 @@
+"""What Pillow leaves to its callers in TIFF files: previews, and samples of 16 bits.
+
+Pillow reads the first page, even if that is a small preview of the next one. It takes separate
+planes of 16 bits for planes of 8, and does not invert gray of 16 bits in which 0 is white. OpenCV
+does not read such planes either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vostrack.errors import InputError
+
+__all__ = [
+    "full_pages",
+    "has_deep_colours",
+    "has_deep_planes",
+    "read_page",
+    "read_planes",
+    "seek_full_page",
+    "white_is_zero",
+]
+
+_SUBFILE, _OLD_SUBFILE = 254, 255
+_REDUCED_OR_MASK = 1 | 4
+_OLD_REDUCED = 2
+_BITS, _PHOTOMETRIC, _SAMPLES, _ARRANGEMENT, _FORMAT = 258, 262, 277, 284, 339
+_SEPARATE = 2
+# Where the data of strips and of tiles begin, and their lengths.
+_DATA = ((273, 279), (324, 325))
+# Size, bits, compression, photometry, fill order, orientation, samples, rows of a strip,
+# arrangement, predictor, size of a tile, further samples, format of a sample.
+_KEPT = (256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 317, 322, 323, 338, 339)
+
+
+def full_pages(image: Image.Image) -> Iterator[int]:
+    """Go through the pages of an open TIFF that are neither previews nor transparency masks.
+
+    A page that Pillow cannot read is not left out: it is for who reads it to complain.
+    """
+    for page in range(getattr(image, "n_frames", 1)):
+        with contextlib.suppress(SyntaxError):
+            image.seek(page)
+        if not _is_preview(image):
+            yield page
+
+
+def seek_full_page(image: Image.Image) -> None:
+    """Go to the first page of an image that is no preview, if it is a TIFF that begins with one."""
+    if image.format == "TIFF" and _is_preview(image):
+        page = next(full_pages(image), 0)
+        image.seek(0)
+        image.seek(page)
+
+
+def _is_preview(image: Image.Image) -> bool:
+    tags = _tags(image)
+    return bool(tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK) or tags.get(_OLD_SUBFILE) == _OLD_REDUCED
+
+
+def white_is_zero(image: Image.Image) -> bool:
+    """Tell whether the current page is gray of 16 bits in which 0 is white."""
+    tags = _tags(image)
+    unsigned = np.ravel(tags.get(_FORMAT, 1))[0] == 1
+    return image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0 and bool(unsigned)
+
+
+def has_deep_planes(image: Image.Image) -> bool:
+    """Tell whether the current page has planes of 16 bits, one for each colour."""
+    return _bits(image) == 16 and _tags(image).get(_ARRANGEMENT) == _SEPARATE
+
+
+def has_deep_colours(image: Image.Image) -> bool:
+    """Tell whether the current page is a TIFF with colours of 16 bits."""
+    return _bits(image) == 16 and image.mode.startswith("RGB")
+
+
+def read_planes(image: Image.Image, path: Path) -> list[Image.Image]:
+    """Read the 16-bit planes of the current page, for which `has_deep_planes` is true.
+
+    Args:
+        image: the open file, at the page.
+        path: the same file.
+
+    Returns:
+        A gray image for each channel of ``image.mode``.
+
+    Raises:
+        InputError: the planes are not gray, or red, green and blue.
+    """
+    channels = len(image.getbands())
+    if channels > 1 and not image.mode.startswith("RGB"):
+        raise InputError(
+            f"{path} has separate planes of 16 bits in {image.mode}, expected red, green and blue; "
+            "save it as PNG, or as TIFF with interleaved channels"
+        )
+    planes: list[Image.Image] = []
+    for channel in range(channels):
+        plane = Image.open(BytesIO(read_page(image, path, channel)))
+        plane.load()
+        planes.append(plane)
+    return planes
+
+
+def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes:
+    """Return the current page of a TIFF, or one plane of it in gray, as a TIFF of its own.
+
+    The data are copied as they are compressed.
+    """
+    tags = _tags(image)
+    entries: dict[int, list[int]] = {
+        tag: [int(n) for n in np.ravel(tags[tag])] for tag in _KEPT if tag in tags
+    }
+    where, length = next((pair for pair in _DATA if pair[0] in tags), _DATA[0])
+    size = path.stat().st_size
+    starts = [int(n) for n in np.ravel(tags.get(where, 0))]
+    lengths = [int(n) for n in np.ravel(tags.get(length, [size] * len(starts)))]
+    if plane is not None:
+        each = len(starts) // entries[_SAMPLES][0]
+        part = slice(plane * each, (plane + 1) * each)
+        starts, lengths = starts[part], lengths[part]
+        entries |= {_BITS: [16], _PHOTOMETRIC: [1], _SAMPLES: [1], _ARRANGEMENT: [1]}
+        entries = {tag: numbers for tag, numbers in entries.items() if tag not in (338, _FORMAT)}
+    data, offsets = bytearray(), []
+    with path.open("rb") as file:
+        for start, count in zip(starts, lengths, strict=False):
+            file.seek(start)
+            offsets.append(8 + len(data))
+            data += file.read(min(count, size))
+            data += b"\0" * (len(data) % 2)
+    entries |= {where: offsets, length: lengths}
+    return _tiff(entries, bytes(data), tags.prefix)
+
+
+def _tiff(entries: dict[int, list[int]], data: bytes, prefix: bytes) -> bytes:
+    """Put data, and the directory that describes them, into one file."""
+    order = "<" if prefix == b"II" else ">"
+    start = 8 + len(data)
+    directory, more = struct.pack(f"{order}H", len(entries)), b""
+    behind = start + 2 + 12 * len(entries) + 4
+    for tag, numbers in sorted(entries.items()):
+        value = struct.pack(f"{order}{len(numbers)}L", *numbers)
+        if len(numbers) > 1:
+            value, more = struct.pack(f"{order}L", behind + len(more)), more + value
+        directory += struct.pack(f"{order}HHL", tag, 4, len(numbers)) + value
+    head = struct.pack(f"{order}2sHL", prefix, 42, start)
+    return head + data + directory + bytes(4) + more
+
+
+def _bits(image: Image.Image) -> int:
+    return int(np.ravel(_tags(image).get(_BITS, 8))[0]) if image.format == "TIFF" else 0
+
+
+def _tags(image: Image.Image) -> Any:
+    return getattr(image, "tag_v2", {})
