@@ -107,3 +107,62 @@ def test_a_given_mask_is_copied(read: bool, editable: Any, clip: Clip) -> None:
     canvas[:] = 0
     editor.track()
     np.testing.assert_array_equal(editor.shown[0][0], labels[0] == 3)
+
+
+def test_read_masks_and_arrays_mean_the_same_objects_in_any_order(
+    editable: Any, clip: Clip
+) -> None:
+    frames, labels = clip
+
+    def read(index: int, *objects: int) -> FirstMask:
+        """As from a file with a colour for each object: numbered by itself."""
+        mask = np.zeros_like(labels[index])
+        for k, number in enumerate(objects, start=1):
+            mask[labels[index] == number] = k
+        ids = tuple(range(1, len(objects) + 1))
+        return FirstMask(mask, ids, tuple(f"#{n}" for n in objects), known_by="names")
+
+    wanted = np.select([labels == 3, labels == 7], [1, 2], 0)
+    editor = Editor(editable, frames)
+    editor.video.give(0, read(0, 3, 7))
+    editor.track()
+    # An array means what results show; a mask that is read is known by its colours.
+    for index, mask in ((6, wanted[6].astype(np.uint8)), (9, read(9, 7)), (0, read(0, 3, 7))):
+        editor.video.give(index, mask)
+        editor.track()
+        editor.check()
+        for t, scores in editor.shown.items():
+            assert scores.shape[0] == 2
+            for k in (0, 1):
+                np.testing.assert_array_equal(scores[k] >= 0.5, wanted[t] == k + 1)
+
+
+def test_a_mask_that_is_given_while_tracking_is_not_lost(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(0, labels[0])
+    seen = []
+    for step in editor.video.track():
+        seen.append(step.position.index)
+        editor.shown[seen[-1]] = step.result.scores
+        if seen[-1] == 4:
+            editor.video.give(4, labels[5])
+    assert seen == [0, 1, 2, 3, 4]
+    assert editor.video.stale is not None
+    assert editor.track() == list(range(12))
+    assert editor.video.stale is None
+    editor.check()
+
+
+def test_an_older_iteration_ends_when_another_begins(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(0, labels[0])
+    older = editor.video.track()
+    next(older)
+    newer = editor.video.track()
+    next(newer)
+    assert list(older) == []
+    for step in newer:
+        editor.shown[step.position.index] = step.result.scores
+    assert editor.video.stale is None

@@ -239,3 +239,72 @@ def test_a_time_limit_is_refused_where_nothing_can_be_left_out(
         tracker.correct(frames[0], labels[0], max_ms=50)
     with pytest.raises(InputError, match="max_ms: expected 0 milliseconds or more, got -1"):
         tracker.correct(frames[0], labels[0], max_ms=-1)
+
+
+def test_ids_may_be_those_of_numpy(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    tracker.remove_objects(np.unique(labels[0])[1:2])
+    file = io.BytesIO()
+    torch.save({"start": tracker.start_state(), "now": tracker.state()}, file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    assert saved["now"]["removed"] == [3]
+    for call in (tracker.remove_objects, lambda ids: tracker.correct(frames[0], labels[0], ids)):
+        with pytest.raises(
+            InputError, match=r"expected a list of object ids such as \[1, 2\], got 7"
+        ):
+            call(7)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="expected a list of object ids"):
+            call(["7"])  # type: ignore[list-item]
+
+
+def test_a_correction_does_not_stop_an_object(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], labels[0])
+    for t in range(1, 7):
+        result = tracker.step(frames[t])
+    velocity = result.velocities
+    smaller = np.where(labels[6] == 3, 3, 0).astype(np.uint8)
+    smaller[:8] = 0
+    assert tracker.correct(frames[6], smaller).velocities == velocity
+    # One further frame is missing: each moves by one step, whatever was given last.
+    predicted = tracker.step(None).labels
+    ahead = round(velocity[0][0])
+    assert ahead > 2
+    np.testing.assert_array_equal(predicted == 3, np.roll(smaller == 3, ahead, 1))
+    # A mask elsewhere says nothing of how the object moved.
+    away = np.zeros_like(labels[6])
+    away[:10, 70:80] = 3
+    assert tracker.correct(frames[6], away).velocities == ((0.0, 0.0), velocity[1])
+
+
+def test_a_mask_behind_missing_frames_is_of_the_present(editable: Any, clip: Clip) -> None:
+    tracker, (frames, labels) = Tracker(editable), clip
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1])
+    tracker.step(None)
+    tracker.step(None)
+    result = tracker.correct(frames[3], only(labels[3], 3))
+    before = result.velocities[0][0]
+    still = tracker.state()
+    predicted = tracker.step(None).labels
+    moved = np.roll(labels[3] == 3, round(before), 1)
+    np.testing.assert_array_equal(predicted == 3, moved)
+    tracker.load_state(tracker.start_state(), still)
+    found = tracker.step(frames[4])
+    # It moved by 5 pixels since its mask, and the other one by 15 since frame 1.
+    assert found.velocities[0][0] == pytest.approx(before + 0.4 * (5 - before))
+    assert found.velocities[1][0] == pytest.approx(-2 + 0.4 * (-5 + 2))
+    assert found.states == ("tracked", "tracked")
+
+
+def test_an_object_that_is_covered_by_another_is_not_in_sight(tracker: Tracker, clip: Clip) -> None:
+    frames, labels = clip
+    tracker.start(frames[0], only(labels[0], 7))
+    tracker.step(frames[1])
+    cover = np.where(labels[1] == 7, 9, 0).astype(np.uint8)
+    result = tracker.add_objects(frames[1], cover)
+    assert result.areas == (0, result.areas[1])
+    assert result.presence == (0.0, 1.0)
+    assert result.states == ("occluded", "tracked")

@@ -184,3 +184,22 @@ def test_masks_that_fit_no_frame_are_refused(
     given = dict.fromkeys(masks, labels[0])
     with pytest.raises(InputError, match=match):
         track(editable, frames, given, **options)
+
+
+def test_a_cut_is_said_in_a_frame_with_a_mask(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    other = np.full_like(frames, 20)
+    other[labels > 0] = 240
+    shots = np.concatenate([frames[:4], other[4:]])
+    for masks in ({0: labels[0]}, {0: labels[0], 4: labels[4]}):
+        found = track(editable, shots, masks)
+        assert [t for t, step in found.items() if step.result.cut] == [4], list(masks)
+
+
+def test_a_cut_is_said_without_objects(editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(editable)
+    tracker.start(frames[0], labels[0])
+    tracker.remove_objects([3, 7])
+    assert not tracker.step(frames[1]).cut
+    assert tracker.step(np.full_like(frames[2], 240)).cut

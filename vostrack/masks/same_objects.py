@@ -21,17 +21,21 @@ _LAST_NUMBER = re.compile(r"0*(\d+)(?!.*\d)", flags=re.DOTALL)
 
 
 def with_same_ids(
-    masks: Mapping[int, FirstMask], taken: Collection[int] = ()
+    masks: Mapping[int, FirstMask],
+    taken: Collection[int] = (),
+    among: Mapping[int, FirstMask] | None = None,
 ) -> tuple[dict[int, FirstMask], tuple[str, ...]]:
     """Give every object the same id in all masks.
 
     Colours, labels, values above 254 and files have no ids, so each mask was numbered by itself.
     Objects of the same colour, label, value or file name are the same object. Others are new, and
-    get free ids. Files that have no name in common keep their order. Ids that a source states stay.
+    get free ids. Files that have no name in common keep their order. Ids that a source states stay,
+    and so do those of the first mask: later masks with ids mean what results show.
 
     Args:
         masks: by the numbers of their frames.
         taken: ids in further masks.
+        among: masks that were matched before, by the numbers of their frames.
 
     Returns:
         The masks, in ascending order of their frames; and one sentence for each later mask that
@@ -44,6 +48,9 @@ def with_same_ids(
     used = {i for mask in ordered.values() if mask.known_by == "ids" for i in mask.ids}
     used |= set(taken)
     known: dict[_Key, int] = {}
+    for frame, mask in (among or {}).items():
+        used |= set(mask.ids)
+        _learn(known, _candidates(mask, frame), mask.ids)
     found: dict[int, FirstMask] = {}
     notes: list[str] = []
     for frame, mask in ordered.items():
@@ -57,9 +64,7 @@ def with_same_ids(
             )
         if found and mask.known_by != "ids":
             notes.append(_note(frame, mask, ids, set(known.values())))
-        for keys in candidates:
-            for key, number in zip(keys, ids, strict=True):
-                known.setdefault(key, number)
+        _learn(known, candidates, ids)
         used |= set(ids)
         found[frame] = _renumbered(mask, ids)
     return found, tuple(notes)
@@ -72,6 +77,14 @@ def _candidates(mask: FirstMask, frame: int) -> list[list[_Key]]:
         # The names may hold the number of the frame.
         found += [_keys([_without(name, frame) for name, _ in keys]) for keys in found]
     return found
+
+
+def _learn(
+    known: dict[_Key, int], candidates: Sequence[Sequence[_Key]], ids: Sequence[int]
+) -> None:
+    for keys in candidates:
+        for key, number in zip(keys, ids, strict=True):
+            known.setdefault(key, number)
 
 
 def _keys(names: Sequence[str]) -> list[_Key]:
@@ -95,7 +108,7 @@ def _ids(
     if mask.known_by == "ids":
         return list(mask.ids)
     keys = next((keys for keys in candidates if any(key in known for key in keys)), None)
-    if keys is None and (mask.known_by == "files" or not set(mask.ids) & set(used)):
+    if not known or (keys is None and mask.known_by == "files"):
         return list(mask.ids)
     free = iter(sorted(set(range(1, VOID)) - set(used)))
     ids = [known.get(key) or next(free, VOID) for key in keys or candidates[0]]

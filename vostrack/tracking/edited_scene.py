@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import SupportsIndex
 
 import torch
 
@@ -12,7 +13,7 @@ from vostrack.masks import FirstMask
 from vostrack.tracking import edits
 from vostrack.tracking.frame_input import Channels, check_mask, in_rgb, working_image
 from vostrack.tracking.frame_result import FrameResult
-from vostrack.tracking.object_history import new_history
+from vostrack.tracking.object_history import ObjectHistory, new_history
 from vostrack.tracking.parts import FollowsEdits, Refits, check_editable, check_time_limit
 from vostrack.tracking.saved_scene import SavedScene
 from vostrack.tracking.stopwatch import Stopwatch
@@ -71,7 +72,7 @@ class EditedScene(SavedScene):
         self,
         frame: UInt8Array,
         mask: UInt8Array | FirstMask,
-        ids: Sequence[int] | None = None,
+        ids: Iterable[SupportsIndex] | None = None,
         *,
         max_ms: float | None = None,
         channels: Channels = "rgb",
@@ -107,7 +108,7 @@ class EditedScene(SavedScene):
             change = edits.correct(self._objects, self._last_slots, self._last_labels, labels, ids)
             return self._edit("correct", frame, change, max_ms)
 
-    def remove_objects(self, ids: Sequence[int]) -> None:
+    def remove_objects(self, ids: Iterable[SupportsIndex]) -> None:
         """Stop tracking some objects. The others are not affected.
 
         Args:
@@ -122,10 +123,11 @@ class EditedScene(SavedScene):
         self._check_started("remove_objects")
         with self._call("Tracker.remove_objects"):
             assert self._objects is not None
+            gone = edits.whole_ids("remove_objects", ids)
             editable = check_editable("remove_objects", self.adapter, self.temporal_filter)
-            change = edits.remove(self._objects, self._last_slots, self._last_labels, ids)
-            editable.remove_objects([self._objects.slot(number) for number in ids])
-            self._removed |= set(ids)
+            change = edits.remove(self._objects, self._last_slots, self._last_labels, gone)
+            editable.remove_objects([self._objects.slot(number) for number in gone])
+            self._removed |= set(gone)
             self._take_up(change)
 
     def _edit(
@@ -160,22 +162,39 @@ class EditedScene(SavedScene):
         return self._finetuning is not None and self._finetuning * 1000 <= max_ms
 
     def _take_up(self, change: edits.Edit) -> None:
-        known, seen = self._presence, edits.given_ids(change.labels)
-        self._presence = tuple(
-            float(number in seen) if old is None else known[old - 1]
-            for number, old in zip(change.objects.ids, change.before, strict=True)
-        )
-        histories = self._histories
-        self._histories = tuple(
-            new_history(change.slots, slot, self._scale()) if old is None else histories[old - 1]
-            for slot, old in enumerate(change.before, start=1)
-        )
+        seen, seen_before = edits.given_ids(change.labels), edits.given_ids(self._last_labels)
+        presence, histories = [], []
+        for slot, (number, old) in enumerate(
+            zip(change.objects.ids, change.before, strict=True), start=1
+        ):
+            hidden = number in seen_before and number not in seen
+            if old is None:
+                presence.append(float(number in seen))
+                histories.append(self._history_of_given(change, slot, number))
+            elif hidden:
+                presence.append(0.0)
+                histories.append(replace(self._histories[old - 1], state="occluded", unseen=1))
+            else:
+                presence.append(self._presence[old - 1])
+                histories.append(self._histories[old - 1])
+        self._presence, self._histories = tuple(presence), tuple(histories)
         self._objects, self._last_slots = change.objects, change.slots
         self._last_labels = change.labels
         if isinstance(self.temporal_filter, FollowsEdits):
             self.temporal_filter.change_objects(change.slots, change.before)
         if self.support is not None:
             self.support.change_objects(change.slots, change.before)
+
+    def _history_of_given(self, change: edits.Edit, slot: int, number: int) -> ObjectHistory:
+        """Return the history of an object with a given mask; a small correction stops nothing."""
+        new = new_history(change.slots, slot, self._scale(), self._missing)
+        if self._objects is None or number not in self._objects:
+            return new
+        old = self._objects.slot(number)
+        before = self._histories[old - 1]
+        if not ((self._last_slots == old) & (change.slots == slot)).any():
+            return new
+        return replace(new, velocity=before.velocity, usual_area=before.usual_area)
 
     def _check_given(
         self, frame: UInt8Array, mask: UInt8Array | FirstMask, *, may_be_empty: bool = False

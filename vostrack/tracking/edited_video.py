@@ -8,6 +8,8 @@ from typing import Any
 
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
+from vostrack.masks.same_objects import with_same_ids
+from vostrack.tracking.edits import given_ids
 from vostrack.tracking.frame_input import check_ids
 from vostrack.tracking.given_masks import Mask
 from vostrack.tracking.tracker import Tracker
@@ -54,6 +56,8 @@ class EditedVideo:
         self._start: dict[str, Any] | None = None
         self._states: dict[int, dict[str, Any]] = {}
         self._stale: int | None = None
+        # Edits and calls of ``track`` so far: an older iteration ends when the number changes.
+        self._turn = 0
 
     @property
     def masks(self) -> dict[int, Mask]:
@@ -71,7 +75,8 @@ class EditedVideo:
         Args:
             index: number of the frame in the source.
             mask: (H, W) integers, object ids; it is copied. Objects that are not in it go on as
-                they were.
+                they were. Objects of a mask that was read from a file without ids are those that
+                have the same colour, label or name in other masks, as ``masks`` then shows.
 
         Raises:
             InputError: the source has no such frame, or the mask holds no ids.
@@ -80,8 +85,17 @@ class EditedVideo:
             raise InputError(f"index: {self.source.name} has no frame {index}")
         # Editors paint on in the array that they gave.
         labels = check_ids(mask)
-        self._masks[index] = replace(mask, labels=labels) if isinstance(mask, FirstMask) else labels
+        if isinstance(mask, FirstMask):
+            # Its ids must not change with masks that are given later: states hold them.
+            mask = self._with_known_ids(index, replace(mask, labels=labels))
+        self._masks[index] = mask if isinstance(mask, FirstMask) else labels
         self._changed(index)
+
+    def _with_known_ids(self, index: int, mask: FirstMask) -> FirstMask:
+        read = {i: other for i, other in self._masks.items() if isinstance(other, FirstMask)}
+        arrays = (other for i, other in self._masks.items() if i != index and i not in read)
+        taken = {number for array in arrays for number in given_ids(check_ids(array))}
+        return with_same_ids({index: mask}, taken, read)[0][index]
 
     def withdraw(self, index: int) -> None:
         """Take back the mask of a frame.
@@ -97,6 +111,7 @@ class EditedVideo:
         self._changed(index)
 
     def _changed(self, index: int) -> None:
+        self._turn += 1
         before = [i for i in self._masks if i < index]
         # Frames from the mask before on are fused with what is found from this one.
         begin = max(before) + 1 if before else (self.source.indices or range(1))[0]
@@ -109,7 +124,8 @@ class EditedVideo:
         """Track what may have changed.
 
         Stop iterating to cancel: the next call goes on from the last given mask that was reached.
-        If the first mask is new, it begins again.
+        If the first mask is new, it begins again. A mask that is given or withdrawn meanwhile ends
+        the iteration, and so does another call.
 
         Args:
             on_advance: see ``track_video``.
@@ -123,7 +139,8 @@ class EditedVideo:
         """
         if self._stale is None and self._masks:
             return
-        after = self._resume()
+        self._turn += 1
+        turn, after = self._turn, self._resume()
         steps = track_video(
             self.tracker, self.source, self.masks, after=after, on_advance=on_advance, passes=1
         )
@@ -136,6 +153,8 @@ class EditedVideo:
                 self._states[index] = self.tracker.state()
                 self._stale = index + 1 if after is not None else self._stale
             yield step
+            if turn != self._turn:
+                return
         self._stale = None
 
     def _resume(self) -> Position | None:

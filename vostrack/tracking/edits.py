@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import operator
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import cv2
 import numpy as np
@@ -13,7 +15,7 @@ from vostrack.errors import InputError
 from vostrack.tracking.frame_input import VOID, resized
 from vostrack.tracking.object_table import ObjectTable
 
-__all__ = ["Edit", "add", "check_pixels_left", "correct", "given_ids", "remove"]
+__all__ = ["Edit", "add", "check_pixels_left", "correct", "given_ids", "remove", "whole_ids"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,25 @@ def given_ids(labels: UInt8Array) -> tuple[int, ...]:
     """Return the object ids in a label map, ascending."""
     counts = np.bincount(labels.ravel(), minlength=VOID)[1:VOID]
     return tuple((np.flatnonzero(counts) + 1).tolist())
+
+
+def whole_ids(call: str, ids: Iterable[SupportsIndex]) -> list[int]:
+    """Return object ids as Python's integers: saved states hold no others.
+
+    Args:
+        call: what they were given to.
+        ids: integers of any kind.
+
+    Raises:
+        InputError: these are no integers.
+    """
+    try:
+        return [operator.index(i) for i in ids]
+    except TypeError as error:
+        raise InputError(
+            f"{call}: expected a list of object ids such as [1, 2], got {ids!r}; put a single id "
+            "into a list, too"
+        ) from error
 
 
 def check_pixels_left(slots: UInt8Array, objects: ObjectTable, wanted: Sequence[int]) -> None:
@@ -107,7 +128,7 @@ def correct(
     slots: UInt8Array,
     labels: UInt8Array,
     mask: UInt8Array,
-    ids: Sequence[int] | None,
+    ids: Iterable[SupportsIndex] | None,
 ) -> Edit:
     """Replace the masks of some objects.
 
@@ -122,7 +143,7 @@ def correct(
         InputError: no object has one of the ids, there is none, or an object of the mask has no
             pixel at the working size.
     """
-    wanted = given_ids(mask) if ids is None else tuple(dict.fromkeys(int(i) for i in ids))
+    wanted = given_ids(mask) if ids is None else tuple(dict.fromkeys(whole_ids("correct", ids)))
     if not wanted:
         raise InputError(
             "correct: the mask has no object; name an object that is not in this frame with `ids`"

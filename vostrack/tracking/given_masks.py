@@ -43,7 +43,8 @@ class GivenMasks:
     """Masks by the number of their frame, in ascending order.
 
     An object begins at its first mask. A further mask of it is a correction. What was read from
-    files without ids is matched by colours, labels and names; see ``with_same_ids``.
+    files without ids is matched by colours, labels and names, see ``with_same_ids``; an array
+    means the objects that have its ids.
     """
 
     def __init__(self, masks: Mapping[int, Mask]) -> None:

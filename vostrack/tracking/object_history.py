@@ -33,7 +33,8 @@ class ObjectHistory:
         center: x and y where it was seen last, in pixels of the frame; None if never.
         velocity: x and y, in pixels per frame, smoothed.
         usual_area: running mean of its area, in pixels of the frame.
-        unseen: number of frames since it was seen.
+        unseen: number of frames since it was seen; negative if its mask was given behind so many
+            missing frames, which then do not count.
     """
 
     state: ObjectState = "tracked"
@@ -59,18 +60,21 @@ class ObjectHistory:
         )
 
 
-def new_history(labels: UInt8Array, slot: int, scale: tuple[float, float]) -> ObjectHistory:
+def new_history(
+    labels: UInt8Array, slot: int, scale: tuple[float, float], missing: int = 0
+) -> ObjectHistory:
     """Return the history of an object whose mask was given.
 
     Args:
         labels: (h, w) uint8, slots.
         slot: of the object.
         scale: pixels of the frame per pixel of the label map, along x and y.
+        missing: number of frames that were missing just before the mask.
     """
     area, center = _measure(labels, slot, scale)
     if center is None:
         return ObjectHistory("occluded", unseen=1)
-    return ObjectHistory("tracked", center, usual_area=area)
+    return ObjectHistory("tracked", center, usual_area=area, unseen=-missing)
 
 
 def follow_objects(
@@ -108,7 +112,7 @@ def _followed(
         return replace(history, state=state, unseen=unseen)
     usual = history.usual_area or area
     state = "shrunk" if area < _SHRUNK * usual else "tracked"
-    if history.unseen:
+    if history.unseen > 0:
         state = "found"
     velocity = history.velocity
     if history.center is not None:

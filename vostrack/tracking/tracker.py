@@ -176,7 +176,8 @@ class Tracker(EditedScene):
         self._missing += 1
         labels = np.zeros_like(self._last_labels)
         for number, history in zip(self.ids, self._histories, strict=True):
-            dx, dy = (round(self._missing * v) for v in history.velocity)
+            frames = self._missing + min(history.unseen, 0)
+            dx, dy = (round(frames * v) for v in history.velocity)
             labels[shifted(self._last_labels == number, dx, dy)] = number
         return replace(self._given_result(Stopwatch(self.device), labels), predicted=True)
 
@@ -188,7 +189,7 @@ class Tracker(EditedScene):
         cut = is_cut(self._thumbnail, small)
         self._thumbnail, missing, self._missing = small, self._missing, 0
         if not self.ids:
-            return self._given_result(watch)
+            return replace(self._given_result(watch), cut=cut)
         image = as_image(scaled, self.device)
         watch.lap("input")
         if cut:

@@ -216,7 +216,13 @@ def _with_given(result: FrameResult, given: FrameResult, ids: tuple[int, ...]) -
     for k, number in enumerate(result.ids):
         if number not in ids:
             scores[k] = np.where(taken, 0, result.scores[k])
-    return replace(given, scores=scores, timings={**result.timings, **given.timings})
+    return replace(
+        given,
+        scores=scores,
+        timings={**result.timings, **given.timings},
+        skipped=(*result.skipped, *given.skipped),
+        cut=result.cut,
+    )
 
 
 def _frames_after(source: FrameSource, first: int, after: Position | None) -> Iterator[Frame]:
