@@ -17,7 +17,7 @@ from tests.drawn_weights import draw_by_torch
 from vostrack.cli.track import TrackCommand
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
-from vostrack.masks import write_label_map
+from vostrack.masks import read_label_map, write_label_map
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.weights import initialise, save_network
 from vostrack.presets.options import TrackerOptions
@@ -137,3 +137,37 @@ def photos(tmp_path: Path) -> Path:
     Image.fromarray(picture((12, 20))).save(folder / "p10.png")
     Image.fromarray(picture((16, 14), 150)).save(folder / "p2.png")
     return folder
+
+
+@pytest.fixture
+def davis(clip_folder: Path, tmp_path: Path) -> Path:
+    """A DAVIS 2017 root of the clip and its mirror image."""
+    root = tmp_path / "DAVIS"
+    for name, step in (("clip", 1), ("mirror", -1)):
+        images, masks = (root / kind / "480p" / name for kind in ("JPEGImages", "Annotations"))
+        images.mkdir(parents=True)
+        for path in sorted((clip_folder / "frames").iterdir()):
+            picture = np.ascontiguousarray(np.array(Image.open(path))[:, ::step])
+            Image.fromarray(picture).save(images / f"{path.stem}.jpg", quality=95)
+        for path in sorted((clip_folder / "truth").iterdir()):
+            write_label_map(
+                masks / path.name, np.ascontiguousarray(read_label_map(path)[:, ::step])
+            )
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "train.txt").write_text("clip\nmirror\n")
+    return root
+
+
+@pytest.fixture
+def matted_photos(tmp_path: Path) -> Path:
+    """Two photographs with mattes: a red disk and a green one."""
+    root = tmp_path / "photos"
+    for folder in ("JPEGImages", "Mattes"):
+        (root / folder).mkdir(parents=True)
+    y, x = np.mgrid[:96, :96]
+    disk = (x - 48) ** 2 + (y - 48) ** 2 < 30**2
+    for name, colour in (("a", (200, 30, 30)), ("b", (30, 200, 30))):
+        picture = np.where(disk[..., None], np.array(colour), 90).astype(np.uint8)
+        Image.fromarray(picture).save(root / "JPEGImages" / f"{name}.jpg")
+        Image.fromarray((255 * disk).astype(np.uint8)).save(root / "Mattes" / f"{name}.png")
+    return root

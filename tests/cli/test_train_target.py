@@ -6,50 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from vostrack.cli import main
-from vostrack.masks import read_label_map, write_label_map
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
 from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.models.weights import load_target_net, save_target_net
-
-
-@pytest.fixture
-def davis(clip_folder: Path, tmp_path: Path) -> Path:
-    """A DAVIS 2017 root of the clip and its mirror image."""
-    root = tmp_path / "DAVIS"
-    for name, step in (("clip", 1), ("mirror", -1)):
-        images, masks = (root / kind / "480p" / name for kind in ("JPEGImages", "Annotations"))
-        images.mkdir(parents=True)
-        for path in sorted((clip_folder / "frames").iterdir()):
-            picture = np.ascontiguousarray(np.array(Image.open(path))[:, ::step])
-            Image.fromarray(picture).save(images / f"{path.stem}.jpg", quality=95)
-        for path in sorted((clip_folder / "truth").iterdir()):
-            write_label_map(
-                masks / path.name, np.ascontiguousarray(read_label_map(path)[:, ::step])
-            )
-    (root / "ImageSets" / "2017").mkdir(parents=True)
-    (root / "ImageSets" / "2017" / "train.txt").write_text("clip\nmirror\n")
-    return root
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Two photographs with mattes: a red disk and a green one."""
-    root = tmp_path / "photos"
-    for folder in ("JPEGImages", "Mattes"):
-        (root / folder).mkdir(parents=True)
-    y, x = np.mgrid[:96, :96]
-    disk = (x - 48) ** 2 + (y - 48) ** 2 < 30**2
-    for name, colour in (("a", (200, 30, 30)), ("b", (30, 200, 30))):
-        picture = np.where(disk[..., None], np.array(colour), 90).astype(np.uint8)
-        Image.fromarray(picture).save(root / "JPEGImages" / f"{name}.jpg")
-        Image.fromarray((255 * disk).astype(np.uint8)).save(root / "Mattes" / f"{name}.png")
-    return root
 
 
 def small_network(path: Path) -> TargetNetConfig:
@@ -91,7 +54,7 @@ def test_it_trains_judges_resumes_and_the_result_tracks(
 
 def test_a_mixture_of_layouts_with_hours(
     davis: Path,
-    photos: Path,
+    matted_photos: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -103,8 +66,8 @@ def test_a_mixture_of_layouts_with_hours(
     start = tmp_path / "start.safetensors"
     small_network(start)
     argv = ["train", "target", "--output", str(tmp_path / "runs"), "--device", "cpu"]
-    argv += ["--data", f"davis:{davis}:0.5", f"mose:{mose}:1", f"objects:{photos}:2.5"]
-    argv += [f"photos:{photos}"]
+    argv += ["--data", f"davis:{davis}:0.5", f"mose:{mose}:1", f"objects:{matted_photos}:2.5"]
+    argv += [f"photos:{matted_photos}"]
     argv += ["--backgrounds", str(davis)]
     argv += ["--weights", str(start), "--pixels", "4096", "--steps", "50", "--hours", "1e-9"]
     deeplab = DeepLabMobileNetV2()
@@ -148,6 +111,6 @@ def test_what_is_left_out_is_not_trained_on(
 ) -> None:
     argv = ["train", "target", "--data", f"davis:{davis}", "--output", str(tmp_path / "runs")]
     assert main([*argv, "--exclude", "clip", "mirror", "--weights", "none", "--quiet"]) == 2
-    assert "none of the videos" in capsys.readouterr().err
+    assert "--exclude: it leaves out all 2 videos of a data set" in capsys.readouterr().err
     assert main([*argv, "--validate-every", "5", "--weights", "none", "--quiet"]) == 2
     assert "nothing to judge on" in capsys.readouterr().err

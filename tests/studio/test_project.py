@@ -156,7 +156,9 @@ def test_label_maps_that_cannot_be(
 def test_a_folder_of_another_video_is_refused(project: Project) -> None:
     draw(project, 0, square(5))
     with pytest.raises(InputError, match=r"belongs to .* with 8 frames of 64 x 48, not to"):
-        Project(project.folder, replace(project.video, count=9))
+        Project(project.folder, replace(project.video, count=9, path="/other.mp4"))
+    with pytest.raises(InputError, match=r"made when .* was another video, with 8 frames"):
+        Project(project.folder, replace(project.video, digest="0"))
 
 
 @pytest.mark.parametrize(

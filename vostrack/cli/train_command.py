@@ -159,8 +159,14 @@ class DavisSet:
     """Sequences that are held out for evaluation."""
 
     def sequences(self, year: int) -> list[VideoSequence]:
-        """Open the sequences that are not excluded."""
+        """Open the sequences that are not excluded.
+
+        Raises:
+            InputError: an excluded name is none of the sequences, or none is left.
+        """
+        from vostrack.cli.excluded_videos import check_excluded, without_excluded
         from vostrack.datasets import open_davis
 
-        sequences = open_davis(self.root, year=year, subset=self.subset)
-        return [sequence for sequence in sequences if sequence.name not in self.exclude]
+        sequences = list(open_davis(self.root, year=year, subset=self.subset))
+        check_excluded(self.exclude, [sequence.name for sequence in sequences])
+        return without_excluded(sequences, self.exclude)

@@ -139,6 +139,8 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
                 raise InputError(
                     "--photo-share: it has no effect without photographs; give --photos"
                 )
+        if self.exclude and self.davis is None:
+            raise InputError("--exclude: it has no effect without DAVIS; give --davis")
         light = self.network == "light"
         flat = (0.15 if light else 0.0) if self.flat_share is None else self.flat_share
         rate = (1e-3 if light else 1e-4) if self.learning_rate is None else self.learning_rate
@@ -187,6 +189,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
     def _open_sources(self) -> list[Source]:
         """Weigh all images alike, except for the shares of photographs and synthetic ones."""
+        from vostrack.cli.excluded_videos import check_excluded, without_excluded
         from vostrack.datasets import open_davis
         from vostrack.datasets.composites.matted_photos import clean_photos
         from vostrack.refine.spn.training_images import (
@@ -199,8 +202,9 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
         sources: list[Source] = []
         if self.davis is not None:
-            sequences = open_davis(self.davis, year=self.year, subset="train")
-            frames = DavisImages(s for s in sequences if s.name not in self.exclude)
+            sequences = list(open_davis(self.davis, year=self.year, subset="train"))
+            check_excluded(self.exclude, [sequence.name for sequence in sequences])
+            frames = DavisImages(without_excluded(sequences, self.exclude))
             sources.append((float(len(frames)), frames))
         if self.voc is not None:
             voc = VocImages(self.voc, self.voc_set)

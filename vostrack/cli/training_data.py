@@ -106,8 +106,10 @@ def open_clips(
         The mixture, and the videos that were left out.
 
     Raises:
-        InputError: a folder has another layout, or nothing to train on is left.
+        InputError: a folder has another layout, nothing to train on is left, or an excluded name
+            is that of no video or background.
     """
+    from vostrack.cli.excluded_videos import check_excluded, without_excluded
     from vostrack.datasets.composites import CompositeConfig, open_sources
     from vostrack.datasets.composites.matted_photos import clean_photos
     from vostrack.online_finetune.target.clip_mixture import ClipMixture
@@ -118,16 +120,21 @@ def open_clips(
 
     sources: list[tuple[ClipSource, float]] = []
     held_out: list[VideoSequence] = []
+    known: set[str] = set()
     for part in parts:
         if part.kind == "objects":
-            photos = open_sources(part.path, backgrounds, exclude=exclude)
+            # A name may be that of a video of another part.
+            photos = open_sources(part.path, backgrounds, exclude=exclude, strict=False)
+            known |= photos.excluded | {place.name for place in (*photos.stills, *photos.videos)}
             sources.append((CompositeClips(photos, CompositeConfig(objects=(1, 3))), part.share))
             continue
         if part.kind == "photos":
             sources.append((PhotoClips(clean_photos(part.path), PhotoClipConfig()), part.share))
             continue
         videos = open_videos(part, year, subset)
+        known |= {video.name for video in videos}
         held_out += [video for video in videos if video.name in exclude]
-        rest = [video for video in videos if video.name not in exclude]
+        rest = without_excluded(videos, exclude)
         sources.append((VideoClips(rest, VideoClipConfig()), part.share))
+    check_excluded(exclude, known)
     return ClipMixture(sources), held_out

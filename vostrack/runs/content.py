@@ -13,10 +13,12 @@ from vostrack.runs.request import ClipRequest
 from vostrack.video.images import images_in_folder, images_matching
 from vostrack.video.names import is_pattern, is_url
 
-__all__ = ["digest", "input_digests", "input_paths"]
+__all__ = ["digest", "input_digests", "input_paths", "sample_digest"]
 
 # Read at a time. Everything is read: tracking a frame takes far longer than reading it.
 _BLOCK = 1024 * 1024
+# Of a sample: at most so many frames, and of each at most so many blocks.
+_SAMPLES, _SAMPLE_BLOCK = 16, 64 * 1024
 
 
 def input_paths(request: ClipRequest) -> list[tuple[str, Path]]:
@@ -50,6 +52,46 @@ def input_digests(request: ClipRequest) -> dict[str, list[str]]:
         if found is not None:
             digests.setdefault(name, []).append(found)
     return digests
+
+
+def sample_digest(video: str) -> str:
+    """Return a digest by which a video is known again without reading all of it.
+
+    A page must open at once, and videos have gigabytes: this is made of the sizes of all files and
+    of blocks from the first to the last, 16 MB in all. A single file may be renamed.
+
+    Args:
+        video: file, folder of images, or pattern.
+
+    Returns:
+        Hexadecimal, 32 digits; empty where there is no file, as for a camera or an address.
+    """
+    path = expand_home(video)
+    if path.is_dir():
+        files = images_in_folder(path)
+    elif path.is_file():
+        files = [path]
+    elif is_pattern(video) and not is_url(video):
+        files = images_matching(video)
+    else:
+        return ""
+    total = hashlib.blake2b(digest_size=16)
+    base = Path(os.path.commonpath([path.parent for path in files]))
+    for path in files:
+        name = path.relative_to(base).as_posix() if len(files) > 1 else ""
+        total.update(os.fsencode(f"{name} {path.stat().st_size}\n"))
+    for number in _spread(len(files)):
+        with files[number].open("rb") as file:
+            for block in _spread(-(-os.fstat(file.fileno()).st_size // _SAMPLE_BLOCK)):
+                file.seek(block * _SAMPLE_BLOCK)
+                total.update(file.read(_SAMPLE_BLOCK))
+    return total.hexdigest()
+
+
+def _spread(count: int) -> list[int]:
+    """Return numbers below ``count``, evenly spread from the first to the last."""
+    last = _SAMPLES - 1
+    return sorted({number * (count - 1) // last for number in range(_SAMPLES)}) if count else []
 
 
 def _matching(request: ClipRequest) -> list[Path]:

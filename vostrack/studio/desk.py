@@ -13,7 +13,7 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
-from vostrack.studio.places import Places, default_folder
+from vostrack.studio.places import Places, default_folder, project_folder
 from vostrack.studio.project import ConflictError, Project
 from vostrack.studio.session import StudioSession
 from vostrack.studio.uploads import LARGEST_UPLOAD, Uploads
@@ -71,15 +71,16 @@ class Desk:
 
         Args:
             video: file, folder of images, or pattern.
-            folder: of the project; by default beside the video.
+            folder: of the project; by default the video's own, beside it.
 
         Raises:
             InputError: the video or the project cannot be used; what was open stays so.
         """
         facts = video_facts(str(video))
-        folder = folder or default_folder(video)
+        folder = folder or project_folder(video, facts)
         with self._lock:
             if self._session is not None and self._session.project.folder == folder:
+                self._session.project.check_video(facts)
                 return
             with ExitStack() as stack:
                 try:

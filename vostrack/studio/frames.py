@@ -12,6 +12,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.runs.content import sample_digest
 from vostrack.studio.journal import VideoFacts
 from vostrack.video import Frame, FrameSource, open_source
 from vostrack.video.frames import NOMINAL_RATE
@@ -41,7 +42,9 @@ def video_facts(path: str) -> VideoFacts:
             )
         height, width = source.size
         rate = source.frame_rate or NOMINAL_RATE
-        return VideoFacts(str(Path(path).resolve()), width, height, source.length, rate)
+        return VideoFacts(
+            str(Path(path).resolve()), width, height, source.length, rate, sample_digest(path)
+        )
 
 
 class VideoFrames:

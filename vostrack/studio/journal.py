@@ -11,7 +11,18 @@ from typing import Any
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
 
-__all__ = ["Edit", "Journal", "StudioObject", "VideoFacts", "read_journal", "write_journal"]
+__all__ = [
+    "JOURNAL",
+    "Edit",
+    "Journal",
+    "StudioObject",
+    "VideoFacts",
+    "read_journal",
+    "write_journal",
+]
+
+JOURNAL = "project.json"
+"""The name of the file in the folder of a project."""
 
 _VERSION = 1
 # A project may come from somebody else: its journal names no file outside of it.
@@ -28,6 +39,7 @@ class VideoFacts:
         height: of its frames, pixels.
         count: number of frames.
         rate: frames per second.
+        digest: of its content; see ``sample_digest``. Empty where it was not written down.
     """
 
     path: str
@@ -35,6 +47,15 @@ class VideoFacts:
     height: int
     count: int
     rate: float
+    digest: str = ""
+
+    def fits(self, video: VideoFacts) -> bool:
+        """Tell whether a project of this video can be that of another: it has the same content."""
+        return (self.width, self.height, self.count) == (
+            video.width,
+            video.height,
+            video.count,
+        ) and self.digest in ("", video.digest)
 
 
 @dataclass(frozen=True)

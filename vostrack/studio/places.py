@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.files import expand_home, natural_order
+from vostrack.studio.journal import JOURNAL, VideoFacts, read_journal
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Places",
     "default_folder",
+    "project_folder",
     "video_name",
 ]
 
@@ -39,15 +41,55 @@ _PLAIN_VIDEO = b"YUV4MPEG2 "
 
 
 def default_folder(video: str | Path) -> Path:
-    """Return the folder of a video's project: beside it, named after it."""
+    """Return the folder of a new project of a video: beside it, named after it."""
+    return _folders(_named(video))[0]
+
+
+def project_folder(video: str | Path, facts: VideoFacts) -> Path:
+    """Return the folder of the project that a video has, or of a new one.
+
+    Files may differ only in their suffixes (``clip.mp4`` and ``clip.mov``): the first has
+    ``clip.vostrack``, the next ``clip.mov.vostrack``.
+
+    Args:
+        video: file, folder of images, or pattern.
+        facts: of the video.
+
+    Raises:
+        InputError: a project beside the video cannot be read.
+    """
+    path = _named(video)
+    folders = _folders(path)
+    found = {one: read_journal(one / JOURNAL).video for one in folders if (one / JOURNAL).exists()}
+    own = [one for one, known in found.items() if _is_of(known, facts, path)]
+    # The project refuses a video that took the place of its own: a new one would look like a loss.
+    own += [one for one, known in found.items() if known.path == facts.path]
+    free = [one for one in folders if one not in found]
+    return [*own, *free, *folders][0]
+
+
+def _named(video: str | Path) -> Path:
+    """Return the file or folder that the project is named after."""
     path = expand_home(video).resolve()
-    if is_pattern(str(video)) and not path.exists():
-        path = path.parent
+    return path.parent if is_pattern(str(video)) and not path.exists() else path
+
+
+def _folders(path: Path) -> tuple[Path, ...]:
+    """Return the folders that the project of a video may have, the preferred one first."""
     if path.parent.name == VIDEO_FOLDER and path.parent.parent.suffix == PROJECT_SUFFIX:
-        return path.parent.parent
+        return (path.parent.parent,)
     if path.name == VIDEO_FOLDER and path.parent.suffix == PROJECT_SUFFIX:
-        return path.parent
-    return path.with_name(f"{path.stem}{PROJECT_SUFFIX}")
+        return (path.parent,)
+    short, whole = (path.with_name(f"{name}{PROJECT_SUFFIX}") for name in (path.stem, path.name))
+    # What follows the dot in the name of a folder, as in take.1, is no suffix.
+    return (whole, short) if path.is_dir() else (short, whole)
+
+
+def _is_of(known: VideoFacts, facts: VideoFacts, path: Path) -> bool:
+    """Tell whether a project belongs to a video, which may have been moved or renamed."""
+    there = path.with_name(_named(known.path).name)
+    # Older projects hold no digest, and copies have the same: then it is the other that is there.
+    return known.fits(facts) and not (there.exists() and not there.samefile(path))
 
 
 def video_name(path: Path) -> str:

@@ -14,6 +14,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import read_label_map, write_label_map
 from vostrack.studio.journal import (
+    JOURNAL,
     Edit,
     Journal,
     StudioObject,
@@ -51,27 +52,39 @@ class Project:
         """
         self.folder = folder
         self.lock = threading.RLock()
-        self._file = folder / "project.json"
-        self._journal = Journal(video)
-        if self._file.exists():
-            found = read_journal(self._file)
-            if (found.video.width, found.video.height, found.video.count) != (
-                video.width,
-                video.height,
-                video.count,
-            ):
-                raise InputError(
-                    f"project: {folder} belongs to {found.video.path} with {found.video.count} "
-                    f"frames of {found.video.width} x {found.video.height}, not to {video.path}; "
-                    "give another folder as `project`"
-                )
-            self._journal = replace(found, video=video)
+        self._file = folder / JOURNAL
+        self._journal = read_journal(self._file) if self._file.exists() else Journal(video)
+        self.check_video(video)
+        if self.video != video or not self._file.exists():
+            # At once, so that no other video takes the folder before the first edit.
+            self._journal = replace(self._journal, video=video)
+            write_journal(self._journal, self._file)
         self._tracked = TrackedMasks(folder, video.count)
 
     @property
     def video(self) -> VideoFacts:
         """What the project belongs to."""
         return self._journal.video
+
+    def check_video(self, video: VideoFacts) -> None:
+        """Check that the project belongs to a video.
+
+        Raises:
+            InputError: it belongs to another.
+        """
+        own = self.video
+        if own.fits(video):
+            return
+        size = f"{own.count} frames of {own.width} x {own.height}"
+        other = (
+            f"was made when {own.path} was another video, with {size}"
+            if own.path == video.path
+            else f"belongs to {own.path} with {size}, not to {video.path}"
+        )
+        raise InputError(
+            f"project: {self.folder} {other}; move that folder away, or give another folder as "
+            "`project`"
+        )
 
     @property
     def objects(self) -> tuple[StudioObject, ...]:

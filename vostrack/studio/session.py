@@ -195,4 +195,5 @@ class StudioSession:
 def _page_facts(project: Project) -> dict[str, Any]:
     """Return what a page needs to know of the video: its name, not where it lies."""
     facts = asdict(project.video)
+    del facts["digest"]
     return {"name": video_name(Path(facts.pop("path"))), **facts}

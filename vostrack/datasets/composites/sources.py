@@ -41,8 +41,18 @@ _CUTOUTS, _FRAMES = 300, 120
 class CompositeSources:
     """What clips are composed of. Reads on demand and keeps what was used last."""
 
-    def __init__(self, objects: Sequence[MattedPhoto], backgrounds: Sequence[Background]) -> None:
+    def __init__(
+        self,
+        objects: Sequence[MattedPhoto],
+        backgrounds: Sequence[Background],
+        excluded: Collection[str] = (),
+    ) -> None:
         """Take the lists; nothing is read.
+
+        Args:
+            objects: at least one.
+            backgrounds: at least one.
+            excluded: names of backgrounds that were left out, to be known.
 
         Raises:
             InputError: there is no object or no background, or two of a kind share a name.
@@ -51,6 +61,7 @@ class CompositeSources:
             if not items:
                 raise InputError(f"composites: expected at least one {what}, got none")
         self.objects = tuple(objects)
+        self.excluded = frozenset(excluded)
         self.stills = tuple(b for b in backgrounds if not b.moves)
         self.videos = tuple(b for b in backgrounds if b.moves)
         self._by_name = {photo.name: photo for photo in objects}
@@ -65,7 +76,7 @@ class CompositeSources:
 
     def __reduce__(self) -> tuple[type[CompositeSources], tuple[object, ...]]:
         """Go to other processes without what was read."""
-        return type(self), (self.objects, (*self.stills, *self.videos))
+        return type(self), (self.objects, (*self.stills, *self.videos), self.excluded)
 
     def photo(self, name: str) -> MattedPhoto:
         """Return an object by its name."""
@@ -126,6 +137,7 @@ def open_sources(
     split: Split = "train",
     limits: MatteFilter | None = None,
     exclude: Collection[str] = (),
+    strict: bool = True,
     index: Path | None = None,
 ) -> CompositeSources:
     """Find the objects and backgrounds of one split.
@@ -139,6 +151,7 @@ def open_sources(
             of the backgrounds, by their names); "all" is both.
         limits: which mattes are good enough.
         exclude: names of backgrounds not to be used.
+        strict: refuse names in ``exclude`` that are no background's.
         index: file that keeps the measures of the photographs between runs.
 
     Raises:
@@ -157,7 +170,9 @@ def open_sources(
         for photo in photos
         if not passes_filter(photo, limits)
     ]
-    places = _exclude([*scan_backgrounds(backgrounds), *stills], exclude)
+    places = [*scan_backgrounds(backgrounds), *stills]
+    excluded = _known(exclude, places, strict=strict)
+    places = [place for place in places if place.name not in excluded]
     if split != "all":
         held_out = split == "validation"
         good = [photo for photo in good if is_held_out(photo.name) == held_out]
@@ -167,15 +182,16 @@ def open_sources(
             f"composites: the {split} split has {len(good)} objects and {len(places)} backgrounds; "
             "expected at least one of each: give more files, or take the split 'all'"
         )
-    return CompositeSources(good, places)
+    return CompositeSources(good, places, excluded)
 
 
-def _exclude(places: list[Background], names: Collection[str]) -> list[Background]:
-    """Drop backgrounds by name; a name that is none would otherwise go unnoticed."""
-    unknown = sorted(set(names) - {place.name for place in places})
-    if unknown:
+def _known(names: Collection[str], places: list[Background], *, strict: bool) -> set[str]:
+    """Return the names that backgrounds have; others would otherwise go unnoticed."""
+    known = set(names) & {place.name for place in places}
+    unknown = sorted(set(names) - known)
+    if unknown and strict:
         raise InputError(
             f"exclude: {unknown[0]} is no background; expected names of stills, videos and "
             "sequences without suffix"
         )
-    return [place for place in places if place.name not in names]
+    return known
