@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.models.memory_cues import Statistics
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.target.cohorts import Cohorts, cohorts_of, gather, without
@@ -107,13 +108,17 @@ def find_elsewhere(
     found = find_objects(network, image, lost, config, everywhere=True)
     there = (found.segmentation.presence.sigmoid() >= _VISIBLE).tolist()
     everywhere = spread_scores(found, lost, image.shape[1:], config)
+    # All objects at once: the host waits for a device once.
+    maps = torch.cat([everywhere > 0.5, masks]).to(torch.uint8).cpu().numpy()
+    pieces_found, followed = maps[: len(doubtful)], maps[len(doubtful) :]
     numbers, changed = [], scores.clone()
     for number, slot in enumerate(doubtful):
         if not there[number]:
             continue
-        pieces = _pieces(everywhere[number], masks, slot, config.smallest)
-        if pieces is None:
+        parts = _pieces(pieces_found[number], followed, slot, config.smallest)
+        if not parts:
             continue
+        pieces = torch.from_numpy(np.stack(parts)).to(scores.device)
         compared = torch.cat([masks[slot][None], pieces])
         likeness = region_likeness(network, found, searched, compared, imagined=True)[:, :, number]
         better = (likeness[:, 1:] >= likeness[:, :1] + _BETTER).all(0)
@@ -175,18 +180,17 @@ def _changed(
     return gather(found, now.masks.shape[1:])
 
 
-def _pieces(scores: Tensor, followed: Tensor, slot: int, smallest: int) -> Tensor | None:
-    """Return the pieces (K, h, w) bool of an object that was found apart from where it is followed.
+def _pieces(found: UInt8Array, followed: UInt8Array, slot: int, smallest: int) -> list[BoolArray]:
+    """Return the pieces (h, w) of an object that was found apart from where it is followed.
 
     Args:
-        scores: (h, w) in [0, 1], of the object where it was searched.
-        followed: (N, h, w) bool, where all objects are followed.
+        found: (h, w) 0 or 1, of the object where it was searched.
+        followed: (N, h, w) 0 or 1, where all objects are followed.
         slot: position of the object, from 0.
         smallest: pixels of a piece.
     """
-    # All of it at once: the host waits for a device once.
-    maps = torch.stack([scores > 0.5, followed[slot], followed.any(0)])
-    found, own, others = maps.to(torch.uint8).cpu().numpy()
+    own: UInt8Array = followed[slot]
+    others: BoolArray = followed.max(axis=0) > 0
     count, numbers = cv2.connectedComponents(found, connectivity=8)
     pieces = []
     for number in range(1, count):
@@ -194,4 +198,4 @@ def _pieces(scores: Tensor, followed: Tensor, slot: int, smallest: int) -> Tenso
         area = int(piece.sum())
         if area >= smallest and not own[piece].any() and others[piece].mean() <= _TAKEN:
             pieces.append(piece)
-    return torch.from_numpy(np.stack(pieces)).to(scores.device) if pieces else None
+    return pieces

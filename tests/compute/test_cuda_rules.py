@@ -49,7 +49,6 @@ DECLARED = {
     "vostrack.online_finetune.target.adapter.commit",  # which objects are in sight
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
     "vostrack.online_finetune.target.doubt.doubtful_objects",  # which look unlike themselves
-    "vostrack.online_finetune.target.doubt._pieces",  # what was found elsewhere
     "vostrack.online_finetune.target.doubt.find_elsewhere",
     "vostrack.online_finetune.target.flow_fusion.fuse_along_flow",  # the masks before
     "vostrack.online_finetune.target.places.find_places",
