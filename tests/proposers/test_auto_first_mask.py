@@ -188,15 +188,20 @@ def test_numbers_without_auto_are_refused() -> None:
         ClipRequest(video="v.mp4", first_mask=("auto",), first_mask_frame=3)
 
 
+def _written(images: list[UInt8Array], folder: Path) -> Path:
+    frames = folder / "frames"
+    frames.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(frames / f"{number:03d}.png")
+    return frames
+
+
 def test_a_clip_is_tracked_without_a_mask(
     red: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vostrack.cli import main
 
-    frames = tmp_path / "frames"
-    frames.mkdir()
-    for number, image in enumerate(_clip(4)):
-        Image.fromarray(image).save(frames / f"{number:03d}.png")
+    frames = _written(_clip(4), tmp_path)
     words = ["track", "--video", str(frames), "--first-mask", "auto", "--objects", "1"]
     words += ["--preset", "fast", "--output", str(tmp_path / "out"), "--no-overlay"]
     assert main(words) == 0
@@ -210,10 +215,7 @@ def test_no_more_objects_are_proposed_than_are_allowed(
 ) -> None:
     from vostrack.cli import main
 
-    frames = tmp_path / "frames"
-    frames.mkdir()
-    for number, image in enumerate(_clip(3)):
-        Image.fromarray(image).save(frames / f"{number:03d}.png")
+    frames = _written(_clip(3), tmp_path)
     words = ["track", "--video", str(frames), "--first-mask", "auto", "--objects", "2"]
     words += ["--max-objects", "1", "--preset", "fast", "--no-overlay"]
     assert main([*words, "--output", str(tmp_path / "out")]) == 0

@@ -45,7 +45,7 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         """Train to the end, and return 0."""
         import torch
 
-        from vostrack.datasets.label_maps import label_map_source
+        from vostrack.datasets.label_maps import open_label_maps
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
         from vostrack.models.weights import shipped_weights
         from vostrack.proposers.displacement.networks import load_displacement_net
@@ -62,7 +62,7 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         recipe = MaskRecipe(
             self.batch, self.learning_rate, self.bootstrapping(), self.size_exponent
         )
-        sources = [label_map_source(path, exclude=self.exclude) for path in self.masks]
+        sources = open_label_maps(self.masks, exclude=self.exclude)
         device = training_device(self.device)
         network = load_displacement_net(shipped_weights("displacement")).to(device)
         with self.progress(self.pool, "scene") as show:

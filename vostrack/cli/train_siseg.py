@@ -128,14 +128,11 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         from vostrack.datasets.label_maps import (
             DrawnMaps,
             ForegroundMaps,
-            label_map_source,
+            open_label_maps,
         )
         from vostrack.errors import InputError
 
-        sources = [
-            label_map_source(path, background=self.background_ids, exclude=self.exclude)
-            for path in self.masks
-        ]
+        sources = open_label_maps(self.masks, background=self.background_ids, exclude=self.exclude)
         if self.davis is not None:
             sequences = open_davis(self.davis, year=self.year, subset="train")
             sources.append(ForegroundMaps(sequences))

@@ -30,7 +30,7 @@ __all__ = [
     "LabelMapFolder",
     "LabelMapSource",
     "LabelMapZip",
-    "label_map_source",
+    "open_label_maps",
 ]
 
 
@@ -47,7 +47,11 @@ class LabelMapSource(Protocol):
 
 
 class LabelMapZip:
-    """The PNG files of a zip file, read without unpacking it."""
+    """The PNG files of a zip file, read without unpacking it.
+
+    Attributes:
+        excluded: names without suffix of the files that are left out.
+    """
 
     def __init__(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
         """List the files.
@@ -66,10 +70,11 @@ class LabelMapZip:
                 names = sorted(n for n in archive.namelist() if n.lower().endswith(".png"))
         except (OSError, zipfile.BadZipFile) as error:
             raise InputError(f"masks: {path} cannot be read as a zip file ({error})") from None
-        names = [name for name in names if not _matches(Path(name).stem, exclude)]
-        if not names:
+        kept = [name for name in names if not _matches(Path(name).stem, exclude)]
+        if not kept:
             raise InputError(f"masks: {path} holds no PNG file, apart from excluded ones")
-        self._names = names
+        self._names = kept
+        self.excluded = frozenset(Path(name).stem for name in names) - {Path(n).stem for n in kept}
 
     def __len__(self) -> int:
         """Return the number of PNG files."""
@@ -96,7 +101,11 @@ class LabelMapZip:
 
 
 class LabelMapFolder:
-    """Semantic masks as files: PNG (VOC, ADE20K), or MAT as SBD gives its classes."""
+    """Semantic masks as files: PNG (VOC, ADE20K), or MAT as SBD gives its classes.
+
+    Attributes:
+        excluded: names without suffix of the files that are left out.
+    """
 
     def __init__(
         self, path: str | Path, *, background: Sequence[int] = (), exclude: Sequence[str] = ()
@@ -112,11 +121,9 @@ class LabelMapFolder:
             InputError: no such folder, or no file in it.
         """
         folder = Path(path)
-        self._files = sorted(
-            p
-            for p in folder.rglob("*")
-            if p.suffix.lower() in (".png", ".mat") and not _matches(p.stem, exclude)
-        )
+        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".mat"))
+        self._files = [path for path in found if not _matches(path.stem, exclude)]
+        self.excluded = frozenset(path.stem for path in found if _matches(path.stem, exclude))
         if not self._files:
             raise InputError(
                 f"masks: no PNG or MAT file in {folder}, apart from excluded ones; "
@@ -142,17 +149,34 @@ class LabelMapFolder:
         return self._table[values]
 
 
-def label_map_source(
-    path: Path, *, background: Sequence[int] = (), exclude: Sequence[str] = ()
-) -> LabelMapSource:
-    """Open a folder or a zip file of semantic masks.
+def open_label_maps(
+    paths: Sequence[Path], *, background: Sequence[int] = (), exclude: Sequence[str] = ()
+) -> list[LabelMapSource]:
+    """Open folders and zip files of semantic masks.
+
+    Args:
+        paths: of folders and zip files.
+        background: class ids that count as background, in folders.
+        exclude: patterns (2007_*) of file names without suffix that are left out.
 
     Raises:
-        InputError: neither, or no mask in it.
+        InputError: a path is neither, there is no mask in it, or a pattern leaves out no mask
+            anywhere, so that what it means would be trained on.
     """
-    if path.is_dir():
-        return LabelMapFolder(path, background=background, exclude=exclude)
-    return LabelMapZip(path, exclude=exclude)
+    sources = [
+        LabelMapFolder(path, background=background, exclude=exclude)
+        if path.is_dir()
+        else LabelMapZip(path, exclude=exclude)
+        for path in paths
+    ]
+    left_out = {stem for source in sources for stem in source.excluded}
+    for pattern in exclude if sources else ():
+        if not any(fnmatchcase(stem, pattern) for stem in left_out):
+            raise InputError(
+                f"--exclude: {pattern} leaves out none of the masks; expected a pattern of their "
+                "names without suffix, such as 2007_*"
+            )
+    return list(sources)
 
 
 def _matches(stem: str, patterns: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ from vostrack.datasets.label_maps import (
     DrawnMaps,
     LabelMapFolder,
     LabelMapZip,
+    open_label_maps,
 )
 from vostrack.errors import InputError
 from vostrack.masks.palette import write_label_map
@@ -131,6 +132,16 @@ def test_excluded_names_are_left_out(tmp_path: Path) -> None:
     assert [int(one[k].max()) for k in range(2)] == [2, 3]
     with pytest.raises(InputError, match="apart from excluded"):
         LabelMapZip(tmp_path / "masks.zip", exclude=["*"])
+    # A pattern need leave out masks of one source only; of none, it is misspelt.
+    (tmp_path / "other").mkdir()
+    write_label_map(tmp_path / "other" / "a.png", np.ones((4, 4), np.uint8))
+    paths = [tmp_path / "masks.zip", tmp_path / "other"]
+    assert [len(source) for source in open_label_maps(paths, exclude=["2007_*"])] == [
+        len(packed),
+        1,
+    ]
+    with pytest.raises(InputError, match=r"--exclude: 2O07_\* leaves out none of the masks"):
+        open_label_maps(paths, exclude=["2007_*", "2O07_*"])
     with pytest.raises(InputError, match="apart from excluded"):
         LabelMapFolder(tmp_path / "masks", exclude=["2007_*", "2008_000007"])
 
