@@ -164,13 +164,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary path, in the same folder.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # Such as a folder that was renamed just between being found and being looked at.
+        if os.path.lexists(folder):
+            raise
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

@@ -118,3 +118,25 @@ def test_home_folders_and_names_that_only_look_like_them(
 def test_json_that_is_none(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
+
+
+def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, is_dir = tmp_path / "out", Path.is_dir
+    folder.mkdir()
+
+    def renamed(self: Path, **options: bool) -> bool:
+        """Another process renames the folder before it is looked at."""
+        if self == folder and folder.exists():
+            folder.rename(tmp_path / "moved")
+        return is_dir(self, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", renamed)
+        with atomic_path(folder / "a.txt") as temporary:
+            temporary.write_text("a")
+    assert (folder / "a.txt").read_text() == "a"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError), atomic_path(tmp_path / "file" / "a.txt"):
+        pass
