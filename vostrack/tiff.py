@@ -2,7 +2,7 @@
 
 Pillow reads the first page, even if that is a small preview of the next one. It takes separate
 planes of 16 bits for planes of 8, and does not invert gray of 16 bits in which 0 is white. OpenCV
-does not read such planes either.
+does not read such planes either (``findings/tiff_planes_of_16_bits.sh``).
 """
 
 from __future__ import annotations

@@ -107,6 +107,8 @@ def find_elsewhere(
     lost = _changed(searched, lambda one: replace(one, kept=[], places=nowhere[: len(one.places)]))
     found = find_objects(network, image, lost, config, everywhere=True)
     there = (found.segmentation.presence.sigmoid() >= _VISIBLE).tolist()
+    if not any(there):
+        return None
     everywhere = spread_scores(found, lost, image.shape[1:], config)
     # All objects at once: the host waits for a device once.
     maps = torch.cat([everywhere > 0.5, masks]).to(torch.uint8).cpu().numpy()

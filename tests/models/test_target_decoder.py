@@ -1,0 +1,104 @@
+"""The decoder: regions, what is drawn of them, and levels that stay in bytes."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.regions import Regions
+from vostrack.models.target_decoder import NOWHERE, span_of
+from vostrack.models.target_net import Features, TargetNet, TargetNetConfig, build_target_net
+
+SMALL = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))
+
+
+@pytest.fixture(scope="module")
+def network() -> TargetNet:
+    torch.manual_seed(0)
+    return build_target_net(SMALL).eval()
+
+
+def test_regions_are_cut_and_put_back() -> None:
+    regions = Regions(((0, 2), (1, 0)), (2, 3))
+    maps = torch.rand(2, 5, 6, 10)
+    parts = regions.cut(maps, 2)
+    assert torch.equal(parts[0], maps[0, :, 0:4, 4:10])
+    assert torch.equal(parts[1], maps[1, :, 2:6, 0:6])
+    assert torch.equal(regions.cut(maps[:1], 2)[1], maps[0, :, 2:6, 0:6])
+    whole = regions.put(parts, (6, 10), 2, -1.0)
+    assert torch.equal(whole[1, :, 2:6, 0:6], maps[1, :, 2:6, 0:6])
+    whole[0, :, 0:4, 4:10], whole[1, :, 2:6, 0:6] = -1, -1
+    assert (whole == -1).all()
+    flipped = regions.mirrored(5).cut(maps.flip(-1), 2)
+    assert torch.equal(flipped.flip(-1), parts)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (3, 5)])
+def test_the_finest_logits_are_the_same_where_an_object_can_be(
+    size: tuple[int, int], network: TargetNet
+) -> None:
+    decoder, (rows, columns) = copy.deepcopy(network.decoder), (4 * side for side in size)
+    generator = torch.Generator().manual_seed(5)
+    x = torch.rand(3, 8, rows, columns, generator=generator)
+    # The third object is nowhere, and the others have less than all of the window.
+    x[0, :, 5:, :], x[1, :, :, 7:], x[2] = 0, 0, 0
+    fine = torch.rand(1, 64, 32, 48, generator=generator)
+    regions = Regions(((0, 0), (4 - size[0], 6 - size[1]), (0, 0)), size)
+    with torch.no_grad():
+        decoder.coarse.weight.abs_().mul_(100)
+        nn.init.constant_(decoder.coarse.bias, -6.0)  # type: ignore[arg-type]  # there is one
+        coarse = decoder.coarse(x)
+        found = decoder._finest(x, fine, None if size == (4, 6) else regions)
+    wanted = decoder._finest(x, fine, None if size == (4, 6) else regions)
+    assert wanted.requires_grad
+    computed = found != NOWHERE
+    torch.testing.assert_close(found[computed], wanted[computed], atol=1e-5, rtol=1e-5)
+    possible = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="nearest") > -3
+    assert computed[possible].all()
+    assert possible[:2].flatten(1).any(1).all()
+    assert not computed[2].any()
+    assert not computed.flatten(1).all(1).any()
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_logits_from_bytes_are_those_of_the_floats_they_stand_for(
+    gradients: bool, network: TargetNet
+) -> None:
+    generator = torch.Generator().manual_seed(7)
+    values = torch.randint(256, (2, 64, 32, 48), generator=generator, dtype=torch.uint8)
+    fine = ByteMap(values, 0.01)
+    assert fine.shape == values.shape
+    x = torch.rand(2, 8, 16, 24, generator=generator)
+    with torch.set_grad_enabled(gradients):
+        found, wanted = (
+            network.decoder._finest(x, level, None) for level in (fine, values.float() * 0.01)
+        )
+    assert found.requires_grad == gradients
+    assert not torch.equal(found[0], found[1])
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_features_stay_in_bytes_as_floats_and_as_parts() -> None:
+    fine = ByteMap(torch.arange(2 * 3 * 16).view(2, 3, 4, 4).to(torch.uint8), 0.5)
+    other = torch.full((2, 1, 2, 2), 0.25, dtype=torch.float16)
+    features = Features((fine, other, other, other), other, other).float()
+    assert features.levels[0] is fine
+    assert features.levels[1].dtype == torch.float32
+    second = features.part(1, 2).levels[0]
+    assert torch.equal(as_floats(second), fine.floats()[1:])
+
+
+def test_a_place_is_a_multiple_of_eight_cells_inside_the_map() -> None:
+    filled = np.zeros(21, np.uint8)
+    for first, last in ((0, 0), (20, 20), (3, 9), (1, 19), (11, 18)):
+        filled[:] = 0
+        filled[[first, last]] = 1
+        start, stop = span_of(filled)
+        assert 0 <= start <= max(0, first - 1)
+        assert min(21, last + 2) <= stop <= 21
+        assert stop - start in (8, 16, 21)
