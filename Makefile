@@ -5,7 +5,8 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 # The tests whose results depend on the precision; without bfloat16 units it is emulated.
-BF16_TESTS = tests/compute/test_precision.py tests/models/test_target_net.py \
+BF16_TESTS = tests/compute/test_precision.py tests/models/test_memory_reader.py \
+  tests/models/test_target_decoder.py tests/models/test_target_net.py \
   tests/online_finetune/full_network/test_adapter.py \
   tests/online_finetune/target/test_adapter.py tests/online_finetune/target/test_adapter_views.py \
   tests/online_finetune/target/test_eight_bits.py \
