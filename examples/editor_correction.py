@@ -9,6 +9,7 @@ Without --right, the exact mask of the bundled clip is used. The masks of all fr
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from vostrack import EditedVideo, build_tracker, open_source, read_first_mask, write_label_map
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--video", default=str(HERE / "crossing.mp4"))
     parser.add_argument("--mask", default=str(HERE / "crossing_first_mask.png"))
-    parser.add_argument("--frame", type=int, default=40, help="the frame to correct, from 0")
+    parser.add_argument("--frame", type=int, help="the frame to correct, from 0; else the last")
     parser.add_argument("--right", help="the right mask of that frame")
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--output", type=Path, default=Path("out/corrected"))
@@ -41,7 +42,12 @@ def main() -> None:
         video.give(0, read_first_mask(arguments.mask, size=source.size))
         print(f"{track(video, arguments.output)} frames tracked")
         assert source.indices is not None
-        frame = min(arguments.frame, source.indices[-1])  # the bundled clip ends with frame 39
+        frame = source.indices[-1] if arguments.frame is None else arguments.frame
+        if frame not in source.indices:
+            sys.exit(
+                f"--frame: {frame} is not a frame of the video, which ends with frame "
+                f"{source.indices[-1]}"
+            )
         if arguments.right:
             right = read_first_mask(arguments.right, size=source.size).labels
         else:

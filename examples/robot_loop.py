@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vostrack import FrameResult, build_tracker, open_source, read_first_mask
+from vostrack import FrameResult, InputError, build_tracker, open_source, read_first_mask
 
 HERE = Path(__file__).parent
 
@@ -89,3 +89,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

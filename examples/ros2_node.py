@@ -15,6 +15,7 @@ Topics:
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from typing import Any
@@ -118,6 +119,11 @@ class Following:
 
 def main() -> None:
     """Run the node until it is stopped."""
+    about, _, more = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=about, epilog=more, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_known_args()  # what comes after --ros-args is for ROS
     import rclpy
     from rclpy.node import Node
     from sensor_msgs.msg import Image

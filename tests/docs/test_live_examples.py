@@ -127,3 +127,28 @@ def test_editor_correction(
     assert f"{count} frames tracked" in told
     right = np.asarray(Image.open("mask.png"))
     np.testing.assert_array_equal(np.asarray(Image.open("corrected/00002.png")), right)
+
+
+def test_a_frame_to_correct_that_is_not_there(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--video", "clip.mp4", "--mask", "mask.png", "--right", "mask.png"]
+    words += ["--frame", "40", "--preset", "fast", "--output", "corrected"]
+    monkeypatch.setattr(sys, "argv", ["editor_correction.py", *words])
+    with pytest.raises(SystemExit, match="40 is not a frame of the video, which ends with frame 2"):
+        runpy.run_path(str(EXAMPLES / "editor_correction.py"), run_name="__main__")
+
+
+def test_a_robot_without_a_camera(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["robot_loop.py", "--source", "nothing.mp4"])
+    with pytest.raises(SystemExit, match=r"error: .*nothing\.mp4"):
+        runpy.run_path(str(EXAMPLES / "robot_loop.py"), run_name="__main__")
+
+
+def test_help_of_the_ros_node_needs_no_ros(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ros2_node.py", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(EXAMPLES / "ros2_node.py"), run_name="__main__")
+    assert "first_mask" in capsys.readouterr().out

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import vostrack
+
 ROOT = Path(__file__).resolve().parents[2]
 MENU = "nav:\n  - Home: index.md\n"
 
@@ -25,6 +27,12 @@ def test_the_reference_names_every_option() -> None:
         if row.startswith("| `"):
             text = row.split(" | ", 1)[1].strip(" |")
             assert text, f"no help for {row}"
+
+
+def test_the_python_page_holds_all_that_is_exported() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text()
+    missing = [name for name in vostrack.__all__ if f"vostrack.{name}" not in page]
+    assert not missing
 
 
 def test_all_pages_are_in_the_menu() -> None:
