@@ -9,10 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vostrack.eval.common_set import coverage, find_common_set
 from vostrack.eval.report import DavisReport
 from vostrack.files import atomic_path
 
-__all__ = ["GLOBAL_COLUMNS", "CsvFiles", "format_table", "global_row", "write_csv"]
+__all__ = [
+    "GLOBAL_COLUMNS",
+    "CsvFiles",
+    "format_comparison",
+    "format_table",
+    "global_row",
+    "write_csv",
+]
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -100,14 +108,44 @@ def format_table(report: DavisReport) -> str:
         values = ((j.mean + f.mean) / 2, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
         rows.append((f"{sequence.name}_{number}", *(_cell(value) for value in values)))
     rows.append(("global", *(_cell(value) for value in global_row(report))))
+    lines = _aligned(rows)
+    rule = "-" * max(len(line) for line in lines)
+    further = [f"{name}  {_cell(value) or 'none'}" for name, value in report.figures.items()]
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *further])
+
+
+def format_comparison(reports: Sequence[DavisReport]) -> str:
+    """Format what makes the means of several runs comparable where they are not.
+
+    Args:
+        reports: the runs.
+
+    Returns:
+        A sentence, and a table of the global scores over what all runs have scores of, with one
+        line per run; "" if all runs have scores of the same frames.
+    """
+    common = find_common_set(reports)
+    if common.same:
+        return ""
+    own = "; ".join(f"{report.name}: {coverage(report)}" for report in reports)
+    text = f"The runs were scored on different objects or frames ({own}).\n"
+    if not common.reports:
+        return text + "No frame of an object was scored in every run."
+    rows = [("run", *(name.removesuffix("-Mean") for name in GLOBAL_COLUMNS))]
+    rows += [(r.name, *(_cell(value) for value in global_row(r))) for r in common.reports]
+    lines = _aligned(rows)
+    rule = "-" * max(len(line) for line in lines)
+    shared = f"On what they have in common, {coverage(common.reports[0])}:"
+    return "\n".join([text + shared, lines[0], rule, *lines[1:]])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line per row, with the first column to the left and all others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
+    return [
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
-    rule = "-" * max(len(line) for line in lines)
-    further = [f"{name}  {_cell(value) or 'none'}" for name, value in report.figures.items()]
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *further])

@@ -89,13 +89,15 @@ class EvalCommand:
     """What to call the run in reports; the folder's name by default."""
 
     compare: tuple[Path, ...] = ()
-    """Further folders of results, shown beside the first in the HTML report and the table."""
+    """Further folders of results, shown beside the first in the HTML report, the JSON file and the
+    tables. Runs that were scored on different objects or frames are compared on what they have in
+    common."""
 
     json: Path | None = None
     """Write all scores, per frame too, and all findings to this file."""
 
     csv: Path | None = None
-    """Write the two CSV files of the official tool into this folder."""
+    """Write the two CSV files of the official tool into this folder; of the first results only."""
 
     html: Path | None = None
     """Write a self-contained report with plots and the worst frames to this file."""
@@ -129,6 +131,7 @@ class EvalCommand:
             self._write(reports, folders, sequences)
         for report in reports:
             self._say(report, several=len(reports) > 1)
+        self._compare(reports)
         if self.check_official and not self._agrees(reports[0]):
             return 3
         return 0 if all(report.complete for report in reports) else 1
@@ -193,10 +196,12 @@ class EvalCommand:
         self, reports: list[DavisReport], folders: list[Path], sequences: tuple[VideoSequence, ...]
     ) -> None:
         from vostrack.eval import write_csv, write_html
+        from vostrack.eval.common_set import comparison_json
+        from vostrack.eval.report import write_report_json
         from vostrack.eval.report_images import report_images
 
         if self.json is not None:
-            reports[0].write_json(self.json)
+            write_report_json(self.json, comparison_json(reports))
         if self.csv is not None:
             write_csv(reports[0], self.csv, self._subset())
         if self.html is not None:
@@ -214,6 +219,13 @@ class EvalCommand:
         if said:
             text = to_flags(describe_findings(said), spelling_of(EvalCommand, grouped=False))
             print(f"{report.name}:\n{text}" if several else text, file=sys.stderr)
+
+    def _compare(self, reports: list[DavisReport]) -> None:
+        """Print scores that can be compared, where those of the tables cannot."""
+        from vostrack.eval.report_text import format_comparison
+
+        if not self.quiet and (text := format_comparison(reports)):
+            print(f"{text}\n")
 
     def _names(self, folders: list[Path]) -> list[str]:
         """Name each run by as much of its folder's path as tells it from the others."""
