@@ -75,8 +75,8 @@ class EvalCommand:
     """Only these sequences."""
 
     missing: Literal["skip", "empty"] = "skip"
-    """Frames without a result: skip leaves them out, empty scores them as empty masks. They are
-    named in either case."""
+    """Frames without a result, also all those of a sequence without a folder: skip leaves them out,
+    empty scores them as empty masks. They are named in either case."""
 
     late_objects: Literal["ignore", "score"] = "ignore"
     """Objects that are not in the first frame: ignore them as DAVIS does, or score them from the
