@@ -29,7 +29,7 @@ from vostrack.eval.report_tables import (
 )
 from vostrack.files import atomic_path
 
-__all__ = ["is_html_report", "render_html", "write_html"]
+__all__ = ["is_html_report", "render_html", "save_page", "write_html"]
 
 _SERIES = '<script type="application/json" id="series">'
 """What all our pages have, and hardly another page."""
@@ -53,7 +53,11 @@ def write_html(
     title: str = "DAVIS scores",
 ) -> None:
     """Write the result of ``render_html`` to a file, atomically."""
-    page = render_html(reports, images, worst=worst, title=title)
+    save_page(path, render_html(reports, images, worst=worst, title=title))
+
+
+def save_page(path: str | os.PathLike[str], page: str) -> None:
+    """Write a page that ``render_html`` rendered, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

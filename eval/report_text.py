@@ -15,7 +15,9 @@ from vostrack.files import atomic_path
 
 __all__ = [
     "GLOBAL_COLUMNS",
+    "OBJECT_COLUMNS",
     "CsvFiles",
+    "csv_files",
     "format_comparison",
     "format_table",
     "global_row",
@@ -41,6 +43,9 @@ def global_row(report: DavisReport) -> tuple[float, ...]:
     return tuple(row)
 
 
+OBJECT_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
+
+
 class CsvFiles(NamedTuple):
     """The CSV files of a report, with three decimals.
 
@@ -52,6 +57,13 @@ class CsvFiles(NamedTuple):
 
     whole: Path
     objects: Path
+
+
+def csv_files(folder: str | os.PathLike[str], subset: str) -> tuple[Path, Path, Path]:
+    """Return the paths of the CSV files: global, of each object, further figures."""
+    kinds = ("global_results", "per-sequence_results", "benchmark_results")
+    whole, objects, benchmark = (Path(folder) / f"{kind}-{subset}.csv" for kind in kinds)
+    return whole, objects, benchmark
 
 
 def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) -> CsvFiles:
@@ -72,15 +84,12 @@ def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) 
         )
         for sequence, number in report.objects()
     ]
-    files = CsvFiles(
-        Path(folder) / f"global_results-{subset}.csv",
-        Path(folder) / f"per-sequence_results-{subset}.csv",
-    )
+    whole, objects, benchmark = csv_files(folder, subset)
+    files = CsvFiles(whole, objects)
     _write(files.whole, GLOBAL_COLUMNS, [global_row(report)])
-    _write(files.objects, ("Sequence", "J-Mean", "F-Mean"), rows)
+    _write(files.objects, OBJECT_COLUMNS, rows)
     if report.figures:
-        path = Path(folder) / f"benchmark_results-{subset}.csv"
-        _write(path, tuple(report.figures), [tuple(report.figures.values())])
+        _write(benchmark, tuple(report.figures), [tuple(report.figures.values())])
     return files
 
 

@@ -33,7 +33,8 @@ def partial() -> tuple[DavisReport, DavisReport]:
 
 def table(page: str, number: int) -> str:
     """Return a table of a page."""
-    return re.findall(r"<table>.*?</table>", page)[number]
+    found: list[str] = re.findall(r"<table>.*?</table>", page)
+    return found[number]
 
 
 def best(table: str) -> list[bool]:
