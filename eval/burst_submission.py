@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vostrack.datasets.burst import burst_file, burst_name, read_burst
 from vostrack.datasets.video_sequence import chosen_names
 from vostrack.errors import InputError
+from vostrack.eval.findings import listed
+from vostrack.eval.submission import check_results_folder
 from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.masks.rle import encode_rle
@@ -41,28 +44,51 @@ def write_burst_submission(
         The number of videos.
 
     Raises:
-        InputError: a mask is missing, or has another size or ids that are no tracks.
+        InputError: masks are missing, all of which are named, or one has another size or ids that
+            are no tracks.
     """
+    check_results_folder(results_dir)
     data = read_burst(burst_file(Path(root), subset))
     videos = {burst_name(video): video for video in data["sequences"]}
     names = chosen_names(list(videos), sequences, f"BURST {subset}")
     data["sequences"] = [videos[name] for name in names]
+    _check_present(Path(results_dir), {name: _scored_frames(videos[name]) for name in names})
     for name in names:
         video = videos[name]
         size = (int(video["height"]), int(video["width"]))
         tracks = {int(key) for frame in video["segmentations"] for key in frame}
-        first = next(i for i, frame in enumerate(video["segmentations"]) if frame)
-        found: list[dict[str, dict[str, str]]] = []
-        for index, image in enumerate(video["annotated_image_paths"]):
-            if index < first:
-                found.append({})
-                continue
-            mask = Path(results_dir) / name / f"{Path(image).stem}.png"
-            found.append(_entries(mask, size, tracks))
-        video["segmentations"] = found
+        scored = set(_scored_frames(video))
+        stems = (Path(image).stem for image in video["annotated_image_paths"])
+        video["segmentations"] = [
+            _entries(Path(results_dir) / name / f"{stem}.png", size, tracks)
+            if stem in scored
+            else {}
+            for stem in stems
+        ]
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(data), encoding="utf-8")
     return len(names)
+
+
+def _scored_frames(video: Mapping[str, Any]) -> list[str]:
+    """Return the names of the annotated frames from the first one with an object on."""
+    entries = video["segmentations"]
+    first = next((i for i, frame in enumerate(entries) if frame), len(entries))
+    return [Path(image).stem for image in video["annotated_image_paths"][first:]]
+
+
+def _check_present(results: Path, frames: Mapping[str, Sequence[str]]) -> None:
+    """Refuse results without a mask of every frame of each video."""
+    lines = []
+    for name, stems in frames.items():
+        gone = [stem for stem in stems if not (results / name / f"{stem}.png").is_file()]
+        if gone and len(gone) == len(stems):
+            lines.append(f"{name}: expected {len(stems)} masks, found none")
+        elif gone:
+            masks = listed(f"{stem}.png" for stem in gone)
+            lines.append(f"{name}: no mask of {len(gone)} of {len(stems)} frames: {masks}")
+    if lines:
+        raise InputError(f"results {results}: masks are missing\n" + "\n".join(lines))
 
 
 def _entries(path: Path, size: tuple[int, int], tracks: set[int]) -> dict[str, dict[str, str]]:

@@ -27,11 +27,15 @@ from vostrack.eval.report import DavisReport, versions
 from vostrack.eval.result_folder import find_sequences, opened_results
 from vostrack.eval.result_masks import ResultMasks, open_result_masks
 from vostrack.eval.result_values import ExpectedIds
+from vostrack.eval.scoring_notes import (
+    about_decay,
+    about_split,
+    merged_objects,
+    unscored_frames,
+)
 from vostrack.masks import read_label_map
 
 __all__ = ["evaluate", "result_masks", "score_results"]
-
-_WRAPS = 256
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def score_results(
             place = places.folders.get(sequence.name)
             found: SequenceScores | None = None
             more: list[Finding] = []
-            if place is not None:
+            if place is not None or options.missing == "empty":
                 try:
                     found, more = _score(sequence, place, options, extras)
                 except InputError as error:  # of the truth; what is wrong with results is found
@@ -143,7 +147,7 @@ def score_results(
         raise InputError(
             f"results {results}: nothing could be scored\n" + describe_findings(findings)
         )
-    findings += [*_about_decay(scores, options), *_about_split(options)]
+    findings += [*about_decay(scores, options), *about_split(options)]
     figures = _figures(scores, known, options, extras)
     info = {
         "results": str(results),
@@ -174,9 +178,12 @@ def _figures(
 
 
 def _score(
-    sequence: VideoSequence, folder: Path, options: ScoringOptions, extras: _Extras
+    sequence: VideoSequence, folder: Path | None, options: ScoringOptions, extras: _Extras
 ) -> tuple[SequenceScores | None, list[Finding]]:
-    """Score one sequence; None if nothing of it could be scored."""
+    """Score one sequence, without a folder as frames without a mask.
+
+    The scores are None if nothing of it could be scored.
+    """
     truth = _truth_of(sequence)
     if options.task == "unsupervised":
         masks = _open(sequence, folder, _proposal_ids())
@@ -192,10 +199,16 @@ def _score(
         sequence.name, plan, masks.read, truth, present=masks.frames, missing=options.missing
     )
     if options.layout == "mose":
-        extras.tracks.extend(track_objects(plan, masks.read, truth))
+        read = _filled(masks, truth) if options.missing == "empty" else masks.read
+        extras.tracks.extend(track_objects(plan, read, truth))
     if options.layout == "burst":
         extras.matches.append(_matches(sequence, plan, masks, truth, options))
-    found = [*masks.findings, *findings, *_unscored(plan, masks), *_merged(sequence, plan, truth)]
+    found = [
+        *masks.findings,
+        *findings,
+        *unscored_frames(plan, masks),
+        *merged_objects(sequence, plan, truth),
+    ]
     return (scores if _any(scores) else None), found
 
 
@@ -217,67 +230,26 @@ def _matches(
     return burst_counts(annotated, categories, masks.read, truth)
 
 
-def _unscored(plan: ScoringPlan, masks: ResultMasks) -> list[Finding]:
-    """Note frames without a mask that are not scored anyway, such as the first and the last."""
-    spare = [
-        frame
-        for index, frame in enumerate(plan.frames)
-        if frame not in masks.frames and not plan.scored[index].any()
-    ]
-    if not spare or len(spare) > 2:
-        return []
-    message = "no mask of a frame that is not scored; a submission needs it"
-    return [Finding("missing", masks.name, message, tuple(spare))]
+def _filled(
+    masks: ResultMasks, truth: Callable[[str], UInt8Array]
+) -> Callable[[str], UInt8Array | None]:
+    """Return a reader of masks that are empty where there is no file."""
 
+    def read(frame: str) -> UInt8Array | None:
+        return masks.read(frame) if frame in masks.frames else np.zeros_like(truth(frame))
 
-def _merged(
-    sequence: VideoSequence, plan: ScoringPlan, truth: Callable[[str], UInt8Array]
-) -> list[Finding]:
-    """Note that several objects of the truth are scored as one."""
-    if not plan.binary:
-        return []
-    ids = np.flatnonzero(np.bincount(truth(plan.frames[0]).ravel(), minlength=256)[1:]) + 1
-    if len(ids) < 2:
-        return []
-    listed = ", ".join(map(str, ids.tolist()))
-    message = f"the truth holds the ids {listed}, which are one object here; or use `year=2017`"
-    return [Finding("truth", sequence.name, message)]
+    return read
 
 
 def _any(scores: SequenceScores) -> bool:
     return not bool(np.isnan(scores.j).all())
 
 
-def _about_decay(scores: list[SequenceScores], options: ScoringOptions) -> list[Finding]:
-    """Note sequences whose decay the official code computes from other quarters."""
-    long = [s.name for s in scores if (~np.isnan(s.j)).sum(axis=0).max(initial=0) > _WRAPS]
-    if not long:
-        return []
-    kind = "official" if options.official_decay else "exact"
-    other = (
-        "the quarters of the official code wrap at 256 frames"
-        if options.official_decay
-        else "the official code's wraps at 256 frames; `official_decay=True` computes that one"
-    )
-    names = ", ".join(long[:6]) + (" ..." if len(long) > 6 else "")
-    message = f"more than {_WRAPS} scored frames in {names}: the decay is {kind}; {other}"
-    return [Finding("decay", "", message)]
-
-
-def _about_split(options: ScoringOptions) -> list[Finding]:
-    """Note that the seen and the unseen part cannot be told apart."""
-    files = {"youtube-vos": "train/meta.json", "lvos": "unseen_videos.txt"}
-    if options.split is not None or options.layout not in files:
-        return []
-    message = f"no {files[options.layout]} tells which objects are unseen; give a file as `split`"
-    return [Finding("split", "", message)]
-
-
 def _proposal_ids() -> ExpectedIds:
     return ExpectedIds(tuple(range(1, MAX_PROPOSALS + 1)), proposals=True)
 
 
-def _open(sequence: VideoSequence, folder: Path, expected: ExpectedIds) -> ResultMasks:
+def _open(sequence: VideoSequence, folder: Path | None, expected: ExpectedIds) -> ResultMasks:
     known = dict(zip(sequence.frame_names, sequence.annotations, strict=True))
 
     def truth(frame: str) -> UInt8Array | None:

@@ -13,7 +13,7 @@ from vostrack.errors import InputError
 from vostrack.eval.report import DavisReport
 from vostrack.eval.report_text import GLOBAL_COLUMNS, global_row
 
-__all__ = ["OfficialComparison", "check_official"]
+__all__ = ["OfficialComparison", "check_installed", "check_official"]
 
 Task = Literal["semi-supervised", "unsupervised"]
 
@@ -75,19 +75,12 @@ def check_official(
     Raises:
         InputError: the package is not installed or fails; the message contains its output.
     """
-    try:
-        from davis2017.evaluation import DAVISEvaluation
-    except ImportError as error:
-        raise InputError(
-            "check_official: expected the package davis2017, which is not on PyPI; install it with "
-            "pip install git+https://github.com/davisvideochallenge/davis2017-evaluation@ac7c43f "
-            f"({error})"
-        ) from error
+    judge_class = _evaluation()
     said = io.StringIO()
     names = [sequence.name for sequence in report.sequences]
     try:
         with contextlib.redirect_stdout(said):
-            judge = DAVISEvaluation(
+            judge = judge_class(
                 davis_root=os.fspath(root), task=task, gt_set=subset, sequences=names
             )
             scores = judge.evaluate(os.fspath(results))
@@ -101,6 +94,28 @@ def check_official(
         ) from error
     wrapped = [replace(sequence, official_decay=True) for sequence in report.sequences]
     return OfficialComparison(global_row(replace(report, sequences=wrapped)), _official_row(scores))
+
+
+def check_installed() -> None:
+    """Refuse to go on without the official package.
+
+    Raises:
+        InputError: says how to install it.
+    """
+    _evaluation()
+
+
+def _evaluation() -> Any:
+    """Import the class that evaluates."""
+    try:
+        from davis2017.evaluation import DAVISEvaluation
+    except ImportError as error:
+        raise InputError(
+            "check_official: expected the package davis2017, which is not on PyPI; install it with "
+            "pip install git+https://github.com/davisvideochallenge/davis2017-evaluation@ac7c43f "
+            f"({error})"
+        ) from error
+    return DAVISEvaluation
 
 
 def _official_row(scores: dict[str, dict[str, Any]]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from vostrack.eval.davis import Measure, SequenceScores
 from vostrack.eval.findings import Finding
 from vostrack.files import atomic_path, parse_json
 
-__all__ = ["DavisReport", "read_report", "versions"]
+__all__ = ["DavisReport", "is_json_report", "read_report", "versions", "write_report_json"]
 
 MeasureName = Literal["J", "F"]
 _MEASURES: tuple[MeasureName, MeasureName] = ("J", "F")
@@ -109,9 +109,23 @@ class DavisReport:
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON, atomically."""
-        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_report_json(path, self.to_json())
+
+
+def write_report_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write the JSON values of a report, or of several, atomically."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def is_json_report(path: Path) -> bool:
+    """Tell whether a file is JSON that ``write_report_json`` wrote, of any version."""
+    try:
+        data = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and {"global", "sequences", "info"} <= set(data)
 
 
 def read_report(path: str | os.PathLike[str]) -> DavisReport:

@@ -27,6 +27,9 @@ def report_images(
 ) -> ReportImages:
     """Return access to the frames, the ground truth and the masks of several runs.
 
+    There is no frame where it cannot be read or has another size than the ground truth, and no mask
+    where that has another size.
+
     Args:
         sequences: the sequences of the report.
         results: the folders of results, one per run.
@@ -38,18 +41,33 @@ def report_images(
         for number, frame in enumerate(sequence.frame_names)
     }
 
-    def frame_of(name: str, frame: str) -> AnyArray | None:
-        with Image.open(known[name].frames[frames[name, frame]]) as image:
-            return np.asarray(image.convert("RGB"))
-
     def truth_of(name: str, frame: str) -> AnyArray | None:
         path = known[name].annotations[frames[name, frame]]
         return None if path is None else read_label_map(path)
 
+    def frame_of(name: str, frame: str) -> AnyArray | None:
+        try:
+            with Image.open(known[name].frames[frames[name, frame]]) as image:
+                picture = np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError):
+            return None  # the scores need no picture
+        truth = truth_of(name, frame)
+        return None if truth is not None and truth.shape != picture.shape[:2] else picture
+
+    def masks_in(folder: Path) -> Callable[[str, str], AnyArray | None]:
+        masks = _masks_in(folder, known)
+
+        def mask_of(name: str, frame: str) -> AnyArray | None:
+            labels, truth = masks(name, frame), truth_of(name, frame)
+            same = labels is None or truth is None or labels.shape == truth.shape
+            return labels if same else None
+
+        return mask_of
+
     return ReportImages(
         frame=frame_of,
         truth=truth_of,
-        predictions=[_masks_in(Path(folder), known) for folder in results],
+        predictions=[masks_in(Path(folder)) for folder in results],
         binary=any(sequence.semantics == "binary" for sequence in known.values()),
     )
 
@@ -65,10 +83,6 @@ def _masks_in(root: Path, known: dict[str, VideoSequence]) -> Callable[[str, str
 
     def mask_of(name: str, frame: str) -> AnyArray | None:
         found = masks(name)
-        labels = None if found is None else found.read(frame)
-        if labels is None:
-            return None
-        with Image.open(known[name].frames[0]) as image:
-            return labels if labels.shape == image.size[::-1] else None
+        return None if found is None else found.read(frame)
 
     return mask_of

@@ -9,10 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vostrack.eval.common_set import coverage, find_common_set
 from vostrack.eval.report import DavisReport
 from vostrack.files import atomic_path
 
-__all__ = ["GLOBAL_COLUMNS", "CsvFiles", "format_table", "global_row", "write_csv"]
+__all__ = [
+    "GLOBAL_COLUMNS",
+    "OBJECT_COLUMNS",
+    "CsvFiles",
+    "csv_files",
+    "format_comparison",
+    "format_table",
+    "global_row",
+    "write_csv",
+]
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -33,6 +43,9 @@ def global_row(report: DavisReport) -> tuple[float, ...]:
     return tuple(row)
 
 
+OBJECT_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
+
+
 class CsvFiles(NamedTuple):
     """The CSV files of a report, with three decimals.
 
@@ -44,6 +57,13 @@ class CsvFiles(NamedTuple):
 
     whole: Path
     objects: Path
+
+
+def csv_files(folder: str | os.PathLike[str], subset: str) -> tuple[Path, Path, Path]:
+    """Return the paths of the CSV files: global, of each object, further figures."""
+    kinds = ("global_results", "per-sequence_results", "benchmark_results")
+    whole, objects, benchmark = (Path(folder) / f"{kind}-{subset}.csv" for kind in kinds)
+    return whole, objects, benchmark
 
 
 def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) -> CsvFiles:
@@ -64,15 +84,12 @@ def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) 
         )
         for sequence, number in report.objects()
     ]
-    files = CsvFiles(
-        Path(folder) / f"global_results-{subset}.csv",
-        Path(folder) / f"per-sequence_results-{subset}.csv",
-    )
+    whole, objects, benchmark = csv_files(folder, subset)
+    files = CsvFiles(whole, objects)
     _write(files.whole, GLOBAL_COLUMNS, [global_row(report)])
-    _write(files.objects, ("Sequence", "J-Mean", "F-Mean"), rows)
+    _write(files.objects, OBJECT_COLUMNS, rows)
     if report.figures:
-        path = Path(folder) / f"benchmark_results-{subset}.csv"
-        _write(path, tuple(report.figures), [tuple(report.figures.values())])
+        _write(benchmark, tuple(report.figures), [tuple(report.figures.values())])
     return files
 
 
@@ -100,14 +117,44 @@ def format_table(report: DavisReport) -> str:
         values = ((j.mean + f.mean) / 2, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
         rows.append((f"{sequence.name}_{number}", *(_cell(value) for value in values)))
     rows.append(("global", *(_cell(value) for value in global_row(report))))
+    lines = _aligned(rows)
+    rule = "-" * max(len(line) for line in lines)
+    further = [f"{name}  {_cell(value) or 'none'}" for name, value in report.figures.items()]
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *further])
+
+
+def format_comparison(reports: Sequence[DavisReport]) -> str:
+    """Format what makes the means of several runs comparable where they are not.
+
+    Args:
+        reports: the runs.
+
+    Returns:
+        A sentence, and a table of the global scores over what all runs have scores of, with one
+        line per run; "" if all runs have scores of the same frames.
+    """
+    common = find_common_set(reports)
+    if common.same:
+        return ""
+    own = "; ".join(f"{report.name}: {coverage(report)}" for report in reports)
+    text = f"The runs were scored on different objects or frames ({own}).\n"
+    if not common.reports:
+        return text + "No frame of an object was scored in every run."
+    rows = [("run", *(name.removesuffix("-Mean") for name in GLOBAL_COLUMNS))]
+    rows += [(r.name, *(_cell(value) for value in global_row(r))) for r in common.reports]
+    lines = _aligned(rows)
+    rule = "-" * max(len(line) for line in lines)
+    shared = f"On what they have in common, {coverage(common.reports[0])}:"
+    return "\n".join([text + shared, lines[0], rule, *lines[1:]])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line per row, with the first column to the left and all others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
+    return [
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
-    rule = "-" * max(len(line) for line in lines)
-    further = [f"{name}  {_cell(value) or 'none'}" for name, value in report.figures.items()]
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *further])

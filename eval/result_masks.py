@@ -69,7 +69,7 @@ class ResultMasks:
 
 def open_result_masks(
     name: str,
-    folder: Path,
+    folder: Path | None,
     frames: Sequence[str],
     expected: ExpectedIds,
     *,
@@ -79,7 +79,7 @@ def open_result_masks(
 
     Args:
         name: name of the sequence.
-        folder: folder of its results.
+        folder: folder of its results; None if there is none, of which the findings say nothing.
         frames: names of all frames of the sequence.
         expected: the ids that the masks may hold.
         truth: returns the true label map of a frame, None if it has none.
@@ -87,6 +87,8 @@ def open_result_masks(
     Returns:
         The masks, with findings about names and values.
     """
+    if folder is None:
+        return ResultMasks(name, match_frames(frames, {}), {}, [])
     found, place = mask_files(folder)
     findings: list[Finding] = []
     match = match_frames(frames, found)

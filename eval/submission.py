@@ -28,6 +28,7 @@ __all__ = [
     "Problem",
     "Submission",
     "SubmissionForm",
+    "check_results_folder",
     "check_submission",
     "describe_problems",
     "write_submission",
@@ -72,6 +73,17 @@ class Submission:
     rewritten: int
 
 
+def check_results_folder(folder: str | Path) -> None:
+    """Refuse a folder of results that does not exist.
+
+    Raises:
+        InputError: says what was expected.
+    """
+    if not Path(folder).is_dir():
+        what = "a file" if Path(folder).exists() else "no such folder"
+        raise InputError(f"results {folder}: {what}; expected a folder with a folder per sequence")
+
+
 def write_submission(
     results_dir: str | Path,
     sequences: Sequence[VideoSequence],
@@ -96,8 +108,7 @@ def write_submission(
         InputError: the server would reject the zip. The message lists all problems.
     """
     root = Path(results_dir)
-    if not root.is_dir():
-        raise InputError(f"results {root}: no such folder; expected one with a folder per sequence")
+    check_results_folder(root)
     if not sequences:
         raise InputError("submission: expected at least one sequence, got none")
     top = (form or SubmissionForm()).top

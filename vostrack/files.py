@@ -18,6 +18,7 @@ from vostrack.errors import InputError
 __all__ = [
     "LOCK",
     "atomic_path",
+    "check_output_file",
     "check_regular",
     "exclusive_folder",
     "expand_home",
@@ -110,6 +111,39 @@ def check_regular(path: str | os.PathLike[str], content: str = "its content") ->
             f"{path} is a pipe, which can be read only once; write {content} to a file first, for "
             f"example with `cat {path} > file`"
         )
+
+
+def check_output_file(
+    path: str | os.PathLike[str], parameter: str, inputs: Iterable[Path] = ()
+) -> None:
+    """Refuse a place where a file cannot be written, or would be written among what is read.
+
+    Args:
+        path: the file to write; whether it exists is not looked at.
+        parameter: the one that names it, for the message.
+        inputs: files and folders that are read.
+
+    Raises:
+        InputError: it is a folder or no ordinary file, its folder is a file or cannot be written
+            to, or it is one of the inputs or lies in one.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{parameter}: {target} is a folder; give the name of a file")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{parameter}: {target} is no ordinary file; give another one")
+    folder = next(parent for parent in target.parents if parent.exists())
+    if not folder.is_dir():
+        raise InputError(f"{parameter}: {folder} is a file, expected a folder; give another place")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{parameter}: {folder} cannot be written to; give another place")
+    for place in inputs:
+        if target.resolve() == place.resolve():
+            raise InputError(f"{parameter}: {target} is read, not written; give another file")
+        if place.resolve() in target.resolve().parents:
+            raise InputError(
+                f"{parameter}: {target} lies in {place}, which is read; give a place outside it"
+            )
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:

@@ -125,6 +125,18 @@ def test_the_command_prints_and_writes_the_figures(
     assert figures["ap_r_volume"] == 1
     assert figures["coco"]["per_class"].keys() == {"3", "5"}
     assert main([*words[:2], str(tmp_path / "none.json"), *words[3:]]) == 2
+    before = file.read_bytes()
+    capsys.readouterr()
+    (tmp_path / "other.json").write_text("{}")
+    for place, why in (
+        (file, "is read, not written"),
+        (voc / "s.json", f"lies in {voc}, which is read"),
+        (tmp_path / "other.json", "exists and was not written by vostrack score-proposals"),
+    ):
+        assert main([*words, "--json", str(place)]) == 2
+        assert f"--json: {place} {why}" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert main([*words, "--json", str(tmp_path / "s.json"), "--quiet"]) == 0
 
 
 def test_proposals_of_a_whole_video_are_no_first_mask(tmp_path: Path) -> None:

@@ -144,8 +144,9 @@ class DatasetSubmitCommand(DatasetOptions):
     results: Path = Path("results")
     """Folder of SEQUENCE/FRAME.png."""
 
-    zip: Path = Path("submission.zip")
-    """File to write; for burst a .json file."""
+    zip: Path | None = None
+    """File to write. Default: submission.zip; for burst, which takes a .json file,
+    submission.json."""
 
     overwrite: bool = False
     """Replace the file."""
@@ -156,25 +157,22 @@ class DatasetSubmitCommand(DatasetOptions):
 
         from vostrack.eval.submission import SubmissionForm, write_submission
 
-        if self.zip.is_dir():
-            raise InputError(f"zip: {self.zip} is a folder; give the name of a file")
-        if self.zip.exists() and not self.overwrite:
-            raise InputError(f"zip: {self.zip} exists; `overwrite=True` replaces it")
+        path = self._checked_path()
         if self.layout == "burst":
             from vostrack.eval.burst_submission import write_burst_submission
 
             subset = self.subset or "val"
             videos = write_burst_submission(
-                self.results, self.root, subset, self.zip, self.sequences or None
+                self.results, self.root, subset, path, self.sequences or None
             )
             if not self.quiet:
-                print(f"{self.zip}: {videos} sequences")
+                print(f"{path}: {videos} sequences")
             return 0
         with tempfile.TemporaryDirectory() as scratch:
             submission = write_submission(
                 self.results,
                 self.open(Path(scratch)),
-                self.zip,
+                path,
                 form=SubmissionForm.of(self.layout),
             )
         if not self.quiet:
@@ -183,6 +181,26 @@ class DatasetSubmitCommand(DatasetOptions):
                 f"{submission.rewritten} of them rewritten as palette PNG"
             )
         return 0
+
+    def _checked_path(self) -> Path:
+        """Return the path of the file to write.
+
+        Raises:
+            InputError: it has the suffix of the other kind of file, exists, or cannot be written.
+        """
+        from vostrack.files import check_output_file
+
+        right, wrong = (".json", ".zip") if self.layout == "burst" else (".zip", ".json")
+        path = self.zip or Path(f"submission{right}")
+        if path.suffix.lower() == wrong:
+            raise InputError(
+                f"zip: the submission of {self.layout} is a {right} file, got {path}; give "
+                f"{path.with_suffix(right)}"
+            )
+        check_output_file(path, "zip")
+        if path.exists() and not self.overwrite:
+            raise InputError(f"zip: {path} exists; `overwrite=True` replaces it")
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from vostrack.errors import InputError
 if TYPE_CHECKING:
     from vostrack.datasets import DatasetChoice, VideoSequence
     from vostrack.eval import DavisReport, ScoringOptions
+    from vostrack.eval.report_files import ReportFiles
 
 __all__ = ["EvalCommand"]
 
@@ -75,8 +77,8 @@ class EvalCommand:
     """Only these sequences."""
 
     missing: Literal["skip", "empty"] = "skip"
-    """Frames without a result: skip leaves them out, empty scores them as empty masks. They are
-    named in either case."""
+    """Frames without a result, also all those of a sequence without a folder: skip leaves them out,
+    empty scores them as empty masks. They are named in either case."""
 
     late_objects: Literal["ignore", "score"] = "ignore"
     """Objects that are not in the first frame: ignore them as DAVIS does, or score them from the
@@ -89,13 +91,16 @@ class EvalCommand:
     """What to call the run in reports; the folder's name by default."""
 
     compare: tuple[Path, ...] = ()
-    """Further folders of results, shown beside the first in the HTML report and the table."""
+    """Further folders of results, shown beside the first in the HTML report, the JSON file and the
+    tables. Runs that were scored on different objects or frames are compared on what they have in
+    common."""
 
     json: Path | None = None
-    """Write all scores, per frame too, and all findings to this file."""
+    """Write all scores, per frame too, and all findings to this file. It and the other reports
+    replace earlier reports and no other files, and cannot be in --root or in the results."""
 
     csv: Path | None = None
-    """Write the two CSV files of the official tool into this folder."""
+    """Write the two CSV files of the official tool into this folder; of the first results only."""
 
     html: Path | None = None
     """Write a self-contained report with plots and the worst frames to this file."""
@@ -117,18 +122,25 @@ class EvalCommand:
         import tempfile
 
         from vostrack.datasets import open_dataset
+        from vostrack.eval.official import check_installed
+        from vostrack.eval.report_images import report_images
         from vostrack.eval.result_folder import opened_results
 
-        given = [self.results, *self.compare]
+        # What would fail at the end is refused before the scoring, which takes long.
+        options, runs, files = self._options(), self._runs(), self._files()
+        files.check([self.root, *runs.values(), *([self.split] if self.split else [])])
+        if self.check_official:
+            check_installed()
         with ExitStack() as stack:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="vostrack-"))
             sequences = open_dataset(self._choice(), task=self.task, masks=Path(scratch))
             known = [sequence.name for sequence in sequences]
-            folders = [stack.enter_context(opened_results(path, known)) for path in given]
-            reports = self._score(given, folders, sequences)
-            self._write(reports, folders, sequences)
+            folders = [stack.enter_context(opened_results(p, known)) for p in runs.values()]
+            reports = self._score(runs, folders, sequences, options)
+            files.write(reports, report_images(sequences, folders), worst=self.worst)
         for report in reports:
             self._say(report, several=len(reports) > 1)
+        self._compare(reports)
         if self.check_official and not self._agrees(reports[0]):
             return 3
         return 0 if all(report.complete for report in reports) else 1
@@ -171,36 +183,31 @@ class EvalCommand:
         )
 
     def _score(
-        self, given: list[Path], folders: list[Path], sequences: tuple[VideoSequence, ...]
+        self,
+        runs: Mapping[str, Path],
+        folders: list[Path],
+        sequences: tuple[VideoSequence, ...],
+        options: ScoringOptions,
     ) -> list[DavisReport]:
         from dataclasses import replace
 
         from vostrack.eval import score_results
         from vostrack.progress import open_progress
 
-        options = self._options()
         reports = []
         total = len(sequences) * len(folders)
         with open_progress(total, "sequence", "scoring", quiet=self.quiet) as bar:
-            for path, folder, name in zip(given, folders, self._names(given), strict=True):
+            for (name, path), folder in zip(runs.items(), folders, strict=True):
                 report = score_results(
                     folder, sequences, options, name=name, on_sequence=lambda _: bar.update()
                 )
                 reports.append(replace(report, info={**report.info, "results": str(path)}))
         return reports
 
-    def _write(
-        self, reports: list[DavisReport], folders: list[Path], sequences: tuple[VideoSequence, ...]
-    ) -> None:
-        from vostrack.eval import write_csv, write_html
-        from vostrack.eval.report_images import report_images
+    def _files(self) -> ReportFiles:
+        from vostrack.eval.report_files import ReportFiles
 
-        if self.json is not None:
-            reports[0].write_json(self.json)
-        if self.csv is not None:
-            write_csv(reports[0], self.csv, self._subset())
-        if self.html is not None:
-            write_html(self.html, reports, report_images(sequences, folders), worst=self.worst)
+        return ReportFiles(self.json, self.csv, self.html, self._subset())
 
     def _say(self, report: DavisReport, *, several: bool) -> None:
         """Print the table, and on standard error what was left out or reinterpreted."""
@@ -215,14 +222,35 @@ class EvalCommand:
             text = to_flags(describe_findings(said), spelling_of(EvalCommand, grouped=False))
             print(f"{report.name}:\n{text}" if several else text, file=sys.stderr)
 
-    def _names(self, folders: list[Path]) -> list[str]:
-        """Name each run by as much of its folder's path as tells it from the others."""
-        paths = [folder.resolve().parts for folder in folders]
+    def _compare(self, reports: list[DavisReport]) -> None:
+        """Print scores that can be compared, where those of the tables cannot."""
+        from vostrack.eval.report_text import format_comparison
+
+        if not self.quiet and (text := format_comparison(reports)):
+            print(f"{text}\n")
+
+    def _runs(self) -> dict[str, Path]:
+        """Return the results of each run, named by as much of its path as tells it from the others.
+
+        Raises:
+            InputError: results are given twice, or `name` is the name of another run.
+        """
+        given = [self.results, *self.compare]
+        paths = [path.resolve().parts for path in given]
+        for index, parts in enumerate(paths):
+            if parts in paths[:index]:
+                raise InputError(
+                    f"compare: {given[index]} is given twice; give each folder of results once"
+                )
         length = 1
-        while length < max(map(len, paths)) and len({p[-length:] for p in paths}) < len(set(paths)):
+        while len({parts[-length:] for parts in paths}) < len(paths):
             length += 1
-        names = [str(Path(*parts[-length:])) for parts in paths]
-        return [self.name or names[0], *names[1:]]
+        first, *others = [str(Path(*parts[-length:])) for parts in paths]
+        if self.name in others:
+            raise InputError(
+                f"name: {self.name} is the name of one of the runs to compare; choose another"
+            )
+        return dict(zip([self.name or first, *others], given, strict=True))
 
     def _subset(self) -> str:
         from vostrack.datasets.layouts import default_subset

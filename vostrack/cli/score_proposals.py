@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vostrack.errors import InputError
+
 if TYPE_CHECKING:
     from vostrack.proposers.scoring import ProposalScores
 
@@ -36,7 +38,7 @@ class ScoreProposalsCommand:
     """Which of its images."""
 
     json: Path | None = None
-    """Also write the figures to this file."""
+    """Also write the figures to this file. Earlier figures are replaced, but no other file."""
 
     verbose: bool = False
     """Log more."""
@@ -47,9 +49,16 @@ class ScoreProposalsCommand:
     def run(self) -> int:
         """Score, and return 0."""
         from vostrack.datasets.labelled_images import open_labelled_images
-        from vostrack.files import atomic_path
+        from vostrack.files import atomic_path, check_output_file
         from vostrack.proposers.scoring import read_proposals, score_proposals
 
+        if self.json is not None:
+            check_output_file(self.json, "json", (self.root, self.proposals))
+            if self.json.exists() and not _are_figures(self.json):
+                raise InputError(
+                    f"json: {self.json} exists and was not written by vostrack score-proposals; "
+                    "move it away, or give another place"
+                )
         images = open_labelled_images(self.layout, self.root, self.subset)
         scores = score_proposals(read_proposals(self.proposals), images)
         if self.json is not None:
@@ -58,6 +67,18 @@ class ScoreProposalsCommand:
         if not self.quiet:
             print(_text(scores))
         return 0
+
+
+def _are_figures(path: Path) -> bool:
+    from vostrack.files import parse_json
+
+    try:
+        content = path.read_bytes()
+        data = parse_json(content or b"{}")
+    except (OSError, ValueError):
+        return False
+    # An empty file, as mktemp makes it, holds nothing to lose.
+    return not content or (isinstance(data, dict) and {"ap_r_volume", "coco"} <= set(data))
 
 
 def _figures(scores: ProposalScores) -> dict[str, object]:
