@@ -38,7 +38,7 @@ class ReportFiles:
         """Refuse places where reports cannot be written, or would replace anything but reports.
 
         Args:
-            inputs: files and folders that are read: the data set and the results.
+            inputs: files that are read; inside folders nothing but reports is replaced.
 
         Raises:
             InputError: names the first such place, or two reports are the same file.

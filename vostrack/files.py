@@ -116,16 +116,16 @@ def check_regular(path: str | os.PathLike[str], content: str = "its content") ->
 def check_output_file(
     path: str | os.PathLike[str], parameter: str, inputs: Iterable[Path] = ()
 ) -> None:
-    """Refuse a place where a file cannot be written, or would be written among what is read.
+    """Refuse a place where a file cannot be written, or would replace what is read.
 
     Args:
-        path: the file to write; whether it exists is not looked at.
+        path: the file to write; what an existing one holds is not looked at.
         parameter: the one that names it, for the message.
-        inputs: files and folders that are read.
+        inputs: files that are read.
 
     Raises:
         InputError: it is a folder or no ordinary file, its folder is a file or cannot be written
-            to, or it is one of the inputs or lies in one.
+            to, or it is one of the inputs.
     """
     target = Path(path)
     if target.is_dir():
@@ -140,10 +140,6 @@ def check_output_file(
     for place in inputs:
         if target.resolve() == place.resolve():
             raise InputError(f"{parameter}: {target} is read, not written; give another file")
-        if place.resolve() in target.resolve().parents:
-            raise InputError(
-                f"{parameter}: {target} lies in {place}, which is read; give a place outside it"
-            )
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:

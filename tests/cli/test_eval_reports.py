@@ -61,23 +61,25 @@ def refused(davis: Path, results: Path, capsys: pytest.CaptureFixture[str], *mor
     return said
 
 
-def test_reports_do_not_go_among_what_is_read(
+def test_reports_replace_nothing_that_is_read(
     davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = write_results(tmp_path / "results")
     other = write_results(tmp_path / "other", ("swan",))
     compare = ["--compare", str(other)]
-    mask = davis / "Annotations" / "480p" / "swan" / "00000.png"
-    for flag, place, folder in (
-        ("--json", mask, davis),
-        ("--html", davis / "r.html", davis),
-        ("--csv", davis / "scores", davis),
-        ("--json", results / "s.json", results),
-        ("--html", other / "swan" / "r.html", other),
+    truth = davis / "Annotations" / "480p" / "swan" / "00000.png"
+    for flag, place in (
+        ("--json", truth),
+        ("--html", results / "swan" / "00001.png"),
+        ("--json", other / "swan" / "00001.png"),
     ):
+        before = place.read_bytes()
         said = refused(davis, results, capsys, flag, str(place), *compare)
-        assert f"{flag}: {place}" in said
-        assert f"lies in {folder}, which is read" in said
+        assert f"{flag}: {place} exists and was not written by vostrack eval" in said
+        assert place.read_bytes() == before
+    inside = results / "scores.json"
+    assert main(["eval", str(results), "--root", str(davis), "--quiet", "--json", str(inside)]) == 0
+    assert main(["eval", str(results), "--root", str(davis), "--quiet", "--json", str(inside)]) == 0
     packed = tmp_path / "packed.zip"
     packed.write_bytes(b"PK")
     said = refused(davis, results, capsys, "--json", str(packed), "--compare", str(packed))

@@ -53,7 +53,7 @@ class ScoreProposalsCommand:
         from vostrack.proposers.scoring import read_proposals, score_proposals
 
         if self.json is not None:
-            check_output_file(self.json, "json", (self.root, self.proposals))
+            check_output_file(self.json, "json", (self.proposals,))
             if self.json.exists() and not _are_figures(self.json):
                 raise InputError(
                     f"json: {self.json} exists and was not written by vostrack score-proposals; "
