@@ -19,7 +19,8 @@ def stages_to_skip(
     """Choose the stages to leave out: those of the object models, the refiner, the proposer.
 
     What costs the masks least goes first. On four training sequences J&F fell by 0.002 without the
-    flow and by 0.015 without the refiner; the mirrored view gained nothing (docs/results/training.md).
+    flow and by 0.015 without the refiner; the mirrored view gained nothing
+    (docs/results/training.md).
 
     Args:
         parts: of the tracker.
