@@ -197,7 +197,7 @@ def test_a_refiner_can_be_chosen_in_any_preset() -> None:
 
 
 def test_the_shipped_propagation_network_refines_in_finetune(tmp_path: Path) -> None:
-    """It is trained on the scores of networks fine-tuned on the video: docs/results/refinement.md."""
+    """It is trained on scores of networks fine-tuned on the video: docs/results/refinement.md."""
     for name in ("finetune", "finetune-no-craf", "finetune-per-video"):
         assert isinstance(refiner(name), LightSpnRefiner)
     shipped = load_spn(shipped_weights("spn")).state_dict()
