@@ -25,6 +25,7 @@ __all__ = [
     "is_whole_image",
     "natural_order",
     "parse_json",
+    "read_lines",
     "varying_digits",
 ]
 
@@ -145,6 +146,27 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a list that somebody may have edited, with or without a byte order mark.
+
+    Returns:
+        The lines without the space around them; empty lines are left out.
+
+    Raises:
+        InputError: the file cannot be read, or is not in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected text in UTF-8, got another encoding (byte {error.start} is "
+            f"0x{error.object[error.start]:02x}); save the file as UTF-8"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 @contextmanager
