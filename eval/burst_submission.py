@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vostrack.datasets.burst import burst_file, burst_name, read_burst
+from vostrack.datasets.metadata import object_id
 from vostrack.datasets.video_sequence import chosen_names
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
@@ -43,14 +44,18 @@ def write_burst_submission(
     Raises:
         InputError: a mask is missing, or has another size or ids that are no tracks.
     """
-    data = read_burst(burst_file(Path(root), subset))
+    source = burst_file(Path(root), subset)
+    data = read_burst(source)
     videos = {burst_name(video): video for video in data["sequences"]}
     names = chosen_names(list(videos), sequences, f"BURST {subset}")
     data["sequences"] = [videos[name] for name in names]
     for name in names:
         video = videos[name]
-        size = (int(video["height"]), int(video["width"]))
-        tracks = {int(key) for frame in video["segmentations"] for key in frame}
+        size = (video["height"], video["width"])
+        place = f"{source}: {name}"
+        tracks = {object_id(key, place) for frame in video["segmentations"] for key in frame}
+        if not tracks:
+            raise InputError(f"{place}: no annotated object; download the file again")
         first = next(i for i, frame in enumerate(video["segmentations"]) if frame)
         found: list[dict[str, dict[str, str]]] = []
         for index, image in enumerate(video["annotated_image_paths"]):
