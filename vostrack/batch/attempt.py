@@ -34,7 +34,8 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
         try:
             result = track(replace(job, output=str(scratch)))
             seconds = result.seconds or time.perf_counter() - started
-            result = replace(result, name=job.name, seconds=seconds)
+            warnings = (*job.notes, *result.warnings)
+            result = replace(result, name=job.name, seconds=seconds, warnings=warnings)
             if result.error is not None:
                 return replace(result, status="failed")
             store.commit(scratch, record_result(job, result, scratch))
