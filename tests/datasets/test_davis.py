@@ -77,6 +77,12 @@ def test_unsupervised(root: Path) -> None:
     assert square.prompts == ()
     assert square.first_mask is None
     assert square.annotations == (None, None, None)
+    (root / "Annotations_unsupervised/480p/swan/00001.png").unlink()
+    with pytest.raises(InputError, match=r"`annotations='Annotations_unsupervised'` needs no masks"):
+        open_davis(root, task="unsupervised")
+    shown = open_davis(root, task="unsupervised", annotations="Annotations_unsupervised")[0]
+    assert shown.annotations[1] is None
+    (root / "Annotations_unsupervised/480p/swan/00001.png").touch()
     swan = open_davis(root, task="unsupervised")[0]
     assert swan.annotations[1] == root / "Annotations_unsupervised/480p/swan/00001.png"
     assert swan.prompts == ()

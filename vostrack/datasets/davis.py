@@ -204,7 +204,15 @@ def _check_present(layout: _Layout, names: Iterable[str]) -> None:
                 f"{layout.source}: looked in {folder} and found no folder for "
                 f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} "
                 f"({len(missing)} missing); complete the download or name other sequences"
+                + (_to_track_only(layout) if layout.task == "unsupervised" else "")
             )
+
+
+def _to_track_only(layout: _Layout) -> str:
+    """Say how to do without the masks that only an evaluation needs."""
+    needed = "no masks" if layout.task == "unsupervised" else "first masks only"
+    folder = layout.annotations.parent.name
+    return f"; to track without an evaluation, `annotations={folder!r}` needs {needed}"
 
 
 def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence:
@@ -223,11 +231,10 @@ def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence
     bare = [stem for stem in needed if stem not in masks]
     supervised = layout.task == "semi-supervised"
     if bare and (supervised or layout.every_frame_annotated):
-        enough = layout.annotations.parent.name if first in masks else ""
         raise InputError(
             f"{layout.source}: {len(bare)} frames of {name} have no annotation, the first being "
             f"{layout.annotations / name / bare[0]}.png; complete the download"
-            + (f"; to track only, `annotations={enough!r}` needs first masks only" * bool(enough))
+            + (_to_track_only(layout) if first in masks or not supervised else "")
         )
     return VideoSequence(
         name=name,
