@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -26,12 +27,17 @@ __all__ = [
     "natural_order",
     "parse_json",
     "read_lines",
+    "short_name",
     "varying_digits",
 ]
 
 LOCK = ".vostrack.lock"
 """The file that lies in a folder while a process keeps it for itself."""
 
+
+_LONGEST_NAME = 255
+_ADDED = 32
+_CUT = _LONGEST_NAME - _ADDED - 17
 
 _NUMBERS = re.compile(r"(\d+)")
 _DIGITS = re.compile(r"([0-9]+)")
@@ -169,6 +175,21 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def short_name(name: str) -> str:
+    """Return the name of a file or folder, cut if something added to it would make it too long.
+
+    Most file systems take 255 bytes. A digest tells apart names that begin alike.
+
+    Args:
+        name: the name; up to 223 bytes of it stay as they are.
+    """
+    data = os.fsencode(name)
+    if len(data) <= _LONGEST_NAME - _ADDED:
+        return name
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return f"{data[:_CUT].decode('utf-8', 'ignore')}-{digest}"
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a temporary path that replaces ``path`` when the block ends.
@@ -187,7 +208,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     _make_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{short_name(target.name)}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         temporary.replace(target)

@@ -78,7 +78,7 @@ def test_unsupervised(root: Path) -> None:
     assert square.first_mask is None
     assert square.annotations == (None, None, None)
     (root / "Annotations_unsupervised/480p/swan/00001.png").unlink()
-    with pytest.raises(InputError, match=r"`annotations='Annotations_unsupervised'` needs no masks"):
+    with pytest.raises(InputError, match="`annotations='Annotations_unsupervised'` needs no mask"):
         open_davis(root, task="unsupervised")
     shown = open_davis(root, task="unsupervised", annotations="Annotations_unsupervised")[0]
     assert shown.annotations[1] is None
