@@ -154,9 +154,9 @@ def _about_gaps(
     if binary or not absent:
         return ()
     message = (
-        f"the first frame holds the ids {listed(map(str, sorted(shown)))}; as in the official "
-        f"code, the {len(absent)} others up to {max(shown)} are scored too, and count 1 wherever "
-        "neither the truth nor the result has them; ids without gaps avoid that"
+        f"the first frame holds the ids {listed(map(str, sorted(shown)))}; as in the official code "
+        f"all ids up to {max(shown)} are scored, and those that it does not hold ({len(absent)}) "
+        "count 1 wherever neither the truth nor the result has them; ids without gaps avoid that"
     )
     return (Finding("ids", sequence.name, message),)
 

@@ -104,6 +104,11 @@ def test_what_is_wrong_with_an_lvos_folder(tmp_path: Path) -> None:
             open_lvos(tmp_path)
     meta.write_text(text, encoding="utf-8-sig")
     assert len(open_lvos(tmp_path)) == 2
+    odd = tmp_path / "val" / "JPEGImages" / "swan" / "img1.jpg"
+    odd.touch()
+    with pytest.raises(InputError, match=r"frames of swan with numbers as names.*got img1\.jpg"):
+        open_lvos(tmp_path)
+    odd.unlink()
     (tmp_path / "val" / "Annotations" / "goats" / f"{5 * LATE + 1:08}.png").unlink()
     with pytest.raises(InputError, match="has no annotation of frame 00000011"):
         open_lvos(tmp_path)

@@ -87,6 +87,10 @@ def test_truth_of_every_second_frame(tmp_path: Path) -> None:
     assert scored_frames(report, 2) == [2, 4]
     assert scored_frames(report, 5) == [4]
     assert report.j_and_f == 1
+    # Where an object is given, and before, it counts in no figure.
+    goats = tmp_path / "results" / "goats" / f"{LATE:05}.png"
+    write_label_map(goats, np.where(labels_of("goats", LATE) == 2, 2, 0))
+    report = score_results(tmp_path / "results", open_mose(root), ScoringOptions(layout="mose"))
     assert report.figures["J&F-dot"] == 1
 
 
@@ -140,4 +144,5 @@ def test_ids_of_davis_with_gaps(ids: tuple[int, int], others: int, tmp_path: Pat
     messages = said(report, "ids")
     assert len(messages) == (1 if others else 0)
     if others:
-        assert f"the {others} others up to {ids[1]} are scored too" in messages[0]
+        assert f"all ids up to {ids[1]} are scored" in messages[0]
+        assert f"does not hold ({others}) count 1" in messages[0]

@@ -83,6 +83,12 @@ def _open_video(
     masks = scan_folder(base / "Annotations" / name, MASK_SUFFIXES)
     if not frames:
         raise InputError(f"{source}: no frame of {name}; looked in {base / 'JPEGImages' / name}")
+    odd = next((stem for stem in frames if not stem.isdecimal()), None)
+    if odd is not None:
+        raise InputError(
+            f"{source}: expected frames of {name} with numbers as names, to which the metadata "
+            f"refer, got {frames[odd].name}; rename the frames and masks"
+        )
     known = tuple(_object(number, entry, list(frames), name) for number, entry in objects.items())
     starts = sorted({obj.frames[0] for obj in known}, key=natural_order)
     bare = [stem for stem in starts if stem not in masks]
