@@ -77,6 +77,11 @@ def test_unsupervised(root: Path) -> None:
     assert square.prompts == ()
     assert square.first_mask is None
     assert square.annotations == (None, None, None)
+    (root / "ImageSets/2017/test-dev.txt").unlink()
+    with pytest.raises(InputError, match=r"no list .*`task='unsupervised'` reads"):
+        open_davis(root, subset="test-dev")
+    with pytest.raises(InputError, match=r"no folder for square .*`task='unsupervised'` reads"):
+        open_davis(root, sequences=["square"])
     (root / "Annotations_unsupervised/480p/swan/00001.png").unlink()
     with pytest.raises(InputError, match="`annotations='Annotations_unsupervised'` needs no mask"):
         open_davis(root, task="unsupervised")

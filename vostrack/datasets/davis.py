@@ -153,7 +153,7 @@ def _read_list(layout: _Layout) -> dict[str, set[str]]:
         raise InputError(
             f"{layout.source}: no list of sequences; looked for "
             f"{' and '.join(str(p) for p in candidates)}. Download the subset ({_DOWNLOAD}) or "
-            "name the sequences"
+            "name the sequences" + _of_the_other_task(layout)
         )
     listed: dict[str, set[str]] = {}
     for line in read_lines(path):
@@ -204,8 +204,20 @@ def _check_present(layout: _Layout, names: Iterable[str]) -> None:
                 f"{layout.source}: looked in {folder} and found no folder for "
                 f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} "
                 f"({len(missing)} missing); complete the download or name other sequences"
-                + (_to_track_only(layout) if layout.task == "unsupervised" else "")
+                + (
+                    _to_track_only(layout)
+                    if layout.task == "unsupervised"
+                    else _of_the_other_task(layout)
+                )
             )
+
+
+def _of_the_other_task(layout: _Layout) -> str:
+    """Point at the unsupervised task where the folder holds what only that one needs."""
+    marks = ("Annotations_unsupervised", "ImageSets/2019")
+    if layout.task == "unsupervised" or not any((layout.root / mark).is_dir() for mark in marks):
+        return ""
+    return "; `task='unsupervised'` reads Annotations_unsupervised and ImageSets/2019"
 
 
 def _to_track_only(layout: _Layout) -> str:
