@@ -68,7 +68,7 @@ def find_split(root: Path, layout: str, given: Path | None = None) -> Split | No
     if layout != "youtube-vos" or not path.is_file():
         return None
     try:
-        videos = parse_json(path.read_text(encoding="utf-8"))["videos"].values()
+        videos = parse_json(path.read_bytes())["videos"].values()
         objects = [obj for video in videos for obj in video["objects"].values()]
         return Split(by, frozenset(str(obj["category"]) for obj in objects))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

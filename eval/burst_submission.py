@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vostrack.datasets.burst import burst_file, burst_name, read_burst
+from vostrack.datasets.metadata import object_id
 from vostrack.datasets.video_sequence import chosen_names
 from vostrack.errors import InputError
 from vostrack.eval.findings import listed
@@ -48,15 +49,17 @@ def write_burst_submission(
             are no tracks.
     """
     check_results_folder(results_dir)
-    data = read_burst(burst_file(Path(root), subset))
+    source = burst_file(Path(root), subset)
+    data = read_burst(source)
     videos = {burst_name(video): video for video in data["sequences"]}
     names = chosen_names(list(videos), sequences, f"BURST {subset}")
     data["sequences"] = [videos[name] for name in names]
     _check_present(Path(results_dir), {name: _scored_frames(videos[name]) for name in names})
     for name in names:
         video = videos[name]
-        size = (int(video["height"]), int(video["width"]))
-        tracks = {int(key) for frame in video["segmentations"] for key in frame}
+        size = (video["height"], video["width"])
+        place = f"{source}: {name}"
+        tracks = {object_id(key, place) for frame in video["segmentations"] for key in frame}
         scored = set(_scored_frames(video))
         stems = (Path(image).stem for image in video["annotated_image_paths"])
         video["segmentations"] = [

@@ -117,12 +117,15 @@ def track_objects(
         prediction: returns the predicted ids (H, W) of a frame; None if there are none.
         truth: returns the true ids (H, W) of a frame.
     """
-    frames = [f for f, row in zip(plan.frames, plan.scored, strict=True) if row.any()]
+    chosen = np.flatnonzero(plan.scored.any(axis=1)).tolist()
+    frames = [plan.frames[index] for index in chosen]
     shape = (len(plan.ids), len(frames))
     j, f, absent = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=bool)
     for column, frame in enumerate(frames):
         guess, true = prediction(frame), truth(frame)
         for row, number in enumerate(plan.ids):
+            if not plan.scored[chosen[column], row]:
+                continue
             absent[row, column] = not (true == number).any()
             if guess is not None and guess.shape == true.shape:
                 j[row, column] = smoothed_j(guess == number, true == number)

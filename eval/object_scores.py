@@ -29,6 +29,7 @@ class ScoringPlan:
         scored: (T, N), whether an object is scored in a frame.
         binary: whether any id above 0 is the one object (DAVIS 2016).
         hint: what to do about true objects that are not among ``ids``; "" if nothing can be done.
+        notes: what a reader of the scores must know about the truth.
     """
 
     frames: tuple[str, ...]
@@ -36,6 +37,7 @@ class ScoringPlan:
     scored: BoolArray
     binary: bool = False
     hint: str = ""
+    notes: tuple[Finding, ...] = ()
 
 
 @dataclass
@@ -100,7 +102,7 @@ def score_objects(
         kept = plan.scored[index]
         scores.j[index, kept], scores.f[index, kept] = row.j[kept], row.f[kept]
     found = SequenceScores(name, plan.frames, scores.j, scores.f, plan.ids)
-    return found, _findings(name, noted, plan, missing)
+    return found, [*plan.notes, *_findings(name, noted, plan, missing)]
 
 
 def _table(plan: ScoringPlan) -> UInt8Array:

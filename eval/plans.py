@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 
 from vostrack.arrays import UInt8Array
+from vostrack.datasets.placed_objects import place_objects
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.eval.benchmark_figures import Split
-from vostrack.eval.findings import Finding, FindingKind
+from vostrack.eval.findings import Finding, FindingKind, listed
 from vostrack.eval.object_scores import Missing, ScoringPlan
 from vostrack.masks.palette import VOID
 
@@ -50,9 +51,12 @@ def make_plan(
     """Decide what to score of a sequence in the semi-supervised task.
 
     * DAVIS: the objects of the first frame, in all frames but the first and the last.
-    * MOSE: all objects, in all annotated frames but the first and the last.
+    * MOSE: each object of a given mask in all annotated frames after it but the last.
     * YouTube-VOS and BURST: each object in its annotated frames after the one in which it is given.
     * LVOS: the same, without the last.
+
+    An object of the metadata that no mask shows is not scored, and one that is given later than
+    the metadata say is scored from there on; a finding says so.
 
     Args:
         sequence: the sequence.
@@ -67,26 +71,36 @@ def make_plan(
         if not annotated.all():
             return _no_truth(sequence, int(np.count_nonzero(~annotated)))
         return _davis_plan(sequence, options, truth)
-    # Where only the given masks are public, those of later frames hold the new objects alone.
-    given = np.zeros_like(annotated)
-    given[[index for index, _ in sequence.prompts]] = True
-    if not annotated.all() and not (annotated & ~given).any():
-        return _no_truth(sequence, int(np.count_nonzero(~annotated)))
+    sequence, notes = place_objects(sequence)
     starts = _starts(sequence, truth)
     if not starts:
         return _lost("empty", sequence, "its annotations hold no object")
+    # Where only the given masks are public, those of later frames hold new objects. A mask without
+    # a new object is truth.
+    given = np.zeros_like(annotated)
+    given[[frames[0] for frames in starts.values()]] = True
+    if not annotated.all() and not (annotated & ~given).any():
+        return _no_truth(sequence, int(np.count_nonzero(~annotated)))
     ids = tuple(sorted(starts))
     scored = np.zeros((len(sequence.frames), len(ids)), dtype=bool)
     for column, number in enumerate(ids):
         frames = sorted(starts[number])
-        chosen = frames[1:-1] if options.layout == "lvos" else frames[1:]
-        if options.layout == "mose":
-            chosen = list(range(1, len(sequence.frames) - 1))
-        scored[chosen, column] = True
+        scored[frames[1:-1] if options.layout == "lvos" else frames[1:], column] = True
+    if options.layout == "mose":
+        scored[-1] = False
     scored &= annotated[:, None]
     if not scored.any():
-        return _no_truth(sequence, int(np.count_nonzero(~annotated)))
-    return ScoringPlan(sequence.frame_names, ids, scored)
+        return _lost("short", sequence, _nothing_scored(int(np.count_nonzero(annotated)), options))
+    found = tuple(Finding("truth", sequence.name, note) for note in notes)
+    return ScoringPlan(sequence.frame_names, ids, scored, notes=found)
+
+
+def _nothing_scored(annotated: int, options: ScoringOptions) -> str:
+    last = ", nor is the last" if options.layout in ("mose", "lvos") else ""
+    return (
+        f"{annotated} of its frames {'are' if annotated > 1 else 'is'} annotated, and none is "
+        f"scored: the one in which an object is given is not{last}"
+    )
 
 
 def _starts(sequence: VideoSequence, truth: _Truth) -> dict[int, list[int]]:
@@ -128,7 +142,23 @@ def _davis_plan(
     frames = np.arange(len(names))[:, None]
     scored = (frames > np.array([starts[n] for n in ids])) & (frames < len(names) - 1)
     hint = '`late_objects="score"` scores it from the next frame on'
-    return ScoringPlan(names, ids, scored, binary, hint)
+    return ScoringPlan(names, ids, scored, binary, hint, _about_gaps(sequence, first, ids, binary))
+
+
+def _about_gaps(
+    sequence: VideoSequence, first: UInt8Array, ids: tuple[int, ...], binary: bool
+) -> tuple[Finding, ...]:
+    """Note ids below the highest that the first frame does not show: the official code has them."""
+    shown = _objects(first)
+    absent = [number for number in ids if number < max(shown, default=0) and number not in shown]
+    if binary or not absent:
+        return ()
+    message = (
+        f"the first frame holds the ids {listed(map(str, sorted(shown)))}; as in the official code "
+        f"all ids up to {max(shown)} are scored, and those that it does not hold ({len(absent)}) "
+        "count 1 wherever neither the truth nor the result has them; ids without gaps avoid that"
+    )
+    return (Finding("ids", sequence.name, message),)
 
 
 def _davis_ids(first: UInt8Array, *, binary: bool) -> range:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from PIL import Image
 
+from vostrack.datasets.placed_objects import place_objects
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
@@ -270,7 +271,8 @@ def _object_limit(seq: VideoSequence) -> int:
 
 
 def _expected(seq: VideoSequence) -> tuple[str, ...]:
-    """Return the frames from the first annotated one on."""
+    """Return the frames from the first one on in which an object is given."""
+    seq, _ = place_objects(seq)
     return seq.frame_names[seq.prompts[0][0] if seq.prompts else 0 :]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -26,12 +27,18 @@ __all__ = [
     "is_whole_image",
     "natural_order",
     "parse_json",
+    "read_lines",
+    "short_name",
     "varying_digits",
 ]
 
 LOCK = ".vostrack.lock"
 """The file that lies in a folder while a process keeps it for itself."""
 
+
+_LONGEST_NAME = 255
+_ADDED = 32
+_CUT = _LONGEST_NAME - _ADDED - 17
 
 _NUMBERS = re.compile(r"(\d+)")
 _DIGITS = re.compile(r"([0-9]+)")
@@ -177,6 +184,42 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a list that somebody may have edited, with or without a byte order mark.
+
+    Returns:
+        The lines without the space around them; empty lines are left out.
+
+    Raises:
+        InputError: the file cannot be read, or is not in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected text in UTF-8, got another encoding (byte {error.start} is "
+            f"0x{error.object[error.start]:02x}); save the file as UTF-8"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def short_name(name: str) -> str:
+    """Return the name of a file or folder, cut if something added to it would make it too long.
+
+    Most file systems take 255 bytes. A digest tells apart names that begin alike.
+
+    Args:
+        name: the name; up to 223 bytes of it stay as they are.
+    """
+    data = os.fsencode(name)
+    if len(data) <= _LONGEST_NAME - _ADDED:
+        return name
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return f"{data[:_CUT].decode('utf-8', 'ignore')}-{digest}"
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a temporary path that replaces ``path`` when the block ends.
@@ -195,7 +238,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     _make_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{short_name(target.name)}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         temporary.replace(target)

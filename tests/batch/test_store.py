@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vostrack.batch import Job, RunConfig, run_jobs
+from vostrack.batch import Job, JobResult, RunConfig, run_jobs
 from vostrack.batch.store import FsspecStore, LocalStore, open_store
 from vostrack.errors import InputError
+from vostrack.masks import write_label_map
 
 fsspec = pytest.importorskip("fsspec", reason="needs fsspec (extra cluster)")
 
@@ -27,6 +30,13 @@ def memory() -> Iterator[Any]:
     fs.store.clear()
     yield fs
     fs.store.clear()
+
+
+def write(job: Job) -> JobResult:
+    """Write the masks as ``track_sequence`` does."""
+    for name in job.frame_names:
+        write_label_map(job.folder / f"{name}.png", np.zeros((2, 2), np.uint8))
+    return JobResult(job.name, len(job.frames))
 
 
 def _stored(fs: Any, root: str) -> dict[str, bytes]:
@@ -125,6 +135,31 @@ def test_scratch_of_another_sequence_is_left_alone(tmp_path: Path) -> None:
     assert not mine.exists()
     assert again.is_dir()
     assert (tmp_path / ".old-a.b.01234567").is_dir()
+
+
+@pytest.mark.parametrize("name", ["s" * 240, "日" * 85], ids=["narrow", "wide"])
+def test_names_as_long_as_a_disk_takes(name: str, make_jobs: MakeJobs, tmp_path: Path) -> None:
+    (job,) = make_jobs(tmp_path / "out", "a")
+    frames = tuple(Path("/nowhere") / f"{'f' * 240}{index}.jpg" for index in range(2))
+    job = replace(job, name=name, frames=frames, output=f"{tmp_path}/out/{name}")
+    left = LocalStore(Path(job.output)).begin()
+    assert run_jobs([job], write).exit_status == 0
+    assert not left.exists()
+    assert run_jobs([job], write, RunConfig(overwrite=True)).exit_status == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    assert (
+        LocalStore(tmp_path / ("s" * 239 + "a")).begin()
+        != LocalStore(tmp_path / ("s" * 239 + "b")).begin()
+    )
+
+
+def test_a_name_that_no_disk_takes_is_not_tried_again(make_jobs: MakeJobs, tmp_path: Path) -> None:
+    (job,) = make_jobs(tmp_path / "out", "a")
+    frames = (Path("/nowhere") / f"{'f' * 300}.jpg",)
+    (result,) = run_jobs([replace(job, frames=frames)], write).results
+    assert result.error is not None
+    assert "File name too long" in result.error
+    assert result.attempts == 1
 
 
 def test_store_is_chosen_by_the_url(tmp_path: Path) -> None:

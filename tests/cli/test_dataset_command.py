@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,13 +137,12 @@ def test_only_ids_that_no_earlier_mask_had_are_new(tmp_path: Path) -> None:
         given_masks(job, first)
 
 
-def test_objects_are_proposed_without_looking_at_the_masks(
-    flags: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """In this process, so that the proposal can be replaced; it is called with the video."""
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """How many objects were to be proposed, each time; the proposal is a block with id 3.
+
+    It works in this process only.
+    """
     asked: list[object] = []
 
     def propose(source: FrameSource, *, objects: int | None, device: str) -> FirstMask:
@@ -152,6 +152,12 @@ def test_objects_are_proposed_without_looking_at_the_masks(
         return FirstMask(labels, (3,), ("proposal",))
 
     monkeypatch.setattr("vostrack.runs.sequence.propose_first_mask", propose)
+    return asked
+
+
+def test_objects_are_proposed_without_looking_at_the_masks(
+    flags: list[str], asked: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, output = make_mose(tmp_path / "data"), tmp_path / "out"
     argv = ["dataset", "run", "--layout", "mose", "--root", str(root), "--output", str(output)]
     argv += ["--first-mask", "auto", "--objects", "1"]
@@ -171,3 +177,46 @@ def test_objects_are_proposed_without_looking_at_the_masks(
     }.items():
         assert main([*argv, *flags, *wrong]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_the_unsupervised_task_of_davis(
+    flags: list[str], asked: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its test subsets are other videos, in lists of their own, without any mask."""
+    root, output, packed = make_mose(tmp_path / "data"), tmp_path / "out", tmp_path / "s.zip"
+    shutil.rmtree(root / "Annotations")
+    (root / "JPEGImages").rename(root / "480p")
+    (root / "JPEGImages").mkdir()
+    (root / "480p").rename(root / "JPEGImages" / "480p")
+    (root / "ImageSets" / "2019").mkdir(parents=True)
+    (root / "ImageSets" / "2019" / "test-dev.txt").write_text("swan\n")
+    data = ["--root", str(root), "--set", "test-dev", "--task", "unsupervised"]
+    assert main(["davis", "run", *data, "--output", str(output), "--objects", "4", *flags]) == 0
+    assert asked == [4]
+    for path in (output / "swan").glob("*.png"):
+        write_label_map(path, np.minimum(read_label_map(path) * np.uint8(6), 18))
+    assert main(["davis", "submit", *data, "--results", str(output), "--zip", str(packed)]) == 0
+    assert main(["davis", "check", *data, "--zip", str(packed)]) == 0
+    capsys.readouterr()
+    write_label_map(path, np.full((48, 64), 21, np.uint8))
+    argv = ["davis", "submit", *data, "--results", str(output), "--zip", str(packed), "--overwrite"]
+    assert main(argv) == 2
+    assert "expected ids up to 20" in capsys.readouterr().err
+    argv = ["dataset", "check", "--layout", "mose", "--root", str(root), "--task", "unsupervised"]
+    assert main(argv) == 2
+    assert "--task: has no effect with the layout mose" in capsys.readouterr().err
+
+
+def test_what_is_guessed_is_printed_in_the_words_of_the_command_line(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_mose(tmp_path / "data")
+    first = root / "Annotations" / "swan" / "00000.png"
+    write_label_map(first, np.where(labels_of("swan", 0), 255, 0))
+    argv = ["dataset", "run", "--layout", "mose", "--root", str(root), "--sequences", "swan"]
+    argv += ["--output", str(tmp_path / "out"), *flags]
+    argv.remove("--quiet")
+    assert main(argv) == 0
+    assert "  warning: swan: " in (said := capsys.readouterr().out)
+    assert "255 is read as object 1; give --year 2016" in said
+    assert "255 is read" in (tmp_path / "out" / "swan" / "done.json").read_text()

@@ -77,6 +77,17 @@ def test_unsupervised(root: Path) -> None:
     assert square.prompts == ()
     assert square.first_mask is None
     assert square.annotations == (None, None, None)
+    (root / "ImageSets/2017/test-dev.txt").unlink()
+    with pytest.raises(InputError, match=r"no list .*`task='unsupervised'` reads"):
+        open_davis(root, subset="test-dev")
+    with pytest.raises(InputError, match=r"no folder for square .*`task='unsupervised'` reads"):
+        open_davis(root, sequences=["square"])
+    (root / "Annotations_unsupervised/480p/swan/00001.png").unlink()
+    with pytest.raises(InputError, match="`annotations='Annotations_unsupervised'` needs no mask"):
+        open_davis(root, task="unsupervised")
+    shown = open_davis(root, task="unsupervised", annotations="Annotations_unsupervised")[0]
+    assert shown.annotations[1] is None
+    (root / "Annotations_unsupervised/480p/swan/00001.png").touch()
     swan = open_davis(root, task="unsupervised")[0]
     assert swan.annotations[1] == root / "Annotations_unsupervised/480p/swan/00001.png"
     assert swan.prompts == ()
@@ -105,6 +116,34 @@ def test_original_release_of_2016(tmp_path: Path, resolution: str, folder: str) 
     (tmp_path / "Annotations" / folder / "goat/00001.png").unlink()
     with pytest.raises(InputError, match=r"goat lacks 1 frames.*00001"):
         open_davis(tmp_path, year=2016, resolution=resolution)
+
+
+def test_names_with_spaces(root: Path) -> None:
+    for name in ("swan", "swan 2"):
+        _fill(root / "JPEGImages/480p" / name, _names(3, ".jpg"))
+        _fill(root / "Annotations/480p" / name, _names(3, ".png"))
+    _list(root / "ImageSets/2017/val.txt", ["swan 2", "swan"])
+    assert [seq.name for seq in open_davis(root)] == ["swan 2", "swan"]
+    pair = "/JPEGImages/480p/swan 2/00001.jpg /Annotations/480p/swan 2/00001.png"
+    _list(root / "ImageSets/2016/val.txt", [pair])
+    assert [seq.name for seq in open_davis(root, year=2016)] == ["swan 2"]
+    _list(root / "ImageSets/2017/val.txt", ["swan 3"])
+    with pytest.raises(InputError, match=r"no folder for swan 3 \(1 missing\)"):
+        open_davis(root)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"swan\xe9\n", r"2017.val\.txt: expected text in UTF-8, got .* 0xe9"),
+        ("swan\n".encode("utf-16"), r"2017.val\.txt: expected text in UTF-8"),
+        (b"swan\n../goat\n", r"expected the name of a sequence, .*got the line '\.\./goat'"),
+    ],
+)
+def test_odd_lists(root: Path, content: bytes, message: str) -> None:
+    (root / "ImageSets/2017/val.txt").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_davis(root)
 
 
 def test_other_annotations_and_chosen_sequences(root: Path) -> None:
@@ -143,6 +182,11 @@ def test_incomplete_downloads_are_found(root: Path, tmp_path: Path) -> None:
     mask.unlink()
     with pytest.raises(InputError, match=r"1 frames of goat have no annotation.*00001\.png"):
         open_davis(root)
+    (root / "Annotations/480p/goat/00002.png").unlink()
+    with pytest.raises(InputError, match=r"`annotations='Annotations'` needs first masks only"):
+        open_davis(root)
+    assert open_davis(root, annotations="Annotations", sequences=["goat"])[0].first_mask
+    (root / "Annotations/480p/goat/00002.png").touch()
     mask.touch()
     frame = root / "JPEGImages/480p/goat/00002.jpg"
     frame.rename(frame.with_suffix(".bak"))

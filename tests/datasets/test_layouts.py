@@ -62,6 +62,18 @@ def test_mose_with_given_masks_only(tmp_path: Path) -> None:
         open_mose(tmp_path, subset="valid", sequences=["cow"])
 
 
+def test_hidden_folders_are_no_videos(tmp_path: Path) -> None:
+    make_mose(tmp_path / "mose")
+    make_burst(tmp_path / "burst")
+    frames = tmp_path / "burst" / "frames"
+    frames.rename(tmp_path / "burst" / "JPEGImages")
+    for parent in (tmp_path / "mose" / "JPEGImages", frames / "val"):
+        for name in (".ipynb_checkpoints", "__MACOSX"):
+            (parent / name).mkdir(parents=True)
+    assert [video.name for video in open_mose(tmp_path / "mose")] == ["goats", "swan"]
+    assert len(open_burst(tmp_path / "burst", tmp_path / "m")) == 2
+
+
 @pytest.mark.parametrize("meta", ["meta.json", "val_meta.json", "valid_meta.json"])
 def test_lvos_in_its_spellings(meta: str, tmp_path: Path) -> None:
     make_lvos(tmp_path, meta=meta, subset="valid" if meta == "meta.json" else "val")
@@ -78,6 +90,11 @@ def test_what_is_wrong_with_an_lvos_folder(tmp_path: Path) -> None:
     text = meta.read_text()
     for broken, words in (
         ("[]", "expected JSON with videos"),
+        ('{"videos": {}}', r"meta\.json: expected JSON with videos .*got no video"),
+        ('{"videos": {"swan": {"objects": {}}}}', "video swan has no object"),
+        ('{"videos": {"swan": {"objects": ["1"]}}}', "objects of video swan: expected a mapping"),
+        (text.replace('"5"', '"255"'), r"meta\.json: video goats: .*must be 1 to 254 .*got '255'"),
+        (text.replace('"5"', '"02"'), "video goats: object 2 is there twice"),
         (text.replace("frame_range", "frames"), "expected frame_range"),
         (text.replace('"00000001"', '"x"'), "expected frame_range"),
         (text.replace('"00000001"', '"00000900"'), "no frame from 900"),
@@ -85,7 +102,13 @@ def test_what_is_wrong_with_an_lvos_folder(tmp_path: Path) -> None:
         meta.write_text(broken)
         with pytest.raises(InputError, match=words):
             open_lvos(tmp_path)
-    meta.write_text(text)
+    meta.write_text(text, encoding="utf-8-sig")
+    assert len(open_lvos(tmp_path)) == 2
+    odd = tmp_path / "val" / "JPEGImages" / "swan" / "img1.jpg"
+    odd.touch()
+    with pytest.raises(InputError, match=r"frames of swan with numbers as names.*got img1\.jpg"):
+        open_lvos(tmp_path)
+    odd.unlink()
     (tmp_path / "val" / "Annotations" / "goats" / f"{5 * LATE + 1:08}.png").unlink()
     with pytest.raises(InputError, match="has no annotation of frame 00000011"):
         open_lvos(tmp_path)
@@ -116,10 +139,33 @@ def test_what_is_wrong_with_a_burst_folder(tmp_path: Path) -> None:
     data = json.loads(path.read_text())
     changes: tuple[tuple[Callable[[Any], Any], str], ...] = (
         (lambda d: d.pop("sequences"), "expected a BURST file"),
-        (lambda d: d["sequences"][0]["segmentations"].pop(), "one entry per annotated frame"),
+        (lambda d: d["sequences"][0]["segmentations"].pop(), "one entry of segmentations for each"),
         (lambda d: d["sequences"][0]["segmentations"][0].update({"300": {"rle": "1"}}), "1 to 254"),
         (lambda d: d["sequences"][0]["annotated_image_paths"].__setitem__(0, "x.jpg"), "lacks 1"),
-        (lambda d: d["sequences"][0]["segmentations"][0]["2"].update(rle="0"), "run lengths"),
+        (
+            lambda d: d["sequences"][0]["segmentations"][0]["2"].update(rle="0"),
+            r"classes\.json: YFCC100M-goats, frame frame0000, track 2: RLE: the run lengths",
+        ),
+        (
+            lambda d: d["sequences"][0].update(width=65),
+            "YFCC100M-goats, frame frame0000, track 2: RLE: the run lengths",
+        ),
+        (
+            lambda d: d["sequences"][0].pop("height"),
+            r"\(YFCC100M-goats\): height: expected pixels, got nothing",
+        ),
+        (lambda d: d["sequences"].clear(), "expected a BURST file"),
+        (lambda d: d["sequences"].append(3), "sequence 2: expected a mapping"),
+        (lambda d: d["sequences"][0].pop("seq_name"), "seq_name: expected text, got nothing"),
+        (lambda d: d["sequences"][0]["segmentations"].__setitem__(0, []), r"got '\[\]'"),
+        (
+            lambda d: d["sequences"][0]["segmentations"][0].update({"a": {"rle": "1"}}),
+            "1 to 254 .*got 'a'",
+        ),
+        (
+            lambda d: d["sequences"][0]["segmentations"][0].update({"2": "1"}),
+            "track 2: expected a mapping {...}, got '1'",
+        ),
     )
     for change, words in changes:
         changed = json.loads(json.dumps(data))

@@ -100,14 +100,34 @@ def test_incomplete_downloads_are_found(root: Path, removed: str, message: str) 
         open_youtube_vos(root)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"videos": {"b9": 3}}', '{"videos": {"b9": {}}}'])
-def test_damaged_metadata(root: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected JSON with videos"),
+        ("[]", "expected JSON with videos"),
+        ('{"videos": {}}', "expected JSON with videos .*got no video"),
+        ('{"videos": {"b9": 3}}', r"meta\.json: video b9: expected a mapping .*got '3'"),
+        ('{"videos": {"b9": {}}}', "objects of video b9: expected a mapping .*got nothing"),
+        ('{"videos": {"b9": {"objects": {}}}}', "video b9 has no object"),
+        ('{"videos": {"b9": {"objects": {"1": {"frames": "00000"}}}}}', "b9: expected a list"),
+        ('{"videos": {"b9": {"objects": {"1": {"frames": []}}}}}', "no frame to the objects of b9"),
+    ],
+)
+def test_damaged_metadata(root: Path, text: str, message: str) -> None:
     (root / "valid/meta.json").write_text(text)
-    with pytest.raises(InputError, match="expected JSON with videos"):
+    with pytest.raises(InputError, match=message):
         open_youtube_vos(root)
 
 
-def test_video_without_objects(root: Path) -> None:
-    (root / "valid/meta.json").write_text('{"videos": {"b9": {"objects": {}}}}')
-    with pytest.raises(InputError, match="gives no frame to the objects of b9"):
+@pytest.mark.parametrize("key", ["0", "-1", "255", "300", "1.5", "x", "9" * 5000])
+def test_ids_that_no_mask_can_hold(root: Path, key: str) -> None:
+    meta = {"videos": {"b9": {"objects": {key: {"frames": ["00000"]}}}}}
+    (root / "valid/meta.json").write_text(json.dumps(meta))
+    with pytest.raises(InputError, match=r"meta\.json: video b9: .*must be 1 to 254 .*got"):
         open_youtube_vos(root)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_metadata_with_a_byte_order_mark(root: Path, encoding: str) -> None:
+    (root / "valid/meta.json").write_text(json.dumps(META), encoding=encoding)
+    assert len(open_youtube_vos(root)) == 2

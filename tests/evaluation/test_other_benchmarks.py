@@ -113,7 +113,10 @@ def test_overall_score_of_youtube_vos(tmp_path: Path) -> None:
         {"G": 0.75, "J seen": 1, "F seen": 1, "J unseen": 0.5, "F unseen": 0.5}
     )
     assert report.measure("J").mean == pytest.approx(2 / 3)
-    (tmp_path / "data" / "train" / "meta.json").unlink()
+    meta = tmp_path / "data" / "train" / "meta.json"
+    meta.write_text(meta.read_text(), encoding="utf-8-sig")
+    assert find_split(tmp_path / "data", "youtube-vos") == Split("category", frozenset({"dog"}))
+    meta.unlink()
     assert find_split(tmp_path / "data", "youtube-vos") is None
     (tmp_path / "seen.txt").write_text("dog\nowl\n\n")
     split = find_split(tmp_path / "data", "youtube-vos", tmp_path / "seen.txt")

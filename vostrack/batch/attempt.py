@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import time
 import traceback
@@ -34,7 +35,8 @@ def attempt_job(job: Job, worker: str | Worker) -> JobResult:
         try:
             result = track(replace(job, output=str(scratch)))
             seconds = result.seconds or time.perf_counter() - started
-            result = replace(result, name=job.name, seconds=seconds)
+            warnings = (*job.notes, *result.warnings)
+            result = replace(result, name=job.name, seconds=seconds, warnings=warnings)
             if result.error is not None:
                 return replace(result, status="failed")
             store.commit(scratch, record_result(job, result, scratch))
@@ -94,5 +96,7 @@ def find_worker(name: str) -> Worker:
 def _is_retryable(error: Exception) -> bool:
     """Tell whether a retry may help, as after a lack of memory or an error of a shared disk."""
     if isinstance(error, FileNotFoundError | FileExistsError | PermissionError):
+        return False
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return False
     return isinstance(error, OSError | MemoryError) or type(error).__name__ == "OutOfMemoryError"

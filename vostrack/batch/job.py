@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from vostrack.datasets.placed_objects import place_objects
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 
@@ -39,6 +40,8 @@ class Job:
         starts: (id, index into ``frames``) of the frame in which each object is given, where the
             data set says so; the masks' other ids are then no objects. Empty: an object is given in
             the first mask that shows it.
+        notes: one sentence for each thing that a reader of the result should know, such as an
+            object that no mask shows. The result does not depend on them.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Job:
     semantics: Semantics = "ids"
     later_masks: tuple[tuple[int, Path], ...] = ()
     starts: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the name, the frames and the options.
@@ -139,6 +143,7 @@ class JobResult:
         attempts: number of attempts in this run; 0 for a result kept from an earlier run.
         status: "done", "kept" or "failed".
         retryable: whether a retry may help, as after a lack of memory or of files.
+        warnings: one sentence for each thing that a reader of the result should know.
     """
 
     name: str
@@ -149,6 +154,7 @@ class JobResult:
     attempts: int = 1
     status: Literal["done", "kept", "failed"] = "done"
     retryable: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 Worker = Callable[[Job], JobResult]
@@ -167,7 +173,8 @@ def dataset_jobs(
 ) -> list[Job]:
     """Create one job for each sequence of a data set.
 
-    Frames before the first annotated one are left out, because no object is known there.
+    Frames before the first annotated one are left out, because no object is known there. An object
+    that the mask of its first frame does not show starts in the first mask that does, with a note.
 
     Args:
         sequences: as ``open_dataset`` and the functions of the layouts return them.
@@ -182,7 +189,8 @@ def dataset_jobs(
     # Absolute, because the processes of a cluster run in folders of their own.
     root = str(output).rstrip("/") if "://" in str(output) else str(Path(output).absolute())
     jobs = []
-    for seq in sequences:
+    for sequence in sequences:
+        seq, notes = place_objects(sequence) if given else (sequence, ())
         prompts = seq.prompts if given else ()
         start = prompts[0][0] if prompts else 0
         jobs.append(
@@ -194,7 +202,9 @@ def dataset_jobs(
                 options=dict(options or {}),
                 semantics=seq.semantics,
                 later_masks=tuple((index - start, path.absolute()) for index, path in prompts[1:]),
-                starts=_starts(seq, start) if given else (),
+                # Where no object could be placed, the worker says so.
+                starts=(_starts(seq, start) or _starts(sequence, start)) if given else (),
+                notes=notes,
             )
         )
     return jobs

@@ -39,6 +39,7 @@ class DoneRecord:
         files: size of every file in bytes, by its path in the folder.
         checksums: CRC-32 of every file, by its path.
         format: format version of this record.
+        warnings: one sentence for each thing that a reader of the result should know.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DoneRecord:
     files: Mapping[str, int]
     checksums: Mapping[str, int]
     format: int = _FORMAT
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the text of ``done.json``."""
@@ -72,7 +74,8 @@ class DoneRecord:
                 "again, another output folder keeps it"
             )
         try:
-            record = DoneRecord(**{**data, "frames": tuple(data["frames"])})
+            lists = {key: tuple(data.get(key, ())) for key in ("frames", "warnings")}
+            record = DoneRecord(**{**data, **lists})
             return record if record.is_sound() else None
         except (KeyError, TypeError):
             return None
@@ -150,6 +153,7 @@ def record_result(job: Job, result: JobResult, folder: Path) -> DoneRecord:
         versions=_versions(),
         files=files,
         checksums={name: checksum(folder / name) for name in files},
+        warnings=result.warnings,
     )
 
 

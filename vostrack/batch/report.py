@@ -8,6 +8,8 @@ from vostrack.batch.job import JobResult
 
 __all__ = ["RunReport"]
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class RunReport:
@@ -36,7 +38,10 @@ class RunReport:
         return 1 if self.failed or self.remaining else 0
 
     def summary(self) -> str:
-        """Summarize what was done, what failed and why, and how to continue."""
+        """Summarize what was done, what failed and why, and how to continue.
+
+        Of many warnings only the first are listed; ``done.json`` keeps all of them.
+        """
         done = [result for result in self.results if result.status == "done"]
         kept = sum(result.status == "kept" for result in self.results)
         frames = sum(result.frames for result in done)
@@ -48,6 +53,10 @@ class RunReport:
         for result in self.failed:
             times = f" (after {result.attempts} attempts)" if result.attempts > 1 else ""
             lines.append(f"  {result.name}: {result.error}{times}")
+        said = [f"  warning: {result.name}: {text}" for result in done for text in result.warnings]
+        lines += said[:_SHOWN]
+        if len(said) > _SHOWN:
+            lines.append(f"  and {len(said) - _SHOWN} more warnings; see done.json of the results")
         if self.interrupted:
             lines.append(
                 f"interrupted: {len(self.remaining)} sequences remain; run the same command again "

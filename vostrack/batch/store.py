@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from vostrack.batch.record import DONE, DoneRecord, checksum, written_names
 from vostrack.errors import InputError
-from vostrack.files import is_whole_image
+from vostrack.files import is_whole_image, short_name
 
 __all__ = ["FsspecStore", "LocalStore", "ResultStore", "open_store"]
 
@@ -124,7 +124,7 @@ class LocalStore:
 
     def begin(self) -> Path:
         """Create a scratch folder next to the result, so that it can be renamed atomically."""
-        parent, name = self._folder.parent, self._folder.name
+        parent, name = self._folder.parent, short_name(self._folder.name)
         # The exact suffix length prevents job "a" from removing the files of job "a.b".
         suffix = "." + "[0-9a-f]" * 8
         for prefix in (".partial-", ".old-"):
@@ -143,7 +143,8 @@ class LocalStore:
         self.check_free()
         (scratch / DONE).write_text(record.to_json(), encoding="utf-8")
         if self._folder.exists():
-            old = self._folder.with_name(f".old-{self._folder.name}.{secrets.token_hex(4)}")
+            name = short_name(self._folder.name)
+            old = self._folder.with_name(f".old-{name}.{secrets.token_hex(4)}")
             self._folder.rename(old)
             scratch.rename(self._folder)
             shutil.rmtree(old, ignore_errors=True)

@@ -36,6 +36,12 @@ class DatasetOptions(CommandOptions):
     """davis: train, val or trainval of 2016; train, val, test-dev or test-challenge of 2017.
     Others: train, valid or val, test. By default the one that is used for evaluation."""
 
+    task: Annotated[
+        Literal["semi-supervised", "unsupervised"], tyro.conf.arg(aliases=["--protocol"])
+    ] = "semi-supervised"
+    """davis: unsupervised reads the lists and masks of the unsupervised task of 2019: no mask is
+    given, and a submission holds up to 20 objects with ids of any order."""
+
     year: Literal[2016, 2017] | None = None
     """davis: which list and annotations. Default: 2017."""
 
@@ -66,7 +72,7 @@ class DatasetOptions(CommandOptions):
             annotations=self.annotations,
             all_frames=self.all_frames,
         )
-        return open_dataset(choice, masks=masks)
+        return open_dataset(choice, task=self.task, masks=masks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +91,8 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
 
     first_mask: Literal["given", "auto"] = "given"
     """given: the masks of the data set. auto: the masks are not looked at, and objects that stand
-    out and move are proposed, as the unsupervised task of DAVIS wants it (score the results with
-    vostrack eval --protocol unsupervised)."""
+    out and move are proposed. That is always so with --task unsupervised (score the results with
+    vostrack eval --task unsupervised)."""
 
     objects: int | None = None
     """How many objects the first mask auto proposes. Default: those nearly as good as the best, at
@@ -95,6 +101,8 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
     def run(self) -> int:
         """Run, and return 0, 1 where sequences failed, or 130 after Ctrl-C."""
         from vostrack.batch import dataset_jobs, progress_bar, run_jobs
+        from vostrack.cli.error_text import to_flags
+        from vostrack.cli.form import spelling_of
         from vostrack.compute.precision import resolve_device
         from vostrack.presets.resolve import effective_preset, resolve_preset
         from vostrack.runs.sequence import PROPOSED, job_options
@@ -106,7 +114,7 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
         if self.objects is not None and not 1 <= self.objects <= 254:
             raise InputError(f"objects: expected 1 to 254, got {self.objects}")
         sequences = self.open(self._masks())
-        found = self.first_mask == "auto"
+        found = self.first_mask == "auto" or self.task == "unsupervised"
         if self.objects is not None and not found:
             raise InputError(
                 "objects: only the first mask auto needs a number of objects; leave `objects` out, "
@@ -119,7 +127,7 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
                 jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress
             )
         if not self.quiet or report.failed:
-            print(report.summary())
+            print(to_flags(report.summary(), spelling_of(DatasetRunCommand, grouped=True)))
         return report.exit_status
 
     def _masks(self) -> Path | None:

@@ -7,19 +7,27 @@ Video". Videos are annotated, and scored, at one frame per second.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vostrack.datasets.video_sequence import SequenceObject, VideoSequence, chosen_names
+from vostrack.datasets.metadata import object_id, of_type, pixels, read_json
+from vostrack.datasets.video_sequence import (
+    SequenceObject,
+    VideoSequence,
+    chosen_names,
+    subfolders,
+)
 from vostrack.errors import InputError
-from vostrack.files import parse_json
 
 if TYPE_CHECKING:
     from vostrack.arrays import UInt8Array
 
 __all__ = ["burst_file", "burst_name", "open_burst", "read_burst"]
 
-_FILES = ("all_classes.json", "first_frame_annotations.json")
+_FIRST_FRAMES = "first_frame_annotations.json"
+_CONTENT = "a BURST file with sequences, their frames and segmentations"
+_FILES = ("all_classes.json", _FIRST_FRAMES)
 
 
 def open_burst(
@@ -52,7 +60,7 @@ def open_burst(
     names = chosen_names(list(videos), sequences, f"BURST {subset}")
     frames = _frames_folder(Path(root), subset)
     return tuple(
-        _open_video(videos[name], frames, Path(masks) / name, f"BURST {subset}", all_frames)
+        _open_video(_Video(path, videos[name]), frames, Path(masks) / name, subset, all_frames)
         for name in names
     )
 
@@ -83,23 +91,41 @@ def read_burst(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is no such file.
     """
-    try:
-        data = parse_json(path.read_text(encoding="utf-8"))
-        for video in data["sequences"]:
-            if len(video["segmentations"]) != len(video["annotated_image_paths"]):
-                raise ValueError(f"{video['seq_name']}: one entry per annotated frame expected")
-            burst_name(video)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    data = of_type(read_json(path, _CONTENT), dict, str(path))
+    videos = data.get("sequences")
+    if not isinstance(videos, list) or not videos:
+        raise InputError(f"{path}: expected {_CONTENT}, got no sequence; check the file")
+    for number, video in enumerate(videos):
+        _check_video(video, f"{path}: sequence {number}")
+    return data
+
+
+def _check_video(video: Any, place: str) -> None:
+    """Check the parts of a video that do not depend on its frames and masks."""
+    entry = of_type(video, dict, place)
+    for key in ("dataset", "seq_name"):
+        of_type(entry.get(key), str, f"{place}: {key}")
+    place = f"{place} ({burst_name(entry)})"
+    for key in ("height", "width"):
+        pixels(entry.get(key), f"{place}: {key}")
+    for key in ("segmentations", "annotated_image_paths", "all_image_paths"):
+        if key != "all_image_paths" or key in entry:
+            of_type(entry.get(key), list, f"{place}: {key}")
+    images = entry["annotated_image_paths"]
+    for image in (*images, *entry.get("all_image_paths", ())):
+        of_type(image, str, f"{place}: path of an image")
+    if len(entry["segmentations"]) != len(images):
         raise InputError(
-            f"{path}: expected a BURST file with sequences, their annotated_image_paths and "
-            f"segmentations; reading it failed with {type(error).__name__}: {error}"
-        ) from error
-    return dict(data)
+            f"{place}: expected one entry of segmentations for each of the {len(images)} annotated "
+            f"frames, got {len(entry['segmentations'])}; correct the file"
+        )
+    for image, tracks in zip(images, entry["segmentations"], strict=True):
+        of_type(tracks, dict, f"{place}: segmentations of {image}")
 
 
 def _frames_folder(root: Path, subset: str) -> Path:
     places = [root / top / subset for top in ("frames", "JPEGImages", ".")]
-    found = next((place for place in places if place.is_dir() and any(_folders(place))), None)
+    found = next((place for place in places if subfolders(place)), None)
     if found is None:
         raise InputError(
             f"BURST {subset}: no frames; looked for {', '.join(str(place) for place in places)}"
@@ -107,48 +133,69 @@ def _frames_folder(root: Path, subset: str) -> Path:
     return found
 
 
-def _folders(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.iterdir() if path.is_dir())
+@dataclass(frozen=True)
+class _Video:
+    """A video in a file of annotations."""
+
+    path: Path
+    entry: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return burst_name(self.entry)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.entry["height"], self.entry["width"]
+
+    @property
+    def annotated(self) -> list[str]:
+        """The names of the annotated frames."""
+        return [Path(path).stem for path in self.entry["annotated_image_paths"]]
+
+    @property
+    def masks(self) -> dict[str, Mapping[str, Any]]:
+        """The tracks in each annotated frame, without frames whose truth is withheld."""
+        found = zip(self.annotated, self.entry["segmentations"], strict=True)
+        withheld = self.path.name == _FIRST_FRAMES
+        return {stem: tracks for stem, tracks in found if tracks or not withheld}
 
 
 def _open_video(
-    video: Mapping[str, Any], frames: Path, masks: Path, source: str, all_frames: bool
+    video: _Video, frames: Path, masks: Path, subset: str, all_frames: bool
 ) -> VideoSequence:
     from vostrack.masks.palette import write_label_map
 
-    name = burst_name(video)
-    folder = frames / video["dataset"] / video["seq_name"]
-    annotated = [Path(path).stem for path in video["annotated_image_paths"]]
-    listed = video["all_image_paths"] if all_frames else video["annotated_image_paths"]
-    paths = [folder / path for path in listed]
+    source, entry = f"BURST {subset}", video.entry
+    listed = entry.get("all_image_paths") if all_frames else entry["annotated_image_paths"]
+    paths = [frames / entry["dataset"] / entry["seq_name"] / path for path in listed or ()]
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        raise InputError(f"{source}: {name} lacks {len(missing)} frames, the first is {missing[0]}")
+        raise InputError(
+            f"{source}: {video.name} lacks {len(missing)} frames, the first is {missing[0]}"
+        )
     stems = [path.stem for path in paths]
+    annotated = video.annotated
     if not set(annotated) <= set(stems):
-        raise InputError(f"{source}: {name} has an annotation of a frame that it does not list")
-    truth_is_partial = _only_first_frames(video)
+        raise InputError(f"{source}: {video.name} has an annotation of a frame it does not list")
     starts: dict[int, int] = {}
     files: dict[str, Path] = {}
-    size = (int(video["height"]), int(video["width"]))
-    for stem, tracks in zip(annotated, video["segmentations"], strict=True):
-        if truth_is_partial and not tracks:
-            continue
-        labels = _label_map(tracks, size, name)
+    for stem, tracks in video.masks.items():
+        labels = _label_map(tracks, video, stem)
         files[stem] = masks / f"{stem}.png"
         write_label_map(files[stem], labels)
         for number in map(int, tracks):
             starts.setdefault(number, annotated.index(stem))
     prompts = sorted({stems.index(annotated[start]) for start in starts.values()})
     if not prompts:
-        raise InputError(f"{source}: {name} has no annotated object")
-    categories = video.get("track_category_ids", {})
+        raise InputError(f"{source}: {video.name} has no annotated object")
+    categories = entry.get("track_category_ids") or {}
     objects = tuple(
         SequenceObject(number, str(categories.get(str(number), "")), tuple(annotated[start:]))
         for number, start in sorted(starts.items())
     )
     return VideoSequence(
-        name=name,
+        name=video.name,
         frames=tuple(paths),
         annotations=tuple(files.get(stem) for stem in stems),
         prompts=tuple((index, files[stems[index]]) for index in prompts),
@@ -158,22 +205,19 @@ def _open_video(
     )
 
 
-def _only_first_frames(video: Mapping[str, Any]) -> bool:
-    """Tell whether each track has a mask in one frame only, as where the truth is withheld."""
-    tracks = [key for frame in video["segmentations"] for key in frame]
-    return len(tracks) == len(set(tracks))
-
-
-def _label_map(tracks: Mapping[str, Any], size: tuple[int, int], name: str) -> UInt8Array:
+def _label_map(tracks: Mapping[str, Any], video: _Video, frame: str) -> UInt8Array:
     import numpy as np
 
-    from vostrack.masks.palette import VOID
     from vostrack.masks.rle import decode_rle
 
-    labels = np.zeros(size, dtype=np.uint8)
-    for key in sorted(tracks, key=int):
-        if not 0 < int(key) < VOID:
-            raise InputError(f"BURST: {name}: track ids must be 1 to 254, got {key}")
-        rle = {"size": list(size), "counts": tracks[key]["rle"]}
-        labels[decode_rle(rle)] = int(key)
+    labels = np.zeros(video.size, dtype=np.uint8)
+    here = f"{video.path}: {video.name}, frame {frame}"
+    for number, key in sorted((object_id(key, here), key) for key in tracks):
+        place = f"{here}, track {key}"
+        found = of_type(tracks[key], dict, place)
+        try:
+            mask = decode_rle({"size": list(video.size), "counts": found.get("rle")})
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+        labels[mask] = number
     return labels

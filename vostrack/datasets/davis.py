@@ -7,6 +7,7 @@ DAVIS Challenge: Unsupervised Multi-Object Segmentation".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from vostrack.datasets.video_sequence import (
     MASK_SUFFIXES,
     VideoSequence,
     scan_folder,
+    subfolders,
 )
 from vostrack.errors import InputError
+from vostrack.files import read_lines
 
 __all__ = ["DavisTask", "open_davis"]
 
@@ -30,6 +33,10 @@ _SUBSETS = {
 }
 # The 2016 release calls its full resolution by its height.
 _RESOLUTION_FOLDERS = {"Full-Resolution": ("Full-Resolution", "1080p")}
+_FRAME = re.compile(
+    rf"(?P<frame>.+?(?:{'|'.join(map(re.escape, sorted(FRAME_SUFFIXES)))}))(?:\s|$)",
+    re.IGNORECASE,
+)
 _DOWNLOAD = "https://davischallenge.org"
 
 
@@ -128,7 +135,7 @@ def _resolution_folder(parent: Path, resolution: str) -> Path:
     for name in names:
         if (parent / name).is_dir():
             return parent / name
-    there = sorted(p.name for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else []
+    there = [path.name for path in subfolders(parent)]
     wanted = " or ".join(str(parent / name) for name in names)
     raise InputError(
         f"DAVIS resolution {resolution!r}: looked for {wanted}; "
@@ -146,18 +153,30 @@ def _read_list(layout: _Layout) -> dict[str, set[str]]:
         raise InputError(
             f"{layout.source}: no list of sequences; looked for "
             f"{' and '.join(str(p) for p in candidates)}. Download the subset ({_DOWNLOAD}) or "
-            "name the sequences"
+            "name the sequences" + _of_the_other_task(layout)
         )
     listed: dict[str, set[str]] = {}
-    for line in path.read_text(encoding="utf-8-sig").splitlines():
-        if not line.strip():
-            continue
-        first = Path(line.split()[0])
-        if len(first.parts) == 1:
-            listed.setdefault(first.name, set())
-        else:
-            listed.setdefault(first.parent.name, set()).add(first.stem)
+    for line in read_lines(path):
+        name, stem = _listed_sequence(line, path)
+        listed.setdefault(name, set()).update(stem)
     return listed
+
+
+def _listed_sequence(line: str, path: Path) -> tuple[str, set[str]]:
+    """Return the sequence that a line of a list names, and the frame that it names, if any.
+
+    A name may hold spaces, in a pair of paths too: the first path ends with its suffix.
+    """
+    if len(Path(line).parts) == 1:
+        return Path(line).name, set()
+    pair = _FRAME.match(line)
+    if pair is None or len(Path(pair["frame"]).parts) < 2:
+        raise InputError(
+            f"{path}: expected the name of a sequence, or the paths of a frame and of its "
+            f"annotation, got the line {line!r}; correct the list"
+        )
+    frame = Path(pair["frame"])
+    return frame.parent.name, {frame.stem}
 
 
 def _list_files(layout: _Layout) -> list[Path]:
@@ -185,7 +204,27 @@ def _check_present(layout: _Layout, names: Iterable[str]) -> None:
                 f"{layout.source}: looked in {folder} and found no folder for "
                 f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} "
                 f"({len(missing)} missing); complete the download or name other sequences"
+                + (
+                    _to_track_only(layout)
+                    if layout.task == "unsupervised"
+                    else _of_the_other_task(layout)
+                )
             )
+
+
+def _of_the_other_task(layout: _Layout) -> str:
+    """Point at the unsupervised task where the folder holds what only that one needs."""
+    marks = ("Annotations_unsupervised", "ImageSets/2019")
+    if layout.task == "unsupervised" or not any((layout.root / mark).is_dir() for mark in marks):
+        return ""
+    return "; `task='unsupervised'` reads Annotations_unsupervised and ImageSets/2019"
+
+
+def _to_track_only(layout: _Layout) -> str:
+    """Say how to do without the masks that only an evaluation needs."""
+    needed = "no masks" if layout.task == "unsupervised" else "first masks only"
+    folder = layout.annotations.parent.name
+    return f"; to track without an evaluation, `annotations={folder!r}` needs {needed}"
 
 
 def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence:
@@ -207,6 +246,7 @@ def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence
         raise InputError(
             f"{layout.source}: {len(bare)} frames of {name} have no annotation, the first being "
             f"{layout.annotations / name / bare[0]}.png; complete the download"
+            + (_to_track_only(layout) if first in masks or not supervised else "")
         )
     return VideoSequence(
         name=name,

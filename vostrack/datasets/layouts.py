@@ -97,8 +97,13 @@ def open_dataset(
         masks: of BURST: folder for its annotations as label maps.
 
     Raises:
-        InputError: as the function of the layout; or BURST was chosen without ``masks``.
+        InputError: as the function of the layout; or BURST was chosen without ``masks``, or
+            another layout than DAVIS with its unsupervised task.
     """
+    if task != "semi-supervised" and choice.layout != "davis":
+        raise InputError(
+            f"task: has no effect with the layout {choice.layout}; {task} belongs to davis"
+        )
     subset, names = choice.subset or _SUBSETS[choice.layout], choice.sequences or None
     if choice.layout == "davis":
         return open_davis(

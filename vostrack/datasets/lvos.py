@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vostrack.datasets.metadata import read_objects, read_videos
 from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
@@ -19,7 +20,7 @@ from vostrack.datasets.video_sequence import (
     scan_folder,
 )
 from vostrack.errors import InputError
-from vostrack.files import natural_order, parse_json
+from vostrack.files import natural_order
 
 __all__ = ["open_lvos"]
 
@@ -45,9 +46,13 @@ def open_lvos(
         InputError: something is missing or inconsistent; the message says where it was looked for.
     """
     base = _subset_folder(Path(root), subset)
-    videos = _read_meta(base, subset)
+    meta = _find_meta(base, subset)
+    videos = read_videos(meta)
     names = chosen_names(sorted(videos, key=natural_order), sequences, f"LVOS {subset}")
-    return tuple(_open_video(base, name, videos[name], f"LVOS {subset}") for name in names)
+    source = f"LVOS {subset}"
+    return tuple(
+        _open_video(base, name, read_objects(meta, name, videos[name]), source) for name in names
+    )
 
 
 def _subset_folder(root: Path, subset: str) -> Path:
@@ -60,7 +65,7 @@ def _subset_folder(root: Path, subset: str) -> Path:
     )
 
 
-def _read_meta(base: Path, subset: str) -> dict[str, Mapping[str, Any]]:
+def _find_meta(base: Path, subset: str) -> Path:
     other = _OTHER_NAMES.get(subset, subset)
     places = [base / name for name in ("meta.json", f"{subset}_meta.json", f"{other}_meta.json")]
     path = next((place for place in places if place.is_file()), None)
@@ -68,31 +73,29 @@ def _read_meta(base: Path, subset: str) -> dict[str, Mapping[str, Any]]:
         raise InputError(
             f"LVOS: no metadata of {base}; looked for {', '.join(place.name for place in places)}"
         )
-    try:
-        videos = parse_json(path.read_text(encoding="utf-8"))["videos"]
-        return {str(name): video["objects"] for name, video in videos.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: expected JSON with videos and their objects; reading it failed with "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    return path
 
 
-def _open_video(base: Path, name: str, objects: Mapping[str, Any], source: str) -> VideoSequence:
+def _open_video(
+    base: Path, name: str, objects: Mapping[int, Mapping[str, Any]], source: str
+) -> VideoSequence:
     frames = scan_folder(base / "JPEGImages" / name, FRAME_SUFFIXES)
     masks = scan_folder(base / "Annotations" / name, MASK_SUFFIXES)
     if not frames:
         raise InputError(f"{source}: no frame of {name}; looked in {base / 'JPEGImages' / name}")
-    known = tuple(
-        sorted((_object(key, entry, list(frames), name) for key, entry in objects.items()),
-               key=lambda item: item.id)
-    )  # fmt: skip
+    odd = next((stem for stem in frames if not stem.isdecimal()), None)
+    if odd is not None:
+        raise InputError(
+            f"{source}: expected frames of {name} with numbers as names, to which the metadata "
+            f"refer, got {frames[odd].name}; rename the frames and masks"
+        )
+    known = tuple(_object(number, entry, list(frames), name) for number, entry in objects.items())
     starts = sorted({obj.frames[0] for obj in known}, key=natural_order)
     bare = [stem for stem in starts if stem not in masks]
-    if bare or not starts:
+    if bare:
         raise InputError(
-            f"{source}: {name} has no annotation of frame {(bare or ['?'])[0]}, in which an object "
-            f"first appears; looked in {base / 'Annotations' / name}"
+            f"{source}: {name} has no annotation of frame {bare[0]}, in which an object first "
+            f"appears; looked in {base / 'Annotations' / name}"
         )
     index = {stem: position for position, stem in enumerate(frames)}
     return VideoSequence(
@@ -106,7 +109,7 @@ def _open_video(base: Path, name: str, objects: Mapping[str, Any], source: str) 
     )
 
 
-def _object(key: str, entry: Mapping[str, Any], frames: list[str], video: str) -> SequenceObject:
+def _object(number: int, entry: Mapping[str, Any], frames: list[str], video: str) -> SequenceObject:
     """Read the range of frames of an object."""
     try:
         given = entry["frame_range"]
@@ -114,9 +117,9 @@ def _object(key: str, entry: Mapping[str, Any], frames: list[str], video: str) -
         inside = tuple(stem for stem in frames if first <= int(stem) <= last)
         if not inside:
             raise ValueError(f"no frame from {first} to {last}")
-        return SequenceObject(int(key), str(entry.get("category", "")), inside)
+        return SequenceObject(number, str(entry.get("category", "")), inside)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"LVOS: object {key} of {video}: expected frame_range with start and end in the "
+            f"LVOS: object {number} of {video}: expected frame_range with start and end in the "
             f"metadata ({type(error).__name__}: {error})"
         ) from error

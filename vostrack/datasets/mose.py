@@ -15,6 +15,7 @@ from vostrack.datasets.video_sequence import (
     VideoSequence,
     chosen_names,
     scan_folder,
+    subfolders,
 )
 from vostrack.errors import InputError
 from vostrack.files import natural_order
@@ -44,10 +45,10 @@ def open_mose(
     if subset is not None and (base / subset / "JPEGImages").is_dir():
         base = base / subset
     folder = base / "JPEGImages"
-    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    names = [path.name for path in subfolders(folder)]
     if not names:
         raise InputError(f"MOSE: no video in {folder}; expected a folder of frames for each")
-    chosen = chosen_names(sorted(names, key=natural_order), sequences, "MOSE")
+    chosen = chosen_names(names, sequences, "MOSE")
     return tuple(_open_video(base, name) for name in chosen)
 
 

@@ -10,7 +10,14 @@ from typing import Literal
 from vostrack.errors import InputError
 from vostrack.files import natural_order
 
-__all__ = ["Semantics", "SequenceObject", "VideoSequence", "chosen_names", "scan_folder"]
+__all__ = [
+    "Semantics",
+    "SequenceObject",
+    "VideoSequence",
+    "chosen_names",
+    "scan_folder",
+    "subfolders",
+]
 
 Semantics = Literal["binary", "ids"]
 
@@ -108,6 +115,25 @@ def chosen_names(
             f"has {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
         )
     return chosen
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder that may be of videos, in natural order of their names.
+
+    Hidden ones are left out, such as ``.ipynb_checkpoints``, and so is ``__MACOSX``, which macOS
+    packs into zip files.
+
+    Args:
+        folder: where to look; a folder that does not exist holds nothing.
+    """
+    if not folder.is_dir():
+        return []
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
+    ]
+    return sorted(found, key=lambda path: natural_order(path.name))
 
 
 def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:

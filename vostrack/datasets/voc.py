@@ -10,6 +10,7 @@ import numpy as np
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.datasets.mat_files import MatVariable, read_mat_mask
 from vostrack.errors import InputError
+from vostrack.files import read_lines
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.video.images import read_image
 
@@ -111,7 +112,7 @@ def open_voc(
             "SegmentationObject and ImageSets/Segmentation/SUBSET.txt, or SBD's img, cls, inst and "
             "SUBSET.txt"
         )
-    names = listing.read_text(encoding="utf-8").split()
+    names = [name for line in read_lines(listing) for name in line.split()]
     images = tuple(
         VocImage(
             name,

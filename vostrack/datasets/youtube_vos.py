@@ -5,10 +5,11 @@ Xu et al. 2018, "YouTube-VOS: Sequence-to-Sequence Video Object Segmentation".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from vostrack.datasets.metadata import of_type, read_objects, read_videos
 from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
@@ -17,7 +18,7 @@ from vostrack.datasets.video_sequence import (
     scan_folder,
 )
 from vostrack.errors import InputError
-from vostrack.files import natural_order, parse_json
+from vostrack.files import natural_order
 
 __all__ = ["open_youtube_vos"]
 
@@ -51,7 +52,8 @@ def open_youtube_vos(
     if subset not in _SUBSETS:
         raise InputError(f"YouTube-VOS subset: expected {', '.join(_SUBSETS)}, got {subset!r}")
     base = Path(root) / subset
-    videos = _read_meta(base / "meta.json")
+    meta = base / "meta.json"
+    videos = _read_meta(meta)
     frames_folder = Path(root) / (f"{subset}_all_frames" if all_frames else subset) / "JPEGImages"
     names = (
         sorted(videos, key=natural_order) if sequences is None else list(dict.fromkeys(sequences))
@@ -59,42 +61,36 @@ def open_youtube_vos(
     unknown = [name for name in names if name not in videos]
     if unknown:
         raise InputError(
-            f"YouTube-VOS {subset}: {base / 'meta.json'} does not list {', '.join(unknown[:5])} "
+            f"YouTube-VOS {subset}: {meta} does not list {', '.join(unknown[:5])} "
             f"({len(unknown)} unknown)"
         )
     source = f"YouTube-VOS {subset}{' all frames' if all_frames else ''}"
+    masks = base / "Annotations"
     return tuple(
-        _open_video(name, frames_folder / name, base / "Annotations" / name, videos[name], source)
+        _open_video(
+            name, frames_folder / name, masks / name, _objects(meta, name, videos[name]), source
+        )
         for name in names
     )
 
 
-def _read_meta(path: Path) -> dict[str, tuple[SequenceObject, ...]]:
+def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(
             f"YouTube-VOS: no {path}; expected the folder that holds train, valid or test, each "
             "with meta.json, JPEGImages and Annotations"
         )
-    try:
-        videos = parse_json(path.read_text(encoding="utf-8"))["videos"]
-        return {name: _read_objects(video["objects"]) for name, video in videos.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: expected JSON with videos, their objects and the frames of each; "
-            f"reading it failed with {type(error).__name__}: {error}"
-        ) from error
+    return read_videos(path)
 
 
-def _read_objects(objects: Mapping[str, Any]) -> tuple[SequenceObject, ...]:
-    read = [
-        SequenceObject(
-            id=int(key),
-            category=str(entry.get("category", "")),
-            frames=tuple(sorted((str(f) for f in entry["frames"]), key=natural_order)),
-        )
-        for key, entry in objects.items()
-    ]
-    return tuple(sorted(read, key=lambda item: item.id))
+def _objects(path: Path, name: str, video: Any) -> tuple[SequenceObject, ...]:
+    """Read in which frames the objects of a video are."""
+    found = []
+    for number, entry in read_objects(path, name, video).items():
+        place = f"{path}: frames of object {number} of video {name}"
+        frames = sorted(map(str, of_type(entry.get("frames"), list, place)), key=natural_order)
+        found.append(SequenceObject(number, str(entry.get("category", "")), tuple(frames)))
+    return tuple(found)
 
 
 def _open_video(

@@ -17,11 +17,11 @@ from vostrack.errors import InputError
 from vostrack.masks import (
     VOID,
     check_first_mask,
-    read_first_mask,
     read_label_map,
     write_label_map,
 )
-from vostrack.masks.validation import FirstMask
+from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.masks.validation import MIN_PIXELS, FirstMask, finish
 from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.request import MethodOptions
@@ -31,7 +31,7 @@ from vostrack.video import FrameSource, open_source
 
 __all__ = ["PROPOSED", "given_masks", "job_options", "track_sequence"]
 
-# DAVIS and YouTube-VOS masks are trusted to hold ids, however many; 254 is what a PNG can hold.
+# The masks of data sets are trusted to hold ids, however many; 254 is what a PNG can hold.
 _MOST = 254
 _RUN_OPTIONS = ("preset", "device", "weights")
 
@@ -70,7 +70,8 @@ def track_sequence(job: Job) -> JobResult:
                 path = job.folder / f"{job.frame_names[step.frame.index]}.png"
                 writing.add(partial(write_label_map, path, step.result.labels))
                 count += 1
-    return JobResult(job.name, count, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return JobResult(job.name, count, seconds, warnings=mask.warnings)
 
 
 def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
@@ -86,10 +87,12 @@ def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
         start there. 0 elsewhere.
 
     Raises:
-        InputError: a mask cannot be read, or does not have the size of the first.
+        InputError: a mask cannot be read, or does not have the size of the first; or no mask shows
+            any object of the metadata.
     """
     known = np.zeros(256, dtype=bool)
     known[[0, VOID]] = True
+    shown_ids = np.setdiff1d(first, (0, VOID))
     first = np.where(_given_in(job, 0)[first] | known[first], first, np.uint8(0))
     known[np.unique(first)] = True
     found = {0: first}
@@ -104,6 +107,13 @@ def given_masks(job: Job, first: UInt8Array) -> dict[int, UInt8Array]:
         known[np.unique(new)] = True
         if new.any():
             found[index] = new
+    if not any(labels.any() for labels in found.values()):
+        shown = ", ".join(map(str, shown_ids)) or "none"
+        raise InputError(
+            f"sequence {job.name}: expected the ids {', '.join(str(n) for n, _ in job.starts)} of "
+            f"the metadata in the given masks, got {shown} in {job.first_mask}; correct the "
+            "metadata or the masks"
+        )
     return found
 
 
@@ -153,7 +163,21 @@ def _first_mask(job: Job, source: FrameSource, device: str) -> FirstMask:
     if job.first_mask is None:
         objects = int(str(job.options[PROPOSED])) or None
         return propose_first_mask(source, objects=objects, device=device)
+    labels = read_label_map(job.first_mask)
     if job.semantics == "binary":
-        labels = read_label_map(job.first_mask)
         return check_first_mask(labels > 0, size=size, max_objects=_MOST)
-    return read_first_mask(job.first_mask, size=size, max_objects=_MOST)
+    return _mask_of_ids(labels, job, size)
+
+
+def _mask_of_ids(labels: UInt8Array, job: Job, size: tuple[int, int]) -> FirstMask:
+    """Check the first mask of a data set, whose values are ids and are not interpreted.
+
+    Only where 0 and 255 are its values, and no metadata name an object, is 255 an object.
+    """
+    parsed = ParsedMask(labels)
+    if not job.starts and np.unique(labels).tolist() == [0, VOID]:
+        parsed = ParsedMask((labels > 0).astype(np.uint8)).noted(
+            f"{job.first_mask}: holds 0 and 255 only, as the masks of DAVIS 2016 do; 255 is read "
+            "as object 1; give `year=2016` for such a set"
+        )
+    return finish(parsed, str(job.first_mask), size, MIN_PIXELS)

@@ -1,0 +1,96 @@
+"""Where the objects of a video are given: the metadata, compared with the masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vostrack.datasets.video_sequence import SequenceObject, VideoSequence
+from vostrack.errors import InputError
+
+__all__ = ["place_objects"]
+
+
+def place_objects(sequence: VideoSequence) -> tuple[VideoSequence, tuple[str, ...]]:
+    """Let each object start in the first mask that shows it, where the metadata are wrong.
+
+    An object that the mask of its first frame does not show could not be given there; its frames
+    without a mask of it would be scored as if a tracker had found them empty.
+
+    Args:
+        sequence: the video. Without metadata of objects, nothing is read.
+
+    Returns:
+        The video, in which objects start in the first annotated frame that shows them, at the
+        earliest in the one that the metadata name; an object in none has no frames. And one
+        sentence for each object that was changed. A mask that cannot be read is not judged here.
+    """
+    masks = _Masks(sequence)
+    notes: list[str] = []
+    placed: list[SequenceObject] = []
+    for found in sequence.objects:
+        start = masks.first_that_shows(found)
+        named = found.frames[0] if found.frames else ""
+        frames = () if start is None else (start, *_after(sequence, start, found.frames))
+        if frames == found.frames and frames:
+            placed.append(found)
+            continue
+        placed.append(replace(found, frames=frames))
+        if not named:
+            notes.append(f"the metadata give no frame of object {found.id}; it is left out")
+        elif start is None:
+            notes.append(f"no mask from frame {named} on shows object {found.id}; it is left out")
+        else:
+            notes.append(
+                f"the mask of frame {named}, in which the metadata let object {found.id} start, "
+                f"does not show it; it starts in {start}, the first mask that does"
+            )
+    if not notes:
+        return sequence, ()
+    starts = {masks.index[found.frames[0]] for found in placed if found.frames}
+    paths = sequence.annotations
+    prompts = tuple((k, path) for k in sorted(starts) if (path := paths[k]) is not None)
+    changed = replace(sequence, objects=tuple(placed), prompts=prompts or sequence.prompts)
+    return changed, tuple(notes)
+
+
+def _after(sequence: VideoSequence, start: str, frames: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of an object's frames that come after ``start``."""
+    later = set(sequence.frame_names[sequence.frame_names.index(start) + 1 :])
+    return tuple(frame for frame in frames if frame in later)
+
+
+@dataclass
+class _Masks:
+    """The masks of a sequence, each of which is read once at most."""
+
+    sequence: VideoSequence
+    index: dict[str, int] = field(init=False)
+    _ids: dict[Path, frozenset[int] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.index = {name: number for number, name in enumerate(self.sequence.frame_names)}
+
+    def first_that_shows(self, found: SequenceObject) -> str | None:
+        """Return the first frame with a mask of an object, from its first frame on."""
+        if not found.frames:
+            return None
+        start = self.index[found.frames[0]]
+        for name, path in list(zip(self.index, self.sequence.annotations, strict=True))[start:]:
+            if path is not None and self._shows(path, found.id):
+                return name
+        return None
+
+    def _shows(self, path: Path, number: int) -> bool:
+        import numpy as np
+
+        from vostrack.masks.palette import read_label_map
+
+        if path not in self._ids:
+            try:
+                counts = np.bincount(read_label_map(path).ravel())
+                self._ids[path] = frozenset(np.flatnonzero(counts).tolist())
+            except InputError:
+                self._ids[path] = None
+        known = self._ids[path]
+        return known is None or number in known
