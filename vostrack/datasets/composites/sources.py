@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -77,6 +77,16 @@ class CompositeSources:
     def __reduce__(self) -> tuple[type[CompositeSources], tuple[object, ...]]:
         """Go to other processes without what was read."""
         return type(self), (self.objects, (*self.stills, *self.videos), self.excluded)
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield every file that may be read, after the parameter that names its folder."""
+        for photo in self.objects:
+            yield "objects", photo.image
+            yield "objects", photo.matte
+        for place in self._places.values():
+            video = () if place.video is None else (place.video,)
+            for path in (*place.frames, *place.masks, *video):
+                yield "backgrounds", path
 
     def photo(self, name: str) -> MattedPhoto:
         """Return an object by its name."""
