@@ -34,10 +34,11 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks: VOC, SBD, ADE20K."""
 
     exclude: tuple[str, ...] = ()
-    """Patterns of mask names without suffix (2007_*); these are held out for evaluation."""
+    """Patterns of names that are held out for evaluation: of masks without suffix (2007_*), and of
+    the videos of --davis."""
 
     background_ids: tuple[int, ...] = ()
-    """Class ids without instances (sky, floor), which count as background in folders."""
+    """Class ids without instances (sky, floor), which count as background in --masks."""
 
     davis: Path | None = None
     """DAVIS folder; its training set adds foreground masks."""
@@ -125,17 +126,21 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
 
     def _sources(self) -> list[LabelMapSource]:
         from vostrack.datasets import open_davis
-        from vostrack.datasets.label_maps import (
-            DrawnMaps,
-            ForegroundMaps,
-            open_label_maps,
-        )
+        from vostrack.datasets.label_maps import DrawnMaps, open_label_maps
         from vostrack.errors import InputError
 
-        sources = open_label_maps(self.masks, background=self.background_ids, exclude=self.exclude)
-        if self.davis is not None:
-            sequences = open_davis(self.davis, year=self.year, subset="train")
-            sources.append(ForegroundMaps(sequences))
+        if self.background_ids and not self.masks:
+            raise InputError("--background-ids: it has no effect without masks; give --masks")
+        if self.exclude and not self.masks and self.davis is None:
+            raise InputError(
+                "--exclude: it has no effect without masks and videos; give --masks or --davis"
+            )
+        videos = (
+            () if self.davis is None else open_davis(self.davis, year=self.year, subset="train")
+        )
+        sources = open_label_maps(
+            self.masks, background=self.background_ids, exclude=self.exclude, videos=videos
+        )
         if self.drawn:
             sources.append(DrawnMaps(self.drawn, seed=self.seed))
         if not sources:
