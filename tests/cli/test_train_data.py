@@ -71,15 +71,37 @@ def test_classes_without_an_object_are_refused(
     assert f"error: training: no object in any mask of {root}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ("--exclude a", "--exclude: it has no effect without masks and videos; give --masks or"),
-        ("--background-ids 3", "--background-ids: it has no effect without masks; give --masks"),
-    ],
-)
-def test_flags_of_masks_need_masks(
-    flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+# What is given, the flag that has no effect with it, and what the flag needs.
+WITHOUT_EFFECT = [
+    ("siseg --drawn 2", "--exclude a", "masks or videos; give --masks or --davis"),
+    ("siseg --drawn 2", "--background-ids 3", "masks; give --masks"),
+    ("siseg --drawn 2", "--year 2017", "DAVIS; give --davis"),
+    ("spn --synthetic 2", "--year 2016", "DAVIS; give --davis"),
+    ("spn --synthetic 2", "--exclude a", "DAVIS; give --davis"),
+    ("spn --synthetic 2", "--voc-set train", "VOC; give --voc"),
+    ("spn --synthetic 2", "--photo-share 0", "photographs; give --photos"),
+    ("spn --synthetic 2", "--coarse-share 0.5", "a network; name it in --coarse"),
+    ("spn --synthetic 2", "--coarse-weights w.pt", "a semantic network; name it in --coarse"),
+    (
+        "spn --synthetic 2 --coarse shipped",
+        "--coarse-weights w.pt",
+        "a semantic network; name it in --coarse",
+    ),
+    ("spn --davis D", "--synthetic-share 0.3", "synthetic scenes; give --synthetic"),
+    ("foreground --root D", "--photo-share 0.5", "photographs; give --photos"),
+    ("target --data mose:M objects:P", "--year 2017", "a part davis:PATH in --data"),
+    ("target --data mose:M objects:P", "--set train", "a part davis:PATH in --data"),
+    ("target --data davis:D photos:P", "--backgrounds b", "a part objects:PATH in --data"),
+    ("target --data davis:D", "--validate V", "steps between judgements; give --validate-every"),
+]
+
+
+@pytest.mark.parametrize(("command", "flags", "needs"), WITHOUT_EFFECT)
+def test_flags_without_effect_are_refused(
+    command: str, flags: str, needs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("siseg", f"--drawn 2 {flags}", tmp_path) == 2
+    name, data = command.split(" ", 1)
+    assert train(name, f"{data} {flags}", tmp_path) == 2
+    said = f"error: {flags.split()[0]}: it has no effect without {needs}\n"
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.checks import check_at_least
-from vostrack.cli.train_command import MixedPrecisionTrainCommand, Steps, TrainCommand, Year
+from vostrack.cli.train_command import (
+    MixedPrecisionTrainCommand,
+    OptionalYear,
+    Steps,
+    TrainCommand,
+    check_effect,
+)
 
 if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
     from vostrack.datasets.label_maps import LabelMapSource
     from vostrack.proposers.displacement.recipe import SisegRecipe
 
@@ -43,7 +50,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     davis: Path | None = None
     """DAVIS folder; its training set adds foreground masks."""
 
-    year: Year = 2017
+    year: OptionalYear = None
 
     drawn: int = 0
     """Number of label maps of random shapes that are added."""
@@ -129,15 +136,16 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         from vostrack.datasets.label_maps import DrawnMaps, open_label_maps
         from vostrack.errors import InputError
 
-        if self.background_ids and not self.masks:
-            raise InputError("--background-ids: it has no effect without masks; give --masks")
-        if self.exclude and not self.masks and self.davis is None:
-            raise InputError(
-                "--exclude: it has no effect without masks and videos; give --masks or --davis"
-            )
-        videos = (
-            () if self.davis is None else open_davis(self.davis, year=self.year, subset="train")
-        )
+        masks, davis = bool(self.masks), self.davis is not None
+        for flag, given, there, needs in (
+            ("--background-ids", self.background_ids, masks, "masks; give --masks"),
+            ("--exclude", self.exclude, masks or davis, "masks or videos; give --masks or --davis"),
+            ("--year", self.year, davis, "DAVIS; give --davis"),
+        ):
+            check_effect(flag, given=bool(given), there=there, needs=needs)
+        videos: Sequence[VideoSequence] = ()
+        if self.davis is not None:
+            videos = open_davis(self.davis, year=self.year or 2017, subset="train")
         sources = open_label_maps(
             self.masks, background=self.background_ids, exclude=self.exclude, videos=videos
         )
