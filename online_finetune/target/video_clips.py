@@ -154,7 +154,7 @@ class VideoClips:
         frames = [self._read(self._videos[video][index]) for index in indices]
         ids = [i for i in np.unique(frames[0][1]) if i not in (0, VOID)]
         kept = rng.permutation(ids)[: self.config.objects]
-        table = _numbers(kept)
+        table = _numbers(kept.tolist())
         return [image for image, _ in frames], [table[values] for _, values in frames]
 
     def _paste(
@@ -235,7 +235,8 @@ class VideoClips:
 
 def _marked(labels: UInt8Array) -> BoolArray:
     """Return where there is an object; void is none."""
-    return (labels > 0) & (labels != VOID)
+    marked: BoolArray = (labels > 0) & (labels != VOID)
+    return marked
 
 
 def _numbers(kept: Sequence[int]) -> UInt8Array:

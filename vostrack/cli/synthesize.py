@@ -26,7 +26,7 @@ class SynthesizeCommand:
     """
 
     objects: Path
-    """Folder with JPEGImages/NAME.jpg (.png, .webp) and Mattes/NAME.png, 8-bit alpha. Photographs
+    """Folder with JPEGImages/NAME.jpg (.png, .webp) and Mattes/NAME.png, gray or alpha. Photographs
     without one clean object serve as backgrounds."""
 
     output: Path

@@ -212,7 +212,8 @@ def losses_with_other_answers(
                 share = (columns - x0) / (x1 - x0)
                 left = torch.arange(maps.shape[-1]) + 2 <= share * maps.shape[-1]
                 assert left.any()
-                return maps + change * left
+                changed: Tensor = maps + change * left
+                return changed
 
             found = finding.segmentation
             segmentation = replace(
@@ -236,7 +237,7 @@ def test_nothing_is_learned_from_void(
     for name, loss in one.items():
         assert torch.isfinite(loss)
         torch.testing.assert_close(other[name], loss, rtol=1e-4, atol=1e-4)
-    plain = {**clip, "images": clip["images"][:2], "labels": clip["labels"][:2]}
+    plain: TrainingClip = {**clip, "images": clip["images"][:2], "labels": clip["labels"][:2]}
     one, other = losses_with_other_answers(target_network, plain, columns, monkeypatch)
     for name in ("mask", "rivals", "classifier"):
         assert abs(float((other[name] - one[name]).detach())) > 0.1

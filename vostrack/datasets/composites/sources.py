@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.datasets.composites.backgrounds import (
+    LEAST_SIDE,
     Background,
+    check_sizes,
     read_background_frame,
     read_video_frames,
     remove_object,
     scan_backgrounds,
 )
+from vostrack.datasets.composites.cutouts import read_cutout
+from vostrack.datasets.composites.matte_filter import MatteFilter
 from vostrack.datasets.composites.matted_photos import (
     MattedPhoto,
-    MatteFilter,
+    choose_photos,
     is_held_out,
-    passes_filter,
-    read_cutout,
-    scan_matted_photos,
 )
 from vostrack.errors import InputError
 
@@ -152,7 +153,8 @@ def open_sources(
 ) -> CompositeSources:
     """Find the objects and backgrounds of one split.
 
-    Photographs that fail the filter serve as stills: they show scenes without one clean object.
+    Photographs that fail the filter serve as stills, unless they are tiny: they show scenes without
+    one clean object.
 
     Args:
         objects: folder with ``JPEGImages/NAME.*`` and ``Mattes/NAME.png``.
@@ -167,18 +169,12 @@ def open_sources(
     Raises:
         InputError: a folder is missing or unsuitable, or the split has no object or background.
     """
-    limits = MatteFilter() if limits is None else limits
-    photos = scan_matted_photos(objects, index=index)
-    good = [photo for photo in photos if passes_filter(photo, limits)]
-    if not good:
-        raise InputError(
-            f"objects: none of the {len(photos)} mattes of {objects} shows one clean object; "
-            "see MatteFilter for what counts as one"
-        )
+    chosen = choose_photos(objects, limits=limits, index=index)
+    good = chosen.clean
     stills = [
         Background(photo.name, (photo.image,))
-        for photo in photos
-        if not passes_filter(photo, limits)
+        for photo in chosen.others
+        if min(photo.size) >= LEAST_SIDE
     ]
     places = [*scan_backgrounds(backgrounds), *stills]
     excluded = _known(exclude, places, strict=strict)
@@ -192,6 +188,7 @@ def open_sources(
             f"composites: the {split} split has {len(good)} objects and {len(places)} backgrounds; "
             "expected at least one of each: give more files, or take the split 'all'"
         )
+    check_sizes(places)
     return CompositeSources(good, places, excluded)
 
 
