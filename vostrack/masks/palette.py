@@ -66,7 +66,9 @@ def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
         InputError: the file is missing or corrupt, is not an image, or is a colour image.
     """
     check_regular(path, "the mask")
-    return _label_map(path, str(Path(path)), "an existing, complete palette or gray PNG")
+    return _label_map(
+        path, str(Path(path)), "an existing, complete palette or gray PNG; check the path"
+    )
 
 
 def parse_label_map(data: bytes, name: str) -> UInt8Array:
@@ -93,7 +95,7 @@ def _label_map(file: str | os.PathLike[str] | io.BytesIO, name: str, expected: s
         # Of bytes, Pillow would tell where in memory they are.
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise InputError(
-            f"{name}: cannot be read as a label map ({reason}); expected {expected}; check the path"
+            f"{name}: cannot be read as a label map ({reason}); expected {expected}"
         ) from error
     if values.ndim != 2 or mode == "F":
         raise InputError(
