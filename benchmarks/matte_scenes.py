@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import AnyArray, DoubleArray, FloatArray, UInt8Array
-from vostrack.datasets.composites.matted_photos import read_matte
+from vostrack.datasets.composites.mattes import read_matte
 from vostrack.video.image_file import read_image
 
 __all__ = ["SCENES", "MatteFrame", "photo_scene", "scene"]

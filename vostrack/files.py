@@ -19,6 +19,7 @@ from vostrack.errors import InputError
 __all__ = [
     "LOCK",
     "atomic_path",
+    "check_inputs_apart",
     "check_output_file",
     "check_regular",
     "exclusive_folder",
@@ -147,6 +148,29 @@ def check_output_file(
     for place in inputs:
         if target.resolve() == place.resolve():
             raise InputError(f"{parameter}: {target} is read, not written; give another file")
+
+
+def check_inputs_apart(
+    root: Path, names: Iterable[str], inputs: Iterable[tuple[str, Path]]
+) -> None:
+    """Refuse inputs that lie where results go: they would be overwritten or deleted.
+
+    Args:
+        root: the results folder.
+        names: of the files and folders in it that hold results.
+        inputs: the parameter that names each, and its path.
+
+    Raises:
+        InputError: names the first such input.
+    """
+    places = {(root / name).resolve() for name in names}
+    for parameter, path in inputs:
+        resolved = path.resolve()
+        if not places.isdisjoint((resolved, *resolved.parents)):
+            raise InputError(
+                f"output: {parameter} {path} lies in {root}, where the results go, and would "
+                "be replaced by them; give another folder as `output`"
+            )
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:

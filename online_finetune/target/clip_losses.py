@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from vostrack.masks.palette import VOID
 from vostrack.models.memory_cues import cover
 from vostrack.models.target_net import TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.confirmation import trusted_presence
-from vostrack.online_finetune.target.finetune import target_loss
+from vostrack.online_finetune.target.frame_pairs import mean_of_known, target_loss
 from vostrack.online_finetune.target.frame_steps import (
     Finding,
     begin_objects,
@@ -29,6 +30,8 @@ __all__ = ["clip_losses", "rivals_loss"]
 
 # An object of fewer pixels of the window is as good as absent.
 _PRESENT = 30
+# Scaling leaves traces of void beside it, and of rounding everywhere.
+_KNOWN = 0.999
 
 
 def clip_losses(
@@ -38,7 +41,8 @@ def clip_losses(
 
     The loop is the tracker's: windows around the masks just found, one label map for all objects,
     memories and a classifier that learn from the network's own masks. No gradient goes back
-    through a mask; it does through what is made of it.
+    through a mask; it does through what is made of it. What the network says of void pixels does
+    not matter.
 
     Args:
         network: in training.
@@ -52,7 +56,10 @@ def clip_losses(
         trusted memories tell.
     """
     images, labels = clip["images"].float() / 255, clip["labels"]
-    slots = torch.arange(1, int(labels[0].max()) + 1, device=labels.device)
+    void = labels == VOID
+    known = (~void).float() if bool(void.any()) else None
+    count = int(labels[0].masked_fill(void[0], 0).max())
+    slots = torch.arange(1, count + 1, device=labels.device)
     truth = (labels[:, None] == slots[:, None, None]).float()
     generator = Generator().manual_seed(clip["seed"])
     with torch.autocast(images.device.type, enabled=False):
@@ -63,10 +70,12 @@ def clip_losses(
         if clip["resumed"] and len(images) > 2:
             now, later = _resumed(network, images[1], truth[1], now, config), 2
         every = []
-        for image, masks in zip(images[later:], truth[later:], strict=True):
+        for frame in range(later, len(images)):
+            image, masks = images[frame], truth[frame]
             finding = find_objects(network, image, now, config)
             told = trusted_presence(network, finding, now, config)
-            every.append(_frame_losses(finding, told, masks))
+            seen = None if known is None else known[frame]
+            every.append(_frame_losses(finding, told, masks, seen))
             with torch.no_grad():
                 found = _found(finding, masks, now, config, generator, truth_share)
             now = learn_objects(network, finding, found, now, config)
@@ -103,28 +112,46 @@ def _found(
     return scores, label_map(scores)
 
 
-def _frame_losses(finding: Finding, told: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _frame_losses(
+    finding: Finding, told: Tensor, truth: Tensor, known: Tensor | None
+) -> dict[str, Tensor]:
     """Compare what was found in the window with the truth (N, h, w) of the frame.
 
-    The logits (N,) ``told`` are of the presence, from trusted memories.
+    The logits (N,) ``told`` are of the presence, from trusted memories; ``known`` (h, w) is 0 in
+    void, else 1, and None where there is none.
     """
     wanted = finding.window.crop(truth[:, None])
     found = finding.segmentation
     logits = F.interpolate(
         found.logits, size=wanted.shape[-2:], mode="bilinear", align_corners=False
     )
-    cells = cover(wanted, found.classified.shape[-2:]) * 2 - 1
+    size, weights, sure = found.classified.shape[-2:], None, None
+    if known is not None:
+        known = (finding.window.crop(known[None, None]) > _KNOWN).float()
+        wanted = wanted * known
+        weights = cover(known, size)
+    shares = cover(wanted, size)
+    if weights is not None:
+        shares = shares / weights.clamp(min=1e-6)
     present = (wanted.sum((1, 2, 3)) >= _PRESENT).float()
+    if known is not None:
+        # An object that is not seen may be in the void.
+        sure = present.maximum(((1 - known).sum() < _PRESENT).float())
+    classified = F.mse_loss(found.classified, shares * 2 - 1, reduction="none")
+    presence, confirmed = (
+        F.binary_cross_entropy_with_logits(said, present, reduction="none")
+        for said in (found.presence, told)
+    )
     return {
-        "mask": target_loss(logits, wanted),
-        "rivals": rivals_loss(logits, wanted),
-        "classifier": F.mse_loss(found.classified, cells),
-        "presence": F.binary_cross_entropy_with_logits(found.presence, present),
-        "confirmed": F.binary_cross_entropy_with_logits(told, present),
+        "mask": target_loss(logits, wanted, known),
+        "rivals": rivals_loss(logits, wanted, known),
+        "classifier": mean_of_known(classified, weights),
+        "presence": mean_of_known(presence, sure),
+        "confirmed": mean_of_known(confirmed, sure),
     }
 
 
-def rivals_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def rivals_loss(logits: Tensor, masks: Tensor, known: Tensor | None = None) -> Tensor:
     """Cross-entropy of the label map: background and N objects compete for each pixel.
 
     With the background's logit at 0, the largest of the N + 1 logits is what
@@ -134,6 +161,7 @@ def rivals_loss(logits: Tensor, masks: Tensor) -> Tensor:
     Args:
         logits: (N, 1, h, w).
         masks: (N, 1, h, w) shares in [0, 1] of each pixel, their sum over N at most 1.
+        known: (1, 1, h, w), 0 for the pixels that do not count, else 1; None counts all.
 
     Returns:
         A scalar, the mean over pixels; 0 for one object, which has no rival.
@@ -142,4 +170,5 @@ def rivals_loss(logits: Tensor, masks: Tensor) -> Tensor:
         return logits.sum() * 0
     scores = torch.cat([torch.zeros_like(logits[:1]), logits])[:, 0]
     wanted = torch.cat([(1 - masks.sum(0, keepdim=True)).clamp(min=0), masks])[:, 0]
-    return -(wanted * scores.log_softmax(0)).sum(0).mean()
+    entropy = -(wanted * scores.log_softmax(0)).sum(0)
+    return mean_of_known(entropy, None if known is None else known[0, 0])

@@ -27,12 +27,13 @@ __all__ = ["FramePairs", "LabelledFrame", "last_blocks", "target_loss"]
 LabelledFrame = tuple[Tensor, Tensor]
 
 
-def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
+def target_loss(logits: Tensor, mask: Tensor, known: Tensor | None = None) -> Tensor:
     """Cross-entropy plus soft Dice of each object.
 
     Args:
         logits: (N, 1, h, w), at any size.
         mask: (N, 1, H, W) in [0, 1].
+        known: (1, 1, H, W), 0 for the pixels that do not count, else 1; None counts all.
 
     Returns:
         A scalar.
@@ -40,11 +41,25 @@ def target_loss(logits: Tensor, mask: Tensor) -> Tensor:
     if logits.shape != mask.shape:
         logits = F.interpolate(logits, size=mask.shape[-2:], mode="bilinear", align_corners=False)
     probability = logits.sigmoid()
+    if known is not None:
+        probability, mask = probability * known, mask * known
     overlap = (probability * mask).sum((1, 2, 3))
     # The 50 pixels keep an absent object from asking for Dice 1 and small ones from jumping.
     total = probability.sum((1, 2, 3)) + mask.sum((1, 2, 3))
     dice = 1 - (2 * overlap + 50) / (total + 50)
-    return F.binary_cross_entropy_with_logits(logits, mask) + dice.mean()
+    entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
+    return mean_of_known(entropy, known) + dice.mean()
+
+
+def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
+    """Return the mean of values by the weights ``known`` in [0, 1], which broadcast; None: of all.
+
+    Where nothing is known, it is 0.
+    """
+    if known is None:
+        return values.mean()
+    weights = known.expand_as(values)
+    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
 def last_blocks(network: TargetNet, count: int) -> tuple[list[nn.Module], list[nn.Module]]:

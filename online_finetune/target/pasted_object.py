@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from vostrack.arrays import AnyArray, DoubleArray, FloatArray, UInt8Array
+from vostrack.arrays import AnyArray, BoolArray, DoubleArray, FloatArray
 from vostrack.online_finetune.first_frame_augmentation import Placement
 
 __all__ = ["Flight", "Light", "mask_extent"]
@@ -16,8 +16,8 @@ __all__ = ["Flight", "Light", "mask_extent"]
 class Flight:
     """Where a pasted object goes: near the host's object, in a straight line, turning a little."""
 
-    def __init__(self, rng: np.random.Generator, host: UInt8Array) -> None:
-        """Draw it; ``host`` (H, W) is over 0 at the object to fly by."""
+    def __init__(self, rng: np.random.Generator, host: BoolArray) -> None:
+        """Draw it; ``host`` (H, W) is where the object to fly by is."""
         x0, y0, x1, y1 = mask_extent(host)
         across, along = 0.4 * (x1 - x0), 0.2 * (y1 - y0)
         self.start = np.array(

@@ -14,7 +14,8 @@ from torch import Generator
 
 from vostrack.arrays import AnyArray, DoubleArray, UInt8Array
 from vostrack.checks import check_at_least
-from vostrack.datasets.composites.matted_photos import MattedPhoto, read_matte
+from vostrack.datasets.composites.matted_photos import MattedPhoto
+from vostrack.datasets.composites.mattes import read_matte
 from vostrack.datasets.composites.warp import bend_field
 from vostrack.errors import InputError
 from vostrack.online_finetune.target.pasted_object import Light, mask_extent

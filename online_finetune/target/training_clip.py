@@ -14,7 +14,8 @@ class TrainingClip(TypedDict):
 
     Attributes:
         images: (T, 3, H, W) uint8 RGB.
-        labels: (T, H, W) uint8; 0 background, 1..N the objects, all in the first frame.
+        labels: (T, H, W) uint8; 0 background, 1..N the objects, all in the first frame, 255 void:
+            what is there is not known, and nothing is learned from it.
         lost: the objects' places are forgotten after the first frame, which lies elsewhere in
             the video.
         resumed: the first frame lies elsewhere in the video, and the objects are followed from the

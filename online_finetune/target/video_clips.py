@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Generator
 
-from vostrack.arrays import AnyArray, UInt8Array
+from vostrack.arrays import AnyArray, BoolArray, UInt8Array
 from vostrack.checks import check_at_least, check_fraction
 from vostrack.datasets import VideoSequence
-from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
+from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames, training_frames
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 from vostrack.online_finetune.target.pasted_object import Flight, Light, mask_extent
 from vostrack.online_finetune.target.training_clip import TrainingClip
 
 __all__ = ["VideoClipConfig", "VideoClips"]
 
-_VOID = 255
 # Frames of 480 x 854 kept decoded: 1.6 MB each with their mask.
 _CACHED = 800
 _MIN_PIXELS = 200
-_TRIES = 10
+_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,21 @@ class VideoClips:
     """Draws clips from videos whose frames are annotated."""
 
     def __init__(self, sequences: Sequence[VideoSequence], config: VideoClipConfig) -> None:
-        """List the frames; nothing is read.
+        """List the frames; see ``training_frames``.
+
+        Args:
+            sequences: of one data set.
+            config: how clips are drawn.
 
         Raises:
-            InputError: no video has two annotated frames.
+            InputError: no video has two annotated frames, or no frame shows an object.
         """
         self.config = config
         listed = (annotated_frames([sequence]) for sequence in sequences)
         self._videos = [frames for frames in listed if len(frames) >= 2]
         if not self._videos:
             raise InputError("training: none of the videos has two annotated frames")
+        training_frames(sequences)
         self._read = lru_cache(maxsize=_CACHED)(_read)
 
     def __len__(self) -> int:
@@ -100,7 +105,11 @@ class VideoClips:
         return len(self._videos)
 
     def draw(self, generator: Generator, length: int) -> TrainingClip:
-        """Draw a clip of ``length`` frames; ``generator`` is the only source of chance."""
+        """Draw a clip of ``length`` frames; ``generator`` is the only source of chance.
+
+        Raises:
+            InputError: none of many first frames shows an object that is large enough to follow.
+        """
         seed = int(torch.randint(2**62, (1,), generator=generator))
         rng = np.random.default_rng(seed)
         for _ in range(_TRIES):
@@ -116,6 +125,12 @@ class VideoClips:
             count = _renumber(labels)
             if count:
                 break
+        else:
+            raise InputError(
+                f"training: none of {_TRIES} clips drawn at random shows an object of at least "
+                f"{_MIN_PIXELS} pixels in its first frame; expected videos with larger objects, or "
+                "with objects in more frames"
+            )
         pixels = np.stack(images).transpose(0, 3, 1, 2)
         return TrainingClip(
             images=torch.from_numpy(np.ascontiguousarray(pixels)),
@@ -137,10 +152,10 @@ class VideoClips:
         if far:
             indices[0] = int(rng.integers(count))
         frames = [self._read(self._videos[video][index]) for index in indices]
-        ids = [i for i in np.unique(frames[0][1]) if i not in (0, _VOID)]
+        ids = [i for i in np.unique(frames[0][1]) if i not in (0, VOID)]
         kept = rng.permutation(ids)[: self.config.objects]
-        labels = [np.where(np.isin(values, kept), values, 0) for _, values in frames]
-        return [image for image, _ in frames], [each.astype(np.uint8) for each in labels]
+        table = _numbers(kept.tolist())
+        return [image for image, _ in frames], [table[values] for _, values in frames]
 
     def _paste(
         self, rng: np.random.Generator, video: int, images: list[AnyArray], labels: list[UInt8Array]
@@ -150,14 +165,17 @@ class VideoClips:
         other = video if twin else int(rng.integers(len(self._videos)))
         source = self._videos[other]
         start, sign = int(rng.integers(len(source))), 1 if rng.random() < 0.5 else -1
-        path = Flight(rng, labels[1])
+        path = Flight(rng, _marked(labels[1]))
         behind = rng.random() < 0.3
-        number = int(labels[0].max()) + 1 if rng.random() < self.config.follow_pasted else 0
+        numbers = labels[0][_marked(labels[0])]
+        number = 0
+        if rng.random() < self.config.follow_pasted:
+            number = int(numbers.max(initial=0)) + 1
         pasted: _Frames = ([], [])
         for time, (image, values) in enumerate(zip(images, labels, strict=True)):
             index = min(max(start + sign * time, 0), len(source) - 1)
             picture, marked = self._read(source[index])
-            cut = ((marked > 0) & (marked != _VOID)).astype(np.float32)
+            cut = _marked(marked).astype(np.float32)
             if not cut.any():
                 return images, labels
             matrix = path.matrix(rng, time, mask_extent(cut))
@@ -192,7 +210,7 @@ class VideoClips:
         fill = tuple(float(value) for value in images[0].mean((0, 1)))
         turn, mirror = float(rng.normal(0, config.rotation)), bool(rng.random() < 0.5)
         zoom, growth = float(rng.normal(0, config.zoom)), float(rng.normal(0, config.growth))
-        x0, y0, x1, y1 = mask_extent(labels[len(labels) // 2])
+        x0, y0, x1, y1 = mask_extent(_marked(labels[len(labels) // 2]))
         # The objects stay where they are, so that a nearer camera does not lose them.
         centre = ((x0 + x1) / 2, (y0 + y1) / 2)
         seen: _Frames = ([], [])
@@ -215,12 +233,28 @@ class VideoClips:
         return seen
 
 
-def _renumber(labels: list[UInt8Array]) -> int:
-    """Number the objects of the first frame from 1 on, in place; drop those too small to follow."""
-    sizes = np.bincount(labels[0].ravel(), minlength=256)
+def _marked(labels: UInt8Array) -> BoolArray:
+    """Return where there is an object; void is none."""
+    marked: BoolArray = (labels > 0) & (labels != VOID)
+    return marked
+
+
+def _numbers(kept: Sequence[int]) -> UInt8Array:
+    """Return (256,) uint8: 1, 2, ... for ids that are kept, in their order, and void for void."""
     table = np.zeros(256, np.uint8)
-    kept = [i for i in range(1, _VOID) if sizes[i] >= _MIN_PIXELS]
-    table[kept] = np.arange(1, len(kept) + 1)
+    table[sorted(kept)] = np.arange(1, len(kept) + 1)
+    table[VOID] = VOID
+    return table
+
+
+def _renumber(labels: list[UInt8Array]) -> int:
+    """Number the objects of the first frame from 1 on, in place; drop those too small to follow.
+
+    Void stays. Return how many objects there are.
+    """
+    sizes = np.bincount(labels[0].ravel(), minlength=256)
+    kept = [i for i in range(1, VOID) if sizes[i] >= _MIN_PIXELS]
+    table = _numbers(kept)
     for values in labels:
         values[...] = table[values]
     return len(kept)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
-from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import (
     AnnotatedFrame,
-    annotated_frames,
+    check_objects,
     read_annotated_frame,
+    read_annotation,
+    training_frames,
 )
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
@@ -50,14 +51,13 @@ TrainingImages = ReadOnDemand[TrainingImage]
 class DavisImages(TrainingImages):
     """Every annotated frame of video sequences."""
 
-    def __init__(self, sequences: Iterable[VideoSequence]) -> None:
-        """List the frames; nothing is read.
+    def __init__(self, sequences: Sequence[VideoSequence]) -> None:
+        """List the frames; see ``training_frames``.
 
         Raises:
-            InputError: no frame is annotated.
+            InputError: no frame is annotated, or none shows an object.
         """
-        self._frames = annotated_frames(sequences)
-        check_not_empty(self._frames, "annotated frame")
+        self._frames = training_frames(sequences)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -72,7 +72,7 @@ class VocImages(TrainingImages):
     """The images of a VOC 2012 layout with their class masks (Everingham et al. 2012)."""
 
     def __init__(self, root: Path, subset: str = "train") -> None:
-        """List the images; nothing is read.
+        """List the images; masks are read until one of them shows an object.
 
         Args:
             root: the folder that holds ``ImageSets/Segmentation``, ``JPEGImages`` and
@@ -80,7 +80,8 @@ class VocImages(TrainingImages):
             subset: name of the list, without ``.txt``.
 
         Raises:
-            InputError: the list, an image or a mask is missing, or the list is empty.
+            InputError: the list, an image or a mask is missing, the list is empty, or no mask
+                shows an object.
         """
         path = root / "ImageSets" / "Segmentation" / f"{subset}.txt"
         if not path.is_file():
@@ -96,6 +97,7 @@ class VocImages(TrainingImages):
         if missing or not self._items:
             reason = f"{len(missing)} files missing, first {missing[0]}" if missing else "no names"
             raise InputError(f"voc: {path} cannot be used: {reason}")
+        check_objects((read_annotation(mask) for _, mask in self._items), str(path))
 
     def __len__(self) -> int:
         """Return the number of images."""

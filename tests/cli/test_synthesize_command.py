@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,43 @@ def test_other_files_are_never_replaced(
     assert synthesize("--overwrite") == 2
     assert "holds no composites.json" in capsys.readouterr().err
     assert precious.read_bytes() == b"mine"
+
+
+def test_an_output_is_never_composed_of_itself(
+    synthesize: Synthesize, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What would be deleted is refused as an input, and nothing is deleted."""
+    earlier, linked = tmp_path / "out", tmp_path / "linked"
+    assert synthesize("--frames", "2", "2") == 0
+    linked.mkdir()
+    for sequence in (earlier / "JPEGImages" / "480p").iterdir():
+        (linked / sequence.name).symlink_to(sequence)
+    shutil.copytree(photos, earlier, dirs_exist_ok=True)
+    before = _contents(earlier)
+    for flag, folder, said in (
+        ("--backgrounds", earlier, f"out lies in {earlier}, which --backgrounds reads"),
+        ("--backgrounds", earlier / "stills", f"{earlier / 'stills'} lies in"),
+        ("--backgrounds", linked, f"{linked / 'mixed-00' / '00000.jpg'} lies in"),
+        ("--backgrounds", tmp_path / "out" / ".." / "out", "which --backgrounds reads"),
+        ("--objects", earlier, f"out lies in {earlier}, which --objects reads"),
+    ):
+        assert synthesize("--overwrite", flag, str(folder)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: --output: ")
+        assert said in error
+        assert error.endswith("give another folder as --output\n")
+        assert _contents(earlier) == before
+
+
+def test_an_output_inside_an_input_is_refused(
+    synthesize: Synthesize, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(photos, tmp_path / "mine")
+    before = _contents(tmp_path / "mine")
+    objects = ["--objects", str(tmp_path / "mine")]
+    assert synthesize(*objects, "--output", str(tmp_path / "mine" / "Mattes" / "new")) == 2
+    assert "which --objects reads; give another folder as --output" in capsys.readouterr().err
+    assert _contents(tmp_path / "mine") == before
 
 
 def test_an_output_that_is_a_file_is_refused(

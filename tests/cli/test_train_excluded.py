@@ -64,3 +64,14 @@ def test_without_davis_nothing_is_held_out_of_the_training_of_an_spn(
     argv = ["train", "spn", "--synthetic", "2", "--output", str(tmp_path), "--steps", "1"]
     assert main([*argv, "--exclude", "clip"]) == 2
     assert "--exclude: it has no effect without DAVIS; give --davis" in capsys.readouterr().err
+
+
+def test_siseg_leaves_out_videos(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "siseg", "--davis", str(davis), "--output", str(tmp_path / "runs")]
+    argv += ["--steps", "1", "--device", "cpu", "--quiet", "--exclude"]
+    assert main([*argv, "miror"]) == 2
+    assert "--exclude: miror leaves out none of the masks and videos" in capsys.readouterr().err
+    assert main([*argv, "mirror", "clip"]) == 2
+    assert "--exclude: it leaves out all 2 videos" in capsys.readouterr().err

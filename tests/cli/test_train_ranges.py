@@ -27,6 +27,7 @@ REFUSED = {
         "--average 1 -0.5",
         "--keep-every -1",
         "--ahead -1",
+        "--validate-every -1",
     ],
     "spn": [
         "--batch 0",
@@ -36,6 +37,7 @@ REFUSED = {
         "--synthetic -1",
         "--synthetic-share -1 2 nan",
         "--coarse-share 2",
+        "--photo-share 2",
     ],
     "siseg": ["--batch 0", "--side 0 40", "--learning-rate 0 nan inf", "--drawn -1", "--pieces -1"],
     "fcrn": [

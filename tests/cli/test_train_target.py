@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from vostrack.cli import main
+from vostrack.cli.training_data import parse_data
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
 from vostrack.models.target_net import TargetNetConfig, build_target_net
 from vostrack.models.weights import load_target_net, save_target_net
@@ -50,6 +51,12 @@ def test_it_trains_judges_resumes_and_the_result_tracks(
     run = json.loads((out / "run.json").read_text())
     assert run["settings"]["preset"] == "balanced"
     assert run["settings"]["method"]["target"]["finetune"]["steps"] == 1
+
+    # What has ended is not judged any more, as after a training without judgements.
+    path.unlink()
+    capsys.readouterr()
+    assert main([*argv, "--quiet"]) == 2
+    assert "had ended, so that nothing was judged; give another --output" in capsys.readouterr().err
 
 
 def test_a_mixture_of_layouts_with_hours(
@@ -95,7 +102,12 @@ def test_a_mixture_of_layouts_with_hours(
     [
         ("DAVIS", "KIND:PATH"),
         ("other:DAVIS", "KIND:PATH"),
-        ("davis:DAVIS:0", "share over 0"),
+        ("davis:DAVIS:0", "expected a share over 0, got '0' in 'davis:DAVIS:0'"),
+        ("davis:DAVIS:-1", "expected a share over 0, got '-1'"),
+        ("davis:DAVIS:nan", "expected a share over 0, got 'nan'"),
+        ("davis:DAVIS:inf", "expected a share over 0, got 'inf'"),
+        ("davis:DAVIS:0,5", "expected a share over 0, got '0,5'"),
+        ("davis:DAVIS:0.5.1", "expected a share over 0, got '0.5.1'"),
         ("mose:nowhere:1", "no video in"),
     ],
 )
@@ -104,6 +116,17 @@ def test_wrong_data_is_named(
 ) -> None:
     assert main(["train", "target", "--data", data, "--output", str(tmp_path)]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_shares_are_numbers_and_paths_may_have_colons() -> None:
+    items = ["davis:DAVIS", "mose:a:1e-3", "objects:b:c:+.5", "photos:c:d", "davis:C:/data/DAVIS:2"]
+    assert [(str(part.path), part.share) for part in parse_data(items)] == [
+        ("DAVIS", 1),
+        ("a", 0.001),
+        ("b:c", 0.5),
+        ("c:d", 1),
+        ("C:/data/DAVIS", 2),
+    ]
 
 
 def test_what_is_left_out_is_not_trained_on(

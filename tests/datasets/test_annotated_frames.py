@@ -12,10 +12,12 @@ from PIL import Image
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.annotated_frames import (
     annotated_frames,
+    check_objects,
     image_tensor,
     merge_objects,
     read_annotated_frame,
     read_annotation,
+    training_frames,
 )
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.video_sequence import Semantics
@@ -114,3 +116,40 @@ def test_items_are_read_when_they_are_needed() -> None:
     with pytest.raises(IndexError):
         squares[4]
     assert list(squares) == [0, 1, 4, 9]
+
+
+def test_no_more_masks_are_read_than_it_takes_to_find_an_object() -> None:
+    maps = iter([np.zeros((2, 3), np.uint8), VALUES, VALUES])
+    check_objects(maps, "set")
+    assert len(list(maps)) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0, 255), "masks of set hold no value but 0 and 255, which is void, .*; do this"),
+        ((255, 255), "masks of set hold no value but 0 and 255, which is void, .*; do this"),
+        ((0, 0), "no object in any mask of set; expected ids or classes from 1 on, got 0"),
+    ],
+)
+def test_masks_without_an_object_are_refused(values: tuple[int, int], said: str) -> None:
+    maps = [np.full((2, 3), value, np.uint8) for value in values]
+    with pytest.raises(InputError, match=rf"^training: .*{said}"):
+        check_objects(maps, "set", "; do this")
+
+
+def test_frames_to_train_on_show_an_object(image: Path, tmp_path: Path) -> None:
+    write_label_map(tmp_path / "void.png", np.array([[0, 255, 255], [0, 0, 0]], np.uint8))
+
+    def video(annotation: Path | None, semantics: Semantics, source: str) -> VideoSequence:
+        return VideoSequence("a", (image,), (annotation,), (), semantics, source)
+
+    void = tmp_path / "void.png"
+    assert len(training_frames([video(void, "binary", "DAVIS 2016 train 480p")])) == 1
+    with pytest.raises(InputError, match=r"DAVIS 2017 train 480p hold .*; use `year=2016` if"):
+        training_frames([video(void, "ids", "DAVIS 2017 train 480p")])
+    with pytest.raises(InputError, match=r"MOSE train hold .*; expected ids or classes from 1 on$"):
+        training_frames([video(void, "ids", "MOSE train")])
+    for nothing in ([], [video(None, "ids", "MOSE train")]):
+        with pytest.raises(InputError, match="expected at least one annotated frame, got none"):
+            training_frames(nothing)

@@ -23,6 +23,13 @@ def test_a_mask_keeps_its_shape(tmp_path: Path, dtype: Any, shape: tuple[int, in
     np.testing.assert_array_equal(mask, values)
 
 
+@pytest.mark.parametrize("value", [-1, 256])
+def test_values_beyond_a_byte_do_not_wrap(tmp_path: Path, value: int) -> None:
+    savemat(tmp_path / "a.mat", {"GTcls": {"Segmentation": np.full((2, 2), value)}})
+    with pytest.raises(InputError, match=rf"a\.mat: expected values in 0\.\.255 .*got {value}"):
+        read_mat_mask(tmp_path / "a.mat", "GTcls")
+
+
 @pytest.mark.parametrize(
     "content",
     [

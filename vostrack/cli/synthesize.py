@@ -26,11 +26,11 @@ class SynthesizeCommand:
     """
 
     objects: Path
-    """Folder with JPEGImages/NAME.jpg (.png, .webp) and Mattes/NAME.png, 8-bit alpha. Photographs
+    """Folder with JPEGImages/NAME.jpg (.png, .webp) and Mattes/NAME.png, gray or alpha. Photographs
     without one clean object serve as backgrounds."""
 
     output: Path
-    """Folder for the data set, new or empty."""
+    """Folder for the data set, new or empty, apart from what is read."""
 
     clips: int
     """How many."""
@@ -93,7 +93,8 @@ class SynthesizeCommand:
         sources = open_sources(
             self.objects, self.backgrounds, split=self.split, exclude=self.exclude
         )
-        folder.prepare(overwrite=self.overwrite)
+        inputs = [("objects", self.objects), *(("backgrounds", path) for path in self.backgrounds)]
+        folder.prepare(overwrite=self.overwrite, inputs=[*inputs, *sources.files()])
         frames = 0
         with open_progress(self.clips, "clip", "composing", quiet=self.quiet) as bar:
             for clip in folder.write(listed, sources):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
+from vostrack.errors import InputError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -23,11 +25,13 @@ __all__ = [
     "DavisSet",
     "LearningRate",
     "MixedPrecisionTrainCommand",
+    "OptionalYear",
     "Side",
     "Steps",
     "Subset",
     "TrainCommand",
     "Year",
+    "check_effect",
 ]
 
 # The flags that several commands have, each with its own default.
@@ -40,6 +44,27 @@ Ahead = Annotated[
 ]
 Subset = Annotated[str, tyro.conf.arg(name="set", help="Which list of the data set.")]
 Year = Annotated[Literal[2016, 2017], tyro.conf.arg(help="Which DAVIS list and annotations.")]
+# Of the commands that need no DAVIS.
+OptionalYear = Annotated[
+    Literal[2016, 2017] | None,
+    tyro.conf.arg(help="Which DAVIS list and annotations; 2017 if you don't say."),
+]
+
+
+def check_effect(flag: str, *, given: bool, there: bool, needs: str) -> None:
+    """Refuse a flag that would be ignored.
+
+    Args:
+        flag: its name, such as ``--photo-share``.
+        given: whether it is given.
+        there: whether what it needs is there.
+        needs: what it needs and how to give that, such as ``photographs; give --photos``.
+
+    Raises:
+        InputError: it is given without that.
+    """
+    if given and not there:
+        raise InputError(f"{flag}: it has no effect without {needs}")
 
 
 @dataclass(frozen=True, kw_only=True)

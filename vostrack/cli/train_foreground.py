@@ -13,8 +13,8 @@ from vostrack.cli.train_command import (
     Side,
     Steps,
     Year,
+    check_effect,
 )
-from vostrack.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -89,8 +89,12 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         from vostrack.training.samples import ForegroundSamples, PhotoSamples
 
         loop = self.loop(warmup=50)
-        if self.photo_share is not None and self.photos is None:
-            raise InputError("--photo-share: it has no effect without photographs; give --photos")
+        check_effect(
+            "--photo-share",
+            given=self.photo_share is not None,
+            there=self.photos is not None,
+            needs="photographs; give --photos",
+        )
         recipe = ForegroundRecipe(batch=self.batch, side=self.side)
         if self.photo_share is not None:
             recipe = replace(recipe, photo_share=self.photo_share)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.checks import check_at_least
-from vostrack.cli.train_command import MixedPrecisionTrainCommand, Steps, TrainCommand, Year
+from vostrack.cli.train_command import (
+    MixedPrecisionTrainCommand,
+    OptionalYear,
+    Steps,
+    TrainCommand,
+    check_effect,
+)
 
 if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
     from vostrack.datasets.label_maps import LabelMapSource
     from vostrack.proposers.displacement.recipe import SisegRecipe
 
@@ -34,15 +41,16 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks: VOC, SBD, ADE20K."""
 
     exclude: tuple[str, ...] = ()
-    """Patterns of mask names without suffix (2007_*); these are held out for evaluation."""
+    """Patterns of names that are held out for evaluation: of masks without suffix (2007_*), and of
+    the videos of --davis."""
 
     background_ids: tuple[int, ...] = ()
-    """Class ids without instances (sky, floor), which count as background in folders."""
+    """Class ids without instances (sky, floor), which count as background in --masks."""
 
     davis: Path | None = None
     """DAVIS folder; its training set adds foreground masks."""
 
-    year: Year = 2017
+    year: OptionalYear = None
 
     drawn: int = 0
     """Number of label maps of random shapes that are added."""
@@ -125,17 +133,22 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
 
     def _sources(self) -> list[LabelMapSource]:
         from vostrack.datasets import open_davis
-        from vostrack.datasets.label_maps import (
-            DrawnMaps,
-            ForegroundMaps,
-            open_label_maps,
-        )
+        from vostrack.datasets.label_maps import DrawnMaps, open_label_maps
         from vostrack.errors import InputError
 
-        sources = open_label_maps(self.masks, background=self.background_ids, exclude=self.exclude)
+        masks, davis = bool(self.masks), self.davis is not None
+        for flag, given, there, needs in (
+            ("--background-ids", self.background_ids, masks, "masks; give --masks"),
+            ("--exclude", self.exclude, masks or davis, "masks or videos; give --masks or --davis"),
+            ("--year", self.year, davis, "DAVIS; give --davis"),
+        ):
+            check_effect(flag, given=bool(given), there=there, needs=needs)
+        videos: Sequence[VideoSequence] = ()
         if self.davis is not None:
-            sequences = open_davis(self.davis, year=self.year, subset="train")
-            sources.append(ForegroundMaps(sequences))
+            videos = open_davis(self.davis, year=self.year or 2017, subset="train")
+        sources = open_label_maps(
+            self.masks, background=self.background_ids, exclude=self.exclude, videos=videos
+        )
         if self.drawn:
             sources.append(DrawnMaps(self.drawn, seed=self.seed))
         if not sources:

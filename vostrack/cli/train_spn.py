@@ -12,10 +12,11 @@ from vostrack.cli.train_command import (
     Ahead,
     Batch,
     MixedPrecisionTrainCommand,
+    OptionalYear,
     Side,
     Steps,
     TrainCommand,
-    Year,
+    check_effect,
 )
 from vostrack.errors import InputError
 
@@ -32,6 +33,8 @@ __all__ = ["TrainSpnCommand"]
 
 # Three tenths of the clips that taught the target network were of photographs, too.
 _PHOTO_SHARE = 0.3
+_SYNTHETIC_SHARE = 0.3
+_COARSE_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     davis: Path | None = None
     """Folder with ImageSets, JPEGImages and Annotations; its train set is used."""
 
-    year: Year = 2017
+    year: OptionalYear = None
 
     exclude: tuple[str, ...] = ()
     """DAVIS sequences that are held out for evaluation."""
@@ -67,14 +70,15 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     voc: Path | None = None
     """Folder with ImageSets, JPEGImages and SegmentationClass, as VOCdevkit/VOC2012."""
 
-    voc_set: str = "train"
-    """Which VOC list."""
+    voc_set: str | None = None
+    """Which VOC list; train if you don't say."""
 
     synthetic: int = 0
     """Number of synthetic scenes."""
 
-    synthetic_share: float = 0.3
-    """Share of the crops that come from synthetic scenes, when other images are given as well."""
+    synthetic_share: float | None = None
+    """Share of the crops that come from synthetic scenes, when other images are given as well; 0.3
+    if you don't say."""
 
     photos: Path | None = None
     """Folder of photographs with mattes (JPEGImages and Mattes)."""
@@ -94,8 +98,9 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     coarse_weights: Path | None = None
     """Weights of the semantic network; torchvision's own are downloaded by default."""
 
-    coarse_share: float = 0.5
-    """Share of the crops that get their scores from such a network; the others are degraded."""
+    coarse_share: float | None = None
+    """Share of the crops that get their scores from such a network; the others are degraded. 0.5
+    if you don't say."""
 
     flat_share: float | None = None
     """Share of the crops shown without texture, so that the network also learns even regions
@@ -132,15 +137,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.training.processes import training_device
 
         check_at_least(self, {"synthetic": 0})
-        check_fraction(self, "synthetic_share", "coarse_share")
-        if self.photo_share is not None:
-            check_fraction(self, "photo_share")
-            if self.photos is None:
-                raise InputError(
-                    "--photo-share: it has no effect without photographs; give --photos"
-                )
-        if self.exclude and self.davis is None:
-            raise InputError("--exclude: it has no effect without DAVIS; give --davis")
+        self._check_effects()
         light = self.network == "light"
         flat = (0.15 if light else 0.0) if self.flat_share is None else self.flat_share
         rate = (1e-3 if light else 1e-4) if self.learning_rate is None else self.learning_rate
@@ -148,7 +145,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             batch=self.batch,
             side=self.side,
             learning_rate=rate,
-            network_share=self.coarse_share,
+            network_share=_COARSE_SHARE if self.coarse_share is None else self.coarse_share,
             flat_share=flat,
         )
         device = training_device(self.device)
@@ -163,6 +160,34 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             scorer=None if scorer is None else scorer.to(device),
         )
         return training, base
+
+    def _check_effects(self) -> None:
+        """Refuse shares out of their range, and flags that would be ignored."""
+        shares = ("photo_share", "synthetic_share", "coarse_share")
+        check_fraction(self, *(name for name in shares if getattr(self, name) is not None))
+        davis, photos = self.davis is not None, self.photos is not None
+        network = self.coarse != "degraded"
+        semantic = network and self.coarse != "shipped" and not Path(self.coarse).is_file()
+        for flag, value, there, needs in (
+            ("--photo-share", self.photo_share, photos, "photographs; give --photos"),
+            ("--exclude", self.exclude or None, davis, "DAVIS; give --davis"),
+            ("--year", self.year, davis, "DAVIS; give --davis"),
+            ("--voc-set", self.voc_set, self.voc is not None, "VOC; give --voc"),
+            (
+                "--synthetic-share",
+                self.synthetic_share,
+                self.synthetic > 0,
+                "synthetic scenes; give --synthetic",
+            ),
+            ("--coarse-share", self.coarse_share, network, "a network; name it in --coarse"),
+            (
+                "--coarse-weights",
+                self.coarse_weights,
+                semantic,
+                "a semantic network; name it in --coarse",
+            ),
+        ):
+            check_effect(flag, given=value is not None, there=there, needs=needs)
 
     def _build_network(
         self, device: torch.device
@@ -202,12 +227,12 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
         sources: list[Source] = []
         if self.davis is not None:
-            sequences = list(open_davis(self.davis, year=self.year, subset="train"))
+            sequences = list(open_davis(self.davis, year=self.year or 2017, subset="train"))
             check_excluded(self.exclude, [sequence.name for sequence in sequences])
             frames = DavisImages(without_excluded(sequences, self.exclude))
             sources.append((float(len(frames)), frames))
         if self.voc is not None:
-            voc = VocImages(self.voc, self.voc_set)
+            voc = VocImages(self.voc, self.voc_set or "train")
             sources.append((float(len(voc)), voc))
         if self.photos is not None:
             share = _PHOTO_SHARE if self.photo_share is None else self.photo_share
@@ -215,7 +240,8 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             sources = _with_share(sources, photos, share)
         if self.synthetic:
             synthetic = SyntheticImages(self.synthetic, seed=self.seed)
-            sources = _with_share(sources, synthetic, self.synthetic_share)
+            share = _SYNTHETIC_SHARE if self.synthetic_share is None else self.synthetic_share
+            sources = _with_share(sources, synthetic, share)
         if not sources:
             raise InputError(
                 "training: no images; give --davis DIR, --voc DIR, --photos DIR or --synthetic N, "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.checks import check_at_least
+from vostrack.cli.train_command import MixedPrecisionTrainCommand, OptionalYear, check_effect
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,11 +50,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     videos), objects (photographs with mattes, composed as by vostrack synthesize) and photos (the
     same photographs, each moved and bent as a whole)."""
 
-    year: Literal[2016, 2017] = 2017
-    """Which DAVIS list and annotations."""
+    year: OptionalYear = None
 
-    subset: Annotated[str, tyro.conf.arg(name="set")] = "train"
-    """Which DAVIS list."""
+    subset: Annotated[str | None, tyro.conf.arg(name="set")] = None
+    """Which DAVIS list; train if you don't say."""
 
     exclude: tuple[str, ...] = ()
     """Videos that are not trained on: the result is judged on them."""
@@ -131,12 +132,14 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         from vostrack.training.processes import is_first_process, training_device
 
         config, recipe = self._loop(), self._recipe()
+        parts = parse_data(self.data)
+        self._check_effects({part.kind for part in parts})
         if self.semantic_scale is not None and self.semantic_weights is None:
             raise InputError("semantic_scale: give the second backbone with `semantic_weights` too")
         clips, held_out = open_clips(
-            parse_data(self.data),
-            year=self.year,
-            subset=self.subset,
+            parts,
+            year=self.year or 2017,
+            subset=self.subset or "train",
             exclude=self.exclude,
             backgrounds=self.backgrounds,
         )
@@ -163,11 +166,33 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
                 on_step=show,
             )
         if is_first_process():
+            if self.validate_every and done >= self.steps and not self._best.is_file():
+                raise InputError(
+                    f"--validate-every: the training in {self.output} had ended, so that nothing "
+                    "was judged; give another --output, or more --steps"
+                )
             path = self.output / "target.safetensors"
             save_target_net(network, path, half=True)
             if not self.quiet:
                 print(f"{done} of {self.steps} steps: {path}")
         return 0
+
+    @property
+    def _best(self) -> Path:
+        return self.output / "best.safetensors"
+
+    def _check_effects(self, kinds: Set[str]) -> None:
+        """Refuse flags that would be ignored with data of these kinds."""
+        check_at_least(self, {"validate_every": 0})
+        davis, objects = "davis" in kinds, "objects" in kinds
+        every, needs = self.validate_every > 0, "a part davis:PATH in --data"
+        for flag, given, there, needed in (
+            ("--year", self.year, davis, needs),
+            ("--set", self.subset, davis, needs),
+            ("--backgrounds", self.backgrounds, objects, "a part objects:PATH in --data"),
+            ("--validate", self.validate, every, "steps between judgements; give --validate-every"),
+        ):
+            check_effect(flag, given=bool(given), there=there, needs=needed)
 
     def _with_semantics(self, network: TargetNet, clips: ClipSource) -> TargetNet:
         from torch import Generator
@@ -240,6 +265,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
 
         def keep(network: nn.Module) -> None:
             assert isinstance(network, TargetNet)
-            save_target_net(network, self.output / "best.safetensors", half=True)
+            save_target_net(network, self._best, half=True)
 
         return Validation(self.validate_every, judge, keep, "J&F")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from vostrack.online_finetune.target.clip_mixture import ClipMixture
 
 __all__ = ["DataPart", "open_clips", "open_videos", "parse_data"]
+
+# What looks like a number is a share, even one that cannot be: a path would hardly end so.
+_NUMBER = r"[-+]?(?:[.\d][-+.,%\de]*|(?i:nan|inf(?:inity)?))"
+_ITEM = re.compile(rf"([a-z-]+):(.+?)(?::({_NUMBER}))?")
 
 DataKind = Literal["davis", "youtube-vos", "mose", "objects", "photos"]
 
@@ -47,7 +52,7 @@ def parse_data(items: Sequence[str]) -> list[DataPart]:
     """
     parts = []
     for item in items:
-        found = re.fullmatch(r"([a-z-]+):(.+?)(?::([0-9.]+))?", item)
+        found = _ITEM.fullmatch(item)
         if found is None or found[1] not in get_args(DataKind):
             raise InputError(
                 f"--data: expected KIND:PATH or KIND:PATH:SHARE with KIND one of "
@@ -57,7 +62,7 @@ def parse_data(items: Sequence[str]) -> list[DataPart]:
             share = float(found[3] or 1)
         except ValueError:
             share = 0.0
-        if not share > 0:
+        if not 0 < share < math.inf:
             raise InputError(f"--data: expected a share over 0, got {found[3]!r} in {item!r}")
         parts.append(DataPart(found[1], Path(found[2]), share))  # type: ignore[arg-type]
     return parts

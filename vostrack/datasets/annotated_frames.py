@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vostrack.arrays import UInt8Array
+from vostrack.checks import check_not_empty
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
@@ -23,10 +24,12 @@ __all__ = [
     "AnnotatedFrame",
     "FrameFiles",
     "annotated_frames",
+    "check_objects",
     "image_tensor",
     "merge_objects",
     "read_annotated_frame",
     "read_annotation",
+    "training_frames",
 ]
 
 
@@ -79,6 +82,56 @@ def annotated_frames(sequences: Iterable[VideoSequence]) -> tuple[FrameFiles, ..
         for sequence in sequences
         for image, annotation in zip(sequence.frames, sequence.annotations, strict=True)
         if annotation is not None
+    )
+
+
+def training_frames(sequences: Sequence[VideoSequence]) -> tuple[FrameFiles, ...]:
+    """List the frames to train on; masks are read until one of them shows an object.
+
+    Args:
+        sequences: of one data set.
+
+    Raises:
+        InputError: no frame has a mask, a mask cannot be read, or none of them shows an object.
+    """
+    frames = annotated_frames(sequences)
+    check_not_empty(frames, "annotated frame")
+    source = sequences[0].source or sequences[0].name
+    # As data sets are named by ``open_davis``.
+    year = source.startswith("DAVIS 2017")
+    check_objects(
+        (frame.read_labels() for frame in frames),
+        source,
+        "; use `year=2016` if they are those of DAVIS 2016" if year else "",
+    )
+    return frames
+
+
+def check_objects(label_maps: Iterable[UInt8Array], source: str, remedy: str = "") -> None:
+    """Check that there is something to learn from label maps, of which the first often tells.
+
+    Args:
+        label_maps: (H, W) uint8: 0 background, 255 void, all others ids or classes; read until one
+            of them shows an object.
+        source: where they come from, for the message.
+        remedy: end of the message where masks hold 0 and 255 alone.
+
+    Raises:
+        InputError: all pixels of all of them are background or void.
+    """
+    void = False
+    for labels in label_maps:
+        if ((labels > 0) & (labels < VOID)).any():
+            return
+        void = void or bool((labels == VOID).any())
+    if void:
+        raise InputError(
+            f"training: the masks of {source} hold no value but 0 and 255, which is void, so that "
+            f"there is no object to learn; expected ids or classes from 1 on{remedy}"
+        )
+    raise InputError(
+        f"training: no object in any mask of {source}; expected ids or classes from 1 on, got "
+        "0, which is background, everywhere"
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
 import threading
 import zipfile
+import zlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,15 +14,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vostrack.arrays import UInt8Array
-from vostrack.checks import check_not_empty
-from vostrack.datasets.annotated_frames import annotated_frames, merge_objects
+from vostrack.datasets.annotated_frames import check_objects, merge_objects, training_frames
 from vostrack.datasets.mat_files import read_mat_mask
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
-from vostrack.masks.palette import read_label_map
+from vostrack.masks.palette import VOID, parse_label_map, read_label_map
 
 __all__ = [
     "DrawnMaps",
@@ -53,32 +51,41 @@ class LabelMapZip:
         excluded: names without suffix of the files that are left out.
     """
 
-    def __init__(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: str | Path, *, background: Sequence[int] = (), exclude: Sequence[str] = ()
+    ) -> None:
         """List the files.
 
         Args:
             path: zip file.
+            background: class ids that have no instances (sky, floor) and count as background.
             exclude: patterns (2007_*) of file names without suffix that are left out.
 
         Raises:
-            InputError: no such file, no zip file, or no PNG in it.
+            InputError: no such file, no zip file, no PNG in it, or a background id that is none.
         """
         self._path = Path(path)
         self._thread = threading.local()
         try:
             with zipfile.ZipFile(self._path) as archive:
-                names = sorted(n for n in archive.namelist() if n.lower().endswith(".png"))
+                found = sorted(n for n in archive.namelist() if n.lower().endswith(".png"))
+        except FileNotFoundError:
+            raise InputError(
+                f"masks: there is no {path}; expected a folder of PNG or MAT files, or a zip file "
+                "of PNG files"
+            ) from None
         except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"masks: {path} cannot be read as a zip file ({error})") from None
-        kept = [name for name in names if not _matches(Path(name).stem, exclude)]
-        if not kept:
-            raise InputError(f"masks: {path} holds no PNG file, apart from excluded ones")
-        self._names = kept
-        self.excluded = frozenset(Path(name).stem for name in names) - {Path(n).stem for n in kept}
+            raise InputError(
+                f"masks: {path} cannot be read as a zip file ({error}); expected a folder of PNG "
+                "or MAT files, or a zip file of PNG files"
+            ) from None
+        self._members = {Path(name): name for name in found}
+        self._files, self.excluded = _chosen(list(self._members), exclude, f"PNG file in {path}")
+        self._table = _background_table(background)
 
     def __len__(self) -> int:
         """Return the number of PNG files."""
-        return len(self._names)
+        return len(self._files)
 
     def __getitem__(self, index: int) -> UInt8Array:
         """Read one file.
@@ -90,14 +97,14 @@ class LabelMapZip:
         archive = getattr(self._thread, "archive", None)
         if archive is None:
             archive = self._thread.archive = zipfile.ZipFile(self._path)
-        name = self._names[index]
-        with Image.open(io.BytesIO(archive.read(name))) as image:
-            values = np.asarray(image)
-        if values.ndim != 2:
-            raise InputError(
-                f"masks: {name} in {self._path} has colours; expected a palette or gray PNG of ids"
-            )
-        return values.astype(np.uint8)
+        member = self._members[self._files[index]]
+        name = f"masks: {member} in {self._path}"
+        try:
+            data = archive.read(member)
+        # What is damaged, encrypted, or packed in a way that is not known.
+        except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+            raise InputError(f"{name}: cannot be unpacked ({error}); pack it again") from None
+        return self._table[parse_label_map(data, name)]
 
 
 class LabelMapFolder:
@@ -118,19 +125,12 @@ class LabelMapFolder:
             exclude: patterns (2007_*) of file names without suffix that are left out.
 
         Raises:
-            InputError: no such folder, or no file in it.
+            InputError: no such folder, no file in it, or a background id that is none.
         """
         folder = Path(path)
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".mat"))
-        self._files = [path for path in found if not _matches(path.stem, exclude)]
-        self.excluded = frozenset(path.stem for path in found if _matches(path.stem, exclude))
-        if not self._files:
-            raise InputError(
-                f"masks: no PNG or MAT file in {folder}, apart from excluded ones; "
-                "expected label maps"
-            )
-        self._table = np.arange(256, dtype=np.uint8)
-        self._table[list(background)] = 0
+        self._files, self.excluded = _chosen(found, exclude, f"PNG or MAT file in {folder}")
+        self._table = _background_table(background)
 
     def __len__(self) -> int:
         """Return the number of files."""
@@ -150,33 +150,77 @@ class LabelMapFolder:
 
 
 def open_label_maps(
-    paths: Sequence[Path], *, background: Sequence[int] = (), exclude: Sequence[str] = ()
+    paths: Sequence[Path],
+    *,
+    background: Sequence[int] = (),
+    exclude: Sequence[str] = (),
+    videos: Sequence[VideoSequence] = (),
 ) -> list[LabelMapSource]:
-    """Open folders and zip files of semantic masks.
+    """Open folders and zip files of semantic masks, and the foregrounds of videos.
 
     Args:
         paths: of folders and zip files.
-        background: class ids that count as background, in folders.
-        exclude: patterns (2007_*) of file names without suffix that are left out.
+        background: class ids of these masks that count as background.
+        exclude: patterns (2007_*) of names that are left out: of masks without suffix, of videos.
+        videos: annotated videos of one data set.
 
     Raises:
-        InputError: a path is neither, there is no mask in it, or a pattern leaves out no mask
+        InputError: a path is neither, there is no mask in it, none of its masks shows an object, a
+            background id is none, all videos are left out, or a pattern leaves out nothing
             anywhere, so that what it means would be trained on.
     """
-    sources = [
-        LabelMapFolder(path, background=background, exclude=exclude)
-        if path.is_dir()
-        else LabelMapZip(path, exclude=exclude)
+    opened = [
+        (LabelMapFolder if path.is_dir() else LabelMapZip)(
+            path, background=background, exclude=exclude
+        )
         for path in paths
     ]
-    left_out = {stem for source in sources for stem in source.excluded}
-    for pattern in exclude if sources else ():
-        if not any(fnmatchcase(stem, pattern) for stem in left_out):
+    for path, source in zip(paths, opened, strict=True):
+        check_objects((source[k] for k in range(len(source))), str(path))
+    kept = [video for video in videos if not _matches(video.name, exclude)]
+    left_out = {video.name for video in videos} - {video.name for video in kept}
+    left_out = left_out.union(*(source.excluded for source in opened))
+    for pattern in exclude if opened or videos else ():
+        if not any(fnmatchcase(name, pattern) for name in left_out):
             raise InputError(
-                f"--exclude: {pattern} leaves out none of the masks; expected a pattern of their "
-                "names without suffix, such as 2007_*"
+                f"--exclude: {pattern} leaves out none of the masks and videos; expected a pattern "
+                "of their names without suffix, such as 2007_*"
             )
-    return list(sources)
+    if videos and not kept:
+        raise InputError(
+            f"--exclude: it leaves out all {len(videos)} videos, so that none is left to train on; "
+            "name fewer, or leave the data set out"
+        )
+    return [*opened, ForegroundMaps(kept)] if videos else list(opened)
+
+
+def _chosen(
+    found: Sequence[Path], exclude: Sequence[str], what: str
+) -> tuple[list[Path], frozenset[str]]:
+    """Return the files that are not left out, and the names of those that are."""
+    # macOS packs a hidden file with every file.
+    seen = [path for path in found if not path.name.startswith(".")]
+    files = [path for path in seen if not _matches(path.stem, exclude)]
+    if not files:
+        raise InputError(f"masks: no {what}, apart from excluded ones; expected masks")
+    return files, frozenset(path.stem for path in seen if _matches(path.stem, exclude))
+
+
+def _background_table(ids: Sequence[int]) -> UInt8Array:
+    """Return (256,) uint8: 0 for background and for these ids, all other values as they are.
+
+    Raises:
+        InputError: an id is that of no class.
+    """
+    for number in ids:
+        if not 0 < number < VOID:
+            raise InputError(
+                f"background ids: expected ids of classes in 1..254, got {number}; 0 is background "
+                "and 255 void already"
+            )
+    table = np.arange(256, dtype=np.uint8)
+    table[list(ids)] = 0
+    return table
 
 
 def _matches(stem: str, patterns: Sequence[str]) -> bool:
@@ -187,13 +231,12 @@ class ForegroundMaps:
     """The annotated frames of videos with all their objects as one class."""
 
     def __init__(self, sequences: Sequence[VideoSequence]) -> None:
-        """List the frames.
+        """List the frames; see ``training_frames``.
 
         Raises:
-            InputError: none is annotated.
+            InputError: none is annotated, or none shows an object.
         """
-        self._frames = annotated_frames(sequences)
-        check_not_empty(self._frames, "annotated frame")
+        self._frames = training_frames(sequences)
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

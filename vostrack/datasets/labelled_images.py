@@ -15,6 +15,7 @@ from torch import Tensor
 from vostrack.arrays import AnyArray, IntArray, UInt8Array
 from vostrack.datasets.annotated_frames import (
     annotated_frames,
+    check_objects,
     image_tensor,
     merge_objects,
     read_annotated_frame,
@@ -103,7 +104,7 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
         subset: train, val, ...
 
     Raises:
-        InputError: unknown layout, or something is missing.
+        InputError: unknown layout, something is missing, or no mask shows an object.
     """
     if layout not in get_args(Layout):
         raise InputError(f"layout: expected one of {', '.join(get_args(Layout))}, got {layout!r}")
@@ -153,6 +154,8 @@ def _context(root: Path, subset: str) -> LabelledImages:
         ) from None
     if not names:
         raise InputError(f"images: {path} names no image")
+    masks = (read_annotation(root / "SegmentationClassContext" / f"{name}.png") for name in names)
+    check_objects(masks, str(path))
     return LabelledImages(names, 60, 0, lambda name: _load_context(root, name))
 
 
@@ -208,6 +211,7 @@ def _davis(root: Path, subset: str) -> LabelledImages:
         for sequence in open_davis(root, year=2017, subset=subset)
         for files in annotated_frames([sequence])
     }
+    check_objects((files.read_labels() for files in frames.values()), f"DAVIS 2017 {subset}")
 
     def load(name: str) -> LabelledImage:
         frame = frames[name].read()

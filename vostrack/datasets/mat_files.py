@@ -10,6 +10,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.masks.palette import VOID
 
 __all__ = ["MatVariable", "read_mat_mask"]
 
@@ -51,5 +52,10 @@ def read_mat_mask(path: str | os.PathLike[str], variable: MatVariable) -> UInt8A
         raise InputError(
             f"{Path(path)}: expected numbers of shape (H, W) in {variable}.Segmentation, "
             f"got {values.dtype} of shape {values.shape}"
+        )
+    if values.size and not (values.min() >= 0 and values.max() <= VOID):
+        raise InputError(
+            f"{Path(path)}: expected values in 0..255 in {variable}.Segmentation, got "
+            f"{values.min()}..{values.max()}; renumber them"
         )
     return values.astype(np.uint8)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
+from vostrack.datasets.annotated_frames import check_objects
 from vostrack.datasets.mat_files import MatVariable, read_mat_mask
 from vostrack.errors import InputError
 from vostrack.files import read_lines
@@ -92,7 +93,8 @@ def open_voc(
             which has masks of classes only.
 
     Raises:
-        InputError: a folder or the list is missing, the list is empty, or names a missing file.
+        InputError: a folder or the list is missing, the list is empty, or names a missing file, or
+            no class mask shows an object.
     """
     root = Path(root)
     if (root / "dataset" / "inst").is_dir():
@@ -128,6 +130,7 @@ def open_voc(
         for path in (image.image, image.classes, image.instances):
             if path is not None and not path.is_file():
                 raise InputError(f"{listing} lists {image.name}, but there is no {path}")
+    check_objects((_read_mask(image.classes, "GTcls") for image in images), str(listing))
     return images
 
 

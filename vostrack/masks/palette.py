@@ -6,20 +6,27 @@ the ids.
 
 from __future__ import annotations
 
+import io
 import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, check_regular
 
-__all__ = ["VOID", "davis_palette", "read_label_map", "write_label_map", "write_matte"]
-
+__all__ = [
+    "VOID",
+    "davis_palette",
+    "parse_label_map",
+    "read_label_map",
+    "write_label_map",
+    "write_matte",
+]
 
 VOID = 255
 """The label of pixels to ignore, in training and in evaluation."""
@@ -59,22 +66,45 @@ def read_label_map(path: str | os.PathLike[str]) -> UInt8Array:
         InputError: the file is missing or corrupt, is not an image, or is a colour image.
     """
     check_regular(path, "the mask")
+    return _label_map(
+        path, str(Path(path)), "an existing, complete palette or gray PNG; check the path"
+    )
+
+
+def parse_label_map(data: bytes, name: str) -> UInt8Array:
+    """Read the bytes of a palette or gray PNG whose pixel values are ids; see ``read_label_map``.
+
+    Args:
+        data: all of the file.
+        name: where it comes from, for the message.
+
+    Returns:
+        (H, W) uint8, the values of the file.
+
+    Raises:
+        InputError: it is corrupt, is not an image, or is a colour image.
+    """
+    return _label_map(io.BytesIO(data), name, "a complete palette or gray PNG")
+
+
+def _label_map(file: str | os.PathLike[str] | io.BytesIO, name: str, expected: str) -> UInt8Array:
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             mode, values = image.mode, np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Of bytes, Pillow would tell where in memory they are.
+        reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise InputError(
-            f"{Path(path)}: cannot be read as a label map ({error}); "
-            "expected an existing, complete palette or gray PNG; check the path"
+            f"{name}: cannot be read as a label map ({reason}); expected {expected}"
         ) from error
     if values.ndim != 2 or mode == "F":
         raise InputError(
-            f"{Path(path)}: expected a palette or gray PNG whose pixel values are ids, "
+            f"{name}: expected a palette or gray PNG whose pixel values are ids, "
             f"got an image with mode {mode}; save the label map as an indexed PNG"
         )
     if values.dtype != np.bool_ and int(values.max(initial=0)) > VOID:
         raise InputError(
-            f"{Path(path)}: expected ids in 0..255, got {int(values.max())}; renumber the objects"
+            f"{name}: expected ids in 0..255, got {int(values.max())}; renumber the objects"
         )
     return values.astype(np.uint8)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import parse_json
+from vostrack.files import check_inputs_apart, parse_json
 from vostrack.runs.frame_log import FrameLog
 
 __all__ = [
@@ -74,16 +74,10 @@ def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:
     Raises:
         InputError: names the first such input.
     """
-    places = [(root / name).resolve() for name in (*_SINGLE, *_FOLDERS, STATE)]
+    inputs = list(inputs)
+    check_inputs_apart(root, (*_SINGLE, *_FOLDERS, STATE), inputs)
     for parameter, path in inputs:
-        resolved = path.resolve()
-        for place in places:
-            if resolved == place or place in resolved.parents:
-                raise InputError(
-                    f"output: {parameter} {path} lies in {root}, where the results go, and would "
-                    "be replaced by them; give another folder as `output`"
-                )
-        if resolved == root.resolve() and parameter == "video":
+        if path.resolve() == root.resolve() and parameter == "video":
             raise InputError(
                 f"output: {root} is the folder of the frames; give another folder as `output`"
             )

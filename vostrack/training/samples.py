@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
-from vostrack.datasets.annotated_frames import AnnotatedFrame, annotated_frames, merge_objects
+from vostrack.datasets.annotated_frames import AnnotatedFrame, merge_objects, training_frames
 from vostrack.datasets.composites.matted_photos import MattedPhoto, annotated_photo
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.training.foreground import Sample
@@ -17,14 +17,13 @@ __all__ = ["ForegroundSamples", "PhotoSamples"]
 class ForegroundSamples(ReadOnDemand[Sample]):
     """Every annotated frame: image (3, H, W) uint8, labels (H, W) int64 of 0, 1 and 255."""
 
-    def __init__(self, sequences: Iterable[VideoSequence]) -> None:
-        """List the frames; nothing is read.
+    def __init__(self, sequences: Sequence[VideoSequence]) -> None:
+        """List the frames; see ``training_frames``.
 
         Raises:
-            InputError: no frame is annotated.
+            InputError: no frame is annotated, or none shows an object.
         """
-        self._frames = annotated_frames(sequences)
-        check_not_empty(self._frames, "annotated frame")
+        self._frames = training_frames(sequences)
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vostrack.datasets.composites import CompositeSources, MatteFilter, open_sources
 from vostrack.datasets.composites.backgrounds import remove_object, scan_backgrounds
+from vostrack.datasets.composites.cutouts import read_cutout
+from vostrack.datasets.composites.matte_filter import passes_filter
 from vostrack.datasets.composites.matted_photos import (
     is_held_out,
-    passes_filter,
-    read_cutout,
     scan_matted_photos,
 )
 from vostrack.errors import InputError
@@ -170,8 +171,6 @@ def test_sources_travel_to_other_processes(sources: CompositeSources) -> None:
 def test_refusals(
     tmp_path: Path, write_photo: Callable[..., None], break_it: str, message: str
 ) -> None:
-    from PIL import Image
-
     assert is_held_out("a")
     write_photo(tmp_path, "a", (200, 10, 10), "soft" if break_it == "nothing clean" else "disc")
     matte, folders = tmp_path / "Mattes" / "a.png", []

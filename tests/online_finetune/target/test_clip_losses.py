@@ -185,3 +185,68 @@ def test_rivals_are_judged_as_the_label_map_judges() -> None:
     assert entropies[0] < entropies[1]
     assert bool((scores.argmax(0) == winner).all())
     assert float(rivals_loss(logits[:1], masks[:1])) == 0
+
+
+def with_void(clip: TrainingClip, columns: int) -> TrainingClip:
+    """Return the first two frames, the second of them void on the left."""
+    labels = clip["labels"][:2].clone()
+    labels[1, :, :columns] = 255
+    return {**clip, "images": clip["images"][:2], "labels": labels}
+
+
+def losses_with_other_answers(
+    network: TargetNet, clip: TrainingClip, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Tensor]]:
+    """Return the losses of what the network says, and of something else left of ``columns``."""
+    find: Any = vars(module)["find_objects"]
+    every = []
+    for change in (0.0, 5.0):
+
+        def changed(*inputs: Any, change: float = change) -> Any:
+            finding = find(*inputs)
+            x0, _, x1, _ = finding.window.box
+            assert x0 < columns < x1
+
+            def other(maps: Tensor) -> Tensor:
+                # One cell less: between cells the answers are interpolated.
+                share = (columns - x0) / (x1 - x0)
+                left = torch.arange(maps.shape[-1]) + 2 <= share * maps.shape[-1]
+                assert left.any()
+                changed: Tensor = maps + change * left
+                return changed
+
+            found = finding.segmentation
+            segmentation = replace(
+                found, logits=other(found.logits), classified=other(found.classified)
+            )
+            return replace(finding, segmentation=segmentation)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "find_objects", changed)
+            every.append(clip_losses(network, clip, CONFIG, 1.0))
+    return every
+
+
+def test_nothing_is_learned_from_void(
+    target_network: TargetNet, clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = 80
+    one, other = losses_with_other_answers(
+        target_network, with_void(clip, columns), columns, monkeypatch
+    )
+    for name, loss in one.items():
+        assert torch.isfinite(loss)
+        torch.testing.assert_close(other[name], loss, rtol=1e-4, atol=1e-4)
+    plain: TrainingClip = {**clip, "images": clip["images"][:2], "labels": clip["labels"][:2]}
+    one, other = losses_with_other_answers(target_network, plain, columns, monkeypatch)
+    for name in ("mask", "rivals", "classifier"):
+        assert abs(float((other[name] - one[name]).detach())) > 0.1
+
+
+def test_objects_that_may_be_in_the_void_are_neither_present_nor_absent(
+    target_network: TargetNet, clip: TrainingClip
+) -> None:
+    losses = clip_losses(target_network, with_void(clip, 160), CONFIG, 1.0)
+    assert {name: float(loss.detach()) for name, loss in losses.items()} == pytest.approx(
+        dict.fromkeys(losses, 0.0), abs=1e-6
+    )

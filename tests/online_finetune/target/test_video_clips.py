@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
 from vostrack.online_finetune.target.clip_mixture import ClipMixture
 from vostrack.online_finetune.target.training_clip import TrainingClip
 from vostrack.online_finetune.target.video_clips import VideoClipConfig, VideoClips
@@ -125,7 +126,11 @@ def test_ids_are_numbered_from_one_and_void_is_none(tmp_path: Path) -> None:
     for objects in (1, 3):
         config = VideoClipConfig(lost=0, resumed=0, paste=0, absent=0, objects=objects)
         clip = draw([video], config, 5, 2)
-        assert int(clip["labels"].max()) == min(objects, 2)
+        assert set(torch.unique(clip["labels"]).tolist()) == {
+            0,
+            *range(1, 1 + min(objects, 2)),
+            255,
+        }
         for number in range(1, min(objects, 2) + 1):
             reds = clip["images"][0, 0][clip["labels"][0] == number].float()
             blues = clip["images"][0, 2][clip["labels"][0] == number].float()
@@ -159,3 +164,36 @@ def test_a_mixture_keeps_its_shares() -> None:
     for wrong in ([], [(Named(0), 0.0)]):
         with pytest.raises(InputError, match="shares over 0"):
             ClipMixture(wrong)
+
+
+def test_objects_too_small_to_follow_are_refused(tmp_path: Path) -> None:
+    image, mask = tmp_path / "0.jpg", np.zeros((40, 40), np.uint8)
+    Image.new("RGB", (40, 40)).save(image)
+    mask[:6, :6] = 1
+    write_label_map(tmp_path / "0.png", mask)
+    masks = (tmp_path / "0.png",) * 2
+    clips = VideoClips([VideoSequence("a", (image,) * 2, masks, (), "ids", "")], PLAIN)
+    with pytest.raises(InputError, match=r"none of 100 clips .* an object of at least 200 pixels"):
+        clips.draw(Generator().manual_seed(0), 2)
+
+
+def test_void_stays_void(tmp_path: Path) -> None:
+    """It moves with the picture, and is neither an object to follow nor background."""
+    labels = np.zeros((120, 160), np.uint8)
+    labels[30:70, 40:90] = 254
+    labels[30:70, 90:110] = 255
+    picture = np.full((120, 160, 3), 100, np.uint8)
+    picture[labels == 254], picture[labels == 255] = (240, 0, 0), (0, 240, 0)
+    Image.fromarray(picture).save(tmp_path / "0.png")
+    write_label_map(tmp_path / "mask.png", labels)
+    files = (tmp_path / "0.png",) * 3, (tmp_path / "mask.png",) * 3
+    video = VideoSequence("a", *files, (), "ids", "")
+    for paste, counts in ((0.0, {1}), (1.0, {1, 2})):
+        followed = set()
+        for seed in range(8):
+            clip = draw([video], replace(PLAIN, paste=paste), seed, 3)
+            images, labels_now = clip["images"].float(), clip["labels"]
+            green = (images[:, 1] - images[:, 0]) > 64
+            assert (green == (labels_now == 255)).float().mean() > 0.97
+            followed.add(int(labels_now[labels_now < 255].max()))
+        assert followed == counts

@@ -10,7 +10,7 @@ from vostrack.datasets.composites.config import TAGS, CompositeConfig
 from vostrack.datasets.composites.davis_folder import CompositeFolder
 from vostrack.datasets.composites.draw_clip import draw_clip
 from vostrack.datasets.composites.kinds import VALIDATION_KINDS, config_of_kind
-from vostrack.datasets.composites.matted_photos import MatteFilter
+from vostrack.datasets.composites.matte_filter import MatteFilter
 from vostrack.datasets.composites.sources import CompositeSources, open_sources
 
 __all__ = [

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from vostrack.errors import InputError
 from vostrack.masks.palette import read_label_map
+from vostrack.video.image_file import displayed_size
 from vostrack.video.images import images_in_folder, read_image
 from vostrack.video.names import IMAGE_SUFFIXES
 from vostrack.video.opening import open_source
 
 __all__ = [
+    "LEAST_SIDE",
     "Background",
+    "check_sizes",
     "read_background_frame",
     "read_video_frames",
     "remove_object",
@@ -25,6 +28,9 @@ __all__ = [
 ]
 
 UInt8Array = NDArray[np.uint8]
+
+LEAST_SIDE = 16
+"""Least width and height of a background, pixels; of less, nothing is seen in a clip."""
 
 _VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".webm"})
 # Frames are kept no larger than this: clips are smaller, and memory is finite.
@@ -86,6 +92,22 @@ def scan_backgrounds(folders: Sequence[Path]) -> list[Background]:
             )
         found += here
     return found
+
+
+def check_sizes(places: Sequence[Background]) -> None:
+    """Check that backgrounds are large enough to be seen; of each, one header is read.
+
+    Raises:
+        InputError: a still or the first frame of a sequence is tiny, or no image.
+    """
+    for place in places:
+        for frame in place.frames[:1]:
+            height, width = displayed_size(frame)
+            if min(height, width) < LEAST_SIDE:
+                raise InputError(
+                    f"backgrounds: {frame} is {width} x {height} pixels, expected at least "
+                    f"{LEAST_SIDE} x {LEAST_SIDE}; remove it, or leave it out with `exclude`"
+                )
 
 
 def _davis_sequences(folder: Path) -> list[Background]:

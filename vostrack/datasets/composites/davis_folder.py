@@ -14,7 +14,7 @@ from vostrack.datasets.composites.clip import CompositeClip
 from vostrack.datasets.composites.clip_set import ListedClip
 from vostrack.datasets.composites.sources import CompositeSources
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, check_inputs_apart
 from vostrack.masks.palette import write_label_map
 
 __all__ = ["CompositeFolder", "Subset"]
@@ -40,16 +40,20 @@ class CompositeFolder:
         self._frames = root / "JPEGImages" / _RESOLUTION
         self._masks = root / "Annotations" / _RESOLUTION
 
-    def prepare(self, *, overwrite: bool) -> None:
+    def prepare(self, *, overwrite: bool, inputs: Sequence[tuple[str, Path]] = ()) -> None:
         """Make sure that nothing else is in the folder.
 
         Args:
             overwrite: delete the ``ImageSets``, ``JPEGImages`` and ``Annotations`` of an earlier
                 run, which is known by its ``composites.json``; other folders are never touched.
+            inputs: the files and folders that the clips are composed of, each with the parameter
+                that names it; none of them may lie in the folder, nor the folder in one of them.
 
         Raises:
-            InputError: it is a file, or not empty.
+            InputError: it is a file, or not empty, or it and an input do not lie apart; nothing is
+                deleted then.
         """
+        self._check_apart(inputs)
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"output: {self.root} is a file; give the name of a folder")
         if not self.root.is_dir() or not any(self.root.iterdir()):
@@ -66,6 +70,16 @@ class CompositeFolder:
             )
         for folder in ("ImageSets", "JPEGImages", "Annotations"):
             shutil.rmtree(self.root / folder, ignore_errors=True)
+
+    def _check_apart(self, inputs: Sequence[tuple[str, Path]]) -> None:
+        root = self.root.resolve()
+        for parameter, path in inputs:
+            if path.resolve() in (root, *root.parents):
+                raise InputError(
+                    f"output: {self.root} lies in {path}, which `{parameter}` reads; give another "
+                    "folder as `output`"
+                )
+        check_inputs_apart(root, (".",), inputs)
 
     def write(
         self, listed: Sequence[ListedClip], sources: CompositeSources

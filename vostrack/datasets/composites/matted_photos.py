@@ -3,66 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vostrack.checks import check_fraction
 from vostrack.datasets.annotated_frames import AnnotatedFrame
+from vostrack.datasets.composites.matte_filter import MatteFilter, matte_fault
+from vostrack.datasets.composites.mattes import read_matte
+from vostrack.datasets.composites.photo_index import fingerprint, read_index, write_index
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, parse_json
 from vostrack.video.images import images_in_folder, read_image
 
 __all__ = [
-    "MatteFilter",
     "MattedPhoto",
+    "PhotoChoice",
     "annotated_photo",
+    "choose_photos",
     "clean_photos",
     "is_held_out",
     "measure_photo",
-    "passes_filter",
-    "read_cutout",
-    "read_matte",
     "scan_matted_photos",
 ]
 
 UInt8Array = NDArray[np.uint8]
 
-# Raised when a measure below changes, so that older index files are not read.
-_INDEX_VERSION = 1
+logger = logging.getLogger(__name__)
+
 # A matte's own soft rim: what is fainter is background, what is denser is the object.
 _FAINT, _DENSE = 0.1, 0.9
-
-
-@dataclass(frozen=True)
-class MatteFilter:
-    """Which mattes are clean enough to cut an object out.
-
-    Attributes:
-        soft: largest share of pixels whose alpha lies between 0.1 and 0.9. Failed mattes and
-            groups have 0.1 and more.
-        area: lowest and highest share of the photograph that the object covers.
-        largest_piece: lowest share of the object that hangs together.
-    """
-
-    soft: float = 0.06
-    area: tuple[float, float] = (0.01, 0.80)
-    largest_piece: float = 0.7
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InputError: a value is out of its range.
-        """
-        check_fraction(self, "soft", "largest_piece")
-        if not 0 <= self.area[0] < self.area[1] <= 1:
-            raise InputError(f"area: expected 0 <= lowest < highest <= 1, got {self.area}")
 
 
 @dataclass(frozen=True)
@@ -72,8 +47,9 @@ class MattedPhoto:
     Attributes:
         name: file name without suffix.
         image: the photograph.
-        matte: its alpha, 8-bit gray PNG.
+        matte: its alpha; see ``read_matte``.
         size: H and W, pixels.
+        peak: highest alpha, 0..255.
         soft: share of pixels with alpha in 0.1 .. 0.9.
         area: share of pixels with alpha of at least 0.5.
         largest_piece: share of these that hang together.
@@ -85,6 +61,7 @@ class MattedPhoto:
     image: Path
     matte: Path
     size: tuple[int, int]
+    peak: int
     soft: float
     area: float
     largest_piece: float
@@ -103,15 +80,6 @@ def is_held_out(name: str, share: float = 0.15) -> bool:
     """
     digest = hashlib.blake2s(name.encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") < share * 2**32
-
-
-def passes_filter(photo: MattedPhoto, limits: MatteFilter) -> bool:
-    """Whether a photograph shows one clean object."""
-    return (
-        photo.soft < limits.soft
-        and limits.area[0] <= photo.area <= limits.area[1]
-        and photo.largest_piece >= limits.largest_piece
-    )
 
 
 def scan_matted_photos(folder: Path, *, index: Path | None = None) -> list[MattedPhoto]:
@@ -135,20 +103,115 @@ def scan_matted_photos(folder: Path, *, index: Path | None = None) -> list[Matte
                 f"objects: {part} is no folder; expected {folder} to hold JPEGImages/NAME.jpg "
                 "(or .png, .webp) and Mattes/NAME.png"
             )
-    pairs = [(path, mattes / f"{path.stem}.png") for path in images_in_folder(images)]
+    pairs = [(path, mattes / f"{path.stem}.png") for path in _distinct(images)]
     pairs = [pair for pair in pairs if pair[1].is_file()]
     if not pairs:
         raise InputError(
             f"objects: no photograph of {images} has its matte in {mattes}; expected "
             "Mattes/NAME.png for JPEGImages/NAME.jpg"
         )
-    key = _fingerprint(pairs)
-    photos = _read_index(index, key, pairs) if index is not None else None
+    key = fingerprint(path for pair in pairs for path in pair)
+    rows = read_index(index, key) if index is not None else None
+    photos = None if rows is None else _of_index(rows, pairs)
     if photos is None:
         photos = [measure_photo(image, matte) for image, matte in pairs]
         if index is not None:
-            _write_index(index, key, photos)
+            names = ("image", "matte")
+            rows = [{k: v for k, v in asdict(p).items() if k not in names} for p in photos]
+            write_index(index, key, rows)
     return photos
+
+
+def _distinct(folder: Path) -> list[Path]:
+    """Return the images of a folder, of which no two may have one matte."""
+    paths: dict[str, Path] = {}
+    for path in images_in_folder(folder):
+        other = paths.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(
+                f"{folder}: {other.name} and {path.name} have the same name, and so the same "
+                "matte; keep one of them"
+            )
+    return list(paths.values())
+
+
+def _of_index(
+    rows: Sequence[dict[str, Any]], pairs: Sequence[tuple[Path, Path]]
+) -> list[MattedPhoto] | None:
+    """Make photographs of what ``read_index`` returned; None where it is damaged."""
+    try:
+        return [
+            MattedPhoto(
+                image.stem,
+                image,
+                matte,
+                (row["size"][0], row["size"][1]),
+                row["peak"],
+                row["soft"],
+                row["area"],
+                row["largest_piece"],
+                tuple(row["box"]),
+                tuple(row["colour"]),
+            )
+            for (image, matte), row in zip(pairs, rows, strict=True)
+        ]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+@dataclass(frozen=True)
+class PhotoChoice:
+    """The photographs of a folder that have mattes.
+
+    Attributes:
+        clean: those that show one clean object.
+        others: those that do not.
+    """
+
+    clean: list[MattedPhoto]
+    others: list[MattedPhoto]
+
+
+def choose_photos(
+    folder: Path, *, limits: MatteFilter | None = None, index: Path | None = None
+) -> PhotoChoice:
+    """Find the photographs that show one clean object; the log counts the others, and says why.
+
+    Args:
+        folder: see ``scan_matted_photos``.
+        limits: which mattes are good enough.
+        index: see ``scan_matted_photos``.
+
+    Raises:
+        InputError: the folder is unsuitable, or none of the photographs shows one clean object.
+    """
+    limits = limits or MatteFilter()
+    photos = scan_matted_photos(folder, index=index)
+    faults = [matte_fault(photo, limits) for photo in photos]
+    counts = Counter(fault for fault in faults if fault is not None)
+    reasons = [f"{count} {fault}" for fault, count in counts.most_common()]
+    chosen = PhotoChoice(
+        [photo for photo, fault in zip(photos, faults, strict=True) if fault is None],
+        [photo for photo, fault in zip(photos, faults, strict=True) if fault is not None],
+    )
+    if not chosen.clean:
+        raise InputError(
+            f"none of the {len(photos)} mattes of {folder} shows one clean object: "
+            f"{', '.join(reasons)}; expected 255 where it is opaque; see MatteFilter for what "
+            "counts as one"
+        )
+    lacking = len(images_in_folder(folder / "JPEGImages")) - len(photos)
+    if lacking:
+        reasons.append(f"{lacking} missing")
+    if reasons:
+        logger.info(
+            "%d of %d photographs of %s show one clean object; the mattes of the others: %s",
+            len(chosen.clean),
+            len(photos) + lacking,
+            folder,
+            ", ".join(reasons),
+        )
+    return chosen
 
 
 def clean_photos(
@@ -164,15 +227,14 @@ def clean_photos(
     Raises:
         InputError: the folder is unsuitable, or no photograph is left.
     """
-    limits = limits or MatteFilter()
-    photos = scan_matted_photos(folder, index=index)
-    clean = [p for p in photos if passes_filter(p, limits) and not is_held_out(p.name)]
-    if not clean:
+    photos = choose_photos(folder, limits=limits, index=index).clean
+    kept = [photo for photo in photos if not is_held_out(photo.name)]
+    if not kept:
         raise InputError(
-            f"photos: none of the {len(photos)} mattes of {folder} shows one clean object; "
-            "see MatteFilter for what counts as one"
+            f"photos: all {len(photos)} photographs of {folder} that show one clean object are "
+            "held out for validation, by their names; give more"
         )
-    return clean
+    return kept
 
 
 def measure_photo(image: Path, matte: Path) -> MattedPhoto:
@@ -201,101 +263,13 @@ def measure_photo(image: Path, matte: Path) -> MattedPhoto:
         colour = (values[0], values[1], values[2], values[3])
     height, width = alpha.shape
     share = covered / alpha.size
-    return MattedPhoto(image.stem, image, matte, (height, width), soft, share, piece, box, colour)
-
-
-def read_matte(path: Path) -> UInt8Array:
-    """Read an alpha matte.
-
-    Returns:
-        (H, W) uint8, 255 where the object is opaque.
-
-    Raises:
-        InputError: it is no image.
-    """
-    return np.ascontiguousarray(read_image(path)[..., 0])
+    peak = int(alpha.max())
+    return MattedPhoto(
+        image.stem, image, matte, (height, width), peak, soft, share, piece, box, colour
+    )
 
 
 def annotated_photo(photo: MattedPhoto) -> AnnotatedFrame:
     """Read a photograph with id 1 where its object is opaque to at least one half."""
     opaque = read_matte(photo.matte) >= 128
     return AnnotatedFrame(read_image(photo.image), opaque.astype(np.uint8))
-
-
-def read_cutout(photo: MattedPhoto) -> UInt8Array:
-    """Cut the object out of its photograph.
-
-    Along the soft rim a photograph shows a mixture of object and background; there the colour of
-    the opaque part nearby is taken, so that no halo of the old background comes along.
-
-    Returns:
-        (h, w, 4) uint8 RGBA, colours not multiplied by alpha, cropped to the object and a margin.
-    """
-    pixels, alpha = read_image(photo.image), read_matte(photo.matte)
-    margin = 4
-    x0, y0, x1, y1 = photo.box
-    rows = slice(max(y0 - margin, 0), y1 + margin)
-    columns = slice(max(x0 - margin, 0), x1 + margin)
-    pixels, alpha = pixels[rows, columns], alpha[rows, columns]
-    # Isolated specks beside the object would fly along with it.
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats((alpha >= 26).astype(np.uint8))
-    if count > 2:
-        small = stats[:, cv2.CC_STAT_AREA] < 0.02 * stats[1:, cv2.CC_STAT_AREA].max()
-        alpha = np.where(small[pieces], 0, alpha).astype(np.uint8)
-    # Faint haze goes, and the rim becomes a little steeper: mattes err towards the background.
-    hard = np.clip((alpha.astype(np.float32) / 255 - 0.12) / 0.80, 0, 1)
-    core = cv2.erode((alpha >= 230).astype(np.float32), np.ones((3, 3), np.uint8))
-    inside = pixels.astype(np.float32)
-    weight = cv2.GaussianBlur(core, (0, 0), 3.0)
-    spread = cv2.GaussianBlur(inside * core[..., None], (0, 0), 3.0)
-    filled = spread / np.maximum(weight, 1e-3)[..., None]
-    keep = np.where(weight > 0.02, core, 1.0)[..., None]
-    colours = inside * keep + filled * (1 - keep)
-    out = np.empty((*alpha.shape, 4), np.uint8)
-    out[..., :3] = np.clip(colours + 0.5, 0, 255)
-    out[..., 3] = np.clip(hard * 255 + 0.5, 0, 255)
-    return out
-
-
-def _fingerprint(pairs: Sequence[tuple[Path, Path]]) -> str:
-    digest = hashlib.blake2s(str(_INDEX_VERSION).encode())
-    for pair in pairs:
-        for path in pair:
-            status = path.stat()
-            digest.update(f"{path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def _read_index(
-    path: Path, key: str, pairs: Sequence[tuple[Path, Path]]
-) -> list[MattedPhoto] | None:
-    """The measures of an earlier run; None where there are none for just these files."""
-    try:
-        stored = parse_json(path.read_text(encoding="utf-8"))
-        if stored["key"] != key:
-            return None
-        return [
-            MattedPhoto(
-                image.stem,
-                image,
-                matte,
-                (row["size"][0], row["size"][1]),
-                row["soft"],
-                row["area"],
-                row["largest_piece"],
-                tuple(row["box"]),
-                tuple(row["colour"]),
-            )
-            for (image, matte), row in zip(pairs, stored["photos"], strict=True)
-        ]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None
-
-
-def _write_index(path: Path, key: str, photos: Sequence[MattedPhoto]) -> None:
-    rows = [
-        {name: value for name, value in asdict(photo).items() if name not in ("image", "matte")}
-        for photo in photos
-    ]
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps({"key": key, "photos": rows}), encoding="utf-8")

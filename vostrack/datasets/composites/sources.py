@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vostrack.datasets.composites.backgrounds import (
+    LEAST_SIDE,
     Background,
+    check_sizes,
     read_background_frame,
     read_video_frames,
     remove_object,
     scan_backgrounds,
 )
+from vostrack.datasets.composites.cutouts import read_cutout
+from vostrack.datasets.composites.matte_filter import MatteFilter
 from vostrack.datasets.composites.matted_photos import (
     MattedPhoto,
-    MatteFilter,
+    choose_photos,
     is_held_out,
-    passes_filter,
-    read_cutout,
-    scan_matted_photos,
 )
 from vostrack.errors import InputError
 
@@ -77,6 +78,16 @@ class CompositeSources:
     def __reduce__(self) -> tuple[type[CompositeSources], tuple[object, ...]]:
         """Go to other processes without what was read."""
         return type(self), (self.objects, (*self.stills, *self.videos), self.excluded)
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield every file that may be read, after the parameter that names its folder."""
+        for photo in self.objects:
+            yield "objects", photo.image
+            yield "objects", photo.matte
+        for place in self._places.values():
+            video = () if place.video is None else (place.video,)
+            for path in (*place.frames, *place.masks, *video):
+                yield "backgrounds", path
 
     def photo(self, name: str) -> MattedPhoto:
         """Return an object by its name."""
@@ -142,7 +153,8 @@ def open_sources(
 ) -> CompositeSources:
     """Find the objects and backgrounds of one split.
 
-    Photographs that fail the filter serve as stills: they show scenes without one clean object.
+    Photographs that fail the filter serve as stills, unless they are tiny: they show scenes without
+    one clean object.
 
     Args:
         objects: folder with ``JPEGImages/NAME.*`` and ``Mattes/NAME.png``.
@@ -157,18 +169,12 @@ def open_sources(
     Raises:
         InputError: a folder is missing or unsuitable, or the split has no object or background.
     """
-    limits = MatteFilter() if limits is None else limits
-    photos = scan_matted_photos(objects, index=index)
-    good = [photo for photo in photos if passes_filter(photo, limits)]
-    if not good:
-        raise InputError(
-            f"objects: none of the {len(photos)} mattes of {objects} shows one clean object; "
-            "see MatteFilter for what counts as one"
-        )
+    chosen = choose_photos(objects, limits=limits, index=index)
+    good = chosen.clean
     stills = [
         Background(photo.name, (photo.image,))
-        for photo in photos
-        if not passes_filter(photo, limits)
+        for photo in chosen.others
+        if min(photo.size) >= LEAST_SIDE
     ]
     places = [*scan_backgrounds(backgrounds), *stills]
     excluded = _known(exclude, places, strict=strict)
@@ -182,6 +188,7 @@ def open_sources(
             f"composites: the {split} split has {len(good)} objects and {len(places)} backgrounds; "
             "expected at least one of each: give more files, or take the split 'all'"
         )
+    check_sizes(places)
     return CompositeSources(good, places, excluded)
 
 

@@ -7,7 +7,7 @@ behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import BoolArray, DoubleArray, UInt8Array
-from vostrack.checks import check_not_empty
 from vostrack.datasets import VideoSequence
-from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames
+from vostrack.datasets.annotated_frames import FrameFiles, annotated_frames, training_frames
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.masks.palette import VOID
 
@@ -71,14 +70,14 @@ class PastedScenes:
         size: side of the scenes, pixels.
 
     Raises:
-        InputError: no frame is annotated.
+        InputError: no frame is annotated, or none shows an object.
     """
 
-    def __init__(self, sequences: Iterable[VideoSequence], size: int = 320) -> None:
+    def __init__(self, sequences: Sequence[VideoSequence], size: int = 320) -> None:
         self.size = size
+        training_frames(sequences)
         videos = (annotated_frames([sequence]) for sequence in sequences)
         self._videos = [frames for frames in videos if frames]
-        check_not_empty(self._videos, "annotated frame")
 
     def draw(self, rng: np.random.Generator) -> Scene:
         """Draw one scene."""
