@@ -41,8 +41,8 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
 
     learning_rate: LearningRate = 2e-3
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the head."""
         import torch
 
         from vostrack.datasets.label_maps import open_label_maps
@@ -74,8 +74,8 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         name = label_map_fingerprint(network)
         training = MaskTraining(head, network, items, recipe)
         settings = {"backbone": name, "pool": len(items), **asdict(recipe)}
+        settings = self.agreed(loop, settings)
         if self.train(head, training, loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)
             self.report(f"trained on {len(items)} scenes: {path}")
-        return 0

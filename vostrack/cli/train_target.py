@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
 
-from vostrack.cli.train_command import MixedPrecisionTrainCommand
+from vostrack.cli.train_command import MixedPrecisionTrainCommand, TrainCommand
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     The result, target.safetensors, goes to vostrack track --weights. With --validate-every,
     best.safetensors is the best on what was held out.
     """
+
+    free: ClassVar[frozenset[str]] = TrainCommand.free | {"hours", "validate_every"}
 
     data: tuple[str, ...]
     """What to draw clips from: KIND:PATH:SHARE, KIND one of davis, youtube-vos, mose (annotated
@@ -121,10 +123,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     ahead: int = 1
     """Batches drawn ahead, each by its own thread; the order does not change."""
 
-    def run(self) -> int:
-        """Train, and return 0."""
+    def execute(self) -> None:
+        """Train until the last step or as long as allowed, and write the network."""
         from vostrack.cli.backbone_options import backbone_options
-        from vostrack.cli.training_data import open_clips, parse_data
+        from vostrack.cli.training_data import data_content, open_clips, parse_data
         from vostrack.models.weights import initialise_target_net, save_target_net
         from vostrack.online_finetune.target.recipe import TargetTraining
         from vostrack.training.loop import train
@@ -133,8 +135,9 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         config, recipe = self._loop(), self._recipe()
         if self.semantic_scale is not None and self.semantic_weights is None:
             raise InputError("semantic_scale: give the second backbone with `semantic_weights` too")
+        parts = parse_data(self.data)
         clips, held_out = open_clips(
-            parse_data(self.data),
+            parts,
             year=self.year,
             subset=self.subset,
             exclude=self.exclude,
@@ -147,17 +150,16 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         ).to(device)
         if self.semantic_weights is not None:
             network = self._with_semantics(network, clips)
+        content = {"data": data_content(parts, self.year, self.subset)}
+        scale = {"semantic_scale": network.config.semantic_scale}
+        settings = self.agreed(config, asdict(recipe) | scale, content)
         with self.progress() as show:
             done = train(
                 network,
                 TargetTraining(network, clips, recipe, self.steps),
                 config,
                 self.output,
-                settings={
-                    **asdict(recipe),
-                    "data": list(self.data),
-                    "semantic_scale": network.config.semantic_scale,
-                },
+                settings=settings,
                 hours=self.hours,
                 validation=self._validation(held_out),
                 on_step=show,
@@ -165,9 +167,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         if is_first_process():
             path = self.output / "target.safetensors"
             save_target_net(network, path, half=True)
-            if not self.quiet:
-                print(f"{done} of {self.steps} steps: {path}")
-        return 0
+            self.report(f"{done} of {self.steps} steps: {path}")
 
     def _with_semantics(self, network: TargetNet, clips: ClipSource) -> TargetNet:
         from torch import Generator

@@ -24,7 +24,7 @@ def training_folder(folder: Path) -> Iterator[None]:
     inside another one for the same folder goes through.
 
     Args:
-        folder: made where absent, and removed again if the block leaves it empty.
+        folder: made where absent, with its parents, and removed again if the block leaves it empty.
 
     Raises:
         InputError: another process keeps it, or it is no folder.
@@ -33,13 +33,13 @@ def training_folder(folder: Path) -> Iterator[None]:
     if not is_first_process() or place in _KEPT.get():
         yield
         return
-    absent = not folder.exists()
+    absent = [path for path in (place, *place.parents) if not path.exists()]
     token = _KEPT.set(_KEPT.get() | {place})
     try:
         with exclusive_folder(folder):
             yield
     finally:
         _KEPT.reset(token)
-        if absent:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
+        with suppress(OSError):  # something lies in it
+            for path in absent:
+                path.rmdir()
