@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -149,8 +149,8 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(
     run(tmp_path, stop_after=2)
     before = (tmp_path / "checkpoint.pt").read_bytes()
 
-    def fail(state: object, path: Path) -> None:
-        path.write_bytes(b"half of it")
+    def fail(state: object, file: BinaryIO) -> None:
+        file.write(b"half of it")
         raise error
 
     with monkeypatch.context() as patch:

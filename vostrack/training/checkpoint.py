@@ -110,9 +110,12 @@ class Checkpoint:
             state["average"] = average.state_dict()
         with atomic_path(self._path) as partial:
             try:
-                torch.save(state, partial)
+                # To an open file: by a path, torch would not say why it failed.
+                with partial.open("wb") as file:
+                    torch.save(state, file)
             except (OSError, RuntimeError) as error:
-                reason = str(error).partition("\n")[0]
+                cause = error.__context__ if isinstance(error.__context__, OSError) else error
+                reason = str(cause).partition("\n")[0]
                 raise OSError(
                     f"{self._path} cannot be written ({reason}); make room, and give the same "
                     "command to go on from the checkpoint before"
