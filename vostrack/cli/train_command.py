@@ -115,6 +115,18 @@ class TrainCommand:
         known |= vars(loop).keys() | self.free
         return {**settings, GIVEN: given_flags(self, known, content or {})}
 
+    def check(self, loop: LoopConfig, settings: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another training before much is computed for this one.
+
+        Args:
+            loop: how the loop runs.
+            settings: see ``agreed``.
+        """
+        from vostrack.training.checkpoint import check_folder
+        from vostrack.training.processes import training_device
+
+        check_folder(self.output, loop, settings, training_device(self.device))
+
     def loop(self, **fixed: Any) -> LoopConfig:
         """Return the config of the loop.
 

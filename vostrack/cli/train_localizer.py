@@ -93,14 +93,15 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
         name = backbone_fingerprint(network)
         sequences = self.sequences(self.year)
         read = videos_fingerprint(sequences)
+        settings = {"backbone": name, "pool": self.pool, **asdict(recipe)}
+        settings = self.agreed(loop, settings, {"root": read, "weights": name})
+        self.check(loop, settings)
         pool = self._pool(network, sequences, f"{name} {self.year} {self.subset} {read}")
         channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             config = LocalizerConfig((channels[8], channels[16]), longest=self.side)
             head = LocalizerHead(config).to(device)
-        settings = {"backbone": name, "pool": len(pool), **asdict(recipe)}
-        settings = self.agreed(loop, settings, {"root": read, "weights": name})
         if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)

@@ -65,16 +65,17 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         sources = open_label_maps(self.masks, exclude=self.exclude)
         device = training_device(self.device)
         network = load_displacement_net(shipped_weights("displacement")).to(device)
+        name = label_map_fingerprint(network)
+        settings = {"backbone": name, "pool": self.pool, **asdict(recipe)}
+        settings = self.agreed(loop, settings)
+        self.check(loop, settings)
         with self.progress(self.pool, "scene") as show:
             items = draw_items(sources, recipe.scenes, self.pool, seed=self.seed, on_item=show)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             channels = network.backbone_channels
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
-        name = label_map_fingerprint(network)
         training = MaskTraining(head, network, items, recipe)
-        settings = {"backbone": name, "pool": len(items), **asdict(recipe)}
-        settings = self.agreed(loop, settings)
         if self.train(head, training, loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)

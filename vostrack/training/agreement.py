@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
 
-__all__ = ["GIVEN", "check_agreement", "flattened"]
+__all__ = ["GIVEN", "check_agreement", "flattened", "lacks_record"]
 
 GIVEN = "given"
 """The setting that maps the parameters a user gave to their values, or to what their files hold."""
 
 _PREFIX = "recipe."
-_log = logging.getLogger("vostrack.training")
 
 
 def check_agreement(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     """Refuse a checkpoint of another training.
 
     Earlier versions did not record what was given. Of their checkpoints, only the settings that
-    both have are compared, and a warning says so.
+    both have are compared.
 
     Args:
         path: of the checkpoint, for messages.
@@ -34,12 +32,7 @@ def check_agreement(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, An
     """
     before, now = flattened(theirs), flattened(ours)
     names = dict.fromkeys([*sorted(now, key=_rank), *sorted(before)])
-    if _records_given(ours) and not _records_given(theirs):
-        _log.warning(
-            "%s was written by an earlier version, which did not record the data and all options; "
-            "make sure that they are the same",
-            path,
-        )
+    if lacks_record(theirs, ours):
         names = dict.fromkeys(name for name in names if name in before and name in now)
     for name in names:
         if before.get(name) != now.get(name):
@@ -61,8 +54,9 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _records_given(settings: Mapping[str, Any]) -> bool:
-    return f"{_PREFIX}{GIVEN}" in settings
+def lacks_record(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Tell whether a checkpoint is of an earlier version, which did not record what was given."""
+    return f"{_PREFIX}{GIVEN}" in ours and f"{_PREFIX}{GIVEN}" not in theirs
 
 
 def _rank(name: str) -> bool:

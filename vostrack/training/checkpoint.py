@@ -14,15 +14,45 @@ from torch import nn
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
-from vostrack.training.agreement import check_agreement
+from vostrack.training.agreement import check_agreement, lacks_record
 from vostrack.training.averaging import WeightAverage
+from vostrack.training.loop_config import LoopConfig
+from vostrack.training.processes import Processes, join_processes
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "check_folder", "open_checkpoint"]
 
 _log = logging.getLogger("vostrack.training")
+# What may differ between the parts of one training without changing its result.
+_FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
 # What every checkpoint holds, and of which type.
 _PARTS = {"step": int, "settings": dict, "network": dict, "optimizer": dict, "validation": list}
 _REMEDY = "train into another folder, or delete it to start again"
+
+
+def open_checkpoint(
+    folder: Path, config: LoopConfig, settings: Mapping[str, Any], processes: Processes
+) -> Checkpoint:
+    """Name the checkpoint of a training; see ``vostrack.training.loop.train``."""
+    agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
+    agreed |= {f"recipe.{k}": v for k, v in settings.items()}
+    return Checkpoint(folder, {**agreed, "processes": processes.count})
+
+
+def check_folder(
+    folder: Path, config: LoopConfig, settings: Mapping[str, Any], device: torch.device
+) -> None:
+    """Refuse a checkpoint that ``train`` would refuse, before much is prepared for it.
+
+    Args:
+        folder: of the training.
+        config: how the loop runs.
+        settings: as for ``train``.
+        device: of this process.
+
+    Raises:
+        InputError: the checkpoint is of another recipe, is damaged, or cannot be read.
+    """
+    open_checkpoint(folder, config, settings, join_processes(device)).read(device)
 
 
 class Checkpoint:
@@ -37,6 +67,24 @@ class Checkpoint:
         """
         self._path = folder / "checkpoint.pt"
         self._settings = dict(settings)
+
+    def read(self, device: torch.device) -> dict[str, Any] | None:
+        """Read the checkpoint, if there is one.
+
+        Args:
+            device: that its tensors go to.
+
+        Raises:
+            InputError: it was written with other settings, is damaged, or cannot be read.
+        """
+        if not self._path.is_file():
+            return None
+        state = self._parse(device)
+        check_agreement(self._path, state["settings"], self._settings)
+        last = self._settings.get("steps", math.inf)
+        if not 0 <= state["step"] <= last:
+            raise self._damaged(f"0 to {last} steps", state["step"])
+        return state
 
     def load(
         self,
@@ -58,13 +106,15 @@ class Checkpoint:
         Raises:
             InputError: it was written with other settings, is damaged, or cannot be read.
         """
-        if not self._path.is_file():
+        state = self.read(next(network.parameters()).device)
+        if state is None:
             return 0, []
-        state = self._read(next(network.parameters()).device)
-        check_agreement(self._path, state["settings"], self._settings)
-        last = self._settings.get("steps", math.inf)
-        if not 0 <= state["step"] <= last:
-            raise self._damaged(f"0 to {last} steps", state["step"])
+        if lacks_record(state["settings"], self._settings):
+            _log.warning(
+                "%s was written by an earlier version, which did not record the data and all "
+                "options; make sure that they are the same",
+                self._path,
+            )
         try:
             network.load_state_dict(state["network"])
             optimizer.load_state_dict(state["optimizer"])
@@ -127,7 +177,7 @@ class Checkpoint:
         with atomic_path(kept) as partial:
             shutil.copyfile(self._path, partial)
 
-    def _read(self, device: torch.device) -> dict[str, Any]:
+    def _parse(self, device: torch.device) -> dict[str, Any]:
         try:
             state = torch.load(self._path, map_location=device, weights_only=True)
         except (PermissionError, MemoryError, torch.OutOfMemoryError):

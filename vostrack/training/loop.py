@@ -17,7 +17,7 @@ from vostrack.errors import InputError
 from vostrack.training.averaging import WeightAverage
 from vostrack.training.batches import Batch, draw_batches, mix, step_generator, to_device
 from vostrack.training.budget import Budget
-from vostrack.training.checkpoint import Checkpoint
+from vostrack.training.checkpoint import open_checkpoint
 from vostrack.training.folder import training_folder
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
@@ -51,10 +51,6 @@ class Recipe(Protocol):
         Means over the batch, so that n processes with b items are one with n * b.
         """
         ...
-
-
-# What may differ between the parts of one training without changing its result.
-_FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
 
 
 def train(
@@ -141,9 +137,7 @@ class _Loop:
         on_step: OnStep | None,
     ) -> int:
         config = self._config
-        agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
-        agreed |= {f"recipe.{k}": v for k, v in settings.items()}
-        checkpoint = Checkpoint(folder, {**agreed, "processes": self._processes.count})
+        checkpoint = open_checkpoint(folder, config, settings, self._processes)
         step, entries = checkpoint.load(self._network, self._optimizer, self._average)
         history = ValidationHistory(entries)
         last = budget.last(step, config.steps)
