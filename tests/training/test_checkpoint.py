@@ -164,6 +164,20 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(
     assert all(torch.equal(value, whole[name]) for name, value in run(tmp_path).items())
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "curves.json"])
+def test_a_log_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(content: object) -> str:
+        if ("step" in content) == (name == "log.jsonl"):  # type: ignore[operator]
+            raise OSError("no space left")
+        return "{}"
+
+    monkeypatch.setattr("vostrack.training.record.json.dumps", fail)
+    with pytest.raises(OSError, match=rf"{name} cannot be written \(no space left\); make room"):
+        run(tmp_path)
+
+
 def test_what_is_no_line_of_the_log_is_dropped(tmp_path: Path) -> None:
     run(tmp_path, stop_after=2)
     with (tmp_path / "log.jsonl").open("ab") as file:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.test_checkpoint import run
 from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.training.folder import training_folder
@@ -40,6 +41,15 @@ def test_a_second_training_is_refused_while_the_first_lives(tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
     with training_folder(folder):  # what a dead process kept is free
         pass
+
+
+def test_the_loop_keeps_its_folder(tmp_path: Path) -> None:
+    with exclusive_folder(tmp_path):
+        with pytest.raises(InputError, match="another run is writing to"):
+            run(tmp_path)
+        assert not (tmp_path / "log.jsonl").exists()
+    with training_folder(tmp_path):
+        run(tmp_path)
 
 
 def test_a_block_inside_another_goes_through(tmp_path: Path) -> None:

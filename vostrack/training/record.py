@@ -55,7 +55,7 @@ class Record:
                 self._log.write(json.dumps({"step": step, **rounded}) + "\n")
                 self._log.flush()
             except OSError as error:
-                raise OSError(f"{self._path} cannot be written ({error}); make room") from None
+                raise _unwritable(self._path, error) from None
         if self._curves is not None:
             for name, value in values.items():
                 self._curves.add_scalar(name, value, step)
@@ -71,6 +71,9 @@ class Record:
 
         Args:
             validation: ``step`` and the figures of each.
+
+        Raises:
+            OSError: it cannot be written, for want of room or otherwise.
         """
         if self._log is None:
             return
@@ -80,8 +83,12 @@ class Record:
         for name in names:
             curves[name] = [line.get(name) for line in lines]
         content = {"training": curves, "validation": [dict(entry) for entry in validation]}
-        with atomic_path(self._path.with_name("curves.json")) as partial:
-            partial.write_text(json.dumps(content))
+        path = self._path.with_name("curves.json")
+        try:
+            with atomic_path(path) as partial:
+                partial.write_text(json.dumps(content), encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(path, error) from None
 
     def __enter__(self) -> Record:
         """Return itself."""
@@ -99,6 +106,10 @@ class Record:
                 self._log.close()
         if self._curves is not None:
             self._curves.close()
+
+
+def _unwritable(path: Path, error: OSError) -> OSError:
+    return OSError(f"{path} cannot be written ({error}); make room, and give the same command")
 
 
 def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | None:
