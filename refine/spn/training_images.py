@@ -103,6 +103,10 @@ class VocImages(TrainingImages):
         """Return the number of images."""
         return len(self._items)
 
+    def named_files(self) -> list[tuple[str, Path]]:
+        """Return the files, each with a name that does not say where the data set lies."""
+        return [(f"{path.parent.name}/{path.name}", path) for pair in self._items for path in pair]
+
     def read(self, index: int) -> TrainingImage:
         """Read an image and its classes, 1 .. 20."""
         return TrainingImage(*read_annotated_frame(*self._items[index]).tensors(), True)

@@ -87,7 +87,7 @@ def test_it_learns_from_photographs_too(
     assert main(argv) == 0
     assert "6 frames and 3 photographs" in capsys.readouterr().out
     assert main([flag for flag in argv if flag != "--semantic"]) == 2
-    assert "recipe (recipe.network.semantic was 'deeplab', is 'none')" in capsys.readouterr().err
+    assert "recipe (--semantic of network was 'deeplab', is 'none')" in capsys.readouterr().err
     path = tmp_path / "runs" / "foreground.safetensors"
     network, shipped = load_network(path), load_semantic_backbone()
     begun = initialise(NetworkConfig("resnet18", (2, 4), "topdown", 4), "none")

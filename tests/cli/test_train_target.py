@@ -94,7 +94,7 @@ def test_a_mixture_of_layouts_with_hours(
     for name, value in deeplab.features.state_dict().items():
         torch.testing.assert_close(kept[name], value.half().float())
     assert main([*argv, "--semantic-scale", "0.5"]) == 2
-    assert "semantic_scale was 0.75, is 0.5" in capsys.readouterr().err
+    assert "--semantic-scale was 0.75, is 0.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from vostrack.errors import InputError
@@ -19,6 +20,7 @@ from vostrack.models.weights import (
     save_network,
     shipped_weights,
 )
+from vostrack.models.weights_file import write_weights
 
 CONFIG = NetworkConfig("resnet18", (4, 8), "topdown", 8)
 FOLDED = NetworkConfig("resnet18", (4, 8), "topdown", 8, "folded")
@@ -165,3 +167,16 @@ def test_loading_draws_no_random_weights(tmp_path: Path) -> None:
     other = torch.nn.Conv2d(3, 4, 3)
     assert not torch.equal(torch.get_rng_state(), before)
     assert other.weight.std() > 0.05
+
+
+def test_weights_that_cannot_be_written_are_named_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half of it")
+        raise SafetensorError("no space left")
+
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
+    with pytest.raises(OSError, match=r"a\.safetensors cannot be written \(no space left\)"):
+        write_weights({"x": torch.zeros(1)}, tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -79,6 +79,9 @@ class TrainCommand:
         "--trunk": "--backbone",
     }
 
+    free: ClassVar[frozenset[str]] = frozenset({"output", "device", "verbose", "quiet"})
+    """Names of the flags that may change when a training goes on."""
+
     output: Path
     """Folder for the checkpoint, the log and the trained weights."""
 
@@ -98,6 +101,56 @@ class TrainCommand:
 
     quiet: bool = False
     """Show no progress bar and no report."""
+
+    def run(self) -> int:
+        """Train to the end, and return 0; no other training writes to ``output`` meanwhile.
+
+        Raises:
+            InputError: another one is writing there, ``output`` is no folder, or the input cannot
+                be used.
+        """
+        from vostrack.training.folder import training_folder
+
+        with training_folder(self.output):
+            self.execute()
+        return 0
+
+    def execute(self) -> None:
+        """Train to the end, in a folder that this training has for itself."""
+        raise NotImplementedError
+
+    def agreed(
+        self,
+        loop: LoopConfig,
+        settings: Mapping[str, Any],
+        content: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Return what a checkpoint must agree with, besides the loop, to be continued.
+
+        Args:
+            loop: how the loop runs. Flags with the name of one of its fields are left to it, and
+                so are flags with the name of a setting.
+            settings: the options of the recipe, with their defaults.
+            content: see ``vostrack.cli.given_flags``.
+        """
+        from vostrack.cli.given_flags import given_flags
+        from vostrack.training.agreement import GIVEN, flattened
+
+        known = {name.rpartition(".")[2] for name in flattened(settings)}
+        known |= vars(loop).keys() | self.free
+        return {**settings, GIVEN: given_flags(self, known, content or {})}
+
+    def check(self, loop: LoopConfig, settings: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another training before much is computed for this one.
+
+        Args:
+            loop: how the loop runs.
+            settings: see ``agreed``.
+        """
+        from vostrack.training.checkpoint import check_folder
+        from vostrack.training.processes import training_device
+
+        check_folder(self.output, loop, settings, training_device(self.device))
 
     def loop(self, **fixed: Any) -> LoopConfig:
         """Return the config of the loop.
@@ -124,7 +177,7 @@ class TrainCommand:
             network: what the checkpoint holds.
             training: draws the batches and computes the losses.
             loop: how the loop runs.
-            settings: what a checkpoint must agree with to be continued.
+            settings: what a checkpoint must agree with to be continued; see ``agreed``.
             decimals: of the loss in the progress bar.
 
         Returns:

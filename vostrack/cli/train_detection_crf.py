@@ -80,8 +80,9 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the semantic network's forward pass; the CRFs run in float32."""
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the networks."""
+        from vostrack.datasets.fingerprint import files_fingerprint
         from vostrack.datasets.voc import open_voc
         from vostrack.proposers.detection_crf.network import DetectionCrf
         from vostrack.proposers.detection_crf.recipe import (
@@ -107,12 +108,12 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         network = JointNetwork(self._semantic(), DetectionCrf(21))
         network.to(training_device(self.device))
         training = DetectionCrfTraining(network, images, table, recipe)
-        settings = {"semantic": self.semantic, **asdict(recipe)}
+        read = files_fingerprint(file for image in images for file in image.named_files())
+        settings = self.agreed(loop, {"semantic": self.semantic, **asdict(recipe)}, {"root": read})
         if self.train(network, training, loop, settings):
             self._write("semantic", network.semantic)
             self._write("crf", network.crf)
             self.report(f"trained on {len(images)} images: {self.output / 'semantic.safetensors'}")
-        return 0
 
     def _semantic(self) -> nn.Module:
         from vostrack.models.fcn8s import fcn8s_from_vgg16

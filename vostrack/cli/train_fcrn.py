@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.checks import check_at_least
 from vostrack.cli.train_command import (
@@ -15,6 +15,7 @@ from vostrack.cli.train_command import (
     Side,
     Steps,
     Subset,
+    TrainCommand,
 )
 from vostrack.errors import InputError
 
@@ -39,6 +40,8 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     with --task localization it is for vostrack propose --method hough --hough-localizer, else for
     vostrack propose --semantic.
     """
+
+    free: ClassVar[frozenset[str]] = TrainCommand.free | {"validate"}
 
     root: Path
     """Folder of the data set."""
@@ -97,8 +100,9 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
 
     ahead: Ahead = 2
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, write the network, and print its scores where asked for."""
+        from vostrack.datasets.fingerprint import files_fingerprint
         from vostrack.datasets.labelled_images import open_labelled_images
         from vostrack.models.fcrn import FcrnConfig, build_fcrn, save_fcrn
         from vostrack.proposers.hough_voting.fcrn_recipe import (
@@ -139,13 +143,13 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
             "images": len(images),
             **asdict(recipe),
         }
+        settings = self.agreed(loop, settings, {"root": files_fingerprint(images.files)})
         if self.train(network, kind(network, images, recipe), loop, settings):
             path = self.output / "fcrn.safetensors"
             save_fcrn(network, path)
             self.report(f"trained on {len(images)} images: {path}")
             if judged is not None:
                 print(_score(network, judged))
-        return 0
 
     def _recipe(self) -> FcrnRecipe:
         from vostrack.proposers.hough_voting.bootstrapping import Bootstrapping

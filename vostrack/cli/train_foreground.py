@@ -76,10 +76,11 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
 
     side: Side = 320
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the network."""
         from vostrack.cli.backbone_options import backbone_options
         from vostrack.datasets.composites.matted_photos import clean_photos
+        from vostrack.datasets.fingerprint import videos_fingerprint
         from vostrack.models.add_semantic_backbone import with_semantic_backbone
         from vostrack.models.backbone_weights import check_backbone, described
         from vostrack.models.foreground import NetworkConfig
@@ -108,7 +109,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         )
         if self.keep_backbone:
             recipe = replace(recipe, learning_rate=0.0)
-        samples = ForegroundSamples(self.sequences(self.year))
+        sequences = self.sequences(self.year)
+        samples = ForegroundSamples(sequences)
         photos = PhotoSamples(clean_photos(self.photos)) if self.photos else ()
         device = training_device(self.device)
         network = self._initialised(config, device)
@@ -118,13 +120,13 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
             network = with_semantic_backbone(network, load_semantic_backbone())
         training = ForegroundTraining(network, samples, recipe, photos)
         parts = {f"network.{name}": value for name, value in described(network.config).items()}
-        data = {"images": len(samples), "photos": len(photos)}
-        if self.train(network, training, loop, asdict(recipe) | parts | data):
+        read = {"root": videos_fingerprint(sequences)}
+        settings = self.agreed(loop, asdict(recipe) | parts | {"images": len(samples)}, read)
+        if self.train(network, training, loop, settings):
             path = self.output / "foreground.safetensors"
             save_network(network, path)
             shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
             self.report(f"trained on {shown}: {path}")
-        return 0
 
     def _initialised(self, config: NetworkConfig, device: torch.device) -> SegmentationNet:
         """Return the network with the initial weights, on the CPU."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -20,6 +20,7 @@ from vostrack.cli.train_command import (
 )
 
 if TYPE_CHECKING:
+    from vostrack.datasets import VideoSequence
     from vostrack.models.shared_backbone import BackboneNetwork
     from vostrack.proposers.hough_voting.feature_pool import FeaturePool
 
@@ -40,6 +41,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
     """
 
     renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--size": "--side"}
+    free: ClassVar[frozenset[str]] = TrainCommand.free | {"pool_folder"}
 
     year: Year = 2017
 
@@ -68,10 +70,11 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
 
     learning_rate: LearningRate = 2e-3
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the head."""
         import torch
 
+        from vostrack.datasets.fingerprint import videos_fingerprint
         from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
         from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
         from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining
@@ -88,36 +91,39 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
         weights = None if self.weights == "shipped" else Path(self.weights)
         network = load_backbone_network(self.backbone, weights).to(device)
         name = backbone_fingerprint(network)
-        pool = self._pool(network, name)
+        sequences = self.sequences(self.year)
+        read = videos_fingerprint(sequences)
+        settings = {"backbone": name, "pool": self.pool, **asdict(recipe)}
+        settings = self.agreed(loop, settings, {"root": read, "weights": name})
+        self.check(loop, settings)
+        pool = self._pool(network, sequences, f"{name} {self.year} {self.subset} {read}")
         channels = dict(zip(network.backbone.strides, network.backbone.channels, strict=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             config = LocalizerConfig((channels[8], channels[16]), longest=self.side)
             head = LocalizerHead(config).to(device)
-        settings = {"backbone": name, "pool": len(pool), **asdict(recipe)}
         if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)
             self.report(f"trained on {len(pool)} scenes: {path}")
-        return 0
 
-    def _pool(self, network: BackboneNetwork, name: str) -> FeaturePool:
+    def _pool(
+        self, network: BackboneNetwork, sequences: Sequence[VideoSequence], key: str
+    ) -> FeaturePool:
         from vostrack.proposers.hough_voting.feature_pool import build_pool
         from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
 
-        sequences = self.sequences(self.year)
         source = Mixture(
             (PastedScenes(sequences, self.side), SyntheticScenes(self.side)),
             (1 - self.synthetic, self.synthetic),
         )
-        key = f"{name} {[s.name for s in sequences]} {self.synthetic} {self.side}"
         with self.progress(self.pool, "scene") as show:
             return build_pool(
                 network,
                 source,
                 self.pool,
                 self.pool_folder or self.output / "pool",
-                key=key,
+                key=f"{key} {self.synthetic} {self.side}",
                 seed=self.seed,
                 on_scene=show,
             )

@@ -41,8 +41,8 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
 
     learning_rate: LearningRate = 2e-3
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the head."""
         import torch
 
         from vostrack.datasets.label_maps import open_label_maps
@@ -65,17 +65,18 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         sources = open_label_maps(self.masks, exclude=self.exclude)
         device = training_device(self.device)
         network = load_displacement_net(shipped_weights("displacement")).to(device)
+        name = label_map_fingerprint(network)
+        settings = {"backbone": name, "pool": self.pool, **asdict(recipe)}
+        settings = self.agreed(loop, settings)
+        self.check(loop, settings)
         with self.progress(self.pool, "scene") as show:
             items = draw_items(sources, recipe.scenes, self.pool, seed=self.seed, on_item=show)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             channels = network.backbone_channels
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
-        name = label_map_fingerprint(network)
         training = MaskTraining(head, network, items, recipe)
-        settings = {"backbone": name, "pool": len(items), **asdict(recipe)}
         if self.train(head, training, loop, settings, decimals=4):
             path = self.output / "localizer.safetensors"
             save_localizer(head, path, backbone=name, half=True)
             self.report(f"trained on {len(items)} scenes: {path}")
-        return 0

@@ -81,8 +81,8 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     learning_rate: float | None = None
     """Peak learning rate (default: 2e-3, ResNet: 0.05)."""
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the network."""
         import torch
 
         from vostrack.proposers.displacement.backbones import fill_displacement_backbone
@@ -105,9 +105,8 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = DisplacementNet(None if light else NetworkConfig.paper(self.backbone))
-        fill_displacement_backbone(
-            network.backbone, self.backbone, self.weights or ("none" if light else "imagenet")
-        )
+        weights = self.weights or ("none" if light else "imagenet")
+        fill_displacement_backbone(network.backbone, self.backbone, weights)
         # Faster convolutions, on CPUs as well.
         network.to(training_device(self.device)).to(memory_format=torch.channels_last)
         training = SisegTraining(network, sources, recipe)
@@ -120,6 +119,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
             tensorboard=self.tensorboard,
         )
         settings = {"network": asdict(network.config), **asdict(recipe)}
+        settings = self.agreed(loop, settings, {"weights": weights, **self._davis_content()})
         if self.train(network, training, loop, settings):
             shift = estimate_mean_shift(training, seed=self.seed).tolist()
             path = self.output / "displacement.safetensors"
@@ -129,7 +129,17 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
                 f"trained on {count} label maps, mean shift {shift[0]:.2f} {shift[1]:.2f} "
                 f"cells: {path}"
             )
-        return 0
+
+    def _davis_content(self) -> dict[str, object]:
+        """Return what DAVIS holds, if it is trained on: its training set alone counts."""
+        from vostrack.datasets import open_davis
+        from vostrack.datasets.fingerprint import videos_fingerprint
+
+        if self.davis is None:
+            return {}
+        year = self.year or 2017
+        sequences = list(open_davis(self.davis, year=year, subset="train"))
+        return {"davis": videos_fingerprint(sequences), "year": year}
 
     def _sources(self) -> list[LabelMapSource]:
         from vostrack.datasets import open_davis

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from vostrack.datasets import VideoSequence
     from vostrack.models.foreground import SegmentationNet
     from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
     from vostrack.refine.spn.training import Source, SpnTraining
@@ -117,17 +118,45 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
     ahead: Ahead = 0
 
-    def run(self) -> int:
-        """Train to the end, and return 0."""
+    def execute(self) -> None:
+        """Train to the end, and write the network."""
         from vostrack.refine.spn.weights import save_spn
 
         loop = self.loop(weight_decay=1e-4, warmup=min(100, self.steps // 10), ahead=self.ahead)
         training, base = self._prepare()
-        if self.train(training.network, training, loop, training.settings):
+        settings = self.agreed(loop, training.settings, self._content())
+        if self.train(training.network, training, loop, settings):
             path = self.output / "spn.safetensors"
             save_spn(training.network, path, base=base)
             self.report(f"trained the {self.network} network: {path}")
-        return 0
+
+    def _content(self) -> dict[str, object]:
+        """Return what stands for flags in the checkpoint: of data sets, the lists that count."""
+        from vostrack.datasets.fingerprint import files_fingerprint, videos_fingerprint
+        from vostrack.refine.spn.training_images import VocImages
+
+        default = "imagenet" if self.network == "whole" else "shipped"
+        content: dict[str, object] = {
+            "weights": self.weights or default,
+            "year": self.year or 2017,
+            "voc_set": self.voc_set or "train",
+        }
+        if self.davis is not None:
+            content["davis"] = videos_fingerprint(self._davis_videos(self.davis))
+        if self.voc is not None:
+            content["voc"] = files_fingerprint(
+                VocImages(self.voc, self.voc_set or "train").named_files()
+            )
+        return content
+
+    def _davis_videos(self, root: Path) -> list[VideoSequence]:
+        """Open the training set without what is held out."""
+        from vostrack.cli.excluded_videos import check_excluded, without_excluded
+        from vostrack.datasets import open_davis
+
+        sequences = list(open_davis(root, year=self.year or 2017, subset="train"))
+        check_excluded(self.exclude, [sequence.name for sequence in sequences])
+        return without_excluded(sequences, self.exclude)
 
     def _prepare(self) -> tuple[SpnTraining, SegmentationNet | None]:
         """Build the training, and for a light head the network whose backbone it is trained on."""
@@ -214,8 +243,6 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
     def _open_sources(self) -> list[Source]:
         """Weigh all images alike, except for the shares of photographs and synthetic ones."""
-        from vostrack.cli.excluded_videos import check_excluded, without_excluded
-        from vostrack.datasets import open_davis
         from vostrack.datasets.composites.matted_photos import clean_photos
         from vostrack.refine.spn.training_images import (
             DavisImages,
@@ -227,9 +254,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
         sources: list[Source] = []
         if self.davis is not None:
-            sequences = list(open_davis(self.davis, year=self.year or 2017, subset="train"))
-            check_excluded(self.exclude, [sequence.name for sequence in sequences])
-            frames = DavisImages(without_excluded(sequences, self.exclude))
+            frames = DavisImages(self._davis_videos(self.davis))
             sources.append((float(len(frames)), frames))
         if self.voc is not None:
             voc = VocImages(self.voc, self.voc_set or "train")

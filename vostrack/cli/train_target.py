@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
 from vostrack.checks import check_at_least
-from vostrack.cli.train_command import MixedPrecisionTrainCommand, OptionalYear, check_effect
+from vostrack.cli.train_command import (
+    MixedPrecisionTrainCommand,
+    OptionalYear,
+    TrainCommand,
+    check_effect,
+)
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +49,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     The result, target.safetensors, goes to vostrack track --weights. With --validate-every,
     best.safetensors is the best on what was held out.
     """
+
+    free: ClassVar[frozenset[str]] = TrainCommand.free | {"hours", "validate_every"}
 
     data: tuple[str, ...]
     """What to draw clips from: KIND:PATH:SHARE, KIND one of davis, youtube-vos, mose (annotated
@@ -122,10 +129,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     ahead: int = 1
     """Batches drawn ahead, each by its own thread; the order does not change."""
 
-    def run(self) -> int:
-        """Train, and return 0."""
+    def execute(self) -> None:
+        """Train until the last step or as long as allowed, and write the network."""
         from vostrack.cli.backbone_options import backbone_options
-        from vostrack.cli.training_data import open_clips, parse_data
+        from vostrack.cli.training_data import data_content, open_clips, parse_data
         from vostrack.models.weights import initialise_target_net, save_target_net
         from vostrack.online_finetune.target.recipe import TargetTraining
         from vostrack.training.loop import train
@@ -136,10 +143,11 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         self._check_effects({part.kind for part in parts})
         if self.semantic_scale is not None and self.semantic_weights is None:
             raise InputError("semantic_scale: give the second backbone with `semantic_weights` too")
+        year, subset = self.year or 2017, self.subset or "train"
         clips, held_out = open_clips(
             parts,
-            year=self.year or 2017,
-            subset=self.subset or "train",
+            year=year,
+            subset=subset,
             exclude=self.exclude,
             backgrounds=self.backgrounds,
         )
@@ -150,17 +158,16 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         ).to(device)
         if self.semantic_weights is not None:
             network = self._with_semantics(network, clips)
+        read = {"data": data_content(parts, year, subset), "year": year, "subset": subset}
+        scale = {"semantic_scale": network.config.semantic_scale}
+        settings = self.agreed(config, asdict(recipe) | scale, read)
         with self.progress() as show:
             done = train(
                 network,
                 TargetTraining(network, clips, recipe, self.steps),
                 config,
                 self.output,
-                settings={
-                    **asdict(recipe),
-                    "data": list(self.data),
-                    "semantic_scale": network.config.semantic_scale,
-                },
+                settings=settings,
                 hours=self.hours,
                 validation=self._validation(held_out),
                 on_step=show,
@@ -173,9 +180,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
                 )
             path = self.output / "target.safetensors"
             save_target_net(network, path, half=True)
-            if not self.quiet:
-                print(f"{done} of {self.steps} steps: {path}")
-        return 0
+            self.report(f"{done} of {self.steps} steps: {path}")
 
     @property
     def _best(self) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
     from vostrack.online_finetune.target.clip_mixture import ClipMixture
 
-__all__ = ["DataPart", "open_clips", "open_videos", "parse_data"]
+__all__ = ["DataPart", "data_content", "open_clips", "open_videos", "parse_data"]
 
 # What looks like a number is a share, even one that cannot be: a path would hardly end so.
 _NUMBER = r"[-+]?(?:[.\d][-+.,%\de]*|(?i:nan|inf(?:inity)?))"
@@ -88,6 +88,27 @@ def open_videos(part: DataPart, year: int, subset: str) -> list[VideoSequence]:
     if part.kind == "mose":
         return list(open_mose(part.path))
     return []
+
+
+def data_content(parts: Sequence[DataPart], year: int, subset: str) -> list[str]:
+    """Return what the parts of a mixture hold; a folder may have been moved.
+
+    Args:
+        parts: of the mixture.
+        year: which DAVIS list and annotations.
+        subset: which list.
+
+    Returns:
+        Of each part its kind, its share, and the fingerprint of its videos or photographs.
+    """
+    from vostrack.datasets.fingerprint import folder_fingerprint, videos_fingerprint
+
+    content = []
+    for part in parts:
+        videos = open_videos(part, year, subset)
+        found = videos_fingerprint(videos) if videos else folder_fingerprint(part.path)
+        content.append(f"{part.kind}:{part.share:g} ({found})")
+    return content
 
 
 def open_clips(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -73,12 +73,14 @@ class LabelledImages:
             where the layout has one.
         instance_classes: number K of classes with instances; 0 where there are none.
         load: reads the image with a given name.
+        files: all that is read, each with a name that does not say where the data set lies.
     """
 
     names: tuple[str, ...]
     classes: int
     instance_classes: int
     load: Callable[[str], LabelledImage]
+    files: tuple[tuple[str, Path], ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -117,7 +119,8 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
     images = {image.name: image for image in open_voc(root, subset, instances=False)}
     with_instances = next(iter(images.values())).instances is not None
     count = 20 if with_instances else 0
-    return LabelledImages(tuple(images), 21, count, lambda name: _load_voc(images[name]))
+    files = tuple(file for image in images.values() for file in image.named_files())
+    return LabelledImages(tuple(images), 21, count, lambda name: _load_voc(images[name]), files)
 
 
 def _labelled(image: UInt8Array, classes: UInt8Array, ids: UInt8Array) -> LabelledImage:
@@ -156,13 +159,26 @@ def _context(root: Path, subset: str) -> LabelledImages:
         raise InputError(f"images: {path} names no image")
     masks = (read_annotation(root / "SegmentationClassContext" / f"{name}.png") for name in names)
     check_objects(masks, str(path))
-    return LabelledImages(names, 60, 0, lambda name: _load_context(root, name))
+    return LabelledImages(
+        names,
+        60,
+        0,
+        lambda name: _load_context(root, name),
+        _named(root, (path for name in names for path in _context_files(root, name))),
+    )
+
+
+def _context_files(root: Path, name: str) -> tuple[Path, Path]:
+    masks = root / "SegmentationClassContext"
+    return root / "JPEGImages" / f"{name}.jpg", masks / f"{name}.png"
+
+
+def _named(root: Path, files: Iterable[Path]) -> tuple[tuple[str, Path], ...]:
+    return tuple((path.relative_to(root).as_posix(), path) for path in files)
 
 
 def _load_context(root: Path, name: str) -> LabelledImage:
-    image, classes = read_annotated_frame(
-        root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClassContext" / f"{name}.png"
-    ).tensors()
+    image, classes = read_annotated_frame(*_context_files(root, name)).tensors()
     return LabelledImage(image, classes, None, torch.zeros(256, dtype=torch.long))
 
 
@@ -175,15 +191,31 @@ def _cityscapes(root: Path, subset: str) -> LabelledImages:
             "root of Cityscapes"
         )
     names = tuple(f"{p.parent.name}/{p.name.removesuffix(ending)}" for p in images)
-    return LabelledImages(names, 19, 19, lambda name: _load_cityscapes(root, subset, name))
+    return LabelledImages(
+        names,
+        19,
+        19,
+        lambda name: _load_cityscapes(root, subset, name),
+        _named(root, (path for name in names for path in _cityscapes_files(root, subset, name))),
+    )
+
+
+def _cityscapes_files(root: Path, subset: str, name: str) -> tuple[Path, Path, Path]:
+    """Return the image, its classes and its instances."""
+    truth = root / "gtFine" / subset
+    return (
+        root / "leftImg8bit" / subset / f"{name}_leftImg8bit.png",
+        truth / f"{name}_gtFine_labelIds.png",
+        truth / f"{name}_gtFine_instanceIds.png",
+    )
 
 
 def _load_cityscapes(root: Path, subset: str, name: str) -> LabelledImage:
     table = np.full(256, VOID, dtype=np.int64)
     table[list(CITYSCAPES_TRAIN_IDS)] = np.arange(len(CITYSCAPES_TRAIN_IDS))
-    truth = root / "gtFine" / subset
-    classes = table[read_annotation(truth / f"{name}_gtFine_labelIds.png")]
-    numbers = _read_instance_numbers(truth / f"{name}_gtFine_instanceIds.png")
+    picture, kinds, instances = _cityscapes_files(root, subset, name)
+    classes = table[read_annotation(kinds)]
+    numbers = _read_instance_numbers(instances)
     ids = np.zeros_like(numbers)
     labels = torch.zeros(256, dtype=torch.long)
     # More than 254 instances do not fit into one byte; the rest of the largest crowds is void.
@@ -192,7 +224,7 @@ def _load_cityscapes(root: Path, subset: str, name: str) -> LabelledImage:
         ids[numbers == number] = place if known else VOID
         if known:
             labels[place] = int(table[number // _CITYSCAPES_FACTOR]) + 1
-    image = read_image(root / "leftImg8bit" / subset / f"{name}_leftImg8bit.png")
+    image = read_image(picture)
     return LabelledImage(image_tensor(image), _as_long(classes), _as_long(ids), labels)
 
 
@@ -217,4 +249,5 @@ def _davis(root: Path, subset: str) -> LabelledImages:
         frame = frames[name].read()
         return _labelled(frame.image, merge_objects(frame.labels), frame.labels)
 
-    return LabelledImages(tuple(frames), 2, 1, load)
+    files = (file for frame in frames.values() for file in (frame.image, frame.annotation))
+    return LabelledImages(tuple(frames), 2, 1, load, _named(root, files))

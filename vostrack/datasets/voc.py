@@ -59,6 +59,11 @@ class VocImage:
     classes: Path
     instances: Path | None
 
+    def named_files(self) -> list[tuple[str, Path]]:
+        """Return its files, each with a name that does not say where the data set lies."""
+        named = (("image", self.image), ("classes", self.classes), ("instances", self.instances))
+        return [(f"{kind}/{path.name}", path) for kind, path in named if path is not None]
+
     def read(self) -> VocSample:
         """Read the image and its masks.
 

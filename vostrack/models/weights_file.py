@@ -52,7 +52,11 @@ def write_weights(
         header: entries that describe the network, by key. Strings are stored unchanged, other
             values as JSON.
         half: whether to store float16, with a relative rounding error of at most 2**-11.
+
+    Raises:
+        OSError: the file cannot be written, for want of room or otherwise.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     state = network.state_dict() if isinstance(network, nn.Module) else network
@@ -68,7 +72,10 @@ def write_weights(
         for key, value in (header or {}).items()
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata or None)
+        try:
+            save_file(tensors, temporary, metadata=metadata or None)
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written ({error}); make room") from None
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import pickle
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +14,45 @@ from torch import nn
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
+from vostrack.training.agreement import check_agreement, lacks_record
 from vostrack.training.averaging import WeightAverage
+from vostrack.training.loop_config import LoopConfig
+from vostrack.training.processes import Processes, join_processes
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "check_folder", "open_checkpoint"]
 
 _log = logging.getLogger("vostrack.training")
+# What may differ between the parts of one training without changing its result.
+_FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
+# What every checkpoint holds, and of which type.
+_PARTS = {"step": int, "settings": dict, "network": dict, "optimizer": dict, "validation": list}
+_REMEDY = "train into another folder, or delete it to start again"
+
+
+def open_checkpoint(
+    folder: Path, config: LoopConfig, settings: Mapping[str, Any], processes: Processes
+) -> Checkpoint:
+    """Name the checkpoint of a training; see ``vostrack.training.loop.train``."""
+    agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
+    agreed |= {f"recipe.{k}": v for k, v in settings.items()}
+    return Checkpoint(folder, {**agreed, "processes": processes.count})
+
+
+def check_folder(
+    folder: Path, config: LoopConfig, settings: Mapping[str, Any], device: torch.device
+) -> None:
+    """Refuse a checkpoint that ``train`` would refuse, before much is prepared for it.
+
+    Args:
+        folder: of the training.
+        config: how the loop runs.
+        settings: as for ``train``.
+        device: of this process.
+
+    Raises:
+        InputError: the checkpoint is of another recipe, is damaged, or cannot be read.
+    """
+    open_checkpoint(folder, config, settings, join_processes(device)).read(device)
 
 
 class Checkpoint:
@@ -33,6 +67,24 @@ class Checkpoint:
         """
         self._path = folder / "checkpoint.pt"
         self._settings = dict(settings)
+
+    def read(self, device: torch.device) -> dict[str, Any] | None:
+        """Read the checkpoint, if there is one.
+
+        Args:
+            device: that its tensors go to.
+
+        Raises:
+            InputError: it was written with other settings, is damaged, or cannot be read.
+        """
+        if not self._path.is_file():
+            return None
+        state = self._parse(device)
+        check_agreement(self._path, state["settings"], self._settings)
+        last = self._settings.get("steps", math.inf)
+        if not 0 <= state["step"] <= last:
+            raise self._damaged(f"0 to {last} steps", state["step"])
+        return state
 
     def load(
         self,
@@ -52,30 +104,30 @@ class Checkpoint:
             checkpoint.
 
         Raises:
-            InputError: it was written with other settings, or cannot be read.
+            InputError: it was written with other settings, is damaged, or cannot be read.
         """
-        if not self._path.is_file():
+        state = self.read(next(network.parameters()).device)
+        if state is None:
             return 0, []
-        state = self._read(next(network.parameters()).device)
-        theirs = state["settings"]
-        different = sorted(
-            k
-            for k in theirs.keys() | self._settings.keys()
-            if theirs.get(k) != self._settings.get(k)
-        )
-        if different:
-            key = different[0]
-            raise InputError(
-                f"training: {self._path} was written by another recipe ({key} was "
-                f"{theirs.get(key)!r}, is {self._settings.get(key)!r}); train into another folder, "
-                "or delete it to start again"
+        if lacks_record(state["settings"], self._settings):
+            _log.warning(
+                "%s was written by an earlier version, which did not record the data and all "
+                "options; make sure that they are the same",
+                self._path,
             )
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        if average is not None:
-            average.load_state_dict(state["average"])
+        try:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            if average is not None:
+                average.load_state_dict(state["average"])
+        # Torch says in many ways that what it reads is of something else.
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            raise InputError(
+                f"training: the weights in {self._path} are not those of this network and "
+                f"optimizer; {_REMEDY}"
+            ) from None
         _log.info("training goes on from step %d of %s", state["step"], self._path)
-        return int(state["step"]), list(state.get("validation", []))
+        return state["step"], state["validation"]
 
     def save(
         self,
@@ -93,9 +145,10 @@ class Checkpoint:
             step: steps done.
             average: of its weights, where one is kept.
             validation: figures so far.
+
+        Raises:
+            OSError: it cannot be written, for want of room or otherwise. The one before is kept.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f".{self._path.name}.partial")
         state = {
             "step": step,
             "settings": self._settings,
@@ -105,8 +158,18 @@ class Checkpoint:
         }
         if average is not None:
             state["average"] = average.state_dict()
-        torch.save(state, partial)
-        partial.replace(self._path)
+        with atomic_path(self._path) as partial:
+            try:
+                # To an open file: by a path, torch would not say why it failed.
+                with partial.open("wb") as file:
+                    torch.save(state, file)
+            except (OSError, RuntimeError) as error:
+                cause = error.__context__ if isinstance(error.__context__, OSError) else error
+                reason = str(cause).partition("\n")[0]
+                raise OSError(
+                    f"{self._path} cannot be written ({reason}); make room, and give the same "
+                    "command to go on from the checkpoint before"
+                ) from None
 
     def keep(self, step: int) -> None:
         """Copy the checkpoint, of ``step`` steps, to a name of its own."""
@@ -114,17 +177,26 @@ class Checkpoint:
         with atomic_path(kept) as partial:
             shutil.copyfile(self._path, partial)
 
-    def _read(self, device: torch.device) -> dict[str, Any]:
+    def _parse(self, device: torch.device) -> dict[str, Any]:
         try:
             state = torch.load(self._path, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except (PermissionError, MemoryError, torch.OutOfMemoryError):
+            raise
+        # What is no such file makes torch raise errors of nearly every kind.
+        except Exception as error:
             raise InputError(
-                f"training: {self._path} cannot be read ({type(error).__name__}); delete it to "
-                "start again"
+                f"training: {self._path} cannot be read ({type(error).__name__}); {_REMEDY}"
             ) from None
         if not isinstance(state, dict) or "settings" not in state:
-            raise InputError(
-                f"training: {self._path} is no checkpoint of this version; train into another "
-                "folder, or delete it to start again"
-            )
+            raise InputError(f"training: {self._path} is no checkpoint of this version; {_REMEDY}")
+        state.setdefault("validation", [])
+        for name, kind in _PARTS.items():
+            if not isinstance(state.get(name), kind):
+                raise self._damaged(f"{name!r} to be of type {kind.__name__}", state.get(name))
         return state
+
+    def _damaged(self, expected: str, got: object) -> InputError:
+        shown = got if isinstance(got, int) else f"an object of type {type(got).__name__}"
+        return InputError(
+            f"training: {self._path} is damaged: expected {expected}, got {shown}; {_REMEDY}"
+        )

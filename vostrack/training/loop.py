@@ -17,7 +17,8 @@ from vostrack.errors import InputError
 from vostrack.training.averaging import WeightAverage
 from vostrack.training.batches import Batch, draw_batches, mix, step_generator, to_device
 from vostrack.training.budget import Budget
-from vostrack.training.checkpoint import Checkpoint
+from vostrack.training.checkpoint import open_checkpoint
+from vostrack.training.folder import training_folder
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
@@ -52,10 +53,6 @@ class Recipe(Protocol):
         ...
 
 
-# What may differ between the parts of one training without changing its result.
-_FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
-
-
 def train(
     network: nn.Module,
     recipe: Recipe,
@@ -85,7 +82,8 @@ def train(
             same as one list per number, and the validations) and, where asked for,
             ``tensorboard/``.
         settings: plain data that a checkpoint has to agree with, besides ``config``, to be
-            continued: the options of the recipe.
+            continued: the options of the recipe, and as a mapping under ``given`` what a user
+            gave, such as the content of the data; see ``vostrack.training.agreement``.
         stop_after: stop, with a checkpoint, after so many steps of this call.
         hours: stop, with a checkpoint, after the step in which so many hours of this call are
             over. The schedule of the rates stays that of ``config.steps``.
@@ -97,13 +95,14 @@ def train(
         The steps done in all; ``config.steps`` when the training is complete.
 
     Raises:
-        InputError: the checkpoint is of another recipe or cannot be read, the learning rates are
-            not finite, negative or all 0, a loss or its gradient is not finite, or TensorBoard is
-            asked for and not installed.
+        InputError: another training is writing to the folder, the checkpoint is of another recipe
+            or cannot be read, the learning rates are not finite, negative or all 0, a loss or its
+            gradient is not finite, or TensorBoard is asked for and not installed.
+        OSError: the checkpoint or the log cannot be written.
     """
     device = next(network.parameters()).device
     processes = join_processes(device)
-    with _own_random_state(device):
+    with training_folder(folder), _own_random_state(device):
         loop = _Loop(network, recipe, config, device, processes)
         budget = Budget(stop_after, hours, processes)
         return loop.run(folder, dict(settings or {}), budget, validation, on_step)
@@ -138,9 +137,7 @@ class _Loop:
         on_step: OnStep | None,
     ) -> int:
         config = self._config
-        agreed = {k: v for k, v in vars(config).items() if k not in _FREE}
-        agreed |= {f"recipe.{k}": v for k, v in settings.items()}
-        checkpoint = Checkpoint(folder, {**agreed, "processes": self._processes.count})
+        checkpoint = open_checkpoint(folder, config, settings, self._processes)
         step, entries = checkpoint.load(self._network, self._optimizer, self._average)
         history = ValidationHistory(entries)
         last = budget.last(step, config.steps)
@@ -164,12 +161,13 @@ class _Loop:
                     record.add_validation(step, self._judge(validation, history, step))
                 if writes and on_step is not None:
                     on_step(step, values["loss"])
-                if writes and (step % config.checkpoint_every == 0 or stop):
+                kept = bool(config.keep_every) and step % config.keep_every == 0
+                if writes and (step % config.checkpoint_every == 0 or kept or stop):
                     checkpoint.save(
                         self._network, self._optimizer, step, self._average, history.entries
                     )
                     record.write_curves(history.entries)
-                if writes and config.keep_every and step % config.keep_every == 0:
+                if writes and kept:
                     checkpoint.keep(step)
                 if stop:
                     break

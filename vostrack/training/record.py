@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, parse_json
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -40,14 +41,21 @@ class Record:
         if enabled:
             folder.mkdir(parents=True, exist_ok=True)
             _cut(self._path, first)
-            self._log = self._path.open("a")
+            self._log = self._path.open("a", encoding="utf-8")
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Write the numbers of the step."""
+        """Write the numbers of the step.
+
+        Raises:
+            OSError: the log cannot be written, for want of room or otherwise.
+        """
         if self._log is not None:
             rounded = {k: float(f"{v:.6g}") for k, v in values.items()}
-            self._log.write(json.dumps({"step": step, **rounded}) + "\n")
-            self._log.flush()
+            try:
+                self._log.write(json.dumps({"step": step, **rounded}) + "\n")
+                self._log.flush()
+            except OSError as error:
+                raise _unwritable(self._path, error) from None
         if self._curves is not None:
             for name, value in values.items():
                 self._curves.add_scalar(name, value, step)
@@ -63,17 +71,24 @@ class Record:
 
         Args:
             validation: ``step`` and the figures of each.
+
+        Raises:
+            OSError: it cannot be written, for want of room or otherwise.
         """
         if self._log is None:
             return
         curves: dict[str, list[float | None]] = {}
-        lines = [json.loads(line) for line in self._path.read_text().splitlines()]
+        lines = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
         names = dict.fromkeys(name for line in lines for name in line)
         for name in names:
             curves[name] = [line.get(name) for line in lines]
         content = {"training": curves, "validation": [dict(entry) for entry in validation]}
-        with atomic_path(self._path.with_name("curves.json")) as partial:
-            partial.write_text(json.dumps(content))
+        path = self._path.with_name("curves.json")
+        try:
+            with atomic_path(path) as partial:
+                partial.write_text(json.dumps(content), encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(path, error) from None
 
     def __enter__(self) -> Record:
         """Return itself."""
@@ -87,9 +102,14 @@ class Record:
     ) -> None:
         """Close the files."""
         if self._log is not None:
-            self._log.close()
+            with suppress(OSError):  # each line was written out; what failed has been said
+                self._log.close()
         if self._curves is not None:
             self._curves.close()
+
+
+def _unwritable(path: Path, error: OSError) -> OSError:
+    return OSError(f"{path} cannot be written ({error}); make room, and give the same command")
 
 
 def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | None:
@@ -104,16 +124,16 @@ def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | Non
 
 
 def _cut(path: Path, first: int) -> None:
-    """Keep the lines up to step ``first``; a last line that was cut off is dropped, too."""
+    """Keep the lines up to step ``first``; what is no line of a log is dropped, too."""
     if not path.is_file():
         return
     kept = []
-    for line in path.read_text().splitlines():
+    # What a crash left behind the last line may be any bytes.
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if json.loads(line)["step"] <= first:
+            if parse_json(line)["step"] <= first:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(kept))
-    partial.replace(path)
+    with atomic_path(path) as partial:
+        partial.write_text("".join(kept), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,18 @@ def test_command_trains_and_propose_takes_the_result(voc: Path, tmp_path: Path) 
     )
     assert status == 0
     assert (tmp_path / "out" / "a.png").is_file()
+    with pytest.raises(InputError, match="`freeze_semantic` was False, is True"):
+        replace(command, freeze_semantic=True).run()
+    copy = voc / "ImageSets" / "Segmentation" / "val.txt"
+    copy.write_text("a\n")
+    with pytest.raises(InputError, match="`subset` was 'train', is 'val'"):
+        replace(command, subset="val").run()
+    (voc / "boxes.json").write_text((voc / "boxes.json").read_text() + "\n")
+    with pytest.raises(InputError, match="`detections` was '1 file, digest"):
+        command.run()
+    write_label_map(voc / "SegmentationObject" / "a.png", np.eye(*SIZE, dtype=np.uint8))
+    with pytest.raises(InputError, match="`root` was '3 files, digest"):
+        command.run()
 
 
 def test_command_refuses_to_freeze_what_is_untrained(voc: Path, tmp_path: Path) -> None:

@@ -54,6 +54,33 @@ def test_a_head_is_trained_and_proposes(tmp_path: Path, backbone: str) -> None:
     assert (tmp_path / "votes" / "00000.png").is_file()
 
 
+def test_features_of_other_data_are_not_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, runs = tmp_path / "davis", tmp_path / "runs"
+    for year in ("2016", "2017"):
+        (root / "ImageSets" / year).mkdir(parents=True)
+        (root / "ImageSets" / year / "train.txt").write_text("one\n")
+    mask = root / "Annotations" / "480p" / "one" / "00000.png"
+    write_pair(root / "JPEGImages" / "480p" / "one" / "00000.jpg", mask)
+    argv = ["train", "localizer", "--root", str(root), "--quiet", "--pool", "1", "--side", "64"]
+    argv += ["--steps", "1", "--batch", "1", "--device", "cpu", "--synthetic", "0"]
+    pool = tmp_path / "pool"
+    argv += ["--pool-folder", str(pool), "--output"]
+    assert main([*argv, str(runs)]) == 0
+    part = pool / "000000.pt"
+    before = part.read_bytes()
+    assert main([*argv, str(runs)]) == 0
+    assert part.read_bytes() == before
+    assert main([*argv, str(tmp_path / "binary"), "--year", "2016"]) == 0
+    assert part.read_bytes() != before
+    before = part.read_bytes()
+    write_label_map(mask, np.eye(64, 80, dtype=np.uint8))
+    assert main([*argv, str(runs)]) == 2
+    assert "recipe (--root was '2 files, digest " in capsys.readouterr().err
+    assert part.read_bytes() == before
+
+
 def test_an_fcrn_is_trained_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "voc"
     for folder in ("SegmentationClass", "SegmentationObject"):
@@ -67,3 +94,8 @@ def test_an_fcrn_is_trained_and_scored(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["train", "fcrn", *arguments]) == 0
     assert "mean IoU" in capsys.readouterr().out
     assert load_fcrn(tmp_path / "run" / "fcrn.safetensors").outputs == 21
+    assert main(["train", "fcrn", *place, *small, "--learning-rate", "1e-6", "--hidden", "4"]) == 2
+    assert "recipe (--hidden was 0, is 4)" in capsys.readouterr().err
+    write_label_map(root / "SegmentationClass" / "one.png", np.eye(64, 80, dtype=np.uint8))
+    assert main(["train", "fcrn", *arguments]) == 2
+    assert "recipe (--root was '3 files, digest " in capsys.readouterr().err

@@ -169,6 +169,14 @@ def test_the_head_learns_to_split_what_touches(tmp_path: Path) -> None:
     assert torch.equal(kept.fine, pool.fine)
     build_pool(network, source, 6, tmp_path / "pool", key="other", on_scene=done.append)
     assert len(done) == 12
+    path = tmp_path / "pool" / "000000.pt"
+    whole = path.read_bytes()
+    for damaged in (whole[:1000], whole[:-500], b"hello", b""):
+        path.write_bytes(damaged)
+        done.clear()
+        drawn = build_pool(network, source, 6, path.parent, key="other", on_scene=done.append)
+        assert len(done) == 6
+        assert torch.equal(drawn.fine, pool.fine)
     head = LocalizerHead(LocalizerConfig(width=16, dilations=(1, 2)))
     training = HeadTraining(head, pool, HeadRecipe(batch=4, learning_rate=5e-3))
     batch = training.draw(torch.Generator().manual_seed(1), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,8 @@ def build_pool(
         count: P.
         folder: keeps the pool in parts of 50 scenes; an interrupted call continues after the
             last complete part.
-        key: describes backbone and source; only parts with the same key are read.
+        key: describes backbone and source, what it reads included; only whole parts with the same
+            key are read.
         seed: of the scenes.
         on_scene: called with the number of scenes done.
     """
@@ -72,8 +73,8 @@ def build_pool(
     for first in range(0, count, _PART):
         path = folder / f"{first:06d}.pt"
         label = json.dumps([key, seed, first, min(first + _PART, count)])
-        part = torch.load(path, weights_only=True) if path.is_file() else {}
-        if part.pop("label", None) != label:
+        part = _read_part(path, label)
+        if part is None:
             scenes = []
             for index in range(first, min(first + _PART, count)):
                 image, ids = source.draw(np.random.default_rng([seed, index]))
@@ -88,6 +89,21 @@ def build_pool(
                 torch.save({**part, "label": label}, temporary)
         parts.append(part)
     return FeaturePool(**{name: torch.cat([p[name] for p in parts]) for name in parts[0]})
+
+
+def _read_part(path: Path, label: str) -> dict[str, Tensor] | None:
+    """Read a part that was kept; None where it is another one, cut short or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        part = torch.load(path, weights_only=True)
+    # What is no such file makes torch raise errors of nearly every kind.
+    except Exception:
+        part = None
+    names = {"label", *(field.name for field in fields(FeaturePool))}
+    if not isinstance(part, dict) or part.keys() != names or part.pop("label") != label:
+        return None
+    return part
 
 
 def _compute_features(network: BackboneNetwork, image: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
