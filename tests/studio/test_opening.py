@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.studio.conftest import write_frames
+from tests.studio.conftest import asking, write_frames
 from tests.studio.small_project import FRAMES, square
 
 pytest.importorskip("fastapi", reason="needs vostrack[studio]")
@@ -18,19 +17,8 @@ pytest.importorskip("httpx", reason="needs httpx")
 from starlette.testclient import TestClient
 
 from vostrack.errors import InputError
-from vostrack.studio.app import create_app
 from vostrack.studio.desk import Desk
 from vostrack.studio.serve import Opening
-
-HOST = "127.0.0.1:8000"
-
-
-@pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    app: Any = create_app(desk, "token", frozenset({HOST}))
-    headers = {"x-vostrack-token": "token"}
-    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as made:
-        yield made
 
 
 def error(answer: Any, status: int = 400) -> str:
@@ -255,9 +243,7 @@ def test_too_little_room_is_said_before_anything_is_sent(
 def test_without_a_video_the_page_can_open_one(desk: Desk, client: TestClient) -> None:
     desk.close()
     empty = Desk(desk._make, desk.places)
-    app: Any = create_app(empty, "token", frozenset({HOST}))
-    headers = {"x-vostrack-token": "token"}
-    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as other:
+    with asking(empty) as other:
         assert other.get("/api/state").json() == {"project": ""}
         assert "none is open" in error(other.get("/api/frames/0/labels"))
         assert other.post("/api/open", json={"path": "clip"}).status_code == 200

@@ -14,8 +14,8 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.runs.content import sample_digest
 from vostrack.studio.journal import VideoFacts
-from vostrack.video import Frame, FrameSource, open_source
-from vostrack.video.frames import NOMINAL_RATE
+from vostrack.video import Frame, open_source
+from vostrack.video.frames import NOMINAL_RATE, SeekableSource
 
 __all__ = ["VideoFrames", "video_facts"]
 
@@ -34,17 +34,28 @@ def video_facts(path: str) -> VideoFacts:
     Raises:
         InputError: the video cannot be read, or its number of frames is unknown.
     """
-    with open_source(path) as source:
-        if source.live or source.length is None:
-            raise InputError(
-                f"video: {path} is a camera or stream, whose frames cannot be visited again; "
-                "record it to a file first"
-            )
+    with _opened(path) as source:
         height, width = source.size
         rate = source.frame_rate or NOMINAL_RATE
         return VideoFacts(
-            str(Path(path).resolve()), width, height, source.length, rate, sample_digest(path)
+            str(Path(path).resolve()),
+            width,
+            height,
+            len(source.indices),
+            rate,
+            sample_digest(path),
         )
+
+
+def _opened(path: str) -> SeekableSource:
+    source = open_source(path)
+    if isinstance(source, SeekableSource):
+        return source
+    source.close()
+    raise InputError(
+        f"video: {path} is a camera or stream, whose frames cannot be visited again; record it to "
+        "a file first"
+    )
 
 
 class VideoFrames:
@@ -52,12 +63,20 @@ class VideoFrames:
 
     Args:
         video: the video.
+
+    Attributes:
+        source: what the frames are called, their times, and the shape of their pixels.
     """
 
     def __init__(self, video: VideoFacts) -> None:
+        """Open the video.
+
+        Raises:
+            InputError: it cannot be read any more.
+        """
         self._video = video
         self._lock = threading.Lock()
-        self._source: FrameSource | None = None
+        self.source = _opened(video.path)
         self._coming: Iterator[Frame] = iter(())
         self._next = -1
         self._handed: deque[tuple[int, UInt8Array]] = deque(maxlen=2)
@@ -107,8 +126,7 @@ class VideoFrames:
 
     def _read(self, frame: int) -> UInt8Array:
         if frame != self._next:
-            self._source = self._source or open_source(self._video.path)
-            self._coming = iter(self._source.read(frame, self._video.count - 1))
+            self._coming = iter(self.source.read(frame, self._video.count - 1))
         found = next(self._coming, None)
         if found is None:
             self._next = -1

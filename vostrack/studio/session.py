@@ -19,6 +19,7 @@ from vostrack.studio.places import video_name
 from vostrack.studio.plan import Direction, plan_legs
 from vostrack.studio.project import Project
 from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
+from vostrack.video.frames import SeekableSource
 
 if TYPE_CHECKING:
     from vostrack.masks.validation import FirstMask
@@ -78,7 +79,7 @@ class StudioSession:
         with project.lock:
             return {
                 **self._summary(),
-                "video": _page_facts(project),
+                "video": _page_facts(project, self.frames.source),
                 "tracked": [[k, frame_news(one)] for k, one in sorted(project.tracked.items())],
                 "job": asdict(self.job.state),
             }
@@ -192,8 +193,9 @@ class StudioSession:
             self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
 
 
-def _page_facts(project: Project) -> dict[str, Any]:
+def _page_facts(project: Project, source: SeekableSource) -> dict[str, Any]:
     """Return what a page needs to know of the video: its name, not where it lies."""
     facts = asdict(project.video)
     del facts["digest"]
-    return {"name": video_name(Path(facts.pop("path"))), **facts}
+    name = video_name(Path(facts.pop("path")))
+    return {"name": name, **facts, "pixel_aspect": float(source.pixel_aspect)}

@@ -22,7 +22,7 @@ def choices() -> list[dict[str, str]]:
 @router.post("/{name}")
 def make(session: CurrentSession, name: str) -> dict[str, str]:
     """Write an export."""
-    return {"file": export_project(session.project, name).name}
+    return {"file": export_project(session.project, session.frames.source, name).name}
 
 
 @router.get("/{name}")
