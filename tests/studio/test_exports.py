@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.studio.conftest import write_frames
-from tests.studio.small_project import FRAMES, HEIGHT, RED, WIDTH, draw, square
+from tests.studio.small_project import BLUE, FRAMES, HEIGHT, RED, WIDTH, draw, square
 from vostrack.errors import InputError
 from vostrack.studio.exports import export_choices, export_project
 from vostrack.studio.frames import video_facts
@@ -66,6 +67,16 @@ def test_cutouts_are_one_picture_per_object(filled: Project) -> None:
     with zipfile.ZipFile(exported(filled, "cutouts")) as archive:
         image = np.asarray(Image.open(io.BytesIO(archive.read("2/00000.png"))))
     np.testing.assert_array_equal(image > 0, square(30, number=2) > 0)
+
+
+def test_an_ended_object_is_in_no_later_mask(filled: Project) -> None:
+    filled.set_objects([RED, replace(BLUE, last=2)], "end Blue")
+    with zipfile.ZipFile(exported(filled, "masks")) as archive:
+        ids = [
+            set(np.unique(np.asarray(Image.open(io.BytesIO(archive.read(name)))))) - {0}
+            for name in archive.namelist()
+        ]
+    assert ids == [*[{1, 2}] * 3, *[{1}] * (FRAMES - 3)]
 
 
 def test_the_overlay_has_every_frame_and_the_chosen_colours(filled: Project) -> None:

@@ -13,12 +13,13 @@ from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.interactive import Box, Click
 from vostrack.studio.events import News
 from vostrack.studio.frames import VideoFrames
+from vostrack.studio.guided_tracker import StudioTracker
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.layers import soft_matte
 from vostrack.studio.places import video_name
 from vostrack.studio.plan import Direction, plan_legs
 from vostrack.studio.project import Project
-from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
+from vostrack.studio.tracking import TrackJob, frame_news
 from vostrack.video.frames import SeekableSource
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class StudioSession:
             "objects": [asdict(one) for one in self.project.objects],
             "next_id": self.project.next_id,
             "drawn": sorted(self.project.drawn.items()),
+            "erased": sorted(self.project.erased.items()),
             "undo": undo,
             "redo": redo,
         }
