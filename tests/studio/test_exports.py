@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -36,7 +38,7 @@ def filled(project: Project) -> Project:
 def exported(project: Project, name: str) -> Path:
     source = open_source(project.video.path)
     assert isinstance(source, SeekableSource)
-    return export_project(project, source, name)
+    return export_project(project, source, name).path
 
 
 @pytest.mark.parametrize("name", [choice.name for choice in export_choices()])
@@ -168,3 +170,31 @@ def test_the_overlay_has_the_shape_of_the_pixels(odd_video: Callable[..., Projec
     project = odd_video([0.0, 0.1], Fraction(16, 11))
     with open_source(exported(project, "overlay")) as source:
         assert source.pixel_aspect == Fraction(16, 11)
+
+
+def test_what_a_format_does_not_keep_is_in_the_answer(client: Any, desk: Any) -> None:
+    draw(desk.session().project, 0, square(5))
+    answer = client.post("/api/exports/davis").json()
+    assert answer["file"] == "davis.zip"
+    assert "does not keep the names of objects (Red, Blue)" in answer["notes"][0]
+    assert client.post("/api/exports/masks").json()["notes"] == []
+
+
+def test_equal_exports_are_made_one_after_the_other(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(session.project, 0, square(5))
+    at_once: list[int] = []
+    inside = 0
+
+    def slow(labels: Any, path: Path) -> None:
+        nonlocal inside
+        inside += 1
+        time.sleep(0.05)
+        at_once.append(inside)
+        inside -= 1
+
+    monkeypatch.setattr("vostrack.studio.exports._zip", slow)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(session.export, ["masks"] * 3))
+    assert at_once == [1, 1, 1]

@@ -28,7 +28,7 @@ from vostrack.studio.project import Project
 from vostrack.video import Frame, open_source, write_overlay
 from vostrack.video.frames import SeekableSource
 
-__all__ = ["ExportChoice", "export_choices", "export_project"]
+__all__ = ["ExportChoice", "Exported", "export_choices", "export_project"]
 
 _PLAIN, _EDITING, _TOOLS = "Masks and video", "For editing", "For other tools"
 _FOR_EDITING = frozenset({"prores", "webm", "matte-video", "png-mattes", "exr-mattes"})
@@ -53,6 +53,19 @@ class ExportChoice:
     group: str
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What an export gave.
+
+    Attributes:
+        path: the file.
+        notes: what the format does not keep.
+    """
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
 def export_choices() -> tuple[ExportChoice, ...]:
     """Return everything that a project can be exported as."""
     own = (
@@ -73,7 +86,7 @@ def export_choices() -> tuple[ExportChoice, ...]:
     return (*own, *sorted(others, key=lambda one: one.group == _TOOLS))
 
 
-def export_project(project: Project, source: SeekableSource, name: str) -> Path:
+def export_project(project: Project, source: SeekableSource, name: str) -> Exported:
     """Export a project; the result lies in its folder ``exports``.
 
     Args:
@@ -82,7 +95,7 @@ def export_project(project: Project, source: SeekableSource, name: str) -> Path:
         name: of one of ``export_choices``.
 
     Returns:
-        The file.
+        The file, and what it does not hold.
 
     Raises:
         InputError: there is no such format, it cannot hold these masks, or no frame has a mask.
@@ -97,17 +110,20 @@ def export_project(project: Project, source: SeekableSource, name: str) -> Path:
         "overlay": _write_overlay,
         "cutouts": _write_cutouts,
     }
+    notes: tuple[str, ...] = ()
     if name in own:
         target.parent.mkdir(parents=True, exist_ok=True)
         own[name](masks, project, target)
     elif FORMATS[name].suffix:
-        _log_notes(export_results(masks, name, target, overwrite=True))
+        notes = export_results(masks, name, target, overwrite=True)
     else:
         folder = target.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
-        _log_notes(export_results(masks, name, folder, overwrite=True))
+        notes = export_results(masks, name, folder, overwrite=True)
         _zip(folder, target)
-    return target
+    for note in notes:
+        _log.warning("export: %s", note)
+    return Exported(target, notes)
 
 
 def _video_masks(project: Project, source: SeekableSource) -> VideoMasks:
@@ -176,8 +192,3 @@ def _zip(folder: Path, target: Path) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(folder).as_posix())
-
-
-def _log_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        _log.warning("export: %s", note)

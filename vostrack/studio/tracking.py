@@ -14,6 +14,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.studio.disk_errors import disk_words
 from vostrack.studio.frames import VideoFrames
 from vostrack.studio.guided_tracker import GuidedTracker, StudioTracker
 from vostrack.studio.plan import Leg
@@ -113,8 +114,7 @@ class TrackJob:
         except InputError as error:
             self._change(replace(self.state, state="failed", message=str(error)))
         except OSError as error:
-            words = f"the disk cannot be used: {error.strerror or error}; free some space"
-            self._change(replace(self.state, state="failed", message=words))
+            self._change(replace(self.state, state="failed", message=disk_words(error)))
         except Exception as error:
             _log.exception("tracking failed")
             self._change(replace(self.state, state="failed", message=f"tracking failed: {error}"))

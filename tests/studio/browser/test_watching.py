@@ -277,3 +277,11 @@ def test_quick_steps_are_not_lost(page: StudioPage) -> None:
     assert box is not None
     page.page.mouse.click(box["x"] + box["width"] * 0.99, box["y"] + 20)
     page.at_frame(FRAMES - 1)
+
+
+def test_what_an_export_does_not_keep_is_said(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.page.locator("#export-format").select_option("davis")
+    page.page.locator("#export").click()
+    page.until("document.querySelector('#hint').textContent.includes('does not keep')")
+    assert "The format does not keep the names of objects" in page.words()

@@ -128,6 +128,10 @@ export class Store extends EventTarget {
       this.tell("tracked", news);
       if (news.frame === this.frame) this.#attempt(this.#refresh());
     });
+    hear("trouble", ({ trouble }) => {
+      this.video.trouble = trouble;
+      this.tell("trouble");
+    });
     hear("edit", (news) => {
       if (news.frame !== null) this.changed.add(news.frame);
       const others = this.#hasOtherMasks(news.objects);
