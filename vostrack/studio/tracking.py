@@ -49,6 +49,10 @@ class JobState:
     learned: float | None = None
 
 
+class _StoppedError(Exception):
+    """Tracking was stopped, perhaps while a tracker was learning."""
+
+
 class TrackJob:
     """Tracks in a thread of its own; one plan at a time.
 
@@ -69,6 +73,9 @@ class TrackJob:
         self._project, self._frames, self._build, self._tell = project, frames, build, tell
         self._thread: threading.Thread | None = None
         self._stop, self._go = threading.Event(), threading.Event()
+        self._changing = threading.RLock()
+        self._starting = threading.Lock()
+        self._paused_in, self._waited = "running", 0.0
         self.state = JobState()
 
     def start(self, legs: Sequence[Leg]) -> None:
@@ -77,30 +84,34 @@ class TrackJob:
         Raises:
             InputError: it is tracking already.
         """
-        if self._thread is not None and self._thread.is_alive():
-            if self.state.state not in ("idle", "failed"):
-                raise InputError("track: tracking is under way; pause or stop it first")
-            self._thread.join()  # it is done, and writes what it found
-        self._stop.clear()
-        self._go.set()
-        self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
-        self._thread = threading.Thread(target=self._run, args=(tuple(legs),), daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                if self.state.state not in ("idle", "failed"):
+                    raise InputError("track: tracking is under way; pause or stop it first")
+                self._thread.join()  # it is done, and writes what it found
+            self._stop.clear()
+            self._go.set()
+            self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
+            self._thread = threading.Thread(target=self._run, args=(tuple(legs),), daemon=True)
+            self._thread.start()
 
     def pause(self) -> None:
-        """Wait after the frame in hand."""
-        if self.state.state in ("starting", "running"):
-            self._go.clear()
-            self._change(replace(self.state, state="paused", seconds_left=None))
+        """Wait after the frame, or the step of learning, in hand."""
+        with self._changing:
+            if self.state.state in ("starting", "running"):
+                self._go.clear()
+                self._paused_in = self.state.state
+                self._change(replace(self.state, state="paused", seconds_left=None))
 
     def resume(self) -> None:
         """Go on after ``pause``."""
-        if self.state.state == "paused":
-            self._change(replace(self.state, state="running"))
-            self._go.set()
+        with self._changing:
+            if self.state.state == "paused":
+                self._change(replace(self.state, state=self._paused_in))
+                self._go.set()
 
     def stop(self, *, wait: bool = True) -> None:
-        """End after the frame in hand; what was tracked stays."""
+        """End after the frame, or the step of learning, in hand; what was tracked stays."""
         self._stop.set()
         self._go.set()
         if wait and self._thread is not None:
@@ -111,6 +122,8 @@ class TrackJob:
         try:
             for leg in legs:
                 self._follow(leg)
+        except _StoppedError:
+            self._change(JobState())
         except InputError as error:
             self._change(replace(self.state, state="failed", message=str(error)))
         except OSError as error:
@@ -125,32 +138,50 @@ class TrackJob:
                 self._project.write_tracked()
 
     def _follow(self, leg: Leg) -> None:
+        self._wait()
         tracker = self._build()
         adapter: Any = getattr(tracker, "adapter", None)
         if hasattr(adapter, "on_progress"):
             adapter.on_progress = self._tell_learning
         guided = GuidedTracker(tracker, self._project, self._frames)
         guided.begin(leg)
-        begin, waited = time.monotonic(), 0.0
+        begin, self._waited = time.monotonic(), 0.0
         frames = self._frames.between(leg.frames[0], leg.frames[-1])
         for done, (number, image) in enumerate(frames, start=1):
-            paused = time.monotonic()
-            self._go.wait()
-            waited += time.monotonic() - paused
-            if self._stop.is_set():
-                return
+            self._wait()
             result = guided.step(number, image)
             if result is not None:
                 self._take(number, result)
-            seconds = (time.monotonic() - begin - waited) / done
-            left = self.state.total - self.state.done - 1
-            state = "running" if self._go.is_set() else "paused"
-            self._change(
-                JobState(state, self.state.done + 1, self.state.total, number, seconds * left)
-            )
+            seconds = (time.monotonic() - begin - self._waited) / done
+            self._step_done(number, seconds)
+
+    def _wait(self) -> None:
+        """Wait while it is paused.
+
+        Raises:
+            _StoppedError: it is to end.
+        """
+        paused = time.monotonic()
+        self._go.wait()
+        self._waited += time.monotonic() - paused
+        if self._stop.is_set():
+            raise _StoppedError
 
     def _tell_learning(self, model: str, step: int, steps: int) -> None:
-        self._change(replace(self.state, learned=step / steps))
+        with self._changing:
+            self._change(replace(self.state, learned=step / steps))
+        self._wait()
+
+    def _step_done(self, number: int, seconds: float) -> None:
+        """Tell of a frame, with the seconds that each takes."""
+        with self._changing:
+            done, total = self.state.done + 1, self.state.total
+            if self._go.is_set():
+                state = JobState("running", done, total, number, seconds * (total - done))
+            else:
+                self._paused_in = "running"
+                state = JobState("paused", done, total, number)
+            self._change(state)
 
     def _take(self, number: int, result: Any) -> None:
         presence = dict(zip(result.ids, map(float, result.presence), strict=True))
@@ -160,8 +191,9 @@ class TrackJob:
             self._tell("frame", {"frame": number, **frame_news(found)})
 
     def _change(self, state: JobState) -> None:
-        self.state = state
-        self._tell("job", asdict(state))
+        with self._changing:  # or older news could follow newer ones
+            self.state = state
+            self._tell("job", asdict(state))
 
 
 def frame_news(found: Any) -> dict[str, Any]:
