@@ -39,7 +39,7 @@ def test_damage_is_told_when_it_is_met_and_kept(tmp_path: Path) -> None:
     path = write_avi(tmp_path / "damaged.avi", damage)
     told: list[tuple[str, ...]] = []
     frames = VideoFrames(video_facts(str(path)), told.append)
-    assert frames.trouble == ()
+    assert not frames.trouble
     assert len(list(frames.between(0, 19))) >= 15
     assert frames.trouble[0].startswith("pictures are missing or wrong at 0.2")
     assert told[-1] == frames.trouble

@@ -87,7 +87,13 @@ def test_an_ended_object_is_gone_from_the_next_frame_on(project: Project) -> Non
     ]
     with pytest.raises(InputError, match=r"Blue ends with frame 1.*press Go on"):
         draw(project, 2, both)
-    project.move(-1)
+    with pytest.raises(ConflictError):  # of a page that has not heard of the end
+        project.draw(2, both, before[2][1], "paint")
+    draw(project, 3, square(6))
+    project.set_objects([RED, BLUE], "go on with Blue")
+    np.testing.assert_array_equal(project.labels(3)[0], square(6) + square(30, number=2))
+    for _ in range(3):
+        project.move(-1)
     for frame, (labels, tag) in enumerate(before):
         np.testing.assert_array_equal(project.labels(frame)[0], labels)
         assert project.labels(frame)[1] == tag

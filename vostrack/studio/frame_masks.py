@@ -91,7 +91,9 @@ class FrameMasks:
         if edit is not None and edit.absent is None:
             return None
         before = {int(number) for number in np.unique(self.labels(frame)) if number}
-        return tuple(sorted((before | self.settled(frame)) - ids))
+        # Nobody took out an object that was not to be seen, because it had ended.
+        stated = self.settled(frame) & self.journal.shown(frame)
+        return tuple(sorted((before | stated) - ids))
 
     def _edit(self, frame: int) -> Edit | None:
         return self.journal.drawings.get(frame)

@@ -36,7 +36,8 @@ def video_facts(path: str) -> VideoFacts:
     Raises:
         InputError: the video cannot be read, or its number of frames is unknown.
     """
-    with _opened(path) as source:
+    source = _opened(path)
+    with source:
         height, width = source.size
         rate = source.frame_rate or NOMINAL_RATE
         return VideoFacts(
@@ -126,7 +127,8 @@ class VideoFrames:
             yield number, image
 
     def _between(self, first: int, last: int) -> Iterator[tuple[int, UInt8Array]]:
-        with _opened(self._video.path) as source:
+        source = _opened(self._video.path)
+        with source:
             if first <= last:
                 for frame in source.read(first, last):
                     self._note(source)

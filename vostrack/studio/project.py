@@ -195,9 +195,9 @@ class Project:
             )
         with self.lock:
             ids = set(np.unique(labels).tolist()) - {0}
-            self._check_shown(frame, ids)
             if tag != self._masks.tag(frame):
                 raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
+            self._check_shown(frame, ids)
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
