@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 
 from vostrack.datasets.placed_objects import place_objects
@@ -36,6 +37,10 @@ __all__ = [
 ]
 
 _Key = TypeVar("_Key")
+
+_BINARY_HINT = (
+    "; the first mask holds 0 and 255 only, as the masks of DAVIS 2016 do: use `year=2016`"
+)
 
 _UNSUPERVISED_OBJECTS = 20
 """Maximum number of proposals per sequence in the unsupervised task (Caelles et al. 2019)."""
@@ -222,6 +227,7 @@ def _examine(
             yield _Examined(seq.name, [Problem("missing", seq.name, message)])
             continue
         limit = _object_limit(seq)
+        hint = _BINARY_HINT if limit == 0 and _is_black_and_white(seq) else ""
         for member, frame in zip(members, seq.frames[-len(names) :], strict=True):
             if member not in present:
                 yield _Examined(member, [Problem("missing", member, "no mask for this frame")])
@@ -232,10 +238,13 @@ def _examine(
                 message = f"cannot be read: {error}"
                 yield _Examined(member, [Problem("corrupt", member, message)])
                 continue
-            yield _examine_png(member, data, _frame_size(frame), limit)
+            yield _examine_png(member, data, _frame_size(frame), (limit, hint))
 
 
-def _examine_png(member: str, data: bytes, size: tuple[int, int], limit: int) -> _Examined:
+def _examine_png(
+    member: str, data: bytes, size: tuple[int, int], objects: tuple[int, str]
+) -> _Examined:
+    """Examine a mask; ``objects`` is the highest id, and what to say of a higher one."""
     png = inspect_label_png(data)
     if isinstance(png, str):
         return _Examined(member, [Problem("corrupt", member, png)])
@@ -250,12 +259,22 @@ def _examine_png(member: str, data: bytes, size: tuple[int, int], limit: int) ->
     if png.size != size:
         message = "expected {}x{} like the frame, got {}x{}".format(*size[::-1], *png.size[::-1])
         problems.append(Problem("size", member, message))
-    highest = 0 if png.labels is None else int(png.labels.max(initial=0))
+    (limit, said), highest = objects, 0 if png.labels is None else int(png.labels.max(initial=0))
     if highest > limit:
         hint = " (void, or a black and white mask)" if highest == VOID else ""
+        hint = said or hint
         message = f"expected ids up to {limit}, the first frame's objects, got {highest}{hint}"
         problems.append(Problem("ids", member, message))
     return _Examined(member, problems, data, png)
+
+
+def _is_black_and_white(seq: VideoSequence) -> bool:
+    """Tell whether masks that should hold ids hold 0 and 255 only."""
+    return bool(seq.prompts) and all(
+        set(np.unique(read_label_map(path)).tolist()) <= {0, VOID}
+        and bool(read_label_map(path).any())
+        for _, path in seq.prompts
+    )
 
 
 def _object_limit(seq: VideoSequence) -> int:

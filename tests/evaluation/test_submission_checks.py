@@ -75,6 +75,19 @@ def test_limits_of_ids(
     assert [("black and white" in t.message) for t in problems] == [highest == 255] * too_high
 
 
+def test_a_truth_of_0_and_255_belongs_to_the_other_year(
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
+) -> None:
+    white = tmp_path / "white.png"
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2:4, 3:5] = 255
+    write_label_map(white, mask)
+    subset = [replace(seq, prompts=((0, white),), semantics="ids") for seq in sequences]
+    problems = check_submission(_zip(tmp_path, results, {}), subset)
+    assert {problem.kind for problem in problems} == {"ids"}
+    assert all("use `year=2016`" in problem.message for problem in problems)
+
+
 # What is in the zip instead: bytes, the name of a form, or nothing; and what that is called.
 FOREIGN: dict[str, tuple[dict[str, bytes | str | None], list[str]]] = {
     "frame missing": ({"goat/00000.png": None}, ["missing"]),

@@ -24,6 +24,8 @@ from vostrack.masks.validation import FirstMask
 from vostrack.studio.frames import video_facts
 from vostrack.studio.project import Project
 
+HOST = "127.0.0.1:8000"
+
 
 def write_frames(folder: Path, count: int = FRAMES) -> Path:
     """Write frames whose first pixel is their number, with a red square that moves."""
@@ -104,3 +106,21 @@ def desk(tmp_path: Path, video: Path, parts: Any) -> Iterator[Any]:
     made.session().set_objects([RED, BLUE], "add objects")
     yield made
     made.close()
+
+
+def asking(desk: Any) -> Any:
+    """Return what asks the server of a desk; it is a context manager."""
+    pytest.importorskip("httpx", reason="needs httpx")
+    from starlette.testclient import TestClient
+
+    from vostrack.studio.app import create_app
+
+    app: Any = create_app(desk, "token", frozenset({HOST}))
+    headers = {"x-vostrack-token": "token"}
+    return TestClient(app, base_url=f"http://{HOST}", headers=headers)
+
+
+@pytest.fixture
+def client(desk: Any) -> Iterator[Any]:
+    with asking(desk) as made:
+        yield made

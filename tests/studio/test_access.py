@@ -200,6 +200,8 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
         "height": HEIGHT,
         "count": 8,
         "rate": 25.0,
+        "pixel_aspect": 1.0,
+        "trouble": [],
     }
     assert client.get("/api/frames/3/picture.jpg").content[:2] == b"\xff\xd8"
     tag = put(client, square(5)).json()["tag"]

@@ -34,6 +34,8 @@ def test_folders_and_the_largest_upload() -> None:
         (("--largest-upload", "0"), "largest_upload: expected more than 0 GB, got 0.0"),
         (("--host", "0.0.0.0"), "can be reached from other computers"),
         (("--folders", "nowhere"), "folders: expected existing folders"),
+        (("--preset", "nope"), r"preset: expected one of fast, .*, got 'nope'"),
+        (("--device", "nope"), "device: expected auto, cpu, cuda or cuda:N, got 'nope'"),
     ],
 )
 def test_what_cannot_be_is_refused(words: tuple[str, ...], message: str) -> None:

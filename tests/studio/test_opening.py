@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.studio.conftest import write_frames
+from tests.studio.conftest import asking, write_frames
 from tests.studio.small_project import FRAMES, square
 
 pytest.importorskip("fastapi", reason="needs vostrack[studio]")
@@ -18,19 +17,8 @@ pytest.importorskip("httpx", reason="needs httpx")
 from starlette.testclient import TestClient
 
 from vostrack.errors import InputError
-from vostrack.studio.app import create_app
 from vostrack.studio.desk import Desk
 from vostrack.studio.serve import Opening
-
-HOST = "127.0.0.1:8000"
-
-
-@pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    app: Any = create_app(desk, "token", frozenset({HOST}))
-    headers = {"x-vostrack-token": "token"}
-    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as made:
-        yield made
 
 
 def error(answer: Any, status: int = 400) -> str:
@@ -139,6 +127,20 @@ def test_what_is_no_video_is_refused_and_the_open_one_stays(
     assert desk.key == before
 
 
+def test_a_video_whose_project_folder_cannot_be_named_after_it_is_refused(
+    client: TestClient, tmp_path: Path
+) -> None:
+    write_frames(tmp_path / ("a" * 250), 2)
+    said = error(client.post("/api/open", json={"path": "a" * 250}))
+    assert "is too long for a project folder that is named after it; rename the video" in said
+
+
+def test_a_long_name_that_fits_can_be_dropped(client: TestClient, desk: Desk, video: Path) -> None:
+    title = "映" * 70
+    assert send(client, title, frames_of(video)).status_code == 200
+    assert desk.session().project.folder.name == f"{title}.vostrack"
+
+
 def test_a_video_with_the_signs_of_a_pattern_in_its_name_keeps_its_project(
     client: TestClient, desk: Desk, tmp_path: Path, video: Path
 ) -> None:
@@ -195,7 +197,12 @@ def test_the_same_video_dropped_again_goes_on_and_another_gets_its_own(
         ("clip.mp4", {"../clip.mp4": b""}, "is not a plain file name"),
         ("clip.mp4", {"a\\b.mp4": b""}, "is not a plain file name"),
         ("clip.mp4", {".mp4": b""}, "is not a plain file name"),
-        ("x", {"a" * 151 + ".png": b""}, "is not a plain file name"),
+        ("x", {"a" * 227 + ".png": b""}, "the name aaaaaaaaaaaaaaaaaaaa... is too long: expected"),
+        (
+            "映" * 90 + ".mp4",
+            {"a.mp4": b""},
+            "is too long: expected at most 230 bytes in UTF-8, got 274",
+        ),
         ("run.sh", {"run.sh": b""}, "expected one video, or images of one kind, got '.sh'"),
         ("x", {"a.png": b"", "b.sh": b""}, "got '.sh'"),
         ("x", {"a.mp4": b"", "b.mp4": b""}, "got '.mp4'"),
@@ -255,9 +262,7 @@ def test_too_little_room_is_said_before_anything_is_sent(
 def test_without_a_video_the_page_can_open_one(desk: Desk, client: TestClient) -> None:
     desk.close()
     empty = Desk(desk._make, desk.places)
-    app: Any = create_app(empty, "token", frozenset({HOST}))
-    headers = {"x-vostrack-token": "token"}
-    with TestClient(app, base_url=f"http://{HOST}", headers=headers) as other:
+    with asking(empty) as other:
         assert other.get("/api/state").json() == {"project": ""}
         assert "none is open" in error(other.get("/api/frames/0/labels"))
         assert other.post("/api/open", json={"path": "clip"}).status_code == 200

@@ -68,6 +68,97 @@ def test_the_tracker_never_replaces_what_was_drawn(project: Project) -> None:
     np.testing.assert_array_equal(project.labels(2)[0], square(5))
 
 
+def test_an_ended_object_is_gone_from_the_next_frame_on(project: Project) -> None:
+    both = square(5) + square(30, number=2)
+    for frame in range(4):
+        project.track(frame, both, {1: 1.0, 2: 1.0})
+    draw(project, 3, both)
+    before = [project.labels(frame) for frame in range(4)]
+    project.set_objects([RED, replace(BLUE, last=1)], "end Blue")
+    for frame, (labels, tag) in enumerate(before):
+        gone = frame > 1
+        found, other = project.labels(frame)
+        np.testing.assert_array_equal(found, square(5) if gone else labels)
+        assert (other != tag) is gone
+    assert project.drawn == {3: [1]}
+    assert [sorted(one.presence) for _, one in sorted(project.tracked.items())] == [
+        *[[1, 2]] * 2,
+        *[[1]] * 2,
+    ]
+    with pytest.raises(InputError, match=r"Blue ends with frame 1.*press Go on"):
+        draw(project, 2, both)
+    with pytest.raises(ConflictError):  # of a page that has not heard of the end
+        project.draw(2, both, before[2][1], "paint")
+    draw(project, 3, square(6))
+    project.set_objects([RED, BLUE], "go on with Blue")
+    np.testing.assert_array_equal(project.labels(3)[0], square(6) + square(30, number=2))
+    for _ in range(3):
+        project.move(-1)
+    for frame, (labels, tag) in enumerate(before):
+        np.testing.assert_array_equal(project.labels(frame)[0], labels)
+        assert project.labels(frame)[1] == tag
+
+
+def test_frames_in_which_all_objects_have_ended_stay_tracked(project: Project) -> None:
+    project.track(3, square(5), {1: 0.5})
+    project.set_objects([replace(RED, last=1)], "end Red")
+    assert project.tracked[3].presence == {}
+    assert not project.tracked[3].doubtful
+    project.set_objects([BLUE], "delete Red")
+    assert project.tracked == {}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_object_whose_making_was_undone_is_gone_with_another_tag(
+    project: Project, killed: bool
+) -> None:
+    project.set_objects([RED], "delete Blue")
+    project.set_objects([RED, BLUE], "add Blue")
+    scores = np.full((48, 64), 200, np.uint8)
+    project.track(1, square(5) + square(30, number=2), {1: 1.0, 2: 1.0}, scores)
+    if killed:
+        (project.folder / "tracked.json").unlink(missing_ok=True)
+        project = reopened(project)
+    _, tag = project.labels(1)
+    project.move(-1)
+    found, other = project.labels(1)
+    np.testing.assert_array_equal(found, square(5))
+    assert other != tag
+    sure, same = project.scores(1)
+    assert same == other
+    assert sure[20, 10] == 200
+    assert sure[20, 36] == sure[20, 44] == 0  # where Blue was, and beside it
+    project.move(1)
+    assert project.labels(1)[1] == tag
+
+
+def test_what_a_frame_says_of_others_is_that_of_the_tracker(project: Project) -> None:
+    draw(project, 2, square(5))
+    _, tag = project.labels(2)
+    project.track(2, square(30, number=2), {2: 1.0}, np.full((48, 64), 100, np.uint8))
+    labels, other = project.labels(2)
+    np.testing.assert_array_equal(labels, square(5) + square(30, number=2))
+    assert other != tag
+    sure, _ = project.scores(2)
+    assert (sure[20, 10], sure[20, 36]) == (255, 100)
+    draw(project, 2, square(5))
+    np.testing.assert_array_equal(project.labels(2)[0], square(5))
+    assert project.erased == {2: [2]}
+
+
+def test_a_drawn_frame_of_an_older_project_says_that_the_others_are_absent(
+    project: Project,
+) -> None:
+    draw(project, 2, square(5))
+    found = json.loads((project.folder / "project.json").read_text())
+    del found["edits"][-1]["absent"]
+    (project.folder / "project.json").write_text(json.dumps(found))
+    again = reopened(project)
+    again.track(2, square(30, number=2), {2: 1.0})
+    np.testing.assert_array_equal(again.labels(2)[0], square(5))
+    assert again.erased == {2: [2]}
+
+
 def test_an_edit_of_an_older_label_map_is_refused(project: Project) -> None:
     _, tag = project.labels(1)
     draw(project, 1, square(5))

@@ -114,6 +114,60 @@ def test_an_object_can_come_and_go_midway(
     assert ids == [{1}, {1}, {1, 2}, {1, 2}, {1, 2}, {2}, {2}, {2}]
 
 
+def test_an_object_drawn_ahead_says_nothing_of_the_others(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    project = session.project
+    draw(project, 0, square(5))
+    draw(project, 3, square(40, number=2))
+    session.track(0, "forward")
+    finished(session)
+    assert not [call for call in trackers[0].calls if call[0] == "correct"]
+    for frame in range(3, FRAMES):
+        both = square(5 + frame) + square(40 + frame - 3, number=2)
+        np.testing.assert_array_equal(project.labels(frame)[0], both)
+    assert project.drawn == {0: [1], 3: [2]}
+    assert project.erased == {}
+    session.track(3, "forward")  # goes on with both
+    finished(session)
+    np.testing.assert_array_equal(project.labels(5)[0], square(10) + square(42, number=2))
+
+
+def test_an_object_that_was_erased_stays_so(
+    session: StudioSession, trackers: list[ShiftingTracker]
+) -> None:
+    project = session.project
+    draw(project, 0, square(5) + square(30, number=2))
+    session.track(0, "forward")
+    finished(session)
+    draw(project, 3, square(8))
+    assert project.erased == {3: [2]}
+    session.track(0, "forward")
+    finished(session)
+    assert ("correct", 3, (1, 2)) in trackers[1].calls
+    for frame in range(3, FRAMES):
+        np.testing.assert_array_equal(project.labels(frame)[0], square(5 + frame))
+
+
+def test_forward_goes_on_from_a_frame_in_which_all_objects_have_ended(
+    session: StudioSession,
+) -> None:
+    project = session.project
+    draw(project, 0, square(5))
+    session.track(0, "forward")
+    finished(session)
+    project.set_objects([replace(RED, last=2), BLUE], "end Red")
+    draw(project, 6, square(30, number=2))
+    session.track(3, "forward")
+    finished(session)
+    ids = [set(np.unique(project.labels(k)[0]).tolist()) - {0} for k in range(FRAMES)]
+    assert ids == [{1}, {1}, {1}, set(), set(), set(), {2}, {2}]
+    session.track(4, "backward")  # would clear the frames before the end
+    wait_until(lambda: session.job.state.state == "failed")
+    assert "frame 4 has no object" in session.job.state.message
+    assert project.labels(1)[0].any()
+
+
 def test_a_frame_with_known_and_new_objects_is_learned_once(session: StudioSession) -> None:
     class Refitting(ShiftingTracker):
         adapter = create_autospec(Refits, instance=True, on_progress=None)
@@ -146,11 +200,11 @@ def test_a_deleted_object_takes_its_masks_with_it(session: StudioSession) -> Non
     before = {k: project.labels(k) for k in range(FRAMES)}
     project.set_objects([BLUE], "delete Red")
     assert project.corrected == [4, 7]
-    assert sorted(project.tracked) == [5, 6]  # the others showed nothing else
+    assert sorted(project.tracked) == [5, 6, 7]  # the others showed nothing else
     for frame, (labels, tag) in before.items():
         found, other = project.labels(frame)
         np.testing.assert_array_equal(found, np.where(labels == 2, 2, 0))
-        assert (other == tag) is (not labels.any())
+        assert (other == tag) is np.array_equal(found, labels)
     project.set_objects([], "delete Blue")
     assert project.corrected == []
     assert project.tracked == {}

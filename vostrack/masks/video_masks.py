@@ -68,7 +68,7 @@ class VideoMasks:
         notes: what the user should know about how the masks were read.
         lost: says what was lost in the label maps that were read so far.
         path: where the frames of the video can be read again if no folder says it; their names
-            then count from 0 with five digits.
+            are then those that the video gives them.
     """
 
     size: tuple[int, int]

@@ -23,8 +23,9 @@ from vostrack.masks.video_masks import class_of
 from vostrack.runs.folder import ClipFolder
 from vostrack.runs.ownership import LISTING
 from vostrack.runs.record import RunRecord
+from vostrack.video import FrameNames
 
-__all__ = ["clip_masks", "write_exports"]
+__all__ = ["clip_masks", "mask_frame", "write_exports"]
 
 _log = logging.getLogger("vostrack")
 
@@ -48,14 +49,7 @@ def clip_masks(
     return VideoMasks(
         record.source.size,
         tuple(
-            MaskFrame(
-                index if names.numbers is None else names.numbers[index],
-                names.name(index),
-                entry["time"],
-                names.names is not None,
-                None if names.files is None else names.files[index],
-                None if names.names is None else index,
-            )
+            mask_frame(names, index, entry["time"])
             for index, entry in zip(indices, frames, strict=True)
         ),
         tuple(
@@ -66,6 +60,24 @@ def clip_masks(
         Path(record.source.name).name,
         record.source.frame_rate,
         folder.root,
+    )
+
+
+def mask_frame(names: FrameNames, index: int, time: float) -> MaskFrame:
+    """Return what a frame of the video is called in files.
+
+    Args:
+        names: of the frames of the video.
+        index: where the frame is in the video, from 0.
+        time: of the frame, in seconds.
+    """
+    return MaskFrame(
+        index if names.numbers is None else names.numbers[index],
+        names.name(index),
+        time,
+        names.names is not None,
+        None if names.files is None else names.files[index],
+        None if names.names is None else index,
     )
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from vostrack.errors import InputError
 from vostrack.studio.access import Guard, TooLargeError
 from vostrack.studio.desk import Desk
+from vostrack.studio.disk_errors import disk_words, is_full
 from vostrack.studio.project import ConflictError
 from vostrack.studio.routes import ROUTERS
 
@@ -58,11 +59,11 @@ async def _not_understood(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_written(request: Request, error: Exception) -> JSONResponse:
-    """Answer when the disk is full or cannot be written to."""
+    """Answer when the disk is full, or a file cannot be used for another reason."""
     assert isinstance(error, OSError)
     _log.error("%s %s: %s", request.method, request.url.path, error)
-    words = f"the disk cannot be used: {error.strerror or error}; free some space, then try again"
-    return JSONResponse({"error": words}, 507)
+    words = f"{disk_words(error)}, then try again"
+    return JSONResponse({"error": words}, 507 if is_full(error) else 500)
 
 
 def _add_page(app: FastAPI) -> None:

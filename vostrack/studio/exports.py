@@ -16,7 +16,6 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks import (
     FORMATS,
-    MaskFrame,
     MaskObject,
     VideoMasks,
     export_results,
@@ -24,10 +23,12 @@ from vostrack.masks import (
 )
 from vostrack.masks.formats.registry import find_format, writable_formats
 from vostrack.masks.palette import davis_palette, write_matte
+from vostrack.runs.exports import mask_frame
 from vostrack.studio.project import Project
 from vostrack.video import Frame, open_source, write_overlay
+from vostrack.video.frames import SeekableSource
 
-__all__ = ["ExportChoice", "export_choices", "export_project"]
+__all__ = ["ExportChoice", "Exported", "export_choices", "export_project"]
 
 _PLAIN, _EDITING, _TOOLS = "Masks and video", "For editing", "For other tools"
 _FOR_EDITING = frozenset({"prores", "webm", "matte-video", "png-mattes", "exr-mattes"})
@@ -52,6 +53,19 @@ class ExportChoice:
     group: str
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What an export gave.
+
+    Attributes:
+        path: the file.
+        notes: what the format does not keep.
+    """
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
 def export_choices() -> tuple[ExportChoice, ...]:
     """Return everything that a project can be exported as."""
     own = (
@@ -72,15 +86,16 @@ def export_choices() -> tuple[ExportChoice, ...]:
     return (*own, *sorted(others, key=lambda one: one.group == _TOOLS))
 
 
-def export_project(project: Project, name: str) -> Path:
+def export_project(project: Project, source: SeekableSource, name: str) -> Exported:
     """Export a project; the result lies in its folder ``exports``.
 
     Args:
         project: the project.
+        source: its video, which names the frames and knows their times.
         name: of one of ``export_choices``.
 
     Returns:
-        The file.
+        The file, and what it does not hold.
 
     Raises:
         InputError: there is no such format, it cannot hold these masks, or no frame has a mask.
@@ -88,38 +103,41 @@ def export_project(project: Project, name: str) -> Path:
     choices = {one.name: one for one in export_choices()}
     if name not in choices:
         raise InputError(f"format: expected one of {', '.join(choices)}, got {name!r}")
-    masks = _video_masks(project)
+    masks = _video_masks(project, source)
     target = project.folder / "exports" / f"{name}{choices[name].suffix}"
     own: dict[str, Callable[[VideoMasks, Project, Path], None]] = {
         "masks": _write_masks,
         "overlay": _write_overlay,
         "cutouts": _write_cutouts,
     }
+    notes: tuple[str, ...] = ()
     if name in own:
         target.parent.mkdir(parents=True, exist_ok=True)
         own[name](masks, project, target)
     elif FORMATS[name].suffix:
-        _log_notes(export_results(masks, name, target, overwrite=True))
+        notes = export_results(masks, name, target, overwrite=True)
     else:
         folder = target.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
-        _log_notes(export_results(masks, name, folder, overwrite=True))
+        notes = export_results(masks, name, folder, overwrite=True)
         _zip(folder, target)
-    return target
+    for note in notes:
+        _log.warning("export: %s", note)
+    return Exported(target, notes)
 
 
-def _video_masks(project: Project) -> VideoMasks:
+def _video_masks(project: Project, source: SeekableSource) -> VideoMasks:
     video = project.video
     frames = sorted({*project.corrected, *project.tracked})
     if not frames or not project.objects:
         raise InputError("export: no frame has a mask yet; outline an object first")
     return VideoMasks(
         (video.height, video.width),
-        tuple(MaskFrame(k, f"{k:05d}", k / video.rate) for k in frames),
+        tuple(mask_frame(source.names, k, source.time(k)) for k in frames),
         tuple(MaskObject(one.id, one.name, "object") for one in project.objects),
         lambda position: project.labels(frames[position])[0],
         Path(video.path).name,
-        video.rate,
+        source.frame_rate,
         path=str(video.path),
     )
 
@@ -151,21 +169,22 @@ def _write_overlay(masks: VideoMasks, project: Project, target: Path) -> None:
     for one in project.objects:
         palette[one.id] = tuple(bytes.fromhex(one.colour[1:]))
     empty = np.zeros(masks.size, np.uint8)
-    numbers = {frame.number: position for position, frame in enumerate(masks.frames)}
+    with open_source(project.video.path) as source:
+        positions = {frame.name: position for position, frame in enumerate(masks.frames)}
 
-    def drawn() -> Iterator[tuple[Frame, UInt8Array]]:
-        with open_source(project.video.path) as source:
+        def drawn() -> Iterator[tuple[Frame, UInt8Array]]:
             for frame in source:
-                position = numbers.get(frame.index)
+                position = positions.get(source.names.name(frame.index))
                 yield frame, empty if position is None else masks.labels(position)
 
-    write_overlay(
-        target,
-        drawn(),
-        palette=palette,
-        frame_rate=project.video.rate,
-        audio_from=project.video.path if Path(project.video.path).is_file() else None,
-    )
+        write_overlay(
+            target,
+            drawn(),
+            palette=palette,
+            frame_rate=source.frame_rate,
+            audio_from=project.video.path if Path(project.video.path).is_file() else None,
+            pixel_aspect=source.pixel_aspect,
+        )
 
 
 def _zip(folder: Path, target: Path) -> None:
@@ -173,8 +192,3 @@ def _zip(folder: Path, target: Path) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(folder).as_posix())
-
-
-def _log_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        _log.warning("export: %s", note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,17 @@ class StudioObject:
         id: its value in label maps, 1..254.
         name: its name.
         colour: ``#rrggbb``.
-        last: the last frame in which it is tracked; None for the last of the video.
+        last: the last frame that it is in; None for the last of the video.
     """
 
     id: int
     name: str
     colour: str
     last: int | None = None
+
+    def ended(self, frame: int) -> bool:
+        """Tell whether it is gone by this frame."""
+        return self.last is not None and frame > self.last
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class Edit:
         frame: whose label map changed; None for none.
         labels: name of the file with the label map afterwards; None if there is none any more.
         ids: of the objects in that label map; None if that was not written down.
+        absent: ids of the objects that were taken out of it. It says nothing of all others. None
+            if that was not written down: then none of the others is in the frame.
     """
 
     what: str
@@ -92,11 +99,19 @@ class Edit:
     frame: int | None = None
     labels: str | None = None
     ids: tuple[int, ...] | None = None
+    absent: tuple[int, ...] | None = None
 
     @property
     def concerns(self) -> set[int]:
         """The ids that a drawn label map is about: without any in it, all that were not there."""
-        return set(self.ids or ()) or {one.id for one in self.objects}
+        return {*(self.ids or ()), *(self.absent or ())} or {one.id for one in self.objects}
+
+    @property
+    def settled(self) -> set[int]:
+        """The ids of the objects whose masks a drawn label map states, also by their absence."""
+        if self.ids is None or self.absent is None:
+            return {*(self.ids or ()), *(one.id for one in self.objects)}
+        return {*self.ids, *self.absent}
 
 
 @dataclass(frozen=True)
@@ -118,28 +133,38 @@ class Journal:
         """The objects as they are now."""
         return self.edits[self.done - 1].objects if self.done else ()
 
-    @property
+    @cached_property
     def deleted(self) -> set[int]:
         """The ids of objects that were there once."""
         once = {one.id for edit in self.edits[: self.done] for one in edit.objects}
         return once - {one.id for one in self.objects}
 
-    def corrected(self) -> dict[int, str]:
-        """Return the file of the label map of every frame that a person drew.
-
-        Frames that are about deleted objects alone are left out.
-        """
-        return {frame: edit.labels for frame, edit in self._drawn().items() if edit.labels}
+    def shown(self, frame: int) -> set[int]:
+        """Return the ids of the objects that may be seen in a frame."""
+        return {one.id for one in self.objects if not one.ended(frame)}
 
     def drawn(self) -> dict[int, list[int]]:
         """Return the ids of the objects in every frame that a person drew."""
-        now = [one.id for one in self.objects]
         return {
-            frame: [number for number in now if edit.ids is None or number in edit.ids]
-            for frame, edit in self._drawn().items()
+            frame: sorted(self.shown(frame) & (edit.settled if edit.ids is None else {*edit.ids}))
+            for frame, edit in self.drawings.items()
         }
 
-    def _drawn(self) -> dict[int, Edit]:
+    def erased(self) -> dict[int, list[int]]:
+        """Return the ids of the objects that a person took out of frames."""
+        found = {
+            frame: sorted(self.shown(frame) & edit.settled - {*edit.ids})
+            for frame, edit in self.drawings.items()
+            if edit.ids is not None
+        }
+        return {frame: ids for frame, ids in found.items() if ids}
+
+    @cached_property
+    def drawings(self) -> dict[int, Edit]:
+        """Return the edit that gave every frame that a person drew its label map.
+
+        Frames that are about deleted objects alone are left out.
+        """
         deleted = self.deleted
         found: dict[int, Edit] = {}
         for edit in self.edits[: self.done]:
@@ -192,6 +217,8 @@ def _edit(entry: dict[str, Any]) -> Edit:
     objects = tuple(StudioObject(**one) for one in entry["objects"])
     if entry["labels"] is not None and not _LABELS.fullmatch(entry["labels"]):
         raise ValueError(f"no file of a project: {entry['labels']}")
-    ids = entry.get("ids")
-    known = None if ids is None else tuple(map(int, ids))
-    return Edit(entry["what"], objects, entry["frame"], entry["labels"], known)
+    known, absent = (
+        None if entry.get(kind) is None else tuple(map(int, entry[kind]))
+        for kind in ("ids", "absent")
+    )
+    return Edit(entry["what"], objects, entry["frame"], entry["labels"], known, absent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ VIDEO_FOLDER = "video"
 """Of a project: what was dropped on the page."""
 
 _MOST_LISTED = 500
+_LONGEST_NAME = 255
 # Decoders follow lists of other files and addresses. Such lists are text, and only one kind of
 # video may begin with thousands of bytes that look like text.
 _LOOKED_AT = 4096
@@ -41,7 +43,11 @@ _PLAIN_VIDEO = b"YUV4MPEG2 "
 
 
 def default_folder(video: str | Path) -> Path:
-    """Return the folder of a new project of a video: beside it, named after it."""
+    """Return the folder of a new project of a video: beside it, named after it.
+
+    Raises:
+        InputError: the name of the video is too long for that.
+    """
     return _folders(_named(video))[0]
 
 
@@ -56,7 +62,8 @@ def project_folder(video: str | Path, facts: VideoFacts) -> Path:
         facts: of the video.
 
     Raises:
-        InputError: a project beside the video cannot be read.
+        InputError: a project beside the video cannot be read, or the name of the video is too long
+            for a folder that is named after it.
     """
     path = _named(video)
     folders = _folders(path)
@@ -82,7 +89,14 @@ def _folders(path: Path) -> tuple[Path, ...]:
         return (path.parent,)
     short, whole = (path.with_name(f"{name}{PROJECT_SUFFIX}") for name in (path.stem, path.name))
     # What follows the dot in the name of a folder, as in take.1, is no suffix.
-    return (whole, short) if path.is_dir() else (short, whole)
+    ordered = (whole, short) if path.is_dir() else (short, whole)
+    fitting = tuple(one for one in ordered if len(os.fsencode(one.name)) <= _LONGEST_NAME)
+    if not fitting:
+        raise InputError(
+            f"video: the name {path.name[:20]}... is too long for a project folder that is named "
+            "after it; rename the video, or give a folder as `project`"
+        )
+    return fitting
 
 
 def _is_of(known: VideoFacts, facts: VideoFacts, path: Path) -> bool:

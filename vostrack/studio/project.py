@@ -12,7 +12,8 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks import read_label_map, write_label_map
+from vostrack.masks import write_label_map
+from vostrack.studio.frame_masks import FrameMasks
 from vostrack.studio.journal import (
     JOURNAL,
     Edit,
@@ -94,7 +95,7 @@ class Project:
     @property
     def corrected(self) -> list[int]:
         """The frames that a person drew, ascending."""
-        return sorted(self._journal.corrected())
+        return sorted(self._journal.drawings)
 
     @property
     def drawn(self) -> dict[int, list[int]]:
@@ -102,12 +103,31 @@ class Project:
         return self._journal.drawn()
 
     @property
+    def erased(self) -> dict[int, list[int]]:
+        """The ids of the objects that a person took out of frames, by frame."""
+        return self._journal.erased()
+
+    @property
     def tracked(self) -> dict[int, TrackedMask]:
         """What the tracker found of the objects that there are, by frame."""
         with self.lock:
             known = {one.id for one in self.objects}
-            found = {k: one.only(known) for k, one in self._tracked.all().items()}
-            return {k: one for k, one in found.items() if one is not None}
+            ends = [one for one in self.objects if one.last is not None]
+            return {
+                k: found.without([other.id for other in ends if other.ended(k)])
+                for k, one in self._tracked.all().items()
+                if (found := one.only(known)) is not None
+            }
+
+    def settled(self, frame: int) -> set[int]:
+        """Return the ids of the objects whose masks in a frame a person drew, or took out of it."""
+        with self.lock:
+            return self._masks.settled(frame)
+
+    def stated(self, frame: int) -> set[int]:
+        """Return the ids of the objects that were drawn, taken out or looked for in a frame."""
+        with self.lock:
+            return self._masks.stated(frame)
 
     @property
     def next_id(self) -> int:
@@ -137,34 +157,22 @@ class Project:
     def tag(self, frame: int) -> str:
         """Return the tag of a frame's label map: it changes with the map."""
         with self.lock:
-            return self._tag(frame)
+            return self._masks.tag(frame)
 
     def labels(self, frame: int) -> tuple[UInt8Array, str]:
         """Return the label map (H, W) of a frame, zeros where there is none, and its tag."""
         self.check_frame(frame)
         with self.lock:
-            tag = self._tag(frame)
-            drawn = self._journal.corrected().get(frame)
-            if drawn is not None:
-                labels = read_label_map(self.folder / "edits" / drawn)
-            elif self._tracked.tag(frame) is not None:
-                labels = self._tracked.labels(frame)
-            else:
-                return self._empty(), tag
-            known = [0, *(one.id for one in self.objects)]
-        return np.where(np.isin(labels, known), labels, 0).astype(np.uint8), tag
+            return self._masks.labels(frame), self._masks.tag(frame)
 
     def scores(self, frame: int) -> tuple[UInt8Array, str]:
         """Return how sure the tracker was of each pixel (H, W), 0..255, and the label map's tag.
 
         What a person drew is certain. Zeros where nothing was tracked.
         """
-        labels, tag = self.labels(frame)
+        self.check_frame(frame)
         with self.lock:
-            found = None if tag.startswith("drawn") else self._tracked.scores(frame)
-        if found is None or found.shape != labels.shape:
-            found = np.where(labels > 0, 255, 0).astype(np.uint8)
-        return found, tag
+            return self._masks.scores(frame), self._masks.tag(frame)
 
     def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> None:
         """Take up what a person drew.
@@ -186,24 +194,22 @@ class Project:
                 f"got {labels.shape[1]} x {labels.shape[0]}"
             )
         with self.lock:
-            known = {one.id for one in self.objects}
-            ids = sorted(set(np.unique(labels).tolist()) - {0})
-            strange = [number for number in ids if number not in known]
-            if strange:
-                raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
-            if tag != self._tag(frame):
+            ids = set(np.unique(labels).tolist()) - {0}
+            if tag != self._masks.tag(frame):
                 raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
+            self._check_shown(frame, ids)
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
             write_label_map(self.folder / "edits" / name, labels)
-            self._add(Edit(_words(what), self.objects, frame, name, tuple(ids)))
+            absent = self._masks.absent(frame, ids)
+            self._add(Edit(_words(what), self.objects, frame, name, tuple(sorted(ids)), absent))
 
     def erase(self, frame: int) -> None:
         """Forget what a person drew in a frame; the tracker's mask shows again."""
         self.check_frame(frame)
         with self.lock:
-            if frame in self._journal.corrected():
+            if frame in self._journal.drawings:
                 self._add(Edit("drop correction", self.objects, frame, None))
 
     def set_objects(self, objects: Sequence[StudioObject], what: str) -> None:
@@ -264,20 +270,26 @@ class Project:
         with self.lock:
             self._tracked.write()
 
+    @property
+    def _masks(self) -> FrameMasks:
+        return FrameMasks(self.folder, self._journal, self._tracked)
+
     def _add(self, edit: Edit) -> None:
         journal = self._journal.added(edit)
         write_journal(journal, self._file)
         self._journal = journal
 
-    def _tag(self, frame: int) -> str:
-        drawn = self._journal.corrected().get(frame)
-        if drawn is None and self._tracked.tag(frame) is None:
-            return "empty"
-        hidden = "".join(f"-without-{number}" for number in sorted(self._journal.deleted))
-        return (f"drawn-{drawn[:-4]}" if drawn else f"{self._tracked.tag(frame)}") + hidden
-
-    def _empty(self) -> UInt8Array:
-        return np.zeros((self.video.height, self.video.width), np.uint8)
+    def _check_shown(self, frame: int, ids: set[int]) -> None:
+        known = {one.id: one for one in self.objects}
+        strange = sorted(ids - known.keys())
+        if strange:
+            raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
+        ended = [known[number] for number in sorted(ids) if known[number].ended(frame)]
+        if ended:
+            raise InputError(
+                f"mask: {ended[0].name} ends with frame {ended[0].last}, so it cannot be drawn in "
+                f"frame {frame}; press Go on beside it first"
+            )
 
 
 def _words(what: str) -> str:

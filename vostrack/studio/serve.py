@@ -89,16 +89,19 @@ def serve(
         tell: is told the address.
 
     Raises:
-        InputError: the video, the project or the host cannot be used, or the extra is missing.
+        InputError: the video, the project, the preset, the device or the host cannot be used, or
+            the extra is missing.
     """
     check_host(host, allow_remote=allow_remote)
     _check_extra()
     from vostrack.build import build_tracker
+    from vostrack.compute.precision import resolve_device
     from vostrack.interactive import ClickSegmenter
-    from vostrack.presets import effective_preset
+    from vostrack.presets import resolve_preset
     from vostrack.proposers.first_mask import propose_first_mask
 
-    effective_preset(preset, "auto")
+    resolve_preset(preset)
+    resolve_device(device)
     parts = Parts(
         lambda: build_tracker(preset, device=device),
         lambda: ClickSegmenter(device),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.interactive import Box, Click
 from vostrack.studio.events import News
+from vostrack.studio.exports import Exported, export_choices, export_project
 from vostrack.studio.frames import VideoFrames
+from vostrack.studio.guided_tracker import StudioTracker
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.layers import soft_matte
 from vostrack.studio.places import video_name
 from vostrack.studio.plan import Direction, plan_legs
 from vostrack.studio.project import Project
-from vostrack.studio.tracking import StudioTracker, TrackJob, frame_news
+from vostrack.studio.tracking import TrackJob, frame_news
 
 if TYPE_CHECKING:
     from vostrack.masks.validation import FirstMask
@@ -63,12 +66,15 @@ class StudioSession:
     def __init__(self, project: Project, parts: Parts, news: News) -> None:
         self.project = project
         self.news = news
-        self.frames = VideoFrames(project.video)
+        self.frames = VideoFrames(
+            project.video, lambda trouble: news.tell("trouble", {"trouble": trouble})
+        )
         self.job = TrackJob(project, self.frames, parts.build_tracker, self.news.tell)
         self._parts = parts
         self._clicker: Clicker | None = None
         self._clicking = threading.Lock()
         self._open: OrderedDict[int, Any] = OrderedDict()
+        self._exporting = {one.name: threading.Lock() for one in export_choices()}
         self._matting = threading.Lock()
         self._matte: tuple[int, str, UInt8Array] | None = None
 
@@ -78,7 +84,7 @@ class StudioSession:
         with project.lock:
             return {
                 **self._summary(),
-                "video": _page_facts(project),
+                "video": _page_facts(project, self.frames),
                 "tracked": [[k, frame_news(one)] for k, one in sorted(project.tracked.items())],
                 "job": asdict(self.job.state),
             }
@@ -160,6 +166,11 @@ class StudioSession:
                 self._matte = frame, tag, matte
             return self._matte[2], tag
 
+    def export(self, name: str) -> Exported:
+        """Export the project; see ``export_project``. Equal exports are made one by one."""
+        with self._exporting.get(name, nullcontext()):
+            return export_project(self.project, self.frames.source, name)
+
     def close(self) -> None:
         """Stop tracking and write what is known."""
         self.job.stop()
@@ -182,6 +193,7 @@ class StudioSession:
             "objects": [asdict(one) for one in self.project.objects],
             "next_id": self.project.next_id,
             "drawn": sorted(self.project.drawn.items()),
+            "erased": sorted(self.project.erased.items()),
             "undo": undo,
             "redo": redo,
         }
@@ -192,8 +204,10 @@ class StudioSession:
             self.news.tell("edit", {**self._summary(), "frame": frame, "tag": tag})
 
 
-def _page_facts(project: Project) -> dict[str, Any]:
+def _page_facts(project: Project, frames: VideoFrames) -> dict[str, Any]:
     """Return what a page needs to know of the video: its name, not where it lies."""
     facts = asdict(project.video)
     del facts["digest"]
-    return {"name": video_name(Path(facts.pop("path"))), **facts}
+    name = video_name(Path(facts.pop("path")))
+    seen = {"pixel_aspect": float(frames.source.pixel_aspect), "trouble": frames.trouble}
+    return {"name": name, **facts, **seen}

@@ -51,6 +51,16 @@ class TrackedMask:
         areas = {number: area for number, area in self.areas.items() if number in ids}
         return replace(self, presence=presence, areas=areas)
 
+    def without(self, ids: Collection[int]) -> TrackedMask:
+        """Return what is left when some objects are known not to be there."""
+        if not any(number in ids for number in self.presence):
+            return self
+        presence = {number: value for number, value in self.presence.items() if number not in ids}
+        areas = {number: area for number, area in self.areas.items() if number not in ids}
+        return replace(
+            self, presence=presence, areas=areas, doubtful=self.doubtful and bool(presence)
+        )
+
 
 class TrackedMasks:
     """The label maps, scores and presence that the tracker gave. It does no locking.
@@ -75,6 +85,17 @@ class TrackedMasks:
         """Return a name that changes with every new result of a frame; None for none."""
         found = self._found.get(frame)
         return None if found is None else f"tracked-{found.serial}"
+
+    def ids(self, frame: int) -> set[int]:
+        """Return the ids of the objects that were looked for in a frame."""
+        found = self._found.get(frame)
+        if found is None:
+            return set()
+        if not (found.presence or found.areas):  # not yet written when the server was killed
+            counts = np.bincount(self.labels(frame).ravel(), minlength=256)
+            found = replace(found, areas={n: int(counts[n]) for n in range(1, 256) if counts[n]})
+            self._found[frame] = found
+        return {*found.presence, *found.areas}
 
     def labels(self, frame: int) -> UInt8Array:
         """Return the label map (H, W) of a frame that was tracked."""

@@ -8,57 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.studio.disk_errors import disk_words
 from vostrack.studio.frames import VideoFrames
+from vostrack.studio.guided_tracker import GuidedTracker, StudioTracker
 from vostrack.studio.plan import Leg
 from vostrack.studio.priority import give_way
 from vostrack.studio.project import Project
-from vostrack.tracking.parts import Refits
 
-__all__ = ["JobState", "StudioTracker", "TrackJob"]
+__all__ = ["JobState", "TrackJob", "frame_news"]
 
 _log = logging.getLogger("vostrack.studio")
-
-
-class StudioTracker(Protocol):
-    """What the studio needs of ``vostrack.Tracker``."""
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The ids of the tracked objects."""
-        ...
-
-    def start(self, frame: UInt8Array, mask: UInt8Array) -> Any:
-        """See ``Tracker.start``."""
-        ...
-
-    def step(self, frame: UInt8Array) -> Any:
-        """See ``Tracker.step``."""
-        ...
-
-    def correct(
-        self,
-        frame: UInt8Array,
-        mask: UInt8Array,
-        ids: Sequence[int] | None = None,
-        *,
-        max_ms: float | None = None,
-    ) -> Any:
-        """See ``Tracker.correct``."""
-        ...
-
-    def add_objects(self, frame: UInt8Array, mask: UInt8Array, *, reuse_ids: bool = False) -> Any:
-        """See ``Tracker.add_objects``."""
-        ...
-
-    def remove_objects(self, ids: Sequence[int]) -> None:
-        """See ``Tracker.remove_objects``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +49,10 @@ class JobState:
     learned: float | None = None
 
 
+class _StoppedError(Exception):
+    """Tracking was stopped, perhaps while a tracker was learning."""
+
+
 class TrackJob:
     """Tracks in a thread of its own; one plan at a time.
 
@@ -104,6 +73,9 @@ class TrackJob:
         self._project, self._frames, self._build, self._tell = project, frames, build, tell
         self._thread: threading.Thread | None = None
         self._stop, self._go = threading.Event(), threading.Event()
+        self._changing = threading.RLock()
+        self._starting = threading.Lock()
+        self._paused_in, self._waited = "running", 0.0
         self.state = JobState()
 
     def start(self, legs: Sequence[Leg]) -> None:
@@ -112,30 +84,34 @@ class TrackJob:
         Raises:
             InputError: it is tracking already.
         """
-        if self._thread is not None and self._thread.is_alive():
-            if self.state.state not in ("idle", "failed"):
-                raise InputError("track: tracking is under way; pause or stop it first")
-            self._thread.join()  # it is done, and writes what it found
-        self._stop.clear()
-        self._go.set()
-        self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
-        self._thread = threading.Thread(target=self._run, args=(tuple(legs),), daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                if self.state.state not in ("idle", "failed"):
+                    raise InputError("track: tracking is under way; pause or stop it first")
+                self._thread.join()  # it is done, and writes what it found
+            self._stop.clear()
+            self._go.set()
+            self._change(JobState("starting", total=sum(len(leg.frames) for leg in legs)))
+            self._thread = threading.Thread(target=self._run, args=(tuple(legs),), daemon=True)
+            self._thread.start()
 
     def pause(self) -> None:
-        """Wait after the frame in hand."""
-        if self.state.state in ("starting", "running"):
-            self._go.clear()
-            self._change(replace(self.state, state="paused", seconds_left=None))
+        """Wait after the frame, or the step of learning, in hand."""
+        with self._changing:
+            if self.state.state in ("starting", "running"):
+                self._go.clear()
+                self._paused_in = self.state.state
+                self._change(replace(self.state, state="paused", seconds_left=None))
 
     def resume(self) -> None:
         """Go on after ``pause``."""
-        if self.state.state == "paused":
-            self._change(replace(self.state, state="running"))
-            self._go.set()
+        with self._changing:
+            if self.state.state == "paused":
+                self._change(replace(self.state, state=self._paused_in))
+                self._go.set()
 
     def stop(self, *, wait: bool = True) -> None:
-        """End after the frame in hand; what was tracked stays."""
+        """End after the frame, or the step of learning, in hand; what was tracked stays."""
         self._stop.set()
         self._go.set()
         if wait and self._thread is not None:
@@ -146,11 +122,12 @@ class TrackJob:
         try:
             for leg in legs:
                 self._follow(leg)
+        except _StoppedError:
+            self._change(JobState())
         except InputError as error:
             self._change(replace(self.state, state="failed", message=str(error)))
         except OSError as error:
-            words = f"the disk cannot be used: {error.strerror or error}; free some space"
-            self._change(replace(self.state, state="failed", message=words))
+            self._change(replace(self.state, state="failed", message=disk_words(error)))
         except Exception as error:
             _log.exception("tracking failed")
             self._change(replace(self.state, state="failed", message=f"tracking failed: {error}"))
@@ -161,86 +138,62 @@ class TrackJob:
                 self._project.write_tracked()
 
     def _follow(self, leg: Leg) -> None:
+        self._wait()
         tracker = self._build()
         adapter: Any = getattr(tracker, "adapter", None)
         if hasattr(adapter, "on_progress"):
             adapter.on_progress = self._tell_learning
-        self._begin(tracker, leg)
-        begin, waited = time.monotonic(), 0.0
+        guided = GuidedTracker(tracker, self._project, self._frames)
+        guided.begin(leg)
+        begin, self._waited = time.monotonic(), 0.0
         frames = self._frames.between(leg.frames[0], leg.frames[-1])
         for done, (number, image) in enumerate(frames, start=1):
-            paused = time.monotonic()
-            self._go.wait()
-            waited += time.monotonic() - paused
-            if self._stop.is_set():
-                return
-            self._drop(tracker, number)
-            result = tracker.step(image)
-            if number in self._project.corrected:
-                self._correct(tracker, number, image)
-            else:
-                presence = dict(zip(result.ids, map(float, result.presence), strict=True))
-                scores = _best_scores(result)
-                with self._project.lock:  # what a page loads has the frame, or the news follow
-                    found = self._project.track(number, result.labels, presence, scores)
-                    self._tell("frame", {"frame": number, **frame_news(found)})
-            seconds = (time.monotonic() - begin - waited) / done
-            left = self.state.total - self.state.done - 1
-            state = "running" if self._go.is_set() else "paused"
-            self._change(
-                JobState(state, self.state.done + 1, self.state.total, number, seconds * left)
-            )
+            self._wait()
+            result = guided.step(number, image)
+            if result is not None:
+                self._take(number, result)
+            seconds = (time.monotonic() - begin - self._waited) / done
+            self._step_done(number, seconds)
+
+    def _wait(self) -> None:
+        """Wait while it is paused.
+
+        Raises:
+            _StoppedError: it is to end.
+        """
+        paused = time.monotonic()
+        self._go.wait()
+        self._waited += time.monotonic() - paused
+        if self._stop.is_set():
+            raise _StoppedError
 
     def _tell_learning(self, model: str, step: int, steps: int) -> None:
-        self._change(replace(self.state, learned=step / steps))
+        with self._changing:
+            self._change(replace(self.state, learned=step / steps))
+        self._wait()
 
-    def _begin(self, tracker: StudioTracker, leg: Leg) -> None:
-        """Start on the anchor, with what an earlier drawn frame shows of the same objects."""
-        labels = self._wanted(leg.anchor)
-        if not labels.any():
-            raise InputError(f"track: frame {leg.anchor} has no object; outline one first")
-        image = self._frames.image(leg.anchor)
-        first = self._project.corrected[0]
-        earlier = self._wanted(first)
-        if first == leg.anchor or not (set(_ids(earlier)) & set(_ids(labels))):
-            tracker.start(image, labels)
-            return
-        tracker.start(self._frames.image(first), earlier)
-        tracker.step(image)
-        self._drop(tracker, leg.anchor)
-        self._correct(tracker, leg.anchor, image)
+    def _step_done(self, number: int, seconds: float) -> None:
+        """Tell of a frame, with the seconds that each takes."""
+        with self._changing:
+            done, total = self.state.done + 1, self.state.total
+            if self._go.is_set():
+                state = JobState("running", done, total, number, seconds * (total - done))
+            else:
+                self._paused_in = "running"
+                state = JobState("paused", done, total, number)
+            self._change(state)
 
-    def _correct(self, tracker: StudioTracker, frame: int, image: UInt8Array) -> None:
-        """Show the tracker what a person drew in the frame of its last step."""
-        labels = self._wanted(frame)
-        known = [number for number in tracker.ids if number in _known(self._project)]
-        new = [number for number in _ids(labels) if number not in tracker.ids]
-        if known:
-            # One fine-tuning serves for both edits: it is left to the last.
-            brief = 0.0 if new and isinstance(getattr(tracker, "adapter", None), Refits) else None
-            mask = np.where(np.isin(labels, known), labels, 0)
-            tracker.correct(image, mask, known, max_ms=brief)
-        if new:
-            tracker.add_objects(image, np.where(np.isin(labels, new), labels, 0), reuse_ids=True)
-
-    def _drop(self, tracker: StudioTracker, frame: int) -> None:
-        """Let go of the objects that a person ended before this frame, or deleted."""
-        ended = {o.id for o in self._project.objects if o.last is not None and frame > o.last}
-        kept = _known(self._project) - ended
-        gone = [number for number in tracker.ids if number not in kept]
-        if gone:
-            tracker.remove_objects(gone)
-
-    def _wanted(self, frame: int) -> UInt8Array:
-        labels, _ = self._project.labels(frame)
-        ended = [o.id for o in self._project.objects if o.last is not None and frame > o.last]
-        kept = sorted(_known(self._project) - set(ended))
-        wanted: UInt8Array = np.where(np.isin(labels, kept), labels, 0).astype(np.uint8)
-        return wanted
+    def _take(self, number: int, result: Any) -> None:
+        presence = dict(zip(result.ids, map(float, result.presence), strict=True))
+        scores = _best_scores(result)
+        with self._project.lock:  # what a page loads has the frame, or the news follow
+            found = self._project.track(number, result.labels, presence, scores)
+            self._tell("frame", {"frame": number, **frame_news(found)})
 
     def _change(self, state: JobState) -> None:
-        self.state = state
-        self._tell("job", asdict(state))
+        with self._changing:  # or older news could follow newer ones
+            self.state = state
+            self._tell("job", asdict(state))
 
 
 def frame_news(found: Any) -> dict[str, Any]:
@@ -258,11 +211,3 @@ def _best_scores(result: Any) -> UInt8Array | None:
         return None
     best: UInt8Array = np.rint(result.scores.max(axis=0) * 255).astype(np.uint8)
     return best
-
-
-def _ids(labels: UInt8Array) -> list[int]:
-    return [int(number) for number in np.unique(labels) if number]
-
-
-def _known(project: Project) -> set[int]:
-    return {one.id for one in project.objects}

@@ -25,7 +25,8 @@ LARGEST_UPLOAD = 8 * 1024**3
 """Bytes of a dropped video, by default."""
 
 _MOST_FILES = 100_000
-_LONGEST_NAME = 150
+# Bytes. Disks take 255, and the names of projects and exports are a little longer.
+_LONGEST_NAME = 230
 _PREFIX = ".vostrack-upload-"
 # What is left free on the disk, for masks and exports.
 _SPARE_BYTES = 64 * 1024**2
@@ -203,8 +204,14 @@ def _check_names(title: str, files: Sequence[UploadFile]) -> None:
         raise InputError(f"upload: expected 1..{_MOST_FILES} files, got {len(files)}")
     for name in (title, *(one.name for one in files)):
         plain = PurePosixPath(name).name == name and "\\" not in name and is_plain_text(name)
-        if not plain or name.startswith(".") or len(name) > _LONGEST_NAME:
+        if not plain or name.startswith("."):
             raise InputError(f"upload: {name!r} is not a plain file name; rename it")
+        size = len(name.encode())
+        if size > _LONGEST_NAME:
+            raise InputError(
+                f"upload: the name {name[:20]}... is too long: expected at most {_LONGEST_NAME} "
+                f"bytes in UTF-8, got {size}; rename it"
+            )
     if len({one.name for one in files}) != len(files):
         raise InputError("upload: two files have the same name; drop one folder of frames")
     suffixes = {Path(one.name).suffix.lower() for one in files}

@@ -14,7 +14,7 @@ from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
 from vostrack.tracking.config import TrackerConfig
-from vostrack.tracking.frame_input import VOID, check_frame
+from vostrack.tracking.frame_input import VOID, Channels, check_frame, in_rgb
 from vostrack.tracking.frame_result import FrameResult, on_demand
 from vostrack.tracking.full_size import GivenMaps
 from vostrack.tracking.object_history import ObjectHistory, new_history
@@ -104,20 +104,23 @@ class TrackedScene:
         others = (self.temporal_filter, self.proposer, self.refiner, self.support, identity)
         return self, self.adapter, *others
 
-    def propose_objects(self, frame: UInt8Array, *, at_most: int = 5) -> UInt8Array:
+    def propose_objects(
+        self, frame: UInt8Array, *, at_most: int = 5, channels: Channels = "rgb"
+    ) -> UInt8Array:
         """Propose objects that are not tracked yet. Nothing is tracked until ``add_objects``.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, the frame of the last ``start`` or ``step``.
+            frame: (H, W, 3) uint8, the frame of the last ``start`` or ``step``.
             at_most: number of new objects, 1 to 254.
+            channels: order of the colours in the frame: ``rgb``, or ``bgr`` as OpenCV has it.
 
         Returns:
             (H, W) uint8 for ``add_objects``: 0, or the id of a new object. Ids that were removed
             are not used again.
 
         Raises:
-            InputError: the frame is malformed, ``at_most`` is out of its range, or there is no
-                proposer.
+            InputError: the frame is malformed, ``at_most`` or ``channels`` is none of its values,
+                or there is no proposer.
             RuntimeError: ``start`` has not been called.
         """
         self._check_started("propose_objects")
@@ -130,6 +133,7 @@ class TrackedScene:
                 "`reacquire` or `support`"
             )
         with self._call("Tracker.propose_objects"), torch.inference_mode():
+            frame = in_rgb(frame, channels)
             foreground = self.support.foreground if self.support is not None else None
             proposals = ask_proposer(self.proposer, foreground, frame, self._last_labels, None)
             used = {*self.ids, *self._removed}

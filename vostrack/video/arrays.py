@@ -83,7 +83,7 @@ class SequenceSource(SeekableSource):
         for number in numbers:
             image = as_rgb(self._items[number], f"frame {number}")
             self._check_size(image.shape[0], image.shape[1], number)
-            yield Frame(number, number / NOMINAL_RATE, image)
+            yield Frame(number, self.time(number), image)
 
 
 class IterableSource(StreamedSource):

@@ -59,6 +59,10 @@ class DecordSource(SeekableSource):
         self._times = reference.times
         self.frame_rate = float(self._video.get_avg_fps())
 
+    def time(self, number: int) -> float:
+        """Return the time of a frame; see ``SeekableSource.time``."""
+        return self._times[number]
+
     def _image(self, number: int) -> UInt8Array:
         image = np.ascontiguousarray(self._video[number].asnumpy())
         if image.ndim != 3 or image.shape[2] != 3:
@@ -83,7 +87,7 @@ class DecordSource(SeekableSource):
                 self._end_at(number)
                 return
             self._check_size(image.shape[0], image.shape[1], number)
-            yield Frame(number, self._times[number], image)
+            yield Frame(number, self.time(number), image)
 
 
 def _open_decord(path: Path) -> Any:

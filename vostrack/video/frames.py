@@ -211,6 +211,10 @@ class SeekableSource(FrameSource):
         start = chosen.start + skipped * chosen.step
         return self._frames(range(start, min(last + 1, chosen.stop), chosen.step))
 
+    def time(self, number: int) -> float:
+        """Return the time of a frame in seconds since the first frame of the source."""
+        return number / NOMINAL_RATE
+
     @abstractmethod
     def _frames(self, numbers: range) -> Iterator[Frame]:
         """Yield exactly the frames with these numbers, in ascending order."""

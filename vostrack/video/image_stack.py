@@ -63,7 +63,11 @@ class StackSource(SeekableSource):
                 self.value_range = self._values.low, self._values.high
             self.size = page_image(image, path, self._values).shape[:2]
             if image.format != "TIFF":
-                self._time(image)
+                self._take_times(image)
+
+    def time(self, number: int) -> float:
+        """Return the time of a frame; see ``SeekableSource.time``."""
+        return self._times[number]
 
     @staticmethod
     def _go(image: Image.Image, page: int) -> None:
@@ -72,7 +76,7 @@ class StackSource(SeekableSource):
         if image.format != "TIFF":
             image.load()
 
-    def _time(self, image: Image.Image) -> None:
+    def _take_times(self, image: Image.Image) -> None:
         """Take the times of an animation from the durations of its pictures."""
         times = [0.0]
         for page in self._pages:
@@ -90,4 +94,4 @@ class StackSource(SeekableSource):
                     self._go(image, self._pages[number])
                     rgb = page_image(image, self._path, self._values)
                 self._check_size(rgb.shape[0], rgb.shape[1], number)
-                yield Frame(number, self._times[number], rgb)
+                yield Frame(number, self.time(number), rgb)

@@ -10,7 +10,6 @@ from vostrack.errors import InputError
 from vostrack.files import expand_home, in_natural_order
 from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
-    NOMINAL_RATE,
     Frame,
     SeekableSource,
     Selection,
@@ -185,4 +184,4 @@ class ImageSource(SeekableSource):
             image = read_image(path, self._values)
             if image.shape[:2] != self.size:
                 raise self._other_size(number, image.shape)
-            yield Frame(number, number / NOMINAL_RATE, image)
+            yield Frame(number, self.time(number), image)

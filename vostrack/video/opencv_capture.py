@@ -75,6 +75,10 @@ class OpenCVFileSource(SeekableSource):
         check_size(reference, "OpenCV", self.size)
         check_pictures(reference, "OpenCV", self._images)
 
+    def time(self, number: int) -> float:
+        """Return the time of a frame; see ``SeekableSource.time``."""
+        return self._times[number]
+
     @contextmanager
     def _open(self) -> Iterator[cv2.VideoCapture]:
         capture = cv2.VideoCapture(plain_path(self._path), cv2.CAP_FFMPEG)
@@ -98,7 +102,7 @@ class OpenCVFileSource(SeekableSource):
                 if number in numbers:
                     image = _rgb(capture.retrieve()[1])
                     self._check_size(image.shape[0], image.shape[1], number)
-                    yield Frame(number, self._times[number], image)
+                    yield Frame(number, self.time(number), image)
 
 
 class CaptureSource(StreamedSource):

@@ -143,6 +143,10 @@ class VideoFileSource(SeekableSource):
         """The time of every picture of the file, in seconds since the first."""
         return [float(time) for time in self._times]
 
+    def time(self, number: int) -> float:
+        """Return the time of a frame; see ``SeekableSource.time``."""
+        return float(self._times[number])
+
     def decoded(self) -> Iterator[VideoFrame]:
         """Decode the whole file.
 
@@ -168,7 +172,7 @@ class VideoFileSource(SeekableSource):
                 )
             expected = number + 1
             if number in numbers:
-                yield Frame(number, float(self._times[number]), self._image(number, frame))
+                yield Frame(number, self.time(number), self._image(number, frame))
             if number >= numbers[-1]:
                 return
         self._end_at(expected)

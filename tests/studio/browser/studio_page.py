@@ -98,7 +98,10 @@ class StudioPage:
         page: in the browser.
         server: behind it.
         project: the folder of its project.
+        aspect: width of a pixel of the video divided by its height.
     """
+
+    aspect = 1.0
 
     def __init__(self, page: Page, server: Server, project: Path) -> None:
         self.page, self.server, self.project = page, server, project
@@ -117,10 +120,11 @@ class StudioPage:
         """Return where a pixel of the fitted frame is on the page."""
         box = self.page.locator("#stage").bounding_box()
         assert box is not None
-        scale = min(box["width"] / WIDTH, box["height"] / HEIGHT) * 0.98
-        left = box["x"] + (box["width"] - WIDTH * scale) / 2
+        width = WIDTH * self.aspect
+        scale = min(box["width"] / width, box["height"] / HEIGHT) * 0.98
+        left = box["x"] + (box["width"] - width * scale) / 2
         top = box["y"] + (box["height"] - HEIGHT * scale) / 2
-        return left + x * scale, top + y * scale
+        return left + x * self.aspect * scale, top + y * scale
 
     def click(self, x: float, y: float, button: Any = "left") -> None:
         """Click on a pixel of the frame, and wait until the edit is on disk."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
-from tests.studio.browser.studio_page import FRAMES, Server, Servers, StudioPage
+import numpy as np
+import pytest
+
+from tests.studio.browser.studio_page import FRAMES, HEIGHT, WIDTH, Server, Servers, StudioPage
 from tests.studio.browser.window import Window
 from tests.studio.conftest import write_frames
+from tests.studio.damaged_video import cut, write_avi
+from vostrack.video import VideoWriter
 
 # A drop event with files, as the browser makes it when something is dragged onto the page.
 DROP = """({ files, folder }) => {
@@ -119,3 +125,33 @@ def test_without_a_video_the_page_asks_for_one(
         page.until(f"document.querySelector('#position').value === '0 / {FRAMES - 1}'")
     finally:
         server.kill()
+
+
+def test_a_video_of_wide_pixels_is_shown_as_wide_as_it_is(page: StudioPage) -> None:
+    video = page.server.folder / f"wide-{name_of(page)}"
+    with VideoWriter(video, 25.0, pixel_aspect=Fraction(2)) as writer:
+        for time in (0.0, 0.04):
+            writer.add(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), time)
+    page.server.open(video)
+    page.until(f"document.querySelector('#video-name').textContent === {json.dumps(video.name)}")
+    wide = StudioPage(page.page, page.server, video.with_suffix(".vostrack"))
+    wide.aspect = 2.0
+    wide.until("document.querySelector('#position').value === '0 / 1'")
+    wide.click(100, 130)
+    rows, columns = np.nonzero(wide.latest())
+    assert (columns.mean(), rows.mean()) == pytest.approx((100, 130), abs=2)
+
+
+def test_a_cut_video_is_said_to_be_so_and_goes_on_being_so(page: StudioPage) -> None:
+    assert page.page.locator("#trouble").is_hidden()
+    video = write_avi(page.server.folder / f"cut-{name_of(page)}.avi", cut)
+    page.server.open(video)
+    page.until(f"document.querySelector('#video-name').textContent === {json.dumps(video.name)}")
+    said = "document.querySelector('#hint').textContent.includes('only its first')"
+    page.until(said)
+    page.press("d")
+    page.until(f"!{said}")
+    page.page.get_by_role("button", name="Damaged").click()
+    page.until(said)
+    page.load()
+    page.until(said)

@@ -135,9 +135,23 @@ def test_an_object_comes_and_goes_midway(page: StudioPage) -> None:
     page.until("document.querySelector('#undo').title.includes('end Object 1')")
     page.press("Home")
     page.at_frame(0)
-    page.track("forward", [1, 3, 4, 5])
+    page.track("forward", [1, 2, 3, 4, 5])
     ids = [set(np.unique(page.shown(frame)).tolist()) - {0} for frame in range(FRAMES)]
-    assert ids == [{1}, {1}, {2}, {2}, {2}, {2}]
+    assert ids == [{1}, {1}, {1, 2}, {1, 2}, {2}, {2}]
+
+
+def test_an_ended_object_is_gone_at_once_until_that_is_undone(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.track("forward", LATER)
+    page.at_frame(FRAMES - 1)
+    masked = page.pixel(258, 54)
+    page.page.get_by_role("button", name="Object 1 ends before this frame").click()
+    page.wait(lambda: page.pixel(258, 54) != masked)
+    assert not page.shown(FRAMES - 1).any()
+    assert page.shown(FRAMES - 2).any()
+    page.press("Control+z")
+    page.wait(lambda: page.pixel(258, 54) == masked)
+    assert page.shown(FRAMES - 1).any()
 
 
 def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None:
@@ -263,3 +277,11 @@ def test_quick_steps_are_not_lost(page: StudioPage) -> None:
     assert box is not None
     page.page.mouse.click(box["x"] + box["width"] * 0.99, box["y"] + 20)
     page.at_frame(FRAMES - 1)
+
+
+def test_what_an_export_does_not_keep_is_said(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.page.locator("#export-format").select_option("davis")
+    page.page.locator("#export").click()
+    page.until("document.querySelector('#hint').textContent.includes('does not keep')")
+    assert "The format does not keep the names of objects" in page.words()

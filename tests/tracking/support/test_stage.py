@@ -156,6 +156,7 @@ class Boxes:
 
     def propose(self, frame: Any, foreground: Any) -> InstanceProposals:
         self.sizes.append(frame.shape)
+        self.seen = frame
         colourful = frame.max(2).astype(int) - frame.min(2) > 100
         assert foreground is None or foreground.shape == colourful.shape
         return ForegroundComponents().propose(frame, colourful.astype(np.float32))
@@ -169,6 +170,13 @@ def test_the_tracker_proposes_what_can_be_added(editable: Any, clip: Clip) -> No
     tracker.start(frames[0], first)
     found = tracker.propose_objects(frames[0])
     np.testing.assert_array_equal(found == 1, labels[0] == 7)
+    proposer = tracker.proposer
+    assert isinstance(proposer, Boxes)
+    bgr = np.ascontiguousarray(frames[0][..., ::-1])
+    np.testing.assert_array_equal(tracker.propose_objects(bgr, channels="bgr"), found)
+    np.testing.assert_array_equal(proposer.seen, frames[0])
+    with pytest.raises(InputError, match="channels: expected rgb or bgr, got 'gbr'"):
+        tracker.propose_objects(frames[0], channels="gbr")  # type: ignore[arg-type]
     assert list(tracker.ids) == [3]
     tracker.add_objects(frames[0], found)
     assert list(tracker.ids) == [3, 1]

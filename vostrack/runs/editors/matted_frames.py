@@ -115,7 +115,7 @@ def matted_frames(masks: VideoMasks, name: str) -> Iterator[MattedFrames]:
     """
     settings = _settings(masks.folder)
     if settings is None and masks.path is not None:
-        settings = {"video": masks.path, "names": "counter"}
+        settings = {"video": masks.path}
     video = None if settings is None else str(settings.get("video", ""))
     if settings is None or video is None:
         raise InputError(

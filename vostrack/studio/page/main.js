@@ -13,7 +13,7 @@ import { Suggestions } from "./suggestions.js";
 import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
 import { TrackingPanel } from "./tracking.js";
-import { withoutMask } from "./words.js";
+import { sentence, withoutMask } from "./words.js";
 
 const STAY_MILLISECONDS = 400;
 const byId = (id) => document.getElementById(id);
@@ -87,13 +87,14 @@ async function exportNow() {
   link.hidden = true;
   store.say(`Writing ${select.selectedOptions[0].textContent}`);
   try {
-    const { file } = await makeExport(select.value);
+    const { file, notes } = await makeExport(select.value);
     link.href = exportLink(file);
     link.textContent = `Download ${file}`;
     link.title = link.textContent;
     link.hidden = false;
     const missing = store.unmasked;
-    store.say(`${file} is ready. ${missing.length ? withoutMask(missing) : ""}`);
+    store.say([`${file} is ready.`, ...(missing.length ? [withoutMask(missing)] : []),
+      ...notes.map(sentence)].join(" "));
   } catch (error) {
     store.say(error.message, true);
   }
@@ -182,6 +183,7 @@ function connectControls() {
   click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
   click("export", exportNow);
+  click("trouble", sayTrouble);
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
   byId("view-mode").addEventListener("change", setView);
   byId("soft").addEventListener("change", setView);
@@ -193,6 +195,15 @@ function connectControls() {
 function prepareTool() {
   const idle = ["idle", "failed"].includes(store.job.state);
   if (idle && !player.playing) stage.tool?.enter?.();
+}
+
+/** Say what is wrong with the video, and keep a button that says it again. */
+function sayTrouble() {
+  const { trouble = [] } = store.video;
+  const words = trouble.length ? sentence(`the video is not whole: ${trouble.join("; ")}`) : "";
+  byId("trouble").hidden = !words;
+  byId("trouble").title = words;
+  store.say(words, Boolean(words));
 }
 
 function connectStore() {
@@ -208,7 +219,9 @@ function connectStore() {
     byId("video-name").textContent = store.video.name;
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
+    sayTrouble();
   });
+  store.addEventListener("trouble", sayTrouble);
   store.addEventListener("replaced", () => stage.tool?.leave?.());
   let stays = 0;
   store.addEventListener("frame", () => {
@@ -245,7 +258,7 @@ async function begin() {
   await store.load();
   store.listen();
   choose("clicks");
-  if (store.project) store.say(""); // the guide says it
+  if (store.project) sayTrouble(); // the guide says what to do
   guide.render();
   document.body.dataset.ready = "true";
 }

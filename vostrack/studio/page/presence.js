@@ -20,9 +20,9 @@ export class Presence {
    * @param {string} doubt a colour
    */
   update(width, height, ratio, doubt) {
-    const { video, objects, drawn, tracked } = this.store;
+    const { video, objects, drawn, erased, tracked } = this.store;
     const known = JSON.stringify([width, height, ratio, doubt, video.count,
-      objects.map((one) => [one.id, one.colour]), [...drawn]]);
+      objects.map((one) => [one.id, one.colour]), [...drawn], [...erased]]);
     if (known === this.#known) return;
     this.#known = known;
     Object.assign(this, { width, height, doubt, slot: width / video.count });
@@ -47,8 +47,8 @@ export class Presence {
     const first = frame * this.slot;
     // Where several frames share a pixel, the others stay.
     if (this.slot >= 1) this.#context.clearRect(first, 0, this.slot, this.height);
-    const hand = this.store.drawn.get(frame);
-    this.#draw(frame, hand ? byHand(hand) : this.store.tracked.get(frame));
+    const hand = this.store.drawn.get(frame), found = this.store.tracked.get(frame);
+    this.#draw(frame, hand ? byHand(hand, this.store.erased.get(frame) ?? [], found) : found);
   }
 
   /** Draw everything with the next update. */
@@ -74,5 +74,8 @@ export class Presence {
   }
 }
 
-/** What a person drew is certain. */
-const byHand = (ids) => ({ presence: ids.map((id) => [id, 1]), doubtful: false });
+/** What a person drew is certain; the other objects are as they were found. */
+function byHand(ids, gone, found) {
+  const others = found?.presence.filter(([id]) => !ids.includes(id) && !gone.includes(id)) ?? [];
+  return { presence: [...ids.map((id) => [id, 1]), ...others], doubtful: false };
+}

@@ -51,7 +51,9 @@ export class Stage {
   }
 
   open(video) {
-    if (this.#overlay.canvas.width === video.width && this.#overlay.canvas.height === video.height) return;
+    const { width, height } = this.#overlay.canvas;
+    const same = width === video.width && height === video.height;
+    if (same && this.view.aspect === video.pixel_aspect) return;
     this.#overlay.resize(video.width, video.height);
     this.cursor = { x: Math.floor(video.width / 2), y: Math.floor(video.height / 2) };
     this.fit();
@@ -127,8 +129,8 @@ export class Stage {
     const { width, height } = this.store.video;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    const { scale, x, y } = this.view;
-    context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
+    const { scale, aspect, x, y } = this.view;
+    context.setTransform(ratio * scale * aspect, 0, 0, ratio * scale, ratio * x, ratio * y);
     context.imageSmoothingEnabled = scale < 3;
     if (!this.store.picture) return;
     const soft = this.layers.values ? this.#soft.canvas : null;

@@ -13,6 +13,8 @@ export class Store extends EventTarget {
   corrected = new Set();
   /** The objects in each frame that was drawn by hand. @type {Map<number, number[]>} */
   drawn = new Map();
+  /** The objects that were taken out of each frame by hand. @type {Map<number, number[]>} */
+  erased = new Map();
   /** @type {Map<number, {presence: [number, number][], doubtful: boolean}>} */
   tracked = new Map();
   job = { state: "idle" };
@@ -35,8 +37,8 @@ export class Store extends EventTarget {
   #unsaved = 0;
   /** What could not be saved: it is sent again. */
   #kept = null;
-  /** The ids of the objects that the server has. */
-  #ids = new Set();
+  /** The last frame of each object that the server has, by id. */
+  #ends = new Map();
   /** The last loading of all masks. @type {Promise<void>} */
   loaded = Promise.resolve();
   #loading = Promise.resolve();
@@ -126,11 +128,15 @@ export class Store extends EventTarget {
       this.tell("tracked", news);
       if (news.frame === this.frame) this.#attempt(this.#refresh());
     });
+    hear("trouble", ({ trouble }) => {
+      this.video.trouble = trouble;
+      this.tell("trouble");
+    });
     hear("edit", (news) => {
       if (news.frame !== null) this.changed.add(news.frame);
       const others = this.#hasOtherMasks(news.objects);
       this.#takeSummary(news);
-      // A deleted object takes its masks with it, and brings them back.
+      // A deleted or ended object takes its masks with it, and brings them back.
       if (others) {
         this.tell("replaced");
         this.loaded = this.#attempt(this.load());
@@ -274,18 +280,19 @@ export class Store extends EventTarget {
     this.tell("frame");
   }
 
-  /** Whether an object is gone, or one of earlier times is back. */
+  /** Whether an object is gone or ends elsewhere, or one of earlier times is back. */
   #hasOtherMasks(objects) {
-    const now = new Set(objects.map((one) => one.id)), known = this.#ids;
-    return [...known].some((id) => !now.has(id))
-      || [...now].some((id) => !known.has(id) && id < this.nextId);
+    const now = new Map(objects.map((one) => [one.id, one.last])), known = this.#ends;
+    return [...known].some(([id, last]) => now.get(id) !== last)
+      || [...now.keys()].some((id) => !known.has(id) && id < this.nextId);
   }
 
   #takeSummary(news) {
-    this.#ids = new Set(news.objects.map((one) => one.id));
+    this.#ends = new Map(news.objects.map((one) => [one.id, one.last]));
     this.nextId = news.next_id;
     this.objects = news.objects;
     this.drawn = new Map(news.drawn);
+    this.erased = new Map(news.erased);
     this.corrected = new Set(this.drawn.keys());
     this.undo = news.undo;
     this.redo = news.redo;

@@ -72,7 +72,9 @@ export class TrackingPanel {
 }
 
 function words(state, done, total, left, learned) {
-  if (learned !== null && state !== "paused") return `Learning the objects, ${Math.round(100 * learned)}%`;
+  if (learned !== null) {
+    return `${state === "paused" ? "Paused while learning" : "Learning the objects"}, ${Math.round(100 * learned)}%`;
+  }
   if (state === "starting") return "Learning the objects";
   if (state === "paused") return `Paused after ${done} of ${total} frames`;
   if (state === "running") {

@@ -3,14 +3,17 @@
 const LARGEST = 32;
 
 export class View {
+  /** Width of a pixel of the video divided by its height; the scale is that of its height. */
+  aspect = 1;
   scale = 1;
   x = 0;
   y = 0;
 
   /** Show the whole frame. */
   fit(video, width, height) {
-    this.scale = Math.min(width / video.width, height / video.height) * 0.98;
-    this.x = (width - video.width * this.scale) / 2;
+    this.aspect = video.pixel_aspect ?? 1;
+    this.scale = Math.min(width / (video.width * this.aspect), height / video.height) * 0.98;
+    this.x = (width - video.width * this.aspect * this.scale) / 2;
     this.y = (height - video.height * this.scale) / 2;
     this.smallest = this.scale / 2;
   }
@@ -30,6 +33,6 @@ export class View {
 
   /** @returns {{x: number, y: number}} in pixels of the frame */
   toFrame(x, y) {
-    return { x: (x - this.x) / this.scale, y: (y - this.y) / this.scale };
+    return { x: (x - this.x) / (this.scale * this.aspect), y: (y - this.y) / this.scale };
   }
 }

@@ -7,3 +7,6 @@ export function withoutMask(runs) {
   const one = runs.length === 1 && runs[0][0] === runs[0][1];
   return one ? `Frame ${shown} has no mask.` : `Frames ${shown} have no mask.`;
 }
+
+/** @param {string} text @returns {string} with a capital letter and a full stop */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

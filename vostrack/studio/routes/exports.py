@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from vostrack.studio.exports import export_choices, export_project
+from vostrack.studio.exports import export_choices
 from vostrack.studio.routes.current import CurrentSession
 
 __all__ = ["router"]
@@ -20,9 +22,10 @@ def choices() -> list[dict[str, str]]:
 
 
 @router.post("/{name}")
-def make(session: CurrentSession, name: str) -> dict[str, str]:
-    """Write an export."""
-    return {"file": export_project(session.project, name).name}
+def make(session: CurrentSession, name: str) -> dict[str, Any]:
+    """Write an export, and say what it does not hold."""
+    made = session.export(name)
+    return {"file": made.path.name, "notes": made.notes}
 
 
 @router.get("/{name}")

@@ -73,7 +73,8 @@ def mask(session: CurrentSession, frame: int) -> Response:
     found, _ = session.project.labels(frame)
     path = session.project.folder / "exports" / f"mask_{frame:05d}.png"
     write_label_map(path, found)
-    return FileResponse(path, media_type="image/png", filename=path.name)
+    name = f"mask_{session.frames.source.names.name(frame)}.png"
+    return FileResponse(path, media_type="image/png", filename=name)
 
 
 @router.post("/prepare")

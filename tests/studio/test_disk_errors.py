@@ -1,0 +1,37 @@
+"""Words for files that cannot be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import pytest
+
+from tests.studio.small_project import draw, square
+from vostrack.studio.disk_errors import disk_words
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EACCES, "allow this account to write there"),
+        (errno.ENAMETOOLONG, "give the video a shorter name"),
+        (errno.EIO, "check the disk"),
+    ],
+)
+def test_the_remedy_fits_what_went_wrong(number: int, remedy: str) -> None:
+    words = disk_words(OSError(number, os.strerror(number), "/there/a.png"))
+    assert f"{os.strerror(number)} (/there/a.png); {remedy}" in words
+    assert words.count("free some space") == (number == errno.ENOSPC)
+
+
+def test_a_file_that_is_gone_is_not_a_full_disk(client: Any, desk: Any) -> None:
+    project = desk.session().project
+    draw(project, 0, square(5))
+    (project.folder / "edits" / "000000.png").unlink()
+    answer = client.get("/api/frames/0/labels")
+    assert answer.status_code in (400, 500)
+    assert "000000.png" in answer.json()["error"]
+    assert "free some space" not in answer.json()["error"]

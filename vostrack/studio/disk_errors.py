@@ -1,0 +1,31 @@
+"""Words for files that cannot be read or written."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+__all__ = ["disk_words", "is_full"]
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "free some space"),
+    errno.ENAMETOOLONG: "give the video a shorter name",
+    errno.ENOENT: "a file or folder of the project is gone; put it back, or open the video again",
+    errno.EACCES: "allow this account to write there",
+    errno.EPERM: "allow this account to write there",
+    errno.EROFS: "copy the video to a disk that can be written to",
+}
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether there is no room left."""
+    return error.errno in _FULL
+
+
+def disk_words(error: OSError) -> str:
+    """Return what went wrong with a file, and what helps."""
+    path = error.filename
+    name = f" ({os.fsdecode(path)})" if isinstance(path, str | bytes | os.PathLike) else ""
+    remedy = _REMEDIES.get(error.errno or 0, "check the disk and the folder of the project")
+    return f"the disk cannot be used: {error.strerror or error}{name}; {remedy}"

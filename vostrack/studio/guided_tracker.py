@@ -1,0 +1,147 @@
+"""A tracker that is shown what a person drew, on the way through a leg."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from vostrack.arrays import UInt8Array
+from vostrack.errors import InputError
+from vostrack.studio.frames import VideoFrames
+from vostrack.studio.plan import Leg
+from vostrack.studio.project import Project
+from vostrack.tracking.parts import Refits
+
+__all__ = ["GuidedTracker", "StudioTracker"]
+
+
+class StudioTracker(Protocol):
+    """What the studio needs of ``vostrack.Tracker``."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of the tracked objects."""
+        ...
+
+    def start(self, frame: UInt8Array, mask: UInt8Array) -> Any:
+        """See ``Tracker.start``."""
+        ...
+
+    def step(self, frame: UInt8Array) -> Any:
+        """See ``Tracker.step``."""
+        ...
+
+    def correct(
+        self,
+        frame: UInt8Array,
+        mask: UInt8Array,
+        ids: Sequence[int] | None = None,
+        *,
+        max_ms: float | None = None,
+    ) -> Any:
+        """See ``Tracker.correct``."""
+        ...
+
+    def add_objects(self, frame: UInt8Array, mask: UInt8Array, *, reuse_ids: bool = False) -> Any:
+        """See ``Tracker.add_objects``."""
+        ...
+
+    def remove_objects(self, ids: Sequence[int]) -> None:
+        """See ``Tracker.remove_objects``."""
+        ...
+
+
+class GuidedTracker:
+    """Tracks, and takes up on the way what a person drew, ended and deleted.
+
+    Args:
+        tracker: a new one.
+        project: what a person drew.
+        frames: the video.
+    """
+
+    def __init__(self, tracker: StudioTracker, project: Project, frames: VideoFrames) -> None:
+        self._tracker, self._project, self._frames = tracker, project, frames
+
+    def begin(self, leg: Leg) -> None:
+        """Start on the anchor, with what an earlier drawn frame shows of the same objects.
+
+        Raises:
+            InputError: there is no object to start with.
+        """
+        labels = self._labels(leg.anchor)
+        first = self._first_drawn()
+        # All objects of an anchor may have ended, or be hidden; later frames may show some again.
+        ahead = leg.last > leg.anchor
+        if first is None or not (labels.any() or (ahead and first < leg.anchor)):
+            raise InputError(f"track: frame {leg.anchor} has no object; outline one first")
+        image = self._frames.image(leg.anchor)
+        earlier = self._labels(first)
+        shared = set(_ids(earlier)) & set(_ids(labels))
+        if first == leg.anchor or (labels.any() and not shared):
+            self._tracker.start(image, labels)
+            return
+        self._tracker.start(self._frames.image(first), earlier)
+        self._tracker.step(image)
+        self._drop(leg.anchor)
+        self._correct(leg.anchor, image, self._project.stated(leg.anchor))
+
+    def step(self, number: int, image: UInt8Array) -> Any:
+        """Go on to a frame.
+
+        Args:
+            number: of the frame.
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            The ``FrameResult`` of the objects that a person says nothing of in this frame; None if
+            a person says all of it.
+        """
+        self._drop(number)
+        result = self._tracker.step(image)
+        settled = self._project.settled(number)
+        if number not in self._project.corrected:
+            return result
+        self._correct(number, image, settled)
+        return result if set(result.ids) - settled else None
+
+    def _correct(self, frame: int, image: UInt8Array, stated: Collection[int]) -> None:
+        """Show the tracker the masks of some objects in the frame of its last step.
+
+        Those that are not in the label map are not in the frame.
+        """
+        labels, there = self._labels(frame), _known(self._project) & set(stated)
+        known = [number for number in self._tracker.ids if number in there]
+        new = [n for n in _ids(labels) if n in there and n not in self._tracker.ids]
+        if known:
+            # One fine-tuning serves for both edits: it is left to the last.
+            refits = isinstance(getattr(self._tracker, "adapter", None), Refits)
+            mask = np.where(np.isin(labels, known), labels, 0)
+            self._tracker.correct(image, mask, known, max_ms=0.0 if new and refits else None)
+        if new:
+            mask = np.where(np.isin(labels, new), labels, 0)
+            self._tracker.add_objects(image, mask, reuse_ids=True)
+
+    def _drop(self, frame: int) -> None:
+        """Let go of the objects that a person ended before this frame, or deleted."""
+        kept = {one.id for one in self._project.objects if not one.ended(frame)}
+        gone = [number for number in self._tracker.ids if number not in kept]
+        if gone:
+            self._tracker.remove_objects(gone)
+
+    def _first_drawn(self) -> int | None:
+        """Return the first drawn frame that shows an object."""
+        return next((k for k in self._project.corrected if self._labels(k).any()), None)
+
+    def _labels(self, frame: int) -> UInt8Array:
+        return self._project.labels(frame)[0]
+
+
+def _ids(labels: UInt8Array) -> list[int]:
+    return [int(number) for number in np.unique(labels) if number]
+
+
+def _known(project: Project) -> set[int]:
+    return {one.id for one in project.objects}
