@@ -108,8 +108,7 @@ def test_target(three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     changes = [
         *EXCLUDE,
         *LISTS,
-        (["--validate", str(three)], "--validate was [], is ['"),
-        (["--backgrounds", str(three)], "--backgrounds was [], is ['"),
+        (["--validate", str(three), "--validate-every", "1"], "--validate was [], is ['"),
         (["--data", f"davis:{three}:0.5"], "--data was ['davis:1 (36 files, digest "),
         (["--data", f"davis:{other}"], "--data was ['davis:1 (36 files, digest "),
         (["--weights", str(second)], "--weights was '1 file, digest "),

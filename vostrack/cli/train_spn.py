@@ -140,6 +140,9 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             "weights": self.weights or default,
             "year": self.year or 2017,
             "voc_set": self.voc_set or "train",
+            "photo_share": _or(self.photo_share, _PHOTO_SHARE),
+            "synthetic_share": _or(self.synthetic_share, _SYNTHETIC_SHARE),
+            "coarse_share": _or(self.coarse_share, _COARSE_SHARE),
         }
         if self.davis is not None:
             content["davis"] = videos_fingerprint(self._davis_videos(self.davis))
@@ -174,7 +177,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             batch=self.batch,
             side=self.side,
             learning_rate=rate,
-            network_share=_COARSE_SHARE if self.coarse_share is None else self.coarse_share,
+            network_share=_or(self.coarse_share, _COARSE_SHARE),
             flat_share=flat,
         )
         device = training_device(self.device)
@@ -260,12 +263,12 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
             voc = VocImages(self.voc, self.voc_set or "train")
             sources.append((float(len(voc)), voc))
         if self.photos is not None:
-            share = _PHOTO_SHARE if self.photo_share is None else self.photo_share
+            share = _or(self.photo_share, _PHOTO_SHARE)
             photos = PhotoImages(PhotoSamples(clean_photos(self.photos)))
             sources = _with_share(sources, photos, share)
         if self.synthetic:
             synthetic = SyntheticImages(self.synthetic, seed=self.seed)
-            share = _SYNTHETIC_SHARE if self.synthetic_share is None else self.synthetic_share
+            share = _or(self.synthetic_share, _SYNTHETIC_SHARE)
             sources = _with_share(sources, synthetic, share)
         if not sources:
             raise InputError(
@@ -302,3 +305,7 @@ def _load_foreground(name: str) -> SegmentationNet:
     from vostrack.models.weights import load_network, shipped_weights
 
     return load_network(shipped_weights() if name == "shipped" else Path(name))
+
+
+def _or(share: float | None, default: float) -> float:
+    return default if share is None else share
