@@ -203,7 +203,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
     }
     assert client.get("/api/frames/3/picture.jpg").content[:2] == b"\xff\xd8"
     tag = put(client, square(5)).json()["tag"]
-    assert put(client, square(9)).status_code == 409
+    assert put(client, square(9)).status_code == 412
     assert put(client, square(9), tag).status_code == 200
     found = client.get("/api/frames/0/labels")
     assert zlib.decompress(found.content) == square(9).tobytes()

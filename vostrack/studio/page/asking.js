@@ -98,7 +98,7 @@ class Asking extends Tool {
       this.store.say("The mask agrees with that click already.");
       return;
     }
-    await this.store.save(what);
+    if (!(await this.store.save(what))) return;
     this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
   }
 

@@ -60,6 +60,7 @@ function setBrush(size) {
 async function step(move) {
   stage.tool?.leave?.();
   try {
+    if (!(await store.settle())) return; // what is drawn comes first
     const frame = await move();
     if (frame !== null && frame !== store.frame) await go(frame);
   } catch (error) {
@@ -87,6 +88,7 @@ async function exportNow() {
   link.hidden = true;
   store.say(`Writing ${select.selectedOptions[0].textContent}`);
   try {
+    if (!(await store.settle())) return;
     const { file } = await makeExport(select.value);
     link.href = exportLink(file);
     link.textContent = `Download ${file}`;

@@ -1,9 +1,8 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { Outbox } from "./outbox.js";
 import { Recent } from "./recent.js";
-
-const RETRY_MILLISECONDS = 2000;
 
 export class Store extends EventTarget {
   /** The key of the open project; empty while no video is open. */
@@ -31,10 +30,7 @@ export class Store extends EventTarget {
   picture = null;
   #pictures = new Recent();
   #labels = new Recent();
-  #saving = Promise.resolve();
-  #unsaved = 0;
-  /** What could not be saved: it is sent again. */
-  #kept = null;
+  #outbox = new Outbox(this);
   /** The ids of the objects that the server has. */
   #ids = new Set();
   /** The last loading of all masks. @type {Promise<void>} */
@@ -71,6 +67,7 @@ export class Store extends EventTarget {
       this.#loads -= 1;
       this.#hearLater();
     }
+    this.#outbox.send();
     if (this.project) await this.show(Math.min(this.frame, this.video.count - 1));
   }
 
@@ -79,6 +76,7 @@ export class Store extends EventTarget {
     if (other) this.#change(state.project);
     if (!state.project) {
       this.tell("empty");
+      this.#outbox.sayElsewhere();
       return;
     }
     this.video = state.video;
@@ -86,7 +84,10 @@ export class Store extends EventTarget {
     this.job = state.job;
     this.#labels.clear();
     this.tell("open");
-    if (other) this.tell("project");
+    if (other) {
+      this.tell("project");
+      this.#outbox.sayElsewhere();
+    }
     this.#takeSummary(state);
     this.tell("job");
   }
@@ -99,7 +100,6 @@ export class Store extends EventTarget {
     this.following = false;
     this.changed.clear();
     this.selected = 1;
-    this.#kept = null;
   }
 
   listen() {
@@ -151,9 +151,11 @@ export class Store extends EventTarget {
   /** Show a frame. @param {number} frame @returns {Promise<void>} */
   async show(frame) {
     this.wanted = frame;
-    await this.#saving;
-    const [picture, found] = await Promise.all([this.#picture(frame), this.#found(frame)]);
+    await this.#outbox.sending;
+    const [picture, loaded] = await Promise.all([this.#picture(frame), this.#found(frame)]);
     if (this.wanted !== frame) return;
+    // What was drawn may have been saved while the picture came.
+    const found = this.#outbox.latest(frame) ?? this.#labels.get(frame) ?? loaded;
     this.frame = frame;
     this.picture = picture;
     this.labels = found.labels.slice();
@@ -168,51 +170,39 @@ export class Store extends EventTarget {
     this.#found(frame).catch(() => {});
   }
 
-  /** Save what was painted in this frame. @param {string} what @returns {Promise<void>} */
-  save(what) {
-    const edit = { frame: this.frame, labels: this.labels.slice(), what, tag: null };
-    if (this.#kept?.frame === edit.frame) this.#kept = null; // the new edit holds it, too
-    return this.#queue(edit);
+  /**
+   * Save what is shown in this frame.
+   * @param {string} what
+   * @param {() => Promise<unknown>} [ready] what must be done first
+   * @returns {Promise<boolean>} whether it is saved; if not, it is said why
+   */
+  save(what, ready) {
+    const { project, frame, tag } = this, labels = this.labels.slice();
+    return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
+  }
+
+  /** Save what is not saved yet. @returns {Promise<boolean>} whether it is; if not, it is said why */
+  settle() {
+    return this.#outbox.send();
   }
 
   /** Whether work would be lost if the page were closed. */
   get unsaved() {
-    return this.#unsaved > 0 || this.#kept !== null;
+    return !this.#outbox.empty;
   }
 
-  #queue(edit) {
-    this.#unsaved += 1;
-    this.#saving = this.#saving.then(async () => {
-      await this.#send(edit);
-      this.#unsaved -= 1;
-      if (!this.#unsaved) await this.#attempt(this.#refresh());
-    });
-    return this.#saving;
-  }
-
-  async #send(edit) {
-    const { frame, labels, what } = edit, old = edit.tag ?? this.tag;
-    try {
-      const tag = await api.saveLabels(frame, labels, old, what);
-      if (this.frame === frame) this.tag = tag;
+  /** Take note that an edit is saved. @param {import("./outbox.js").Edit} edit @param {string | null} tag null: refused */
+  took(edit, tag) {
+    const { project, frame, labels } = edit;
+    if (project !== this.project) return;
+    if (this.frame === frame) this.tag = tag ?? ""; // none: whatever the server has is shown
+    if (tag === null) {
+      this.#labels.delete(frame);
+    } else {
       this.#labels.set(frame, { labels, tag });
       this.tell("saved");
-    } catch (error) {
-      this.#labels.delete(frame);
-      if (error instanceof api.ConflictError) {
-        this.say(error.message, true);
-        return;
-      }
-      this.say(`${error.message} What you drew is kept here and sent again.`, true);
-      this.#kept = { ...edit, tag: old };
-      setTimeout(() => this.#again(), RETRY_MILLISECONDS);
     }
-  }
-
-  #again() {
-    const edit = this.#kept;
-    this.#kept = null;
-    if (edit) this.#queue(edit).then(() => this.#kept || this.say("Saved."));
+    this.#attempt(this.#refresh());
   }
 
   /** @param {object[]} objects @param {string} what */
@@ -256,7 +246,8 @@ export class Store extends EventTarget {
   }
 
   async #found(frame) {
-    if (this.#kept?.frame === frame) return this.#kept;
+    const held = this.#outbox.latest(frame);
+    if (held) return held;
     const known = this.#labels.get(frame);
     if (known) return known;
     const found = await api.loadLabels(frame);
@@ -266,9 +257,10 @@ export class Store extends EventTarget {
 
   /** Show the server's label map of this frame, if it is another than ours. */
   async #refresh() {
-    if (this.#unsaved || this.#kept?.frame === this.frame) return;
-    const frame = this.frame, found = await this.#found(frame);
-    if (frame !== this.frame || this.#unsaved || found.tag === this.tag) return;
+    const frame = this.frame, drawn = () => this.#outbox.latest(frame);
+    if (drawn()) return;
+    const found = await this.#found(frame);
+    if (frame !== this.frame || drawn() || found.tag === this.tag) return;
     this.labels = found.labels.slice();
     this.tag = found.tag;
     this.tell("frame");

@@ -16,7 +16,7 @@ export class TrackingPanel {
     for (const way of WAYS) byId(`track-${way}`).addEventListener("click", () => this.track(way));
     byId("track-pause").addEventListener("click", () => this.#try(steer(this.#paused ? "resume" : "pause")));
     byId("track-stop").addEventListener("click", () => this.#try(steer("stop")));
-    byId("drop-correction").addEventListener("click", () => this.#try(dropLabels(store.frame)));
+    byId("drop-correction").addEventListener("click", () => this.#reset(store.frame));
     byId("follow").addEventListener("change", ({ target }) => { store.following = target.checked; });
     store.addEventListener("tracked", ({ detail }) => this.#follow(detail.frame));
     store.addEventListener("job", () => this.#tellEnd());
@@ -30,7 +30,8 @@ export class TrackingPanel {
   /** @param {string} way */
   track(way) {
     this.store.following = byId("follow").checked;
-    this.#try(track(this.store.frame, way));
+    const { frame } = this.store;
+    this.#afterSaving(() => track(frame, way));
   }
 
   /** Show a frame that was just tracked; those that come meanwhile are left out. */
@@ -64,6 +65,16 @@ export class TrackingPanel {
     byId("progress").value = learned ?? (busy && total ? done / total : 0);
     byId("progress-text").textContent = words(state, done, total, left, learned);
     byId("drop-correction").disabled = !this.store.corrected.has(this.store.frame);
+  }
+
+  /** Bring the tracker's mask back. @param {number} frame */
+  #reset(frame) {
+    this.#afterSaving(() => dropLabels(frame));
+  }
+
+  /** What is drawn comes first. If it cannot be saved, the store says so. */
+  #afterSaving(task) {
+    this.#try(this.store.settle().then((saved) => (saved ? task() : undefined)));
   }
 
   #try(promise) {
