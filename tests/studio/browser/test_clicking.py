@@ -79,17 +79,20 @@ def test_clicks_that_were_dropped_or_undone_do_not_come_back(page: StudioPage) -
     page.click(252, 54)
     page.click(252, 90, "right")
     page.page.evaluate(COUNT_CLICKS)
+    shown = page.pixel(275, 54)
     page.page.locator("#drop-correction").click()
-    page.until("document.querySelector('#drop-correction').disabled")
+    page.wait(lambda: page.pixel(275, 54) != shown)
     page.click(127, 189)
     assert page.page.evaluate("window.asked") == [1]
     assert page.latest()[54, 252] == 0
     before = page.latest()
+    alone = page.pixel(205, 189)
     page.click(180, 189)
     assert page.page.evaluate("window.asked") == [1, 2]
     page.page.evaluate("import('/page/api.js').then(({ undo }) => undo())")  # as in another tab
     page.until("document.querySelector('#redo').title.includes('click')")
-    page.wait(lambda: np.array_equal(page.shown(), before))
+    page.wait(lambda: page.pixel(205, 189) == alone)
+    np.testing.assert_array_equal(page.shown(), before)
     page.click(127, 60)
     assert page.page.evaluate("window.asked") == [1, 2, 1]
     assert page.latest()[189, 127] == 1
@@ -102,3 +105,23 @@ def test_quick_clicks_are_all_answered(page: StudioPage) -> None:
     page.wait(lambda: len(page.drawn()) == 3)
     assert {int(page.latest()[60, x]) for x in (100, 180, 260)} == {1}
     assert page.objects() == 1
+
+
+def test_an_undo_that_is_heard_of_before_the_answer_is_shown(page: StudioPage) -> None:
+    page.click(252, 54)
+    before = page.pixel(100, 189)
+    answered: list[bool] = []
+
+    def slowly(route: Route) -> None:
+        response = route.fetch()
+        page.page.evaluate("import('/page/api.js').then(({ undo }) => undo())")
+        page.until("document.querySelector('#redo').title.includes('click')")
+        route.fulfill(response=response)
+        answered.append(True)
+
+    page.page.route("**/labels*", slowly, times=1)
+    page.page.mouse.click(*page.at(127, 189))
+    page.wait(lambda: page.page.title() and answered)
+    page.wait(lambda: page.pixel(100, 189) == before)
+    page.click(200, 120)
+    assert [int(page.latest()[y, x]) for x, y in [(127, 189), (200, 120)]] == [0, 1]

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from tests.studio.browser.studio_page import FRAMES, Server, Servers, StudioPage
 from tests.studio.browser.window import Window
 from tests.studio.conftest import write_frames
 from vostrack.masks import read_label_map
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
+HINT = "document.querySelector('#hint').textContent"
 
 
 def test_two_tabs_show_the_same(page: StudioPage, window: Window) -> None:
@@ -57,9 +63,6 @@ def test_after_a_kill_the_work_goes_on(
         page.until("!document.querySelector('#redo').disabled")
     finally:
         server.kill()
-
-
-HINT = "document.querySelector('#hint').textContent"
 
 
 @contextmanager
@@ -145,10 +148,74 @@ def test_what_was_drawn_while_the_server_was_down_is_saved_when_it_is_back(
         page.click(100, 100)
         server.kill()
         dab(page, 0, 200, 150)
-        server.start()
+        server.start()  # it may have saved the first stroke without an answer
         StudioPage(window.context.new_page(), server, page.project).load()  # the new address
         page.wait(lambda: page.latest()[150, 200] == 1)
         assert page.latest()[100, 100] == 1
         page.until(f"['Saved.', 'Ready'].includes({HINT})")  # of the stroke, or of the news
     finally:
         server.kill()
+
+
+def test_a_stroke_whose_answer_was_lost_is_saved_once(page: StudioPage) -> None:
+    page.press("b", "n")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    answers: list[int] = []
+
+    def lose(route: Route) -> None:
+        answers.append(route.fetch().status)
+        route.abort()
+
+    page.page.route("**/labels*", lose, times=1)
+    page.page.mouse.click(*page.at(100, 150))
+    page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
+    assert answers == [200]
+    page.until(f"{HINT} === 'Saved.'")
+    page.click(200, 150)
+    assert [int(page.latest()[150, x]) for x in (100, 200)] == [1, 1]
+    assert len(page.drawn()) == 2
+
+
+def test_more_tabs_than_a_browser_has_connections(page: StudioPage, window: Window) -> None:
+    tabs = [
+        StudioPage(window.context.new_page(), page.server, page.project).load() for _ in range(7)
+    ]
+    page.page.bring_to_front()
+    page.press("b")
+    page.click(100, 100)
+    for tab in tabs:
+        tab.until("document.querySelectorAll('#objects li').length === 1")
+    page.press(".")
+    page.at_frame(1)
+
+
+def test_a_stroke_in_whose_middle_the_frame_is_tracked_is_whole(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.page.get_by_label("Show frames as they are tracked").uncheck()
+    page.press("End", "b")
+    page.at_frame(FRAMES - 1)
+    before = page.pixel(275, 54)
+    page.page.evaluate("import('/page/api.js').then(({ track }) => track(0, 'forward'))")
+    page.page.mouse.move(*page.at(40, 200))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(80, 200), steps=3)
+    page.wait(lambda: page.pixel(275, 54) != before)
+    page.page.mouse.move(*page.at(120, 200), steps=3)
+    assert len(page.drawn()) == 1
+    page.page.mouse.up()
+    page.wait(lambda: len(page.drawn()) == 2)
+    labels = page.latest()
+    assert {int(labels[y, x]) for x, y in [(42, 200), (80, 200), (118, 200), (257, 54)]} == {1}
+
+
+def test_a_stroke_ends_with_a_key_that_leaves_its_frame(page: StudioPage) -> None:
+    page.press("b")
+    page.page.mouse.move(*page.at(40, 200))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(80, 200), steps=2)
+    page.press(".")
+    page.at_frame(1)
+    page.page.mouse.move(*page.at(120, 100), steps=2)
+    page.page.mouse.up()
+    assert [int(page.latest()[200, x]) for x in (60, 80, 120)] == [1, 1, 0]
+    assert not page.shown(1).any()

@@ -5,11 +5,14 @@ import { pack, unpack } from "./labels.js";
 /** The server will not take this, however often it is sent. */
 export class RefusedError extends Error {}
 
+/** The label map that it was drawn on is not the server's any more. */
+export class ConflictError extends RefusedError {}
+
 /** Another video is open, or none. */
 export class OtherVideoError extends Error {}
 
 // Others, such as a full disk or a token that is too old, pass.
-const KINDS = { 400: RefusedError, 404: RefusedError, 409: OtherVideoError, 412: RefusedError,
+const KINDS = { 400: RefusedError, 404: RefusedError, 409: OtherVideoError, 412: ConflictError,
   413: RefusedError, 422: RefusedError };
 
 let project = "";
@@ -81,7 +84,14 @@ export async function saveLabels({ project: key, frame, labels, tag, what }) {
 }
 
 export const dropLabels = (frame) => ask("DELETE", `/api/frames/${frame}/labels`);
-export const saveObjects = (objects, what) => ask("PUT", "/api/objects", { objects, what });
+
+/** @returns {Promise<{id: number, name: string, colour: string, last: number | null}>} */
+export const addObject = async () => (await ask("POST", "/api/objects")).json();
+
+/** @param {number} id @param {object} change its name, colour or last frame @param {string} what */
+export const changeObject = (id, change, what) => ask("PATCH", `/api/objects/${id}`, { ...change, what });
+export const deleteObject = (id) => ask("DELETE", `/api/objects/${id}`);
+
 export const prepare = (frame) => ask("POST", `/api/frames/${frame}/prepare`);
 export const track = (frame, direction) => ask("POST", "/api/track", { frame, direction });
 export const steer = (what) => ask("POST", `/api/track/${what}`);

@@ -1,6 +1,7 @@
 /** The tools whose clicks and boxes the server answers with a mask. */
 
 import { askClicks, prepare } from "./api.js";
+import { same } from "./labels.js";
 import { outline, Tool } from "./tool.js";
 
 /** @typedef {{x: number, y: number, inside: boolean}} Click */
@@ -30,7 +31,7 @@ class Asking extends Tool {
     const { frame, project } = this.store, wanted = `${project}/${frame}`;
     if (!project || this.prepared === wanted) return;
     this.prepared = wanted;
-    prepare(frame).catch((error) => this.store.say(error.message, true));
+    prepare(frame).catch((error) => this.store.complain(error));
   }
 
   leave() {
@@ -45,7 +46,13 @@ class Asking extends Tool {
     this.frame = this.store.frame;
     this.waiting.push(question);
     await this.store.loaded;
-    await this.ensureObject();
+    try {
+      await this.ensureObject();
+    } catch (error) {
+      this.leave();
+      this.store.complain(error);
+      return;
+    }
     const object = this.store.selected;
     this.#running = this.#running.then(() => this.#answer({ ...question, object }, question));
   }
@@ -67,7 +74,7 @@ class Asking extends Tool {
       this.waiting.splice(this.waiting.indexOf(question), 1);
       await this.#show(asked, mask, start);
     } catch (error) {
-      this.store.say(error.message, true);
+      this.store.complain(error);
     } finally {
       this.waiting = this.waiting.filter((one) => one !== question);
       this.stage.canvas.classList.remove("busy");
@@ -115,12 +122,6 @@ class Asking extends Tool {
 /** Return where an object is; null for nowhere. */
 function maskOf(labels, object) {
   return labels.includes(object) ? labels.map((one) => Number(one === object)) : null;
-}
-
-function same(one, other) {
-  if (one.length !== other.length) return false;
-  for (let k = 0; k < one.length; k++) if (one[k] !== other[k]) return false;
-  return true;
 }
 
 export class Clicks extends Asking {

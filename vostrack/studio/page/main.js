@@ -12,7 +12,7 @@ import { Store } from "./store.js";
 import { Suggestions } from "./suggestions.js";
 import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
-import { TrackingPanel } from "./tracking.js";
+import { isBusy, TrackingPanel } from "./tracking.js";
 import { withoutMask } from "./words.js";
 
 const STAY_MILLISECONDS = 400;
@@ -32,12 +32,14 @@ function go(frame) {
   player.playing = false;
   store.following = false;
   const found = Math.min(store.video.count - 1, Math.max(0, frame));
+  stage.lift();
   stage.tool?.leave?.();
-  return store.show(found).catch((error) => store.say(error.message, true));
+  return store.show(found).catch((error) => store.complain(error));
 }
 
 function choose(name) {
   const next = tools[name], group = (tool) => tool?.partner ?? tool;
+  stage.lift();
   if (group(stage.tool) !== group(next)) stage.tool?.leave?.();
   stage.tool = next;
   stage.tool.enter?.();
@@ -58,13 +60,14 @@ function setBrush(size) {
 }
 
 async function step(move) {
+  stage.lift();
   stage.tool?.leave?.();
   try {
     if (!(await store.settle())) return; // what is drawn comes first
     const frame = await move();
     if (frame !== null && frame !== store.frame) await go(frame);
   } catch (error) {
-    store.say(error.message, true);
+    store.complain(error);
   }
 }
 
@@ -97,7 +100,7 @@ async function exportNow() {
     const missing = store.unmasked;
     store.say(`${file} is ready. ${missing.length ? withoutMask(missing) : ""}`);
   } catch (error) {
-    store.say(error.message, true);
+    store.complain(error);
   }
 }
 
@@ -193,8 +196,7 @@ function connectControls() {
 
 /** Who stays in a frame may want to click there. */
 function prepareTool() {
-  const idle = ["idle", "failed"].includes(store.job.state);
-  if (idle && !player.playing) stage.tool?.enter?.();
+  if (!isBusy(store.job) && !player.playing) stage.tool?.enter?.();
 }
 
 function connectStore() {
@@ -207,6 +209,7 @@ function connectStore() {
     player.playing = false;
     stage.tool?.leave?.();
     suggestions.clear();
+    store.say(""); // what was said was of the video before
     byId("video-name").textContent = store.video.name;
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
@@ -245,11 +248,12 @@ async function begin() {
   describeKeys(keys, byId("key-list"));
   fillExports(await loadExports());
   await store.load();
-  store.listen();
+  const heard = store.listen();
   choose("clicks");
   if (store.project) store.say(""); // the guide says it
   guide.render();
+  await heard;
   document.body.dataset.ready = "true";
 }
 
-begin().catch((error) => store.say(error.message, true));
+begin().catch((error) => store.complain(error));

@@ -1,6 +1,7 @@
 /** What was drawn and is not saved yet: sent in order, and again until it is saved. */
 
-import { OtherVideoError, RefusedError, saveLabels } from "./api.js";
+import { ConflictError, loadLabels, OtherVideoError, RefusedError, saveLabels } from "./api.js";
+import { same } from "./labels.js";
 
 const RETRY_MILLISECONDS = 2000;
 
@@ -14,6 +15,7 @@ const RETRY_MILLISECONDS = 2000;
  * @property {string | null} tag of the label map that it was drawn on; null while that is not saved
  * @property {() => Promise<unknown>} [ready] what must be done first, such as adding its object
  * @property {boolean} [late] whether it had to wait: then it is said that it is saved
+ * @property {string} [heard] the tag that the last news of this frame named since it was drawn
  * @property {boolean} [saved]
  */
 
@@ -79,7 +81,7 @@ export class Outbox {
     for (let [edit] = this.#here(); edit; [edit] = this.#here()) {
       try {
         await edit.ready?.();
-        const tag = await saveLabels(edit);
+        const tag = await save(edit);
         edit.saved = true;
         late ||= Boolean(edit.late);
         this.#remove(edit, tag);
@@ -106,7 +108,7 @@ export class Outbox {
   #keep(error) {
     for (const edit of this.#edits) edit.late = true;
     if (error instanceof OtherVideoError) {
-      this.store.load().catch(() => {}); // it says what is open, and what is kept
+      this.store.complain(error);
       return;
     }
     this.#retry = setTimeout(() => this.send(), RETRY_MILLISECONDS);
@@ -117,5 +119,17 @@ export class Outbox {
     if (this.#lost.length) this.store.say(`Not saved: what you drew in ${this.#lost.join("; ")}`, true);
     else if (late && !this.sayElsewhere()) this.store.say("Saved.");
     this.#lost = [];
+  }
+}
+
+/** Save an edit. It may be there already: a server that stops at once has saved, but not answered. */
+async function save(edit) {
+  try {
+    return await saveLabels(edit);
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
+    const { labels, tag } = await loadLabels(edit.frame);
+    if (same(labels, edit.labels)) return tag;
+    throw error;
   }
 }

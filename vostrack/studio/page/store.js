@@ -1,6 +1,7 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { listen } from "./news.js";
 import { Outbox } from "./outbox.js";
 import { Recent } from "./recent.js";
 
@@ -52,6 +53,12 @@ export class Store extends EventTarget {
     this.tell("words", { text, error });
   }
 
+  /** Say what went wrong. That another video is open is no fault: then it is shown. */
+  complain(error) {
+    if (!(error instanceof api.OtherVideoError)) this.say(error.message, true);
+    else if (!this.#loads) this.#attempt(this.load());
+  }
+
   /** Load everything anew; one loading after the other. @returns {Promise<void>} */
   load() {
     this.#loads += 1;
@@ -68,11 +75,12 @@ export class Store extends EventTarget {
       this.#hearLater();
     }
     this.#outbox.send();
-    if (this.project) await this.show(Math.min(this.frame, this.video.count - 1));
+    if (this.project) await this.show(Math.min(this.wanted, this.video.count - 1));
   }
 
   #take(state) {
     const other = state.project !== this.project;
+    api.useProject(state.project);
     if (other) this.#change(state.project);
     if (!state.project) {
       this.tell("empty");
@@ -94,54 +102,65 @@ export class Store extends EventTarget {
 
   #change(project) {
     this.project = project;
-    api.useProject(project);
     this.#pictures.clear();
-    this.frame = 0;
+    this.frame = this.wanted = 0;
     this.following = false;
     this.changed.clear();
     this.selected = 1;
   }
 
-  listen() {
-    const events = new EventSource("/api/events");
-    // What is loaded may be older than news that come meanwhile: they are taken up after it.
-    const hear = (kind, take) => events.addEventListener(kind, (event) => {
-      this.#later.push(() => take(JSON.parse(event.data)));
+  /** Hear news. @returns {Promise<void>} when whatever came before the connection is known */
+  async listen() {
+    let lost = false, begun;
+    const load = () => this.#attempt(this.load()).then(begun);
+    const take = {
+      hello: load,
+      reload: load,
+      project: load,
+      job: (job) => this.#takeJob(job),
+      frame: (news) => this.#takeFrame(news),
+      edit: (news) => this.#takeEdit(news),
+    };
+    listen((kind, news) => {
+      if (kind === "open" && lost) this.say("Ready");
+      if (kind === "error") load(); // says what is wrong
+      if (kind === "open" || kind === "error") lost = kind === "error";
+      else this.#later.push(() => take[kind](news));
+      // What is loaded may be older than news that come meanwhile: they are taken up after it.
       this.#hearLater();
     });
-    let first = true;
-    // After a lost connection, whatever was missed is loaded.
-    hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
-    hear("reload", () => this.#attempt(this.load()));
-    hear("project", () => this.#attempt(this.load()));
-    hear("job", (job) => {
-      this.job = job;
-      if (job.state === "starting") this.changed.clear();
-      if (job.state === "failed") this.say(job.message, true);
-      this.tell("job");
-    });
-    hear("frame", (news) => {
-      this.tracked.set(news.frame, news);
-      this.#labels.delete(news.frame);
-      this.tell("tracked", news);
-      if (news.frame === this.frame) this.#attempt(this.#refresh());
-    });
-    hear("edit", (news) => {
-      if (news.frame !== null) this.changed.add(news.frame);
-      const others = this.#hasOtherMasks(news.objects);
-      this.#takeSummary(news);
-      // A deleted object takes its masks with it, and brings them back.
-      if (others) {
-        this.tell("replaced");
-        this.loaded = this.#attempt(this.load());
-      }
-      if (news.frame === null) return;
-      // What this page drew itself is known.
-      if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
-      if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
-    });
-    events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
-    events.addEventListener("open", () => first || this.say("Ready"));
+    await new Promise((resolve) => { begun = resolve; });
+  }
+
+  #takeJob(job) {
+    this.job = job;
+    if (job.state === "starting") this.changed.clear();
+    if (job.state === "failed") this.say(job.message, true);
+    this.tell("job");
+  }
+
+  #takeFrame(news) {
+    this.tracked.set(news.frame, news);
+    this.#labels.delete(news.frame);
+    this.tell("tracked", news);
+    if (news.frame === this.frame) this.#attempt(this.#refresh());
+  }
+
+  #takeEdit(news) {
+    if (news.frame !== null) this.changed.add(news.frame);
+    const others = this.#hasOtherMasks(news.objects);
+    this.#takeSummary(news);
+    // A deleted object takes its masks with it, and brings them back.
+    if (others) {
+      this.tell("replaced");
+      this.loaded = this.#attempt(this.load());
+    }
+    if (news.frame === null) return;
+    const held = this.#outbox.latest(news.frame);
+    if (held) held.heard = news.tag;
+    // What this page drew itself is known.
+    if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
+    if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
   }
 
   #hearLater() {
@@ -196,19 +215,11 @@ export class Store extends EventTarget {
     const { project, frame, labels } = edit;
     if (project !== this.project) return;
     if (this.frame === frame) this.tag = tag ?? ""; // none: whatever the server has is shown
-    if (tag === null) {
-      this.#labels.delete(frame);
-    } else {
-      this.#labels.set(frame, { labels, tag });
-      this.tell("saved");
-    }
+    // News that came before the answer may have told of a later edit: then the server is asked.
+    if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
+    else this.#labels.delete(frame);
+    if (tag !== null) this.tell("saved");
     this.#attempt(this.#refresh());
-  }
-
-  /** @param {object[]} objects @param {string} what */
-  async setObjects(objects, what) {
-    this.objects = objects;
-    await api.saveObjects(objects, what);
   }
 
   /** @returns {[number, number][]} first and last of each run of frames without a mask */
@@ -231,7 +242,7 @@ export class Store extends EventTarget {
     try {
       await work;
     } catch (error) {
-      this.say(error.message, true);
+      this.complain(error);
     }
   }
 

@@ -5,6 +5,9 @@ import { dropLabels, steer, track } from "./api.js";
 const WAYS = ["forward", "backward", "both", "between"];
 const byId = (id) => document.getElementById(id);
 
+/** Whether the tracker is at work, or paused. */
+export const isBusy = ({ state }) => ["starting", "running", "paused"].includes(state);
+
 /** @param {import("./store.js").Store} store */
 export class TrackingPanel {
   #latest = 0;
@@ -41,7 +44,7 @@ export class TrackingPanel {
     this.#showing = true;
     while (this.store.following && this.store.frame !== this.#latest) {
       const wanted = this.#latest;
-      await this.store.show(wanted).catch((error) => this.store.say(error.message, true));
+      await this.store.show(wanted).catch((error) => this.store.complain(error));
       if (this.#latest === wanted) break;
     }
     this.#showing = false;
@@ -57,7 +60,7 @@ export class TrackingPanel {
 
   render() {
     const { state, done, total, seconds_left: left, learned = null } = this.store.job;
-    const busy = ["starting", "running", "paused"].includes(state);
+    const busy = isBusy(this.store.job);
     for (const way of WAYS) byId(`track-${way}`).disabled = busy;
     if (this.store.corrected.size < 2) byId("track-between").disabled = true;
     byId("track-pause").disabled = byId("track-stop").disabled = !busy;
@@ -78,7 +81,7 @@ export class TrackingPanel {
   }
 
   #try(promise) {
-    promise.catch((error) => this.store.say(error.message, true));
+    promise.catch((error) => this.store.complain(error));
   }
 }
 
