@@ -57,6 +57,7 @@ export class ObjectList {
       for (const end = Date.now() + NEWS_MS; !known() && this.#coming === id && Date.now() < end;) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
+      if (known()) this.#coming = null; // its news may have come before the answer
       return id;
     } catch (error) {
       this.#coming = null;
