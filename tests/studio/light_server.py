@@ -1,7 +1,7 @@
 """Servers of the page with a tracker and clicks that need no network.
 
-For each line of its input, a JSON list of a folder and perhaps a video, this process starts a
-server in a copy of itself, which takes a moment where a new process takes seconds to import
+For each line of its input, a JSON list of a port, a folder and perhaps a video, this process starts
+a server in a copy of itself, which takes a moment where a new process takes seconds to import
 everything. The server prints its process and its address. All end when the input ends, which it
 does with the process that started this one.
 """
@@ -87,15 +87,15 @@ def end_with(first: int) -> None:
     os._exit(0)
 
 
-def serve(folder: str, video: str | None = None) -> None:
-    """Serve."""
+def serve(port: int, folder: str, video: str | None = None) -> None:
+    """Serve; 0 is a free port."""
     parts = Parts(SlowShiftingTracker, Discs, propose)
     desk = Desk(
         lambda project, news: StudioSession(project, parts, news), Places([Path(folder)]), 4_000_000
     )
     if video is not None:
         desk.open(video)
-    serve_desk(desk, "127.0.0.1", 0, lambda address: print(os.getpid(), address, flush=True))
+    serve_desk(desk, "127.0.0.1", port, lambda address: print(os.getpid(), address, flush=True))
 
 
 def main() -> None:

@@ -29,7 +29,6 @@ TOKEN = "secret-of-this-test"
 HOST = "127.0.0.1:8000"
 ADDRESS = f"http://{HOST}"
 JSON = {"content-type": "application/json"}
-ONE = {"id": 1, "name": "a", "colour": "#000000"}
 
 
 @pytest.fixture
@@ -176,11 +175,9 @@ def test_a_full_disk_is_said_and_changes_nothing(
 
 def test_nothing_is_written_outside_the_project(client: TestClient, tmp_path: Path) -> None:
     before = {p for p in tmp_path.rglob("*") if "project" not in p.parts}
-    named = [
-        {"id": 1, "name": "../../../out", "colour": "#cc3333"},
-        {**ONE, "id": 2, "name": "/out"},
-    ]
-    assert client.put("/api/objects", json={"objects": named, "what": "x"}).status_code == 200
+    for number, name in [(1, "../../../out"), (2, "/out")]:
+        change = {"name": name, "what": "rename"}
+        assert client.patch(f"/api/objects/{number}", json=change).status_code == 200
     put(client, square(5))
     client.get("/api/frames/0/mask.png")
     for entry in client.get("/api/exports").json():
@@ -205,7 +202,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
     }
     assert client.get("/api/frames/3/picture.jpg").content[:2] == b"\xff\xd8"
     tag = put(client, square(5)).json()["tag"]
-    assert put(client, square(9)).status_code == 409
+    assert put(client, square(9)).status_code == 412
     assert put(client, square(9), tag).status_code == 200
     found = client.get("/api/frames/0/labels")
     assert zlib.decompress(found.content) == square(9).tobytes()
@@ -226,12 +223,9 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("PUT", "/api/objects", {"objects": [{"id": 1}], "what": "x"}),
-        (
-            "PUT",
-            "/api/objects",
-            {"objects": [ONE] * 255, "what": "x"},
-        ),
+        ("PATCH", "/api/objects/1", {"name": "x"}),
+        ("PATCH", "/api/objects/1", {"name": None, "what": "x"}),
+        ("PATCH", "/api/objects/1", {"id": 2, "what": "x"}),
         ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 1, "y": 1, "inside": True}] * 201}),
         ("POST", "/api/frames/0/clicks", {"clicks": [{"x": 10**30, "y": 1, "inside": True}]}),
         ("POST", "/api/frames/0/clicks", {"clicks": [], "start": "A"}),
@@ -263,8 +257,8 @@ def test_a_websocket_is_refused(client: TestClient) -> None:
 
 @pytest.mark.parametrize("name", ["a\nb", "a\0", "\ud800"])
 def test_names_that_cannot_be_sent_back_are_refused(client: TestClient, name: str) -> None:
-    body = json.dumps({"objects": [{**ONE, "name": name}], "what": name}).encode()
-    assert client.put("/api/objects", content=body, headers=JSON).status_code == 400
+    body = json.dumps({"name": name, "what": name}).encode()
+    assert client.patch("/api/objects/1", content=body, headers=JSON).status_code == 400
     upload = json.dumps({"title": f"{name}.mp4", "files": [[f"{name}.mp4", 1]]}).encode()
     assert client.post("/api/uploads", content=upload, headers=JSON).status_code == 400
     assert client.get("/api/state").status_code == 200

@@ -18,7 +18,9 @@ from starlette.testclient import TestClient
 
 from vostrack.errors import InputError
 from vostrack.studio.desk import Desk
+from vostrack.studio.places import Places
 from vostrack.studio.serve import Opening
+from vostrack.studio.session import Parts, StudioSession
 
 
 def error(answer: Any, status: int = 400) -> str:
@@ -81,6 +83,24 @@ def test_a_page_that_shows_another_project_changes_nothing(
         answer = client.request(method, path, params={"project": old})
         assert "another video was opened" in error(answer, 409)
     assert client.post("/api/undo", params={"project": desk.key}).status_code == 200
+    desk.close()
+    desk.key = ""
+    assert "no video is open" in error(client.post("/api/undo", params={"project": old}), 409)
+
+
+def test_a_project_has_the_same_key_whenever_it_is_open(
+    client: TestClient, desk: Desk, tmp_path: Path, parts: Parts
+) -> None:
+    first = desk.key
+    desk.open(write_frames(tmp_path / "other"))
+    other = desk.key
+    desk.open(tmp_path / "clip", tmp_path / "project")
+    assert desk.key == first != other
+    desk.close()
+    again = Desk(lambda project, news: StudioSession(project, parts, news), Places([tmp_path]))
+    again.open(tmp_path / "other")
+    assert again.key == other
+    again.close()
 
 
 @pytest.mark.parametrize(

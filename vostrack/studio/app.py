@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from vostrack.errors import InputError
 from vostrack.studio.access import Guard, TooLargeError
-from vostrack.studio.desk import Desk
+from vostrack.studio.desk import Desk, OtherVideoError
 from vostrack.studio.disk_errors import disk_words, is_full
 from vostrack.studio.project import ConflictError
 from vostrack.studio.routes import ROUTERS
@@ -23,7 +23,12 @@ PAGE = Path(__file__).parent / "page"
 
 _log = logging.getLogger("vostrack.studio")
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-_STATUSES: dict[type[Exception], int] = {InputError: 400, ConflictError: 409, TooLargeError: 413}
+_STATUSES: dict[type[Exception], int] = {
+    InputError: 400,
+    OtherVideoError: 409,  # can be asked again when that video is open
+    ConflictError: 412,  # the label map is no longer the one with the tag that was sent
+    TooLargeError: 413,
+}
 
 
 def create_app(desk: Desk, token: str, hosts: frozenset[str]) -> Guard:

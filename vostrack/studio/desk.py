@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,16 +13,21 @@ from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
+from vostrack.studio.journal import VideoFacts
 from vostrack.studio.places import Places, default_folder, project_folder
-from vostrack.studio.project import ConflictError, Project
+from vostrack.studio.project import Project
 from vostrack.studio.session import StudioSession
 from vostrack.studio.uploads import LARGEST_UPLOAD, Uploads
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "OtherVideoError"]
 
 # A request without pictures: a list of a hundred thousand file names is the largest.
 _LARGEST_LIST = 16 * 1024**2
 _LARGEST_OTHER = 65536
+
+
+class OtherVideoError(Exception):
+    """A page asks about a video that is not open, or not any more."""
 
 
 class Desk:
@@ -47,7 +52,7 @@ class Desk:
         self._lock = threading.RLock()
         self._session: StudioSession | None = None
         self._closing = ExitStack()
-        self.key = ""
+        self.key = ""  # of the open project: the same whenever it is open
 
     def session(self, key: str = "") -> StudioSession:
         """Return the session of the open project.
@@ -57,13 +62,18 @@ class Desk:
 
         Raises:
             InputError: no video is open.
-            ConflictError: the page shows another project than that which is open.
+            OtherVideoError: the page shows another project than that which is open.
         """
         with self._lock:
+            if key and key != self.key:
+                none = self._session is None
+                raise OtherVideoError(
+                    "no video is open; open one first"
+                    if none
+                    else "another video was opened meanwhile"
+                )
             if self._session is None:
                 raise InputError("video: none is open; open one first")
-            if key and key != self.key:
-                raise ConflictError("another video was opened meanwhile")
             return self._session
 
     def open(self, video: str | Path, folder: Path | None = None) -> None:
@@ -95,7 +105,7 @@ class Desk:
                 kept = stack.pop_all()
             self._closing.close()
             self._session, self._closing = session, kept
-            self.key = secrets.token_hex(4)
+            self.key = _key(folder, facts)
         self.news.tell("project", {"project": self.key})
 
     def open_upload(self, key: str) -> None:
@@ -134,3 +144,9 @@ class Desk:
             return _LARGEST_OTHER
         # A label map that does not compress at all.
         return session.project.video.width * session.project.video.height + _LARGEST_OTHER
+
+
+def _key(folder: Path, video: VideoFacts) -> str:
+    """Return what names a project: after a restart, a page may still hold edits of it."""
+    named = f"{folder.resolve()}\0{video.digest}"
+    return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:16]

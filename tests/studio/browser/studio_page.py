@@ -41,11 +41,11 @@ class Servers:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def start(self, *places: Path) -> tuple[int, str]:
+    def start(self, port: int, *places: Path) -> tuple[int, str]:
         """Start a server of a folder, and perhaps a video; return its process and address."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps([*map(str, places)]), file=self._process.stdin, flush=True)
+        print(json.dumps([port, *map(str, places)]), file=self._process.stdin, flush=True)
         for line in self._process.stdout:
             if found := re.search(r"(\d+) (http://\S+)", line):
                 return int(found[1]), found[2]
@@ -67,10 +67,14 @@ class Server:
 
     def __init__(self, servers: Servers, folder: Path, *video: Path) -> None:
         self._servers, self.folder, self._video = servers, folder, video
+        self._port = 0
         self.start()
 
     def start(self) -> None:
-        self._process, self.address = self._servers.start(self.folder, *self._video)
+        """Start it; later again with the same port, as pages that are still open expect."""
+        started = self._servers.start(self._port, self.folder, *self._video)
+        self._process, self.address = started
+        self._port = urlsplit(self.address).port or 0
 
     def kill(self) -> None:
         """Kill it, and wait until it is gone."""

@@ -121,6 +121,41 @@ def test_names_and_colours(page: StudioPage) -> None:
     assert found == [{"id": 1, "name": "Ball", "colour": "#00ff00", "last": None}]
 
 
+def test_typing_a_name_leaves_what_another_tab_changes(page: StudioPage) -> None:
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    name = page.page.get_by_label("Name of object 1")
+    name.press_sequentially("Ball of ")
+    page.page.evaluate("""async () => {
+        const { addObject, changeObject } = await import("/page/api.js");
+        await changeObject(1, { colour: "#00ff00" }, "colour");
+        await changeObject(1, { name: "Thing", last: 3 }, "end");
+        await addObject();
+    }""")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    assert page.page.locator("#objects input[type=color]").first.input_value() == "#00ff00"
+    name.press_sequentially("wool")
+    typed = name.input_value()
+    assert "Ball of " in typed
+    assert "wool" in typed
+    name.press("Enter")
+    page.until("document.querySelector('#undo').title.includes('rename')")
+    found = json.loads((page.project / "project.json").read_text())["edits"][-1]["objects"]
+    assert found[0] == {"id": 1, "name": typed, "colour": "#00ff00", "last": 3}
+    assert len(found) == 2
+
+
+def test_the_first_stroke_after_the_last_object_was_deleted_makes_a_new_one(
+    page: StudioPage,
+) -> None:
+    page.press("n", "b")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    page.page.get_by_role("button", name="Delete Object 1").click()
+    page.until("document.querySelectorAll('#objects li').length === 0")
+    page.click(100, 100)
+    assert set(np.unique(page.latest())) == {0, 2}
+
+
 def test_suggestions_are_shown_and_become_objects(page: StudioPage) -> None:
     page.press("s")
     page.until("document.querySelectorAll('#suggestions li').length === 2")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.studio.browser.studio_page import Server, Servers, StudioPage
+from tests.studio.browser.studio_page import FRAMES, Server, Servers, StudioPage
 from tests.studio.browser.window import Window
+from tests.studio.conftest import write_frames
+from vostrack.masks import read_label_map
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
+HINT = "document.querySelector('#hint').textContent"
 
 
 def test_two_tabs_show_the_same(page: StudioPage, window: Window) -> None:
@@ -55,18 +65,157 @@ def test_after_a_kill_the_work_goes_on(
         server.kill()
 
 
+@contextmanager
+def full_disk(page: StudioPage) -> Iterator[None]:
+    """Nothing that is drawn can be written."""
+    page.press("b", "n")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    edits = page.project / "edits"
+    edits.write_text("no folder: nothing can be written here")
+    yield
+    edits.unlink()
+
+
+def dab(page: StudioPage, frame: int, x: float, y: float) -> None:
+    """Paint in a frame; it is not saved."""
+    page.press("Home", *"." * frame)
+    page.at_frame(frame)
+    page.page.mouse.click(*page.at(x, y))
+    page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
+
+
 def test_a_disk_that_cannot_be_written_to_loses_no_stroke(page: StudioPage) -> None:
+    with full_disk(page):
+        for frame, x in [(0, 100), (0, 200), (1, 120), (2, 140)]:
+            dab(page, frame, x, 150)
+        page.press("Home")
+        page.at_frame(0)
+        assert "disk cannot be used" in page.words()
+        assert page.pixel(200, 150) != page.pixel(200, 60)
+        page.press("Control+z")  # waits until there is room
+    page.until(f"{HINT} === 'Saved.'")
+    found = [read_label_map(path) for path in page.drawn()]
+    assert [[int(one[150, x]) for x in (100, 200, 120, 140)] for one in found] == [
+        [1, 0, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 1],
+    ]
+    assert page.shown(0)[150, 200] == 1
+
+
+def test_what_can_never_be_saved_is_said(page: StudioPage) -> None:
+    with full_disk(page):
+        page.press("End")
+        page.at_frame(FRAMES - 1)
+        before = page.pixel(100, 150)
+        dab(page, 0, 100, 150)
+        dab(page, FRAMES - 1, 100, 150)
+        page.page.get_by_role("button", name="Delete Object 1").click()
+        page.until("document.querySelectorAll('#objects li').length === 0")
+    page.until(f"{HINT}.startsWith('Not saved: what you drew in frame 0: mask: no object has')")
+    page.until(f"{HINT}.includes('; frame 5: mask: no object')")
+    assert page.drawn() == []
+    page.wait(lambda: page.pixel(100, 150) == before)
+
+
+def test_what_is_kept_waits_until_its_video_is_open_again(page: StudioPage, tmp_path: Path) -> None:
+    name = page.project.with_suffix(".mp4").name
+    write_frames(page.server.folder / f"other-{name}", 3)
+    with full_disk(page):
+        dab(page, 0, 100, 150)
+        page.server.open(page.server.folder / f"other-{name}")
+        page.until("document.querySelector('#position').value === '0 / 2'")
+        page.until(
+            f"{HINT} === 'What you drew in {name} is kept here, and saved when that is open again.'"
+        )
+    page.page.wait_for_timeout(100)
+    assert page.drawn() == []
+    page.server.open(page.server.folder / name)
+    page.until(f"{HINT} === 'Saved.'")
+    assert page.latest()[150, 100] == 1
+
+
+def test_what_was_drawn_while_the_server_was_down_is_saved_when_it_is_back(
+    window: Window, servers: Servers, tmp_path: Path, clip: Path
+) -> None:
+    video = tmp_path / "clip.mp4"
+    shutil.copyfile(clip, video)
+    server = Server(servers, tmp_path, video)
+    try:
+        page = StudioPage(window.tab, server, tmp_path / "clip.vostrack").load()
+        page.press("b")
+        page.click(100, 100)
+        server.kill()
+        dab(page, 0, 200, 150)
+        server.start()  # it may have saved the first stroke without an answer
+        StudioPage(window.context.new_page(), server, page.project).load()  # the new address
+        page.wait(lambda: page.latest()[150, 200] == 1)
+        assert page.latest()[100, 100] == 1
+        page.until(f"['Saved.', 'Ready'].includes({HINT})")  # of the stroke, or of the news
+    finally:
+        server.kill()
+
+
+def test_a_stroke_whose_answer_was_lost_is_saved_once(page: StudioPage) -> None:
+    page.press("b", "n")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    answers: list[int] = []
+
+    def lose(route: Route) -> None:
+        answers.append(route.fetch().status)
+        route.abort()
+
+    page.page.route("**/labels*", lose, times=1)
+    page.page.mouse.click(*page.at(100, 150))
+    page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
+    assert answers == [200]
+    page.until(f"{HINT} === 'Saved.'")
+    page.click(200, 150)
+    assert [int(page.latest()[150, x]) for x in (100, 200)] == [1, 1]
+    assert len(page.drawn()) == 2
+
+
+def test_more_tabs_than_a_browser_has_connections(page: StudioPage, window: Window) -> None:
+    tabs = [
+        StudioPage(window.context.new_page(), page.server, page.project).load() for _ in range(7)
+    ]
+    page.page.bring_to_front()
     page.press("b")
     page.click(100, 100)
-    edits = page.project / "edits"
-    aside = edits.with_name("aside")
-    edits.rename(aside)
-    edits.write_text("no folder: nothing can be written here")
-    page.page.mouse.click(*page.at(200, 150))
-    page.until("document.querySelector('#hint').textContent.includes('disk cannot be used')")
-    assert "kept here and sent again" in page.words()
-    edits.unlink()
-    aside.rename(edits)
-    page.until("document.querySelector('#hint').textContent === 'Saved.'")
-    assert page.latest()[150, 200] == 1
-    assert page.latest()[100, 100] == 1
+    for tab in tabs:
+        tab.until("document.querySelectorAll('#objects li').length === 1")
+    page.press(".")
+    page.at_frame(1)
+
+
+def test_a_stroke_in_whose_middle_the_frame_is_tracked_is_whole(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.page.get_by_label("Show frames as they are tracked").uncheck()
+    page.press("End", "b")
+    page.at_frame(FRAMES - 1)
+    before = page.pixel(275, 54)
+    page.page.evaluate("import('/page/api.js').then(({ track }) => track(0, 'forward'))")
+    page.page.mouse.move(*page.at(40, 200))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(80, 200), steps=3)
+    page.wait(lambda: page.pixel(275, 54) != before)
+    page.page.mouse.move(*page.at(120, 200), steps=3)
+    assert len(page.drawn()) == 1
+    page.page.mouse.up()
+    page.wait(lambda: len(page.drawn()) == 2)
+    labels = page.latest()
+    assert {int(labels[y, x]) for x, y in [(42, 200), (80, 200), (118, 200), (257, 54)]} == {1}
+
+
+def test_a_stroke_ends_with_a_key_that_leaves_its_frame(page: StudioPage) -> None:
+    page.press("b")
+    page.page.mouse.move(*page.at(40, 200))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(80, 200), steps=2)
+    page.press(".")
+    page.at_frame(1)
+    page.page.mouse.move(*page.at(120, 100), steps=2)
+    page.page.mouse.up()
+    assert [int(page.latest()[200, x]) for x in (60, 80, 120)] == [1, 1, 0]
+    assert not page.shown(1).any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from tests.studio.browser.window import Window
 from tests.studio.conftest import write_frames
 from tests.studio.damaged_video import cut, write_avi
 from vostrack.video import VideoWriter
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Dialog
 
 # A drop event with files, as the browser makes it when something is dragged onto the page.
 DROP = """({ files, folder }) => {
@@ -110,6 +114,46 @@ def test_the_other_tab_follows(page: StudioPage, window: Window) -> None:
     page.server.open(page.server.folder / name)
     for one in (page, other):
         one.until(f"document.querySelector('#video-name').textContent === {json.dumps(name)}")
+
+
+def test_tracking_is_not_stopped_without_a_question(page: StudioPage) -> None:
+    first = name_of(page)
+    other = f"frames-of-{first}"
+    write_frames(page.server.folder / other, 4)
+    page.click(252, 54)
+    page.page.locator("#track-forward").click()
+    page.page.locator("#track-pause").click()
+    page.until("document.querySelector('#progress-text').textContent.startsWith('Paused')")
+    questions: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        questions.append(dialog.message)
+        dialog.dismiss()
+
+    page.page.once("dialog", refuse)
+    page.press("o")
+    page.page.get_by_role("button", name=other, exact=True).click()
+    assert questions == [
+        f"Opening another video stops the tracking of {first}. Finished frames stay. Stop it?"
+    ]
+    page.page.once("dialog", lambda dialog: dialog.accept())
+    page.page.get_by_role("button", name=other, exact=True).click()
+    page.until("document.querySelector('#position').value === '0 / 3'")
+
+
+def test_what_was_said_of_one_video_is_not_said_of_another(page: StudioPage) -> None:
+    hint = "document.querySelector('#hint').textContent"
+    page.press("d")
+    page.until(f"{hint} === 'No frame is tracked yet.'")
+    write_frames(page.server.folder / f"next-{name_of(page)}", 4)
+    page.server.open(page.server.folder / f"next-{name_of(page)}")
+    page.until("document.querySelector('#position').value === '0 / 3'")
+    assert page.words() == ""
+    # A request that was on its way: the other video is shown, and nothing is said.
+    page.page.evaluate("import('/page/api.js').then(({ useProject }) => useProject('before'))")
+    page.press(".")
+    page.until("document.querySelector('#position').value === '1 / 3'")
+    assert page.words() == ""
 
 
 def test_without_a_video_the_page_asks_for_one(

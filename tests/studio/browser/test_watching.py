@@ -194,9 +194,8 @@ def test_news_that_come_while_everything_is_loaded_are_kept(page: StudioPage) ->
         if first:
             page.page.evaluate(
                 """async () => {
-                    const { saveObjects } = await import("/page/api.js");
-                    const one = (id) => ({ id, name: `Late ${id}`, colour: "#336699", last: null });
-                    await saveObjects([one(1), one(3)], "add two");
+                    const { addObject } = await import("/page/api.js");
+                    await addObject();
                 }"""
             )
             page.page.wait_for_timeout(300)  # the news arrive

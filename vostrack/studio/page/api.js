@@ -2,8 +2,18 @@
 
 import { pack, unpack } from "./labels.js";
 
-/** Another tab was faster. */
-export class ConflictError extends Error {}
+/** The server will not take this, however often it is sent. */
+export class RefusedError extends Error {}
+
+/** The label map that it was drawn on is not the server's any more. */
+export class ConflictError extends RefusedError {}
+
+/** Another video is open, or none. */
+export class OtherVideoError extends Error {}
+
+// Others, such as a full disk or a token that is too old, pass.
+const KINDS = { 400: RefusedError, 404: RefusedError, 409: OtherVideoError, 412: ConflictError,
+  413: RefusedError, 422: RefusedError };
 
 let project = "";
 
@@ -12,25 +22,26 @@ export function useProject(key) {
   project = key;
 }
 
-const about = (path) => `${path}?project=${project}`;
+const about = (path, key = project) => `${path}?project=${key}`;
 
 /**
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] JSON, or a buffer
- * @param {Record<string, string>} [headers]
+ * @param {{headers?: Record<string, string>, key?: string}} [more] the key of the project, if it
+ *   may be another than that which is shown
  * @returns {Promise<Response>}
  */
-async function ask(method, path, body, headers = {}) {
+async function ask(method, path, body, { headers = {}, key = project } = {}) {
   const binary = body instanceof ArrayBuffer;
   const sent = body === undefined || binary ? body : JSON.stringify(body);
   if (body !== undefined && !binary) headers = { ...headers, "content-type": "application/json" };
-  const response = await fetch(about(path), { method, headers, body: sent }).catch(() => {
+  const response = await fetch(about(path, key), { method, headers, body: sent }).catch(() => {
     throw new Error("The server does not answer. Start it again.");
   });
   if (response.ok) return response;
   const words = wordsOf(await response.text());
-  throw response.status === 409 ? new ConflictError(words) : new Error(words);
+  throw new (KINDS[response.status] ?? Error)(words);
 }
 
 function wordsOf(text) {
@@ -62,20 +73,25 @@ export async function loadPicture(frame) {
 }
 
 /**
- * @param {number} frame
- * @param {Uint8Array} labels
- * @param {string} tag
- * @param {string} what
+ * @param {import("./outbox.js").Edit} edit
  * @returns {Promise<string>} the new tag
  */
-export async function saveLabels(frame, labels, tag, what) {
+export async function saveLabels({ project: key, frame, labels, tag, what }) {
   const headers = { "x-mask-tag": tag, "x-edit": what };
-  const response = await ask("PUT", `/api/frames/${frame}/labels`, await pack(labels), headers);
+  const packed = await pack(labels);
+  const response = await ask("PUT", `/api/frames/${frame}/labels`, packed, { headers, key });
   return (await response.json()).tag;
 }
 
 export const dropLabels = (frame) => ask("DELETE", `/api/frames/${frame}/labels`);
-export const saveObjects = (objects, what) => ask("PUT", "/api/objects", { objects, what });
+
+/** @returns {Promise<{id: number, name: string, colour: string, last: number | null}>} */
+export const addObject = async () => (await ask("POST", "/api/objects")).json();
+
+/** @param {number} id @param {object} change its name, colour or last frame @param {string} what */
+export const changeObject = (id, change, what) => ask("PATCH", `/api/objects/${id}`, { ...change, what });
+export const deleteObject = (id) => ask("DELETE", `/api/objects/${id}`);
+
 export const prepare = (frame) => ask("POST", `/api/frames/${frame}/prepare`);
 export const track = (frame, direction) => ask("POST", "/api/track", { frame, direction });
 export const steer = (what) => ask("POST", `/api/track/${what}`);

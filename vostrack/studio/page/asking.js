@@ -1,71 +1,121 @@
 /** The tools whose clicks and boxes the server answers with a mask. */
 
 import { askClicks, prepare } from "./api.js";
+import { same } from "./labels.js";
 import { outline, Tool } from "./tool.js";
+
+/** @typedef {{x: number, y: number, inside: boolean}} Click */
 
 /**
  * Clicks and boxes are answered by the server; each answer is one edit. Clicks change the mask that
- * the object has in the frame, such as a tracked one.
+ * is shown, such as a tracked one. Further clicks refine the answer: the server is asked with all of
+ * them, and the mask from before the first. If anything else changed the frame meanwhile, be it an
+ * undo or another tab, they begin anew, with the mask that is shown then.
  */
 class Asking extends Tool {
+  /** The clicks that led to the mask that is shown. @type {Click[]} */
   clicks = [];
-  box = null;
+  /** What was not answered yet. @type {{click?: Click, box?: number[], what: string}[]} */
+  waiting = [];
   frame = -1;
+  #base = null;
+  #shown = null;
   #running = Promise.resolve();
+
+  constructor(...parts) {
+    super(...parts);
+    for (const kind of ["frame", "saved"]) this.store.addEventListener(kind, () => this.#forgetOld());
+  }
 
   enter() {
     const { frame, project } = this.store, wanted = `${project}/${frame}`;
     if (!project || this.prepared === wanted) return;
     this.prepared = wanted;
-    prepare(frame).catch((error) => this.store.say(error.message, true));
+    prepare(frame).catch((error) => this.store.complain(error));
   }
 
   leave() {
     this.clicks = [];
-    this.box = null;
-    this.base = null;
+    this.waiting = [];
+    this.#base = null;
   }
 
-  /** Ask with all clicks so far, and put the answer in place of what was there before them. */
-  async ask(what) {
+  /** Ask with a click or a box, and show the answer. */
+  async ask(question) {
+    if (this.frame !== this.store.frame) this.leave();
+    this.frame = this.store.frame;
+    this.waiting.push(question);
     await this.store.loaded;
-    await this.ensureObject();
-    if (this.frame !== this.store.frame || this.object !== this.store.selected || !this.base) {
-      this.frame = this.store.frame;
-      this.object = this.store.selected;
-      this.base = this.store.labels.slice();
-      this.clicks = this.clicks.slice(-1);
+    try {
+      await this.ensureObject();
+    } catch (error) {
+      this.leave();
+      this.store.complain(error);
+      return;
     }
-    const { frame, object, base } = this, clicks = [...this.clicks], box = this.box;
-    this.#running = this.#running.then(() => this.#answer(frame, object, base, clicks, box, what));
-    return this.#running;
+    const object = this.store.selected;
+    this.#running = this.#running.then(() => this.#answer({ ...question, object }, question));
   }
 
-  async #answer(frame, object, base, clicks, box, what) {
+  async #answer(asked, question) {
+    const left = () => !this.waiting.includes(question) || this.frame !== this.store.frame;
+    if (left()) return;
     this.store.say("Finding the object");
     this.stage.canvas.classList.add("busy");
     try {
-      const start = box ? null : maskOf(base, object);
-      const mask = await askClicks(frame, clicks, box, start);
-      if (this.store.frame !== frame || this.base !== base) return;
-      const labels = this.store.labels;
-      labels.set(base);
-      for (let k = 0; k < mask.length; k++) {
-        if (mask[k]) labels[k] = object;
-        else if (start?.[k]) labels[k] = 0;
-      }
-      this.stage.redrawAll();
-      if (start && mask.every((one, k) => one === start[k]) && clicks.length === 1) {
-        this.store.say("The mask agrees with that click already.");
-        return;
-      }
-      await this.store.save(what);
-      this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
+      let start, mask;
+      do {
+        this.#begin(asked);
+        start = asked.box ? null : maskOf(this.#base, asked.object);
+        const clicks = asked.click ? [...this.clicks, asked.click] : [];
+        mask = await askClicks(this.frame, clicks, asked.box ?? null, start);
+        if (left()) return;
+      } while (!same(this.store.labels, this.#shown));
+      this.waiting.splice(this.waiting.indexOf(question), 1);
+      await this.#show(asked, mask, start);
     } catch (error) {
-      this.store.say(error.message, true);
+      this.store.complain(error);
     } finally {
+      this.waiting = this.waiting.filter((one) => one !== question);
       this.stage.canvas.classList.remove("busy");
     }
+  }
+
+  /** Start from what is shown, unless it is the answer to the clicks before. */
+  #begin({ object, box }) {
+    if (!box && this.object === object && this.#isShown()) return;
+    this.object = object;
+    this.#base = this.store.labels.slice();
+    this.#shown = this.#base;
+    this.clicks = [];
+  }
+
+  /** Put the answer in place of what was there before the clicks. */
+  async #show({ object, click, what }, mask, start) {
+    const labels = this.store.labels;
+    labels.set(this.#base);
+    for (let k = 0; k < mask.length; k++) {
+      if (mask[k]) labels[k] = object;
+      else if (start?.[k]) labels[k] = 0;
+    }
+    this.#shown = labels.slice();
+    if (click) this.clicks.push(click);
+    this.stage.redrawAll();
+    if (this.clicks.length === 1 && same(labels, this.#base)) {
+      this.store.say("The mask agrees with that click already.");
+      return;
+    }
+    if (!(await this.store.save(what))) return;
+    this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
+  }
+
+  #isShown() {
+    return this.#base !== null && same(this.store.labels, this.#shown);
+  }
+
+  /** The clicks on a mask that is gone are not drawn any more. */
+  #forgetOld() {
+    if (this.clicks.length && !this.waiting.length && !this.#isShown()) this.leave();
   }
 }
 
@@ -85,17 +135,20 @@ export class Clicks extends Asking {
     const x = Math.floor(at.x), y = Math.floor(at.y);
     if (x < 0 || y < 0 || x >= width || y >= height) return;
     const { labels, selected } = this.store;
-    if (outside && !this.clicks.some((click) => click.inside) && !labels.includes(selected)) {
+    if (outside && !this.#all().some((click) => click.inside) && !labels.includes(selected)) {
       this.store.say("Click on the object first.", true);
       return;
     }
-    this.clicks.push({ x, y, inside: !outside });
-    this.ask("click");
+    this.ask({ click: { x, y, inside: !outside }, what: "click" });
+  }
+
+  #all() {
+    return [...this.clicks, ...this.waiting.map((one) => one.click)];
   }
 
   draw(context, pixel) {
     if (this.frame !== this.store.frame) return;
-    for (const { x, y, inside } of this.clicks) {
+    for (const { x, y, inside } of this.#all()) {
       context.beginPath();
       context.arc(x + 0.5, y + 0.5, 5 * pixel, 0, 2 * Math.PI);
       context.fillStyle = inside ? "#ffffff" : "#000000";
@@ -170,12 +223,10 @@ export class BoxTool extends Asking {
     this.corner = null;
     const low = (a, b) => Math.max(0, Math.floor(Math.min(a, b)));
     const high = (a, b, most) => Math.min(most, Math.ceil(Math.max(a, b)));
-    this.box = [low(from.x, at.x), low(from.y, at.y), high(from.x, at.x, width),
+    const box = [low(from.x, at.x), low(from.y, at.y), high(from.x, at.x, width),
       high(from.y, at.y, height)];
-    if (this.box[2] - this.box[0] < 2 || this.box[3] - this.box[1] < 2) return;
-    this.clicks = [];
-    this.base = null;
-    this.ask("box");
+    if (box[2] - box[0] < 2 || box[3] - box[1] < 2) return;
+    this.ask({ box, what: "box" });
   }
 
   draw(context, pixel) {

@@ -1,9 +1,9 @@
 /** A line that says what to do next, and the button that does it. */
 
+import { isBusy } from "./tracking.js";
 import { withoutMask } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
-const BUSY = ["starting", "running", "paused"];
 
 /** The way that reaches every frame, from the first frame with a mask. */
 const wayFrom = (store) => (Math.min(...store.corrected) === 0 ? "Forward" : "Both ways");
@@ -33,7 +33,7 @@ const STEPS = {
 /** @param {import("./store.js").Store} store @returns {keyof STEPS} */
 function stepOf(store) {
   if (!store.project) return "open";
-  if (BUSY.includes(store.job.state)) return "tracking";
+  if (isBusy(store.job)) return "tracking";
   if (!store.corrected.size) return "outline";
   const drawn = store.corrected.has(store.frame);
   if (!store.tracked.size) return drawn ? "outlined" : "elsewhere";

@@ -42,3 +42,13 @@ export function pack(labels) {
 export async function unpack(response) {
   return new Uint8Array(await ask("unpack", await response.arrayBuffer()));
 }
+
+/**
+ * @param {Uint8Array} one
+ * @param {Uint8Array} other
+ */
+export function same(one, other) {
+  if (one.length !== other.length) return false;
+  for (let k = 0; k < one.length; k++) if (one[k] !== other[k]) return false;
+  return true;
+}

@@ -42,7 +42,7 @@ export class Layers {
     try {
       this.#found = { kind, frame, project, ...(await loadLayer(frame, kind)) };
     } catch (error) {
-      this.store.say(error.message, true);
+      this.store.complain(error);
     }
     this.#loading = false;
     this.changed();

@@ -12,7 +12,7 @@ import { Store } from "./store.js";
 import { Suggestions } from "./suggestions.js";
 import { Timeline } from "./timeline.js";
 import { makeTools } from "./tools.js";
-import { TrackingPanel } from "./tracking.js";
+import { isBusy, TrackingPanel } from "./tracking.js";
 import { sentence, withoutMask } from "./words.js";
 
 const STAY_MILLISECONDS = 400;
@@ -32,12 +32,14 @@ function go(frame) {
   player.playing = false;
   store.following = false;
   const found = Math.min(store.video.count - 1, Math.max(0, frame));
+  stage.lift();
   stage.tool?.leave?.();
-  return store.show(found).catch((error) => store.say(error.message, true));
+  return store.show(found).catch((error) => store.complain(error));
 }
 
 function choose(name) {
   const next = tools[name], group = (tool) => tool?.partner ?? tool;
+  stage.lift();
   if (group(stage.tool) !== group(next)) stage.tool?.leave?.();
   stage.tool = next;
   stage.tool.enter?.();
@@ -58,12 +60,14 @@ function setBrush(size) {
 }
 
 async function step(move) {
+  stage.lift();
   stage.tool?.leave?.();
   try {
+    if (!(await store.settle())) return; // what is drawn comes first
     const frame = await move();
     if (frame !== null && frame !== store.frame) await go(frame);
   } catch (error) {
-    store.say(error.message, true);
+    store.complain(error);
   }
 }
 
@@ -87,6 +91,7 @@ async function exportNow() {
   link.hidden = true;
   store.say(`Writing ${select.selectedOptions[0].textContent}`);
   try {
+    if (!(await store.settle())) return;
     const { file, notes } = await makeExport(select.value);
     link.href = exportLink(file);
     link.textContent = `Download ${file}`;
@@ -96,7 +101,7 @@ async function exportNow() {
     store.say([`${file} is ready.`, ...(missing.length ? [withoutMask(missing)] : []),
       ...notes.map(sentence)].join(" "));
   } catch (error) {
-    store.say(error.message, true);
+    store.complain(error);
   }
 }
 
@@ -193,8 +198,7 @@ function connectControls() {
 
 /** Who stays in a frame may want to click there. */
 function prepareTool() {
-  const idle = ["idle", "failed"].includes(store.job.state);
-  if (idle && !player.playing) stage.tool?.enter?.();
+  if (!isBusy(store.job) && !player.playing) stage.tool?.enter?.();
 }
 
 /** Say what is wrong with the video, and keep a button that says it again. */
@@ -216,6 +220,7 @@ function connectStore() {
     player.playing = false;
     stage.tool?.leave?.();
     suggestions.clear();
+    store.say(""); // what was said was of the video before
     byId("video-name").textContent = store.video.name;
     byId("video-name").title = store.video.name;
     byId("export-link").hidden = true;
@@ -256,11 +261,12 @@ async function begin() {
   describeKeys(keys, byId("key-list"));
   fillExports(await loadExports());
   await store.load();
-  store.listen();
+  const heard = store.listen();
   choose("clicks");
   if (store.project) sayTrouble(); // the guide says what to do
   guide.render();
+  await heard;
   document.body.dataset.ready = "true";
 }
 
-begin().catch((error) => store.say(error.message, true));
+begin().catch((error) => store.complain(error));

@@ -1,6 +1,6 @@
 /** The list of objects: choosing, naming, colouring, ending and deleting them. */
 
-const COLOURS = ["#e05a47", "#2f8fd8", "#3aa76d", "#d99a1c", "#9b5fd0", "#d45aa0", "#3fb5b5", "#8f8f2a"];
+import { addObject, changeObject, deleteObject } from "./api.js";
 
 // News of an edit take a few milliseconds; a server that is busy, longer.
 const NEWS_MS = 3000;
@@ -12,6 +12,8 @@ const NEWS_MS = 3000;
 export class ObjectList {
   #coming = null;
   #turn = Promise.resolve();
+  /** @type {Map<number, ObjectRow>} by id */
+  #rows = new Map();
 
   constructor(store, list) {
     Object.assign(this, { store, list });
@@ -19,28 +21,47 @@ export class ObjectList {
     store.addEventListener("frame", () => this.render());
   }
 
-  /** Make the first object, if there is none. */
-  async ensure() {
-    if (!this.store.objects.length) await this.add();
+  /** Make the first object, if there is none. @returns {Promise<unknown>} fails where it cannot */
+  ensure() {
+    return this.#queue(() => (this.store.objects.length ? null : this.#add()));
   }
 
-  /** Add an object; one after the other, so that two quick keys make two. */
-  add() {
-    this.#turn = this.#turn.then(() => this.#add());
-    return this.#turn;
+  /** Add an object. @returns {Promise<number | null>} its id; null if that failed, which is said */
+  async add() {
+    const before = this.store.selected;
+    try {
+      return await this.#queue(() => this.#add());
+    } catch (error) {
+      this.store.selected = before;
+      this.render();
+      this.store.complain(error);
+      return null;
+    }
+  }
+
+  /** One after the other, so that two quick keys make two. */
+  #queue(task) {
+    const work = this.#turn.then(task);
+    this.#turn = work.catch(() => {});
+    return work;
   }
 
   async #add() {
-    // A deleted object may still be drawn somewhere, so its id is not used again.
-    const id = Math.max(this.store.nextId, 1 + Math.max(0, ...this.store.objects.map((one) => one.id)));
-    const colour = COLOURS[(id - 1) % COLOURS.length];
-    const added = { id, name: `Object ${id}`, colour, last: null };
-    this.store.selected = this.#coming = id;
-    await this.#save([...this.store.objects, added], `add ${added.name}`);
-    // News of an earlier edit may have brought back the list without it; its own will follow.
-    const known = () => this.store.objects.some((one) => one.id === id);
-    for (const end = Date.now() + NEWS_MS; !known() && this.#coming === id && Date.now() < end;) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    // Most likely its id: whoever paints at once paints with it.
+    this.store.selected = this.#coming = this.store.nextId;
+    try {
+      const { id } = await addObject();
+      this.store.selected = this.#coming = id;
+      // News of an earlier edit may still come, with a list without it; its own will follow.
+      const known = () => this.store.objects.some((one) => one.id === id);
+      for (const end = Date.now() + NEWS_MS; !known() && this.#coming === id && Date.now() < end;) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      if (known()) this.#coming = null; // its news may have come before the answer
+      return id;
+    } catch (error) {
+      this.#coming = null;
+      throw error;
     }
   }
 
@@ -53,21 +74,36 @@ export class ObjectList {
     this.store.say(`${one.name} selected`);
   }
 
+  /** Bring the list up to date; rows that stay keep the focus and what is being typed. */
   render() {
-    const active = document.activeElement, held = this.list.contains(active);
-    // A name that is being typed is not replaced under the typist's hands.
-    if (held && active.type === "text") return;
-    const row = held ? [...this.list.children].indexOf(active.closest("li")) : -1;
-    const place = held ? [...controls(active.closest("li"))].indexOf(active) : -1;
-    const known = this.store.objects.some((one) => one.id === this.store.selected);
+    const { objects, selected, nextId } = this.store;
+    const known = objects.some((one) => one.id === selected);
     if (known) this.#coming = null;
     // News of an earlier edit do not know the object that is just being added.
-    if (!known && this.#coming !== this.store.selected) {
-      this.store.selected = this.store.objects[0]?.id ?? 1;
+    if (!known && this.#coming !== selected) this.store.selected = objects[0]?.id ?? nextId;
+    const focused = this.#focused();
+    for (const [id, row] of this.#rows) {
+      if (objects.some((one) => one.id === id)) continue;
+      row.item.remove();
+      this.#rows.delete(id);
     }
-    this.list.replaceChildren(...this.store.objects.map((one) => this.#row(one)));
-    this.#reveal(this.list.querySelector("input:checked")?.closest("li"));
-    if (row >= 0 && this.list.children[row]) controls(this.list.children[row])[place]?.focus();
+    for (const [place, one] of objects.entries()) {
+      if (!this.#rows.has(one.id)) this.#rows.set(one.id, new ObjectRow(this.store, one.id));
+      const row = this.#rows.get(one.id);
+      row.show(one);
+      if (this.list.children[place] !== row.item) this.list.insertBefore(row.item, this.list.children[place]);
+    }
+    if (focused && !focused.item.isConnected) {
+      const item = this.list.children[focused.row];
+      if (item) controls(item)[focused.place]?.focus();
+    }
+    this.#reveal(this.#rows.get(this.store.selected)?.item);
+  }
+
+  #focused() {
+    const active = document.activeElement, item = active.closest("li");
+    if (!this.list.contains(active) || !item) return null;
+    return { item, row: [...this.list.children].indexOf(item), place: [...controls(item)].indexOf(active) };
   }
 
   /** Scroll the list, and nothing else, so that a row is seen. */
@@ -76,67 +112,90 @@ export class ObjectList {
     const { list } = this, top = row.offsetTop - list.offsetTop, low = top + row.offsetHeight;
     list.scrollTop = Math.min(top, Math.max(list.scrollTop, low - list.clientHeight));
   }
+}
 
-  #row(one) {
-    const row = document.createElement("li");
-    const choice = input("radio", `Select ${one.name}`);
-    choice.name = "object";
-    choice.checked = one.id === this.store.selected;
-    choice.addEventListener("change", () => { this.store.selected = one.id; });
-    const colour = input("color", `Colour of ${one.name}`);
-    colour.value = one.colour;
-    colour.addEventListener("change", () => this.#change({ ...one, colour: colour.value }, "colour"));
-    const name = input("text", `Name of object ${one.id}`);
-    name.value = one.name;
-    name.maxLength = 80;
-    name.addEventListener("change", () => {
-      if (name === document.activeElement) choice.focus();
-      this.#change({ ...one, name: name.value || one.name }, "rename");
+/** An object in the list. Each control changes one thing, and leaves what other tabs change. */
+class ObjectRow {
+  item = document.createElement("li");
+  #choice = input("radio");
+  #colour = input("color");
+  #name = input("text");
+  #end = button("End here");
+  #drop = button("×");
+
+  constructor(store, id) {
+    Object.assign(this, { store, id });
+    this.#choice.name = "object";
+    this.#choice.addEventListener("change", () => { store.selected = id; });
+    this.#colour.addEventListener("change", () => this.#change({ colour: this.#colour.value }, "colour"));
+    this.#name.maxLength = 80;
+    this.#name.addEventListener("change", () => this.#rename());
+    this.#end.addEventListener("click", () => {
+      const ended = this.#ended();
+      this.#change({ last: ended ? null : store.frame - 1 }, ended ? "go on with" : "end");
     });
-    const ended = one.last !== null && one.last < this.store.frame;
-    const end = button(ended ? "Go on" : "End here", ended ? `Track ${one.name} in this frame again`
-      : `${one.name} ends before this frame`);
-    end.disabled = !ended && this.store.frame === 0;
-    end.addEventListener("click", () =>
-      this.#change({ ...one, last: ended ? null : this.store.frame - 1 }, ended ? "go on with" : "end"));
-    const drop = button("×", `Delete ${one.name}`);
-    drop.addEventListener("click", () =>
-      this.#save(this.store.objects.filter((other) => other.id !== one.id), `delete ${one.name}`));
+    this.#drop.addEventListener("click", () => this.#try(deleteObject(id)));
     const target = document.createElement("label");
-    target.append(choice);
-    row.append(target, colour, name, end, drop);
-    return row;
+    target.append(this.#choice);
+    this.item.append(target, this.#colour, this.#name, this.#end, this.#drop);
   }
 
-  #change(one, what) {
-    const all = this.store.objects.map((other) => (other.id === one.id ? one : other));
-    return this.#save(all, `${what} ${one.name}`);
+  /** @param {{name: string, colour: string, last: number | null}} one */
+  show(one) {
+    this.one = one;
+    const { name } = one, ended = this.#ended();
+    this.#choice.checked = this.id === this.store.selected;
+    this.#colour.value = one.colour;
+    // A name that is being typed is not replaced under the typist's hands.
+    if (this.#name !== document.activeElement) this.#name.value = name;
+    this.#end.textContent = ended ? "Go on" : "End here";
+    this.#end.disabled = !ended && this.store.frame === 0;
+    label(this.#choice, `Select ${name}`);
+    label(this.#colour, `Colour of ${name}`);
+    label(this.#name, `Name of object ${this.id}`);
+    label(this.#end, ended ? `Track ${name} in this frame again` : `${name} ends before this frame`);
+    label(this.#drop, `Delete ${name}`);
+    this.#end.title = this.#end.ariaLabel;
+    this.#drop.title = this.#drop.ariaLabel;
   }
 
-  async #save(objects, what) {
+  #ended() {
+    return this.one.last !== null && this.one.last < this.store.frame;
+  }
+
+  #rename() {
+    const name = this.#name.value;
+    if (this.#name === document.activeElement) this.#choice.focus();
+    if (name && name !== this.one.name) this.#change({ name }, "rename");
+    else this.#name.value = this.one.name;
+  }
+
+  #change(change, what) {
+    this.#try(changeObject(this.id, change, `${what} ${change.name ?? this.one.name}`));
+  }
+
+  async #try(work) {
     try {
-      await this.store.setObjects(objects, what);
+      await work;
     } catch (error) {
-      this.#coming = null;
-      this.store.say(error.message, true);
+      this.store.complain(error);
+      this.show(this.one);
     }
   }
 }
 
 const controls = (row) => row.querySelectorAll("input, button");
+const label = (control, words) => control.setAttribute("aria-label", words);
 
-function input(type, label) {
+function input(type) {
   const made = document.createElement("input");
   made.type = type;
-  made.setAttribute("aria-label", label);
   return made;
 }
 
-function button(text, label) {
+function button(text) {
   const made = document.createElement("button");
   made.type = "button";
   made.textContent = text;
-  made.title = label;
-  made.setAttribute("aria-label", label);
   return made;
 }

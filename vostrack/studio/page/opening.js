@@ -1,6 +1,7 @@
 /** Opening a video: from the list, by its path, or by dropping it on the page. */
 
 import { listVideos, openVideo, sendVideo } from "./api.js";
+import { isBusy } from "./tracking.js";
 
 const IMAGE = /\.(apng|avifs?|bmp|jpe?g|p[gnp]m|png|tiff?|webp)$/i;
 const byId = (id) => document.getElementById(id);
@@ -70,7 +71,7 @@ export class OpenDialog {
   }
 
   async #work(word, task) {
-    if (this.#busy) return;
+    if (this.#busy || !this.#mayStopTracking()) return;
     this.#busy = true;
     const before = this.store.project;
     this.#say(word);
@@ -85,6 +86,11 @@ export class OpenDialog {
       this.#say(error.message, true);
     }
     this.#busy = false;
+  }
+
+  #mayStopTracking() {
+    return !isBusy(this.store.job) || window.confirm("Opening another video stops the tracking of"
+      + ` ${this.store.video.name}. Finished frames stay. Stop it?`);
   }
 
   #listenToDrops() {

@@ -35,7 +35,7 @@ export class Player {
         for (let k = 1; k <= AHEAD; k++) this.store.prefetch(frame + k);
         await this.store.show(frame).catch((error) => {
           this.playing = false;
-          this.store.say(error.message, true);
+          this.store.complain(error);
         });
         shown = frame;
       }

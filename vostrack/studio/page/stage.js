@@ -211,6 +211,12 @@ export class Stage {
     this.redraw();
   }
 
+  /** End what is being drawn as if the pointer were lifted. */
+  lift() {
+    if (this.#painting) this.tool?.up?.(this.cursor);
+    this.#painting = false;
+  }
+
   _pointercancel(event) {
     this.#pointers.delete(event.pointerId);
     if (this.#painting) this.tool?.cancel?.();

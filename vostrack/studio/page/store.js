@@ -1,9 +1,9 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { listen } from "./news.js";
+import { Outbox } from "./outbox.js";
 import { Recent } from "./recent.js";
-
-const RETRY_MILLISECONDS = 2000;
 
 export class Store extends EventTarget {
   /** The key of the open project; empty while no video is open. */
@@ -33,10 +33,7 @@ export class Store extends EventTarget {
   picture = null;
   #pictures = new Recent();
   #labels = new Recent();
-  #saving = Promise.resolve();
-  #unsaved = 0;
-  /** What could not be saved: it is sent again. */
-  #kept = null;
+  #outbox = new Outbox(this);
   /** The last frame of each object that the server has, by id. */
   #ends = new Map();
   /** The last loading of all masks. @type {Promise<void>} */
@@ -58,6 +55,12 @@ export class Store extends EventTarget {
     this.tell("words", { text, error });
   }
 
+  /** Say what went wrong. That another video is open is no fault: then it is shown. */
+  complain(error) {
+    if (!(error instanceof api.OtherVideoError)) this.say(error.message, true);
+    else if (!this.#loads) this.#attempt(this.load());
+  }
+
   /** Load everything anew; one loading after the other. @returns {Promise<void>} */
   load() {
     this.#loads += 1;
@@ -73,14 +76,17 @@ export class Store extends EventTarget {
       this.#loads -= 1;
       this.#hearLater();
     }
-    if (this.project) await this.show(Math.min(this.frame, this.video.count - 1));
+    this.#outbox.send();
+    if (this.project) await this.show(Math.min(this.wanted, this.video.count - 1));
   }
 
   #take(state) {
     const other = state.project !== this.project;
+    api.useProject(state.project);
     if (other) this.#change(state.project);
     if (!state.project) {
       this.tell("empty");
+      this.#outbox.sayElsewhere();
       return;
     }
     this.video = state.video;
@@ -88,66 +94,81 @@ export class Store extends EventTarget {
     this.job = state.job;
     this.#labels.clear();
     this.tell("open");
-    if (other) this.tell("project");
+    if (other) {
+      this.tell("project");
+      this.#outbox.sayElsewhere();
+    }
     this.#takeSummary(state);
     this.tell("job");
   }
 
   #change(project) {
     this.project = project;
-    api.useProject(project);
     this.#pictures.clear();
-    this.frame = 0;
+    this.frame = this.wanted = 0;
     this.following = false;
     this.changed.clear();
     this.selected = 1;
-    this.#kept = null;
   }
 
-  listen() {
-    const events = new EventSource("/api/events");
-    // What is loaded may be older than news that come meanwhile: they are taken up after it.
-    const hear = (kind, take) => events.addEventListener(kind, (event) => {
-      this.#later.push(() => take(JSON.parse(event.data)));
+  /** Hear news. @returns {Promise<void>} when whatever came before the connection is known */
+  async listen() {
+    let lost = false, begun;
+    const load = () => this.#attempt(this.load()).then(begun);
+    const take = {
+      hello: load,
+      reload: load,
+      project: load,
+      job: (job) => this.#takeJob(job),
+      frame: (news) => this.#takeFrame(news),
+      edit: (news) => this.#takeEdit(news),
+      trouble: (news) => this.#takeTrouble(news),
+    };
+    listen((kind, news) => {
+      if (kind === "open" && lost) this.say("Ready");
+      if (kind === "error") load(); // says what is wrong
+      if (kind === "open" || kind === "error") lost = kind === "error";
+      else this.#later.push(() => take[kind](news));
+      // What is loaded may be older than news that come meanwhile: they are taken up after it.
       this.#hearLater();
     });
-    let first = true;
-    // After a lost connection, whatever was missed is loaded.
-    hear("hello", () => (first ? (first = false) : this.#attempt(this.load())));
-    hear("reload", () => this.#attempt(this.load()));
-    hear("project", () => this.#attempt(this.load()));
-    hear("job", (job) => {
-      this.job = job;
-      if (job.state === "starting") this.changed.clear();
-      if (job.state === "failed") this.say(job.message, true);
-      this.tell("job");
-    });
-    hear("frame", (news) => {
-      this.tracked.set(news.frame, news);
-      this.#labels.delete(news.frame);
-      this.tell("tracked", news);
-      if (news.frame === this.frame) this.#attempt(this.#refresh());
-    });
-    hear("trouble", ({ trouble }) => {
-      this.video.trouble = trouble;
-      this.tell("trouble");
-    });
-    hear("edit", (news) => {
-      if (news.frame !== null) this.changed.add(news.frame);
-      const others = this.#hasOtherMasks(news.objects);
-      this.#takeSummary(news);
-      // A deleted or ended object takes its masks with it, and brings them back.
-      if (others) {
-        this.tell("replaced");
-        this.loaded = this.#attempt(this.load());
-      }
-      if (news.frame === null) return;
-      // What this page drew itself is known.
-      if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
-      if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
-    });
-    events.addEventListener("error", () => this.say("The server does not answer. Start it again.", true));
-    events.addEventListener("open", () => first || this.say("Ready"));
+    await new Promise((resolve) => { begun = resolve; });
+  }
+
+  #takeTrouble({ trouble }) {
+    this.video.trouble = trouble;
+    this.tell("trouble");
+  }
+
+  #takeJob(job) {
+    this.job = job;
+    if (job.state === "starting") this.changed.clear();
+    if (job.state === "failed") this.say(job.message, true);
+    this.tell("job");
+  }
+
+  #takeFrame(news) {
+    this.tracked.set(news.frame, news);
+    this.#labels.delete(news.frame);
+    this.tell("tracked", news);
+    if (news.frame === this.frame) this.#attempt(this.#refresh());
+  }
+
+  #takeEdit(news) {
+    if (news.frame !== null) this.changed.add(news.frame);
+    const others = this.#hasOtherMasks(news.objects);
+    this.#takeSummary(news);
+    // A deleted or ended object takes its masks with it, and brings them back.
+    if (others) {
+      this.tell("replaced");
+      this.loaded = this.#attempt(this.load());
+    }
+    if (news.frame === null) return;
+    const held = this.#outbox.latest(news.frame);
+    if (held) held.heard = news.tag;
+    // What this page drew itself is known.
+    if (this.#labels.get(news.frame)?.tag !== news.tag) this.#labels.delete(news.frame);
+    if (news.frame === this.frame && news.tag !== this.tag) this.#attempt(this.#refresh());
   }
 
   #hearLater() {
@@ -157,9 +178,11 @@ export class Store extends EventTarget {
   /** Show a frame. @param {number} frame @returns {Promise<void>} */
   async show(frame) {
     this.wanted = frame;
-    await this.#saving;
-    const [picture, found] = await Promise.all([this.#picture(frame), this.#found(frame)]);
+    await this.#outbox.sending;
+    const [picture, loaded] = await Promise.all([this.#picture(frame), this.#found(frame)]);
     if (this.wanted !== frame) return;
+    // What was drawn may have been saved while the picture came.
+    const found = this.#outbox.latest(frame) ?? this.#labels.get(frame) ?? loaded;
     this.frame = frame;
     this.picture = picture;
     this.labels = found.labels.slice();
@@ -174,57 +197,37 @@ export class Store extends EventTarget {
     this.#found(frame).catch(() => {});
   }
 
-  /** Save what was painted in this frame. @param {string} what @returns {Promise<void>} */
-  save(what) {
-    const edit = { frame: this.frame, labels: this.labels.slice(), what, tag: null };
-    if (this.#kept?.frame === edit.frame) this.#kept = null; // the new edit holds it, too
-    return this.#queue(edit);
+  /**
+   * Save what is shown in this frame.
+   * @param {string} what
+   * @param {() => Promise<unknown>} [ready] what must be done first
+   * @returns {Promise<boolean>} whether it is saved; if not, it is said why
+   */
+  save(what, ready) {
+    const { project, frame, tag } = this, labels = this.labels.slice();
+    return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
+  }
+
+  /** Save what is not saved yet. @returns {Promise<boolean>} whether it is; if not, it is said why */
+  settle() {
+    return this.#outbox.send();
   }
 
   /** Whether work would be lost if the page were closed. */
   get unsaved() {
-    return this.#unsaved > 0 || this.#kept !== null;
+    return !this.#outbox.empty;
   }
 
-  #queue(edit) {
-    this.#unsaved += 1;
-    this.#saving = this.#saving.then(async () => {
-      await this.#send(edit);
-      this.#unsaved -= 1;
-      if (!this.#unsaved) await this.#attempt(this.#refresh());
-    });
-    return this.#saving;
-  }
-
-  async #send(edit) {
-    const { frame, labels, what } = edit, old = edit.tag ?? this.tag;
-    try {
-      const tag = await api.saveLabels(frame, labels, old, what);
-      if (this.frame === frame) this.tag = tag;
-      this.#labels.set(frame, { labels, tag });
-      this.tell("saved");
-    } catch (error) {
-      this.#labels.delete(frame);
-      if (error instanceof api.ConflictError) {
-        this.say(error.message, true);
-        return;
-      }
-      this.say(`${error.message} What you drew is kept here and sent again.`, true);
-      this.#kept = { ...edit, tag: old };
-      setTimeout(() => this.#again(), RETRY_MILLISECONDS);
-    }
-  }
-
-  #again() {
-    const edit = this.#kept;
-    this.#kept = null;
-    if (edit) this.#queue(edit).then(() => this.#kept || this.say("Saved."));
-  }
-
-  /** @param {object[]} objects @param {string} what */
-  async setObjects(objects, what) {
-    this.objects = objects;
-    await api.saveObjects(objects, what);
+  /** Take note that an edit is saved. @param {import("./outbox.js").Edit} edit @param {string | null} tag null: refused */
+  took(edit, tag) {
+    const { project, frame, labels } = edit;
+    if (project !== this.project) return;
+    if (this.frame === frame) this.tag = tag ?? ""; // none: whatever the server has is shown
+    // News that came before the answer may have told of a later edit: then the server is asked.
+    if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
+    else this.#labels.delete(frame);
+    if (tag !== null) this.tell("saved");
+    this.#attempt(this.#refresh());
   }
 
   /** @returns {[number, number][]} first and last of each run of frames without a mask */
@@ -247,7 +250,7 @@ export class Store extends EventTarget {
     try {
       await work;
     } catch (error) {
-      this.say(error.message, true);
+      this.complain(error);
     }
   }
 
@@ -262,7 +265,8 @@ export class Store extends EventTarget {
   }
 
   async #found(frame) {
-    if (this.#kept?.frame === frame) return this.#kept;
+    const held = this.#outbox.latest(frame);
+    if (held) return held;
     const known = this.#labels.get(frame);
     if (known) return known;
     const found = await api.loadLabels(frame);
@@ -272,9 +276,10 @@ export class Store extends EventTarget {
 
   /** Show the server's label map of this frame, if it is another than ours. */
   async #refresh() {
-    if (this.#unsaved || this.#kept?.frame === this.frame) return;
-    const frame = this.frame, found = await this.#found(frame);
-    if (frame !== this.frame || this.#unsaved || found.tag === this.tag) return;
+    const frame = this.frame, drawn = () => this.#outbox.latest(frame);
+    if (drawn()) return;
+    const found = await this.#found(frame);
+    if (frame !== this.frame || drawn() || found.tag === this.tag) return;
     this.labels = found.labels.slice();
     this.tag = found.tag;
     this.tell("frame");

@@ -34,7 +34,7 @@ export class Suggestions {
       this.#paint();
       this.store.say("These are guesses. A accepts the first, Delete refuses it, Escape refuses all.");
     } catch (error) {
-      this.store.say(error.message, true);
+      this.store.complain(error);
     }
     this.#render();
   }
@@ -46,9 +46,9 @@ export class Suggestions {
       return;
     }
     const { labels, frame } = this.#found;
-    await this.objects.add();
-    if (frame !== this.store.frame) return;
-    const mine = this.store.labels, object = this.store.selected;
+    const object = await this.objects.add();
+    if (object === null || frame !== this.store.frame) return;
+    const mine = this.store.labels;
     for (let at = 0; at < labels.length; at++) if (labels[at] === id) mine[at] = object;
     this.stage.redrawAll();
     this.refuse(id);

@@ -12,6 +12,11 @@ class Brush extends Tool {
   size = 20;
   what = "paint";
 
+  constructor(...parts) {
+    super(...parts);
+    this.store.addEventListener("frame", () => this.#again());
+  }
+
   radius() {
     return this.size / 2;
   }
@@ -21,9 +26,13 @@ class Brush extends Tool {
   }
 
   down(at) {
-    this.ready = this.ensureObject();
     this.last = at;
+    this.lines = [];
+    this.place = this.#place();
+    this.store.wanted = this.store.frame; // no frame that is still on its way takes its place
     this.before = this.store.labels.slice();
+    this.ready = this.store.objects.length ? undefined : this.ensureObject;
+    this.ready?.().catch(() => {}); // it is tried again, and said, when the stroke is saved
     this.#line(at);
   }
 
@@ -34,19 +43,34 @@ class Brush extends Tool {
   up() {
     if (!this.last) return;
     this.last = null;
-    this.ready.then(() => this.store.save(this.what));
+    this.store.save(this.what, this.ready);
   }
 
   cancel() {
+    if (!this.last) return;
     this.last = null;
     this.store.labels.set(this.before);
     this.stage.redrawAll();
   }
 
+  #place() {
+    return `${this.store.project}/${this.store.frame}`;
+  }
+
   #line(at) {
-    const [id, only] = this.value();
-    this.stage.redrawPart(paintLine(this.map, this.last, at, this.radius(), id, only));
+    const line = [this.last, at, this.radius(), ...this.value()];
+    this.lines.push(line);
+    this.stage.redrawPart(paintLine(this.map, ...line));
     this.last = at;
+  }
+
+  /** Paint the stroke again: the tracker, or another tab, has brought another mask in its middle. */
+  #again() {
+    if (this.place !== this.#place()) this.last = null;
+    if (!this.last) return;
+    this.before = this.store.labels.slice();
+    for (const line of this.lines) paintLine(this.map, ...line);
+    this.stage.redrawAll();
   }
 }
 

@@ -5,6 +5,9 @@ import { dropLabels, steer, track } from "./api.js";
 const WAYS = ["forward", "backward", "both", "between"];
 const byId = (id) => document.getElementById(id);
 
+/** Whether the tracker is at work, or paused. */
+export const isBusy = ({ state }) => ["starting", "running", "paused"].includes(state);
+
 /** @param {import("./store.js").Store} store */
 export class TrackingPanel {
   #latest = 0;
@@ -16,7 +19,7 @@ export class TrackingPanel {
     for (const way of WAYS) byId(`track-${way}`).addEventListener("click", () => this.track(way));
     byId("track-pause").addEventListener("click", () => this.#try(steer(this.#paused ? "resume" : "pause")));
     byId("track-stop").addEventListener("click", () => this.#try(steer("stop")));
-    byId("drop-correction").addEventListener("click", () => this.#try(dropLabels(store.frame)));
+    byId("drop-correction").addEventListener("click", () => this.#reset(store.frame));
     byId("follow").addEventListener("change", ({ target }) => { store.following = target.checked; });
     store.addEventListener("tracked", ({ detail }) => this.#follow(detail.frame));
     store.addEventListener("job", () => this.#tellEnd());
@@ -30,7 +33,8 @@ export class TrackingPanel {
   /** @param {string} way */
   track(way) {
     this.store.following = byId("follow").checked;
-    this.#try(track(this.store.frame, way));
+    const { frame } = this.store;
+    this.#afterSaving(() => track(frame, way));
   }
 
   /** Show a frame that was just tracked; those that come meanwhile are left out. */
@@ -40,7 +44,7 @@ export class TrackingPanel {
     this.#showing = true;
     while (this.store.following && this.store.frame !== this.#latest) {
       const wanted = this.#latest;
-      await this.store.show(wanted).catch((error) => this.store.say(error.message, true));
+      await this.store.show(wanted).catch((error) => this.store.complain(error));
       if (this.#latest === wanted) break;
     }
     this.#showing = false;
@@ -56,7 +60,7 @@ export class TrackingPanel {
 
   render() {
     const { state, done, total, seconds_left: left, learned = null } = this.store.job;
-    const busy = ["starting", "running", "paused"].includes(state);
+    const busy = isBusy(this.store.job);
     for (const way of WAYS) byId(`track-${way}`).disabled = busy;
     if (this.store.corrected.size < 2) byId("track-between").disabled = true;
     byId("track-pause").disabled = byId("track-stop").disabled = !busy;
@@ -66,8 +70,18 @@ export class TrackingPanel {
     byId("drop-correction").disabled = !this.store.corrected.has(this.store.frame);
   }
 
+  /** Bring the tracker's mask back. @param {number} frame */
+  #reset(frame) {
+    this.#afterSaving(() => dropLabels(frame));
+  }
+
+  /** What is drawn comes first. If it cannot be saved, the store says so. */
+  #afterSaving(task) {
+    this.#try(this.store.settle().then((saved) => (saved ? task() : undefined)));
+  }
+
   #try(promise) {
-    promise.catch((error) => this.store.say(error.message, true));
+    promise.catch((error) => this.store.complain(error));
   }
 }
 

@@ -1,8 +1,8 @@
 """What the server answers, a file for each subject."""
 
-from vostrack.studio.routes import edits, exports, frames, opening, tracking
+from vostrack.studio.routes import edits, exports, frames, objects, opening, tracking
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (opening.router, frames.router, edits.router, tracking.router, exports.router)
+ROUTERS = tuple(part.router for part in (opening, frames, edits, objects, tracking, exports))
 """All requests of the page."""

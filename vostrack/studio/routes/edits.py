@@ -1,4 +1,4 @@
-"""Edits: what is drawn, the list of objects, undo and redo."""
+"""Edits: what is drawn, undo and redo."""
 
 from __future__ import annotations
 
@@ -6,31 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
 
-from vostrack.studio.journal import StudioObject
 from vostrack.studio.routes.current import CurrentSession
 from vostrack.studio.routes.label_bytes import unpack
 
 __all__ = ["router"]
 
 router = APIRouter()
-
-
-class ObjectEntry(BaseModel):
-    """An object, as the page sends it."""
-
-    id: int
-    name: str
-    colour: str
-    last: int | None = None
-
-
-class ObjectList(BaseModel):
-    """The objects after a change."""
-
-    objects: Annotated[list[ObjectEntry], Field(max_length=254)]
-    what: str
 
 
 @router.put("/api/frames/{frame}/labels")
@@ -51,16 +33,6 @@ async def draw(
 def erase(session: CurrentSession, frame: int) -> dict[str, bool]:
     """Drop a correction."""
     session.erase(frame)
-    return {"done": True}
-
-
-@router.put("/api/objects")
-def objects(session: CurrentSession, given: ObjectList) -> dict[str, bool]:
-    """Replace the list of objects."""
-    session.set_objects(
-        [StudioObject(one.id, one.name, one.colour, one.last) for one in given.objects],
-        given.what,
-    )
     return {"done": True}
 
 
