@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 
 __all__ = ["FrameMatch", "match_frames", "shift_by_one"]
 

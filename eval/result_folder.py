@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from vostrack.errors import InputError
 from vostrack.eval.findings import Finding, listed
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 
 __all__ = ["ResultFolder", "find_sequences", "mask_files", "opened_results"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vostrack.files import in_natural_order, natural_order
+from vostrack.file_order import in_natural_order, natural_order
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from vostrack.datasets.video_sequence import (
     scan_folder,
 )
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 
 __all__ = ["open_lvos"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 
 __all__ = [
     "Semantics",

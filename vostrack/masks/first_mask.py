@@ -13,7 +13,7 @@ from PIL import Image
 
 from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 from vostrack.masks.annotated_frame import mask_of_a_frame
 from vostrack.masks.formats.label_stack import LabelStack, mask_of_stack
 from vostrack.masks.formats.reading import (

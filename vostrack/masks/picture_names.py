@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vostrack.files import varying_digits
+from vostrack.file_order import varying_digits
 from vostrack.masks.annotations import AnnotatedFrame
 
 __all__ = [

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home, natural_order
+from vostrack.file_order import natural_order
+from vostrack.files import expand_home
 from vostrack.studio.journal import JOURNAL, VideoFacts, read_journal
 from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
 

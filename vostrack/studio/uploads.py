@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 from vostrack.studio.access import TooLargeError
 from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, VIDEO_SUFFIXES, check_video
 from vostrack.studio.plain_text import is_plain_text

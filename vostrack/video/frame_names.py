@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vostrack.files import varying_digits
+from vostrack.file_order import varying_digits
 
 __all__ = ["FrameNames", "Names"]
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home, in_natural_order
+from vostrack.file_order import in_natural_order
+from vostrack.files import expand_home
 from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     Frame,

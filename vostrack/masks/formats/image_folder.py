@@ -10,7 +10,7 @@ from PIL import Image
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
-from vostrack.files import in_natural_order
+from vostrack.file_order import in_natural_order
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.mots_classes import IGNORED, class_name

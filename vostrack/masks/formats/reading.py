@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import in_natural_order, natural_order
+from vostrack.file_order import in_natural_order, natural_order
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Size, shortened
 from vostrack.masks.formats import (
     cvat,

@@ -9,7 +9,8 @@ import numpy as np
 
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import expand_home, in_natural_order, parse_json
+from vostrack.file_order import in_natural_order
+from vostrack.files import expand_home, parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.picture_names import file_or_none, position_or_none

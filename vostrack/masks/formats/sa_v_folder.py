@@ -12,7 +12,7 @@ import numpy as np
 
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
-from vostrack.files import natural_order
+from vostrack.file_order import natural_order
 from vostrack.masks.formats.image_folder import images_in, values_of
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.palette import VOID

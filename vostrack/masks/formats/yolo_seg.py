@@ -15,7 +15,8 @@ import numpy as np
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, in_natural_order
+from vostrack.file_order import in_natural_order
+from vostrack.files import atomic_path
 from vostrack.masks.annotations import (
     AnnotatedFrame,
     Annotations,
