@@ -97,7 +97,7 @@ class EvalCommand:
 
     json: Path | None = None
     """Write all scores, per frame too, and all findings to this file. It and the other reports
-    replace earlier reports and no other files, and cannot be in --root or in the results."""
+    replace earlier reports and no other files."""
 
     csv: Path | None = None
     """Write the two CSV files of the official tool into this folder; of the first results only."""
