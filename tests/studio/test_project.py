@@ -99,6 +99,41 @@ def test_an_ended_object_is_gone_from_the_next_frame_on(project: Project) -> Non
         assert project.labels(frame)[1] == tag
 
 
+def test_what_was_drawn_of_an_ended_object_comes_back_with_it(project: Project) -> None:
+    for frame, drawn, erased in ((3, square(10), {}), (2, 0 * square(0), {2: [1]})):
+        project.track(frame, square(5) + square(30, number=2), {1: 1.0, 2: 1.0})
+        draw(project, frame, drawn + square(30, number=2))
+        project.set_objects([replace(RED, last=1), BLUE], "end Red")
+        draw(project, frame, square(33, number=2))
+        np.testing.assert_array_equal(project.labels(frame)[0], square(33, number=2))
+        project.set_objects([RED, BLUE], "go on with Red")
+        np.testing.assert_array_equal(project.labels(frame)[0], drawn + square(33, number=2))
+        assert project.erased == erased
+
+
+def test_tags_of_tracked_frames_hold_over_a_restart(project: Project) -> None:
+    project.track(2, square(5), {1: 1.0})
+    project.track(2, square(6), {1: 1.0})
+    tag = project.tag(2)
+    again = Project(project.folder, project.video)
+    assert again.tag(2) == tag
+    again.track(2, square(7), {1: 1.0})
+    assert again.tag(2) != tag
+
+
+def test_what_was_not_looked_for_can_stay(project: Project) -> None:
+    sure = np.full_like(square(0), 200)
+    project.track(2, square(5) + square(30, number=2), {1: 0.9, 2: 0.8}, sure)
+    project.track(2, square(33, number=2), {2: 0.7}, sure // 2, others=(1, 2))
+    np.testing.assert_array_equal(project.labels(2)[0], square(5) + square(33, number=2))
+    assert project.tracked[2].presence == {1: 0.9, 2: 0.7}
+    scores = project.scores(2)[0]
+    assert scores[square(5) > 0].min() == 200
+    assert scores[square(33) > 0].max() == 100
+    project.track(2, square(33, number=2), {2: 0.7})
+    np.testing.assert_array_equal(project.labels(2)[0], square(33, number=2))
+
+
 def test_frames_in_which_all_objects_have_ended_stay_tracked(project: Project) -> None:
     project.track(3, square(5), {1: 0.5})
     project.set_objects([replace(RED, last=1)], "end Red")

@@ -80,6 +80,17 @@ class FrameMasks:
         parts += [f"without-{number}" for number in sorted(ids - self.journal.shown(frame))]
         return "-".join(parts)
 
+    def with_ended(self, frame: int, labels: UInt8Array) -> UInt8Array:
+        """Add what was drawn of objects that have ended to a new label map (H, W).
+
+        They are not seen there, but may go on later.
+        """
+        edit, ended = self._edit(frame), self._ended(frame)
+        if edit is None or not ended:
+            return labels
+        drawn = _only(read_label_map(self.folder / "edits" / str(edit.labels)), ended)
+        return np.where(labels > 0, labels, drawn).astype(np.uint8)
+
     def absent(self, frame: int, ids: set[int]) -> tuple[int, ...] | None:
         """Return what a new label map says is absent; see ``Edit.absent``.
 
@@ -93,10 +104,15 @@ class FrameMasks:
         before = {int(number) for number in np.unique(self.labels(frame)) if number}
         # Nobody took out an object that was not to be seen, because it had ended.
         stated = self.settled(frame) & self.journal.shown(frame)
+        if edit is not None:  # of what was drawn, it stays said
+            stated |= {*(edit.absent or ())} & self._ended(frame)
         return tuple(sorted((before | stated) - ids))
 
     def _edit(self, frame: int) -> Edit | None:
         return self.journal.drawings.get(frame)
+
+    def _ended(self, frame: int) -> set[int]:
+        return {one.id for one in self.journal.objects if one.ended(frame)}
 
     def _found(self, frame: int) -> set[int]:
         """Return the ids of the objects that are shown as the tracker found them."""

@@ -64,9 +64,15 @@ class GuidedTracker:
 
     def __init__(self, tracker: StudioTracker, project: Project, frames: VideoFrames) -> None:
         self._tracker, self._project, self._frames = tracker, project, frames
+        # Objects that the anchor says nothing of: what was found of them before stays.
+        self.others: frozenset[int] = frozenset()
 
-    def begin(self, leg: Leg) -> None:
+    def begin(self, leg: Leg) -> Any:
         """Start on the anchor, with what an earlier drawn frame shows of the same objects.
+
+        Returns:
+            The ``FrameResult`` of the anchor, if a person drew only some objects there and nothing
+            was found of the others yet; else None.
 
         Raises:
             InputError: there is no object to start with.
@@ -75,18 +81,24 @@ class GuidedTracker:
         first = self._first_drawn()
         # All objects of an anchor may have ended, or be hidden; later frames may show some again.
         ahead = leg.last > leg.anchor
-        if first is None or not (labels.any() or (ahead and first < leg.anchor)):
+        earlier_drawn = first is not None and first < leg.anchor
+        if not (labels.any() or (ahead and earlier_drawn)):
             raise InputError(f"track: frame {leg.anchor} has no object; outline one first")
+        settled = self._project.settled(leg.anchor)
+        drawn = {number for ids in self._project.drawn.values() for number in ids}
+        self.others = frozenset(_known(self._project) & drawn - settled)
         image = self._frames.image(leg.anchor)
-        earlier = self._labels(first)
+        earlier = labels if first is None else self._labels(first)
         shared = set(_ids(earlier)) & set(_ids(labels))
-        if first == leg.anchor or (labels.any() and not shared):
+        if first in (None, leg.anchor) or (labels.any() and not shared):
             self._tracker.start(image, labels)
-            return
+            return None
         self._tracker.start(self._frames.image(first), earlier)
-        self._tracker.step(image)
+        result = self._tracker.step(image)
         self._drop(leg.anchor)
         self._correct(leg.anchor, image, self._project.stated(leg.anchor))
+        new = leg.anchor in self._project.corrected and leg.anchor not in self._project.tracked
+        return result if new and set(result.ids) - settled else None
 
     def step(self, number: int, image: UInt8Array) -> Any:
         """Go on to a frame.

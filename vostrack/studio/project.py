@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +201,8 @@ class Project:
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
+            labels = self._masks.with_ended(frame, labels)
+            ids = set(np.unique(labels).tolist()) - {0}
             write_label_map(self.folder / "edits" / name, labels)
             absent = self._masks.absent(frame, ids)
             self._add(Edit(_words(what), self.objects, frame, name, tuple(sorted(ids)), absent))
@@ -253,6 +255,7 @@ class Project:
         labels: UInt8Array,
         presence: dict[int, float],
         scores: UInt8Array | None = None,
+        others: Collection[int] = (),
     ) -> TrackedMask:
         """Take up what the tracker found in a frame.
 
@@ -261,9 +264,10 @@ class Project:
             labels: (H, W) uint8, ids of objects.
             presence: probability that each object is visible, by id.
             scores: (H, W) uint8, the best score of each pixel; 255 is certain.
+            others: ids whose earlier masks stay where the tracker did not look for them.
         """
         with self.lock:
-            return self._tracked.add(frame, labels, presence, scores)
+            return self._tracked.add(frame, labels, presence, scores, others)
 
     def write_tracked(self) -> None:
         """Write what the tracker said of every frame."""

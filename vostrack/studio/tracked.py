@@ -35,7 +35,7 @@ class TrackedMask:
         presence: probability that each object is visible, by id.
         areas: pixels of each object, by id.
         doubtful: whether a person should look at it.
-        serial: rises with every new result of the frame.
+        serial: rises with every new result of the frame, also over restarts of the server.
     """
 
     presence: dict[int, float]
@@ -75,7 +75,6 @@ class TrackedMasks:
         self._folder = folder
         self._found = self._read(count)
         self._written = time.monotonic()
-        self._serial = 1 + max((one.serial for one in self._found.values()), default=0)
 
     def all(self) -> dict[int, TrackedMask]:
         """Return what was found, by frame."""
@@ -112,17 +111,29 @@ class TrackedMasks:
         labels: UInt8Array,
         presence: dict[int, float],
         scores: UInt8Array | None = None,
+        others: Collection[int] = (),
     ) -> TrackedMask:
         """Take up a result; see ``Project.track``."""
+        before = self._found.get(frame)
+        kept = (self.ids(frame) & set(others)) - presence.keys()
+        if before is not None and kept:
+            earlier = self.labels(frame)
+            stays = np.isin(earlier, sorted(kept)) & (labels == 0)
+            labels = np.where(stays, earlier, labels).astype(np.uint8)
+            presence = {**presence, **{n: before.presence.get(n, 1.0) for n in sorted(kept)}}
+            known = self.scores(frame)
+            if scores is not None and known is not None and known.shape == scores.shape:
+                scores = np.where(stays, known, scores).astype(np.uint8)
         counts = np.bincount(labels.ravel(), minlength=256)
         areas = {number: int(counts[number]) for number in presence}
         around = [self._found[k] for k in (frame - 1, frame + 1) if k in self._found]
         doubtful = any(_is_doubtful(presence[n], areas[n], n, around) for n in presence)
         if scores is not None:
             self._write_scores(frame, scores)
-        write_label_map(self._file("masks", frame), labels)
-        self._serial += 1
-        found = TrackedMask(presence, areas, doubtful, self._serial)
+        path = self._file("masks", frame)
+        write_label_map(path, labels)
+        serial = max(path.stat().st_mtime_ns, before.serial + 1 if before is not None else 0)
+        found = TrackedMask(presence, areas, doubtful, serial)
         self._found[frame] = found
         if time.monotonic() - self._written > _PRESENCE_EVERY:
             self.write()
@@ -163,7 +174,7 @@ class TrackedMasks:
                 {int(n): float(p) for n, p in presence},
                 {int(n): int(a) for n, a in areas},
                 bool(doubtful),
-                1,
+                path.stat().st_mtime_ns,
             )
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -144,14 +144,16 @@ class TrackJob:
         if hasattr(adapter, "on_progress"):
             adapter.on_progress = self._tell_learning
         guided = GuidedTracker(tracker, self._project, self._frames)
-        guided.begin(leg)
+        result = guided.begin(leg)
+        if result is not None:
+            self._take(leg.anchor, result, guided.others)
         begin, self._waited = time.monotonic(), 0.0
         frames = self._frames.between(leg.frames[0], leg.frames[-1])
         for done, (number, image) in enumerate(frames, start=1):
             self._wait()
             result = guided.step(number, image)
             if result is not None:
-                self._take(number, result)
+                self._take(number, result, guided.others)
             seconds = (time.monotonic() - begin - self._waited) / done
             self._step_done(number, seconds)
 
@@ -183,11 +185,11 @@ class TrackJob:
                 state = JobState("paused", done, total, number)
             self._change(state)
 
-    def _take(self, number: int, result: Any) -> None:
+    def _take(self, number: int, result: Any, others: Collection[int]) -> None:
         presence = dict(zip(result.ids, map(float, result.presence), strict=True))
         scores = _best_scores(result)
         with self._project.lock:  # what a page loads has the frame, or the news follow
-            found = self._project.track(number, result.labels, presence, scores)
+            found = self._project.track(number, result.labels, presence, scores, others)
             self._tell("frame", {"frame": number, **frame_news(found)})
 
     def _change(self, state: JobState) -> None:
