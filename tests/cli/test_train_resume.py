@@ -94,7 +94,12 @@ def test_foreground(
     assert main([*argv, "--backbone", "resnet18"]) == 0
 
 
-def test_target(three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_target(
+    three: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     start, copy = tmp_path / "start.safetensors", tmp_path / "copy.safetensors"
     small_network(start)
     shutil.copy(start, copy)
@@ -115,6 +120,8 @@ def test_target(three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ]
     assert_refused(argv, tmp_path / "runs", changes, capsys)
     moved = ["--data", f"davis:{three}:1.0", "--weights", str(copy), "--hours", "1"]
+    (tmp_path / "train").touch()  # named like the value of --set
+    monkeypatch.chdir(tmp_path)
     assert main(["train", *argv, *TINY, "--output", str(tmp_path / "runs"), *moved]) == 0
 
 
@@ -194,3 +201,16 @@ def test_two_trainings_do_not_share_a_folder_and_a_file_is_none(
         )
     assert main([*argv, str(tmp_path / "new" / "runs")]) == 2
     assert not (tmp_path / "new").exists()
+
+
+def test_results_and_notes_beside_the_data_do_not_count(
+    matted_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_network(tmp_path / "start.safetensors")
+    monkeypatch.chdir(matted_photos)
+    argv = ["train", "target", "--data", "photos:.", "--weights", "../start.safetensors"]
+    argv += ["--pixels", "1024", "--clip-length", "2", "2", "--accumulate", "1", *TINY]
+    assert main([*argv, "--output", "run"]) == 0
+    Path("run", "shown.png").touch()
+    Path("notes.txt").touch()
+    assert main([*argv, "--output", "run"]) == 0

@@ -57,11 +57,12 @@ def test_every_change_shows(masks: Path, change: Callable[[Path], None]) -> None
     assert folder_fingerprint(masks) != before
 
 
-def test_a_folder_may_move_and_hidden_files_and_results_do_not_count(masks: Path) -> None:
+def test_a_folder_may_move_and_notes_and_results_do_not_count(masks: Path) -> None:
     before = folder_fingerprint(masks)
-    (masks / ".notes").touch()
+    for name in (".notes.png", "notes.txt", "Thumbs.db", "train.log"):
+        (masks / name).touch()
     (masks / "runs").mkdir()
-    (masks / "runs" / "log.jsonl").touch()
+    (masks / "runs" / "curves.png").touch()
     assert folder_fingerprint(masks, leave_out=masks / "runs") == before
     assert folder_fingerprint(masks) != before
     moved = masks.rename(masks.with_name("moved"))

@@ -52,7 +52,9 @@ def _described(value: object, output: Path) -> object:
     if not isinstance(value, (str, Path)):
         return value
     path = expand_home(value)
-    if path.is_file():
+    # A word such as "train" may be the name of a file in the current folder, too.
+    named = isinstance(value, Path) or path.suffix != "" or len(path.parts) > 1
+    if named and path.is_file():
         return file_fingerprint(path)
     if isinstance(value, Path) and path.is_dir():
         return folder_fingerprint(path, leave_out=output)

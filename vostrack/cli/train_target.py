@@ -158,7 +158,11 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         ).to(device)
         if self.semantic_weights is not None:
             network = self._with_semantics(network, clips)
-        read = {"data": data_content(parts, year, subset), "year": year, "subset": subset}
+        read = {
+            "data": data_content(parts, year, subset, self.output),
+            "year": year,
+            "subset": subset,
+        }
         scale = {"semantic_scale": network.config.semantic_scale}
         settings = self.agreed(config, asdict(recipe) | scale, read)
         with self.progress() as show:

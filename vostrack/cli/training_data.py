@@ -90,13 +90,14 @@ def open_videos(part: DataPart, year: int, subset: str) -> list[VideoSequence]:
     return []
 
 
-def data_content(parts: Sequence[DataPart], year: int, subset: str) -> list[str]:
+def data_content(parts: Sequence[DataPart], year: int, subset: str, output: Path) -> list[str]:
     """Return what the parts of a mixture hold; a folder may have been moved.
 
     Args:
         parts: of the mixture.
         year: which DAVIS list and annotations.
         subset: which list.
+        output: where results go; what lies there does not count.
 
     Returns:
         Of each part its kind, its share, and the fingerprint of its videos or photographs.
@@ -106,7 +107,7 @@ def data_content(parts: Sequence[DataPart], year: int, subset: str) -> list[str]
     content = []
     for part in parts:
         videos = open_videos(part, year, subset)
-        found = videos_fingerprint(videos) if videos else folder_fingerprint(part.path)
+        found = videos_fingerprint(videos) if videos else folder_fingerprint(part.path, output)
         content.append(f"{part.kind}:{part.share:g} ({found})")
     return content
 

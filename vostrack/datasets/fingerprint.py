@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
+from vostrack.video.names import IMAGE_SUFFIXES
 
 __all__ = ["file_fingerprint", "files_fingerprint", "folder_fingerprint", "videos_fingerprint"]
 
@@ -18,6 +19,8 @@ _TAIL = 4096
 # Disks answer several questions at a time faster than one after another.
 _THREADS = 8
 _BLOCK = 1024 * 1024
+# Files that a training may read from a folder.
+_DATA = IMAGE_SUFFIXES | {".avi", ".json", ".mat", ".mkv", ".mov", ".mp4", ".webm", ".zip"}
 
 
 def files_fingerprint(files: Iterable[tuple[str, Path]]) -> str:
@@ -57,7 +60,9 @@ def videos_fingerprint(videos: Sequence[VideoSequence]) -> str:
 
 
 def folder_fingerprint(folder: Path, leave_out: Path | None = None) -> str:
-    """Return the fingerprint of all files in a folder and its subfolders.
+    """Return the fingerprint of the images, videos and annotations in a folder and its subfolders.
+
+    Notes, logs and the like do not count.
 
     Args:
         folder: hidden files in it do not count.
@@ -65,7 +70,9 @@ def folder_fingerprint(folder: Path, leave_out: Path | None = None) -> str:
     """
     out = None if leave_out is None else leave_out.resolve()
     found = sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _DATA and path.is_file() and not path.name.startswith(".")
     )
     return files_fingerprint(
         (path.relative_to(folder).as_posix(), path)
