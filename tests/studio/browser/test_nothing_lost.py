@@ -84,6 +84,77 @@ def dab(page: StudioPage, frame: int, x: float, y: float) -> None:
     page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
 
 
+def elsewhere(page: StudioPage, request: str) -> None:
+    """Ask the server for something, as another tab does."""
+    page.page.evaluate(f"import('/page/api.js').then((api) => api.{request})")
+
+
+def stroke_on_its_way(page: StudioPage, x: float, y: float) -> Route:
+    """Paint; what is sent to save it waits until it is let go on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PUT" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.page.route("**/labels*", hold)
+    page.page.mouse.click(*page.at(x, y))
+    page.wait(lambda: page.page.title() and held)
+    return held[0]
+
+
+def test_an_object_ends_goes_on_and_is_deleted_after_what_is_drawn_is_saved(
+    page: StudioPage,
+) -> None:
+    page.press("n", "b", ".")
+    page.at_frame(1)
+    page.click(300, 50)
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    buttons = {
+        "end": "Object 1 ends before this frame",
+        "go on": "Track Object 1 in this frame again",
+        "delete": "Delete Object 1",
+    }
+    for (what, name), y in zip(buttons.items(), (50, 120, 190), strict=True):
+        route = stroke_on_its_way(page, 100, y)
+        page.page.get_by_role("button", name=name).click()
+        page.page.wait_for_timeout(50)
+        with page.page.expect_response(lambda one: one.request.method == "GET"):
+            route.continue_()  # the masks without the object, or with it, are asked for
+            page.until(f"document.querySelector('#undo').title.includes('{what}')")
+        page.page.wait_for_timeout(100)
+        page.page.unroute_all()
+    assert [int(page.shown(1)[y, 100]) for y in (50, 120, 190)] == [2, 2, 2]
+    assert not page.words().startswith("Not saved")
+
+
+def test_what_hangs_on_a_stroke_that_is_refused_is_not_done(page: StudioPage) -> None:
+    page.press("b")
+    page.click(300, 50)
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    route = stroke_on_its_way(page, 100, 150)
+    page.page.get_by_role("button", name="Delete Object 1").click()
+    route.fulfill(status=422, body='{"error": "it cannot be."}')
+    page.until(f"{HINT} === 'Not saved: what you drew in frame 0: it cannot be.'")
+    page.page.wait_for_timeout(50)
+    assert page.objects() == 2
+
+
+def test_the_mask_of_a_frame_has_the_stroke_that_is_on_its_way(page: StudioPage) -> None:
+    page.press("b")
+    page.click(300, 50)
+    route = stroke_on_its_way(page, 100, 150)
+    with page.page.expect_download() as download:
+        page.page.locator("#save-mask").click()
+        page.page.wait_for_timeout(50)
+        route.continue_()
+    assert read_label_map(download.value.path())[150, 100] == 1
+
+
 def test_a_disk_that_cannot_be_written_to_loses_no_stroke(page: StudioPage) -> None:
     with full_disk(page):
         for frame, x in [(0, 100), (0, 200), (1, 120), (2, 140)]:
@@ -92,8 +163,11 @@ def test_a_disk_that_cannot_be_written_to_loses_no_stroke(page: StudioPage) -> N
         page.at_frame(0)
         assert "disk cannot be used" in page.words()
         assert page.pixel(200, 150) != page.pixel(200, 60)
+        with page.page.expect_response("**/labels*"):  # as long as there is no room,
+            page.page.get_by_role("button", name="Delete Object 1").click()  # it is not deleted
         page.press("Control+z")  # waits until there is room
     page.until(f"{HINT} === 'Saved.'")
+    assert page.objects() == 1
     found = [read_label_map(path) for path in page.drawn()]
     assert [[int(one[150, x]) for x in (100, 200, 120, 140)] for one in found] == [
         [1, 0, 0, 0],
@@ -111,7 +185,7 @@ def test_what_can_never_be_saved_is_said(page: StudioPage) -> None:
         before = page.pixel(100, 150)
         dab(page, 0, 100, 150)
         dab(page, FRAMES - 1, 100, 150)
-        page.page.get_by_role("button", name="Delete Object 1").click()
+        elsewhere(page, "deleteObject(1)")
         page.until("document.querySelectorAll('#objects li').length === 0")
     page.until(f"{HINT}.startsWith('Not saved: what you drew in frame 0: mask: no object has')")
     page.until(f"{HINT}.includes('; frame 5: mask: no object')")

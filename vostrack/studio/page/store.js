@@ -208,9 +208,17 @@ export class Store extends EventTarget {
     return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
   }
 
-  /** Save what is not saved yet. @returns {Promise<boolean>} whether it is; if not, it is said why */
-  settle() {
-    return this.#outbox.send();
+  /**
+   * Do what needs all that is drawn to be saved, or would change its frame under it. What cannot be
+   * saved is said, and nothing is done; an error of the task is said, too.
+   * @param {() => unknown} task
+   */
+  async afterSaving(task) {
+    try {
+      if (await this.#outbox.send()) await task();
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   /** Whether work would be lost if the page were closed. */
