@@ -226,9 +226,56 @@ def test_what_was_drawn_while_the_server_was_down_is_saved_when_it_is_back(
         StudioPage(window.context.new_page(), server, page.project).load()  # the new address
         page.wait(lambda: page.latest()[150, 200] == 1)
         assert page.latest()[100, 100] == 1
-        page.until(f"['Saved.', 'Ready'].includes({HINT})")  # of the stroke, or of the news
+        page.until(f"{HINT} === 'Saved.'")
     finally:
         server.kill()
+
+
+HOLD_NEWS = """
+    window.SharedWorker = undefined;
+    window.EventSource = class extends EventSource {
+        constructor(...parts) { super(...parts); window.news = this; }
+    };
+"""
+GONE = "window.news.dispatchEvent(new Event('error'))"
+BACK = """
+    window.news.dispatchEvent(new Event("open"));
+    window.news.dispatchEvent(new MessageEvent("hello", { data: "{}" }));
+"""
+
+
+def test_a_connection_that_is_back_takes_no_words_away_but_its_own(
+    page: StudioPage, window: Window
+) -> None:
+    tab = window.context.new_page()
+    tab.add_init_script(HOLD_NEWS)
+    page = StudioPage(tab, page.server, page.project).load()
+
+    def lose() -> None:
+        page.page.route("**/api/state*", lambda route: route.abort(), times=1)
+        page.page.evaluate(GONE)
+        page.until(f"{HINT} === 'The server does not answer. Start it again.'")
+
+    lose()
+    page.page.evaluate(BACK)
+    page.until(f"{HINT} === 'Ready'")
+    page.press("b")
+    lose()
+    refused = "it cannot be."
+    page.page.route(
+        "**/labels*",
+        lambda route: (
+            route.fulfill(status=422, json={"error": refused})
+            if route.request.method == "PUT"
+            else route.continue_()
+        ),
+    )
+    page.page.mouse.click(*page.at(100, 150))
+    page.until(f"{HINT}.startsWith('Not saved')")
+    with page.page.expect_response("**/api/state*"):
+        page.page.evaluate(BACK)
+    page.page.wait_for_timeout(100)
+    assert page.words() == f"Not saved: what you drew in frame 0: {refused}"
 
 
 def test_a_stroke_whose_answer_was_lost_is_saved_once(page: StudioPage) -> None:

@@ -44,6 +44,7 @@ export class Store extends EventTarget {
   #later = [];
   nextId = 1;
   wanted = 0;
+  #said = "";
 
   /** @param {string} kind @param {object} [detail] */
   tell(kind, detail = {}) {
@@ -52,6 +53,7 @@ export class Store extends EventTarget {
 
   /** @param {string} text @param {boolean} [error] */
   say(text, error = false) {
+    this.#said = text;
     this.tell("words", { text, error });
   }
 
@@ -113,8 +115,19 @@ export class Store extends EventTarget {
 
   /** Hear news. @returns {Promise<void>} when whatever came before the connection is known */
   async listen() {
-    let lost = false, begun;
-    const load = () => this.#attempt(this.load()).then(begun);
+    let trouble = "", begun;
+    const load = async () => {
+      try {
+        await this.load();
+        // Whatever else was said since, such as what was lost, stays.
+        if (trouble && this.#said === trouble) this.say("Ready");
+        trouble = "";
+      } catch (error) {
+        trouble = error.message;
+        this.complain(error);
+      }
+      begun();
+    };
     const take = {
       hello: load,
       reload: load,
@@ -125,10 +138,8 @@ export class Store extends EventTarget {
       trouble: (news) => this.#takeTrouble(news),
     };
     listen((kind, news) => {
-      if (kind === "open" && lost) this.say("Ready");
       if (kind === "error") load(); // says what is wrong
-      if (kind === "open" || kind === "error") lost = kind === "error";
-      else this.#later.push(() => take[kind](news));
+      else if (kind !== "open") this.#later.push(() => take[kind](news));
       // What is loaded may be older than news that come meanwhile: they are taken up after it.
       this.#hearLater();
     });
