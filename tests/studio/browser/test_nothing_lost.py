@@ -84,11 +84,6 @@ def dab(page: StudioPage, frame: int, x: float, y: float) -> None:
     page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
 
 
-def elsewhere(page: StudioPage, request: str) -> None:
-    """Ask the server for something, as another tab does."""
-    page.page.evaluate(f"import('/page/api.js').then((api) => api.{request})")
-
-
 def stroke_on_its_way(page: StudioPage, x: float, y: float) -> Route:
     """Paint; what is sent to save it waits until it is let go on."""
     held: list[Route] = []
@@ -185,7 +180,7 @@ def test_what_can_never_be_saved_is_said(page: StudioPage) -> None:
         before = page.pixel(100, 150)
         dab(page, 0, 100, 150)
         dab(page, FRAMES - 1, 100, 150)
-        elsewhere(page, "deleteObject(1)")
+        page.elsewhere("deleteObject(1)")
         page.until("document.querySelectorAll('#objects li').length === 0")
     page.until(f"{HINT}.startsWith('Not saved: what you drew in frame 0: mask: no object has')")
     page.until(f"{HINT}.includes('; frame 5: mask: no object')")

@@ -203,6 +203,15 @@ function prepareTool() {
   if (!isBusy(store.job) && !player.playing) stage.tool?.enter?.();
 }
 
+/** Give up what was begun for objects that are gone from this frame, and say so. */
+function dropUnfinished(gone) {
+  const lost = gone.filter(({ id }) => stage.tool?.drop?.(id)).map(({ name }) => name);
+  if (lost.length) {
+    store.say(`What you began for ${lost.join(", ")} is dropped: deleted, or ended before this frame.`, true);
+  }
+  stage.redraw();
+}
+
 /** Say what is wrong with the video, and keep a button that says it again. */
 function sayTrouble() {
   const { trouble = [] } = store.video;
@@ -229,7 +238,7 @@ function connectStore() {
     sayTrouble();
   });
   store.addEventListener("trouble", sayTrouble);
-  store.addEventListener("replaced", () => stage.tool?.leave?.());
+  store.addEventListener("gone", ({ detail }) => dropUnfinished(detail.objects));
   let stays = 0;
   store.addEventListener("frame", () => {
     clearTimeout(stays);

@@ -1,6 +1,7 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { goneFrom, haveOtherMasks } from "./ends.js";
 import { listen } from "./news.js";
 import { Outbox } from "./outbox.js";
 import { Recent } from "./recent.js";
@@ -34,8 +35,6 @@ export class Store extends EventTarget {
   #pictures = new Recent();
   #labels = new Recent();
   #outbox = new Outbox(this);
-  /** The last frame of each object that the server has, by id. */
-  #ends = new Map();
   /** The last loading of all masks. @type {Promise<void>} */
   loaded = Promise.resolve();
   #loading = Promise.resolve();
@@ -167,13 +166,10 @@ export class Store extends EventTarget {
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
-    const others = this.#hasOtherMasks(news.objects);
+    const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
-    if (others) {
-      this.tell("replaced");
-      this.loaded = this.#attempt(this.load());
-    }
+    if (others) this.loaded = this.#attempt(this.load());
     if (news.frame === null) return;
     const held = this.#outbox.latest(news.frame);
     if (held) held.heard = news.tag;
@@ -304,15 +300,9 @@ export class Store extends EventTarget {
     this.tell("frame");
   }
 
-  /** Whether an object is gone or ends elsewhere, or one of earlier times is back. */
-  #hasOtherMasks(objects) {
-    const now = new Map(objects.map((one) => [one.id, one.last])), known = this.#ends;
-    return [...known].some(([id, last]) => now.get(id) !== last)
-      || [...now.keys()].some((id) => !known.has(id) && id < this.nextId);
-  }
-
   #takeSummary(news) {
-    this.#ends = new Map(news.objects.map((one) => [one.id, one.last]));
+    const gone = goneFrom(this.frame, this.objects, news.objects);
+    if (gone.length) this.tell("gone", { objects: gone }); // before the list chooses another object
     this.nextId = news.next_id;
     this.objects = news.objects;
     this.drawn = new Map(news.drawn);
