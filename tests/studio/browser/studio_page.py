@@ -176,6 +176,10 @@ class StudioPage:
         """Return the label map that was drawn last."""
         return read_label_map(self.drawn()[-1])
 
+    def elsewhere(self, request: str) -> None:
+        """Ask the server for something, as another tab does."""
+        self.page.evaluate(f"import('/page/api.js').then((api) => api.{request})")
+
     def shown(self, frame: int = 0) -> Any:
         """Return the label map that the server gives this page for a frame."""
         letters = self.page.evaluate(

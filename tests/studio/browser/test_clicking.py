@@ -125,3 +125,81 @@ def test_an_undo_that_is_heard_of_before_the_answer_is_shown(page: StudioPage) -
     page.wait(lambda: page.pixel(100, 189) == before)
     page.click(200, 120)
     assert [int(page.latest()[y, x]) for x, y in [(127, 189), (200, 120)]] == [0, 1]
+
+
+def two_objects(page: StudioPage) -> None:
+    """Paint object 1 in frame 1, and add object 2."""
+    page.press("b", ".")
+    page.at_frame(1)
+    page.click(300, 50)
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+
+
+def click_while(page: StudioPage, request: str) -> None:
+    """Click; before the answer, another tab asks for something, which this page hears of."""
+    undo = page.page.evaluate("document.querySelector('#undo').title")
+    answered: list[bool] = []
+
+    def slowly(route: Route) -> None:
+        response = route.fetch()
+        if not answered:
+            page.elsewhere(request)
+            page.until(f"document.querySelector('#undo').title !== '{undo}'")
+            page.page.wait_for_timeout(50)
+        route.fulfill(response=response)
+        answered.append(True)
+
+    page.page.route("**/clicks*", slowly)
+    page.page.mouse.click(*page.at(100, 150))
+    page.wait(lambda: page.page.title() and answered)
+
+
+def test_a_click_is_answered_though_another_object_ends_meanwhile(page: StudioPage) -> None:
+    two_objects(page)
+    page.press("c")
+    click_while(page, "changeObject(1, { last: 0 }, 'end')")
+    page.wait(lambda: page.page.title() and len(page.drawn()) == 2)
+    assert page.latest()[150, 100] == 2
+    assert page.shown(1)[50, 300] == 0
+
+
+def test_a_click_on_an_object_that_is_deleted_meanwhile_is_dropped_and_that_is_said(
+    page: StudioPage,
+) -> None:
+    two_objects(page)
+    page.press("c")
+    click_while(page, "deleteObject(2)")
+    page.page.wait_for_timeout(50)
+    assert page.words().startswith("What you began for Object 2 is dropped")
+    assert len(page.drawn()) == 1
+
+
+def test_a_polygon_goes_on_until_its_own_object_is_gone(page: StudioPage) -> None:
+    two_objects(page)
+    page.press("p")
+    for at in [(80, 100), (160, 100), (160, 180)]:
+        page.page.mouse.click(*page.at(*at))
+    page.elsewhere("changeObject(1, { last: 3 }, 'end')")
+    page.elsewhere("changeObject(2, { last: 3 }, 'end')")
+    page.until("document.querySelector('#undo').title.includes('end')")
+    page.page.wait_for_timeout(50)
+    page.click(80, 100)
+    assert page.latest()[120, 140] == 2
+    page.page.mouse.click(*page.at(80, 200))
+    page.elsewhere("changeObject(2, { last: 0 }, 'end')")
+    page.until("document.querySelector('#hint').textContent.startsWith('What you began for Obj')")
+
+
+def test_a_box_goes_on_until_its_own_object_is_gone(page: StudioPage) -> None:
+    two_objects(page)
+    page.press("r")
+    page.page.mouse.click(*page.at(80, 100))
+    page.elsewhere("deleteObject(1)")
+    page.until("document.querySelectorAll('#objects li').length === 1")
+    page.page.wait_for_timeout(50)
+    page.click(160, 180)
+    assert page.latest()[120, 140] == 2
+    page.page.mouse.click(*page.at(80, 100))
+    page.elsewhere("deleteObject(2)")
+    page.until("document.querySelector('#hint').textContent.startsWith('What you began for Obj')")

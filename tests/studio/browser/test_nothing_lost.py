@@ -84,6 +84,72 @@ def dab(page: StudioPage, frame: int, x: float, y: float) -> None:
     page.until(f"{HINT}.includes('What you drew is kept here and sent again')")
 
 
+def stroke_on_its_way(page: StudioPage, x: float, y: float) -> Route:
+    """Paint; what is sent to save it waits until it is let go on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PUT" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.page.route("**/labels*", hold)
+    page.page.mouse.click(*page.at(x, y))
+    page.wait(lambda: page.page.title() and held)
+    return held[0]
+
+
+def test_an_object_ends_goes_on_and_is_deleted_after_what_is_drawn_is_saved(
+    page: StudioPage,
+) -> None:
+    page.press("n", "b", ".")
+    page.at_frame(1)
+    page.click(300, 50)
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    buttons = {
+        "end": "Object 1 ends before this frame",
+        "go on": "Track Object 1 in this frame again",
+        "delete": "Delete Object 1",
+    }
+    for (what, name), y in zip(buttons.items(), (50, 120, 190), strict=True):
+        route = stroke_on_its_way(page, 100, y)
+        page.page.get_by_role("button", name=name).click()
+        page.page.wait_for_timeout(50)
+        with page.page.expect_response(lambda one: one.request.method == "GET"):
+            route.continue_()  # the masks without the object, or with it, are asked for
+            page.until(f"document.querySelector('#undo').title.includes('{what}')")
+        page.page.wait_for_timeout(100)
+        page.page.unroute_all()
+    assert [int(page.shown(1)[y, 100]) for y in (50, 120, 190)] == [2, 2, 2]
+    assert not page.words().startswith("Not saved")
+
+
+def test_what_hangs_on_a_stroke_that_is_refused_is_not_done(page: StudioPage) -> None:
+    page.press("b")
+    page.click(300, 50)
+    page.press("n")
+    page.until("document.querySelectorAll('#objects li').length === 2")
+    route = stroke_on_its_way(page, 100, 150)
+    page.page.get_by_role("button", name="Delete Object 1").click()
+    route.fulfill(status=422, body='{"error": "it cannot be."}')
+    page.until(f"{HINT} === 'Not saved: what you drew in frame 0: it cannot be.'")
+    page.page.wait_for_timeout(50)
+    assert page.objects() == 2
+
+
+def test_the_mask_of_a_frame_has_the_stroke_that_is_on_its_way(page: StudioPage) -> None:
+    page.press("b")
+    page.click(300, 50)
+    route = stroke_on_its_way(page, 100, 150)
+    with page.page.expect_download() as download:
+        page.page.locator("#save-mask").click()
+        page.page.wait_for_timeout(50)
+        route.continue_()
+    assert read_label_map(download.value.path())[150, 100] == 1
+
+
 def test_a_disk_that_cannot_be_written_to_loses_no_stroke(page: StudioPage) -> None:
     with full_disk(page):
         for frame, x in [(0, 100), (0, 200), (1, 120), (2, 140)]:
@@ -92,8 +158,11 @@ def test_a_disk_that_cannot_be_written_to_loses_no_stroke(page: StudioPage) -> N
         page.at_frame(0)
         assert "disk cannot be used" in page.words()
         assert page.pixel(200, 150) != page.pixel(200, 60)
+        with page.page.expect_response("**/labels*"):  # as long as there is no room,
+            page.page.get_by_role("button", name="Delete Object 1").click()  # it is not deleted
         page.press("Control+z")  # waits until there is room
     page.until(f"{HINT} === 'Saved.'")
+    assert page.objects() == 1
     found = [read_label_map(path) for path in page.drawn()]
     assert [[int(one[150, x]) for x in (100, 200, 120, 140)] for one in found] == [
         [1, 0, 0, 0],
@@ -111,7 +180,7 @@ def test_what_can_never_be_saved_is_said(page: StudioPage) -> None:
         before = page.pixel(100, 150)
         dab(page, 0, 100, 150)
         dab(page, FRAMES - 1, 100, 150)
-        page.page.get_by_role("button", name="Delete Object 1").click()
+        page.elsewhere("deleteObject(1)")
         page.until("document.querySelectorAll('#objects li').length === 0")
     page.until(f"{HINT}.startsWith('Not saved: what you drew in frame 0: mask: no object has')")
     page.until(f"{HINT}.includes('; frame 5: mask: no object')")
@@ -152,9 +221,56 @@ def test_what_was_drawn_while_the_server_was_down_is_saved_when_it_is_back(
         StudioPage(window.context.new_page(), server, page.project).load()  # the new address
         page.wait(lambda: page.latest()[150, 200] == 1)
         assert page.latest()[100, 100] == 1
-        page.until(f"['Saved.', 'Ready'].includes({HINT})")  # of the stroke, or of the news
+        page.until(f"{HINT} === 'Saved.'")
     finally:
         server.kill()
+
+
+HOLD_NEWS = """
+    window.SharedWorker = undefined;
+    window.EventSource = class extends EventSource {
+        constructor(...parts) { super(...parts); window.news = this; }
+    };
+"""
+GONE = "window.news.dispatchEvent(new Event('error'))"
+BACK = """
+    window.news.dispatchEvent(new Event("open"));
+    window.news.dispatchEvent(new MessageEvent("hello", { data: "{}" }));
+"""
+
+
+def test_a_connection_that_is_back_takes_no_words_away_but_its_own(
+    page: StudioPage, window: Window
+) -> None:
+    tab = window.context.new_page()
+    tab.add_init_script(HOLD_NEWS)
+    page = StudioPage(tab, page.server, page.project).load()
+
+    def lose() -> None:
+        page.page.route("**/api/state*", lambda route: route.abort(), times=1)
+        page.page.evaluate(GONE)
+        page.until(f"{HINT} === 'The server does not answer. Start it again.'")
+
+    lose()
+    page.page.evaluate(BACK)
+    page.until(f"{HINT} === 'Ready'")
+    page.press("b")
+    lose()
+    refused = "it cannot be."
+    page.page.route(
+        "**/labels*",
+        lambda route: (
+            route.fulfill(status=422, json={"error": refused})
+            if route.request.method == "PUT"
+            else route.continue_()
+        ),
+    )
+    page.page.mouse.click(*page.at(100, 150))
+    page.until(f"{HINT}.startsWith('Not saved')")
+    with page.page.expect_response("**/api/state*"):
+        page.page.evaluate(BACK)
+    page.page.wait_for_timeout(100)
+    assert page.words() == f"Not saved: what you drew in frame 0: {refused}"
 
 
 def test_a_stroke_whose_answer_was_lost_is_saved_once(page: StudioPage) -> None:

@@ -15,7 +15,7 @@ import { outline, Tool } from "./tool.js";
 class Asking extends Tool {
   /** The clicks that led to the mask that is shown. @type {Click[]} */
   clicks = [];
-  /** What was not answered yet. @type {{click?: Click, box?: number[], what: string}[]} */
+  /** What was not answered yet. @type {{click?: Click, box?: number[], what: string, object?: number}[]} */
   waiting = [];
   frame = -1;
   #base = null;
@@ -40,6 +40,18 @@ class Asking extends Tool {
     this.#base = null;
   }
 
+  /** Give up what concerns an object. @param {number} id @returns {boolean} whether it waited */
+  drop(id) {
+    const mine = (one) => (one.object ?? this.store.selected) === id;
+    const waited = this.waiting.some(mine);
+    this.waiting = this.waiting.filter((one) => !mine(one));
+    if (this.object === id) {
+      this.clicks = [];
+      this.#base = null;
+    }
+    return waited;
+  }
+
   /** Ask with a click or a box, and show the answer. */
   async ask(question) {
     if (this.frame !== this.store.frame) this.leave();
@@ -53,12 +65,12 @@ class Asking extends Tool {
       this.store.complain(error);
       return;
     }
-    const object = this.store.selected;
-    this.#running = this.#running.then(() => this.#answer({ ...question, object }, question));
+    question.object = this.store.selected;
+    this.#running = this.#running.then(() => this.#answer(question));
   }
 
-  async #answer(asked, question) {
-    const left = () => !this.waiting.includes(question) || this.frame !== this.store.frame;
+  async #answer(asked) {
+    const left = () => !this.waiting.includes(asked) || this.frame !== this.store.frame;
     if (left()) return;
     this.store.say("Finding the object");
     this.stage.canvas.classList.add("busy");
@@ -69,14 +81,15 @@ class Asking extends Tool {
         start = asked.box ? null : maskOf(this.#base, asked.object);
         const clicks = asked.click ? [...this.clicks, asked.click] : [];
         mask = await askClicks(this.frame, clicks, asked.box ?? null, start);
+        await this.store.loaded; // the masks without an object that has just ended
         if (left()) return;
       } while (!same(this.store.labels, this.#shown));
-      this.waiting.splice(this.waiting.indexOf(question), 1);
+      this.waiting.splice(this.waiting.indexOf(asked), 1);
       await this.#show(asked, mask, start);
     } catch (error) {
       this.store.complain(error);
     } finally {
-      this.waiting = this.waiting.filter((one) => one !== question);
+      this.waiting = this.waiting.filter((one) => one !== asked);
       this.stage.canvas.classList.remove("busy");
     }
   }
@@ -182,6 +195,10 @@ export class ClicksOff extends Tool {
     this.partner.leave();
   }
 
+  drop(id) {
+    return this.partner.drop(id);
+  }
+
   draw(context, pixel) {
     this.partner.draw(context, pixel);
   }
@@ -211,6 +228,12 @@ export class BoxTool extends Asking {
   cancel() {
     this.corner = null;
     this.dragging = false;
+  }
+
+  drop(id) {
+    const waited = super.drop(id), begun = Boolean(this.corner) && this.store.selected === id;
+    if (begun) this.cancel();
+    return waited || begun;
   }
 
   leave() {

@@ -59,16 +59,13 @@ function setBrush(size) {
   stage.redraw();
 }
 
-async function step(move) {
+function step(move) {
   stage.lift();
   stage.tool?.leave?.();
-  try {
-    if (!(await store.settle())) return; // what is drawn comes first
+  return store.afterSaving(async () => {
     const frame = await move();
     if (frame !== null && frame !== store.frame) await go(frame);
-  } catch (error) {
-    store.complain(error);
-  }
+  });
 }
 
 function giveUp() {
@@ -86,12 +83,11 @@ function fillExports(choices) {
   }
 }
 
-async function exportNow() {
+function exportNow() {
   const link = byId("export-link"), select = byId("export-format");
   link.hidden = true;
   store.say(`Writing ${select.selectedOptions[0].textContent}`);
-  try {
-    if (!(await store.settle())) return;
+  return store.afterSaving(async () => {
     const { file, notes } = await makeExport(select.value);
     link.href = exportLink(file);
     link.textContent = `Download ${file}`;
@@ -100,9 +96,14 @@ async function exportNow() {
     const missing = store.unmasked;
     store.say([`${file} is ready.`, ...(missing.length ? [withoutMask(missing)] : []),
       ...notes.map(sentence)].join(" "));
-  } catch (error) {
-    store.complain(error);
-  }
+  });
+}
+
+/** Fetch the mask of the frame shown, with what was drawn a moment ago. */
+function saveMask(event) {
+  event.preventDefault();
+  const link = event.currentTarget.cloneNode(); // a click on the link itself would come here again
+  return store.afterSaving(() => link.click());
 }
 
 function nextDoubtful() {
@@ -188,6 +189,7 @@ function connectControls() {
   click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
   click("export", exportNow);
+  click("save-mask", saveMask);
   click("trouble", sayTrouble);
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
   byId("view-mode").addEventListener("change", setView);
@@ -199,6 +201,15 @@ function connectControls() {
 /** Who stays in a frame may want to click there. */
 function prepareTool() {
   if (!isBusy(store.job) && !player.playing) stage.tool?.enter?.();
+}
+
+/** Give up what was begun for objects that are gone from this frame, and say so. */
+function dropUnfinished(gone) {
+  const lost = gone.filter(({ id }) => stage.tool?.drop?.(id)).map(({ name }) => name);
+  if (lost.length) {
+    store.say(`What you began for ${lost.join(", ")} is dropped: deleted, or ended before this frame.`, true);
+  }
+  stage.redraw();
 }
 
 /** Say what is wrong with the video, and keep a button that says it again. */
@@ -227,7 +238,7 @@ function connectStore() {
     sayTrouble();
   });
   store.addEventListener("trouble", sayTrouble);
-  store.addEventListener("replaced", () => stage.tool?.leave?.());
+  store.addEventListener("gone", ({ detail }) => dropUnfinished(detail.objects));
   let stays = 0;
   store.addEventListener("frame", () => {
     clearTimeout(stays);

@@ -131,10 +131,10 @@ class ObjectRow {
     this.#name.maxLength = 80;
     this.#name.addEventListener("change", () => this.#rename());
     this.#end.addEventListener("click", () => {
-      const ended = this.#ended();
-      this.#change({ last: ended ? null : store.frame - 1 }, ended ? "go on with" : "end");
+      const ended = this.#ended(), last = ended ? null : store.frame - 1;
+      store.afterSaving(() => this.#send({ last }, ended ? "go on with" : "end"));
     });
-    this.#drop.addEventListener("click", () => this.#try(deleteObject(id)));
+    this.#drop.addEventListener("click", () => store.afterSaving(() => deleteObject(id)));
     const target = document.createElement("label");
     target.append(this.#choice);
     this.item.append(target, this.#colour, this.#name, this.#end, this.#drop);
@@ -170,13 +170,14 @@ class ObjectRow {
     else this.#name.value = this.one.name;
   }
 
-  #change(change, what) {
-    this.#try(changeObject(this.id, change, `${what} ${change.name ?? this.one.name}`));
+  #send(change, what) {
+    return changeObject(this.id, change, `${what} ${change.name ?? this.one.name}`);
   }
 
-  async #try(work) {
+  /** Change what no mask depends on. */
+  async #change(change, what) {
     try {
-      await work;
+      await this.#send(change, what);
     } catch (error) {
       this.store.complain(error);
       this.show(this.one);

@@ -26,6 +26,7 @@ export class Outbox {
   #retry = 0;
   /** What can never be saved, in words. @type {string[]} */
   #lost = [];
+  #losses = 0;
 
   /** @param {import("./store.js").Store} store */
   constructor(store) {
@@ -58,8 +59,9 @@ export class Outbox {
 
   /** Send all that belongs to the open video. @returns {Promise<boolean>} whether it is saved */
   send() {
+    const before = this.#losses;
     this.#sending = this.#sending.then(() => this.#sendAll());
-    return this.#sending.then(() => !this.#here().length);
+    return this.#sending.then(() => !this.#here().length && this.#losses === before);
   }
 
   /** Say what is kept for videos that are not open. */
@@ -88,6 +90,7 @@ export class Outbox {
         this.store.took(edit, tag);
       } catch (error) {
         if (!(error instanceof RefusedError)) return this.#keep(error);
+        this.#losses += 1;
         this.#lost.push(`frame ${edit.frame}: ${error.message}`);
         this.#remove(edit, edit.tag);
         this.store.took(edit, null);

@@ -1,6 +1,7 @@
 /** What the page knows, and who wants to hear of changes. */
 
 import * as api from "./api.js";
+import { goneFrom, haveOtherMasks } from "./ends.js";
 import { listen } from "./news.js";
 import { Outbox } from "./outbox.js";
 import { Recent } from "./recent.js";
@@ -34,8 +35,6 @@ export class Store extends EventTarget {
   #pictures = new Recent();
   #labels = new Recent();
   #outbox = new Outbox(this);
-  /** The last frame of each object that the server has, by id. */
-  #ends = new Map();
   /** The last loading of all masks. @type {Promise<void>} */
   loaded = Promise.resolve();
   #loading = Promise.resolve();
@@ -44,6 +43,7 @@ export class Store extends EventTarget {
   #later = [];
   nextId = 1;
   wanted = 0;
+  #said = "";
 
   /** @param {string} kind @param {object} [detail] */
   tell(kind, detail = {}) {
@@ -52,6 +52,7 @@ export class Store extends EventTarget {
 
   /** @param {string} text @param {boolean} [error] */
   say(text, error = false) {
+    this.#said = text;
     this.tell("words", { text, error });
   }
 
@@ -113,8 +114,19 @@ export class Store extends EventTarget {
 
   /** Hear news. @returns {Promise<void>} when whatever came before the connection is known */
   async listen() {
-    let lost = false, begun;
-    const load = () => this.#attempt(this.load()).then(begun);
+    let trouble = "", begun;
+    const load = async () => {
+      try {
+        await this.load();
+        // Whatever else was said since, such as what was lost, stays.
+        if (trouble && this.#said === trouble) this.say("Ready");
+        trouble = "";
+      } catch (error) {
+        trouble = error.message;
+        this.complain(error);
+      }
+      begun();
+    };
     const take = {
       hello: load,
       reload: load,
@@ -125,10 +137,8 @@ export class Store extends EventTarget {
       trouble: (news) => this.#takeTrouble(news),
     };
     listen((kind, news) => {
-      if (kind === "open" && lost) this.say("Ready");
       if (kind === "error") load(); // says what is wrong
-      if (kind === "open" || kind === "error") lost = kind === "error";
-      else this.#later.push(() => take[kind](news));
+      else if (kind !== "open") this.#later.push(() => take[kind](news));
       // What is loaded may be older than news that come meanwhile: they are taken up after it.
       this.#hearLater();
     });
@@ -156,13 +166,10 @@ export class Store extends EventTarget {
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
-    const others = this.#hasOtherMasks(news.objects);
+    const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
-    if (others) {
-      this.tell("replaced");
-      this.loaded = this.#attempt(this.load());
-    }
+    if (others) this.loaded = this.#attempt(this.load());
     if (news.frame === null) return;
     const held = this.#outbox.latest(news.frame);
     if (held) held.heard = news.tag;
@@ -208,9 +215,17 @@ export class Store extends EventTarget {
     return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
   }
 
-  /** Save what is not saved yet. @returns {Promise<boolean>} whether it is; if not, it is said why */
-  settle() {
-    return this.#outbox.send();
+  /**
+   * Do what needs all that is drawn to be saved, or would change its frame under it. What cannot be
+   * saved is said, and nothing is done; an error of the task is said, too.
+   * @param {() => unknown} task
+   */
+  async afterSaving(task) {
+    try {
+      if (await this.#outbox.send()) await task();
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   /** Whether work would be lost if the page were closed. */
@@ -285,15 +300,9 @@ export class Store extends EventTarget {
     this.tell("frame");
   }
 
-  /** Whether an object is gone or ends elsewhere, or one of earlier times is back. */
-  #hasOtherMasks(objects) {
-    const now = new Map(objects.map((one) => [one.id, one.last])), known = this.#ends;
-    return [...known].some(([id, last]) => now.get(id) !== last)
-      || [...now.keys()].some((id) => !known.has(id) && id < this.nextId);
-  }
-
   #takeSummary(news) {
-    this.#ends = new Map(news.objects.map((one) => [one.id, one.last]));
+    const gone = goneFrom(this.frame, this.objects, news.objects);
+    if (gone.length) this.tell("gone", { objects: gone }); // before the list chooses another object
     this.nextId = news.next_id;
     this.objects = news.objects;
     this.drawn = new Map(news.drawn);

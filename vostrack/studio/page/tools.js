@@ -105,6 +105,7 @@ class Polygon extends Tool {
     const points = this.points;
     this.points = [];
     if (points.length < 3) return;
+    await this.store.loaded;
     await this.ensureObject();
     this.stage.redrawPart(fillPolygon(this.map, points, this.store.selected));
     await this.store.save("polygon");
@@ -112,6 +113,13 @@ class Polygon extends Tool {
 
   leave() {
     this.points = [];
+  }
+
+  /** Give up what concerns an object. @param {number} id @returns {boolean} whether it was begun */
+  drop(id) {
+    const begun = this.points.length > 0 && this.store.selected === id;
+    if (begun) this.leave();
+    return begun;
   }
 
   draw(context, pixel) {

@@ -34,7 +34,7 @@ export class TrackingPanel {
   track(way) {
     this.store.following = byId("follow").checked;
     const { frame } = this.store;
-    this.#afterSaving(() => track(frame, way));
+    this.store.afterSaving(() => track(frame, way));
   }
 
   /** Show a frame that was just tracked; those that come meanwhile are left out. */
@@ -72,12 +72,7 @@ export class TrackingPanel {
 
   /** Bring the tracker's mask back. @param {number} frame */
   #reset(frame) {
-    this.#afterSaving(() => dropLabels(frame));
-  }
-
-  /** What is drawn comes first. If it cannot be saved, the store says so. */
-  #afterSaving(task) {
-    this.#try(this.store.settle().then((saved) => (saved ? task() : undefined)));
+    this.store.afterSaving(() => dropLabels(frame));
   }
 
   #try(promise) {
