@@ -170,7 +170,7 @@ def test_a_click_on_an_object_that_is_deleted_meanwhile_is_dropped_and_that_is_s
     two_objects(page)
     page.press("c")
     click_while(page, "deleteObject(2)")
-    page.page.wait_for_timeout(50)
+    page.until("document.querySelector('#hint').textContent.startsWith('What you began for Obj')")
     assert page.words().startswith("What you began for Object 2 is dropped")
     assert len(page.drawn()) == 1
 
@@ -195,9 +195,9 @@ def test_a_box_goes_on_until_its_own_object_is_gone(page: StudioPage) -> None:
     two_objects(page)
     page.press("r")
     page.page.mouse.click(*page.at(80, 100))
+    first = page.pixel(300, 50)
     page.elsewhere("deleteObject(1)")
-    page.until("document.querySelectorAll('#objects li').length === 1")
-    page.page.wait_for_timeout(50)
+    page.wait(lambda: page.pixel(300, 50) != first)
     page.click(160, 180)
     assert page.latest()[120, 140] == 2
     page.page.mouse.click(*page.at(80, 100))
