@@ -200,6 +200,9 @@ def test_a_box_goes_on_until_its_own_object_is_gone(page: StudioPage) -> None:
     page.wait(lambda: page.pixel(300, 50) != first)
     page.click(160, 180)
     assert page.latest()[120, 140] == 2
+    # The page has the answer, too: what it says then comes before what follows.
+    page.until("document.querySelector('#undo').title.includes('box')")
+    page.until("!document.querySelector('#hint').textContent.startsWith('Finding')")
     page.page.mouse.click(*page.at(80, 100))
     page.elsewhere("deleteObject(2)")
     page.until("document.querySelector('#hint').textContent.startsWith('What you began for Obj')")
