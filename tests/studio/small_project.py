@@ -11,6 +11,7 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.project import Project
+from vostrack.studio.session import StudioSession
 from vostrack.tracking.frame_result import FrameResult
 
 HEIGHT, WIDTH, FRAMES = 48, 64, 8
@@ -90,3 +91,9 @@ def wait_until(condition: Any, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.01)
+
+
+def finished(session: StudioSession) -> None:
+    """Wait for the end of a tracking, which must not have failed."""
+    wait_until(lambda: session.job.state.state in ("idle", "failed"))
+    assert session.job.state.state == "idle", session.job.state.message
