@@ -16,6 +16,7 @@ from vostrack.models.memory_cues import (
     cover,
 )
 from vostrack.models.memory_reader import MemoryReader
+from vostrack.models.regions import Regions
 
 
 def draw_memory(objects: int, cells: int, seed: int = 0) -> Memory:
@@ -143,8 +144,52 @@ def test_matches_are_a_part_of_what_is_read(count: int) -> None:
     with torch.no_grad():
         read = reader(query, torch.zeros(1, 2, 3, 4), [memory], None)
         assert torch.equal(reader.matches(query, [memory]), read[:, -2].flatten(1))
-    # With gradients, weights are a softmax in place of exponentials below a bound.
+    # With gradients, products are those of matrices in place of convolutions.
     torch.testing.assert_close(reader(query, torch.zeros(1, 2, 3, 4), [memory], None), read)
+
+
+@pytest.mark.parametrize("near", [None, [1.0, 0.0, 1.0]])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("rows", [1, 5, 8])
+def test_reading_in_parts_is_reading_at_once(
+    rows: int, count: int, near: list[float] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is computed with gradients, all rows at once, is the reference."""
+    reader = MemoryReader(scale=50.0, nearness=3.0)
+    drawn = [draw_memory(count, 37), draw_memory(count, 12, seed=1)]
+    memories = [
+        replace(m, keys=m.keys[:1], positions=m.positions[:1], mask=(2 * m.mask - 0.8).clamp(0, 1))
+        for m in drawn
+    ]
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 7, 5), dim=1)
+    places = torch.randn(1, 2, 7, 5)
+    counts = None if near is None else torch.tensor(near[:count])
+    regions = Regions(((0, 0), (3, 1), (2, 2))[:count], (4, 3))
+    for where in (None, regions):
+        wanted = reader(query, places, memories, counts, where)
+        monkeypatch.setattr("vostrack.models.memory_reader._FEWEST_ROWS", rows)
+        monkeypatch.setattr("vostrack.models.memory_reader._CACHED", 1)
+        with torch.no_grad():
+            found = reader(query, places, memories, counts, where)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_rows_are_read_as_few_as_stay_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vostrack.models.memory_reader._FEWEST_ROWS", 3)
+    monkeypatch.setattr("vostrack.models.memory_reader._CACHED", 5 * 40)
+    reader, memory, seen = MemoryReader(), draw_memory(1, 40), []
+
+    def counted(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        if others.shape[1:] == (40, 5):  # keys, not values
+            seen.append(rows.shape[1])
+        return rows @ others.mT
+
+    monkeypatch.setattr("vostrack.models.memory_reader._products", counted)
+    query = torch.nn.functional.normalize(torch.randn(1, 5, 4, 3), dim=1)
+    with torch.no_grad():
+        reader(query, torch.zeros(1, 2, 4, 3), [memory], None)
+    reader(query, torch.zeros(1, 2, 4, 3), [memory], None)
+    assert seen == [4, 4, 4, 12]
 
 
 @pytest.mark.parametrize("nearness", [None, 3.0])

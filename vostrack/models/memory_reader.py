@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.models.cells_by_owner import CellsByOwner, cells_by_owner
@@ -15,8 +16,9 @@ from vostrack.models.regions import Regions
 
 __all__ = ["MemoryReader", "similarity_channels"]
 
-# The exponential of twice its negative is no smaller than the numbers of float32.
-_LARGEST_BOUND = 40.0
+# Logits that are computed at once: 2 MB. Below so many rows torch keeps a product from oneDNN.
+_CACHED = 1 << 19
+_FEWEST_ROWS = 192
 
 
 def similarity_channels(values: int) -> int:
@@ -74,26 +76,29 @@ class MemoryReader(nn.Module):
         """
         known = self._cells(memories)
         scale = self.log_scale.exp()
+        places = None
         alike = self.log_nearness is None or near is None
-        if alike:
-            size = query.shape[-2:]
-            logits = query.flatten(2).mT * scale @ known.keys
-        else:
+        if not alike:
+            assert self.log_nearness is not None
+            assert near is not None
             # Every object has its own distances: its region is enough.
             if regions is not None:
                 query, positions = regions.cut(query, 1), regions.cut(positions, 1)
-            size = query.shape[-2:]
-            places = torch.cat([memory.positions for memory in memories], dim=2)
-            if known.owned is not None:
-                places = places.index_select(2, known.owned.order)
-            assert self.log_nearness is not None
-            assert near is not None
             penalty = self.log_nearness.exp() * near.view(-1, 1, 1)
-            logits = _near_logits(query, positions, known.keys, places, scale, penalty)
-        best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
-        value = _mean_values(logits, known.values, scale if alike else None)
-        cues = torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
-        read: Tensor = torch.cat([value, cues], dim=1)
+            places = _distances(positions.flatten(2).mT, known.places, penalty)
+        size, rows = query.shape[-2:], query.flatten(2).mT * scale
+        parts = []
+        for part in _parts(rows, known, 1 if places is None else len(places[0])):
+            logits = _products(rows[:, part], known.keys)
+            if places is not None:
+                logits = torch.baddbmm(
+                    logits.expand(len(places[0]), -1, -1), places[0][:, part], places[1]
+                )
+            best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
+            value = _weighted_values(logits.softmax(2), known.values)
+            cues = torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
+            parts.append(torch.cat([value, cues], dim=1))
+        read: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
         read = read.view(*read.shape[:2], *size)
         return regions.cut(read, 1) if alike and regions is not None else read
 
@@ -108,23 +113,32 @@ class MemoryReader(nn.Module):
         """
         known = self._cells(memories)
         scale = self.log_scale.exp()
-        found = self._best_matches(query.flatten(2).mT * scale @ known.keys, known, scale)
-        best, second = (logit / scale for logit in found)
-        return (best - second).clamp(min=self._LOWEST)
+        rows, found = query.flatten(2).mT * scale, []
+        for part in _parts(rows, known, 1):
+            logits = _products(rows[:, part], known.keys)
+            best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
+            found.append((best - second).clamp(min=self._LOWEST))
+        return torch.cat(found, dim=1)
 
     def _cells(self, memories: Sequence[Memory]) -> _Cells:
         """Put the cells of memories together, sorted by owner where several objects share them."""
-        keys, values, mask = (
+        # Networks lay out their maps with channels last, so rows are copied as they are.
+        keys, places = (
+            torch.cat([getattr(memory, name).mT for memory in memories], dim=1)
+            for name in ("keys", "positions")
+        )
+        values, mask = (
             torch.cat([getattr(memory, name) for memory in memories], dim=2)
-            for name in ("keys", "values", "mask")
+            for name in ("values", "mask")
         )
         shared = len(keys) == 1 < len(mask)
         # A GPU would be waited for; there it pays only where memories are many.
         if not shared or (self.log_nearness is not None and keys.device.type != "cpu"):
-            return _Cells(keys, values, mask, None)
+            return _Cells(keys, values, mask, places, None)
         owned = cells_by_owner(mask, self._COVER_FLOOR)
-        keys, values, mask = (x.index_select(2, owned.order) for x in (keys, values, mask))
-        return _Cells(keys, values, mask, owned)
+        keys, places = (x.index_select(1, owned.order) for x in (keys, places))
+        values, mask = (x.index_select(2, owned.order) for x in (values, mask))
+        return _Cells(keys, values, mask, places, owned)
 
     def _best_matches(self, logits: Tensor, known: _Cells, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B, A): the best of the object's cells, and the best of the background's.
@@ -169,85 +183,70 @@ class _Cells(NamedTuple):
     """The cells of some memories.
 
     Attributes:
-        keys: (1 or B, K, M).
+        keys: (1 or B, M, K).
         values: (B, V, M).
         mask: (B, 1, M) share of each cell that an object covers.
+        places: (1 or B, M, 2), x and y.
         owned: in which order they are; None for any.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
+    places: Tensor
     owned: CellsByOwner | None
 
 
-def _near_logits(
-    query: Tensor, positions: Tensor, keys: Tensor, places: Tensor, scale: Tensor, penalty: Tensor
-) -> Tensor:
-    """Return (B, A, M) the scaled cosines, less by ``penalty`` times the squared distance.
+def _parts(rows: Tensor, known: _Cells, objects: int) -> list[slice]:
+    """Divide rows (1 or B, A, K) so that their logits are few enough to stay in the cache.
 
-    Args:
-        query: (1 or B, K, h, w).
-        positions: (1 or B, 2, h, w), x and y.
-        keys: (1 or B, K, M).
-        places: (1 or B, 2, M), x and y.
-        scale: of the cosines.
-        penalty: (B, 1, 1).
+    Memory is far slower than the cache: the passes over all logits at once took longer than the
+    products. With gradients, and on a GPU, all rows are one part.
     """
-    looked, at = query.flatten(2).mT * scale, positions.flatten(2).mT
-    if len(query) == len(keys) == 1 < len(penalty):
-        # One product for all objects, and a thin one of distances for each.
-        alike = (looked @ keys).expand(len(penalty), -1, -1)
-        thin = _with_distances(looked[..., :0], keys[:, :0], at, places, penalty)
-        return torch.baddbmm(alike, *thin)
-    return torch.bmm(*_with_distances(looked, keys, at, places, penalty))
+    count = rows.shape[1]
+    parts = 1
+    if rows.device.type == "cpu" and not torch.is_grad_enabled():
+        most = max(_FEWEST_ROWS, _CACHED // (objects * len(known.keys) * known.keys.shape[1]))
+        parts = -(-count // most)
+    step = -(-count // parts)
+    return [slice(start, start + step) for start in range(0, count, step)]
 
 
-def _with_distances(
-    query: Tensor, keys: Tensor, at: Tensor, places: Tensor, penalty: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Extend both so that their product is less by ``penalty`` times the squared distance.
+def _products(rows: Tensor, others: Tensor) -> Tensor:
+    """Return the products (1 or B, A, M) of rows (1 or B, A, K) and others (1 or B, M, K)."""
+    plain = torch.is_grad_enabled() or rows.device.type != "cpu" or rows.dtype != torch.float32
+    if plain or len(others) > 1 or not torch.backends.mkldnn.is_available():
+        return rows @ others.mT
+    # The same to the bit as a convolution, which oneDNN computes with all that the processor has:
+    # MKL keeps to AVX2 on some, and takes twice the time. For the dilation see ``pointwise``.
+    image = rows.reshape(1, -1, 1, rows.shape[2]).permute(0, 3, 1, 2)
+    found = F.conv2d(image, others[0, :, :, None, None], dilation=2)
+    return found.permute(0, 2, 3, 1).reshape(*rows.shape[:2], -1)
 
-    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b is a product too: one pass in place of five over (A, M).
+
+def _distances(at: Tensor, places: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two factors of ``penalty`` times the negative squared distance.
+
+    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b is a product, too: one pass in place of five over (A, M).
 
     Args:
-        query: (1 or B, A, K).
-        keys: (1 or B, K, M).
         at: (1 or B, A, 2), x and y.
-        places: (1 or B, 2, M).
+        places: (1 or B, M, 2).
         penalty: (B, 1, 1).
+
+    Returns:
+        (B, A, 4) and (B, 4, M).
     """
-    count = max(len(penalty), len(query), len(at))
     ones = penalty.expand(-1, at.shape[1], 1)
-    left = [query, 2 * penalty * at, -penalty * at.square().sum(2, keepdim=True), -ones]
-    lengths = places.square().sum(1, keepdim=True)
-    right = [keys, places, torch.ones_like(lengths), lengths]
-    return (
-        torch.cat([part.expand(count, -1, -1) for part in left], dim=2),
-        torch.cat([part.expand(count, -1, -1) for part in right], dim=1),
-    )
-
-
-def _mean_values(logits: Tensor, values: Tensor, bound: Tensor | None) -> Tensor:
-    """Return (B, V, A): the values, weighted by a softmax. The logits may be overwritten.
-
-    Args:
-        logits: (1 or B, A, M).
-        values: (B, V, M).
-        bound: the logits are between this and its negative, about 12; None if that is not known.
-    """
-    follows = torch.is_grad_enabled() or logits.device.type != "cpu"
-    if bound is None or follows or float(bound) > _LARGEST_BOUND:
-        return _weighted_values(logits.softmax(2), values)
-    # One pass does: the exponentials are at most 1, and their sums are one channel more.
-    ones = torch.ones_like(values[:, :1])
-    sums = _weighted_values(logits.sub_(bound).exp_(), torch.cat([values, ones], dim=1))
-    return sums[:, :-1] / sums[:, -1:]
+    left = [2 * penalty * at, -penalty * at.square().sum(2, keepdim=True), -ones]
+    lengths = places.square().sum(2, keepdim=True)
+    right = torch.cat([places, torch.ones_like(lengths), lengths], dim=2)
+    return torch.cat(left, dim=2), right.mT.expand(len(penalty), -1, -1)
 
 
 def _weighted_values(weights: Tensor, values: Tensor) -> Tensor:
     """Return (B, V, A) from weights (1 or B, A, M) and values (B, V, M)."""
-    if len(weights) == len(values):
+    if len(weights) == len(values) > 1:
         return (weights @ values.mT).mT
-    rows = weights[0] @ values.flatten(0, 1).mT
+    rows = _products(weights, values.flatten(0, 1)[None])[0]
     return rows.mT.reshape(*values.shape[:2], -1)
