@@ -231,27 +231,35 @@ class FirstFrameAugmenter:
         image, labels = self._compose(params)
         if params.occluder is not None:
             image, labels = self._occlude(image, labels, params.occluder)
-        light = np.power(image / np.float32(255), np.float32(params.gamma))
-        light = np.clip(light * np.array(params.gains, np.float32), 0, 1)
+        image /= 255
+        if params.gamma != 1:
+            np.power(image, np.float32(params.gamma), out=image)
+        image *= np.array(params.gains, np.float32)
+        np.clip(image, 0, 1, out=image)
         if params.blur:
-            light = cv2.GaussianBlur(light, (0, 0), params.blur)
-        return FirstFrameSample(light.astype(np.float32), labels)
+            image = cv2.GaussianBlur(image, (0, 0), params.blur)
+        return FirstFrameSample(image, labels)
 
     def _compose(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
+        """Return an image in [0, 255] and labels, both to be overwritten."""
         if params.objects is None:
             return self.frame.astype(np.float32), self.labels.copy()
         height, width = self.labels.shape
         matrix = params.background.matrix((width / 2, height / 2))
         image = _warp(self._background.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
         labels = np.zeros_like(self.labels)
+        frame = self.frame.astype(np.float32)
         for slot in params.order:
-            x0, y0, x1, y1 = self.boxes[slot - 1]
+            x0, y0, x1, y1 = box = self.boxes[slot - 1]
             matrix = params.objects[slot - 1].matrix(((x0 + x1) / 2, (y0 + y1) / 2))
-            cut = _warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT)
+            where = _reach(box, matrix, labels.shape)
+            if where is None:
+                continue
+            cut = _warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT, where)
             alpha = cv2.GaussianBlur(cut, (0, 0), self._FEATHER)
-            colours = _warp(self.frame.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
-            image += alpha[..., None] * (colours - image)
-            labels[alpha > 0.5] = slot
+            colours = _warp(frame, matrix, cv2.BORDER_REFLECT_101, where)
+            image[where] += alpha[..., None] * (colours - image[where])
+            labels[where][alpha > 0.5] = slot
         return image, labels
 
     def _occlude(
@@ -270,11 +278,44 @@ class FirstFrameAugmenter:
         return image, np.where(cover > 0, np.uint8(0), labels)
 
 
-def _warp(array: AnyArray, matrix: DoubleArray, border: int) -> FloatArray:
+def _warp(
+    array: AnyArray, matrix: DoubleArray, border: int, where: tuple[slice, slice] | None = None
+) -> FloatArray:
+    """Move an array (H, W) or (H, W, C); return it, or only the rows and columns ``where``."""
     height, width = array.shape[:2]
-    size = (width, height)
+    rows, columns = where or (slice(0, height), slice(0, width))
+    matrix = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
+    size = (columns.stop - columns.start, rows.stop - rows.start)
     warped = cv2.warpAffine(array, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
-    return warped.astype(np.float32)
+    return warped.astype(np.float32, copy=False)
+
+
+# Pixels around a moved object that blurring its edge reaches, and one for interpolation.
+_EDGE = 5
+
+
+def _reach(
+    box: tuple[int, int, int, int], matrix: DoubleArray, size: Sequence[int]
+) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a frame of ``size`` = H and W that a moved object can change.
+
+    Args:
+        box: x0, y0, x1, y1 of the object.
+        matrix: from old to new coordinates.
+        size: of the frame.
+
+    Returns:
+        None if it is moved out of the frame.
+    """
+    x0, y0, x1, y1 = box
+    corners = np.array([[x0, x1, x0, x1], [y0, y0, y1, y1], [1, 1, 1, 1]])
+    moved = matrix @ corners
+    (left, top), (right, bottom) = np.floor(moved.min(1)) - _EDGE, np.ceil(moved.max(1)) + _EDGE + 1
+    rows = slice(max(0, int(top)), min(size[0], int(bottom)))
+    columns = slice(max(0, int(left)), min(size[1], int(right)))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    return rows, columns
 
 
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:
