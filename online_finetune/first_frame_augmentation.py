@@ -291,7 +291,7 @@ def _warp(
 
 
 # Pixels around a moved object that blurring its edge reaches, and one for interpolation.
-_EDGE = 5
+_EDGE = 0
 
 
 def _reach(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,8 +53,9 @@ class DreamedFrame:
         chosen = [self.objects.index(number) for number in objects]
         return replace(self, masks=self.masks[chosen], objects=objects)
 
+    @cached_property
     def truth(self) -> Tensor:
-        """Return the masks (N, 1, h, w) in [0, 1] in the window."""
+        """The masks (N, 1, h, w) in [0, 1] in the window."""
         return self.window.crop(self.masks[:, None].float())
 
 

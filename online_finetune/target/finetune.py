@@ -157,6 +157,9 @@ def finetune_target_net(
 def _trainable(network: TargetNet, blocks: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Freeze the backbone but for its last blocks; return what is trained of backbone and rest."""
     network.freeze_early_stages()
+    # They only see what is fixed, and so they give the same in every step (see ``FixedPart``).
+    for lateral in network.decoder.outline_laterals():
+        lateral.requires_grad_(False)
     network.backbone.requires_grad_(False)
     for block in last_blocks(network, blocks)[1]:
         block.requires_grad_(True)

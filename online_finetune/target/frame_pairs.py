@@ -12,11 +12,12 @@ from torch import Generator, Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.memory_cues import Memory
+from vostrack.models.reader_gradients import read_twice
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.fixed_part import FixedPart
-from vostrack.online_finetune.target.window import WindowConfig
+from vostrack.online_finetune.target.window import Window, WindowConfig
 
 if TYPE_CHECKING:
     from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -136,7 +137,7 @@ class FramePairs:
 
     def _features(self, frame: DreamedFrame, *, gradients: bool) -> Features:
         """Run the rest of the backbone, with or without gradients in the trained blocks."""
-        deep, early = frame.early.entered.float(), frame.early.levels()
+        deep, early = frame.early.entered.float(), frame.early.levels
         with autocast(self.device, self.precision):
             with torch.set_grad_enabled(gradients):
                 for block in self.trained:
@@ -186,7 +187,7 @@ class FramePairs:
     def _memory(self, frame: DreamedFrame, objects: tuple[int, ...]) -> Memory:
         """Make a memory of some objects."""
         features = self._features(frame, gradients=self.config.follow_memories)
-        truth = frame.of(objects).truth()
+        truth = frame.of(objects).truth
         return self.network.remember(features, truth, frame.window.positions(self.device))
 
     def _segment(
@@ -198,18 +199,28 @@ class FramePairs:
     ) -> Tensor:
         """Segment some objects of a frame, and return the loss."""
         frame, window = frame.of(objects), frame.window
-        near = float(torch.rand(1, generator=generator)) < self.config.previous_known
+        near = (torch.rand(1, generator=generator) < self.config.previous_known).float()
+        near = near.to(self.device)
         before = torch.stack([perturb_mask(mask, generator) for mask in frame.masks])
+        features, known = self._features(frame, gradients=True), near.expand(len(before))
+        reads = self._reads(features, window, memory, known)
+        found = self.network.decoded(
+            features,
+            reads,
+            memory.statistics,
+            (window.crop(before[:, None].to(self.device), antialias=False), known),
+        )
+        return target_loss(found.logits.float(), (frame.truth > 0.5).float())
+
+    def _reads(
+        self, features: Features, window: Window, memory: Memory, near: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what both readers make of a memory."""
         unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
         places = window.positions(self.device) / unit
         # A pasted object may have come from anywhere: all memory cells are equally near.
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
-        found = self.network(
-            self._features(frame, gradients=True),
-            places,
-            ([memory], [replace(memory, positions=middle)]),
-            memory.statistics,
-            window.crop(before[:, None].to(self.device)),
-            torch.full((len(before),), float(near), device=self.device),
+        readers = self.network.first_reader, self.network.recent_reader
+        return read_twice(
+            readers, features.key, places, replace(memory, positions=middle), near
         )
-        return target_loss(found.logits.float(), (frame.truth() > 0.5).float())

@@ -158,6 +158,20 @@ class MemoryReader(nn.Module):
             best.append((torch.stack(match).amax(0), torch.stack(other).amax(0)))
         return torch.stack([one for one, _ in best]), torch.stack([one for _, one in best])
 
+    def cover_terms(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is added to cosines for the object's cells, and for the background's.
+
+        Args:
+            mask: (B, 1, M) share of each cell that an object covers.
+        """
+        terms = (part.clamp(min=self._COVER_FLOOR).log() for part in (mask, 1 - mask))
+        match, other = (self._COVER_WEIGHT * term for term in terms)
+        return match, other
+
+    def cues(self, best: Tensor, second: Tensor) -> Tensor:
+        """Return (B, 2, A) from the best match of the object and of the background, (B, A)."""
+        return torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
+
     def _with_cover(self, logits: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best of the object's cells and of the background's over the last axis."""
         match = logits + weight * mask.clamp(min=self._COVER_FLOOR).log()

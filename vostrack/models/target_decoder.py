@@ -10,10 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.lateral_map import LateralMap
 from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 
-__all__ = ["NOWHERE", "MaskEncoder", "TargetDecoder", "span_of"]
+__all__ = ["NOWHERE", "Level", "MaskEncoder", "TargetDecoder", "span_of"]
+
+Level = Tensor | ByteMap | LateralMap
+"""A feature map (B, C, h, w), or what is kept in its place."""
 
 NOWHERE = -10.0
 """Logit where an object is not looked for: a score of 0.00005."""
@@ -64,6 +68,16 @@ class TargetDecoder(nn.Module):
         self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
         self.fine = nn.Conv2d(w2, 1, 3, padding=1)
 
+    def outline_laterals(self) -> list[nn.Module]:
+        """Return the lateral layers of strides 2, 4 and 8."""
+        return list(self.lateral[:3])
+
+    def _skip(self, index: int, level: Level) -> Tensor:
+        """Return what is added at a stride: (B, C, h, w)."""
+        if isinstance(level, LateralMap):
+            return level.values
+        return self.lateral[index](as_floats(level))  # type: ignore[no-any-return]
+
     def outline_layers(self) -> list[nn.Module]:
         """Return the layers of strides 8, 4 and 2."""
         lists = (self.lateral[:3], self.reduce, self.fuse, self.smooth)
@@ -71,7 +85,7 @@ class TargetDecoder(nn.Module):
 
     def forward(
         self,
-        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
+        levels: tuple[Level, Level, Level],
         cues: tuple[Tensor, Tensor],
         covers: Sequence[Tensor],
         regions: Regions | None = None,
@@ -103,12 +117,12 @@ class TargetDecoder(nn.Module):
     def _drawn(
         self,
         x: Tensor,
-        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
+        levels: tuple[Level, Level, Level],
         covers: Sequence[Tensor],
         regions: Regions | None,
     ) -> Tensor:
         """Return logits (B, 1, h2, w2) from x (B, w16, h, w) at stride 16."""
-        skips = self.lateral[2](levels[2]), self.lateral[1](levels[1])
+        skips = self._skip(2, levels[2]), self._skip(1, levels[1])
         if regions is not None:
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
@@ -154,7 +168,7 @@ class TargetDecoder(nn.Module):
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
         return x, presence
 
-    def _finest(self, x: Tensor, fine: Tensor | ByteMap, regions: Regions | None) -> Tensor:
+    def _finest(self, x: Tensor, fine: Level, regions: Regions | None) -> Tensor:
         """Return logits (B, 1, 2 h, 2 w) from x (B, C, h, w) at stride 4.
 
         Args:
@@ -165,14 +179,16 @@ class TargetDecoder(nn.Module):
         coarse = self.coarse(x)
         whole = fine.shape[-2:] if regions is None else [8 * side for side in regions.size]
         doubled = list(whole) == [2 * side for side in x.shape[-2:]]
-        if torch.is_grad_enabled() or x.device.type != "cpu" or not doubled:
-            x = _onto(self.reduce[2](x), self.lateral[0](as_floats(fine)), regions, 8).relu_()
+        if x.device.type != "cpu" or not doubled:
+            x = _onto(self.reduce[2](x), self._skip(0, fine), regions, 8).relu_()
             logits: Tensor = self.fine(F.relu_(self.smooth[2](x)))
             return logits + _upsample_like(coarse, logits)
+        if torch.is_grad_enabled():
+            return self._learned_near(x, coarse, fine, regions)
         return self._finest_near(x, coarse, fine, regions)
 
     def _finest_near(
-        self, x: Tensor, coarse: Tensor, fine: Tensor | ByteMap, regions: Regions | None
+        self, x: Tensor, coarse: Tensor, fine: Level, regions: Regions | None
     ) -> Tensor:
         """Compute only the places where an object can be; elsewhere is ``NOWHERE``.
 
@@ -184,29 +200,82 @@ class TargetDecoder(nn.Module):
         for index, place in enumerate(_places(coarse)):
             if place is None:
                 continue
-            # Two cells more on each side are all that the layers here see of them.
-            (top, bottom), (left, right) = place
-            above, before = min(top, _SEEN), min(left, _SEEN)
-            y, z = slice(top - above, bottom + _SEEN), slice(left - before, right + _SEEN)
-            part = self.reduce[2](x[index : index + 1, :, y, z])
-            size = [2 * side for side in part.shape[-2:]]
-            y2, x2 = (0, 0) if regions is None else (8 * cell for cell in regions.corners[index])
-            y2, x2 = y2 + 2 * y.start, x2 + 2 * z.start
-            image = index % len(fine)
-            source = fine[image : image + 1, :, y2 : y2 + size[0], x2 : x2 + size[1]]
-            skip = self.lateral[0](as_floats(source))
-            part = _upsample_like(part, skip).add_(skip).relu_()
-            part = self.fine(F.relu_(self.smooth[2](part)))
-            part += _upsample_like(coarse[index : index + 1, :, y, z], part)
-            inside = part[0, :, 2 * above :, 2 * before :]
-            height, width = 2 * (bottom - top), 2 * (right - left)
-            logits[index, :, 2 * top : 2 * bottom, 2 * left : 2 * right] = inside[
-                :, :height, :width
-            ]
+            seen = _seen_around(place)
+            part = self._details(x, fine, regions, index, seen)
+            part += _upsample_like(coarse[index : index + 1, :, *seen], part)
+            y, z = (slice(2 * start, 2 * stop) for start, stop in place)
+            logits[index, :, y, z] = _without_margin(part, place, seen)[0]
         return logits
 
+    def _learned_near(
+        self, x: Tensor, coarse: Tensor, fine: Level, regions: Regions | None
+    ) -> Tensor:
+        """Do what ``_finest_near`` does, for training: elsewhere are the logits of stride 4.
 
-def _places(coarse: Tensor) -> list[tuple[tuple[int, int], tuple[int, int]] | None]:
+        So they learn to leave out what is not of the object. What is finer learns where it counts.
+        """
+        rows, columns = (2 * side for side in x.shape[-2:])
+        details = []
+        for index, place in enumerate(_places(coarse.detach())):
+            if place is None:
+                details.append(x.new_zeros((1, 1, rows, columns)))
+                continue
+            seen = _seen_around(place)
+            part = _without_margin(self._details(x, fine, regions, index, seen), place, seen)
+            (top, bottom), (left, right) = ((2 * start, 2 * stop) for start, stop in place)
+            details.append(F.pad(part, (left, columns - right, top, rows - bottom)))
+        joined = torch.cat(details) if len(details) > 1 else details[0]
+        return joined + _upsample_like(coarse, joined)
+
+    def _details(
+        self,
+        x: Tensor,
+        fine: Level,
+        regions: Regions | None,
+        index: int,
+        seen: tuple[slice, slice],
+    ) -> Tensor:
+        """Return what stride 2 adds to the logits of one object: (1, 1, 2 h', 2 w').
+
+        Args:
+            x: (B, C, h, w) at stride 4.
+            fine: see ``_finest``.
+            regions: see ``_finest``.
+            index: of the object.
+            seen: rows and columns of x to be looked at.
+        """
+        part = self.reduce[2](x[index : index + 1, :, *seen])
+        corner = (0, 0) if regions is None else regions.corners[index]
+        y, z = (
+            slice(8 * cell + 2 * span.start, 8 * cell + 2 * span.start + 2 * side)
+            for cell, span, side in zip(corner, seen, part.shape[-2:], strict=True)
+        )
+        image = index % len(fine)
+        skip = self._skip(0, fine[image : image + 1, :, y, z])
+        part = _upsample_like(part, skip).add_(skip).relu_()
+        return self.fine(F.relu_(self.smooth[2](part)))  # type: ignore[no-any-return]
+
+
+# Rows and columns at stride 4, from and to.
+_Place = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _seen_around(place: _Place) -> tuple[slice, slice]:
+    """Return the rows and columns that the logits of a place depend on; see ``_SEEN``."""
+    (top, bottom), (left, right) = place
+    return slice(max(0, top - _SEEN), bottom + _SEEN), slice(max(0, left - _SEEN), right + _SEEN)
+
+
+def _without_margin(part: Tensor, place: _Place, seen: tuple[slice, slice]) -> Tensor:
+    """Cut from maps (B, C, 2 h', 2 w') of what is seen around a place those of the place."""
+    (y, height), (z, width) = (
+        (2 * (start - span.start), 2 * (stop - start))
+        for (start, stop), span in zip(place, seen, strict=True)
+    )
+    return part[..., y : y + height, z : z + width]
+
+
+def _places(coarse: Tensor) -> list[_Place | None]:
     """Return the rows and the columns, from and to, in which each object can be.
 
     Args:
@@ -214,7 +283,7 @@ def _places(coarse: Tensor) -> list[tuple[tuple[int, int], tuple[int, int]] | No
     """
     inside = (coarse[:, 0] > _HARDLY).view(torch.uint8)
     filled = inside.amax(2).numpy(), inside.amax(1).numpy()
-    found: list[tuple[tuple[int, int], tuple[int, int]] | None] = []
+    found: list[_Place | None] = []
     for rows, columns in zip(*filled, strict=True):
         if not rows.any():
             found.append(None)

@@ -169,7 +169,7 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
     assert not torch.equal(draw(1)[1].early.entered, draw(2)[1].early.entered)
     original = draw(1)[0]
     assert torch.equal(original.masks, torch.stack([labels == k for k in (1, 2)]).byte())
-    assert original.truth().shape == (2, 1, *original.window.size)
+    assert original.truth.shape == (2, 1, *original.window.size)
     for altered in draw(3)[1:]:
         assert int(altered.masks.sum()) >= 50
         assert altered.early.entered.shape == (1, 3, *altered.window.size)
