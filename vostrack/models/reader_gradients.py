@@ -52,7 +52,7 @@ def read_twice(
     count, size = len(memory.values), query.shape[-2:]
     covers = first.cover_terms(memory.mask)
     *values, best = _TwoReads.apply(
-        query.flatten(2)[0].T, memory.keys[0], memory.values, torch.cat(covers)[:, 0], *scales
+        query.flatten(2).squeeze(0).T, memory.keys.squeeze(0).T, memory.values, torch.cat(covers)[:, 0], *scales
     )
     # (A, 2 B): the objects' best cells first, then the backgrounds'.
     best, second = best.T.view(2, count, -1)
@@ -70,7 +70,7 @@ def read_twice(
 class _TwoReads(torch.autograd.Function):
     """Two softmaxes of the same similarities, and the best similarities.
 
-    Inputs: the query (A, K); keys (K, M); values (B, V, M); covers (C, M), to be added to the
+    Inputs: the query (A, K); keys (M, K); values (B, V, M); covers (C, M), to be added to the
     similarities; and the two scales. Outputs: the values by each softmax, (A, B V) twice, and the
     best (A, C) of the similarities with each of the covers. Covers get no gradient.
     """
@@ -86,54 +86,42 @@ class _TwoReads(torch.autograd.Function):
         second: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the outputs, and keep what gradients need."""
-        cells, shape = len(query), values.shape
-        table = values.flatten(0, 1).T.contiguous()
-        query, scales = query.contiguous(), (float(first), float(second))
-        alike = query.new_empty((cells, keys.shape[1]))
-        read = [query.new_empty((cells, table.shape[1])) for _ in scales]
-        sums = [query.new_empty((cells, 1)) for _ in scales]
-        largest = query.new_empty((cells, 1))
-        best = query.new_empty((cells, len(covers)))
-        where = torch.empty(best.shape, dtype=torch.int64)
-        for rows in _rows(cells, keys.shape[1]):
-            some = torch.mm(query[rows], keys, out=alike[rows])
-            largest[rows] = some.amax(1, keepdim=True)
+        table, scales = values.flatten(0, 1).T.contiguous(), (float(first), float(second))
+        query, keys = query.contiguous(), keys.contiguous()
+        alike = query.new_empty((len(query), len(keys)))
+        read = [query.new_empty((len(query), table.shape[1])) for _ in scales]
+        where = torch.empty((len(query), len(covers)), dtype=torch.int64)
+        for rows in _rows(*alike.shape):
+            some = torch.mm(query[rows], keys.T, out=alike[rows])
             for number, cover in enumerate(covers):
-                found = (some + cover).max(1)
-                best[rows, number], where[rows, number] = found
-            for scale, total, result in zip(scales, sums, read, strict=True):
-                weights = _exponential(some, largest[rows], scale)
-                total[rows] = weights.sum(1, keepdim=True)
-                torch.mm(weights, table, out=result[rows])
-                result[rows] /= total[rows]
-        ctx.scales, ctx.shape = scales, shape
-        ctx.save_for_backward(query, keys, table, alike, largest, where, *sums, *read)
+                # numpy takes a quarter of torch's time.
+                where[rows, number] = torch.from_numpy((some + cover).numpy().argmax(1))
+            for scale, result in zip(scales, read, strict=True):
+                torch.mm((some * scale).softmax(1), table, out=result[rows])
+        best = alike.gather(1, where) + covers.T.gather(0, where)
+        ctx.scales, ctx.shape = scales, values.shape
+        ctx.save_for_backward(query, keys, table, alike, where, *read)
         return read[0], read[1], best
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of all inputs."""
-        query, keys, table, alike, largest, where, *rest = ctx.saved_tensors
-        sums, read = rest[:2], rest[2:]
+        query, keys, table, alike, where, *read = ctx.saved_tensors
         of_query, of_keys = torch.empty_like(query), torch.zeros_like(keys)
         of_table, of_scales = torch.zeros_like(table), [0.0, 0.0]
-        for rows in _rows(len(query), keys.shape[1]):
-            some, of_alike = alike[rows], None
+        for rows in _rows(*alike.shape):
+            some, of_some = alike[rows], torch.zeros_like(alike[rows])
             for number, scale in enumerate(ctx.scales):
-                given = gradients[number][rows]
-                weights = _exponential(some, largest[rows], scale).div_(sums[number][rows])
-                change = torch.addmm(
-                    (given * read[number][rows]).sum(1, keepdim=True), given, table.T, beta=-1
-                ).mul_(weights)
+                given, found = gradients[number][rows], read[number][rows]
+                weights = (some * scale).softmax(1)
                 of_table.addmm_(weights.T, given)
+                mean = (given * found).sum(1, keepdim=True)
+                change = torch.addmm(mean, given, table.T, beta=-1).mul_(weights)
                 of_scales[number] += float(torch.dot(change.flatten(), some.flatten()))
-                of_alike = (
-                    change.mul_(scale) if of_alike is None else of_alike.add_(change, alpha=scale)
-                )
-            assert of_alike is not None
-            of_alike.scatter_add_(1, where[rows], gradients[2][rows])
-            torch.mm(of_alike, keys.T, out=of_query[rows])
-            of_keys.addmm_(query[rows].T, of_alike)
+                of_some.add_(change, alpha=scale)
+            of_some.scatter_add_(1, where[rows], gradients[2][rows])
+            torch.mm(of_some, keys, out=of_query[rows])
+            of_keys.addmm_(of_some.T, query[rows])
         of_values = of_table.T.reshape(ctx.shape)
         return of_query, of_keys, of_values, None, *map(query.new_tensor, of_scales)
 
@@ -142,8 +130,3 @@ def _rows(cells: int, others: int) -> list[slice]:
     """Return which rows of similarities are computed at once."""
     step = max(1, _AT_ONCE // others)
     return [slice(start, min(start + step, cells)) for start in range(0, cells, step)]
-
-
-def _exponential(alike: Tensor, largest: Tensor, scale: float) -> Tensor:
-    """Return exp(scale (x - largest)) of similarities: at most 1."""
-    return alike.sub(largest).mul_(scale).exp_()

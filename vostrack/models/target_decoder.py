@@ -61,7 +61,7 @@ class TargetDecoder(nn.Module):
         self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
         # Dilations 2 and 4 let every cell see most of the object.
         self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
-        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
+        self.reduce = nn.ModuleList(pointwise(a, b) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
         self.fuse = nn.ModuleList(nn.Conv2d(w + 1, w, 3, padding=1) for w in (w8, w4))
         self.smooth = nn.ModuleList(nn.Conv2d(w, w, 3, padding=1) for w in (w8, w4, w2))
         self.presence = nn.Linear(2 * w16, 1)
@@ -127,7 +127,7 @@ class TargetDecoder(nn.Module):
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
             x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
-            x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
+            x = F.relu_(self.fuse[index](_beside(x, covered)))
             x = x + F.relu_(self.smooth[index](x))
         logits = self._finest(x, levels[0], regions)
         if regions is not None:
@@ -313,6 +313,18 @@ def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor
         return F.conv2d(torch.cat([x, y], dim=1), weight, bias, padding=1)
     first, rest = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
     return F.conv2d(x, first, bias, padding=1) + F.conv2d(y, rest, padding=1)
+
+
+def _beside(x: Tensor, cover: Tensor) -> Tensor:
+    """Return x (B, C, h, w) with a map (B, 1, h, w) as one more channel, in the layout of x.
+
+    torch cannot tell the layout of a single channel by itself: joined with it, a map with channels
+    last is copied to the other layout, and once more back again for each convolution.
+    """
+    if cover.is_contiguous() and not x.is_contiguous():
+        height, width = cover.shape[-2:]
+        cover = cover.as_strided(cover.shape, (height * width, 1, width, 1))
+    return torch.cat([x, cover], dim=1)
 
 
 def _onto(x: Tensor, skip: Tensor, regions: Regions | None, scale: int) -> Tensor:
