@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vostrack.compute.doubling import doubled
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.memory_cues import Memory
 from vostrack.models.reader_gradients import read_twice
@@ -45,7 +46,9 @@ def target_loss(logits: Tensor, mask: Tensor, known: Tensor | None = None) -> Te
     Returns:
         A scalar.
     """
-    if logits.shape != mask.shape:
+    if mask.shape[-2:] == tuple(2 * side for side in logits.shape[-2:]):
+        logits = doubled(logits)
+    elif logits.shape != mask.shape:
         logits = F.interpolate(logits, size=mask.shape[-2:], mode="bilinear", align_corners=False)
     probability = logits.sigmoid()
     if known is not None:

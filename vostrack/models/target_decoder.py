@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.compute.doubling import doubled
 from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.lateral_map import LateralMap
 from vostrack.models.pointwise import pointwise
@@ -225,7 +226,7 @@ class TargetDecoder(nn.Module):
             (top, bottom), (left, right) = ((2 * start, 2 * stop) for start, stop in place)
             details.append(F.pad(part, (left, columns - right, top, rows - bottom)))
         joined = torch.cat(details) if len(details) > 1 else details[0]
-        return joined + _upsample_like(coarse, joined)
+        return joined + doubled(coarse)
 
     def _details(
         self,
