@@ -255,7 +255,9 @@ class FirstFrameAugmenter:
             where = _reach(box, matrix, labels.shape)
             if where is None:
                 continue
-            cut = _warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT, where)
+            cut = _warp(
+                (self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT, where
+            )
             alpha = cv2.GaussianBlur(cut, (0, 0), self._FEATHER)
             colours = _warp(frame, matrix, cv2.BORDER_REFLECT_101, where)
             image[where] += alpha[..., None] * (colours - image[where])

@@ -90,12 +90,18 @@ class FrameDreamer:
         image, masks = self._as_it_is()
         return self._seen(image, masks, self._around(masks, self._window))
 
-    def draw(self, generator: Generator) -> DreamedFrame:
-        """Draw an altered frame, in a window around a guess of where its objects are."""
+    def draw(self, generator: Generator, window: WindowConfig | None = None) -> DreamedFrame:
+        """Draw an altered frame, in a window around a guess of where its objects are.
+
+        Args:
+            generator: of the random numbers.
+            window: how this one's window is laid; None: as all others are.
+        """
         image, masks = self._altered(generator)
         grow = 1.5 + 0.9 * float(torch.rand(1, generator=generator))
         guess = torch.stack([perturb_mask(mask, generator) for mask in masks])
-        return self._seen(image, masks, self._around(guess, replace(self._window, grow=grow)))
+        laid = replace(window or self._window, grow=grow)
+        return self._seen(image, masks, self._around(guess, laid))
 
     def _altered(self, generator: Generator) -> tuple[FloatArray, Tensor]:
         """Draw a sample in which at least one object is visible."""

@@ -62,6 +62,8 @@ class TargetFinetuneConfig:
         later_share: share of the altered frames that are made from later frames of the video, where
             there are any, in [0, 1].
         pixels: maximum number of pixels of a training window.
+        second_pixels: of the window of every second altered frame; None: as many. Objects are then
+            learned at two sizes, in less time.
         augmentation: how the samples are drawn.
     """
 
@@ -78,6 +80,7 @@ class TargetFinetuneConfig:
     previous_known: float = 0.7
     later_share: float = 0.5
     pixels: int = 320 * 320
+    second_pixels: int | None = None
     augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
     def __post_init__(self) -> None:

@@ -104,6 +104,7 @@ class FramePairs:
         self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
+        self.smaller = replace(self.window, pixels=config.second_pixels or config.pixels)
 
     def prepare(
         self,
@@ -123,11 +124,16 @@ class FramePairs:
             self._dreamer(*frame, objects) for frame, objects in zip(frames, every, strict=True)
         )
         count = max(self.config.frames or 0, self.config.references - 1)
-        drawn = [self._source(number).draw(generator) for number in range(count)]
+        drawn = [self._draw(number, generator) for number in range(count)]
         self.frames = [self.dreamer.original(), *drawn]
         known = [dreamer.original() for dreamer in self.later]
         self.originals = [self.frames[0], *known]
         self.references = [*self.frames[: self.config.references], *known]
+
+    def _draw(self, number: int, generator: Generator) -> DreamedFrame:
+        """Draw the altered frame of this number."""
+        window = self.smaller if number % 2 else self.window
+        return self._source(number).draw(generator, window)
 
     def _source(self, number: int) -> FrameDreamer:
         """Return what the altered frame of this number is made from."""
@@ -182,7 +188,7 @@ class FramePairs:
         """Return the next frame to be segmented."""
         number, self.drawn = self.drawn, self.drawn + 1
         if self.config.frames is None:
-            return self._source(number).draw(generator)
+            return self._draw(number, generator)
         return self.frames[1 + number % self.config.frames]
 
     def _reference(self, generator: Generator, others: Sequence[DreamedFrame]) -> DreamedFrame:
@@ -218,9 +224,7 @@ class FramePairs:
         if regions is not None:
             reads = regions.cut(reads[0], 1), regions.cut(reads[1], 1)
         seen = window.crop(before[:, None].to(self.device), antialias=False)
-        found = self.network.decoded(
-            features, reads, memory.statistics, (seen, known), regions
-        )
+        found = self.network.decoded(features, reads, memory.statistics, (seen, known), regions)
         return target_loss(found.logits.float(), (frame.truth > 0.5).float())
 
     def _reads(
@@ -232,9 +236,7 @@ class FramePairs:
         # A pasted object may have come from anywhere: all memory cells are equally near.
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
         readers = self.network.first_reader, self.network.recent_reader
-        return read_twice(
-            readers, features.key, places, replace(memory, positions=middle), near
-        )
+        return read_twice(readers, features.key, places, replace(memory, positions=middle), near)
 
 
 def _regions(frame: DreamedFrame, before: Tensor, config: WindowConfig) -> Regions | None:
@@ -247,7 +249,10 @@ def _regions(frame: DreamedFrame, before: Tensor, config: WindowConfig) -> Regio
     """
     if len(before) == 1:
         return None
-    boxes = [mask_box((one > 0.5) | (other > 0)) for one, other in zip(before, frame.masks.cpu(), strict=True)]
+    boxes = [
+        mask_box((one > 0.5) | (other > 0))
+        for one, other in zip(before, frame.masks.cpu(), strict=True)
+    ]
     known = [box for box in boxes if box is not None]
     if len(known) < len(boxes):
         return None

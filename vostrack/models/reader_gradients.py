@@ -52,7 +52,11 @@ def read_twice(
     count, size = len(memory.values), query.shape[-2:]
     covers = first.cover_terms(memory.mask)
     *values, best = _TwoReads.apply(
-        query.flatten(2).squeeze(0).T, memory.keys.squeeze(0).T, memory.values, torch.cat(covers)[:, 0], *scales
+        query.flatten(2).squeeze(0).T,
+        memory.keys.squeeze(0).T,
+        memory.values,
+        torch.cat(covers)[:, 0],
+        *scales,
     )
     # (A, 2 B): the objects' best cells first, then the backgrounds'.
     best, second = best.T.view(2, count, -1)

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
+from vostrack.models.byte_map import as_floats
 from vostrack.models.target_config import SemanticName
 from vostrack.models.target_features import EarlyLevels
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
@@ -157,7 +158,7 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
             slots,
             TargetFinetuneConfig().augmentation,
             WindowConfig(pixels=64 * 64, step=64),
-            lambda image: FixedFeatures(image, (), None),
+            lambda image: FixedFeatures(image, EarlyLevels(image, image, image)),
         )
         generator = Generator().manual_seed(seed)
         return [dreamer.original(), *(dreamer.draw(generator) for _ in range(4))]
@@ -184,8 +185,11 @@ def test_what_a_fixed_backbone_made_is_what_tracking_sees(
     first = pairs.frames[0]
     found = pairs._features(first, gradients=False)
     seen = target_network.features(first.window.crop(images[:1]))
-    # Altered frames are bytes, and features are kept in half precision.
-    for one, other in zip(found.levels, seen.levels, strict=True):
+    f2, f4, f8 = map(as_floats, seen.levels[:3])
+    laterals = target_network.decoder.outline_laterals()
+    wanted = [layer(level) for layer, level in zip(laterals, (f2, f4, f8), strict=True)]
+    # Altered frames are bytes.
+    for one, other in zip(found.levels, (*wanted, seen.levels[3]), strict=True):
         torch.testing.assert_close(one, other, rtol=0.01, atol=0.01)
     torch.testing.assert_close(found.key, seen.key, rtol=0.01, atol=0.003)
 
@@ -223,3 +227,29 @@ def test_a_backbone_that_is_alone_learns(semantic: SemanticName, blocks: int) ->
     network = build_target_net(small)
     assert TargetFinetuneConfig().trained_blocks(network) == blocks
     assert TargetFinetuneConfig(blocks=2).trained_blocks(network) == 2
+
+
+def test_lateral_layers_of_what_is_fixed_stay_as_they_are(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    fitted = tuned(target_network, images[0], labels, steps=2, frames=1)
+    before, after = (network.decoder for network in (target_network, fitted))
+    for one, other in zip(before.outline_laterals(), after.outline_laterals(), strict=True):
+        assert all(map(torch.equal, one.parameters(), other.parameters()))
+    assert not torch.equal(before.lateral[3].weight, after.lateral[3].weight)
+    assert all(parameter.requires_grad for parameter in after.parameters())
+
+
+def test_every_second_altered_frame_is_seen_smaller(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    areas = []
+    for second in (64 * 64, None):
+        config = TargetFinetuneConfig(frames=4, pixels=128 * 128, second_pixels=second)
+        pairs = FramePairs(target_network, config, "fp32")
+        pairs.prepare([(images[0], labels)], None, Generator().manual_seed(0))
+        areas.append([frame.window.size[0] * frame.window.size[1] for frame in pairs.frames])
+    assert all(area <= 96 * 96 for area in areas[0][2::2])
+    assert areas[0][:2] == areas[1][:2]
+    assert areas[0][3] == areas[1][3]
+    assert areas[0][2] < areas[1][2]
