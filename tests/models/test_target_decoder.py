@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.near_places import span_of
 from vostrack.models.regions import Regions
-from vostrack.models.target_decoder import NOWHERE, TargetDecoder, _beside, span_of
+from vostrack.models.target_decoder import NOWHERE, TargetDecoder, _beside
 from vostrack.models.target_net import Features, TargetNet, TargetNetConfig, build_target_net
 
 SMALL = TargetNetConfig(key=8, value=4, embedding=6, labels=3, widths=(12, 8, 8, 4))

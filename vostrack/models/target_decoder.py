@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,22 +11,17 @@ from torch import Tensor, nn
 from vostrack.compute.doubling import doubled
 from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.lateral_map import LateralMap
+from vostrack.models.near_places import possible_places, seen_around, without_margin
 from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 
-__all__ = ["NOWHERE", "Level", "MaskEncoder", "TargetDecoder", "span_of"]
+__all__ = ["NOWHERE", "Level", "MaskEncoder", "TargetDecoder"]
 
 Level = Tensor | ByteMap | LateralMap
 """A feature map (B, C, h, w), or what is kept in its place."""
 
 NOWHERE = -10.0
 """Logit where an object is not looked for: a score of 0.00005."""
-
-# An object can be where its logit at stride 4 is above this: a score of 0.047.
-_HARDLY = -3.0
-# Cells of stride 4 that a logit at stride 2 depends on, on each side: one of them by bilinear
-# scaling, and one by two convolutions.
-_SEEN = 2
 
 
 class MaskEncoder(nn.Module):
@@ -198,14 +192,14 @@ class TargetDecoder(nn.Module):
         """
         rows, columns = x.shape[-2:]
         logits = x.new_full((len(x), 1, 2 * rows, 2 * columns), NOWHERE)
-        for index, place in enumerate(_places(coarse)):
+        for index, place in enumerate(possible_places(coarse)):
             if place is None:
                 continue
-            seen = _seen_around(place)
+            seen = seen_around(place)
             part = self._details(x, fine, regions, index, seen)
-            part += _upsample_like(coarse[index : index + 1, :, *seen], part)
+            part += _upsample_like(coarse[(slice(index, index + 1), slice(None), *seen)], part)
             y, z = (slice(2 * start, 2 * stop) for start, stop in place)
-            logits[index, :, y, z] = _without_margin(part, place, seen)[0]
+            logits[index, :, y, z] = without_margin(part, place, seen)[0]
         return logits
 
     def _learned_near(
@@ -217,12 +211,12 @@ class TargetDecoder(nn.Module):
         """
         rows, columns = (2 * side for side in x.shape[-2:])
         details = []
-        for index, place in enumerate(_places(coarse.detach())):
+        for index, place in enumerate(possible_places(coarse.detach())):
             if place is None:
                 details.append(x.new_zeros((1, 1, rows, columns)))
                 continue
-            seen = _seen_around(place)
-            part = _without_margin(self._details(x, fine, regions, index, seen), place, seen)
+            seen = seen_around(place)
+            part = without_margin(self._details(x, fine, regions, index, seen), place, seen)
             (top, bottom), (left, right) = ((2 * start, 2 * stop) for start, stop in place)
             details.append(F.pad(part, (left, columns - right, top, rows - bottom)))
         joined = torch.cat(details) if len(details) > 1 else details[0]
@@ -245,7 +239,7 @@ class TargetDecoder(nn.Module):
             index: of the object.
             seen: rows and columns of x to be looked at.
         """
-        part = self.reduce[2](x[index : index + 1, :, *seen])
+        part = self.reduce[2](x[(slice(index, index + 1), slice(None), *seen)])
         corner = (0, 0) if regions is None else regions.corners[index]
         y, z = (
             slice(8 * cell + 2 * span.start, 8 * cell + 2 * span.start + 2 * side)
@@ -255,54 +249,6 @@ class TargetDecoder(nn.Module):
         skip = self._skip(0, fine[image : image + 1, :, y, z])
         part = _upsample_like(part, skip).add_(skip).relu_()
         return self.fine(F.relu_(self.smooth[2](part)))  # type: ignore[no-any-return]
-
-
-# Rows and columns at stride 4, from and to.
-_Place = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _seen_around(place: _Place) -> tuple[slice, slice]:
-    """Return the rows and columns that the logits of a place depend on; see ``_SEEN``."""
-    (top, bottom), (left, right) = place
-    return slice(max(0, top - _SEEN), bottom + _SEEN), slice(max(0, left - _SEEN), right + _SEEN)
-
-
-def _without_margin(part: Tensor, place: _Place, seen: tuple[slice, slice]) -> Tensor:
-    """Cut from maps (B, C, 2 h', 2 w') of what is seen around a place those of the place."""
-    (y, height), (z, width) = (
-        (2 * (start - span.start), 2 * (stop - start))
-        for (start, stop), span in zip(place, seen, strict=True)
-    )
-    return part[..., y : y + height, z : z + width]
-
-
-def _places(coarse: Tensor) -> list[_Place | None]:
-    """Return the rows and the columns, from and to, in which each object can be.
-
-    Args:
-        coarse: (B, 1, h, w) logits.
-    """
-    inside = (coarse[:, 0] > _HARDLY).view(torch.uint8)
-    filled = inside.amax(2).numpy(), inside.amax(1).numpy()
-    found: list[_Place | None] = []
-    for rows, columns in zip(*filled, strict=True):
-        if not rows.any():
-            found.append(None)
-            continue
-        found.append((span_of(rows), span_of(columns)))
-    return found
-
-
-def span_of(filled: np.ndarray) -> tuple[int, int]:
-    """Return the first cell and the one after the last, with one more on each side.
-
-    Multiples of 8 cells: libraries prepare their kernels for each new shape.
-    """
-    places = np.flatnonzero(filled)
-    first, last = max(0, int(places[0]) - 1), min(len(filled), int(places[-1]) + 2)
-    length = min(len(filled), last - first + -(last - first) % 8)
-    first = min(first, len(filled) - length)
-    return first, first + length
 
 
 def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vostrack.compute import precision as precisions
 from vostrack.models.byte_convolution import has_fast_int8
-from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.byte_map import as_floats
 from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
 from vostrack.online_finetune.target import eight_bit_stages
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
