@@ -237,7 +237,7 @@ class FirstFrameAugmenter:
         image *= np.array(params.gains, np.float32)
         np.clip(image, 0, 1, out=image)
         if params.blur:
-            image = cv2.GaussianBlur(image, (0, 0), params.blur)
+            image = cv2.GaussianBlur(image, (0, 0), params.blur).astype(np.float32, copy=False)
         return FirstFrameSample(image, labels)
 
     def _compose(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:

@@ -59,8 +59,8 @@ def perturb_mask(mask: Tensor, generator: Generator) -> Tensor:
 def _as_bytes(mask: Tensor) -> UInt8Array:
     """Return a mask (H, W), 0 or 1, as bytes, which are not to be overwritten."""
     if mask.dtype == torch.uint8:
-        return mask.cpu().numpy()  # type: ignore[no-any-return]
-    return (mask > 0.5).view(torch.uint8).cpu().numpy()  # type: ignore[no-any-return]
+        return mask.cpu().numpy()
+    return (mask > 0.5).view(torch.uint8).cpu().numpy()
 
 
 def _grown(array: AnyArray, kernel: AnyArray, *, shrink: bool) -> AnyArray:

@@ -18,7 +18,7 @@ def test_values_and_gradients_are_those_of_torch(size: tuple[int, ...]) -> None:
         leaf = maps.clone().requires_grad_()
         result = scale(leaf)
         weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
-        (result * weights).sum().backward()
+        (result * weights).sum().backward()  # type: ignore[no-untyped-call]
         found.append((result, leaf.grad))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-5)

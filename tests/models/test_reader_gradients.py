@@ -47,7 +47,8 @@ def test_values_and_gradients_are_those_of_the_readers(
         numbers = [*readers[0].parameters(), *readers[1].parameters()]
         for number in numbers:
             number.grad = None
-        (torch.stack(reads) * weights).sum().backward()
+        loss = (torch.stack(reads) * weights).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         found.append([*(read.detach() for read in reads), *(x.grad for x in leaves + numbers)])
     assert len(found[0]) == 8
     for one, other in zip(*found, strict=True):

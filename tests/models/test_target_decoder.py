@@ -86,15 +86,16 @@ def test_the_finest_layers_learn_where_an_object_can_be(
     found = []
     for learned in (True, False):
         leaf = x.clone().requires_grad_()
-        decoder.zero_grad()
+        decoder.zero_grad(set_to_none=True)
         coarse = F.interpolate(decoder.coarse(leaf), scale_factor=2, mode="bilinear")
         if learned:
             logits = decoder._finest(leaf, fine, regions)
         else:
             logits = torch.where(near, everywhere(decoder, leaf, fine, regions), coarse)
-        (logits * weights).sum().backward()
+        (logits * weights).sum().backward()  # type: ignore[no-untyped-call]
         layers = decoder.reduce[2], decoder.lateral[0], decoder.smooth[2], decoder.fine
-        changed = [layer.weight.grad.clone() for layer in (*layers, decoder.coarse)]
+        weighed = [next(layer.parameters()) for layer in (*layers, decoder.coarse)]
+        changed = [weight.grad for weight in weighed]
         found.append([logits.detach(), leaf.grad, *changed])
     assert near.any()
     assert not near.all()
@@ -111,7 +112,9 @@ def everywhere(
     skip = decoder.lateral[0](fine)
     details = F.relu(details + (skip if regions is None else regions.cut(skip, 8)))
     details = decoder.fine(F.relu(decoder.smooth[2](details)))
-    return details + F.interpolate(decoder.coarse(x), scale_factor=2, mode="bilinear")
+    coarse = F.interpolate(decoder.coarse(x), scale_factor=2, mode="bilinear")
+    logits: torch.Tensor = details + coarse
+    return logits
 
 
 def test_one_more_channel_keeps_the_layout() -> None:

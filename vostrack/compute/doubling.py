@@ -17,7 +17,7 @@ def doubled(maps: Tensor) -> Tensor:
     """Scale maps (B, 1, h, w) linearly to (B, 1, 2 h, 2 w)."""
     if maps.device.type != "cpu" or maps.dtype != torch.float32:
         return F.interpolate(maps, scale_factor=2, mode="bilinear", align_corners=False)
-    return _Doubled.apply(maps)  # type: ignore[no-any-return, no-untyped-call]
+    return _Doubled.apply(maps)  # type: ignore[no-any-return]
 
 
 class _Doubled(torch.autograd.Function):
@@ -34,8 +34,10 @@ class _Doubled(torch.autograd.Function):
 def _halved(given: Tensor, axis: int) -> Tensor:
     """Return the gradient along one axis: a cell is seen by four, by 1/4, 3/4, 3/4 and 1/4."""
     length = given.shape[axis] // 2
-    even, odd = (given.unflatten(axis, (length, 2)).select(axis + 1, side) for side in (0, 1))
-    found = (even + odd).mul_(0.75)
+    even, odd = given.view(*given.shape[:axis], length, 2, *given.shape[axis + 1 :]).unbind(
+        axis + 1
+    )
+    found: Tensor = (even + odd).mul_(0.75)
     found.narrow(axis, 0, length - 1).add_(even.narrow(axis, 1, length - 1), alpha=0.25)
     found.narrow(axis, 1, length - 1).add_(odd.narrow(axis, 0, length - 1), alpha=0.25)
     # At the ends, a cell stands for its missing neighbour.
