@@ -293,7 +293,7 @@ def _warp(
 
 
 # Pixels around a moved object that blurring its edge reaches, and one for interpolation.
-_EDGE = 0
+_EDGE = 5
 
 
 def _reach(

@@ -66,7 +66,7 @@ def _as_bytes(mask: Tensor) -> UInt8Array:
 def _grown(array: AnyArray, kernel: AnyArray, *, shrink: bool) -> AnyArray:
     """Dilate or erode a mask (H, W) that has pixels, in the box that they can reach."""
     height, width = array.shape
-    margin = 0
+    margin = len(kernel) // 2
     left, top, across, down = cv2.boundingRect(array)
     x, y = max(0, left - margin), max(0, top - margin)
     right, bottom = min(width, left + across + margin), min(height, top + down + margin)
