@@ -191,7 +191,8 @@ def test_fine_tuning_lowers_the_loss_of_its_frame(videos: list[VideoSequence]) -
         return float(target_loss(logits, mask))
 
     before = error()
-    config = TargetFinetuneConfig(steps=30, batch=1, learning_rate=1e-2, pixels=64 * 64)
+    # Lateral layers stay as they are, and here they are random: this takes more steps.
+    config = TargetFinetuneConfig(steps=60, batch=1, learning_rate=1e-2, pixels=64 * 64)
     finetune_target_net(network, image, labels, config, precision="fp32")
     assert error() < 0.8 * before
     assert not network.training
