@@ -85,6 +85,11 @@ class FrameDreamer:
         self._config, self._window, self._early = config, window, early
         self._labels = labels
 
+    @property
+    def count(self) -> int:
+        """The number of objects."""
+        return len(self._objects)
+
     def original(self) -> DreamedFrame:
         """Return the frame as it is."""
         image, masks = self._as_it_is()

@@ -62,8 +62,8 @@ class TargetFinetuneConfig:
         later_share: share of the altered frames that are made from later frames of the video, where
             there are any, in [0, 1].
         pixels: maximum number of pixels of a training window.
-        second_pixels: of the window of every second altered frame; None: as many. Objects are then
-            learned at two sizes, in less time.
+        second_pixels: of the window of every second altered frame, where there is one object; None:
+            as many. It is then learned at two sizes, in less time.
         augmentation: how the samples are drawn.
     """
 

@@ -14,7 +14,6 @@ from vostrack.compute.doubling import doubled
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.memory_cues import Memory
 from vostrack.models.reader_gradients import read_twice
-from vostrack.models.regions import Regions
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
@@ -22,8 +21,6 @@ from vostrack.online_finetune.target.fixed_part import FixedPart
 from vostrack.online_finetune.target.window import (
     Window,
     WindowConfig,
-    choose_regions,
-    mask_box,
 )
 
 if TYPE_CHECKING:
@@ -132,8 +129,9 @@ class FramePairs:
 
     def _draw(self, number: int, generator: Generator) -> DreamedFrame:
         """Draw the altered frame of this number."""
-        window = self.smaller if number % 2 else self.window
-        return self._source(number).draw(generator, window)
+        source = self._source(number)
+        window = self.smaller if number % 2 and source.count == 1 else self.window
+        return source.draw(generator, window)
 
     def _source(self, number: int) -> FrameDreamer:
         """Return what the altered frame of this number is made from."""
@@ -219,12 +217,8 @@ class FramePairs:
         before = torch.stack([perturb_mask(mask, generator) for mask in frame.masks])
         features, known = self._features(frame, gradients=True), near.expand(len(before))
         reads = self._reads(features, window, memory, known)
-        # As in tracking: an object that is lost can be anywhere.
-        regions = _regions(frame, before, self.window) if near else None
-        if regions is not None:
-            reads = regions.cut(reads[0], 1), regions.cut(reads[1], 1)
         seen = window.crop(before[:, None].to(self.device), antialias=False)
-        found = self.network.decoded(features, reads, memory.statistics, (seen, known), regions)
+        found = self.network.decoded(features, reads, memory.statistics, (seen, known))
         return target_loss(found.logits.float(), (frame.truth > 0.5).float())
 
     def _reads(
@@ -237,23 +231,3 @@ class FramePairs:
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
         readers = self.network.first_reader, self.network.recent_reader
         return read_twice(readers, features.key, places, replace(memory, positions=middle), near)
-
-
-def _regions(frame: DreamedFrame, before: Tensor, config: WindowConfig) -> Regions | None:
-    """Return where each of several objects can be, as in tracking; None for anywhere.
-
-    Args:
-        frame: with these objects.
-        before: (N, H, W) their masks in the frame before.
-        config: how windows are laid.
-    """
-    if len(before) == 1:
-        return None
-    boxes = [
-        mask_box((one > 0.5) | (other > 0))
-        for one, other in zip(before, frame.masks.cpu(), strict=True)
-    ]
-    known = [box for box in boxes if box is not None]
-    if len(known) < len(boxes):
-        return None
-    return choose_regions(frame.window, known, before.shape[1:], config)
