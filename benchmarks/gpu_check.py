@@ -37,7 +37,7 @@ from vostrack.build import build_tracker
 from vostrack.compute.precision import Precision, has_fast_bf16
 from vostrack.datasets.synthetic import SyntheticScene, render_clip
 from vostrack.models.foreground import NetworkConfig
-from vostrack.models.target_net import build_target_net
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
 from vostrack.online_finetune.target.training_clip import TrainingClip

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Generator
 
-from vostrack.arrays import AnyArray, BoolArray, DoubleArray, FloatArray, UInt8Array
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.checks import check_at_least, check_fraction
 from vostrack.errors import InputError
+from vostrack.online_finetune.affine_warp import reached, warp
 from vostrack.online_finetune.placement import Placement
 
 __all__ = [
@@ -231,27 +232,35 @@ class FirstFrameAugmenter:
         image, labels = self._compose(params)
         if params.occluder is not None:
             image, labels = self._occlude(image, labels, params.occluder)
-        light = np.power(image / np.float32(255), np.float32(params.gamma))
-        light = np.clip(light * np.array(params.gains, np.float32), 0, 1)
+        image /= 255
+        if params.gamma != 1:
+            np.power(image, np.float32(params.gamma), out=image)
+        image *= np.array(params.gains, np.float32)
+        np.clip(image, 0, 1, out=image)
         if params.blur:
-            light = cv2.GaussianBlur(light, (0, 0), params.blur)
-        return FirstFrameSample(light.astype(np.float32), labels)
+            image = cv2.GaussianBlur(image, (0, 0), params.blur).astype(np.float32, copy=False)
+        return FirstFrameSample(image, labels)
 
     def _compose(self, params: FirstFrameAugmentationParams) -> tuple[FloatArray, UInt8Array]:
+        """Return an image in [0, 255] and labels, both to be overwritten."""
         if params.objects is None:
             return self.frame.astype(np.float32), self.labels.copy()
         height, width = self.labels.shape
         matrix = params.background.matrix((width / 2, height / 2))
-        image = _warp(self._background.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
+        image = warp(self._background.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
         labels = np.zeros_like(self.labels)
+        frame = self.frame.astype(np.float32)
         for slot in params.order:
-            x0, y0, x1, y1 = self.boxes[slot - 1]
+            x0, y0, x1, y1 = box = self.boxes[slot - 1]
             matrix = params.objects[slot - 1].matrix(((x0 + x1) / 2, (y0 + y1) / 2))
-            cut = _warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT)
+            where = reached(box, matrix, labels.shape)
+            if where is None:
+                continue
+            cut = warp((self.labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT, where)
             alpha = cv2.GaussianBlur(cut, (0, 0), self._FEATHER)
-            colours = _warp(self.frame.astype(np.float32), matrix, cv2.BORDER_REFLECT_101)
-            image += alpha[..., None] * (colours - image)
-            labels[alpha > 0.5] = slot
+            colours = warp(frame, matrix, cv2.BORDER_REFLECT_101, where)
+            image[where] += alpha[..., None] * (colours - image[where])
+            labels[where][alpha > 0.5] = slot
         return image, labels
 
     def _occlude(
@@ -268,13 +277,6 @@ class FirstFrameAugmenter:
         other = np.roll(self._background, labels.shape[1] // 2, axis=1).astype(np.float32)
         image = np.where(cover[..., None] > 0, other, image)
         return image, np.where(cover > 0, np.uint8(0), labels)
-
-
-def _warp(array: AnyArray, matrix: DoubleArray, border: int) -> FloatArray:
-    height, width = array.shape[:2]
-    size = (width, height)
-    warped = cv2.warpAffine(array, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
-    return warped.astype(np.float32)
 
 
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:

@@ -7,7 +7,8 @@ which takes as long as several steps of fine-tuning, and a hundred megabytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +32,9 @@ class AdamW:
     def __init__(self, groups: Groups, weight_decay: float) -> None:
         self.weight_decay = weight_decay
         self._steps = 0
-        self._entries: list[tuple[nn.Parameter, float, Tensor, Tensor]] = [
-            (parameter, rate, torch.zeros_like(parameter), torch.zeros_like(parameter))
+        self._groups: list[tuple[list[_Entry], float]] = [
+            ([_Entry(p, torch.zeros_like(p), torch.zeros_like(p)) for p in parameters], rate)
             for parameters, rate in groups
-            for parameter in parameters
         ]
 
     @torch.no_grad()
@@ -45,17 +45,66 @@ class AdamW:
             share: of each group's learning rate, as a schedule gives it.
         """
         self._steps += 1
+        for entries, rate in self._groups:
+            known = [entry for entry in entries if entry.parameter.grad is not None]
+            # torch's kernel goes through the memory as it lies: gradients have to lie as well.
+            fused = all(entry.lies_alike() for entry in known)
+            (self._fused if fused else self._one_by_one)(known, rate * share)
+            for entry in known:
+                entry.parameter.grad = None
+
+    def _fused(self, entries: Sequence[_Entry], rate: float) -> None:
+        """Change parameters on the CPU in one pass, which takes a third of the time."""
+        if entries:
+            torch._fused_adamw_(
+                [entry.parameter for entry in entries],
+                [entry.gradient for entry in entries],
+                [entry.mean for entry in entries],
+                [entry.square for entry in entries],
+                [],
+                [torch.tensor(float(self._steps))] * len(entries),
+                lr=rate,
+                beta1=_MEANS[0],
+                beta2=_MEANS[1],
+                weight_decay=self.weight_decay,
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
+
+    def _one_by_one(self, entries: Sequence[_Entry], rate: float) -> None:
+        """Change parameters on any device."""
         first, second = (1 - mean**self._steps for mean in _MEANS)
-        for parameter, rate, mean, square in self._entries:
-            gradient = parameter.grad
-            if gradient is None:
-                continue
-            parameter.mul_(1 - rate * share * self.weight_decay)
-            mean.lerp_(gradient, 1 - _MEANS[0])
-            square.mul_(_MEANS[1]).addcmul_(gradient, gradient, value=1 - _MEANS[1])
-            size = square.sqrt().div_(math.sqrt(second)).add_(_EPSILON)
-            parameter.addcdiv_(mean, size, value=-rate * share / first)
-            parameter.grad = None
+        for entry in entries:
+            parameter, gradient = entry.parameter, entry.gradient
+            parameter.mul_(1 - rate * self.weight_decay)
+            entry.mean.lerp_(gradient, 1 - _MEANS[0])
+            entry.square.mul_(_MEANS[1]).addcmul_(gradient, gradient, value=1 - _MEANS[1])
+            size = entry.square.sqrt().div_(math.sqrt(second)).add_(_EPSILON)
+            parameter.addcdiv_(entry.mean, size, value=-rate / first)
+
+
+class _Entry(NamedTuple):
+    """A parameter, and the running means of its gradients and of their squares."""
+
+    parameter: nn.Parameter
+    mean: Tensor
+    square: Tensor
+
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient, which there must be."""
+        assert self.parameter.grad is not None
+        return self.parameter.grad
+
+    def lies_alike(self) -> bool:
+        """Tell whether the gradient is on the CPU, of the same type and order as the parameter."""
+        like, gradient = self.parameter, self.gradient
+        return (
+            like.device.type == "cpu"
+            and gradient.dtype == like.dtype
+            and gradient.stride() == like.stride()
+        )
 
 
 class SGD:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,8 +53,9 @@ class DreamedFrame:
         chosen = [self.objects.index(number) for number in objects]
         return replace(self, masks=self.masks[chosen], objects=objects)
 
+    @cached_property
     def truth(self) -> Tensor:
-        """Return the masks (N, 1, h, w) in [0, 1] in the window."""
+        """The masks (N, 1, h, w) in [0, 1] in the window."""
         return self.window.crop(self.masks[:, None].float())
 
 
@@ -83,17 +85,28 @@ class FrameDreamer:
         self._config, self._window, self._early = config, window, early
         self._labels = labels
 
+    @property
+    def count(self) -> int:
+        """The number of objects."""
+        return len(self._objects)
+
     def original(self) -> DreamedFrame:
         """Return the frame as it is."""
         image, masks = self._as_it_is()
         return self._seen(image, masks, self._around(masks, self._window))
 
-    def draw(self, generator: Generator) -> DreamedFrame:
-        """Draw an altered frame, in a window around a guess of where its objects are."""
+    def draw(self, generator: Generator, window: WindowConfig | None = None) -> DreamedFrame:
+        """Draw an altered frame, in a window around a guess of where its objects are.
+
+        Args:
+            generator: of the random numbers.
+            window: how this one's window is laid; None: as all others are.
+        """
         image, masks = self._altered(generator)
         grow = 1.5 + 0.9 * float(torch.rand(1, generator=generator))
         guess = torch.stack([perturb_mask(mask, generator) for mask in masks])
-        return self._seen(image, masks, self._around(guess, replace(self._window, grow=grow)))
+        laid = replace(window or self._window, grow=grow)
+        return self._seen(image, masks, self._around(guess, laid))
 
     def _altered(self, generator: Generator) -> tuple[FloatArray, Tensor]:
         """Draw a sample in which at least one object is visible."""

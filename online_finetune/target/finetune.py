@@ -62,6 +62,8 @@ class TargetFinetuneConfig:
         later_share: share of the altered frames that are made from later frames of the video, where
             there are any, in [0, 1].
         pixels: maximum number of pixels of a training window.
+        second_pixels: of the window of every second altered frame, where there is one object; None:
+            as many. It is then learned at two sizes, in less time.
         augmentation: how the samples are drawn.
     """
 
@@ -78,6 +80,7 @@ class TargetFinetuneConfig:
     previous_known: float = 0.7
     later_share: float = 0.5
     pixels: int = 320 * 320
+    second_pixels: int | None = None
     augmentation: FirstFrameAugmentationConfig = field(default_factory=FirstFrameAugmentationConfig)
 
     def __post_init__(self) -> None:
@@ -157,6 +160,9 @@ def finetune_target_net(
 def _trainable(network: TargetNet, blocks: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Freeze the backbone but for its last blocks; return what is trained of backbone and rest."""
     network.freeze_early_stages()
+    # They only see what is fixed, and so they give the same in every step (see ``FixedPart``).
+    for lateral in network.decoder.outline_laterals():
+        lateral.requires_grad_(False)
     network.backbone.requires_grad_(False)
     for block in last_blocks(network, blocks)[1]:
         block.requires_grad_(True)

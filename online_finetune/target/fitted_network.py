@@ -91,13 +91,13 @@ def fit_network(
         on_progress: told of every step.
     """
     image, labels = frames[0]
-    weights, ranges = generic, None
+    weights, network = generic, None
     if config.finetune.steps and steps:
         weights = _with_own_weights(generic, config)
         fixed = EARLY if config.finetune.trained_blocks(generic) else WHOLE
-        ranges = _ranges(weights, image, labels, config, fixed)
+        network = with_eight_bits(weights, _ranges(weights, image, labels, config, fixed))
         finetune_target_net(
-            with_eight_bits(weights, ranges),
+            network,
             image,
             labels,
             config.finetune,
@@ -107,9 +107,10 @@ def fit_network(
             precision=config.precision,
             on_progress=on_progress,
         )
-    if ranges is None or config.finetune.trained_blocks(generic):
-        ranges = _ranges(weights, image, labels, config, WHOLE)
-    return FittedNetwork(weights, with_eight_bits(weights, ranges))
+    # Stages that are not trained stay as they were converted.
+    if network is None or config.finetune.trained_blocks(generic):
+        network = with_eight_bits(weights, _ranges(weights, image, labels, config, WHOLE))
+    return FittedNetwork(weights, network)
 
 
 def _with_own_weights(generic: TargetNet, config: TargetModelConfig) -> TargetNet:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
-from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.byte_map import ByteMap
 from vostrack.models.target_features import EarlyLevels
 from vostrack.models.target_net import TargetNet
 
@@ -21,20 +21,11 @@ class FixedFeatures(NamedTuple):
 
     Attributes:
         entered: what the trained blocks get; without any, the last level.
-        early: the levels at strides 2, 4 and 8, in fewer bytes.
-        semantic: of the second backbone; None without one.
+        levels: what the lateral layers make of the levels at strides 2, 4 and 8, and the rest.
     """
 
     entered: Tensor
-    early: tuple[Tensor | ByteMap, ...]
-    semantic: Tensor | None
-
-    def levels(self) -> EarlyLevels:
-        """Return the early levels in float32; the first stays in bytes where it is in bytes."""
-        first = self.early[0]
-        f2 = first if isinstance(first, ByteMap) else first.float()
-        f4, f8 = (as_floats(x).float() for x in self.early[1:])
-        return EarlyLevels(f2, f4, f8, None if self.semantic is None else self.semantic.float())
+    levels: EarlyLevels
 
 
 class FixedPart:
@@ -64,23 +55,10 @@ class FixedPart:
                 entered = early.stride8
                 for block in self.blocks:
                     entered = block(entered)
-        # A quarter of the bytes where levels are bytes by nature, and half of them elsewhere.
-        scales: tuple[float | None, ...] = (None, None, None)
-        if network.eight_bit is not None and network.reads_bytes:
-            scales = network.eight_bit.early_scales
-        kept = tuple(map(_in_fewer_bytes, early[:3], scales))
-        semantic = None if early.semantic is None else _in_half(early.semantic)
-        return FixedFeatures(entered, kept, semantic)
+        # In bfloat16, the decoder loses accuracy.
+        early = network.with_laterals(EarlyLevels(*map(_in_floats, early)))
+        return FixedFeatures(entered, early)
 
 
-def _in_fewer_bytes(level: Tensor | ByteMap, step: float | None) -> Tensor | ByteMap:
-    """Return a level in bytes, if it is made of bytes times ``step``, else in half precision."""
-    if isinstance(level, ByteMap):
-        return level
-    if step is None:
-        return _in_half(level)
-    return ByteMap((level * (1 / step)).round_().to(torch.uint8), step)
-
-
-def _in_half(level: Tensor) -> Tensor:
-    return level.half() if level.dtype == torch.float32 else level
+def _in_floats(level: Tensor | ByteMap | None) -> Any:
+    return level if level is None or isinstance(level, ByteMap) else level.float()

@@ -10,13 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vostrack.compute.doubling import doubled
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.memory_cues import Memory
+from vostrack.models.reader_gradients import read_twice
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.fixed_part import FixedPart
-from vostrack.online_finetune.target.window import WindowConfig
+from vostrack.online_finetune.target.window import (
+    Window,
+    WindowConfig,
+)
 
 if TYPE_CHECKING:
     from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -38,7 +43,9 @@ def target_loss(logits: Tensor, mask: Tensor, known: Tensor | None = None) -> Te
     Returns:
         A scalar.
     """
-    if logits.shape != mask.shape:
+    if mask.shape[-2:] == tuple(2 * side for side in logits.shape[-2:]):
+        logits = doubled(logits)
+    elif logits.shape != mask.shape:
         logits = F.interpolate(logits, size=mask.shape[-2:], mode="bilinear", align_corners=False)
     probability = logits.sigmoid()
     if known is not None:
@@ -94,6 +101,7 @@ class FramePairs:
         self.drawn = 0
         # Coarse steps: every sample has its own window, and a small number of shapes is faster.
         self.window = WindowConfig(pixels=config.pixels, step=64)
+        self.smaller = replace(self.window, pixels=config.second_pixels or config.pixels)
 
     def prepare(
         self,
@@ -113,11 +121,17 @@ class FramePairs:
             self._dreamer(*frame, objects) for frame, objects in zip(frames, every, strict=True)
         )
         count = max(self.config.frames or 0, self.config.references - 1)
-        drawn = [self._source(number).draw(generator) for number in range(count)]
+        drawn = [self._draw(number, generator) for number in range(count)]
         self.frames = [self.dreamer.original(), *drawn]
         known = [dreamer.original() for dreamer in self.later]
         self.originals = [self.frames[0], *known]
         self.references = [*self.frames[: self.config.references], *known]
+
+    def _draw(self, number: int, generator: Generator) -> DreamedFrame:
+        """Draw the altered frame of this number."""
+        source = self._source(number)
+        window = self.smaller if number % 2 and source.count == 1 else self.window
+        return source.draw(generator, window)
 
     def _source(self, number: int) -> FrameDreamer:
         """Return what the altered frame of this number is made from."""
@@ -136,7 +150,7 @@ class FramePairs:
 
     def _features(self, frame: DreamedFrame, *, gradients: bool) -> Features:
         """Run the rest of the backbone, with or without gradients in the trained blocks."""
-        deep, early = frame.early.entered.float(), frame.early.levels()
+        deep, early = frame.early.entered.float(), frame.early.levels
         with autocast(self.device, self.precision):
             with torch.set_grad_enabled(gradients):
                 for block in self.trained:
@@ -172,7 +186,7 @@ class FramePairs:
         """Return the next frame to be segmented."""
         number, self.drawn = self.drawn, self.drawn + 1
         if self.config.frames is None:
-            return self._source(number).draw(generator)
+            return self._draw(number, generator)
         return self.frames[1 + number % self.config.frames]
 
     def _reference(self, generator: Generator, others: Sequence[DreamedFrame]) -> DreamedFrame:
@@ -186,7 +200,7 @@ class FramePairs:
     def _memory(self, frame: DreamedFrame, objects: tuple[int, ...]) -> Memory:
         """Make a memory of some objects."""
         features = self._features(frame, gradients=self.config.follow_memories)
-        truth = frame.of(objects).truth()
+        truth = frame.of(objects).truth
         return self.network.remember(features, truth, frame.window.positions(self.device))
 
     def _segment(
@@ -198,18 +212,22 @@ class FramePairs:
     ) -> Tensor:
         """Segment some objects of a frame, and return the loss."""
         frame, window = frame.of(objects), frame.window
-        near = float(torch.rand(1, generator=generator)) < self.config.previous_known
+        near = (torch.rand(1, generator=generator) < self.config.previous_known).float()
+        near = near.to(self.device)
         before = torch.stack([perturb_mask(mask, generator) for mask in frame.masks])
+        features, known = self._features(frame, gradients=True), near.expand(len(before))
+        reads = self._reads(features, window, memory, known)
+        seen = window.crop(before[:, None].to(self.device), antialias=False)
+        found = self.network.decoded(features, reads, memory.statistics, (seen, known))
+        return target_loss(found.logits.float(), (frame.truth > 0.5).float())
+
+    def _reads(
+        self, features: Features, window: Window, memory: Memory, near: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what both readers make of a memory."""
         unit = float(max(window.box[2] - window.box[0], window.box[3] - window.box[1]))
         places = window.positions(self.device) / unit
         # A pasted object may have come from anywhere: all memory cells are equally near.
         middle = places.mean((2, 3))[..., None].expand_as(memory.positions)
-        found = self.network(
-            self._features(frame, gradients=True),
-            places,
-            ([memory], [replace(memory, positions=middle)]),
-            memory.statistics,
-            window.crop(before[:, None].to(self.device)),
-            torch.full((len(before),), float(near), device=self.device),
-        )
-        return target_loss(found.logits.float(), (frame.truth() > 0.5).float())
+        readers = self.network.first_reader, self.network.recent_reader
+        return read_twice(readers, features.key, places, replace(memory, positions=middle), near)

@@ -60,7 +60,7 @@ class TargetModelConfig:
     mirror: bool = False
     mirror_scale: float = 1.0
     remember_every: int = 5
-    memories: int = 3
+    memories: int = 2
     corrections: int = 8
     adapt: Literal["all", "confident", "off"] = "confident"
     recent_share: float = 0.23

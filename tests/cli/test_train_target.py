@@ -12,7 +12,8 @@ import torch
 from vostrack.cli import main
 from vostrack.cli.training_data import parse_data
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import load_target_net, save_target_net
 
 

@@ -19,7 +19,8 @@ from tests.compute.fake_device import DEVICE, FakeDevice, fake_device
 from vostrack.build import build_tracker
 from vostrack.models.foreground import NetworkConfig
 from vostrack.models.memory_cues import RidgeRegression, Statistics
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.target.recipe import TargetRecipe, TargetTraining
 from vostrack.online_finetune.target.training_clip import TrainingClip

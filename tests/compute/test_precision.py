@@ -15,7 +15,8 @@ from vostrack.compute.isolation import own_settings
 from vostrack.compute.precision import Precision, autocast
 from vostrack.errors import InputError
 from vostrack.models.foreground import NetworkConfig
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import initialise
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter, FullNetworkConfig
 from vostrack.online_finetune.full_network.finetune import FinetuneConfig, finetune

@@ -15,7 +15,8 @@ from vostrack.models.byte_map import as_floats
 from vostrack.models.deeplab_mobilenetv2 import DeepLabMobileNetV2
 from vostrack.models.semantic_backbone import SemanticBackbone, SemanticCues, principal_directions
 from vostrack.models.shared_backbone import backbone_fingerprint
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import load_target_net, save_target_net
 
 SMALL = TargetNetConfig(

@@ -21,7 +21,8 @@ from vostrack.models.shared_backbone import (
     backbone_levels,
     load_backbone_network,
 )
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import load_target_net, save_target_net, shipped_weights
 
 

@@ -13,7 +13,8 @@ from torch import nn
 from vostrack.errors import InputError
 from vostrack.models.regions import Regions
 from vostrack.models.target_decoder import NOWHERE
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import (
     holds_target_net,
     initialise_target_net,

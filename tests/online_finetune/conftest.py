@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tests.drawn_weights import draw_by_torch
 from vostrack.models.foreground import NetworkConfig, SegmentationNet
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import initialise
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from vostrack.arrays import UInt8Array
+from vostrack.arrays import DoubleArray, FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.online_finetune.first_frame_augmentation import (
     FirstFrameAugmentationConfig,
@@ -119,3 +120,47 @@ def test_bad_numbers_are_named() -> None:
         FirstFrameAugmentationConfig(still=1.5)
     with pytest.raises(InputError, match="rotation"):
         FirstFrameAugmentationConfig(rotation=-1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_only_what_an_object_reaches_is_moved(
+    scene: tuple[UInt8Array, UInt8Array], seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scene[0][...] = torch.randint(0, 256, scene[0].shape, generator=generator).numpy()
+    augmenter = FirstFrameAugmenter(*scene)
+    config = FirstFrameAugmentationConfig(still=0, occluder=0, blur=0, shift=0.8, scale=0.4)
+    params = draw_first_frame_augmentation(config, generator, augmenter.boxes, scene[1].shape)
+    sample = augmenter.apply(params)
+    image, labels = moved_as_a_whole(augmenter, params)
+    image = np.clip((image / 255) ** params.gamma * np.array(params.gains), 0, 1)
+    np.testing.assert_allclose(sample.image, image, atol=2e-4)
+    np.testing.assert_array_equal(sample.labels, labels)
+
+
+def moved_as_a_whole(
+    augmenter: FirstFrameAugmenter, params: FirstFrameAugmentationParams
+) -> tuple[FloatArray, UInt8Array]:
+    """Move the whole frame for every object, and take the object's pixels of it."""
+    frame, labels = augmenter.frame.astype(np.float32), augmenter.labels
+    rows, columns = labels.shape
+    background = augmenter._background.astype(np.float32)
+    matrix = params.background.matrix((columns / 2, rows / 2))
+    image = moved(background, matrix, cv2.BORDER_REFLECT_101)
+    found = np.zeros_like(labels)
+    assert params.objects is not None
+    for slot in params.order:
+        x0, y0, x1, y1 = augmenter.boxes[slot - 1]
+        matrix = params.objects[slot - 1].matrix(((x0 + x1) / 2, (y0 + y1) / 2))
+        cut = moved((labels == slot).astype(np.float32), matrix, cv2.BORDER_CONSTANT)
+        alpha = cv2.GaussianBlur(cut, (0, 0), 0.7)
+        image += alpha[..., None] * (moved(frame, matrix, cv2.BORDER_REFLECT_101) - image)
+        found[alpha > 0.5] = slot
+    return image, found
+
+
+def moved(array: FloatArray, matrix: DoubleArray, border: int) -> FloatArray:
+    size = (array.shape[1], array.shape[0])
+    return cv2.warpAffine(array, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border).astype(
+        np.float32
+    )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from vostrack.online_finetune.optimizers import SGD, AdamW
+from vostrack.online_finetune.optimizers import SGD, AdamW, _Entry
 
 RATES = 1e-2, 3e-2
 KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -62,3 +62,34 @@ def test_gradients_are_dropped_and_parameters_without_one_stay(kind: str) -> Non
     assert used.grad is None
     assert torch.equal(unused, torch.ones(2))
     assert (used < 1).all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_weights_of_convolutions_are_stepped_in_any_layout(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(5, 3, 3, 3)
+    ours = nn.Parameter(weight.to(memory_format=layout))
+    theirs = nn.Parameter(weight.clone())
+    optimizer = AdamW([([ours], 0.01)], 0.1)
+    reference = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0.1)
+    for _ in range(3):
+        gradient = torch.randn(5, 3, 3, 3)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        optimizer.step()
+        reference.step()
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_one_pass_over_all_is_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for lies_alike in (_Entry.lies_alike, lambda _: False):
+        monkeypatch.setattr(_Entry, "lies_alike", lies_alike)
+        torch.manual_seed(0)
+        parameters = [nn.Parameter(torch.randn(size)) for size in (3, 70, 1)]
+        optimizer = AdamW([(parameters[:2], 0.01), (parameters[2:], 0.1)], 0.1)
+        for step in range(4):
+            for parameter in parameters:
+                parameter.grad = torch.randn(parameter.shape)
+            optimizer.step(1 - step / 4)
+        found.append(torch.cat([parameter.detach() for parameter in parameters]))
+    torch.testing.assert_close(*found, atol=1e-6, rtol=1e-5)

@@ -19,7 +19,8 @@ from vostrack import registry
 from vostrack.cli import main
 from vostrack.errors import InputError
 from vostrack.models.backbone_registry import BACKBONES
-from vostrack.models.target_net import TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.presets.options import TrackerOptions
 from vostrack.proposers.registry import PROPOSERS, build_proposer, image_proposers
 from vostrack.refine.registry import REFINERS, build_refiner

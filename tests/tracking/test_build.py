@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from vostrack.build import build_tracker
 from vostrack.errors import InputError
-from vostrack.models.target_net import build_target_net
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import save_target_net, shipped_weights
 from vostrack.online_finetune.full_network.adapter import FullNetworkAdapter
 from vostrack.online_finetune.target.adapter import TargetModelAdapter

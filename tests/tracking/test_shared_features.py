@@ -19,7 +19,8 @@ from vostrack.models.backbones import ResNetBackbone
 from vostrack.models.foreground import NetworkConfig, build_network
 from vostrack.models.localizer import LocalizerConfig, LocalizerHead, save_localizer
 from vostrack.models.shared_backbone import backbone_fingerprint, load_backbone_network
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights import save_network, save_target_net
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig

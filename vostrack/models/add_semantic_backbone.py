@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from vostrack.errors import InputError
 from vostrack.models.foreground import SegmentationNet, TopDownHead
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticBackbone
-from vostrack.models.target_net import TargetNet, build_target_net
+from vostrack.models.target_net import TargetNet
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights_file import UndrawnWeights
 
 __all__ = ["add_semantic_backbone", "with_semantic_backbone"]

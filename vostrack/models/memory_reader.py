@@ -96,8 +96,7 @@ class MemoryReader(nn.Module):
                 )
             best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
             value = _weighted_values(logits.softmax(2), known.values)
-            cues = torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
-            parts.append(torch.cat([value, cues], dim=1))
+            parts.append(torch.cat([value, self.cues(best, second)], dim=1))
         read: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
         read = read.view(*read.shape[:2], *size)
         return regions.cut(read, 1) if alike and regions is not None else read
@@ -117,7 +116,7 @@ class MemoryReader(nn.Module):
         for part in _parts(rows, known, 1):
             logits = _products(rows[:, part], known.keys)
             best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
-            found.append((best - second).clamp(min=self._LOWEST))
+            found.append(self.cues(best, second)[:, 0])
         return torch.cat(found, dim=1)
 
     def _cells(self, memories: Sequence[Memory]) -> _Cells:
@@ -148,9 +147,9 @@ class MemoryReader(nn.Module):
             known: the cells.
             scale: of the logits.
         """
-        weight, mask, owned = self._COVER_WEIGHT * scale, known.mask, known.owned
+        mask, owned = known.mask, known.owned
         if owned is None:
-            return self._with_cover(logits, mask, weight)
+            return self._with_cover(logits, mask, scale)
         # A cell that an object does not cover has the same weights for it as any other such cell:
         # one maximum over the cells of each owner serves all other objects.
         plain = torch.stack(
@@ -159,24 +158,37 @@ class MemoryReader(nn.Module):
                 for part in torch.split(logits, owned.counts, dim=2)[:-1]
             ]
         )
-        floor = weight * math.log(self._COVER_FLOOR)
+        floor = self._COVER_WEIGHT * scale * math.log(self._COVER_FLOOR)
         best = []
         for number, places in enumerate(owned.places()):
             own = min(number, len(logits) - 1)
             rest = torch.cat([plain[: number + 1, own], plain[number + 2 :, own]]).amax(0)
             match, other = [rest + floor], [rest]
             for place in places:
-                found = self._with_cover(logits[own, :, place], mask[number, :, place], weight)
+                found = self._with_cover(logits[own, :, place], mask[number, :, place], scale)
                 match.append(found[0])
                 other.append(found[1])
             best.append((torch.stack(match).amax(0), torch.stack(other).amax(0)))
         return torch.stack([one for one, _ in best]), torch.stack([one for _, one in best])
 
-    def _with_cover(self, logits: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def cover_terms(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is added to cosines for the object's cells, and for the background's.
+
+        Args:
+            mask: (B, 1, M) share of each cell that an object covers.
+        """
+        terms = (part.clamp(min=self._COVER_FLOOR).log() for part in (mask, 1 - mask))
+        match, other = (self._COVER_WEIGHT * term for term in terms)
+        return match, other
+
+    def cues(self, best: Tensor, second: Tensor) -> Tensor:
+        """Return (B, 2, A) from the best match of the object and of the background, (B, A)."""
+        return torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
+
+    def _with_cover(self, logits: Tensor, mask: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best of the object's cells and of the background's over the last axis."""
-        match = logits + weight * mask.clamp(min=self._COVER_FLOOR).log()
-        other = logits + weight * (1 - mask).clamp(min=self._COVER_FLOOR).log()
-        return match.amax(-1), other.amax(-1)
+        match, other = ((logits + scale * term).amax(-1) for term in self.cover_terms(mask))
+        return match, other
 
 
 class _Cells(NamedTuple):
@@ -215,7 +227,8 @@ def _parts(rows: Tensor, known: _Cells, objects: int) -> list[slice]:
 def _products(rows: Tensor, others: Tensor) -> Tensor:
     """Return the products (1 or B, A, M) of rows (1 or B, A, K) and others (1 or B, M, K)."""
     plain = torch.is_grad_enabled() or rows.device.type != "cpu" or rows.dtype != torch.float32
-    if plain or len(others) > 1 or not torch.backends.mkldnn.is_available():
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if plain or len(others) > 1 or not onednn:
         return rows @ others.mT
     # The same to the bit as a convolution, which oneDNN computes with all that the processor has:
     # MKL keeps to AVX2 on some, and takes twice the time. For the dilation see ``pointwise``.

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.compute.doubling import doubled
 from vostrack.models.byte_map import ByteMap, as_floats
+from vostrack.models.lateral_map import LateralMap
+from vostrack.models.near_places import possible_places, seen_around, without_margin
 from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 
-__all__ = ["NOWHERE", "MaskEncoder", "TargetDecoder", "span_of"]
+__all__ = ["NOWHERE", "Level", "MaskEncoder", "TargetDecoder"]
+
+Level = Tensor | ByteMap | LateralMap
+"""A feature map (B, C, h, w), or what is kept in its place."""
 
 NOWHERE = -10.0
 """Logit where an object is not looked for: a score of 0.00005."""
-
-# An object can be where its logit at stride 4 is above this: a score of 0.047.
-_HARDLY = -3.0
-# Cells of stride 4 that a logit at stride 2 depends on, on each side: one of them by bilinear
-# scaling, and one by two convolutions.
-_SEEN = 2
 
 
 class MaskEncoder(nn.Module):
@@ -57,12 +56,22 @@ class TargetDecoder(nn.Module):
         self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
         # Dilations 2 and 4 let every cell see most of the object.
         self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
-        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
+        self.reduce = nn.ModuleList(pointwise(a, b) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
         self.fuse = nn.ModuleList(nn.Conv2d(w + 1, w, 3, padding=1) for w in (w8, w4))
         self.smooth = nn.ModuleList(nn.Conv2d(w, w, 3, padding=1) for w in (w8, w4, w2))
         self.presence = nn.Linear(2 * w16, 1)
         self.coarse = nn.Conv2d(w4, 1, 3, padding=1)
         self.fine = nn.Conv2d(w2, 1, 3, padding=1)
+
+    def outline_laterals(self) -> list[nn.Module]:
+        """Return the lateral layers of strides 2, 4 and 8."""
+        return list(self.lateral[:3])
+
+    def _skip(self, index: int, level: Level) -> Tensor:
+        """Return what is added at a stride: (B, C, h, w)."""
+        if isinstance(level, LateralMap):
+            return level.values
+        return self.lateral[index](as_floats(level))  # type: ignore[no-any-return]
 
     def outline_layers(self) -> list[nn.Module]:
         """Return the layers of strides 8, 4 and 2."""
@@ -71,7 +80,7 @@ class TargetDecoder(nn.Module):
 
     def forward(
         self,
-        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
+        levels: tuple[Level, Level, Level],
         cues: tuple[Tensor, Tensor],
         covers: Sequence[Tensor],
         regions: Regions | None = None,
@@ -103,17 +112,17 @@ class TargetDecoder(nn.Module):
     def _drawn(
         self,
         x: Tensor,
-        levels: tuple[Tensor | ByteMap, Tensor, Tensor],
+        levels: tuple[Level, Level, Level],
         covers: Sequence[Tensor],
         regions: Regions | None,
     ) -> Tensor:
         """Return logits (B, 1, h2, w2) from x (B, w16, h, w) at stride 16."""
-        skips = self.lateral[2](levels[2]), self.lateral[1](levels[1])
+        skips = self._skip(2, levels[2]), self._skip(1, levels[1])
         if regions is not None:
             covers = [regions.cut(x, scale) for x, scale in zip(covers, (2, 4), strict=True)]
         for index, (skip, covered) in enumerate(zip(skips, covers, strict=True)):
             x = _onto(self.reduce[index](x), skip, regions, 2 << index).relu_()
-            x = F.relu_(self.fuse[index](torch.cat([x, covered], dim=1)))
+            x = F.relu_(self.fuse[index](_beside(x, covered)))
             x = x + F.relu_(self.smooth[index](x))
         logits = self._finest(x, levels[0], regions)
         if regions is not None:
@@ -154,7 +163,7 @@ class TargetDecoder(nn.Module):
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
         return x, presence
 
-    def _finest(self, x: Tensor, fine: Tensor | ByteMap, regions: Regions | None) -> Tensor:
+    def _finest(self, x: Tensor, fine: Level, regions: Regions | None) -> Tensor:
         """Return logits (B, 1, 2 h, 2 w) from x (B, C, h, w) at stride 4.
 
         Args:
@@ -164,15 +173,19 @@ class TargetDecoder(nn.Module):
         """
         coarse = self.coarse(x)
         whole = fine.shape[-2:] if regions is None else [8 * side for side in regions.size]
-        doubled = list(whole) == [2 * side for side in x.shape[-2:]]
-        if torch.is_grad_enabled() or x.device.type != "cpu" or not doubled:
-            x = _onto(self.reduce[2](x), self.lateral[0](as_floats(fine)), regions, 8).relu_()
+        twice = list(whole) == [2 * side for side in x.shape[-2:]]
+        # Fine-tuning on a CPU, which alone has fixed laterals, learns near objects.
+        learned = torch.is_grad_enabled()
+        everywhere = learned and not isinstance(fine, LateralMap)
+        if x.device.type != "cpu" or not twice or everywhere:
+            x = _onto(self.reduce[2](x), self._skip(0, fine), regions, 8).relu_()
             logits: Tensor = self.fine(F.relu_(self.smooth[2](x)))
             return logits + _upsample_like(coarse, logits)
-        return self._finest_near(x, coarse, fine, regions)
+        near = self._learned_near if learned else self._finest_near
+        return near(x, coarse, fine, regions)
 
     def _finest_near(
-        self, x: Tensor, coarse: Tensor, fine: Tensor | ByteMap, regions: Regions | None
+        self, x: Tensor, coarse: Tensor, fine: Level, regions: Regions | None
     ) -> Tensor:
         """Compute only the places where an object can be; elsewhere is ``NOWHERE``.
 
@@ -181,58 +194,63 @@ class TargetDecoder(nn.Module):
         """
         rows, columns = x.shape[-2:]
         logits = x.new_full((len(x), 1, 2 * rows, 2 * columns), NOWHERE)
-        for index, place in enumerate(_places(coarse)):
+        for index, place in enumerate(possible_places(coarse)):
             if place is None:
                 continue
-            # Two cells more on each side are all that the layers here see of them.
-            (top, bottom), (left, right) = place
-            above, before = min(top, _SEEN), min(left, _SEEN)
-            y, z = slice(top - above, bottom + _SEEN), slice(left - before, right + _SEEN)
-            part = self.reduce[2](x[index : index + 1, :, y, z])
-            size = [2 * side for side in part.shape[-2:]]
-            y2, x2 = (0, 0) if regions is None else (8 * cell for cell in regions.corners[index])
-            y2, x2 = y2 + 2 * y.start, x2 + 2 * z.start
-            image = index % len(fine)
-            source = fine[image : image + 1, :, y2 : y2 + size[0], x2 : x2 + size[1]]
-            skip = self.lateral[0](as_floats(source))
-            part = _upsample_like(part, skip).add_(skip).relu_()
-            part = self.fine(F.relu_(self.smooth[2](part)))
-            part += _upsample_like(coarse[index : index + 1, :, y, z], part)
-            inside = part[0, :, 2 * above :, 2 * before :]
-            height, width = 2 * (bottom - top), 2 * (right - left)
-            logits[index, :, 2 * top : 2 * bottom, 2 * left : 2 * right] = inside[
-                :, :height, :width
-            ]
+            seen = seen_around(place)
+            part = self._details(x, fine, regions, index, seen)
+            part += _upsample_like(coarse[(slice(index, index + 1), slice(None), *seen)], part)
+            y, z = (slice(2 * start, 2 * stop) for start, stop in place)
+            logits[index, :, y, z] = without_margin(part, place, seen)[0]
         return logits
 
+    def _learned_near(
+        self, x: Tensor, coarse: Tensor, fine: Level, regions: Regions | None
+    ) -> Tensor:
+        """Do what ``_finest_near`` does, for fine-tuning: elsewhere are the logits of stride 4.
 
-def _places(coarse: Tensor) -> list[tuple[tuple[int, int], tuple[int, int]] | None]:
-    """Return the rows and the columns, from and to, in which each object can be.
+        So they learn to leave out what is not of the object. What is finer learns where it counts.
+        """
+        rows, columns = (2 * side for side in x.shape[-2:])
+        details = []
+        for index, place in enumerate(possible_places(coarse.detach())):
+            if place is None:
+                details.append(x.new_zeros((1, 1, rows, columns)))
+                continue
+            seen = seen_around(place)
+            part = without_margin(self._details(x, fine, regions, index, seen), place, seen)
+            (top, bottom), (left, right) = ((2 * start, 2 * stop) for start, stop in place)
+            details.append(F.pad(part, (left, columns - right, top, rows - bottom)))
+        joined = torch.cat(details) if len(details) > 1 else details[0]
+        return joined + doubled(coarse)
 
-    Args:
-        coarse: (B, 1, h, w) logits.
-    """
-    inside = (coarse[:, 0] > _HARDLY).view(torch.uint8)
-    filled = inside.amax(2).numpy(), inside.amax(1).numpy()
-    found: list[tuple[tuple[int, int], tuple[int, int]] | None] = []
-    for rows, columns in zip(*filled, strict=True):
-        if not rows.any():
-            found.append(None)
-            continue
-        found.append((span_of(rows), span_of(columns)))
-    return found
+    def _details(
+        self,
+        x: Tensor,
+        fine: Level,
+        regions: Regions | None,
+        index: int,
+        seen: tuple[slice, slice],
+    ) -> Tensor:
+        """Return what stride 2 adds to the logits of one object: (1, 1, 2 h', 2 w').
 
-
-def span_of(filled: np.ndarray) -> tuple[int, int]:
-    """Return the first cell and the one after the last, with one more on each side.
-
-    Multiples of 8 cells: libraries prepare their kernels for each new shape.
-    """
-    places = np.flatnonzero(filled)
-    first, last = max(0, int(places[0]) - 1), min(len(filled), int(places[-1]) + 2)
-    length = min(len(filled), last - first + -(last - first) % 8)
-    first = min(first, len(filled) - length)
-    return first, first + length
+        Args:
+            x: (B, C, h, w) at stride 4.
+            fine: see ``_finest``.
+            regions: see ``_finest``.
+            index: of the object.
+            seen: rows and columns of x to be looked at.
+        """
+        part = self.reduce[2](x[(slice(index, index + 1), slice(None), *seen)])
+        corner = (0, 0) if regions is None else regions.corners[index]
+        y, z = (
+            slice(8 * cell + 2 * span.start, 8 * cell + 2 * span.start + 2 * side)
+            for cell, span, side in zip(corner, seen, part.shape[-2:], strict=True)
+        )
+        image = index % len(fine)
+        skip = self._skip(0, fine[image : image + 1, :, y, z])
+        part = _upsample_like(part, skip).add_(skip).relu_()
+        return self.fine(F.relu_(self.smooth[2](part)))  # type: ignore[no-any-return]
 
 
 def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
@@ -244,6 +262,18 @@ def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor
         return F.conv2d(torch.cat([x, y], dim=1), weight, bias, padding=1)
     first, rest = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
     return F.conv2d(x, first, bias, padding=1) + F.conv2d(y, rest, padding=1)
+
+
+def _beside(x: Tensor, cover: Tensor) -> Tensor:
+    """Return x (B, C, h, w) with a map (B, 1, h, w) as one more channel, in the layout of x.
+
+    torch cannot tell the layout of a single channel by itself: joined with it, a map with channels
+    last is copied to the other layout, and once more back again for each convolution.
+    """
+    if cover.is_contiguous() and not x.is_contiguous():
+        height, width = cover.shape[-2:]
+        cover = cover.as_strided(cover.shape, (height * width, 1, width, 1))
+    return torch.cat([x, cover], dim=1)
 
 
 def _onto(x: Tensor, skip: Tensor, regions: Regions | None, scale: int) -> Tensor:

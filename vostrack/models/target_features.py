@@ -22,12 +22,15 @@ class EarlyLevels(NamedTuple):
         stride4: (B, C, h, w).
         stride8: (B, C, h, w).
         semantic: (B, C, h, w) of the second backbone, at stride 16; None without one.
+        halved: the level of stride 8, averaged to stride 16, where the three levels themselves are
+            not kept, but what the lateral layers of the decoder make of them; else None.
     """
 
     stride2: Tensor | ByteMap
     stride4: Tensor
     stride8: Tensor
     semantic: Tensor | None = None
+    halved: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,14 @@ class Features:
         key: (B, K, h, w) unit vectors at stride 16.
         embedding: (B, E + 1, h, w) at stride 16; the last channel is 1.
         semantic: (B, C, h, w) of the second backbone, at stride 16; None without one.
+        lateral: whether the first three levels are what the lateral layers make of them.
     """
 
     levels: tuple[Tensor | ByteMap, Tensor, Tensor, Tensor]
     key: Tensor
     embedding: Tensor
     semantic: Tensor | None = None
+    lateral: bool = False
 
     @property
     def deep(self) -> Tensor:
@@ -68,7 +73,8 @@ class Features:
     def _changed(self, change: Callable[[Tensor], Tensor], f2: Tensor | ByteMap) -> Features:
         f4, f8, f16 = map(change, self.levels[1:])
         semantic = None if self.semantic is None else change(self.semantic)
-        return Features((f2, f4, f8, f16), change(self.key), change(self.embedding), semantic)
+        key, embedding = change(self.key), change(self.embedding)
+        return Features((f2, f4, f8, f16), key, embedding, semantic, self.lateral)
 
 
 @dataclass(frozen=True)

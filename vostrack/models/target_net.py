@@ -13,15 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vostrack.models.backbones import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Backbone,
-    build_backbone,
-)
+from vostrack.models.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from vostrack.models.byte_convolution import image_bytes
+from vostrack.models.byte_map import as_floats
 from vostrack.models.eight_bit import EightBitStages
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
+from vostrack.models.lateral_map import LateralMap
 from vostrack.models.memory_cues import (
     Memory,
     RidgeRegression,
@@ -34,7 +31,7 @@ from vostrack.models.pointwise import pointwise
 from vostrack.models.regions import Regions
 from vostrack.models.semantic_backbone import SEMANTIC_CHANNELS, SemanticCues
 from vostrack.models.target_config import TargetNetConfig
-from vostrack.models.target_decoder import MaskEncoder, TargetDecoder
+from vostrack.models.target_decoder import Level, MaskEncoder, TargetDecoder
 from vostrack.models.target_features import EarlyLevels, Features, Segmentation
 
 __all__ = [
@@ -42,7 +39,6 @@ __all__ = [
     "Segmentation",
     "TargetNet",
     "TargetNetConfig",
-    "build_target_net",
 ]
 
 # Unit vectors of 48 numbers would leave the penalty of the regression too strong at the start.
@@ -135,15 +131,26 @@ class TargetNet(nn.Module):
         """Run the rest on what ``early_levels`` gave."""
         return self.described(early, self.last_level(early))
 
+    def with_laterals(self, early: EarlyLevels) -> EarlyLevels:
+        """Return levels as they are kept where the decoder's lateral layers do not change."""
+        halved = F.avg_pool2d(early.stride8, 2, ceil_mode=True)
+        f2, f4, f8 = (
+            layer(as_floats(level).float())
+            for layer, level in zip(self.decoder.outline_laterals(), early[:3], strict=True)
+        )
+        return EarlyLevels(f2, f4, f8, early.semantic, halved)
+
     def last_level(self, early: EarlyLevels) -> Tensor:
         """Run the last stage of the backbone, of stride 16, on what ``early_levels`` gave."""
         return self._stage(early.stride8, 16)
 
     def described(self, early: EarlyLevels, f16: Tensor) -> Features:
         """Run what is above the backbone on what ``early_levels`` gave, and on the last level."""
-        f2, f4, f8, semantic = early
+        f2, f4, f8, semantic, halved = early
         key = F.normalize(self.key(f16), dim=1)
-        halved = F.avg_pool2d(f8, 2, ceil_mode=True)
+        lateral = halved is not None
+        if halved is None:
+            halved = F.avg_pool2d(f8, 2, ceil_mode=True)
         embedding = F.normalize(self.embedding(torch.cat([f16, halved], dim=1)), dim=1)
         embeddings = [_EMBEDDING_NORM * embedding]
         if self.semantic is not None:
@@ -151,7 +158,7 @@ class TargetNet(nn.Module):
             key = self.semantic.with_key(key, semantic)
             embeddings.append(self.semantic.embed(semantic))
         embedding = torch.cat([*embeddings, torch.ones_like(key[:, :1])], dim=1)
-        return Features((f2, f4, f8, f16), key, embedding, semantic)
+        return Features((f2, f4, f8, f16), key, embedding, semantic, lateral)
 
     def remember(
         self, features: Features, mask: Tensor, positions: Tensor, *, confident: bool = False
@@ -203,15 +210,47 @@ class TargetNet(nn.Module):
             regions: where each object can be; None for everywhere.
             only_present: draw no object that is not in sight: its logits are ``NOWHERE``.
         """
+        first, recent = memories
+        reads = (
+            self.first_reader(features.key, positions, first, None, regions),
+            self.recent_reader(features.key, positions, recent, near, regions),
+        )
+        return self.decoded(
+            features, reads, statistics, (previous, near), regions, only_present=only_present
+        )
+
+    def decoded(
+        self,
+        features: Features,
+        reads: tuple[Tensor, Tensor],
+        statistics: Statistics,
+        before: tuple[Tensor, Tensor | None],
+        regions: Regions | None = None,
+        *,
+        only_present: bool = False,
+    ) -> Segmentation:
+        """Segment with what was read.
+
+        Args:
+            features: of the frame.
+            reads: what ``first_reader`` and ``recent_reader`` gave, of the regions.
+            statistics: see ``forward``.
+            before: ``previous`` and ``near``; see ``forward``.
+            regions: see ``forward``.
+            only_present: see ``forward``.
+        """
+        previous, near = before
         covers = [previous * (0 if near is None else near.view(-1, 1, 1, 1))]
         for level in (1, 2, 3):
             covers.append(cover(covers[-1], features.levels[level].shape[-2:]))
-        read = self._entered(features, positions, memories[0], regions)
-        cues, target = self._cues(
-            features, positions, memories[1], statistics, (covers[3], near), regions
-        )
+        read = self.decoder.entered(features.deep, reads[0], regions)
+        cues, target = self._cues(features, reads[1], statistics, (covers[3], near), regions)
+        f2, f4, f8 = features.levels[:3]
+        levels: tuple[Level, Level, Level] = f2, f4, f8
+        if features.lateral:
+            levels = LateralMap(as_floats(f2)), LateralMap(f4), LateralMap(f8)
         logits, presence = self.decoder(
-            features.levels[:3], (read, cues), (covers[2], covers[1]), regions, only_present
+            levels, (read, cues), (covers[2], covers[1]), regions, only_present
         )
         return Segmentation(logits, presence, target[:, :1], read)
 
@@ -241,28 +280,16 @@ class TargetNet(nn.Module):
         """
         nowhere = features.key.new_zeros((len(statistics.gram), 1, *features.key.shape[-2:]))
         if read is None:
-            read = self._entered(features, positions, memories, regions)
-        cues, _ = self._cues(
-            features, positions, memories[:1], statistics, (nowhere, None), regions
-        )
+            first = self.first_reader(features.key, positions, memories, None, regions)
+            read = self.decoder.entered(features.deep, first, regions)
+        recent = self.recent_reader(features.key, positions, memories[:1], None, regions)
+        cues, _ = self._cues(features, recent, statistics, (nowhere, None), regions)
         return self.decoder.objects(read, cues)[1]
-
-    def _entered(
-        self,
-        features: Features,
-        positions: Tensor,
-        memories: Sequence[Memory],
-        regions: Regions | None,
-    ) -> Tensor:
-        """Return what the decoder makes of the frame and of memories that count anywhere."""
-        read = self.first_reader(features.key, positions, memories, None, regions)
-        return self.decoder.entered(features.deep, read, regions)
 
     def _cues(
         self,
         features: Features,
-        positions: Tensor,
-        recent: Sequence[Memory],
+        recent: Tensor,
         statistics: Statistics,
         before: tuple[Tensor, Tensor | None],
         regions: Regions | None,
@@ -270,56 +297,14 @@ class TargetNet(nn.Module):
         """Return what else the decoder is told at stride 16, and what the classifier gives.
 
         Where each object was is a map (B, 1, h, w) in [0, 1], and whether that is known. The rest
-        is as for ``forward``.
+        is as for ``decoded``.
         """
         (covered, near), size = before, features.key.shape[-2:]
         target = self.regression(features.embedding.expand(len(covered), -1, -1, -1), statistics)
-        read = self.recent_reader(features.key, positions, recent, near, regions)
         flags = torch.zeros_like(covered)
         if near is not None:
             flags = near.view(-1, 1, 1, 1).expand(-1, 1, *size)
         others = torch.cat([target, covered, flags], dim=1)
         if regions is not None:
             others = regions.cut(others, 1)
-        return torch.cat([read, others], dim=1), target
-
-
-def build_target_net(
-    config: TargetNetConfig | None = None, device: torch.device | None = None
-) -> TargetNet:
-    """Build a target network with random weights, on the CPU.
-
-    Args:
-        config: what it is made of.
-        device: where it will run; see ``build_backbone``.
-
-    Raises:
-        InputError: the configuration names an unknown part.
-    """
-    config = config or TargetNetConfig()
-    backbone = build_backbone(
-        config.backbone,
-        (2, 4, 8, 16),
-        config.norm,
-        options=config.backbone_options,
-        device=device,
-    )
-    network = TargetNet(config, backbone)
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d) and "backbone." not in name:
-            _initialise(module)
-    # Small last layers: the first predictions are even, so that the first masks in memory are too.
-    for last in (network.decoder.coarse, network.decoder.fine):
-        nn.init.normal_(last.weight, std=0.01)
-    # An untrained network can't tell whether an object is there: it says one half.
-    nn.init.zeros_(network.decoder.presence.weight)
-    nn.init.zeros_(network.decoder.presence.bias)
-    # Keys are compared by their direction: a plain projection keeps that of the features.
-    nn.init.normal_(network.key.weight, std=network.key.weight[0].numel() ** -0.5)
-    return network.to(memory_format=torch.channels_last)
-
-
-def _initialise(conv: nn.Conv2d) -> None:
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+        return torch.cat([recent, others], dim=1), target

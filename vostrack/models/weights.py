@@ -20,7 +20,8 @@ from vostrack.models.backbone_weights import (
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
 from vostrack.models.semantic_backbone import SemanticBackbone
 from vostrack.models.target_config import TargetNetConfig, config_from_json
-from vostrack.models.target_net import TargetNet, build_target_net
+from vostrack.models.target_net import TargetNet
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.models.weights_file import (
     UndrawnWeights,
     check_weights_file,

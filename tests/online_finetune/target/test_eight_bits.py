@@ -10,8 +10,9 @@ from torch import Tensor
 
 from vostrack.compute import precision as precisions
 from vostrack.models.byte_convolution import has_fast_int8
-from vostrack.models.byte_map import ByteMap, as_floats
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.byte_map import as_floats
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.online_finetune.target import eight_bit_stages
 from vostrack.online_finetune.target.adapter import TargetModelAdapter, TargetModelConfig
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
@@ -116,7 +117,7 @@ def test_a_loaded_state_goes_on_in_8_bits(
 
 
 @needs_int8
-def test_levels_of_altered_frames_are_kept_as_the_bytes_they_are(
+def test_altered_frames_are_kept_as_lateral_layers_see_them(
     network: TargetNet, frames: tuple[list[Tensor], Tensor]
 ) -> None:
     images, _ = frames
@@ -125,8 +126,11 @@ def test_levels_of_altered_frames_are_kept_as_the_bytes_they_are(
     seen = eight_bit_stages.with_eight_bits(network, ranges)
     kept = FixedPart(seen, None, "fp32")(images[1][None])
     with torch.no_grad():
-        levels = seen.early_levels(images[1][None])
-    assert all(isinstance(x, ByteMap) for x in kept.early)
-    for found, wanted in zip(kept.levels()[:3], levels[:3], strict=True):
-        torch.testing.assert_close(as_floats(found), as_floats(wanted), rtol=1e-6, atol=0)
-    assert torch.equal(kept.entered, seen.last_level(levels))
+        features = seen.features(images[1][None])
+        described = seen.described(kept.levels, kept.entered)
+        layers = seen.decoder.outline_laterals()
+        for layer, level, found in zip(layers, features.levels, described.levels, strict=False):
+            torch.testing.assert_close(found, layer(as_floats(level)))
+    assert described.lateral
+    assert not features.lateral
+    torch.testing.assert_close(described.embedding, features.embedding)

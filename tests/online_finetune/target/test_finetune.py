@@ -12,9 +12,11 @@ import torch
 from torch import Generator, Tensor
 
 from vostrack.errors import InputError
+from vostrack.models.byte_map import as_floats
 from vostrack.models.target_config import SemanticName
 from vostrack.models.target_features import EarlyLevels
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.online_finetune.target.dreamed_frames import FrameDreamer
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig, finetune_target_net
 from vostrack.online_finetune.target.fitted_network import fit_network
@@ -157,7 +159,7 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
             slots,
             TargetFinetuneConfig().augmentation,
             WindowConfig(pixels=64 * 64, step=64),
-            lambda image: FixedFeatures(image, (), None),
+            lambda image: FixedFeatures(image, EarlyLevels(image, image, image)),
         )
         generator = Generator().manual_seed(seed)
         return [dreamer.original(), *(dreamer.draw(generator) for _ in range(4))]
@@ -169,7 +171,7 @@ def test_altered_frames_follow_the_seed_and_show_every_object(
     assert not torch.equal(draw(1)[1].early.entered, draw(2)[1].early.entered)
     original = draw(1)[0]
     assert torch.equal(original.masks, torch.stack([labels == k for k in (1, 2)]).byte())
-    assert original.truth().shape == (2, 1, *original.window.size)
+    assert original.truth.shape == (2, 1, *original.window.size)
     for altered in draw(3)[1:]:
         assert int(altered.masks.sum()) >= 50
         assert altered.early.entered.shape == (1, 3, *altered.window.size)
@@ -184,8 +186,11 @@ def test_what_a_fixed_backbone_made_is_what_tracking_sees(
     first = pairs.frames[0]
     found = pairs._features(first, gradients=False)
     seen = target_network.features(first.window.crop(images[:1]))
-    # Altered frames are bytes, and features are kept in half precision.
-    for one, other in zip(found.levels, seen.levels, strict=True):
+    f2, f4, f8 = map(as_floats, seen.levels[:3])
+    laterals = target_network.decoder.outline_laterals()
+    wanted = [layer(level) for layer, level in zip(laterals, (f2, f4, f8), strict=True)]
+    # Altered frames are bytes.
+    for one, other in zip(found.levels, (*wanted, seen.levels[3]), strict=True):
         torch.testing.assert_close(one, other, rtol=0.01, atol=0.01)
     torch.testing.assert_close(found.key, seen.key, rtol=0.01, atol=0.003)
 
@@ -223,3 +228,32 @@ def test_a_backbone_that_is_alone_learns(semantic: SemanticName, blocks: int) ->
     network = build_target_net(small)
     assert TargetFinetuneConfig().trained_blocks(network) == blocks
     assert TargetFinetuneConfig(blocks=2).trained_blocks(network) == 2
+
+
+def test_lateral_layers_of_what_is_fixed_stay_as_they_are(
+    target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    fitted = tuned(target_network, images[0], labels, steps=2, frames=1)
+    before, after = (network.decoder for network in (target_network, fitted))
+    for one, other in zip(before.outline_laterals(), after.outline_laterals(), strict=True):
+        assert all(map(torch.equal, one.parameters(), other.parameters()))
+    deep = [next(decoder.lateral[3].parameters()) for decoder in (before, after)]
+    assert not torch.equal(*deep)
+    assert all(parameter.requires_grad for parameter in after.parameters())
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_every_second_altered_frame_of_one_object_is_seen_smaller(
+    objects: int, target_network: TargetNet, images: Tensor, labels: Tensor
+) -> None:
+    areas = []
+    for second in (64 * 64, None):
+        config = TargetFinetuneConfig(frames=4, pixels=128 * 128, second_pixels=second)
+        pairs = FramePairs(target_network, config, "fp32")
+        seen = labels * (labels <= objects)
+        pairs.prepare([(images[0], seen)], None, Generator().manual_seed(0))
+        areas.append([frame.window.size[0] * frame.window.size[1] for frame in pairs.frames])
+    smaller, whole = areas
+    assert (smaller[0], smaller[1], smaller[3]) == (whole[0], whole[1], whole[3])
+    assert (smaller[2] < whole[2]) == (objects == 1)
+    assert (smaller[2:] == whole[2:]) == (objects == 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,9 @@ from PIL import Image
 
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
-from vostrack.models.target_net import TargetNetConfig, build_target_net
-from vostrack.online_finetune.mask_perturbation import perturb_mask
+from vostrack.models.target_net import TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
+from vostrack.online_finetune.mask_perturbation import _filled, _grown, perturb_mask
 from vostrack.online_finetune.target.finetune import (
     TargetFinetuneConfig,
     finetune_target_net,
@@ -45,6 +47,30 @@ def test_perturbed_masks_are_near_and_not_the_truth() -> None:
     empty = perturb_mask(torch.zeros(8, 9), torch.Generator().manual_seed(0))
     assert empty.shape == (8, 9)
     assert not empty.any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_masks_are_grown_in_the_box_that_they_reach(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    mask = np.zeros((61, 83), np.uint8)
+    # Some masks end at the frame.
+    cv2.circle(mask, (int(draw.integers(90)), int(draw.integers(60))), 20, 1, -1)
+    mask[30, 40] = 1
+    side = 2 * int(draw.integers(1, 9)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    np.testing.assert_array_equal(_grown(mask, kernel, shrink=False), cv2.dilate(mask, kernel))
+    np.testing.assert_array_equal(_grown(mask, kernel, shrink=True), cv2.erode(mask, kernel))
+    for found, expected in zip(_filled(mask), np.nonzero(mask), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_bytes_are_perturbed_like_floats_and_stay_as_they_are() -> None:
+    mask = torch.zeros(60, 70, dtype=torch.uint8)
+    mask[20:40, 25:50] = 1
+    for seed in range(10):
+        found = perturb_mask(mask, torch.Generator().manual_seed(seed))
+        assert found.equal(perturb_mask(mask.float(), torch.Generator().manual_seed(seed)))
+    assert mask.sum() == 500
 
 
 def test_the_loss_is_cross_entropy_and_dice() -> None:
@@ -166,7 +192,8 @@ def test_fine_tuning_lowers_the_loss_of_its_frame(videos: list[VideoSequence]) -
         return float(target_loss(logits, mask))
 
     before = error()
-    config = TargetFinetuneConfig(steps=30, batch=1, learning_rate=1e-2, pixels=64 * 64)
+    # Lateral layers stay as they are, and here they are random: this takes more steps.
+    config = TargetFinetuneConfig(steps=60, batch=1, learning_rate=1e-2, pixels=64 * 64)
     finetune_target_net(network, image, labels, config, precision="fp32")
     assert error() < 0.8 * before
     assert not network.training

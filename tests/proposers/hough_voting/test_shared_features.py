@@ -20,7 +20,8 @@ from vostrack.models.shared_backbone import (
     backbone_levels,
     load_backbone_network,
 )
-from vostrack.models.target_net import TargetNet, TargetNetConfig, build_target_net
+from vostrack.models.target_net import TargetNet, TargetNetConfig
+from vostrack.models.target_net_builder import build_target_net
 from vostrack.proposers.hough_voting import HeadLocalizer, HoughOptions, HoughProposer, build_hough
 from vostrack.proposers.registry import build_proposer
 from vostrack.proposers.sources import ProposerSources
