@@ -16,9 +16,20 @@ from weakref import WeakKeyDictionary
 
 from vostrack.errors import InputError
 
-__all__ = ["check_name", "check_options", "errors_of", "naming_errors", "note_built", "whose"]
+__all__ = [
+    "OTHER_OPTIONS",
+    "check_name",
+    "check_options",
+    "errors_of",
+    "naming_errors",
+    "note_built",
+    "whose",
+]
 
 _REMEDY = "repair or uninstall its distribution, or choose another"
+OTHER_OPTIONS = "give it other options, or repair or uninstall its distribution"
+"""The remedy where a plug-in's options may be at fault; see ``errors_of``."""
+
 _PLAIN = (int, float, bool, str, Path, type(None))
 
 # What plug-ins built, each with the words that name its plug-in. Parts are kept no longer for it.
@@ -72,7 +83,10 @@ def naming_errors(part: object) -> Iterator[None]:
 
 @contextmanager
 def errors_of(
-    name: str, what: str, passing: tuple[type[Exception], ...] = (OSError, MemoryError)
+    name: str,
+    what: str,
+    remedy: str = _REMEDY,
+    passing: tuple[type[Exception], ...] = (OSError, MemoryError),
 ) -> Iterator[None]:
     """Turn what a plug-in raises in the block into one line that names it.
 
@@ -81,6 +95,7 @@ def errors_of(
     Args:
         name: of the plug-in, as for ``note_built``.
         what: what happened to it, such as ``cannot be imported``.
+        remedy: what the user can do.
         passing: errors that pass, too; by default those of files and memory, which need not be the
             plug-in's fault.
 
@@ -97,7 +112,7 @@ def errors_of(
         if type(error).__name__ == "OutOfMemoryError":  # that of torch
             raise
         said = " ".join(str(error).split())
-        raise InputError(f"{name} {what}: {type(error).__name__}: {said}; {_REMEDY}") from error
+        raise InputError(f"{name} {what}: {type(error).__name__}: {said}; {remedy}") from error
 
 
 def check_name(name: str, whose_name: str) -> None:

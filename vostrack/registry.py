@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from vostrack.checks import OptionValue, checked_options
 from vostrack.errors import InputError
-from vostrack.plug_ins import check_name, check_options, errors_of, note_built
+from vostrack.plug_ins import OTHER_OPTIONS, check_name, check_options, errors_of, note_built
 
 __all__ = ["NONE", "PartEntry", "PartRegistry", "usable"]
 
@@ -188,7 +188,7 @@ class PartRegistry(Mapping[str, Entry], Generic[Entry]):
         """Let the errors in a block name the plug-in, where the part is one."""
         if name in self._of_the_package:
             return nullcontext()
-        return errors_of(self._whose(name), what)
+        return errors_of(self._whose(name), what, OTHER_OPTIONS)
 
     def _load(self, point: EntryPoint) -> Entry:
         whose = self._whose(point.name)
