@@ -112,12 +112,13 @@ class PartRegistry(Mapping[str, Entry], Generic[Entry]):
         """
         del self._own[name]
 
-    def settings(self, name: str, given: Mapping[str, OptionValue]) -> Any:
+    def settings(self, name: str, given: Mapping[str, OptionValue], part: str | None = None) -> Any:
         """Return the options of a part, those that are not given at their defaults.
 
         Args:
             name: name of the part, or ``none``.
             given: fields of its options.
+            part: what messages call the part; by default ``KIND_options: NAME``.
 
         Returns:
             An instance of its options; None for ``none``.
@@ -136,7 +137,7 @@ class PartRegistry(Mapping[str, Entry], Generic[Entry]):
         self.check(name)
         options = self[name].options
         with self._naming(name, "cannot take its options"):
-            return checked_options(options, given, f"{self.kind}_options: {name}")
+            return checked_options(options, given, part or f"{self.kind}_options: {name}")
 
     def build(self, name: str, settings: object, *more: object) -> Any:
         """Build a part. The errors of a plug-in, now and later, name it.
