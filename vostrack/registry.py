@@ -227,5 +227,10 @@ def _installed(group: str) -> dict[str, EntryPoint]:
     """Return the plug-ins of a group by name; of two with one name the first that is found."""
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
-        found.setdefault(point.name, point)
+        first = found.setdefault(point.name, point)
+        if point.value != first.value:
+            _warn_once(
+                f"{group}: two plug-ins are called {point.name!r}; {first.value} is used, "
+                f"{point.value} is left out: rename its entry point, or uninstall one distribution"
+            )
     return dict(sorted(found.items()))

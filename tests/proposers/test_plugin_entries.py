@@ -99,12 +99,14 @@ def test_names_that_are_taken_or_cannot_be_flags_are_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = "".join(f"{name} = stranger_plugin:GOOD\n" for name in ("spn", "none", "a.b", "odd"))
+    names += "odd = stranger_plugin:INNER\n"
     with stranger(tmp_path, HEAD + DESCRIBED, "[vostrack.refiners]\n" + names):
         assert parse_form(TrackCommand, [*WORDS, "--refiner", "odd"], "track")
         assert list(REFINERS)[3:] == ["a.b", "odd"]
     for words in (
         "'spn' (stranger_plugin:GOOD) is left out: the package has 'spn' itself; rename",
         "'none' (stranger_plugin:GOOD) is left out",
+        "called 'odd'; stranger_plugin:GOOD is used, stranger_plugin:INNER is left out",
         "expected a name of letters, digits, - and _ that begins with a letter, got 'a.b'",
     ):
         assert words in caplog.text
