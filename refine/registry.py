@@ -78,7 +78,10 @@ def build_refiner(
         device: where networks run.
 
     Raises:
-        InputError: as ``REFINERS.settings``, or a file does not hold what it should.
+        InputError: as ``REFINERS.settings`` and ``REFINERS.build``.
     """
     settings = REFINERS.settings(name, options)
-    return None if settings is None else REFINERS[name].build(settings, device)
+    if settings is None:
+        return None
+    built: Refiner = REFINERS.build(name, settings, device)
+    return built

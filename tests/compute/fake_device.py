@@ -4,7 +4,8 @@ Tensors that were moved to ``cuda`` are remembered by their storage. Code sees `
 on a GPU, so it takes the paths that it would take there. What CUDA refuses is refused: operands on
 two devices, ``numpy()`` of a tensor on the device, functions without a kernel for half precision,
 a generator of the CPU. Every wait of the host for the device is counted, with the place in the
-package that causes it.
+package that causes it. A copy to the host that is not waited for must not be read before the device
+has been.
 """
 
 from __future__ import annotations
@@ -80,11 +81,13 @@ class FakeDevice:
         waits: how often the host waited, by kind and place, such as
             ``"tolist in vostrack.tracking.tracker._presence"``.
         uploads: how many tensors were moved to the device.
+        on_the_way: tensors that were copied to the host and may not have arrived.
     """
 
     def __init__(self) -> None:
         self.waits: Counter[str] = Counter()
         self.uploads = 0
+        self.on_the_way: dict[int, Tensor] = {}
         self.current: Callable[..., Any] | None = None
         self._on: dict[int, StorageWeakRef] = {}
         self._either: dict[int, StorageWeakRef] = {}
@@ -121,7 +124,17 @@ class FakeDevice:
 
     def wait(self, kind: str) -> None:
         """Count a wait of the host."""
+        self.arrive()
         self.waits[f"{kind} in {_place()}"] += 1
+
+    def arrive(self, *_: object) -> None:
+        """Note that the device has finished, and all copies with it."""
+        self.on_the_way.clear()
+
+    def check_arrived(self, tensor: Tensor) -> None:
+        """Refuse to read a copy before the device has been waited for."""
+        if _key(tensor) in self.on_the_way:
+            raise RuntimeError(f"{_place()} reads a copy that may not have arrived")
 
 
 def _key(tensor: Tensor) -> int:
@@ -215,7 +228,8 @@ class _Functions(TorchFunctionMode):
             args = (_CPU, *args[1:])
         if on == goes_on:
             return func(tensor, *args, **kwargs)
-        return self._moved(func(tensor, *args, **{**kwargs, "copy": True}), on=goes_on)
+        waits = not kwargs.get("non_blocking")
+        return self._moved(func(tensor, *args, **{**kwargs, "copy": True}), goes_on, waits)
 
     def _cuda(self, func: Callable[..., Any], tensor: Tensor, *_: Any, **__: Any) -> Any:
         return self._to(Tensor.to, tensor, DEVICE)
@@ -223,22 +237,27 @@ class _Functions(TorchFunctionMode):
     def _cpu(self, func: Callable[..., Any], tensor: Tensor, *_: Any, **__: Any) -> Any:
         return self._to(Tensor.to, tensor, _CPU)
 
-    def _moved(self, result: Tensor, *, on: bool) -> Tensor:
+    def _moved(self, result: Tensor, on: bool, waits: bool) -> Tensor:
         if on:
             self._device.uploads += 1
             return self._device.put(result)  # type: ignore[no-any-return]
-        self._device.wait("cpu")
+        if waits:
+            self._device.wait("cpu")
+        else:
+            self._device.on_the_way[_key(result)] = result
         return self._device.take_off(result)  # type: ignore[no-any-return]
 
     def _numpy(self, func: Callable[..., Any], tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         if self._device.holds(tensor):
             raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        self._device.check_arrived(tensor)
         return func(tensor, *args, **kwargs)
 
     # Some readers reach no operator, others an operator that is hidden in inference mode.
     def _read(self, func: Callable[..., Any], tensor: Tensor) -> Any:
         if self._device.holds(tensor):
             self._device.wait(func.__name__.strip("_"))
+        self._device.check_arrived(tensor)
         return func(tensor)
 
     def _new_tensor(
@@ -344,7 +363,7 @@ def fake_device() -> Iterator[FakeDevice]:
 
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "device_count", lambda: 1)
-        patch.setattr(torch.cuda, "synchronize", lambda *_: None)
+        patch.setattr(torch.cuda, "synchronize", device.arrive)
         patch.setattr(torch, "autocast", autocast_on_cpu)
         patch.setattr(torch.random, "fork_rng", fork_rng_of_the_cpu)
         patch.setenv("VOSTRACK_SPN", "reference")

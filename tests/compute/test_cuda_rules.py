@@ -263,6 +263,19 @@ def test_copies_to_the_host_are_counted() -> None:
         assert not device.waits
 
 
+def test_a_copy_that_is_not_waited_for_is_read_after_a_wait_only() -> None:
+    with fake_device() as device:
+        there = torch.arange(2.0).to("cuda")
+        here = there.to("cpu", non_blocking=True)
+        assert not device.waits
+        for read in (here.tolist, here.numpy):
+            with pytest.raises(RuntimeError, match="may not have arrived"):
+                read()
+        torch.cuda.synchronize()
+        assert here.tolist() == [0, 1]
+        assert not device.waits
+
+
 def test_a_solve_in_half_precision_is_refused() -> None:
     half = torch.eye(2, dtype=torch.bfloat16)
     with pytest.raises(RuntimeError, match="solve is not implemented"), fake_device():

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.stranger import stranger
 from vostrack import registry
 from vostrack.cli import main
 from vostrack.errors import InputError
@@ -85,18 +86,9 @@ part = stranger_plugin:PART
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A distribution as pip leaves it behind: a module and its metadata."""
-    (tmp_path / "stranger_plugin.py").write_text(PLUGIN)
-    info = tmp_path / "stranger-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    registry._installed.cache_clear()
-    yield
-    registry._installed.cache_clear()
-    sys.modules.pop("stranger_plugin", None)
+def installed(tmp_path: Path) -> Iterator[None]:
+    with stranger(tmp_path, PLUGIN, POINTS):
+        yield
 
 
 def test_a_plug_in_is_chosen_like_a_part_of_the_package(installed: None) -> None:
@@ -173,7 +165,6 @@ def test_a_broken_plug_in_is_named(installed: None, name: str, words: str) -> No
 def test_a_broken_plug_in_does_not_stop_the_others(
     installed: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry._warn_once.cache_clear()
     assert [name for name, _ in usable(PROPOSERS)][-1] == "theirs"
     assert "'torn'" in caplog.text
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import tyro
 
 from vostrack.cli.command_options import CommandOptions
-from vostrack.cli.field_help import first_line, help_texts
+from vostrack.cli.field_help import first_line, help_texts, option_texts
 from vostrack.registry import usable
 
 __all__ = [
@@ -102,14 +102,14 @@ def _part_flags(registry: Mapping[str, Any], path: tuple[str, ...]) -> list[Flag
     chooser = path[-1].removesuffix("_options")
     found = []
     for part, entry in registry.items():
-        hints, texts = get_type_hints(entry.options), help_texts(entry.options)
+        hints, texts = get_type_hints(entry.options), option_texts(entry.options)
         for option in fields_of(entry.options):
             found.append(
                 Flag(
                     f"{part.replace('-', '_')}_{option.name}",
                     (*path, part, option.name),
                     _spoken(hints[option.name], texts[option.name], nested=False),
-                    option.default,
+                    _default(option),
                     texts[option.name],
                     part,
                     f"Only with --{chooser} {part}.",
@@ -191,6 +191,8 @@ def _spoken_default(entry: Any, hint: Any, nested: bool) -> Any:
     some = without_none(bare(hint))
     if some is bool or (nested and get_origin(some) is Literal):
         return PRESET
-    if entry.default_factory is not MISSING:
-        return entry.default_factory()
-    return entry.default
+    return _default(entry)
+
+
+def _default(entry: Any) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()

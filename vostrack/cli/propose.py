@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vostrack.arrays import UInt8Array
-from vostrack.checks import OptionValue, checked_options
+from vostrack.checks import OptionValue
 from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
 from vostrack.files import expand_home
@@ -76,19 +77,18 @@ class ProposeCommand(CommandOptions):
         """Propose, write, and return the exit status: 0, or 1 where the video broke off early."""
         from vostrack.progress import open_progress
         from vostrack.proposers.output import write_proposals
-        from vostrack.proposers.registry import image_proposers
+        from vostrack.proposers.registry import PROPOSERS, image_proposers
 
-        method = self._choose(image_proposers())
+        self._check_method(image_proposers())
         if (self.images is None) == (self.video is None):
             came = "neither" if self.images is None else "both"
             raise InputError(f"expected one of `images` and `video`, got {came}")
         paths = None if self.images is None else _image_paths(self.images)
         self._check_output(paths)
         sources = self._sources([path.stem for path in paths] if paths is not None else ())
-        settings = checked_options(
-            method.options, self.method_options, f"method_options: {self.method}"
-        )
-        proposer = method.build(settings, sources)
+        part = f"method_options: {self.method}"
+        settings = PROPOSERS.settings(self.method, self.method_options, part)
+        proposer = PROPOSERS.build(self.method, settings, sources)
         stream = _Stream(paths, self.video)
         with stream, open_progress(stream.length, "image", "proposing", quiet=self.quiet) as bar:
             results = _results(proposer, stream.frames(), bar)
@@ -98,10 +98,9 @@ class ProposeCommand(CommandOptions):
             print(f"{images} {many}, {count} proposals: {self.output / 'proposals.json'}")
         return 1 if stream.truncated else 0
 
-    def _choose(self, methods: Any) -> Any:
+    def _check_method(self, methods: Mapping[str, Any]) -> None:
         if self.method not in methods:
             raise InputError(f"method: expected one of {', '.join(methods)}, got {self.method}")
-        return methods[self.method]
 
     def _check_output(self, paths: list[Path] | None) -> None:
         """Refuse to mix results, and to write PNGs over the images they are made from."""
@@ -221,10 +220,12 @@ def _results(
     proposer: InstanceProposer, frames: NamedFrames, bar: Any
 ) -> Iterator[tuple[str, InstanceProposals]]:
     from vostrack.proposers.sources import ImageProposer
+    from vostrack.tracking.proposal_checks import asked
 
     for name, frame in frames:
         if isinstance(proposer, ImageProposer):
-            yield name, proposer.propose_image(name, frame)
+            propose = partial(proposer.propose_image, name, frame)
         else:
-            yield name, proposer.propose(frame, None)
+            propose = partial(proposer.propose, frame, None)
+        yield name, asked(proposer, frame, propose)
         bar.update()

@@ -14,6 +14,8 @@ from vostrack.errors import InputError
 from vostrack.models.backbone_registry import BACKBONES, OWN_BACKBONES, backbone_settings
 from vostrack.models.classifier_layers import MobileNetLayers, ResNetLayers
 from vostrack.models.normalization import FrozenBatchNorm2d, fold_batch_norm
+from vostrack.models.plug_in_backbones import try_backbone
+from vostrack.models.weights_file import UndrawnWeights
 
 __all__ = ["Backbone", "BackboneName", "NormKind", "build_backbone", "build_own_backbone"]
 
@@ -132,7 +134,7 @@ def build_backbone(
 
     Raises:
         InputError: the name, the strides, the norm or an option is not supported, or a plug-in
-            gives other feature maps than it says.
+            fails or gives other feature maps than it should.
     """
     settings = backbone_settings(name, options or {})
     if not strides or list(strides) != sorted(set(strides)) or set(strides) - {2, 4, 8, 16, 32}:
@@ -142,46 +144,17 @@ def build_backbone(
     if norm not in get_args(NormKind):
         raise InputError(f"norm: expected one of {', '.join(get_args(NormKind))}, got {norm!r}")
     where = device or torch.device("cpu")
-    backbone = BACKBONES[name].build(settings, tuple(strides), where)
+    backbone = BACKBONES.build(name, settings, tuple(strides), where)
+    if not isinstance(backbone, Backbone):
+        raise InputError(
+            f"backbone: the plug-in {name!r} built a {type(backbone).__name__}; expected a "
+            "subclass of vostrack.models.backbones.Backbone"
+        )
     if name not in OWN_BACKBONES:
-        _check_maps(name, backbone, strides)
+        try_backbone(backbone, strides, filled=not UndrawnWeights.active())
     elif norm == "folded":
         fold_batch_norm(backbone.layers)
     return backbone
-
-
-def _check_maps(name: str, backbone: object, strides: Sequence[int]) -> None:
-    """Check that a plug-in's backbone gives what it says, on a small image.
-
-    Raises:
-        InputError: it is no ``Backbone``, or a feature map has another size than expected.
-    """
-    whose = f"backbone: the plug-in {name!r}"
-    if not isinstance(backbone, Backbone):
-        raise InputError(
-            f"{whose} built a {type(backbone).__name__}; expected a subclass of "
-            "vostrack.models.backbones.Backbone"
-        )
-    if backbone.strides != tuple(strides):
-        raise InputError(
-            f"{whose} has strides {backbone.strides}; expected those it was asked for, "
-            f"{tuple(strides)}"
-        )
-    parameter = next(backbone.parameters(), torch.empty(0))
-    mode = backbone.training
-    with torch.no_grad():
-        maps = backbone.eval()(parameter.new_zeros(1, 3, 40, 56))
-    backbone.train(mode)
-    expected = [
-        (1, channels, -(-40 // stride), -(-56 // stride))
-        for channels, stride in zip(backbone.channels, strides, strict=False)
-    ]
-    got = [tuple(x.shape) for x in maps]
-    if got != expected:
-        raise InputError(
-            f"{whose} gives feature maps {got} of an image (1, 3, 40, 56); expected {expected}: "
-            "the channels that it declares, and sizes that are rounded up"
-        )
 
 
 def build_own_backbone(name: str, strides: Sequence[int]) -> Backbone:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from vostrack.checks import OptionValue
 from vostrack.errors import InputError
-from vostrack.models.backbone_registry import BACKBONES
+from vostrack.models.backbone_registry import BACKBONES, OWN_BACKBONES
 from vostrack.models.backbone_weights import (
     check_backbone,
     described,
@@ -18,6 +17,7 @@ from vostrack.models.backbone_weights import (
     with_backbone_weights,
 )
 from vostrack.models.foreground import NetworkConfig, SegmentationNet, build_network
+from vostrack.models.plug_in_backbones import try_backbone
 from vostrack.models.semantic_backbone import SemanticBackbone
 from vostrack.models.target_config import TargetNetConfig, config_from_json
 from vostrack.models.target_net import TargetNet
@@ -108,7 +108,7 @@ def load_network(path: Path, device: torch.device | None = None) -> Segmentation
     _check_installed(config["backbone"], path)
     with UndrawnWeights():
         network = build_network(NetworkConfig(**config), description["outputs"], device)
-    _fill(network, path, network.config.backbone)
+    _fill(network, path)
     return network
 
 
@@ -121,12 +121,14 @@ def _check_installed(backbone: str, path: Path) -> None:
         )
 
 
-def _fill(network: nn.Module, path: Path, backbone: str) -> None:
+def _fill(network: SegmentationNet | TargetNet, path: Path) -> None:
     """Load all weights of a network.
 
     Raises:
-        InputError: they are of another network.
+        InputError: they are of another network, or a plug-in's backbone does nothing useful with
+            them.
     """
+    backbone = network.config.backbone
     state, wanted = read_weights(path), network.state_dict()
     wrong = sorted(wanted.keys() ^ state.keys())
     wrong += [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
@@ -137,6 +139,8 @@ def _fill(network: nn.Module, path: Path, backbone: str) -> None:
             f"backbone {backbone!r}, so install the version that it was trained with, or train anew"
         )
     network.load_state_dict(state)
+    if backbone not in OWN_BACKBONES:
+        try_backbone(network.backbone, network.backbone.strides)
 
 
 def _contents(path: Path) -> str:
@@ -220,7 +224,7 @@ def load_target_net(path: Path | None = None, device: torch.device | None = None
     _check_installed(config.backbone, path)
     with UndrawnWeights():
         network = build_target_net(config, device)
-    _fill(network, path, config.backbone)
+    _fill(network, path)
     return network.eval()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,6 +165,24 @@ class UndrawnWeights(TorchFunctionMode):
     Drawing those of a ResNet-18 takes half a second. Until the file is loaded, they are whatever is
     in memory.
     """
+
+    _blocks = threading.local()
+
+    @classmethod
+    def active(cls) -> bool:
+        """Tell whether this thread is in such a block."""
+        return getattr(cls._blocks, "depth", 0) > 0
+
+    def __enter__(self) -> UndrawnWeights:
+        """Begin the block."""
+        self._blocks.depth = getattr(self._blocks, "depth", 0) + 1
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """End the block."""
+        self._blocks.depth -= 1
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None

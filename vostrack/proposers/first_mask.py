@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from vostrack.errors import InputError
 from vostrack.masks.validation import FirstMask
 from vostrack.proposers.motion import dense_flow, motion_contrast, warped_back
 from vostrack.proposers.registry import build_proposer
+from vostrack.tracking.proposal_checks import asked
 from vostrack.video import FrameSource, open_source
 
 if TYPE_CHECKING:
@@ -128,6 +130,9 @@ def rank_candidates(
 
     Returns:
         The candidates, best first, with masks at the working size: at most 854 pixels long.
+
+    Raises:
+        InputError: the proposer fails, or its answer is unfit.
     """
     small = [_shrunk(frame, _LONGEST) for frame in frames]
     chances = [foreground_probability(network, frame) for frame in small]
@@ -135,7 +140,8 @@ def rank_candidates(
     evidence = (chances[0], _with_motion(chances[0], moving))
     masks = [mask for values in evidence for cut in _CUTS for mask in _regions(values, cut)]
     if proposer is not None:
-        masks += list(proposer.propose(small[0], chances[0]).masks)
+        propose = partial(proposer.propose, small[0], chances[0])
+        masks += list(asked(proposer, small[0], propose).masks)
     scored = [_judge(mask, chances[0], moving, found_again) for mask in masks]
     return sorted(scored, key=lambda candidate: -candidate.score)
 

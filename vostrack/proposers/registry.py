@@ -108,7 +108,7 @@ def build_proposer(
             works with another one.
 
     Raises:
-        InputError: as ``PROPOSERS.settings``, or a file does not hold what it should.
+        InputError: as ``PROPOSERS.settings`` and ``PROPOSERS.build``.
     """
     import torch
 
@@ -118,7 +118,7 @@ def build_proposer(
     if settings is None:
         return None
     sources = ProposerSources(device=device or torch.device("cpu"), tracked=tracked)
-    proposer = PROPOSERS[name].build(settings, sources)
+    proposer: InstanceProposer = PROPOSERS.build(name, settings, sources)
     if isinstance(proposer, FeatureReader) and not proposer.reads_features_of(tracked):
         _log.info(
             "%s: its network was not trained on features that the tracker computes; it takes a "

@@ -15,6 +15,7 @@ from vostrack.tracking.config import TrackerConfig
 from vostrack.tracking.fusion import gate, label_map, mean_scores
 from vostrack.tracking.parts import SkipsStages
 from vostrack.tracking.proposed_regions import proposed_regions
+from vostrack.tracking.score_checks import refined_scores, scores_of
 from vostrack.tracking.stopwatch import Stopwatch
 from vostrack.tracking.support import ProposalSupport
 from vostrack.tracking.support.asking import ask_proposer
@@ -51,17 +52,18 @@ def score_objects(
         previous: (h, w) uint8, the label map of the previous frame; slots 1..N.
         watch: measures the stages.
         skipped: names of stages to leave out; see ``vostrack.tracking.time_limit``.
+
+    Raises:
+        InputError: as ``scores_of`` and ``refined_scores``, or the proposer's answer is unfit.
     """
     config = parts.config
     if isinstance(parts.adapter, SkipsStages):
         parts.adapter.skip_stages(skipped)
-    scores, foreground = parts.adapter.scores(image)
-    watch.lap("networks")
+    scores, foreground = scores_of(parts.adapter, image, watch)
     if foreground is not None and config.gate == "before":
         scores = _gated(config, scores, foreground)
     if parts.refiner is not None and config.learn_refined and "refiner" not in skipped:
-        scores = parts.refiner(image, scores)
-        watch.lap("refiner")
+        scores = refined_scores(parts.refiner, image, scores, watch)
     proposer = None if "proposer" in skipped else parts.proposer
     scores = _filtered(parts, frame, scores.float(), foreground, previous, proposer)
     if foreground is not None and config.gate == "after":
@@ -118,6 +120,9 @@ def finish_frame(
     Returns:
         The label map (h, w) uint8 that was learned, slots 1..N; and the scores (N, h, w) of the
         result.
+
+    Raises:
+        InputError: as ``refined_scores``.
     """
     slots = label_map(scores, threshold=parts.config.threshold)
     parts.adapter.commit(scores, slots)
@@ -128,8 +133,7 @@ def finish_frame(
     watch.lap("memory")
     refined = not parts.config.learn_refined and "refiner" not in skipped
     if parts.refiner is not None and refined:
-        scores = parts.refiner(image, scores)
-        watch.lap("refiner")
+        scores = refined_scores(parts.refiner, image, scores, watch)
     return slots, scores
 
 

@@ -10,11 +10,13 @@ from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.protocols import (
     FeatureConsumer,
     FeatureProvider,
+    InstanceProposals,
     InstanceProposer,
     ObjectAdapter,
     ObjectFollower,
 )
 from vostrack.tracking.frame_input import resized
+from vostrack.tracking.proposal_checks import asked
 
 __all__ = ["proposed_regions"]
 
@@ -37,18 +39,25 @@ def proposed_regions(
 
     Returns:
         (K, h, w) score maps in [0, 1] at the working size, one per proposal.
+
+    Raises:
+        InputError: as ``asked``.
     """
     size, working_size = frame.shape[:2], previous.shape
     full: FloatArray | None = None
     if foreground is not None:
         small: FloatArray = foreground.float().cpu().numpy()
         full = resized(small, size, cv2.INTER_LINEAR)
-    if isinstance(proposer, ObjectFollower):
-        proposer.follow(resized(previous, size, cv2.INTER_NEAREST))
-    if isinstance(proposer, FeatureConsumer):
-        shared = adapter.shared_features() if isinstance(adapter, FeatureProvider) else None
-        proposer.use_features(shared)
-    proposals = proposer.propose(frame, full)
+    shared = adapter.shared_features() if isinstance(adapter, FeatureProvider) else None
+
+    def propose() -> InstanceProposals:
+        if isinstance(proposer, ObjectFollower):
+            proposer.follow(resized(previous, size, cv2.INTER_NEAREST))
+        if isinstance(proposer, FeatureConsumer):
+            proposer.use_features(shared)
+        return proposer.propose(frame, full)
+
+    proposals = asked(proposer, frame, propose)
     maps = np.zeros((len(proposals), *working_size), np.float32)
     for index, score in enumerate(proposals.scores):
         if proposals.soft is not None:

@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
-from vostrack.protocols import FeatureConsumer, InstanceProposer, ObjectFollower
+from vostrack.protocols import (
+    FeatureConsumer,
+    InstanceProposals,
+    InstanceProposer,
+    ObjectFollower,
+)
 from vostrack.tracking.frame_input import resized
+from vostrack.tracking.proposal_checks import asked
 from vostrack.tracking.support.stage import Box, Foreground
 
 __all__ = ["ask_proposer"]
@@ -31,6 +37,9 @@ def ask_proposer(
 
     Returns:
         (K, h, w) in [0, 1] at the working size.
+
+    Raises:
+        InputError: as ``asked``.
     """
     rows, columns = previous.shape
     x0, y0, x1, y1 = box or (0, 0, columns, rows)
@@ -38,11 +47,16 @@ def ask_proposer(
     part = np.ascontiguousarray(
         frame[round(y0 * down) : round(y1 * down), round(x0 * across) : round(x1 * across)]
     )
-    if isinstance(proposer, ObjectFollower):
-        proposer.follow(resized(previous[y0:y1, x0:x1], part.shape[:2], cv2.INTER_NEAREST))
-    if isinstance(proposer, FeatureConsumer):
-        proposer.use_features(None)
-    found = proposer.propose(part, None if foreground is None else foreground(part))
+    chance = None if foreground is None else foreground(part)
+
+    def propose() -> InstanceProposals:
+        if isinstance(proposer, ObjectFollower):
+            proposer.follow(resized(previous[y0:y1, x0:x1], part.shape[:2], cv2.INTER_NEAREST))
+        if isinstance(proposer, FeatureConsumer):
+            proposer.use_features(None)
+        return proposer.propose(part, chance)
+
+    found = asked(proposer, part, propose)
     maps = np.zeros((len(found), rows, columns), np.float32)
     for k in range(len(found)):
         region = found.masks[k].astype(np.float32) if found.soft is None else found.soft[k]
