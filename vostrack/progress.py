@@ -18,6 +18,8 @@ __all__ = ["ProgressBar", "ProgressLines", "open_progress"]
 # Seconds until the second line; then twice as long each time, up to the longest.
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 60.0
+# Columns under which a bar has no room for its numbers.
+_NARROWEST = 40
 
 
 class ProgressBar(ABC):
@@ -72,9 +74,9 @@ def open_progress(
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    """Tell whether a bar can be drawn: some terminals say that they have no columns."""
+    """Tell whether a bar can be drawn: some terminals are narrow, or say they have no columns."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns >= _NARROWEST
     return False  # closed, replaced, or absent as under pythonw
 
 
