@@ -41,6 +41,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     vostrack propose --semantic.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("fcrn.safetensors",)
     free: ClassVar[frozenset[str]] = TrainCommand.free | {"validate"}
 
     root: Path
@@ -145,7 +146,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         }
         settings = self.agreed(loop, settings, {"root": files_fingerprint(images.files)})
         if self.train(network, kind(network, images, recipe), loop, settings):
-            path = self.output / "fcrn.safetensors"
+            path = self.output / self.results[0]
             save_fcrn(network, path)
             self.report(f"trained on {len(images)} images: {path}")
             if judged is not None:

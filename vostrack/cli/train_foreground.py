@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.cli.train_command import (
     Batch,
@@ -34,6 +34,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     OUTPUT/foreground.safetensors, for vostrack track --weights. Several GPUs:
     torchrun --nproc-per-node 4 --no-python vostrack train foreground ...
     """
+
+    results: ClassVar[tuple[str, ...]] = ("foreground.safetensors",)
 
     year: Year = 2017
 
@@ -123,7 +125,7 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         read = {"root": videos_fingerprint(sequences)}
         settings = self.agreed(loop, asdict(recipe) | parts | {"images": len(samples)}, read)
         if self.train(network, training, loop, settings):
-            path = self.output / "foreground.safetensors"
+            path = self.output / self.results[0]
             save_network(network, path)
             shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
             self.report(f"trained on {shown}: {path}")

@@ -40,6 +40,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
     OUTPUT/localizer.safetensors, for vostrack propose --method hough --hough-localizer.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("localizer.safetensors",)
     renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--size": "--side"}
     free: ClassVar[frozenset[str]] = TrainCommand.free | {"pool_folder"}
 
@@ -103,7 +104,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
             config = LocalizerConfig((channels[8], channels[16]), longest=self.side)
             head = LocalizerHead(config).to(device)
         if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
-            path = self.output / "localizer.safetensors"
+            path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
             self.report(f"trained on {len(pool)} scenes: {path}")
 

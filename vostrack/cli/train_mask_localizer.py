@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from vostrack.checks import check_at_least
 from vostrack.cli.train_bootstrapping import BootstrappingFlags
@@ -25,6 +26,8 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
     After Ctrl-C, the same command continues from the last checkpoint. The result is
     OUTPUT/localizer.safetensors, for vostrack propose --method hough --hough-localizer.
     """
+
+    results: ClassVar[tuple[str, ...]] = ("localizer.safetensors",)
 
     masks: tuple[Path, ...]
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks."""
@@ -77,6 +80,6 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
         training = MaskTraining(head, network, items, recipe)
         if self.train(head, training, loop, settings, decimals=4):
-            path = self.output / "localizer.safetensors"
+            path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
             self.report(f"trained on {len(items)} scenes: {path}")

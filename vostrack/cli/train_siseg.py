@@ -35,6 +35,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     --displacement-weights. Start it with torchrun to use several GPUs.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("displacement.safetensors",)
     renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--davis-year": "--year"}
 
     masks: tuple[Path, ...] = ()
@@ -122,7 +123,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         settings = self.agreed(loop, settings, {"weights": weights, **self._davis_content()})
         if self.train(network, training, loop, settings):
             shift = estimate_mean_shift(training, seed=self.seed).tolist()
-            path = self.output / "displacement.safetensors"
+            path = self.output / self.results[0]
             save_displacement_net(network, path, half=light)
             count = sum(len(source) for source in sources)
             self.report(
