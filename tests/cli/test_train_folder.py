@@ -75,7 +75,7 @@ def test_windows_that_are_too_small_are_refused_before_anything_is_written(
     davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small_network(tmp_path / "start.safetensors")
-    argv = ["train", "target", "--data", f"davis:{davis}", "--pixels", "65536", "64", *TINY]
+    argv = ["train", "target", "--data", f"davis:{davis}", "--pixels", "64", *TINY]
     argv += ["--weights", str(tmp_path / "start.safetensors"), "--output", str(tmp_path / "runs")]
     assert main(argv) == 2
     assert "error: --pixels: expected at least 1024, got 64" in capsys.readouterr().err
