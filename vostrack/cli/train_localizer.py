@@ -58,7 +58,8 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
     """Number of scenes whose features are computed."""
 
     pool_folder: Path | None = None
-    """Keeps the features, for several trainings on the same scenes; OUTPUT/pool by default."""
+    """Keeps the features, for several trainings on the same scenes; those on others keep theirs
+    beside them. OUTPUT/pool by default."""
 
     synthetic: float = 0.25
     """Share of synthetic scenes, in [0, 1]; the others are pasted from the data set."""
