@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from vostrack.wording import counted
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -166,8 +168,8 @@ class ProgressLines(ProgressBar):
         self._last = self._clock()
         self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
         self._shown = self.n
-        of = "" if self._total is None else f" of {self._total}"
-        parts = [f"{self.n}{of} {self._unit}{'' if (self._total or self.n) == 1 else 's'}"]
+        things = counted(self.n if self._total is None else self._total, self._unit)
+        parts = [things if self._total is None else f"{self.n} of {things}"]
         seconds = self._last - self._began
         done = self.n - self._initial
         if seconds >= 1 and done:

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from vostrack.cli import main
-from vostrack.cli.terminal import NARROWEST, wide_enough
+from vostrack.cli.width import NARROWEST, wide_enough
 
 
 @pytest.mark.parametrize("argv", [["convert", "--help"], ["track", "--help"], ["track", "--sped"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,18 @@ TRAININGS = COMMANDS["train"]
 assert not isinstance(TRAININGS, CommandEntry)
 
 
-@pytest.mark.parametrize("name", TRAININGS)
-def test_each_command_knows_its_name_and_its_results(name: str) -> None:
-    command = TRAININGS[name].load()
+def results_of(name: str) -> tuple[str, ...]:
+    command: Any = TRAININGS[name].load()
     assert issubclass(command, TrainCommand)
     assert command.command_name() == f"train {name}"
-    assert all(result.endswith(".safetensors") for result in command.results)
-    assert command.results
+    return command.results
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_each_command_knows_its_name_and_its_results(name: str) -> None:
+    results = results_of(name)
+    assert results
+    assert all(result.endswith(".safetensors") for result in results)
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -31,9 +37,7 @@ def test_a_trained_network_is_not_replaced(
 ) -> None:
     flags = {"target": "--data", "mask-localizer": "--masks", "siseg": "--masks", "spn": "--davis"}
     value = f"davis:{tmp_path / 'nowhere'}" if name == "target" else str(tmp_path / "nowhere")
-    command = TRAININGS[name].load()
-    assert issubclass(command, TrainCommand)
-    path = tmp_path / "runs" / command.results[-1]
+    path = tmp_path / "runs" / results_of(name)[-1]
     path.parent.mkdir()
     path.touch()
     argv = ["train", name, flags.get(name, "--root"), value, "--output", str(tmp_path / "runs")]

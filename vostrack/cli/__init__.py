@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
-from vostrack.cli.terminal import wide_enough
+from vostrack.cli.width import wide_enough
 from vostrack.errors import InputError
 
 __all__ = ["COMMANDS", "main"]

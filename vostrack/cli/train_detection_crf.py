@@ -16,6 +16,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
 )
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,7 +117,8 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         if self.train(network, training, loop, settings):
             for name, part in zip(self.results, (network.semantic, network.crf), strict=True):
                 write_weights(weights_of(part), self.output / name)
-            self.report(f"trained on {len(images)} images: {self.output / self.results[0]}")
+            shown = counted(len(images), "image")
+            self.report(f"trained on {shown}: {self.output / self.results[0]}")
 
     def _semantic(self) -> nn.Module:
         from vostrack.models.fcn8s import fcn8s_from_vgg16

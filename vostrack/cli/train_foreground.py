@@ -15,6 +15,7 @@ from vostrack.cli.train_command import (
     Year,
     check_effect,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +128,9 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         if self.train(network, training, loop, settings):
             path = self.output / self.results[0]
             save_network(network, path)
-            shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
+            shown = counted(len(samples), "frame")
+            if photos:
+                shown += f" and {counted(len(photos), 'photograph')}"
             self.report(f"trained on {shown}: {path}")
 
     def _initialised(self, config: NetworkConfig, device: torch.device) -> SegmentationNet:

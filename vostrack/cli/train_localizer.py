@@ -18,6 +18,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
     Year,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
@@ -28,7 +29,7 @@ __all__ = ["TrainLocalizerCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
+class TrainLocalizerCommand(BootstrappingFlags, TrainCommand, DavisSet):
     """Train the light localisation head of the proposer hough on the backbone of a network.
 
     Objects of a DAVIS training set are pasted beside one another and mixed with synthetic scenes.
@@ -107,7 +108,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
         if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
             path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
-            self.report(f"trained on {len(pool)} scenes: {path}")
+            self.report(f"trained on {counted(len(pool), 'scene')}: {path}")
 
     def _pool(
         self, network: BackboneNetwork, sequences: Sequence[VideoSequence], key: str

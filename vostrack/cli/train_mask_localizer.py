@@ -9,12 +9,13 @@ from typing import ClassVar
 from vostrack.checks import check_at_least
 from vostrack.cli.train_bootstrapping import BootstrappingFlags
 from vostrack.cli.train_command import Batch, LearningRate, Steps, TrainCommand
+from vostrack.wording import counted
 
 __all__ = ["TrainMaskLocalizerCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
+class TrainMaskLocalizerCommand(BootstrappingFlags, TrainCommand):
     """Train the localisation head of the proposer hough that reads the shapes of masks.
 
     Semantic masks with void outlines, such as those of VOC, are enough. Objects are pasted beside
@@ -82,4 +83,4 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
         if self.train(head, training, loop, settings, decimals=4):
             path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
-            self.report(f"trained on {len(items)} scenes: {path}")
+            self.report(f"trained on {counted(len(items), 'scene')}: {path}")

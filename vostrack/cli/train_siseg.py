@@ -15,6 +15,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
     check_effect,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
@@ -127,8 +128,8 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
             save_displacement_net(network, path, half=light)
             count = sum(len(source) for source in sources)
             self.report(
-                f"trained on {count} label maps, mean shift {shift[0]:.2f} {shift[1]:.2f} "
-                f"cells: {path}"
+                f"trained on {counted(count, 'label map')}, mean shift {shift[0]:.2f} "
+                f"{shift[1]:.2f} cells: {path}"
             )
 
     def _davis_content(self) -> dict[str, object]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.video.names import IMAGE_SUFFIXES
+from vostrack.wording import counted
 
 __all__ = ["file_fingerprint", "files_fingerprint", "folder_fingerprint", "videos_fingerprint"]
 
@@ -104,4 +105,4 @@ def _size_and_end(path: Path) -> tuple[int, bytes]:
 
 
 def _shown(count: int, digest: str) -> str:
-    return f"{count} file{'s' if count != 1 else ''}, digest {digest}"
+    return f"{counted(count, 'file')}, digest {digest}"
