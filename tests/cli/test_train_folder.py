@@ -7,31 +7,33 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_train_resume import TINY
+from tests.cli.test_train_resume import NAMES, TINY
 from tests.cli.test_train_target import small_network
 from vostrack.cli import main
-from vostrack.cli.commands import COMMANDS, CommandEntry
+from vostrack.cli.commands import COMMANDS
 from vostrack.cli.train_command import TrainCommand
-
-TRAININGS = COMMANDS["train"]
-assert not isinstance(TRAININGS, CommandEntry)
+from vostrack.cli.train_siseg import TrainSisegCommand
+from vostrack.training.loop import LoopConfig
 
 
 def results_of(name: str) -> tuple[str, ...]:
-    command: Any = TRAININGS[name].load()
+    commands = COMMANDS["train"]
+    assert isinstance(commands, dict)
+    command: Any = commands[name].load()
     assert issubclass(command, TrainCommand)
     assert command.command_name() == f"train {name}"
-    return command.results
+    results: tuple[str, ...] = command.results
+    return results
 
 
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", NAMES.split())
 def test_each_command_knows_its_name_and_its_results(name: str) -> None:
     results = results_of(name)
     assert results
     assert all(result.endswith(".safetensors") for result in results)
 
 
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", NAMES.split())
 def test_a_trained_network_is_not_replaced(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,14 +67,9 @@ def test_a_training_does_not_write_among_its_data(
         assert sorted(output.iterdir()) == before
 
 
-def test_another_command_is_named(davis: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = davis.parent / "runs"
-    argv = ["train", "siseg", "--drawn", "2", "--side", "64", "--longest", "64", "80"]
-    assert main([*argv, "--offsets", "4", *TINY, "--output", str(output)]) == 0
-    argv = ["train", "spn", "--synthetic", "2", "--side", "32", *TINY, "--output", str(output)]
-    assert main(argv) == 2
-    said = capsys.readouterr().err
-    assert "was written by vostrack train siseg, and this is vostrack train spn; train into" in said
+def test_a_checkpoint_knows_its_command(tmp_path: Path) -> None:
+    settings = TrainSisegCommand(output=tmp_path, drawn=2).agreed(LoopConfig(1), {})
+    assert settings["command"] == "train siseg"
 
 
 def test_windows_that_are_too_small_are_refused_before_anything_is_written(

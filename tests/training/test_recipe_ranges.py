@@ -21,7 +21,7 @@ from vostrack.training.foreground import ForegroundRecipe
 from vostrack.training.loop import LoopConfig, train
 
 INFINITE = float("inf")
-REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
+REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = [
     (
         ForegroundRecipe,
         {

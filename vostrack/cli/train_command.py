@@ -115,7 +115,9 @@ class TrainCommand:
             InputError: another one is writing there, ``output`` is no folder, is one that is read,
                 or holds what would be replaced, or the input cannot be used.
         """
+        from vostrack.datasets.fingerprint import show_reading
         from vostrack.training.folder import check_folder_unused, training_folder
+        from vostrack.training.processes import is_first_process
 
         with training_folder(self.output):
             for name, path in self.inputs():
@@ -125,7 +127,8 @@ class TrainCommand:
                         "another folder as `output`"
                     )
             check_folder_unused(self.output, self.results)
-            self.execute()
+            with show_reading(quiet=self.quiet or not is_first_process()):
+                self.execute()
         return 0
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
