@@ -158,5 +158,5 @@ def test_ctrl_c_names_the_finished_frames(tmp_path: Path) -> None:
         output=tmp_path / "out",
         preset="fast",
     )
-    with pytest.raises(KeyboardInterrupt, match=r"2 of 3 frames are finished.*1001 to 1002"):
+    with pytest.raises(KeyboardInterrupt, match=r"2 of 3 frames finished.*1001 to 1002"):
         track_clip(request, Stopping())
