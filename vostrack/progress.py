@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from vostrack.wording import counted
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -18,6 +20,8 @@ __all__ = ["ProgressBar", "ProgressLines", "open_progress"]
 # Seconds until the second line; then twice as long each time, up to the longest.
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 60.0
+# Columns under which a bar has no room for its numbers.
+_NARROWEST = 40
 
 
 class ProgressBar(ABC):
@@ -72,9 +76,9 @@ def open_progress(
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    """Tell whether a bar can be drawn: some terminals say that they have no columns."""
+    """Tell whether a bar can be drawn: some terminals are narrow, or say they have no columns."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns >= _NARROWEST
     return False  # closed, replaced, or absent as under pythonw
 
 
@@ -164,8 +168,8 @@ class ProgressLines(ProgressBar):
         self._last = self._clock()
         self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
         self._shown = self.n
-        of = "" if self._total is None else f" of {self._total}"
-        parts = [f"{self.n}{of} {self._unit}{'' if (self._total or self.n) == 1 else 's'}"]
+        things = counted(self.n if self._total is None else self._total, self._unit)
+        parts = [things if self._total is None else f"{self.n} of {things}"]
         seconds = self._last - self._began
         done = self.n - self._initial
         if seconds >= 1 and done:

@@ -77,6 +77,8 @@ class TargetRecipe:
             raise InputError(f"clip_length: expected 2 <= first <= last, got {self.clip_length}")
         if not self.pixels:
             raise InputError("pixels: expected at least one number")
+        for pixels in self.pixels:
+            WindowConfig(pixels=pixels)
         shares = self.backbone_shares
         if len(shares) != 4 or not all(0 <= share < np.inf for share in shares):
             raise InputError(f"backbone_shares: expected 4 numbers of at least 0, got {shares}")

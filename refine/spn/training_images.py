@@ -20,6 +20,7 @@ from vostrack.datasets.annotated_frames import (
 from vostrack.datasets.read_on_demand import ReadOnDemand
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 __all__ = [
     "DavisImages",
@@ -95,7 +96,8 @@ class VocImages(TrainingImages):
         ]
         missing = [file for pair in self._items for file in pair if not file.is_file()]
         if missing or not self._items:
-            reason = f"{len(missing)} files missing, first {missing[0]}" if missing else "no names"
+            lost = counted(len(missing), "file")
+            reason = f"{lost} missing, first {missing[0]}" if missing else "no names"
             raise InputError(f"voc: {path} cannot be used: {reason}")
         check_objects((read_annotation(mask) for _, mask in self._items), str(path))
 

@@ -55,7 +55,7 @@ def test_finished_results_are_kept(
         ("done", 1),
     ]
     assert [(e.kind, e.name) for e in events] == [("kept", "a"), ("kept", "b"), ("done", "c")]
-    assert "1 sequences done" in report.summary()
+    assert "1 sequence done" in report.summary()
     assert "2 kept" in report.summary()
 
 
@@ -248,7 +248,7 @@ def test_interrupt_keeps_what_is_finished(make_jobs: MakeJobs, worker: str, tmp_
     assert report.exit_status == 130
     assert [r.name for r in report.results] == ["a"]
     assert report.remaining == ("b", "c", "d")
-    assert "3 sequences remain" in report.summary()
+    assert "3 sequences left to do" in report.summary()
     assert [p.name for p in out.iterdir()] == ["a"]
     assert run_jobs(make_jobs(out), worker).exit_status == 0
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vostrack.cli import main
+from vostrack.cli.train_command import TrainCommand
 from vostrack.masks import read_label_map, write_label_map
 
 TRAININGS = {
@@ -105,3 +106,17 @@ def test_flags_without_effect_are_refused(
     said = f"error: {flags.split()[0]}: it has no effect without {needs}\n"
     assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_reading_large_data_is_shown(
+    davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vostrack.datasets.fingerprint._PATIENCE", -1)
+    monkeypatch.setattr(TrainCommand, "train", lambda *_: False)
+    masks = davis / "Annotations" / "480p" / "clip"
+    argv = ["train", "siseg", "--masks", str(masks), "--offsets", "4", "--steps", "1"]
+    argv += ["--side", "64", "--longest", "64", "80", "--batch", "1", "--device", "cpu"]
+    for quiet in ([], ["--quiet"]):
+        output = davis.parent / f"runs{len(quiet)}"
+        assert main([*argv, *quiet, "--output", str(output)]) == 0
+        assert ("checking the data: " in capsys.readouterr().err) != bool(quiet)

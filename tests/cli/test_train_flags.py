@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ def test_every_training_is_one_of_them() -> None:
     assert isinstance(commands, dict)
     assert len(commands) == 8
     assert all(issubclass(command.load(), TrainCommand) for command in commands.values())
+
+
+def test_the_help_begins_with_what_is_needed() -> None:
+    commands = COMMANDS["train"]
+    assert isinstance(commands, dict)
+    for command in commands.values():
+        first, *_ = fields(command.load())
+        assert first.name in ("root", "output")
 
 
 def test_flags_reach_the_loop() -> None:

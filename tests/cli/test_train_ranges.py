@@ -39,7 +39,14 @@ REFUSED = {
         "--coarse-share 2",
         "--photo-share 2",
     ],
-    "siseg": ["--batch 0", "--side 0 40", "--learning-rate 0 nan inf", "--drawn -1", "--pieces -1"],
+    "siseg": [
+        "--batch 0",
+        "--side 0 40",
+        "--learning-rate 0 nan inf",
+        "--drawn -1",
+        "--pieces -1",
+        "--offsets 0 153",
+    ],
     "fcrn": [
         "--batch 0",
         "--side 7",
@@ -50,6 +57,8 @@ REFUSED = {
         "--keep -1",
         "--threshold 2",
         "--kernel 2",
+        "--dilation 0",
+        "--hidden -1",
     ],
     "localizer": [
         "--batch 0",
@@ -100,6 +109,26 @@ def test_it_is_refused_at_the_door(
     said = capsys.readouterr().err
     assert said.startswith(f"error: {flag}: ")
     assert "nowhere" not in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["fcrn", "--dropout", "0", "1"], "--dropout: expected values in [0, 1), got (0.0, 1.0)"),
+        (["fcrn", "--keep", "0"], "--keep: expected at least 1 where --threshold is 0, got 0"),
+        (["siseg", "--offsets", "999"], "--offsets: expected at most 152, which are all there are"),
+        (
+            ["siseg", "--weights", "x", "--drawn", "1"],
+            "--weights: expected none with the light",
+        ),
+    ],
+)
+def test_the_message_names_the_flags(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = [] if "--drawn" in argv else [ROOTS[argv[0]], "/nowhere"]
+    assert main(["train", *argv, *root, "--output", "/nowhere/run", "--quiet"]) == 2
+    assert f"error: {words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ROOTS)

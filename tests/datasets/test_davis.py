@@ -114,7 +114,7 @@ def test_original_release_of_2016(tmp_path: Path, resolution: str, folder: str) 
     assert sequences[0].frames[0] == tmp_path / "JPEGImages" / folder / "swan/00000.jpg"
     (tmp_path / "JPEGImages" / folder / "goat/00001.jpg").unlink()
     (tmp_path / "Annotations" / folder / "goat/00001.png").unlink()
-    with pytest.raises(InputError, match=r"goat lacks 1 frames.*00001"):
+    with pytest.raises(InputError, match=r"goat lacks 1 frame that.*00001"):
         open_davis(tmp_path, year=2016, resolution=resolution)
 
 
@@ -180,7 +180,7 @@ def test_incomplete_downloads_are_found(root: Path, tmp_path: Path) -> None:
         open_davis(tmp_path / "absent")
     mask = root / "Annotations/480p/goat/00001.png"
     mask.unlink()
-    with pytest.raises(InputError, match=r"1 frames of goat have no annotation.*00001\.png"):
+    with pytest.raises(InputError, match=r"no annotation of 1 frame of goat.*00001\.png"):
         open_davis(root)
     (root / "Annotations/480p/goat/00002.png").unlink()
     with pytest.raises(InputError, match=r"`annotations='Annotations'` needs first masks only"):
@@ -190,14 +190,14 @@ def test_incomplete_downloads_are_found(root: Path, tmp_path: Path) -> None:
     mask.touch()
     frame = root / "JPEGImages/480p/goat/00002.jpg"
     frame.rename(frame.with_suffix(".bak"))
-    with pytest.raises(InputError, match=r"goat lacks 1 frames.*00002"):
+    with pytest.raises(InputError, match=r"goat lacks 1 frame that.*00002"):
         open_davis(root)
     frame.with_suffix(".bak").rename(frame)
     (root / "JPEGImages/480p/goat/00002.png").touch()
     with pytest.raises(InputError, match="have the same frame name"):
         open_davis(root)
     (root / "Annotations/480p/tower/00000.png").unlink()
-    with pytest.raises(InputError, match="tower have no annotation"):
+    with pytest.raises(InputError, match=r"no annotation of \d+ frames? of tower"):
         open_davis(root, subset="test-dev")
 
 

@@ -14,6 +14,7 @@ from vostrack.datasets.fingerprint import (
     file_fingerprint,
     files_fingerprint,
     folder_fingerprint,
+    show_reading,
     videos_fingerprint,
 )
 from vostrack.errors import InputError
@@ -90,3 +91,19 @@ def test_videos_are_told_apart_by_their_names_frames_and_masks(masks: Path) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data: .*gone\.png is missing; put it there"):
         files_fingerprint([("gone", tmp_path / "gone.png")])
+
+
+def test_what_takes_long_is_shown_where_it_is_asked_for(
+    masks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with show_reading():
+        before = folder_fingerprint(masks)
+    assert not capsys.readouterr().err  # it was a matter of milliseconds
+    monkeypatch.setattr("vostrack.datasets.fingerprint._PATIENCE", -1)
+    with show_reading():
+        assert folder_fingerprint(masks) == before
+    assert capsys.readouterr().err == "checking the data: 2 of 2 files\n"
+    with show_reading(quiet=True):
+        folder_fingerprint(masks)
+    folder_fingerprint(masks)
+    assert not capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_what_is_missing_is_said(root: Path, settings: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("removed", "message"),
     [
-        ("JPEGImages/b10/00015.jpg", "b10 lacks 1 frames.*the first being 00015"),
+        ("JPEGImages/b10/00015.jpg", "b10 lacks 1 frame that.*the first being 00015"),
         ("JPEGImages/b9/00000.jpg", "no frame of b9; looked in"),
         ("Annotations/b10/00010.png", "no annotation of frame 00010"),
     ],

@@ -180,3 +180,11 @@ def test_weights_that_cannot_be_written_are_named_and_leave_nothing(
     with pytest.raises(OSError, match=r"a\.safetensors cannot be written \(no space left\)"):
         write_weights({"x": torch.zeros(1)}, tmp_path / "a.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_those_who_read_the_folder_read_the_weights(tmp_path: Path) -> None:
+    for _ in range(2):
+        write_weights({"x": torch.zeros(1)}, tmp_path / "a.safetensors")
+    (tmp_path / "file").touch()
+    usual = (tmp_path / "file").stat().st_mode
+    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {usual}

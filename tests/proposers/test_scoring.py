@@ -119,7 +119,7 @@ def test_the_command_prints_and_writes_the_figures(
     words = ["score-proposals", "--proposals", str(file), "--root", str(voc)]
     assert main([*words, "--json", str(tmp_path / "s.json")]) == 0
     printed = capsys.readouterr().out
-    assert "2 proposals on 1 images" in printed
+    assert "2 proposals on 1 image\n" in printed
     assert "AP^r volume 1.000, COCO AP 1.000" in printed
     figures = json.loads((tmp_path / "s.json").read_text())
     assert figures["ap_r_volume"] == 1

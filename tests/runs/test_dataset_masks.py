@@ -109,7 +109,7 @@ def test_what_a_first_mask_lets_doubt_is_said(
     labels[20, 20] = 2
     write_label_map(tmp_path / "m.png", labels)
     (warning,) = run(tmp_path, tmp_path / "m.png").warnings
-    assert "object 2 has 1 pixels" in warning
+    assert "object 2 has 1 pixel," in warning
     assert given[0][0].max() == 2
 
 

@@ -122,7 +122,7 @@ def test_what_the_user_gave_is_named_first(tmp_path: Path) -> None:
     refused(tmp_path, r"recipe \(`exclude` was \['bear'\], is \['boat'\]\)", settings=other)
     other = {**settings, "scenes": {"side": 80}, "given": given}
     refused(tmp_path, r"\(`side` of scenes was 64, is 80\)", settings=other)
-    refused(tmp_path, r"`exclude` was \['bear'\], is None", settings=settings)
+    refused(tmp_path, r"`exclude` was \['bear'\], is unknown", settings=settings)
     fewer = replace(CONFIG, steps=1)
     refused(tmp_path, "`steps` was 6, is 1", config=fewer, settings={**settings, "given": given})
     run(tmp_path, settings={**settings, "given": given})
@@ -200,3 +200,22 @@ def test_what_is_kept_for_good_is_the_state_of_its_step(
         run(tmp_path / f"to{step}", stop_after=step)
         wanted = stored(tmp_path / f"to{step}")["network"]
         assert all(torch.equal(value, wanted[name]) for name, value in state["network"].items())
+
+
+def test_a_checkpoint_of_another_command_is_refused(tmp_path: Path) -> None:
+    given = {"exclude": ["bear"]}
+    run(tmp_path, stop_after=2, settings={"command": "train siseg", "given": given})
+    words = (
+        "checkpoint.pt was written by vostrack train siseg, and this is vostrack train fcrn; "
+        f"train into another folder, or delete all of {tmp_path} to start again"
+    )
+    refused(tmp_path, words, settings={"command": "train fcrn", "given": {"keep": 3}})
+    run(tmp_path, settings={"command": "train siseg", "given": given})
+
+
+def test_a_checkpoint_that_names_no_command_goes_on(tmp_path: Path) -> None:
+    given = {"exclude": ["bear"]}
+    run(tmp_path, stop_after=2, settings={"given": given})
+    other = {"command": "train siseg", "given": {**given, "background_ids": []}}
+    refused(tmp_path, r"recipe \(`background_ids` was unknown, is \[\]\)", settings=other)
+    run(tmp_path, settings={"command": "train siseg", "given": given})

@@ -1,4 +1,4 @@
-"""One training at a time writes to a folder."""
+"""One training at a time writes to a folder, and none over what another one left."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.training.test_checkpoint import run
+from tests.training.test_checkpoint import CONFIG, Line, build, refused, run, stored
 from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
 from vostrack.training.folder import training_folder
+from vostrack.training.loop import train
+from vostrack.training.validation import Validation
 
 
 @contextmanager
@@ -89,3 +93,73 @@ def test_a_file_is_refused(tmp_path: Path, below: str) -> None:
     words = r"output: .*file.* is not a folder; give the name of a folder as `output`"
     with pytest.raises(InputError, match=words), training_folder(tmp_path / "file" / below):
         pass
+
+
+@pytest.mark.parametrize("left", ["curves.json", "best.safetensors", "checkpoint-000002.pt"])
+def test_what_a_training_left_is_not_replaced(tmp_path: Path, left: str) -> None:
+    run(tmp_path, stop_after=2)
+    (tmp_path / "checkpoint.pt").unlink()
+    (tmp_path / "curves.json").rename(tmp_path / left)
+    words = rf"output: .* holds {left}, log.jsonl, which .* replace, and no checkpoint.pt to go on"
+    refused(tmp_path, words)
+
+
+@pytest.mark.parametrize(
+    "content", ["notes\n", '{"step": 1}\n', "[1, 2]\n", "{\n", "\n", b"\xff\xfe".decode("latin1")]
+)
+def test_a_log_of_something_else_is_kept(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log.jsonl").write_text(content)
+    refused(tmp_path, r"holds log\.jsonl, which this training would replace")
+
+
+def test_a_training_that_stopped_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    run(tmp_path, stop_after=2)
+    for name in ("checkpoint.pt", "curves.json"):
+        (tmp_path / name).unlink()
+    with (tmp_path / "log.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe")  # a line that was cut short
+    run(tmp_path)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 6
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "log.jsonl").touch()
+    run(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "curves.json", "log.jsonl"])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    words = rf"output: .*{name} is a folder, and a training writes a file there"
+    with pytest.raises(InputError, match=words):
+        run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_in_the_place_of_the_curves_of_tensorboard_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").touch()
+    pytest.importorskip("torch.utils.tensorboard")
+    refused(
+        tmp_path,
+        "tensorboard: .*tensorboard is a file, expected a folder",
+        config=replace(CONFIG, tensorboard=True),
+    )
+
+
+def test_what_fails_at_the_first_step_leaves_nothing(tmp_path: Path) -> None:
+    network = build()
+    torch.nn.init.constant_(next(network.parameters()), float("nan"))
+    with pytest.raises(InputError, match=r"(loss|fit) is nan at step 1"):
+        train(network, Line(network), CONFIG, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_with_each_judgement_goes_a_checkpoint(tmp_path: Path) -> None:
+    validation = Validation(3, lambda _: {"figure": 1.0}, lambda _: None, "figure")
+    config = replace(CONFIG, checkpoint_every=100)
+
+    def stop(step: int, loss: float) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, config, validation=validation, on_step=stop)
+    assert stored(tmp_path)["step"] == 3

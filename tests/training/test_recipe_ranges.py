@@ -21,7 +21,7 @@ from vostrack.training.foreground import ForegroundRecipe
 from vostrack.training.loop import LoopConfig, train
 
 INFINITE = float("inf")
-REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
+REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = [
     (
         ForegroundRecipe,
         {
@@ -44,6 +44,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, tuple[float, ...]]]] = [
             "confirmed_weight": (-1, INFINITE),
             "truth_share": (-1, 2),
             "recent_share": (-1, 2),
+            "pixels": ((1023,), (4096, 64), ()),
         },
     ),
     (

@@ -15,6 +15,7 @@ from typing import Any
 from vostrack.batch.job import Job, JobResult, Option
 from vostrack.errors import InputError
 from vostrack.files import parse_json
+from vostrack.wording import counted
 
 __all__ = ["DONE", "DoneRecord", "checksum", "record_result", "written_names"]
 
@@ -140,8 +141,9 @@ def record_result(job: Job, result: JobResult, folder: Path) -> DoneRecord:
     missing = [name for name in job.frame_names if name not in written]
     if missing:
         raise InputError(
-            f"{job.name}: the worker wrote no file for {len(missing)} of {len(job.frames)} frames, "
-            f"the first is {missing[0]}; expected a file with the name of each frame"
+            f"{job.name}: the worker wrote no file for {len(missing)} of "
+            f"{counted(len(job.frames), 'frame')}, the first is {missing[0]}; expected "
+            "a file with the name of each frame"
         )
     return DoneRecord(
         name=job.name,

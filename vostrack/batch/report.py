@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vostrack.batch.job import JobResult
+from vostrack.wording import counted
 
 __all__ = ["RunReport"]
 
@@ -47,8 +48,8 @@ class RunReport:
         frames = sum(result.frames for result in done)
         seconds = sum(result.seconds for result in done)
         lines = [
-            f"{len(done)} sequences done ({frames} frames, {seconds:.1f} s of work), "
-            f"{kept} kept from an earlier run, {len(self.failed)} failed"
+            f"{counted(len(done), 'sequence')} done ({counted(frames, 'frame')}, {seconds:.1f} s "
+            f"of work), {kept} kept from an earlier run, {len(self.failed)} failed"
         ]
         for result in self.failed:
             times = f" (after {result.attempts} attempts)" if result.attempts > 1 else ""
@@ -56,11 +57,12 @@ class RunReport:
         said = [f"  warning: {result.name}: {text}" for result in done for text in result.warnings]
         lines += said[:_SHOWN]
         if len(said) > _SHOWN:
-            lines.append(f"  and {len(said) - _SHOWN} more warnings; see done.json of the results")
+            more = counted(len(said) - _SHOWN, "more warning")
+            lines.append(f"  and {more}; see done.json of the results")
         if self.interrupted:
             lines.append(
-                f"interrupted: {len(self.remaining)} sequences remain; run the same command again "
-                "to continue with them and keep the finished ones"
+                f"interrupted: {counted(len(self.remaining), 'sequence')} left to do; run the same "
+                "command again to continue and keep the finished ones"
             )
         elif self.failed:
             lines.append("run the same command again to retry the failed ones and keep the others")

@@ -20,6 +20,7 @@ from vostrack.checks import check_at_least
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
 from vostrack.files import exclusive_folder
+from vostrack.wording import counted
 
 __all__ = ["RunConfig", "RunEvent", "run_jobs"]
 
@@ -161,7 +162,7 @@ def _plan(jobs: Sequence[Job], *, overwrite: bool) -> tuple[dict[str, JobResult]
             other.append(f"{job.name} ({_difference(job, record)})")
     if other:
         raise InputError(
-            f"output: {len(other)} results were made with other options or inputs: "
+            f"output: {counted(len(other), 'result')} made with other options or inputs: "
             f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}; use another output folder, "
             "or `overwrite=True`"
         )

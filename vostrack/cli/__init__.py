@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
+from vostrack.cli.width import wide_enough
 from vostrack.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -33,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_current_folder()
         entry, prog, arguments = _find(argv)
-        command = _parse(entry, prog, arguments)
+        with wide_enough():
+            command = _parse(entry, prog, arguments)
         with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
             return command.run()
     except InputError as error:

@@ -9,6 +9,8 @@ from typing import Literal
 
 import tyro
 
+from vostrack.wording import counted
+
 __all__ = ["ConvertCommand"]
 
 _log = logging.getLogger("vostrack")
@@ -69,8 +71,8 @@ class ConvertCommand:
         for note in notes:
             _log.warning("%s: %s", wanted.name, note)
         if not self.quiet:
-            many = "objects" if len(masks.objects) != 1 else "object"
-            print(f"{len(masks.frames)} frames, {len(masks.objects)} {many}: {output}")
+            objects = counted(len(masks.objects), "object")
+            print(f"{counted(len(masks.frames), 'frame')}, {objects}: {output}")
         return 0
 
     def _beside(self, name: str, suffix: str) -> Path:

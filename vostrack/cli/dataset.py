@@ -12,6 +12,7 @@ from vostrack.batch.run import RunConfig
 from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
 from vostrack.runs.request import MethodOptions
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
@@ -185,7 +186,8 @@ class DatasetSubmitCommand(DatasetOptions):
             )
         if not self.quiet:
             print(
-                f"{submission.path}: {submission.sequences} sequences, {submission.frames} masks, "
+                f"{submission.path}: {counted(submission.sequences, 'sequence')}, "
+                f"{counted(submission.frames, 'mask')}, "
                 f"{submission.rewritten} of them rewritten as palette PNG"
             )
         return 0

@@ -13,6 +13,7 @@ from vostrack.checks import OptionValue
 from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
 from vostrack.files import expand_home
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.proposers.sources import ProposerSources
@@ -94,8 +95,8 @@ class ProposeCommand(CommandOptions):
             results = _results(proposer, stream.frames(), bar)
             images, count = write_proposals(self.output, results)
         if not self.quiet:
-            many = "image" if images == 1 else "images"
-            print(f"{images} {many}, {count} proposals: {self.output / 'proposals.json'}")
+            done = f"{counted(images, 'image')}, {counted(count, 'proposal')}"
+            print(f"{done}: {self.output / 'proposals.json'}")
         return 1 if stream.truncated else 0
 
     def _check_method(self, methods: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.proposers.scoring import ProposalScores
@@ -95,9 +96,10 @@ def _figures(scores: ProposalScores) -> dict[str, object]:
 
 
 def _text(scores: ProposalScores) -> str:
-    lines = [f"{scores.proposals} proposals on {scores.images} images"]
+    lines = [f"{counted(scores.proposals, 'proposal')} on {counted(scores.images, 'image')}"]
     if scores.missing:
-        lines.append(f"{len(scores.missing)} images have none, the first {scores.missing[0]}")
+        missing = counted(len(scores.missing), "image")
+        lines.append(f"none on {missing}, the first {scores.missing[0]}")
     if scores.agnostic:
         lines.append("the proposals have no classes: all classes count as one")
     regions = scores.regions

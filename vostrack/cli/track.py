@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vostrack.cli.command_options import CommandOptions
 from vostrack.runs.request import ClipRequest, ClipSummary
+from vostrack.wording import counted
 
 __all__ = ["TrackCommand"]
 
@@ -33,13 +34,13 @@ class TrackCommand(CommandOptions, ClipRequest):
         with ClipProgress(enabled=not self.quiet) as progress:
             summary = track_clip(self, progress)
         if not self.quiet:
-            many = "objects" if len(summary.ids) > 1 else "object"
             print(
-                f"{summary.frames} frames, {len(summary.ids)} {many}: first frame "
-                f"{summary.finetune_seconds:.1f} s, {summary.frame_seconds:.2f} s per frame"
+                f"{counted(summary.frames, 'frame')}, {counted(len(summary.ids), 'object')}: "
+                f"first frame {summary.finetune_seconds:.1f} s, "
+                f"{summary.frame_seconds:.2f} s per frame"
             )
             if any(name != str(n) for n, name in zip(summary.ids, summary.names, strict=True)):
-                print(f"{many}: {_named(summary)}")
+                print(f"{'object' if len(summary.ids) == 1 else 'objects'}: {_named(summary)}")
             if summary.deinterlaced:
                 print("interlaced video: every frame was deinterlaced")
             print(f"results in {summary.output}: {_listing(self)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,12 @@ class TrainCommand:
     free: ClassVar[frozenset[str]] = frozenset({"output", "device", "verbose", "quiet"})
     """Names of the flags that may change when a training goes on."""
 
+    results: ClassVar[tuple[str, ...]] = ()
+    """Names of the files that are written into ``output`` at the end."""
+
+    written: ClassVar[frozenset[str]] = frozenset({"output", "pool_folder"})
+    """Names of the flags whose folders are written to, not read."""
+
     output: Path
     """Folder for the checkpoint, the log and the trained weights."""
 
@@ -106,14 +112,41 @@ class TrainCommand:
         """Train to the end, and return 0; no other training writes to ``output`` meanwhile.
 
         Raises:
-            InputError: another one is writing there, ``output`` is no folder, or the input cannot
-                be used.
+            InputError: another one is writing there, ``output`` is no folder, is one that is read,
+                or holds what would be replaced, or the input cannot be used.
         """
-        from vostrack.training.folder import training_folder
+        from vostrack.datasets.fingerprint import show_reading
+        from vostrack.training.folder import check_folder_unused, training_folder
+        from vostrack.training.processes import is_first_process
 
         with training_folder(self.output):
-            self.execute()
+            for name, path in self.inputs():
+                if path.resolve() == self.output.resolve():
+                    raise InputError(
+                        f"output: {self.output} is the folder of `{name}`, which is read; give "
+                        "another folder as `output`"
+                    )
+            check_folder_unused(self.output, self.results)
+            with show_reading(quiet=self.quiet or not is_first_process()):
+                self.execute()
         return 0
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        """Return the folders and files that are read, each with its flag's parameter."""
+        for name, value in vars(self).items():
+            for path in value if isinstance(value, tuple) else (value,):
+                if isinstance(path, Path) and name not in self.written:
+                    yield name, path
+
+    @classmethod
+    def command_name(cls) -> str:
+        """Return what follows ``vostrack`` on the command line, such as "train siseg"."""
+        from vostrack.cli.commands import COMMANDS
+
+        group = COMMANDS["train"]
+        assert isinstance(group, Mapping)
+        names = [f"train {name}" for name, entry in group.items() if entry.name == cls.__name__]
+        return names[0] if names else cls.__name__
 
     def execute(self) -> None:
         """Train to the end, in a folder that this training has for itself."""
@@ -134,11 +167,12 @@ class TrainCommand:
             content: see ``vostrack.cli.given_flags``.
         """
         from vostrack.cli.given_flags import given_flags
-        from vostrack.training.agreement import GIVEN, flattened
+        from vostrack.training.agreement import COMMAND, GIVEN, flattened
 
         known = {name.rpartition(".")[2] for name in flattened(settings)}
         known |= vars(loop).keys() | self.free
-        return {**settings, GIVEN: given_flags(self, known, content or {})}
+        given = given_flags(self, known, content or {})
+        return {**settings, COMMAND: self.command_name(), GIVEN: given}
 
     def check(self, loop: LoopConfig, settings: Mapping[str, Any]) -> None:
         """Refuse a checkpoint of another training before much is computed for this one.

@@ -16,6 +16,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
 )
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +36,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
     --detection-crf-weights. Start it with torchrun to use several GPUs.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("semantic.safetensors", "crf.safetensors")
     renamed: ClassVar[Mapping[str, str]] = {
         **TrainCommand.renamed,
         "--subset": "--set",
@@ -84,6 +86,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         """Train to the end, and write the networks."""
         from vostrack.datasets.fingerprint import files_fingerprint
         from vostrack.datasets.voc import open_voc
+        from vostrack.models.weights_file import write_weights
         from vostrack.proposers.detection_crf.network import DetectionCrf
         from vostrack.proposers.detection_crf.recipe import (
             DetectionCrfRecipe,
@@ -91,6 +94,7 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
             JointNetwork,
         )
         from vostrack.proposers.detections import read_detections
+        from vostrack.proposers.semantic import weights_of
         from vostrack.training.processes import training_device
 
         loop = self.loop(
@@ -111,9 +115,10 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         read = files_fingerprint(file for image in images for file in image.named_files())
         settings = self.agreed(loop, {"semantic": self.semantic, **asdict(recipe)}, {"root": read})
         if self.train(network, training, loop, settings):
-            self._write("semantic", network.semantic)
-            self._write("crf", network.crf)
-            self.report(f"trained on {len(images)} images: {self.output / 'semantic.safetensors'}")
+            for name, part in zip(self.results, (network.semantic, network.crf), strict=True):
+                write_weights(weights_of(part), self.output / name)
+            shown = counted(len(images), "image")
+            self.report(f"trained on {shown}: {self.output / self.results[0]}")
 
     def _semantic(self) -> nn.Module:
         from vostrack.models.fcn8s import fcn8s_from_vgg16
@@ -129,9 +134,3 @@ class TrainDetectionCrfCommand(MixedPrecisionTrainCommand):
         else:
             network = build_semantic(self.semantic, self.semantic_weights)
         return network.requires_grad_(not self.freeze_semantic)
-
-    def _write(self, name: str, network: nn.Module) -> None:
-        from vostrack.models.weights_file import write_weights
-        from vostrack.proposers.semantic import weights_of
-
-        write_weights(weights_of(network), self.output / f"{name}.safetensors")

@@ -18,6 +18,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
 )
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,7 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
     vostrack propose --semantic.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("fcrn.safetensors",)
     free: ClassVar[frozenset[str]] = TrainCommand.free | {"validate"}
 
     root: Path
@@ -145,9 +147,9 @@ class TrainFcrnCommand(MixedPrecisionTrainCommand):
         }
         settings = self.agreed(loop, settings, {"root": files_fingerprint(images.files)})
         if self.train(network, kind(network, images, recipe), loop, settings):
-            path = self.output / "fcrn.safetensors"
+            path = self.output / self.results[0]
             save_fcrn(network, path)
-            self.report(f"trained on {len(images)} images: {path}")
+            self.report(f"trained on {counted(len(images), 'image')}: {path}")
             if judged is not None:
                 print(_score(network, judged))
 
@@ -181,7 +183,7 @@ def _score(network: Fcrn, images: LabelledImages) -> str:
     scores = matrix.compute()
     return (
         f"pixel accuracy {scores.pixel_accuracy:.4f}, mean accuracy {scores.mean_accuracy:.4f}, "
-        f"mean IoU {scores.mean_iou:.4f} on {len(images)} images"
+        f"mean IoU {scores.mean_iou:.4f} on {counted(len(images), 'image')}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.cli.train_command import (
     Batch,
@@ -15,6 +15,7 @@ from vostrack.cli.train_command import (
     Year,
     check_effect,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,8 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
     OUTPUT/foreground.safetensors, for vostrack track --weights. Several GPUs:
     torchrun --nproc-per-node 4 --no-python vostrack train foreground ...
     """
+
+    results: ClassVar[tuple[str, ...]] = ("foreground.safetensors",)
 
     year: Year = 2017
 
@@ -123,9 +126,11 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         read = {"root": videos_fingerprint(sequences)}
         settings = self.agreed(loop, asdict(recipe) | parts | {"images": len(samples)}, read)
         if self.train(network, training, loop, settings):
-            path = self.output / "foreground.safetensors"
+            path = self.output / self.results[0]
             save_network(network, path)
-            shown = f"{len(samples)} frames" + (f" and {len(photos)} photographs" if photos else "")
+            shown = counted(len(samples), "frame")
+            if photos:
+                shown += f" and {counted(len(photos), 'photograph')}"
             self.report(f"trained on {shown}: {path}")
 
     def _initialised(self, config: NetworkConfig, device: torch.device) -> SegmentationNet:

@@ -18,6 +18,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
     Year,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
@@ -28,7 +29,7 @@ __all__ = ["TrainLocalizerCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
+class TrainLocalizerCommand(BootstrappingFlags, TrainCommand, DavisSet):
     """Train the light localisation head of the proposer hough on the backbone of a network.
 
     Objects of a DAVIS training set are pasted beside one another and mixed with synthetic scenes.
@@ -40,6 +41,7 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
     OUTPUT/localizer.safetensors, for vostrack propose --method hough --hough-localizer.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("localizer.safetensors",)
     renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--size": "--side"}
     free: ClassVar[frozenset[str]] = TrainCommand.free | {"pool_folder"}
 
@@ -57,7 +59,8 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
     """Number of scenes whose features are computed."""
 
     pool_folder: Path | None = None
-    """Keeps the features, for several trainings on the same scenes; OUTPUT/pool by default."""
+    """Keeps the features, for several trainings on the same scenes; those on others keep theirs
+    beside them. OUTPUT/pool by default."""
 
     synthetic: float = 0.25
     """Share of synthetic scenes, in [0, 1]; the others are pasted from the data set."""
@@ -103,9 +106,9 @@ class TrainLocalizerCommand(TrainCommand, DavisSet, BootstrappingFlags):
             config = LocalizerConfig((channels[8], channels[16]), longest=self.side)
             head = LocalizerHead(config).to(device)
         if self.train(head, HeadTraining(head, pool, recipe), loop, settings, decimals=4):
-            path = self.output / "localizer.safetensors"
+            path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
-            self.report(f"trained on {len(pool)} scenes: {path}")
+            self.report(f"trained on {counted(len(pool), 'scene')}: {path}")
 
     def _pool(
         self, network: BackboneNetwork, sequences: Sequence[VideoSequence], key: str

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from vostrack.checks import check_at_least
 from vostrack.cli.train_bootstrapping import BootstrappingFlags
 from vostrack.cli.train_command import Batch, LearningRate, Steps, TrainCommand
+from vostrack.wording import counted
 
 __all__ = ["TrainMaskLocalizerCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
+class TrainMaskLocalizerCommand(BootstrappingFlags, TrainCommand):
     """Train the localisation head of the proposer hough that reads the shapes of masks.
 
     Semantic masks with void outlines, such as those of VOC, are enough. Objects are pasted beside
@@ -25,6 +27,8 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
     After Ctrl-C, the same command continues from the last checkpoint. The result is
     OUTPUT/localizer.safetensors, for vostrack propose --method hough --hough-localizer.
     """
+
+    results: ClassVar[tuple[str, ...]] = ("localizer.safetensors",)
 
     masks: tuple[Path, ...]
     """Folders (PNG, or MAT of SBD) or zip files (PNG) of semantic masks."""
@@ -77,6 +81,6 @@ class TrainMaskLocalizerCommand(TrainCommand, BootstrappingFlags):
             head = LocalizerHead(LocalizerConfig((channels[2], channels[3]))).to(device)
         training = MaskTraining(head, network, items, recipe)
         if self.train(head, training, loop, settings, decimals=4):
-            path = self.output / "localizer.safetensors"
+            path = self.output / self.results[0]
             save_localizer(head, path, backbone=name, half=True)
-            self.report(f"trained on {len(items)} scenes: {path}")
+            self.report(f"trained on {counted(len(items), 'scene')}: {path}")

@@ -15,6 +15,7 @@ from vostrack.cli.train_command import (
     TrainCommand,
     check_effect,
 )
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
@@ -35,6 +36,7 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
     --displacement-weights. Start it with torchrun to use several GPUs.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("displacement.safetensors",)
     renamed: ClassVar[Mapping[str, str]] = {**TrainCommand.renamed, "--davis-year": "--year"}
 
     masks: tuple[Path, ...] = ()
@@ -122,12 +124,12 @@ class TrainSisegCommand(MixedPrecisionTrainCommand):
         settings = self.agreed(loop, settings, {"weights": weights, **self._davis_content()})
         if self.train(network, training, loop, settings):
             shift = estimate_mean_shift(training, seed=self.seed).tolist()
-            path = self.output / "displacement.safetensors"
+            path = self.output / self.results[0]
             save_displacement_net(network, path, half=light)
             count = sum(len(source) for source in sources)
             self.report(
-                f"trained on {count} label maps, mean shift {shift[0]:.2f} {shift[1]:.2f} "
-                f"cells: {path}"
+                f"trained on {counted(count, 'label map')}, mean shift {shift[0]:.2f} "
+                f"{shift[1]:.2f} cells: {path}"
             )
 
     def _davis_content(self) -> dict[str, object]:

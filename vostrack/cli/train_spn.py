@@ -50,6 +50,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     vostrack train spn --synthetic 8 --steps 50 --batch 2 --side 128 --output runs/try
     """
 
+    results: ClassVar[tuple[str, ...]] = ("spn.safetensors",)
     renamed: ClassVar[Mapping[str, str]] = {
         **TrainCommand.renamed,
         "--features": "--weights",
@@ -126,7 +127,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         training, base = self._prepare()
         settings = self.agreed(loop, training.settings, self._content())
         if self.train(training.network, training, loop, settings):
-            path = self.output / "spn.safetensors"
+            path = self.output / self.results[0]
             save_spn(training.network, path, base=base)
             self.report(f"trained the {self.network} network: {path}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -50,6 +50,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     best.safetensors is the best on what was held out.
     """
 
+    results: ClassVar[tuple[str, ...]] = ("target.safetensors",)
     free: ClassVar[frozenset[str]] = TrainCommand.free | {"hours", "validate_every"}
 
     data: tuple[str, ...]
@@ -129,6 +130,13 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     ahead: int = 1
     """Batches drawn ahead, each by its own thread; the order does not change."""
 
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        """Return the folders and files that are read, each with its flag's parameter."""
+        from vostrack.cli.training_data import parse_data
+
+        yield from super().inputs()
+        yield from (("data", part.path) for part in parse_data(self.data))
+
     def execute(self) -> None:
         """Train until the last step or as long as allowed, and write the network."""
         from vostrack.cli.backbone_options import backbone_options
@@ -182,13 +190,15 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
                     f"--validate-every: the training in {self.output} had ended, so that nothing "
                     "was judged; give another --output, or more --steps"
                 )
-            path = self.output / "target.safetensors"
+            path = self.output / self.results[0]
             save_target_net(network, path, half=True)
             self.report(f"{done} of {self.steps} steps: {path}")
 
     @property
     def _best(self) -> Path:
-        return self.output / "best.safetensors"
+        from vostrack.training.folder import BEST
+
+        return self.output / BEST
 
     def _check_effects(self, kinds: Set[str]) -> None:
         """Refuse flags that would be ignored with data of these kinds."""

@@ -19,6 +19,7 @@ from vostrack.datasets.video_sequence import (
     subfolders,
 )
 from vostrack.errors import InputError
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.arrays import UInt8Array
@@ -172,7 +173,8 @@ def _open_video(
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(
-            f"{source}: {video.name} lacks {len(missing)} frames, the first is {missing[0]}"
+            f"{source}: {video.name} lacks {counted(len(missing), 'frame')}, the first being "
+            f"{missing[0]}"
         )
     stems = [path.stem for path in paths]
     annotated = video.annotated

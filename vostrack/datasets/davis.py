@@ -22,6 +22,7 @@ from vostrack.datasets.video_sequence import (
 )
 from vostrack.errors import InputError
 from vostrack.files import read_lines
+from vostrack.wording import counted
 
 __all__ = ["DavisTask", "open_davis"]
 
@@ -235,8 +236,9 @@ def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence
     lost = sorted((stems | set(masks)) - set(frames))
     if lost:
         raise InputError(
-            f"{layout.source}: {name} lacks {len(lost)} frames that its list or its annotations "
-            f"name, the first being {layout.frames / name / lost[0]}; complete the download"
+            f"{layout.source}: {name} lacks {counted(len(lost), 'frame')} that its list or its "
+            f"annotations name, the first being {layout.frames / name / lost[0]}; complete the "
+            "download"
         )
     first = next(iter(frames))
     needed = list(frames) if layout.every_frame_annotated else [first]
@@ -244,8 +246,8 @@ def _open_sequence(layout: _Layout, name: str, stems: set[str]) -> VideoSequence
     supervised = layout.task == "semi-supervised"
     if bare and (supervised or layout.every_frame_annotated):
         raise InputError(
-            f"{layout.source}: {len(bare)} frames of {name} have no annotation, the first being "
-            f"{layout.annotations / name / bare[0]}.png; complete the download"
+            f"{layout.source}: no annotation of {counted(len(bare), 'frame')} of {name}, the first "
+            f"being {layout.annotations / name / bare[0]}.png; complete the download"
             + (_to_track_only(layout) if first in masks or not supervised else "")
         )
     return VideoSequence(

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeVar
 
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
+from vostrack.progress import open_progress
 from vostrack.video.names import IMAGE_SUFFIXES
+from vostrack.wording import counted
 
-__all__ = ["file_fingerprint", "files_fingerprint", "folder_fingerprint", "videos_fingerprint"]
+__all__ = [
+    "file_fingerprint",
+    "files_fingerprint",
+    "folder_fingerprint",
+    "show_reading",
+    "videos_fingerprint",
+]
+
+Item = TypeVar("Item")
+
+# Seconds that need no explanation.
+_PATIENCE = 2.0
+_SHOWN: ContextVar[bool] = ContextVar("shown", default=False)
 
 # The end of a PNG holds a checksum of all its pixels, and in a JPEG every change moves the end.
 _TAIL = 4096
@@ -21,6 +39,20 @@ _THREADS = 8
 _BLOCK = 1024 * 1024
 # Files that a training may read from a folder.
 _DATA = IMAGE_SUFFIXES | {".avi", ".json", ".mat", ".mkv", ".mov", ".mp4", ".webm", ".zip"}
+
+
+@contextmanager
+def show_reading(*, quiet: bool = False) -> Iterator[None]:
+    """Show progress, on standard error, while the files of large data are read inside the block.
+
+    Args:
+        quiet: show nothing.
+    """
+    token = _SHOWN.set(not quiet)
+    try:
+        yield
+    finally:
+        _SHOWN.reset(token)
 
 
 def files_fingerprint(files: Iterable[tuple[str, Path]]) -> str:
@@ -42,10 +74,11 @@ def files_fingerprint(files: Iterable[tuple[str, Path]]) -> str:
     total = hashlib.blake2b(digest_size=8)
     with ThreadPoolExecutor(_THREADS) as pool:
         ends = pool.map(_size_and_end, (path for _, path in named))
-        for (name, _), (size, end) in zip(named, ends, strict=True):
+        read = zip(named, ends, strict=True)
+        for (name, _), (size, end) in _shown_after_a_while(read, len(named)):
             total.update(os.fsencode(f"{name}\n{size}\n"))
             total.update(end)
-    return _shown(len(named), total.hexdigest())
+    return _text(len(named), total.hexdigest())
 
 
 def videos_fingerprint(videos: Sequence[VideoSequence]) -> str:
@@ -87,7 +120,20 @@ def file_fingerprint(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             total.update(block)
-    return _shown(1, total.hexdigest())
+    return _text(1, total.hexdigest())
+
+
+def _shown_after_a_while(items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Pass items through, and show how many if there is time to look."""
+    began, bar = time.monotonic(), None
+    with ExitStack() as stack:
+        for number, item in enumerate(items, 1):
+            yield item
+            if bar is not None:
+                bar.update()
+            elif _SHOWN.get() and time.monotonic() - began > _PATIENCE:
+                bar = open_progress(total, "file", "checking the data", initial=number)
+                stack.enter_context(bar)
 
 
 def _size_and_end(path: Path) -> tuple[int, bytes]:
@@ -103,5 +149,5 @@ def _size_and_end(path: Path) -> tuple[int, bytes]:
         return size, file.read()
 
 
-def _shown(count: int, digest: str) -> str:
-    return f"{count} file{'s' if count != 1 else ''}, digest {digest}"
+def _text(count: int, digest: str) -> str:
+    return f"{counted(count, 'file')}, digest {digest}"

@@ -215,7 +215,7 @@ def _background_table(ids: Sequence[int]) -> UInt8Array:
     for number in ids:
         if not 0 < number < VOID:
             raise InputError(
-                f"background ids: expected ids of classes in 1..254, got {number}; 0 is background "
+                f"background_ids: expected ids of classes in 1..254, got {number}; 0 is background "
                 "and 255 void already"
             )
     table = np.arange(256, dtype=np.uint8)

@@ -19,6 +19,7 @@ from vostrack.datasets.video_sequence import (
 )
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
+from vostrack.wording import counted
 
 __all__ = ["open_youtube_vos"]
 
@@ -117,8 +118,8 @@ def _open_video(
     lost = sorted(named - set(frames), key=natural_order)
     if lost:
         raise InputError(
-            f"{source}: {name} lacks {len(lost)} frames that meta.json or the annotations name, "
-            f"the first being {lost[0]}; looked in {frames_folder}"
+            f"{source}: {name} lacks {counted(len(lost), 'frame')} that meta.json or the "
+            f"annotations name, the first being {lost[0]}; looked in {frames_folder}"
         )
     index = {stem: position for position, stem in enumerate(frames)}
     return VideoSequence(

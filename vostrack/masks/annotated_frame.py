@@ -17,6 +17,7 @@ from vostrack.masks.parsed_mask import ParsedMask
 from vostrack.masks.picture_names import numbered_by_pictures
 from vostrack.masks.rle import decode_rle, fill_polygons
 from vostrack.masks.stack import stack_masks
+from vostrack.wording import counted
 
 __all__ = ["decode", "mask_of_a_frame", "without_boxes"]
 
@@ -147,7 +148,7 @@ def _combined(entries: Sequence[Entry], wanted: Size | None, limit: int, origin:
     if ignored:
         void = np.logical_or.reduce(ignored) & (parsed.labels == 0)
         parsed.labels[void] = VOID
-        regions = "1 region" if len(ignored) == 1 else f"{len(ignored)} regions"
+        regions = counted(len(ignored), "region")
         notes += (
             f"{origin}: {np.count_nonzero(void)} pixels of {regions} to ignore (iscrowd, or class "
             "10 of MOTS) are void",

@@ -14,6 +14,7 @@ from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size,
 from vostrack.masks.palette import VOID
 from vostrack.masks.picture_names import numbered_by_pictures, picture_of, stem_of
 from vostrack.masks.video_masks import MaskFrame, MaskObject, VideoMasks, class_of
+from vostrack.wording import counted
 
 __all__ = ["masks_of_video"]
 
@@ -52,7 +53,8 @@ def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> 
     def lost() -> tuple[str, ...]:
         if not hidden[0]:
             return ()
-        return (f"{origin}: {hidden[0]} pixels belong to several objects; the later one got them",)
+        shared = counted(hidden[0], "pixel")
+        return (f"{origin}: the objects share {shared}; the later one got them",)
 
     return VideoMasks(
         shape,
@@ -94,7 +96,7 @@ def _without_boxes(
     kept = tuple(
         replace(frame, entries=tuple(e for e in frame.entries if e.has_mask)) for frame in frames
     )
-    return kept, (f"{origin}: {count} boxes without a mask are left out",)
+    return kept, (f"{origin}: left out {counted(count, 'box', 'boxes')} without a mask",)
 
 
 def _tracked(

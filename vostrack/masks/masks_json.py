@@ -26,6 +26,7 @@ from vostrack.errors import InputError
 from vostrack.files import check_regular
 from vostrack.masks.palette import VOID
 from vostrack.masks.rle import decode_rle
+from vostrack.wording import counted
 
 __all__ = [
     "MasksJson",
@@ -154,9 +155,9 @@ def parse_masks_json(content: Any, origin: str) -> MasksJson:
         whole = all(s is None or isinstance(s, dict) for s in track.segmentations)
         if len(track.segmentations) != len(masks.frames) or not whole or not 0 < track.id < VOID:
             raise InputError(
-                f"{origin}: object {str(track.id)[:20]} has {len(track.segmentations)} masks, "
-                f"expected an id in 1..254 and RLE or null for each of {len(masks.frames)} frames; "
-                "write the file again"
+                f"{origin}: object {str(track.id)[:20]} has "
+                f"{counted(len(track.segmentations), 'mask')}, expected an id in 1..254 and RLE "
+                f"or null for each of {counted(len(masks.frames), 'frame')}; write the file again"
             )
     return masks
 

@@ -10,6 +10,7 @@ from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.masks.object_count import largest
 from vostrack.masks.parsed_mask import ParsedMask
+from vostrack.wording import counted
 
 __all__ = ["stack_masks"]
 
@@ -62,6 +63,6 @@ def stack_masks(
     warnings = []
     if hidden:
         warnings.append(
-            f"{origin}: the masks overlap in {hidden} pixels; the later object gets them"
+            f"{origin}: the masks overlap in {counted(hidden, 'pixel')}; the later object gets them"
         )
     return ParsedMask(labels, dict(zip(ids, names, strict=True)), tuple(warnings))

@@ -15,6 +15,7 @@ from vostrack.masks.palette import VOID
 from vostrack.masks.parsed_mask import KnownBy, ParsedMask
 from vostrack.masks.stack import stack_masks
 from vostrack.masks.values import interpret_values
+from vostrack.wording import counted
 
 __all__ = ["MAX_OBJECTS", "MIN_PIXELS", "FirstMask", "check_first_mask", "check_limits", "finish"]
 
@@ -141,8 +142,9 @@ def finish(
     warnings = list(parsed.warnings)
     for n in ids:
         if areas[n] < min_pixels:
+            seen = counted(int(areas[n]), "pixel")
             warnings.append(
-                f"{origin}: object {_called(n, parsed.names)} has {areas[n]} pixels, fewer than "
+                f"{origin}: object {_called(n, parsed.names)} has {seen}, fewer than "
                 f"{min_pixels}, and may be lost immediately; check for stray pixels, or mark it in "
                 "a frame where it is larger"
             )

@@ -49,7 +49,7 @@ def add_semantic_backbone(
     """
     if network.semantic is not None:
         raise InputError(
-            "semantic weights: the target network has a second backbone already; leave out "
+            "semantic_weights: the target network has a second backbone already; leave out "
             "`semantic_weights`"
         )
     config = replace(

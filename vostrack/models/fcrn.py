@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.checks import check_at_least
 from vostrack.errors import InputError
 from vostrack.models.backbones import BackboneName
 from vostrack.models.foreground import NetworkConfig
@@ -59,18 +60,14 @@ class FcrnConfig:
             InputError: a value is out of range.
         """
         if self.depth not in (50, 101, 152):
-            raise InputError(f"FCRN depth: expected 50, 101 or 152, got {self.depth}")
+            raise InputError(f"depth: expected 50, 101 or 152, got {self.depth}")
         if self.output_stride not in (8, 16):
-            raise InputError(f"FCRN output_stride: expected 8 or 16, got {self.output_stride}")
+            raise InputError(f"output_stride: expected 8 or 16, got {self.output_stride}")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise InputError(f"kernel: expected an odd number, got {self.kernel}")
-        if self.dilation < 1 or self.hidden < 0:
-            raise InputError(
-                "FCRN: expected a dilation of at least 1 and hidden channels of at least 0, got "
-                f"{self.dilation} and {self.hidden}"
-            )
+        check_at_least(self, {"dilation": 1, "hidden": 0})
         if not all(0 <= p < 1 for p in self.dropout):
-            raise InputError(f"FCRN dropout: expected values in [0, 1), got {self.dropout}")
+            raise InputError(f"dropout: expected values in [0, 1), got {self.dropout}")
 
     @property
     def field_of_view(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ def write_weights(
     *,
     half: bool = False,
 ) -> None:
-    """Write the weights of a network as safetensors, atomically.
+    """Write the weights of a network as safetensors, atomically, with the mode of a new file.
 
     Args:
         network: the network, or its state dict.
@@ -73,8 +74,12 @@ def write_weights(
         for key, value in (header or {}).items()
     }
     with atomic_path(path) as temporary:
+        # The library makes files that nobody else can read, in folders that many share, too.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(tensors, temporary, metadata=metadata or None)
+            temporary.chmod(stat.S_IMODE(mode))
         except SafetensorError as error:
             raise OSError(f"{path} cannot be written ({error}); make room") from None
 

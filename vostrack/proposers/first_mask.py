@@ -22,6 +22,7 @@ from vostrack.proposers.motion import dense_flow, motion_contrast, warped_back
 from vostrack.proposers.registry import build_proposer
 from vostrack.tracking.proposal_checks import asked
 from vostrack.video import FrameSource, open_source
+from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
@@ -269,8 +270,8 @@ def _as_first_mask(
     for number in range(len(chosen), 0, -1):  # the best on top
         labels[chosen[number - 1].mask] = number
     full = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
-    many = "object" if len(chosen) == 1 else "objects"
-    warnings = [f"the first mask was proposed, not painted: {len(chosen)} {many}; look at it"]
+    shown = counted(len(chosen), "object")
+    warnings = [f"the first mask was proposed, not painted: {shown}; look at it"]
     if objects is not None and len(chosen) < objects:
         warnings.append(f"{objects} objects were asked for, {len(chosen)} stand out")
     names = tuple(f"proposal {n} ({c.score:.2f})" for n, c in enumerate(chosen, 1))

@@ -39,6 +39,7 @@ from vostrack.video import (
     draw_overlay,
     write_overlay,
 )
+from vostrack.wording import counted
 
 __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
@@ -201,8 +202,9 @@ class _Run:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise OSError(
                 error.errno,
-                f"no space is left for the results in {self.folder.root}; {len(frames)} frames are "
-                "finished: free some space, then continue the run with `resume=True`",
+                f"no space is left for the results in {self.folder.root} after "
+                f"{counted(len(frames), 'frame')}; free some space, then continue the run with "
+                "`resume=True`",
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
@@ -211,10 +213,12 @@ class _Run:
                 self._write_outputs(frames)
             total = self.source.length
             first, last = (self.record.names.name(frames[k]["index"]) for k in (0, -1))
+            done = counted(len(frames), "frame")
+            if total is not None:
+                done = f"{len(frames)} of {counted(total, 'frame')}"
             raise KeyboardInterrupt(
-                f"stopped: {len(frames)} of {total if total is not None else 'unknown'} frames are "
-                f"finished in {self.folder.root / 'masks'}: {first} to {last}; `resume=True` "
-                "continues the run"
+                f"stopped: {done} finished in {self.folder.root / 'masks'}: {first} to {last}; "
+                "`resume=True` continues the run"
             ) from None
 
     def _finish(self) -> ClipSummary:

@@ -25,6 +25,7 @@ from vostrack.studio.journal import (
 )
 from vostrack.studio.plain_text import is_plain_text
 from vostrack.studio.tracked import TrackedMask, TrackedMasks
+from vostrack.wording import counted
 
 __all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
 
@@ -76,7 +77,7 @@ class Project:
         own = self.video
         if own.fits(video):
             return
-        size = f"{own.count} frames of {own.width} x {own.height}"
+        size = f"{counted(own.count, 'frame')} of {own.width} x {own.height}"
         other = (
             f"was made when {own.path} was another video, with {size}"
             if own.path == video.path

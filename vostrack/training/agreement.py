@@ -8,10 +8,13 @@ from typing import Any
 
 from vostrack.errors import InputError
 
-__all__ = ["GIVEN", "check_agreement", "flattened", "lacks_record"]
+__all__ = ["COMMAND", "GIVEN", "check_agreement", "flattened", "lacks_record", "start_again"]
 
 GIVEN = "given"
 """The setting that maps the parameters a user gave to their values, or to what their files hold."""
+
+COMMAND = "command"
+"""The setting that names the command which trains, such as "train siseg"; need not be there."""
 
 _PREFIX = "recipe."
 
@@ -30,17 +33,29 @@ def check_agreement(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, An
     Raises:
         InputError: they differ; names the first difference, of what was given where there is one.
     """
+    remedy = start_again(path.parent)
     before, now = flattened(theirs), flattened(ours)
+    writer, reader = before.pop(_PREFIX + COMMAND, None), now.pop(_PREFIX + COMMAND, None)
+    # Earlier versions did not record it.
+    if writer is not None and reader is not None and writer != reader:
+        raise InputError(
+            f"training: {path} was written by vostrack {writer}, and this is vostrack {reader}; "
+            f"{remedy}"
+        )
     names = dict.fromkeys([*sorted(now, key=_rank), *sorted(before)])
     if lacks_record(theirs, ours):
         names = dict.fromkeys(name for name in names if name in before and name in now)
     for name in names:
         if before.get(name) != now.get(name):
             raise InputError(
-                f"training: {path} was written by another recipe ({_shown(name)} was "
-                f"{before.get(name)!r}, is {now.get(name)!r}); train into another folder, "
-                "or delete it to start again"
+                f"training: {path} was written by another recipe ("
+                f"{_difference(name, before, now)}); {remedy}"
             )
+
+
+def start_again(folder: Path) -> str:
+    """Return what to do about a checkpoint that is not to be continued."""
+    return f"train into another folder, or delete all of {folder} to start again"
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -57,6 +72,11 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def lacks_record(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     """Tell whether a checkpoint is of an earlier version, which did not record what was given."""
     return f"{_PREFIX}{GIVEN}" in ours and f"{_PREFIX}{GIVEN}" not in theirs
+
+
+def _difference(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    was, now_is = (repr(side[name]) if name in side else "unknown" for side in (before, now))
+    return f"{_shown(name)} was {was}, is {now_is}"
 
 
 def _rank(name: str) -> bool:

@@ -14,8 +14,9 @@ from torch import nn
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path
-from vostrack.training.agreement import check_agreement, lacks_record
+from vostrack.training.agreement import check_agreement, lacks_record, start_again
 from vostrack.training.averaging import WeightAverage
+from vostrack.training.folder import CHECKPOINT, check_folder_unused
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
 
@@ -26,7 +27,6 @@ _log = logging.getLogger("vostrack.training")
 _FREE = ("checkpoint_every", "tensorboard", "ahead", "keep_every")
 # What every checkpoint holds, and of which type.
 _PARTS = {"step": int, "settings": dict, "network": dict, "optimizer": dict, "validation": list}
-_REMEDY = "train into another folder, or delete it to start again"
 
 
 def open_checkpoint(
@@ -65,8 +65,9 @@ class Checkpoint:
             folder: made when first written to.
             settings: plain data; a checkpoint of other settings is refused.
         """
-        self._path = folder / "checkpoint.pt"
+        self._path = folder / CHECKPOINT
         self._settings = dict(settings)
+        self._remedy = start_again(folder)
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
         """Read the checkpoint, if there is one.
@@ -75,8 +76,10 @@ class Checkpoint:
             device: that its tensors go to.
 
         Raises:
-            InputError: it was written with other settings, is damaged, or cannot be read.
+            InputError: it was written with other settings, is damaged, or cannot be read; or there
+                is none, and a training from the beginning would replace what lies there.
         """
+        check_folder_unused(self._path.parent)
         if not self._path.is_file():
             return None
         state = self._parse(device)
@@ -104,7 +107,7 @@ class Checkpoint:
             checkpoint.
 
         Raises:
-            InputError: it was written with other settings, is damaged, or cannot be read.
+            InputError: as ``read`` raises it, or the checkpoint is of another network.
         """
         state = self.read(next(network.parameters()).device)
         if state is None:
@@ -124,7 +127,7 @@ class Checkpoint:
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             raise InputError(
                 f"training: the weights in {self._path} are not those of this network and "
-                f"optimizer; {_REMEDY}"
+                f"optimizer; {self._remedy}"
             ) from None
         _log.info("training goes on from step %d of %s", state["step"], self._path)
         return state["step"], state["validation"]
@@ -185,10 +188,12 @@ class Checkpoint:
         # What is no such file makes torch raise errors of nearly every kind.
         except Exception as error:
             raise InputError(
-                f"training: {self._path} cannot be read ({type(error).__name__}); {_REMEDY}"
+                f"training: {self._path} cannot be read ({type(error).__name__}); {self._remedy}"
             ) from None
         if not isinstance(state, dict) or "settings" not in state:
-            raise InputError(f"training: {self._path} is no checkpoint of this version; {_REMEDY}")
+            raise InputError(
+                f"training: {self._path} is no checkpoint of this version; {self._remedy}"
+            )
         state.setdefault("validation", [])
         for name, kind in _PARTS.items():
             if not isinstance(state.get(name), kind):
@@ -198,5 +203,5 @@ class Checkpoint:
     def _damaged(self, expected: str, got: object) -> InputError:
         shown = got if isinstance(got, int) else f"an object of type {type(got).__name__}"
         return InputError(
-            f"training: {self._path} is damaged: expected {expected}, got {shown}; {_REMEDY}"
+            f"training: {self._path} is damaged: expected {expected}, got {shown}; {self._remedy}"
         )

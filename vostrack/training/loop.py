@@ -96,8 +96,9 @@ def train(
 
     Raises:
         InputError: another training is writing to the folder, the checkpoint is of another recipe
-            or cannot be read, the learning rates are not finite, negative or all 0, a loss or its
-            gradient is not finite, or TensorBoard is asked for and not installed.
+            or cannot be read, there is none and what lies there would be replaced, the learning
+            rates are not finite, negative or all 0, a loss or its gradient is not finite, or
+            TensorBoard is asked for and not installed.
         OSError: the checkpoint or the log cannot be written.
     """
     device = next(network.parameters()).device
@@ -157,12 +158,15 @@ class _Loop:
                 record.add(step + 1, {**values, "seconds": time.perf_counter() - begin})
                 step += 1
                 stop = step == last or budget.spent()
-                if writes and validation is not None and validation.due(step, config.steps):
+                judged = validation is not None and validation.due(step, config.steps)
+                if writes and validation is not None and judged:
                     record.add_validation(step, self._judge(validation, history, step))
                 if writes and on_step is not None:
                     on_step(step, values["loss"])
                 kept = bool(config.keep_every) and step % config.keep_every == 0
-                if writes and (step % config.checkpoint_every == 0 or kept or stop):
+                # With what is the best so far goes a checkpoint that knows it.
+                due = step % config.checkpoint_every == 0 or kept or judged or stop
+                if writes and due:
                     checkpoint.save(
                         self._network, self._optimizer, step, self._average, history.entries
                     )

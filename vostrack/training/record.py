@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
+from vostrack.training.folder import CURVES, LOG
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -22,7 +23,10 @@ class Record:
     """``log.jsonl`` and ``tensorboard/`` in a folder, as a context that closes them."""
 
     def __init__(self, folder: Path, first: int, *, tensorboard: bool, enabled: bool) -> None:
-        """Open both for what follows step ``first``; later lines of an interrupted run are dropped.
+        """Prepare both for what follows step ``first``.
+
+        Nothing is written before the first step is done: many a training ends with an error there.
+        Then the later lines of an interrupted run are dropped.
 
         Args:
             folder: made where absent.
@@ -31,17 +35,14 @@ class Record:
             enabled: False writes nothing, in the processes that only compute.
 
         Raises:
-            InputError: TensorBoard is not installed.
+            InputError: TensorBoard is not installed, or a file lies where its folder goes.
         """
+        self._path, self._first, self._enabled = folder / LOG, first, enabled
         self._log: TextIO | None = None
-        self._path = folder / "log.jsonl"
         self._curves: SummaryWriter | None = None
-        if tensorboard:
-            self._curves = _open_curves(folder / "tensorboard", first, enabled)
-        if enabled:
-            folder.mkdir(parents=True, exist_ok=True)
-            _cut(self._path, first)
-            self._log = self._path.open("a", encoding="utf-8")
+        self._tensorboard = folder / "tensorboard" if tensorboard else None
+        if self._tensorboard is not None:
+            _check_tensorboard(self._tensorboard)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Write the numbers of the step.
@@ -49,16 +50,28 @@ class Record:
         Raises:
             OSError: the log cannot be written, for want of room or otherwise.
         """
-        if self._log is not None:
-            rounded = {k: float(f"{v:.6g}") for k, v in values.items()}
-            try:
-                self._log.write(json.dumps({"step": step, **rounded}) + "\n")
-                self._log.flush()
-            except OSError as error:
-                raise _unwritable(self._path, error) from None
+        if not self._enabled:
+            return
+        rounded = {k: float(f"{v:.6g}") for k, v in values.items()}
+        try:
+            log = self._log or self._open()
+            log.write(json.dumps({"step": step, **rounded}) + "\n")
+            log.flush()
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
         if self._curves is not None:
             for name, value in values.items():
                 self._curves.add_scalar(name, value, step)
+
+    def _open(self) -> TextIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _cut(self._path, self._first)
+        self._log = self._path.open("a", encoding="utf-8")
+        if self._tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._curves = SummaryWriter(str(self._tensorboard), purge_step=self._first + 1)
+        return self._log
 
     def add_validation(self, step: int, figures: Mapping[str, float]) -> None:
         """Write the figures of a validation to TensorBoard; ``write_curves`` has them in JSON."""
@@ -83,7 +96,7 @@ class Record:
         for name in names:
             curves[name] = [line.get(name) for line in lines]
         content = {"training": curves, "validation": [dict(entry) for entry in validation]}
-        path = self._path.with_name("curves.json")
+        path = self._path.with_name(CURVES)
         try:
             with atomic_path(path) as partial:
                 partial.write_text(json.dumps(content), encoding="utf-8")
@@ -112,15 +125,19 @@ def _unwritable(path: Path, error: OSError) -> OSError:
     return OSError(f"{path} cannot be written ({error}); make room, and give the same command")
 
 
-def _open_curves(folder: Path, first: int, enabled: bool) -> SummaryWriter | None:
+def _check_tensorboard(folder: Path) -> None:
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        import torch.utils.tensorboard  # noqa: F401 - whether it is there
     except ImportError:
         raise InputError(
             "tensorboard: asked for, but not installed; pip install 'vostrack[train]', or leave "
             "out `tensorboard=True` (log.jsonl has the same numbers)"
         ) from None
-    return SummaryWriter(str(folder), purge_step=first + 1) if enabled else None
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"tensorboard: {folder} is a file, expected a folder; move it away, or leave out "
+            "`tensorboard=True` (log.jsonl has the same numbers)"
+        )
 
 
 def _cut(path: Path, first: int) -> None:

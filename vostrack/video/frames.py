@@ -11,6 +11,7 @@ from fractions import Fraction
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video.frame_names import FrameNames
+from vostrack.wording import counted
 
 __all__ = [
     "NOMINAL_RATE",
@@ -95,8 +96,8 @@ class Selection:
     def beyond(self, count: int, name: str) -> InputError:
         """Return the error for a start beyond the last frame."""
         return InputError(
-            f"start: expected a frame of {name}, which has {count} frames, 0 to {count - 1}, got "
-            f"{self.start}; choose a smaller start"
+            f"start: expected a frame of {name}, which has {counted(count, 'frame')}, 0 to "
+            f"{count - 1}, got {self.start}; choose a smaller start"
         )
 
 

@@ -80,7 +80,7 @@ def test_overlaps_are_counted(save: Save) -> None:
                for k, m in ((1, BOX), (2, other))]  # fmt: skip
     masks = read_results(save("m.json", {"images": [], "annotations": content}))
     masks.labels(0)
-    assert masks.lost() == (f"{save('m.json', '')}: 20 pixels belong to several objects; the later "
+    assert masks.lost() == (f"{save('m.json', '')}: the objects share 20 pixels; the later "
                             "one got them",)  # fmt: skip
 
 

@@ -183,7 +183,7 @@ def test_unusable_settings_are_refused(voc: Path) -> None:
         DetectionCrfRecipe(max_side=5)
     with pytest.raises(InputError, match="below 255"):
         DetectionCrfRecipe(max_detections=255)
-    with pytest.raises(InputError, match="no entry for 1 training images, the first a"):
+    with pytest.raises(InputError, match="no entry for 1 training image, the first a"):
         DetectionCrfTraining(
             JointNetwork(Scores(), DetectionCrf(21)), open_voc(voc), {"b": _none()}
         )

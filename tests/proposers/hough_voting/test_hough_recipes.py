@@ -25,7 +25,7 @@ from vostrack.proposers.hough_voting.fcrn_recipe import (
     SemanticTraining,
     class_transforms,
 )
-from vostrack.proposers.hough_voting.feature_pool import build_pool
+from vostrack.proposers.hough_voting.feature_pool import FeaturePool, build_pool
 from vostrack.proposers.hough_voting.head_recipe import HeadRecipe, HeadTraining, disturb_mask
 from vostrack.proposers.hough_voting.scenes import Mixture, PastedScenes, SyntheticScenes
 from vostrack.training.loop import LoopConfig, train
@@ -158,6 +158,33 @@ def test_disturbed_masks_stay_masks() -> None:
     assert mask.sum() == 100
 
 
+def test_pools_of_one_folder_do_not_replace_one_another(tmp_path: Path) -> None:
+    network = build_network(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8, "folded")).eval()
+    source = Mixture((SyntheticScenes(64, seeds=4),), (1.0,))
+    done: list[int] = []
+
+    def draw(count: int, key: str, seed: int = 0) -> FeaturePool:
+        done.clear()
+        return build_pool(
+            network, source, count, tmp_path, key=key, seed=seed, on_scene=done.append
+        )
+
+    pools = ((2, "one", 0), (1, "one", 0), (1, "one", 1), (1, "other", 0))
+    first = [draw(*pool) for pool in pools]
+    for pool, before in zip(pools, first, strict=True):
+        assert torch.equal(draw(*pool).fine, before.fine)
+        assert not done
+    # An earlier version kept one pool, of which it is read but not replaced.
+    (path,) = (p for p in tmp_path.rglob("*.pt") if "000002" in p.name)
+    path.rename(tmp_path / "000000.pt")
+    assert torch.equal(draw(2, "one").fine, first[0].fine)
+    assert not done
+    draw(2, "other")
+    assert len(done) == 2
+    assert torch.equal(draw(2, "one").fine, first[0].fine)
+    assert not done
+
+
 def test_the_head_learns_to_split_what_touches(tmp_path: Path) -> None:
     network = build_network(NetworkConfig("resnet18", (4, 8, 16), "topdown", 8, "folded")).eval()
     source = Mixture((SyntheticScenes(96, seeds=4),), (1.0,))
@@ -167,14 +194,12 @@ def test_the_head_learns_to_split_what_touches(tmp_path: Path) -> None:
     kept = build_pool(network, source, 6, tmp_path / "pool", key="k", on_scene=done.append)
     assert done == [1, 2, 3, 4, 5, 6]
     assert torch.equal(kept.fine, pool.fine)
-    build_pool(network, source, 6, tmp_path / "pool", key="other", on_scene=done.append)
-    assert len(done) == 12
-    path = tmp_path / "pool" / "000000.pt"
+    (path,) = (tmp_path / "pool").rglob("*.pt")
     whole = path.read_bytes()
     for damaged in (whole[:1000], whole[:-500], b"hello", b""):
         path.write_bytes(damaged)
         done.clear()
-        drawn = build_pool(network, source, 6, path.parent, key="other", on_scene=done.append)
+        drawn = build_pool(network, source, 6, tmp_path / "pool", key="k", on_scene=done.append)
         assert len(done) == 6
         assert torch.equal(drawn.fine, pool.fine)
     head = LocalizerHead(LocalizerConfig(width=16, dilations=(1, 2)))

@@ -38,7 +38,7 @@ def test_voc_images_are_those_of_the_list(voc: Path, picture: Paint) -> None:
     with pytest.raises(IndexError):
         images[2]
     (voc / "JPEGImages" / "2011_003271.jpg").unlink()
-    with pytest.raises(InputError, match=r"1 files missing, first .*2011_003271\.jpg"):
+    with pytest.raises(InputError, match=r"1 file missing, first .*2011_003271\.jpg"):
         VocImages(voc)
     with pytest.raises(InputError, match=r"no list .*val\.txt"):
         VocImages(voc, "val")

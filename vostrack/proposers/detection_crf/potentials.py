@@ -95,9 +95,10 @@ class DetectionPotentials(nn.Module):
                 f"got {tuple(foregrounds.shape)}, {tuple(scores.shape)}, {tuple(labels.shape)}"
             )
         if count and not 0 < int(labels.min()) <= int(labels.max()) < classes:
+            found = ", ".join(map(str, sorted(set(labels.tolist()))))
             raise InputError(
-                f"detection potentials: expected labels in 1..{classes - 1}, got "
-                f"{int(labels.min())}..{int(labels.max())}; map the detector's classes first"
+                f"detection potentials: expected labels in 1..{classes - 1}, got {found}; "
+                "map the detector's classes first"
             )
         return BoundDetections(self, foregrounds, scores.to(self.pixel_weight.dtype), labels)
 

@@ -28,6 +28,7 @@ from vostrack.proposers.detections import (
     clip_detections,
     select_detections,
 )
+from vostrack.wording import counted
 
 __all__ = ["DetectionCrfRecipe", "DetectionCrfTraining", "JointNetwork", "instance_target"]
 
@@ -140,8 +141,9 @@ class DetectionCrfTraining:
             lacking = [image.name for image in images if image.name not in table]
             if lacking:
                 raise InputError(
-                    f"detections: no entry for {len(lacking)} training images, the first "
-                    f"{lacking[0]}; give every image an entry, an empty list where it has no box"
+                    f"detections: no entry for {counted(len(lacking), 'training image')}, the "
+                    f"first {lacking[0]}; give every image an entry, an empty list where it "
+                    "has no box"
                 )
 
     def parameter_groups(self) -> list[dict[str, Any]]:

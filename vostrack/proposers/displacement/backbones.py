@@ -110,13 +110,12 @@ def fill_displacement_backbone(
         return
     if not isinstance(backbone, Backbone) or name == "light":
         raise InputError(
-            f"backbone weights: the light backbone learns from scratch, got {weights!r}; leave "
-            "them out"
+            f"weights: expected none with the light backbone, which learns from scratch, got "
+            f"{weights!r}; leave `weights` out"
         )
     source = initialise(NetworkConfig(name, strides=(2, 4, 8, 16, 32)), weights)
     if source.config.norm != "frozen":
         raise InputError(
-            f"backbone weights: {weights} has batch normalisation folded away; give torchvision's "
-            "own"
+            f"weights: {weights} has batch normalisation folded away; give torchvision's own"
         )
     backbone.layers.load_state_dict(source.backbone.layers.state_dict())

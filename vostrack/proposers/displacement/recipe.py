@@ -60,7 +60,12 @@ class SisegRecipe:
             raise InputError(f"offsets: expected at least 1, or None for all, got {self.offsets}")
         check_positive(self, "learning_rate")
         check_finite(self, "learning_rate", "centre")
-        half_disc_offsets(self.radius)
+        known = len(half_disc_offsets(self.radius))
+        if self.offsets is not None and self.offsets > known:
+            raise InputError(
+                f"offsets: expected at most {known}, which are all there are within "
+                f"{self.radius:g} cells, got {self.offsets}"
+            )
 
 
 class SisegTraining:

@@ -63,7 +63,10 @@ class Bootstrapping:
         if not 0 <= self.threshold <= 1:
             raise InputError(f"threshold: expected a value in [0, 1], got {self.threshold}")
         if self.keep == 0 and self.threshold == 0:
-            raise InputError("bootstrapping: keep 0 with threshold 0 leaves no pixel; raise one")
+            raise InputError(
+                "keep: expected at least 1 where `threshold` is 0, got 0, which leaves nothing to "
+                "learn from; raise one of them"
+            )
 
 
 def hard_pixels(goodness: Tensor, valid: Tensor, rule: Bootstrapping | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -61,22 +62,26 @@ def build_pool(
         network: its backbone has levels of strides 8 and 16.
         source: of the scenes.
         count: P.
-        folder: keeps the pool in parts of 50 scenes; an interrupted call continues after the
-            last complete part.
-        key: describes backbone and source, what it reads included; only whole parts with the same
-            key are read.
+        folder: keeps pools, each in a subfolder of its own, in parts of 50 scenes; an interrupted
+            call continues after the last complete part, and larger pools begin with the parts of
+            smaller ones.
+        key: describes backbone and source, what it reads included; a pool of another key or seed
+            is neither read nor replaced.
         seed: of the scenes.
         on_scene: called with the number of scenes done.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.blake2b(json.dumps([key, seed]).encode(), digest_size=8).hexdigest()
     parts = []
     for first in range(0, count, _PART):
-        path = folder / f"{first:06d}.pt"
-        label = json.dumps([key, seed, first, min(first + _PART, count)])
+        last = min(first + _PART, count)
+        path = folder / name / f"{first:06d}-{last:06d}.pt"
+        label = json.dumps([key, seed, first, last])
         part = _read_part(path, label)
+        if part is None:  # earlier versions kept one pool in a folder
+            part = _read_part(folder / f"{first:06d}.pt", label)
         if part is None:
             scenes = []
-            for index in range(first, min(first + _PART, count)):
+            for index in range(first, last):
                 image, ids = source.draw(np.random.default_rng([seed, index]))
                 scenes.append(
                     _compute_features(network, torch.from_numpy(image), torch.from_numpy(ids))
