@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,8 @@ def write_weights(
 ) -> None:
     """Write the weights of a network as safetensors, atomically.
 
+    Who may read the file follows the umask, as for all files.
+
     Args:
         network: the network, or its state dict.
         path: the file to write; missing folders are created.
@@ -72,8 +75,12 @@ def write_weights(
         for key, value in (header or {}).items()
     }
     with atomic_path(path) as temporary:
+        # safetensors lets the owner alone read its files, whatever the umask.
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
             save_file(tensors, temporary, metadata=metadata or None)
+            temporary.chmod(mode)
         except SafetensorError as error:
             raise OSError(f"{path} cannot be written ({error}); make room") from None
 
