@@ -100,8 +100,8 @@ class VocImages(TrainingImages):
         if missing or not self._items:
             reason = f"{len(missing)} files missing, first {missing[0]}" if missing else "no names"
             raise InputError(f"voc: {path} cannot be used: {reason}")
-        check_each(self._check, self._items)
         check_objects((read_annotation(mask) for _, mask in self._items), str(path))
+        check_each(self._check, self._items)
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -108,7 +108,6 @@ def training_frames(sequences: Sequence[VideoSequence]) -> tuple[FrameFiles, ...
     """
     frames = annotated_frames(sequences)
     check_not_empty(frames, "annotated frame")
-    check_each(FrameFiles.check, frames)
     source = sequences[0].source or sequences[0].name
     # As data sets are named by ``open_davis``.
     year = source.startswith("DAVIS 2017")
@@ -117,6 +116,7 @@ def training_frames(sequences: Sequence[VideoSequence]) -> tuple[FrameFiles, ...
         source,
         "; use `year=2016` if they are those of DAVIS 2016" if year else "",
     )
+    check_each(FrameFiles.check, frames)
     return frames
 
 

@@ -161,9 +161,9 @@ def _context(root: Path, subset: str) -> LabelledImages:
     names = tuple(listed_images(path, root / "JPEGImages"))
     if not names:
         raise InputError(f"images: {path} names no image")
-    check_each(lambda name: _check_context(*_context_files(root, name)), names)
     masks = (read_annotation(_context_files(root, name)[1]) for name in names)
     check_objects(masks, str(path))
+    check_each(lambda name: _check_context(*_context_files(root, name)), names)
     return LabelledImages(
         names,
         _CONTEXT_CLASSES,
@@ -224,8 +224,8 @@ def _davis(root: Path, subset: str) -> LabelledImages:
         for sequence in open_davis(root, year=2017, subset=subset)
         for files in annotated_frames([sequence])
     }
-    check_each(FrameFiles.check, frames.values())
     check_objects((files.read_labels() for files in frames.values()), f"DAVIS 2017 {subset}")
+    check_each(FrameFiles.check, frames.values())
 
     def load(name: str) -> LabelledImage:
         frame = frames[name].read()

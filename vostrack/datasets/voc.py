@@ -181,8 +181,8 @@ def open_voc(
         for path in (image.image, image.classes, image.instances):
             if path is not None and not path.is_file():
                 raise InputError(f"{listing} lists {image.name}, but there is no {path}")
-    check_each(VocImage.check, images)
     check_objects((_read_mask(image.classes, "GTcls") for image in images), str(listing))
+    check_each(VocImage.check, images)
     return images
 
 
