@@ -56,9 +56,9 @@ def make_plan(
     * YouTube-VOS and BURST: each object in its annotated frames after the one in which it is given.
     * LVOS: the same, without the last.
 
-    An object of the metadata that no mask shows is not scored, and one that is given later than
-    the metadata say is scored from there on; a finding says so. Another names the frames and
-    objects that would be scored but have no truth.
+    An object of the metadata that no mask shows is not scored, nor is one that the metadata do not
+    list; one that is given later than they say is scored from there on. Findings say so, and name
+    the frames and objects that would be scored but have no truth.
 
     Args:
         sequence: the sequence.
@@ -73,7 +73,7 @@ def make_plan(
         if not annotated.all():
             return _no_truth(sequence, int(np.count_nonzero(~annotated)))
         return _davis_plan(sequence, options, truth)
-    sequence, notes = place_objects(sequence)
+    sequence, notes = place_objects(sequence, all_masks=True)
     starts = _starts(sequence, truth)
     if not starts:
         return _lost("empty", sequence, "its annotations hold no object")

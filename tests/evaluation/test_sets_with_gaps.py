@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from tests.datasets.small_sets import (
 )
 from vostrack import evaluate
 from vostrack.datasets import (
+    DatasetChoice,
     VideoSequence,
     open_burst,
+    open_dataset,
     open_lvos,
     open_mose,
     open_youtube_vos,
@@ -70,6 +73,19 @@ def test_objects_that_no_mask_shows_are_not_scored(tmp_path: Path) -> None:
     assert not any(finding.lost for finding in report.findings)
 
 
+def test_objects_that_the_metadata_do_not_list_are_named(tmp_path: Path) -> None:
+    root = make_youtube_vos(tmp_path / "data")
+    meta = root / "valid" / "meta.json"
+    data = json.loads(meta.read_text())
+    del data["videos"]["goats"]["objects"]["5"]
+    meta.write_text(json.dumps(data))
+    report = score(open_youtube_vos(root), tmp_path / "results", "youtube-vos")
+    assert report.sequences[0].ids == (2,)
+    assert said(report, "truth") == [
+        "object 5, which the mask of frame 00010 shows, is not in the metadata; it is left out"
+    ]
+
+
 def test_a_submission_starts_where_the_first_object_is_shown(tmp_path: Path) -> None:
     root = make_youtube_vos(tmp_path / "data")
     meta = root / "valid" / "meta.json"
@@ -108,15 +124,19 @@ def test_truth_of_every_second_frame(tmp_path: Path) -> None:
     assert report.figures["J&F-dot"] == 1
 
 
-@pytest.mark.parametrize("layout", ["mose", "lvos", "youtube-vos"])
-def test_a_hole_in_the_truth_is_named_and_lost(layout: str, tmp_path: Path) -> None:
-    make = {"mose": make_mose, "lvos": make_lvos, "youtube-vos": make_youtube_vos}[layout]
-    open_set = {"mose": open_mose, "lvos": open_lvos, "youtube-vos": open_youtube_vos}[layout]
+@pytest.mark.parametrize(
+    ("layout", "make"),
+    [("mose", make_mose), ("lvos", make_lvos), ("youtube-vos", make_youtube_vos)],
+)
+def test_a_hole_in_the_truth_is_named_and_lost(
+    layout: Any, make: Callable[[Path], Path], tmp_path: Path
+) -> None:
     root = make(tmp_path / "data")
     (folder,) = root.rglob("Annotations")
     hole = sorted((folder / "swan").iterdir())[3]
     hole.unlink()
-    report = score(open_set(root), tmp_path / "results", layout)
+    sequences = open_dataset(DatasetChoice(root=root, layout=layout))
+    report = score(sequences, tmp_path / "results", layout)
     (finding,) = [f for f in report.findings if f.lost and f.sequence == "swan"]
     assert str(finding) == (
         "swan: no annotation of 1 of 6 frames (they are left out of the scores; complete the data "
