@@ -14,6 +14,7 @@ from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.eval.benchmark_figures import Split
 from vostrack.eval.findings import Finding, FindingKind, listed
 from vostrack.eval.object_scores import Missing, ScoringPlan
+from vostrack.eval.truth_gaps import about_missing_truth
 from vostrack.masks.palette import VOID
 
 __all__ = ["Benchmark", "ScoringOptions", "make_plan"]
@@ -55,8 +56,9 @@ def make_plan(
     * YouTube-VOS and BURST: each object in its annotated frames after the one in which it is given.
     * LVOS: the same, without the last.
 
-    An object of the metadata that no mask shows is not scored, and one that is given later than
-    the metadata say is scored from there on; a finding says so.
+    An object of the metadata that no mask shows is not scored, nor is one that the metadata do not
+    list; one that is given later than they say is scored from there on. Findings say so, and name
+    the frames and objects that would be scored but have no truth.
 
     Args:
         sequence: the sequence.
@@ -71,7 +73,7 @@ def make_plan(
         if not annotated.all():
             return _no_truth(sequence, int(np.count_nonzero(~annotated)))
         return _davis_plan(sequence, options, truth)
-    sequence, notes = place_objects(sequence)
+    sequence, notes = place_objects(sequence, all_masks=True)
     starts = _starts(sequence, truth)
     if not starts:
         return _lost("empty", sequence, "its annotations hold no object")
@@ -88,11 +90,12 @@ def make_plan(
         scored[frames[1:-1] if options.layout == "lvos" else frames[1:], column] = True
     if options.layout == "mose":
         scored[-1] = False
+    gaps = about_missing_truth(sequence, options.layout, ids, scored, given)
     scored &= annotated[:, None]
     if not scored.any():
         return _lost("short", sequence, _nothing_scored(int(np.count_nonzero(annotated)), options))
-    found = tuple(Finding("truth", sequence.name, note) for note in notes)
-    return ScoringPlan(sequence.frame_names, ids, scored, notes=found)
+    found = [Finding("truth", sequence.name, note) for note in notes]
+    return ScoringPlan(sequence.frame_names, ids, scored, notes=(*found, *gaps))
 
 
 def _nothing_scored(annotated: int, options: ScoringOptions) -> str:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from vostrack.datasets.placed_objects import place_objects
+from vostrack.datasets.placed_objects import earlier_frames, place_objects
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
@@ -71,12 +71,14 @@ class Submission:
         sequences: number of sequence folders.
         frames: number of masks.
         rewritten: number of masks that were converted to indexed PNG with the DAVIS palette.
+        notes: one line for each sequence of which only later frames are in the file.
     """
 
     path: Path
     sequences: int
     frames: int
     rewritten: int
+    notes: tuple[str, ...] = ()
 
 
 def check_results_folder(folder: str | Path) -> None:
@@ -145,7 +147,9 @@ def write_submission(
                 f"results {root}: the server would reject this submission.\n"
                 + describe_problems(problems)
             )
-    return Submission(Path(zip_path), len(sequences), frames, rewritten)
+    notes = [(seq.name, earlier_frames(place_objects(seq)[0])) for seq in sequences]
+    said = tuple(f"{name}: {note}" for name, note in notes if note)
+    return Submission(Path(zip_path), len(sequences), frames, rewritten, said)
 
 
 def check_submission(

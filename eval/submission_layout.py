@@ -57,8 +57,8 @@ def read_layout(
 ) -> Layout:
     """Find the expected masks in the table of contents of a zip.
 
-    A single folder around all sequences is a problem, but its masks are found nevertheless, so that
-    they can be checked too.
+    A single folder around all sequences is a problem, at whatever depth, but its masks are found
+    nevertheless, so that they can be checked too.
 
     Args:
         entries: the members of the zip.
@@ -66,17 +66,16 @@ def read_layout(
         top: the folder in which the sequences must be; "" for the root.
     """
     files, problems = _own_files(entries)
-    wrapper = _wrapping_folder([path for path, _ in files], frozenset(expected))
-    if (wrapper or "") != top and files:
-        where = f"in {top}/" if top else "at the root of the zip"
-        there = f"in {wrapper}/" if wrapper else "at the root"
-        message = f"the sequences are {there}; expected them {where}"
-        problems.append(Problem("layout", wrapper or top, message))
+    parents = _parents([path for path, _ in files], frozenset(expected))
+    wrapper = parents[0] if len(parents) == 1 else PurePosixPath()
+    if files and parents != [PurePosixPath(top)]:
+        where = str(wrapper) if wrapper.parts else top
+        problems.append(Problem("layout", where, _misplaced(parents, top)))
     wanted = {member_name(seq, frame) for seq, frames in expected.items() for frame in frames}
     present: dict[str, zipfile.ZipInfo] = {}
     unlisted: Counter[str] = Counter()
     for path, info in files:
-        inner = path.relative_to(wrapper) if wrapper else path
+        inner = path.relative_to(wrapper) if path.is_relative_to(wrapper) else path
         if str(inner) in present:
             problems.append(Problem("layout", info.filename, "the zip contains this member twice"))
         elif str(inner) in wanted and info.file_size > _LARGEST_PNG:
@@ -111,11 +110,14 @@ def _own_files(
     return files, problems
 
 
-def _wrapping_folder(paths: ListOf[PurePosixPath], names: frozenset[str]) -> str | None:
-    """Return the single folder around all sequences, if there is one."""
-    tops = {path.parts[0] for path in paths if path.parts}
-    if len(tops) != 1 or tops <= names:
-        return None
-    if any(len(path.parts) > 2 and path.parts[1] in names for path in paths):
-        return tops.pop()
-    return None
+def _parents(paths: ListOf[PurePosixPath], names: frozenset[str]) -> list[PurePosixPath]:
+    """Return the folders that hold folders of sequences; the root is ``.``."""
+    return sorted({path.parents[1] for path in paths if path.parent.name in names})
+
+
+def _misplaced(parents: ListOf[PurePosixPath], top: str) -> str:
+    expected = f"expected them in {top}/" if top else "expected them at the root of the zip"
+    if not parents:
+        return f"no folder of a sequence is there; {expected}"
+    places = ["at the root" if not folder.parts else f"in {folder}/" for folder in parents]
+    return f"the sequences are {' and '.join(places[:3])}; {expected}"

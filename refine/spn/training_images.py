@@ -18,7 +18,9 @@ from vostrack.datasets.annotated_frames import (
     training_frames,
 )
 from vostrack.datasets.read_on_demand import ReadOnDemand
+from vostrack.datasets.sample_checks import check_classes, check_each, whole_size
 from vostrack.datasets.synthetic import SceneRenderer, SyntheticScene, draw_scene
+from vostrack.datasets.voc import CLASSES, listed_images
 from vostrack.errors import InputError
 from vostrack.wording import counted
 
@@ -81,8 +83,9 @@ class VocImages(TrainingImages):
             subset: name of the list, without ``.txt``.
 
         Raises:
-            InputError: the list, an image or a mask is missing, the list is empty, or no mask
-                shows an object.
+            InputError: the list, an image or a mask is missing or cannot be read, an image and its
+                mask differ in size, the list is empty, no mask shows an object, or one holds other
+                values than 0..20 and 255.
         """
         path = root / "ImageSets" / "Segmentation" / f"{subset}.txt"
         if not path.is_file():
@@ -92,7 +95,7 @@ class VocImages(TrainingImages):
             )
         self._items = [
             (root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
-            for name in path.read_text().split()
+            for name in listed_images(path, root / "JPEGImages")
         ]
         missing = [file for pair in self._items for file in pair if not file.is_file()]
         if missing or not self._items:
@@ -100,10 +103,19 @@ class VocImages(TrainingImages):
             reason = f"{lost} missing, first {missing[0]}" if missing else "no names"
             raise InputError(f"voc: {path} cannot be used: {reason}")
         check_objects((read_annotation(mask) for _, mask in self._items), str(path))
+        check_each(self._check, self._items)
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._items)
+
+    @staticmethod
+    def _check(files: tuple[Path, Path]) -> None:
+        image, mask = files
+        classes = read_annotation(mask)
+        check_classes(classes, CLASSES, mask)
+        if whole_size(image) != classes.shape:
+            read_annotated_frame(image, mask)
 
     def named_files(self) -> list[tuple[str, Path]]:
         """Return the files, each with a name that does not say where the data set lies."""

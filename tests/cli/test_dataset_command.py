@@ -220,3 +220,17 @@ def test_what_is_guessed_is_printed_in_the_words_of_the_command_line(
     assert "  warning: swan: " in (said := capsys.readouterr().out)
     assert "255 is read as object 1; give --year 2016" in said
     assert "255 is read" in (tmp_path / "out" / "swan" / "done.json").read_text()
+
+
+def test_a_submission_says_which_frames_come_before_the_first_mask(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_mose(tmp_path / "data")
+    (root / "Annotations" / "swan" / "00000.png").unlink()
+    argv = ["dataset", "submit", "--layout", "mose", "--root", str(root), "--sequences", "swan"]
+    argv += ["--results", str(root / "Annotations"), "--zip", str(tmp_path / "s.zip")]
+    assert main(argv) == 0
+    note = "note: swan: frame 00000 comes before the first mask and gets none"
+    assert capsys.readouterr().out.splitlines()[-1] == note
+    assert main([*argv, "--overwrite", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""

@@ -153,3 +153,28 @@ def test_frames_to_train_on_show_an_object(image: Path, tmp_path: Path) -> None:
     for nothing in ([], [video(None, "ids", "MOSE train")]):
         with pytest.raises(InputError, match="expected at least one annotated frame, got none"):
             training_frames(nothing)
+
+
+@pytest.mark.parametrize("damage", ["size", "end"])
+def test_every_frame_is_checked_before_a_training(damage: str, image: Path, tmp_path: Path) -> None:
+    """The first frame shows an object, so that nothing else would read the second one."""
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    write_label_map(good, VALUES)
+    write_label_map(bad, VALUES[:1] if damage == "size" else VALUES)
+    if damage == "end":
+        bad.write_bytes(bad.read_bytes()[:500])
+    later = image.with_name("00001.png")
+    later.write_bytes(image.read_bytes())
+    video = VideoSequence("a", (image, later), (good, bad), ((0, good),), "ids", "MOSE train")
+    with pytest.raises(InputError, match=r"bad\.png: "):
+        training_frames([video])
+
+
+def test_a_photograph_that_is_stored_turned_fits_its_mask(tmp_path: Path) -> None:
+    turned, mask = tmp_path / "00000.jpg", tmp_path / "mask.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((3, 2, 3), np.uint8)).save(turned, exif=exif)
+    write_label_map(mask, VALUES)
+    video = VideoSequence("a", (turned,), (mask,), ((0, mask),), "ids", "MOSE train")
+    assert len(training_frames([video])) == 1

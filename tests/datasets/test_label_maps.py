@@ -51,6 +51,9 @@ def test_excluded_videos_are_left_out(tmp_path: Path) -> None:
     assert [len(source) for source in sources] == [1, 2]
     with pytest.raises(InputError, match="--exclude: baer leaves out none of the masks and videos"):
         open_label_maps([masks], exclude=["a", "baer"], videos=videos)
+    for paths, exclude, name in (([masks], ["a", "baer"], "b"), ([], ["bear", "baer"], "boat")):
+        with pytest.raises(InputError, match=f"without suffix, such as {name}$"):
+            open_label_maps(paths, exclude=exclude, videos=videos)
     with pytest.raises(InputError, match="--exclude: it leaves out all 3 videos"):
         open_label_maps([masks], exclude=["b*", "2007_*"], videos=videos)
 
@@ -68,6 +71,10 @@ def test_background_ids_count_in_folders_and_zip_files(tmp_path: Path) -> None:
                 match=rf"^background_ids: expected .* in 1..254, got {number};",
             ):
                 open_label_maps([tmp_path / name], background=[7, number])
+    for name in ("masks", "masks.zip"):
+        with pytest.raises(InputError, match=rf"background_ids: the masks of .*{name} show no cla"):
+            open_label_maps([tmp_path / name], background=[1, 7])
+    write_label_map(tmp_path / "masks" / "a.png", np.where(LABELS == 255, 255, 0))
     with pytest.raises(InputError, match="hold no value but 0 and 255"):
         open_label_maps([tmp_path / "masks"], background=[1, 7])
 

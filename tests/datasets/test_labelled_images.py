@@ -69,13 +69,43 @@ def test_sbd(tmp_path: Path) -> None:
         open_labelled_images("sbd", tmp_path, "train")
 
 
-def test_cityscapes(tmp_path: Path) -> None:
-    write_image(tmp_path / "leftImg8bit" / "train" / "ulm" / "ulm_1_leftImg8bit.png")
-    truth = tmp_path / "gtFine" / "train" / "ulm"
+def write_cityscapes(root: Path) -> tuple[Path, Path]:
+    """Write one image and its masks of labels and of instances; return the masks."""
+    write_image(root / "leftImg8bit" / "train" / "ulm" / "ulm_1_leftImg8bit.png")
+    truth = root / "gtFine" / "train" / "ulm"
+    kinds, instances = (truth / f"ulm_1_gtFine_{kind}Ids.png" for kind in ("label", "instance"))
     labels = np.array([7, 26, 24, *[4] * 253], np.uint8)[IDS]  # road, car, person, static
-    write_labels(truth / "ulm_1_gtFine_labelIds.png", labels)
+    write_labels(kinds, labels)
     numbers = np.where(IDS == 1, 26001, np.where(IDS == 2, 24000, 4)).astype(np.uint16)
-    Image.fromarray(numbers).save(truth / "ulm_1_gtFine_instanceIds.png")
+    Image.fromarray(numbers).save(instances)
+    return kinds, instances
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_cityscapes_masks_of_another_size_are_refused(wrong: int, tmp_path: Path) -> None:
+    path = write_cityscapes(tmp_path)[wrong]
+    Image.fromarray(np.array(Image.open(path))[:6]).save(path)
+    expected = rf"{path.name}: expected a mask of 12 x 16 .* got 6 x 16"
+    with pytest.raises(InputError, match=expected):
+        open_labelled_images("cityscapes", tmp_path, "train")
+
+
+def test_cityscapes_without_a_class_that_is_scored_is_refused(tmp_path: Path) -> None:
+    kinds, _ = write_cityscapes(tmp_path)
+    write_labels(kinds, np.full_like(IDS, 4))
+    with pytest.raises(InputError, match=r"no mask in .* shows one of the 19 classes"):
+        open_labelled_images("cityscapes", tmp_path, "train")
+
+
+def test_cityscapes_instances_in_colours_are_refused(tmp_path: Path) -> None:
+    _, instances = write_cityscapes(tmp_path)
+    Image.fromarray(np.zeros((*IDS.shape, 3), np.uint8)).save(instances)
+    with pytest.raises(InputError, match=r"gray PNG of 16 bits .* got an image with mode RGB"):
+        open_labelled_images("cityscapes", tmp_path, "train")
+
+
+def test_cityscapes(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path)
     images = open_labelled_images("cityscapes", tmp_path, "train")
     image = images[0]
     assert images.names == ("ulm/ulm_1",)
@@ -95,6 +125,27 @@ def test_context_has_no_instances(tmp_path: Path) -> None:
     images = open_labelled_images("context", tmp_path, "val")
     assert (images.classes, images.instance_classes) == (60, 0)
     assert images[0].ids is None
+
+
+def test_context_is_checked_before_a_training(tmp_path: Path) -> None:
+    image, mask = tmp_path / "JPEGImages/a b.jpg", tmp_path / "SegmentationClassContext/a b.png"
+    write_image(image)
+    write_list(tmp_path / "ImageSets" / "SegmentationContext" / "val.txt", "a b\n")
+    for labels, message in (
+        (np.where(CLASSES == 7, 60, CLASSES), r"a b.png: expected classes 0\.\.59 .* got 60"),
+        (CLASSES[:5], r"a b.png: expected a mask of 12 x 16 .* got 5 x 16"),
+    ):
+        write_labels(mask, labels)
+        with pytest.raises(InputError, match=message):
+            open_labelled_images("context", tmp_path, "val")
+
+
+def test_davis_masks_of_another_size_are_found_before_a_training(tmp_path: Path) -> None:
+    write_image(tmp_path / "JPEGImages" / "480p" / "bear" / "00000.jpg")
+    write_labels(tmp_path / "Annotations" / "480p" / "bear" / "00000.png", IDS[:5])
+    write_list(tmp_path / "ImageSets" / "2017" / "train.txt", "bear\n")
+    with pytest.raises(InputError, match=r"expected a mask of 12 x 16 .* got 5 x 16"):
+        open_labelled_images("davis", tmp_path, "train")
 
 
 def test_davis_is_class_agnostic(tmp_path: Path) -> None:

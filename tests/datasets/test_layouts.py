@@ -156,6 +156,10 @@ def test_what_is_wrong_with_a_burst_folder(tmp_path: Path) -> None:
         ),
         (lambda d: d["sequences"].clear(), "expected a BURST file"),
         (lambda d: d["sequences"].append(3), "sequence 2: expected a mapping"),
+        (
+            lambda d: d["sequences"].append(d["sequences"][0]),
+            "sequence 2 is YFCC100M-goats, as sequence 0 is already; keep one",
+        ),
         (lambda d: d["sequences"][0].pop("seq_name"), "seq_name: expected text, got nothing"),
         (lambda d: d["sequences"][0]["segmentations"].__setitem__(0, []), r"got '\[\]'"),
         (

@@ -12,6 +12,7 @@ from tests.datasets.small_sets import LATE, make_mose, make_youtube_vos
 from vostrack.batch import dataset_jobs
 from vostrack.datasets import SequenceObject, VideoSequence, open_mose, open_youtube_vos
 from vostrack.datasets.placed_objects import place_objects
+from vostrack.eval.submission import write_submission
 from vostrack.masks.palette import read_label_map
 
 
@@ -75,6 +76,39 @@ def test_an_object_in_no_mask_is_named(goats: VideoSequence, start: int | None, 
     assert words in note
     assert placed.objects[2].frames == ()
     assert placed.prompts == goats.prompts
+
+
+def test_an_object_that_the_metadata_do_not_list_is_named(goats: VideoSequence) -> None:
+    alone = replace(goats, objects=goats.objects[:1], prompts=goats.prompts[:1])
+    note = "object 5, which the mask of frame 00010 shows, is not in the metadata; it is left out"
+    assert place_objects(alone, all_masks=True) == (alone, (note,))
+    # Where all frames have masks, only those that start an object are read.
+    assert place_objects(alone) == (alone, ())
+    given = {index for index, _ in goats.prompts}
+    masks = tuple(p if k in given else None for k, p in enumerate(goats.annotations))
+    sparse = replace(alone, annotations=masks)
+    assert place_objects(sparse) == (sparse, (note,))
+    (job,) = dataset_jobs([sparse], "out")
+    assert job.notes == (note,)
+    assert job.starts == ((2, 0),)
+
+
+@pytest.mark.parametrize(
+    ("start", "note"),
+    [
+        (0, ""),
+        (1, "frame 00000 comes before the first mask and gets none"),
+        (2, "frames 00000, 00001 come before the first mask and get none"),
+    ],
+)
+def test_frames_before_the_first_mask_are_named(start: int, note: str, tmp_path: Path) -> None:
+    root = make_mose(tmp_path / "mose")
+    for index in range(start):
+        (root / "Annotations" / "swan" / f"{index:05}.png").unlink()
+    sequences = open_mose(root, sequences=["swan"])
+    assert dataset_jobs(sequences, "out")[0].notes == ((note,) if note else ())
+    written = write_submission(root / "Annotations", sequences, tmp_path / "s.zip")
+    assert written.notes == ((f"swan: {note}",) if note else ())
 
 
 def test_a_mask_that_cannot_be_read_is_left_to_the_reader(goats: VideoSequence) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -74,13 +75,17 @@ def test_missing_parts_are_named(root: Path) -> None:
 
 def test_masks_of_another_size_and_damaged_files_are_refused(root: Path) -> None:
     (image,) = open_voc(root)
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
-    with pytest.raises(InputError, match="same size"):
-        image.read()
     assert image.instances is not None
+    known = image.instances.read_bytes()
     image.instances.write_bytes(b"MATLAB, no")
-    with pytest.raises(InputError, match="cannot be read"):
-        image.read()
+    for read in (image.read, lambda: open_voc(root)):  # and not after hours of a training
+        with pytest.raises(InputError, match="cannot be read"):
+            read()
+    image.instances.write_bytes(known)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image.image)
+    for read in (image.read, lambda: open_voc(root)):
+        with pytest.raises(InputError, match=r"expected a mask of 4 x 4 .* got 2 x 3"):
+            read()
 
 
 def test_masks_of_classes_are_enough_where_no_instances_are_needed(root: Path) -> None:
@@ -96,3 +101,51 @@ def test_masks_of_classes_are_enough_where_no_instances_are_needed(root: Path) -
         assert images.instance_classes == 0
         assert images[0].ids is None
         np.testing.assert_array_equal(images[0].classes.numpy(), CLASSES)
+
+
+def test_the_instances_are_compared_with_the_image_before_a_training(root: Path) -> None:
+    (image,) = open_voc(root)
+    assert image.instances is not None
+    if image.instances.suffix == ".mat":
+        savemat(image.instances, {"GTinst": {"Segmentation": INSTANCES[:, :2]}})
+    else:
+        write_label_map(image.instances, INSTANCES[:, :2])
+    with pytest.raises(InputError, match=r"expected a mask of 2 x 3 .* got 2 x 2"):
+        open_voc(root)
+
+
+@pytest.mark.parametrize("part", ["image", "classes"])
+def test_a_file_that_is_cut_off_is_found_before_a_training(part: str, root: Path) -> None:
+    (image,) = open_voc(root)
+    path: Path = getattr(image, part)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=re.escape(path.name)):
+        open_voc(root)
+
+
+def test_values_that_are_no_classes_are_found_before_a_training(root: Path) -> None:
+    (image,) = open_voc(root)
+    wrong = np.where(CLASSES == 5, 77, CLASSES)
+    if image.classes.suffix == ".mat":
+        savemat(image.classes, {"GTcls": {"Segmentation": wrong}})
+    else:
+        write_label_map(image.classes, wrong)
+    expected = rf"{image.classes.name}: expected classes 0\.\.20 or 255 for void, got 77; renumber"
+    for read in (image.read, lambda: open_voc(root)):
+        with pytest.raises(InputError, match=expected):
+            read()
+
+
+def test_a_folder_of_the_other_release_is_refused(root: Path) -> None:
+    voc = (root / "JPEGImages").is_dir()
+    with pytest.raises(InputError, match=r"layout: .* use `layout='(voc|sbd)'`"):
+        open_labelled_images("sbd" if voc else "voc", root, "train")
+    assert len(open_labelled_images("voc" if voc else "sbd", root, "train")) == 1
+
+
+def test_names_of_images_may_hold_spaces_and_lists_of_one_class_a_number(root: Path) -> None:
+    for path in root.rglob("a.*"):
+        shutil.copy(path, path.with_name(f"a 2 [x]{path.suffix}"))
+        shutil.copy(path, path.with_name(f"scan 1{path.suffix}"))
+    next(root.rglob("train.txt")).write_text("a  1\na 2 [x] -1\nscan 1\n")
+    assert [image.name for image in open_voc(root)] == ["a", "a 2 [x]", "scan 1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ from tests.datasets.small_sets import (
     LENGTH,
     labels_of,
     make_burst,
+    make_lvos,
     make_mose,
     make_youtube_vos,
     picture,
 )
 from vostrack import evaluate
-from vostrack.datasets import VideoSequence, open_burst, open_mose, open_youtube_vos
+from vostrack.datasets import (
+    DatasetChoice,
+    VideoSequence,
+    open_burst,
+    open_dataset,
+    open_lvos,
+    open_mose,
+    open_youtube_vos,
+)
 from vostrack.errors import InputError
 from vostrack.eval import DavisReport, ScoringOptions, score_results
 from vostrack.eval.submission import check_submission, write_submission
@@ -63,6 +73,19 @@ def test_objects_that_no_mask_shows_are_not_scored(tmp_path: Path) -> None:
     assert not any(finding.lost for finding in report.findings)
 
 
+def test_objects_that_the_metadata_do_not_list_are_named(tmp_path: Path) -> None:
+    root = make_youtube_vos(tmp_path / "data")
+    meta = root / "valid" / "meta.json"
+    data = json.loads(meta.read_text())
+    del data["videos"]["goats"]["objects"]["5"]
+    meta.write_text(json.dumps(data))
+    report = score(open_youtube_vos(root), tmp_path / "results", "youtube-vos")
+    assert report.sequences[0].ids == (2,)
+    assert said(report, "truth") == [
+        "object 5, which the mask of frame 00010 shows, is not in the metadata; it is left out"
+    ]
+
+
 def test_a_submission_starts_where_the_first_object_is_shown(tmp_path: Path) -> None:
     root = make_youtube_vos(tmp_path / "data")
     meta = root / "valid" / "meta.json"
@@ -87,11 +110,67 @@ def test_truth_of_every_second_frame(tmp_path: Path) -> None:
     assert scored_frames(report, 2) == [2, 4]
     assert scored_frames(report, 5) == [4]
     assert report.j_and_f == 1
+    notes = [f for f in report.findings if f.kind == "truth"]
+    assert [str(note) for note in notes] == [
+        f"{name}: no annotation of 2 of 6 frames (one frame in 2 is annotated, and the others are "
+        "not scored): 00001, 00003"
+        for name in ("goats", "swan")
+    ]
+    assert not any(note.lost for note in notes)
     # Where an object is given, and before, it counts in no figure.
     goats = tmp_path / "results" / "goats" / f"{LATE:05}.png"
     write_label_map(goats, np.where(labels_of("goats", LATE) == 2, 2, 0))
     report = score_results(tmp_path / "results", open_mose(root), ScoringOptions(layout="mose"))
     assert report.figures["J&F-dot"] == 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "make"),
+    [("mose", make_mose), ("lvos", make_lvos), ("youtube-vos", make_youtube_vos)],
+)
+def test_a_hole_in_the_truth_is_named_and_lost(
+    layout: Any, make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    root = make(tmp_path / "data")
+    (folder,) = root.rglob("Annotations")
+    hole = sorted((folder / "swan").iterdir())[3]
+    hole.unlink()
+    sequences = open_dataset(DatasetChoice(root=root, layout=layout))
+    report = score(sequences, tmp_path / "results", layout)
+    (finding,) = [f for f in report.findings if f.lost and f.sequence == "swan"]
+    assert str(finding) == (
+        "swan: no annotation of 1 of 6 frames (they are left out of the scores; complete the data "
+        f"set): {hole.stem}"
+    )
+
+
+def test_every_second_frame_of_those_that_the_metadata_list_is_a_hole(tmp_path: Path) -> None:
+    root = make_youtube_vos(tmp_path / "data")
+    for index in range(1, LENGTH, 2):
+        (root / "valid" / "Annotations" / "swan" / f"{5 * index:05}.png").unlink()
+    report = score(open_youtube_vos(root), tmp_path / "results", "youtube-vos")
+    assert [f.frames for f in report.findings if f.lost] == [("00005", "00015", "00025")]
+
+
+@pytest.mark.parametrize("withheld", [True, False])
+def test_an_object_without_a_scored_frame_is_named(withheld: bool, tmp_path: Path) -> None:
+    """Its truth is missing, or the object is given where nothing after it counts."""
+    root = make_lvos(tmp_path / "data")
+    meta = root / "val" / "valid_meta.json"
+    data = json.loads(meta.read_text())
+    span = data["videos"]["goats"]["objects"]["5"]["frame_range"]
+    span["end"] = span["start"] if not withheld else f"{5 * (LATE + 2) + 1:08}"
+    meta.write_text(json.dumps(data))
+    if withheld:
+        (root / "val" / "Annotations" / "goats" / f"{5 * (LATE + 1) + 1:08}.png").unlink()
+    report = score(open_lvos(root), tmp_path / "results", "lvos")
+    (finding,) = [f for f in report.findings if "object 5" in f.message]
+    assert finding.lost == withheld
+    assert finding.message == "object 5 is not scored: " + (
+        "none of its frames that count has an annotation"
+        if withheld
+        else "no frame after the one in which it is given counts"
+    )
 
 
 def test_a_sequence_of_one_frame(tmp_path: Path) -> None:

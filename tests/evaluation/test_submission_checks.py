@@ -16,7 +16,12 @@ from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence
 from vostrack.datasets.video_sequence import Semantics
 from vostrack.errors import InputError
-from vostrack.eval.submission import Problem, check_submission, describe_problems
+from vostrack.eval.submission import (
+    Problem,
+    SubmissionForm,
+    check_submission,
+    describe_problems,
+)
 from vostrack.masks.palette import write_label_map
 
 HEIGHT, WIDTH = 6, 9
@@ -142,6 +147,44 @@ def test_wrapping_folder_is_named_and_looked_into(
         ("layout", "submission"),
         ("missing", "goat/00001.png"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("top", "form", "said"),
+    [
+        ("deep/Annotations/", "", "in deep/Annotations/; expected them at the root of the zip"),
+        ("deep/Annotations/", "Annotations", "in deep/Annotations/; expected them in Annotations/"),
+        ("", "Annotations", "at the root; expected them in Annotations/"),
+    ],
+)
+def test_the_place_of_the_sequences_is_named_at_any_depth(
+    sequences: tuple[VideoSequence, ...],
+    results: Path,
+    tmp_path: Path,
+    top: str,
+    form: str,
+    said: str,
+) -> None:
+    target = _zip(tmp_path, results, {}, top=top)
+    problems = check_submission(target, sequences, form=SubmissionForm(form))
+    assert [(t.kind, t.message) for t in problems] == [("layout", f"the sequences are {said}")]
+    # A file beside them changes nothing.
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("README.txt", b"hello")
+    problems = check_submission(target, sequences, form=SubmissionForm(form))
+    assert _kinds(problems) == ["layout", "stray"]
+
+
+def test_a_zip_without_the_sequences_says_so(
+    sequences: tuple[VideoSequence, ...], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("README.txt", b"hello")
+    problems = check_submission(
+        tmp_path / "other.zip", sequences, form=SubmissionForm("Annotations")
+    )
+    assert problems[0].message == "no folder of a sequence is there; expected them in Annotations/"
+    assert _kinds(problems) == ["layout", "stray", "missing", "missing"]
 
 
 def test_sizes_and_ids_in_a_foreign_zip(

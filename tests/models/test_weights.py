@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.error import URLError
 
@@ -40,6 +41,16 @@ def test_a_saved_network_comes_back(tmp_path: Path, outputs: int) -> None:
     again = load_network(tmp_path / "a" / "net.safetensors")
     assert again.config == CONFIG
     assert torch.equal(logits(again), logits(network))
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
+def test_who_may_read_weights_follows_the_umask(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        write_weights({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_half_storage_is_close(tmp_path: Path) -> None:

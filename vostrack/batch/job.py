@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from vostrack.datasets.placed_objects import place_objects
+from vostrack.datasets.placed_objects import earlier_frames, place_objects
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 
@@ -174,7 +174,7 @@ def dataset_jobs(
     """Create one job for each sequence of a data set.
 
     Frames before the first annotated one are left out, because no object is known there. An object
-    that the mask of its first frame does not show starts in the first mask that does, with a note.
+    that the mask of its first frame does not show starts in the first mask that does. Notes say so.
 
     Args:
         sequences: as ``open_dataset`` and the functions of the layouts return them.
@@ -191,6 +191,7 @@ def dataset_jobs(
     jobs = []
     for sequence in sequences:
         seq, notes = place_objects(sequence) if given else (sequence, ())
+        earlier = earlier_frames(seq) if given else ""
         prompts = seq.prompts if given else ()
         start = prompts[0][0] if prompts else 0
         jobs.append(
@@ -204,7 +205,7 @@ def dataset_jobs(
                 later_masks=tuple((index - start, path.absolute()) for index, path in prompts[1:]),
                 # Where no object could be placed, the worker says so.
                 starts=(_starts(seq, start) or _starts(sequence, start)) if given else (),
-                notes=notes,
+                notes=(*notes, earlier) if earlier else notes,
             )
         )
     return jobs

@@ -31,7 +31,8 @@ class DatasetOptions(CommandOptions):
     frames."""
 
     layout: Literal["davis", "youtube-vos", "mose", "lvos", "burst"] = "davis"
-    """How the folders are arranged. Except in davis and mose, objects may start in later frames."""
+    """How the folders are arranged. Except in davis, objects may start in later frames; in mose,
+    where every frame has a mask, only those of the first one are objects."""
 
     subset: Annotated[str | None, tyro.conf.arg(name="set")] = None
     """davis: train, val or trainval of 2016; train, val, test-dev or test-challenge of 2017.
@@ -190,6 +191,8 @@ class DatasetSubmitCommand(DatasetOptions):
                 f"{counted(submission.frames, 'mask')}, "
                 f"{submission.rewritten} of them rewritten as palette PNG"
             )
+            for note in submission.notes:
+                print(f"note: {note}")
         return 0
 
     def _checked_path(self) -> Path:

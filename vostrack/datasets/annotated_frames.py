@@ -12,6 +12,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.checks import check_not_empty
+from vostrack.datasets.sample_checks import check_each, check_same_size, whole_size
 from vostrack.datasets.video_sequence import Semantics, VideoSequence
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID, read_label_map
@@ -74,6 +75,16 @@ class FrameFiles:
         """Read the mask alone; see ``read_annotation``."""
         return read_annotation(self.annotation, self.semantics)
 
+    def check(self) -> None:
+        """Check what reading would, from headers and ends of the files where these tell enough.
+
+        Raises:
+            InputError: as ``read``.
+        """
+        size = whole_size(self.image)
+        if size is None or size != whole_size(self.annotation, mask=True):
+            self.read()
+
 
 def annotated_frames(sequences: Iterable[VideoSequence]) -> tuple[FrameFiles, ...]:
     """List the frames of videos that have a mask, in the order of the videos and their frames."""
@@ -92,7 +103,8 @@ def training_frames(sequences: Sequence[VideoSequence]) -> tuple[FrameFiles, ...
         sequences: of one data set.
 
     Raises:
-        InputError: no frame has a mask, a mask cannot be read, or none of them shows an object.
+        InputError: no frame has a mask, a frame or mask is cut off or cannot be read, the two
+            differ in size, or no mask shows an object.
     """
     frames = annotated_frames(sequences)
     check_not_empty(frames, "annotated frame")
@@ -104,6 +116,7 @@ def training_frames(sequences: Sequence[VideoSequence]) -> tuple[FrameFiles, ...
         source,
         "; use `year=2016` if they are those of DAVIS 2016" if year else "",
     )
+    check_each(FrameFiles.check, frames)
     return frames
 
 
@@ -152,11 +165,7 @@ def read_annotated_frame(
     """
     pixels = read_image(Path(image))
     labels = read_annotation(annotation, semantics)
-    if pixels.shape[:2] != labels.shape:
-        raise InputError(
-            f"{annotation}: expected a mask of {pixels.shape[0]} x {pixels.shape[1]} pixels "
-            f"(rows x columns) as its image {image}, got {labels.shape[0]} x {labels.shape[1]}"
-        )
+    check_same_size(annotation, labels.shape, image, pixels.shape[:2])
     return AnnotatedFrame(pixels, labels)
 
 

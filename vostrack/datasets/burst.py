@@ -90,14 +90,21 @@ def read_burst(path: Path) -> dict[str, Any]:
     """Read a file of annotations or results.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is no such file, or lists a video twice.
     """
     data = of_type(read_json(path, _CONTENT), dict, str(path))
     videos = data.get("sequences")
     if not isinstance(videos, list) or not videos:
         raise InputError(f"{path}: expected {_CONTENT}, got no sequence; check the file")
+    seen: dict[str, int] = {}
     for number, video in enumerate(videos):
         _check_video(video, f"{path}: sequence {number}")
+        first = seen.setdefault(burst_name(video), number)
+        if first != number:
+            raise InputError(
+                f"{path}: sequence {number} is {burst_name(video)}, as sequence {first} is already"
+                "; keep one of them"
+            )
     return data
 
 

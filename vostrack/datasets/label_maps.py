@@ -1,22 +1,20 @@
-"""Sources of label maps for training: zip files, folders, DAVIS foregrounds, drawn shapes."""
+"""Sources of label maps for training: zip files, folders, foregrounds of videos."""
 
 from __future__ import annotations
 
-import math
 import threading
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vostrack.arrays import UInt8Array
 from vostrack.datasets.annotated_frames import check_objects, merge_objects, training_frames
+from vostrack.datasets.drawn_maps import DrawnMaps
 from vostrack.datasets.mat_files import read_mat_mask
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
@@ -48,6 +46,7 @@ class LabelMapZip:
     """The PNG files of a zip file, read without unpacking it.
 
     Attributes:
+        names: of the files, without suffix.
         excluded: names without suffix of the files that are left out.
     """
 
@@ -81,6 +80,7 @@ class LabelMapZip:
             ) from None
         self._members = {Path(name): name for name in found}
         self._files, self.excluded = _chosen(list(self._members), exclude, f"PNG file in {path}")
+        self.names = tuple(path.stem for path in self._files)
         self._table = _background_table(background)
 
     def __len__(self) -> int:
@@ -111,6 +111,7 @@ class LabelMapFolder:
     """Semantic masks as files: PNG (VOC, ADE20K), or MAT as SBD gives its classes.
 
     Attributes:
+        names: of the files, without suffix.
         excluded: names without suffix of the files that are left out.
     """
 
@@ -130,6 +131,7 @@ class LabelMapFolder:
         folder = Path(path)
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".mat"))
         self._files, self.excluded = _chosen(found, exclude, f"PNG or MAT file in {folder}")
+        self.names = tuple(path.stem for path in self._files)
         self._table = _background_table(background)
 
     def __len__(self) -> int:
@@ -169,22 +171,18 @@ def open_label_maps(
             background id is none, all videos are left out, or a pattern leaves out nothing
             anywhere, so that what it means would be trained on.
     """
-    opened = [
-        (LabelMapFolder if path.is_dir() else LabelMapZip)(
-            path, background=background, exclude=exclude
-        )
-        for path in paths
-    ]
+    opened = [_open(path, background, exclude) for path in paths]
     for path, source in zip(paths, opened, strict=True):
-        check_objects((source[k] for k in range(len(source))), str(path))
+        _check_shown(path, source, background, exclude)
     kept = [video for video in videos if not _matches(video.name, exclude)]
     left_out = {video.name for video in videos} - {video.name for video in kept}
     left_out = left_out.union(*(source.excluded for source in opened))
     for pattern in exclude if opened or videos else ():
         if not any(fnmatchcase(name, pattern) for name in left_out):
+            known = [*(name for source in opened for name in source.names), *(v.name for v in kept)]
             raise InputError(
                 f"--exclude: {pattern} leaves out none of the masks and videos; expected a pattern "
-                "of their names without suffix, such as 2007_*"
+                f"of their names without suffix, such as {known[0] if known else 'any'}"
             )
     if videos and not kept:
         raise InputError(
@@ -192,6 +190,34 @@ def open_label_maps(
             "name fewer, or leave the data set out"
         )
     return [*opened, ForegroundMaps(kept)] if videos else list(opened)
+
+
+def _open(
+    path: Path, background: Sequence[int], exclude: Sequence[str]
+) -> LabelMapFolder | LabelMapZip:
+    kind = LabelMapFolder if path.is_dir() else LabelMapZip
+    return kind(path, background=background, exclude=exclude)
+
+
+def _check_shown(
+    path: Path, source: LabelMapSource, background: Sequence[int], exclude: Sequence[str]
+) -> None:
+    """Check that a mask shows an object, and one that does not count as background."""
+    try:
+        check_objects(_all_of(source), str(path))
+    except InputError:
+        if background:
+            check_objects(_all_of(_open(path, (), exclude)), str(path))
+            ids = ", ".join(map(str, background))
+            raise InputError(
+                f"background_ids: the masks of {path} show no class but {ids}, so that there is no "
+                "object to learn; name fewer ids"
+            ) from None
+        raise
+
+
+def _all_of(source: LabelMapSource) -> Iterator[UInt8Array]:
+    return (source[index] for index in range(len(source)))
 
 
 def _chosen(
@@ -245,53 +271,3 @@ class ForegroundMaps:
     def __getitem__(self, index: int) -> UInt8Array:
         """Read one frame: 1 for the foreground; an annotation's own void stays."""
         return merge_objects(self._frames[index].read_labels())
-
-
-class DrawnMaps:
-    """Label maps of random round shapes, each of one of a few classes, for trial runs."""
-
-    def __init__(self, count: int = 1000, side: int = 256, *, seed: int = 0) -> None:
-        """Describe the collection without drawing anything.
-
-        Args:
-            count: how many label maps there are.
-            side: height and width, pixels.
-            seed: of the whole collection.
-
-        Raises:
-            InputError: count or side is not positive.
-        """
-        if count < 1 or side < 1:
-            raise InputError(f"drawn maps: expected positive count and side, got {count}, {side}")
-        self._count, self._side, self._seed = count, side, seed
-
-    def __len__(self) -> int:
-        """Return ``count``."""
-        return self._count
-
-    def __getitem__(self, index: int) -> UInt8Array:
-        """Draw one; the same index gives the same map."""
-        chance = np.random.default_rng([self._seed, index])
-        labels = np.zeros((self._side, self._side), dtype=np.uint8)
-        for _ in range(int(chance.integers(1, 6))):
-            class_id = int(chance.integers(1, 4))
-            cv2.fillPoly(labels, [_blob(chance, self._side)], class_id)
-        return labels
-
-
-def _blob(chance: np.random.Generator, side: int) -> NDArray[np.int32]:
-    """Draw a stretched circle with a wavy outline, (points, 2) as x, y."""
-    angle = np.linspace(0, 2 * math.pi, 64, endpoint=False)
-    wave = sum(
-        chance.uniform(-0.12, 0.12) * np.cos(k * angle + chance.uniform(0, 2 * math.pi))
-        for k in (2, 3, 4)
-    )
-    radii = side * chance.uniform(0.06, 0.22) * (1 + wave)
-    stretch = chance.uniform(0.6, 1.6)
-    turn = chance.uniform(0, math.pi)
-    x, y = radii * np.cos(angle) * stretch, radii * np.sin(angle) / stretch
-    centre = chance.uniform(0, side, 2)
-    points = np.stack(
-        [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=1
-    )
-    return np.rint(points + centre).astype(np.int32)

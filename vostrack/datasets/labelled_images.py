@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from vostrack.arrays import AnyArray, IntArray, UInt8Array
+from vostrack.arrays import AnyArray, UInt8Array
 from vostrack.datasets.annotated_frames import (
+    FrameFiles,
     annotated_frames,
     check_objects,
     image_tensor,
@@ -21,11 +21,16 @@ from vostrack.datasets.annotated_frames import (
     read_annotated_frame,
     read_annotation,
 )
+from vostrack.datasets.cityscapes import CITYSCAPES_TRAIN_IDS, open_cityscapes
 from vostrack.datasets.davis import open_davis
-from vostrack.datasets.voc import VocImage, open_voc
+from vostrack.datasets.sample_checks import (
+    check_classes,
+    check_each,
+    whole_size,
+)
+from vostrack.datasets.voc import CLASSES, VocImage, listed_images, open_voc
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
-from vostrack.video.images import read_image
 
 __all__ = [
     "CITYSCAPES_TRAIN_IDS",
@@ -37,11 +42,7 @@ __all__ = [
 
 Layout = Literal["voc", "sbd", "cityscapes", "context", "davis"]
 
-CITYSCAPES_TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""The label ids of the 19 classes that are scored; class k is the k-th of them, from 0."""
-
-# Cityscapes numbers the instances of label l as 1000 l, 1000 l + 1, ...; smaller values are stuff.
-_CITYSCAPES_FACTOR = 1000
+_CONTEXT_CLASSES = 60
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
         subset: train, val, ...
 
     Raises:
-        InputError: unknown layout, something is missing, or no mask shows an object.
+        InputError: unknown layout, something is missing, an image or mask is cut off or cannot be
+            read, they differ in size, no mask shows an object, or a mask of ``voc``, ``sbd`` or
+            ``context`` holds a value that is no class.
     """
     if layout not in get_args(Layout):
         raise InputError(f"layout: expected one of {', '.join(get_args(Layout))}, got {layout!r}")
@@ -116,11 +119,14 @@ def open_labelled_images(layout: Layout, root: Path, subset: str) -> LabelledIma
         return _davis(root, subset)
     if layout == "context":
         return _context(root, subset)
-    images = {image.name: image for image in open_voc(root, subset, instances=False)}
+    found = open_voc(root, subset, instances=False, release=layout)
+    images = {image.name: image for image in found}
     with_instances = next(iter(images.values())).instances is not None
     count = 20 if with_instances else 0
     files = tuple(file for image in images.values() for file in image.named_files())
-    return LabelledImages(tuple(images), 21, count, lambda name: _load_voc(images[name]), files)
+    return LabelledImages(
+        tuple(images), CLASSES, count, lambda name: _load_voc(images[name]), files
+    )
 
 
 def _labelled(image: UInt8Array, classes: UInt8Array, ids: UInt8Array) -> LabelledImage:
@@ -140,28 +146,27 @@ def _as_long(values: AnyArray) -> Tensor:
 
 def _load_voc(image: VocImage) -> LabelledImage:
     if image.instances is None:
-        frame, classes = read_annotated_frame(image.image, image.classes).tensors()
-        return LabelledImage(frame, classes, None, torch.zeros(256, dtype=torch.long))
+        frame, classes = image.read_classes()
+        return _without_instances(frame, classes)
     sample = image.read()
     return _labelled(sample.frame, sample.classes, sample.instances)
 
 
 def _context(root: Path, subset: str) -> LabelledImages:
     path = root / "ImageSets" / "SegmentationContext" / f"{subset}.txt"
-    try:
-        names = tuple(path.read_text(encoding="utf-8").split())
-    except OSError as error:
+    if not path.is_file():
         raise InputError(
-            f"images: no list at {path} ({error.strerror}); give the root of the data set and "
-            "one of its subsets"
-        ) from None
+            f"images: no list at {path}; give the root of the data set and one of its subsets"
+        )
+    names = tuple(listed_images(path, root / "JPEGImages"))
     if not names:
         raise InputError(f"images: {path} names no image")
-    masks = (read_annotation(root / "SegmentationClassContext" / f"{name}.png") for name in names)
+    masks = (read_annotation(_context_files(root, name)[1]) for name in names)
     check_objects(masks, str(path))
+    check_each(lambda name: _check_context(*_context_files(root, name)), names)
     return LabelledImages(
         names,
-        60,
+        _CONTEXT_CLASSES,
         0,
         lambda name: _load_context(root, name),
         _named(root, (path for name in names for path in _context_files(root, name))),
@@ -177,64 +182,40 @@ def _named(root: Path, files: Iterable[Path]) -> tuple[tuple[str, Path], ...]:
     return tuple((path.relative_to(root).as_posix(), path) for path in files)
 
 
+def _check_context(image: Path, mask: Path) -> None:
+    classes = read_annotation(mask)
+    check_classes(classes, _CONTEXT_CLASSES, mask)
+    if whole_size(image) != classes.shape:
+        read_annotated_frame(image, mask)
+
+
 def _load_context(root: Path, name: str) -> LabelledImage:
-    image, classes = read_annotated_frame(*_context_files(root, name)).tensors()
-    return LabelledImage(image, classes, None, torch.zeros(256, dtype=torch.long))
+    image, mask = _context_files(root, name)
+    frame = read_annotated_frame(image, mask)
+    check_classes(frame.labels, _CONTEXT_CLASSES, mask)
+    return _without_instances(frame.image, frame.labels)
+
+
+def _without_instances(image: UInt8Array, classes: UInt8Array) -> LabelledImage:
+    nothing = torch.zeros(256, dtype=torch.long)
+    return LabelledImage(image_tensor(image), _as_long(classes), None, nothing)
 
 
 def _cityscapes(root: Path, subset: str) -> LabelledImages:
-    ending = "_leftImg8bit.png"
-    images = sorted((root / "leftImg8bit" / subset).glob(f"*/*{ending}"))
-    if not images:
-        raise InputError(
-            f"images: no *{ending} below {root / 'leftImg8bit' / subset}; expected the "
-            "root of Cityscapes"
+    images = {image.name: image for image in open_cityscapes(root, subset)}
+    classes = len(CITYSCAPES_TRAIN_IDS)
+
+    def load(name: str) -> LabelledImage:
+        sample = images[name].read()
+        return LabelledImage(
+            image_tensor(sample.frame),
+            _as_long(sample.classes),
+            _as_long(sample.instances),
+            _as_long(sample.labels),
         )
-    names = tuple(f"{p.parent.name}/{p.name.removesuffix(ending)}" for p in images)
-    return LabelledImages(
-        names,
-        19,
-        19,
-        lambda name: _load_cityscapes(root, subset, name),
-        _named(root, (path for name in names for path in _cityscapes_files(root, subset, name))),
-    )
 
-
-def _cityscapes_files(root: Path, subset: str, name: str) -> tuple[Path, Path, Path]:
-    """Return the image, its classes and its instances."""
-    truth = root / "gtFine" / subset
-    return (
-        root / "leftImg8bit" / subset / f"{name}_leftImg8bit.png",
-        truth / f"{name}_gtFine_labelIds.png",
-        truth / f"{name}_gtFine_instanceIds.png",
-    )
-
-
-def _load_cityscapes(root: Path, subset: str, name: str) -> LabelledImage:
-    table = np.full(256, VOID, dtype=np.int64)
-    table[list(CITYSCAPES_TRAIN_IDS)] = np.arange(len(CITYSCAPES_TRAIN_IDS))
-    picture, kinds, instances = _cityscapes_files(root, subset, name)
-    classes = table[read_annotation(kinds)]
-    numbers = _read_instance_numbers(instances)
-    ids = np.zeros_like(numbers)
-    labels = torch.zeros(256, dtype=torch.long)
-    # More than 254 instances do not fit into one byte; the rest of the largest crowds is void.
-    for place, number in enumerate(np.unique(numbers[numbers >= _CITYSCAPES_FACTOR]), start=1):
-        known = table[number // _CITYSCAPES_FACTOR] != VOID and place < VOID
-        ids[numbers == number] = place if known else VOID
-        if known:
-            labels[place] = int(table[number // _CITYSCAPES_FACTOR]) + 1
-    image = read_image(picture)
-    return LabelledImage(image_tensor(image), _as_long(classes), _as_long(ids), labels)
-
-
-def _read_instance_numbers(path: Path) -> IntArray:
-    """Read the 16-bit values that hold both label and instance."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image).astype(np.int64)
-    except OSError as error:
-        raise InputError(f"images: {path} cannot be read ({error})") from None
+    files = (path for image in images.values() for path in image.files)
+    return LabelledImages(tuple(images), classes, classes, load, _named(root, files))
 
 
 def _davis(root: Path, subset: str) -> LabelledImages:
@@ -244,6 +225,7 @@ def _davis(root: Path, subset: str) -> LabelledImages:
         for files in annotated_frames([sequence])
     }
     check_objects((files.read_labels() for files in frames.values()), f"DAVIS 2017 {subset}")
+    check_each(FrameFiles.check, frames.values())
 
     def load(name: str) -> LabelledImage:
         frame = frames[name].read()

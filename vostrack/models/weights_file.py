@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import stat
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,7 +46,9 @@ def write_weights(
     *,
     half: bool = False,
 ) -> None:
-    """Write the weights of a network as safetensors, atomically, with the mode of a new file.
+    """Write the weights of a network as safetensors, atomically.
+
+    Who may read the file follows the umask, as for all files.
 
     Args:
         network: the network, or its state dict.

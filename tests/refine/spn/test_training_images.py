@@ -16,6 +16,7 @@ from vostrack.datasets import open_davis
 from vostrack.datasets.synthetic import render_clip
 from vostrack.datasets.synthetic_scene import SyntheticScene
 from vostrack.errors import InputError
+from vostrack.masks.palette import write_label_map
 from vostrack.refine.spn.training_images import (
     DavisImages,
     SyntheticImages,
@@ -49,6 +50,16 @@ def test_voc_images_are_those_of_the_list(voc: Path, picture: Paint) -> None:
     Image.open(mask).convert("RGB").save(mask)
     with pytest.raises(InputError, match="got an image with mode RGB"):
         images[0]
+
+
+def test_voc_images_are_checked_before_a_training(voc: Path) -> None:
+    """The second mask, which nothing else would read."""
+    mask = voc / "SegmentationClass" / "2011_003271.png"
+    values = np.array(Image.open(mask))
+    for wrong, message in ((values[:5], "expected a mask of"), (values | 64, r"classes 0\.\.20")):
+        write_label_map(mask, wrong)
+        with pytest.raises(InputError, match=message):
+            VocImages(voc)
 
 
 def test_photographs_have_their_share(voc: Path, tmp_path: Path) -> None:
