@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
+from vostrack.disk_room import no_room
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
     davis_palette,
@@ -44,8 +44,6 @@ __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
 
-# The disk is full, or what the user may fill of it.
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 # Stages of the first frame only.
 _ONCE = ("fine-tuning", "first pass")
 
@@ -198,11 +196,11 @@ class _Run:
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and (reason := no_room(error)) is not None:
             raise OSError(
                 error.errno,
-                f"no space is left for the results in {self.folder.root}; {len(frames)} frames are "
-                "finished: free some space, then continue the run with `resume=True`",
+                f"{error.filename or self.folder.root}: {reason.problem}; {len(frames)} frames are "
+                f"finished: {reason.remedy}, then continue the run with `resume=True`",
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
