@@ -105,6 +105,34 @@ def test_a_damaged_part_is_named(
     assert tracker.ids == ()
 
 
+def test_a_filter_that_has_a_state_only_later(adapter: Any, clip: Clip) -> None:
+    class Counting(Craf):
+        frames = 0
+
+        def start(self, labels: Any) -> None:
+            super().start(labels)
+            self.frames = 0
+
+        def __call__(self, *given: Any) -> Any:
+            self.frames += 1
+            return super().__call__(*given)
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"frames": self.frames} if self.frames else {}
+
+        def load_state_dict(self, state: Any) -> None:
+            self.frames = state.get("frames", 0)
+
+    frames, labels = clip
+    tracker = Tracker(adapter, temporal_filter=Counting())
+    tracker.start(frames[0], labels[0])
+    for count in (0, 1, 2):
+        other = Tracker(type(adapter)(), temporal_filter=Counting())
+        other.load_state(tracker.start_state(), tracker.state())
+        assert vars(other.temporal_filter)["frames"] == count
+        tracker.step(frames[count + 1])
+
+
 def test_a_tracker_with_other_parts_is_named(adapter: Any, clip: Clip, saved: Saved) -> None:
     frames, labels = clip
     with pytest.raises(InputError, match="saved without a filter, but this tracker has Craf"):

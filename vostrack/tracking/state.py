@@ -100,7 +100,7 @@ def check_part(name: str, saved: object, part: Any) -> None:
     Args:
         name: of the part.
         saved: its state; empty where the tracker had none.
-        part: the part of the tracker that is to load it, if it has one.
+        part: the part of the tracker that is to load it, if it has one; at the start.
 
     Raises:
         InputError: one of the two has it, the other has not.
@@ -108,8 +108,8 @@ def check_part(name: str, saved: object, part: Any) -> None:
     """
     if not isinstance(saved, Mapping):
         raise TypeError(f"its {name} is {saved!r:.40}")
-    has = part is not None and bool(part.state_dict())
-    if bool(saved) != has:
+    # A part may have a state only later than at the start, where it stands now.
+    if part is None if saved else part is not None and part.state_dict():
         came, here = ("with", "has none") if saved else ("without", f"has {type(part).__name__}")
         raise InputError(
             f"tracker state: saved {came} a {name}, but this tracker {here}; build it with the "
