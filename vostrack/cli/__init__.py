@@ -134,12 +134,11 @@ def _parse(entry: CommandEntry, prog: str, arguments: list[str]) -> Command:
 
         refuse_retired_flags(arguments)
         return parse_form(kind, arguments, prog)
-    import tyro
-
+    from vostrack.cli.form import parse_plain
     from vostrack.cli.renamed_flags import refuse_renamed_flags
 
     refuse_renamed_flags(arguments, getattr(kind, "renamed", {}))
-    return tyro.cli(kind, prog=prog, args=arguments)
+    return parse_plain(kind, arguments, prog)
 
 
 def _spoken(message: str, entry: CommandEntry | None) -> str:
