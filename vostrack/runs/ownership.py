@@ -19,6 +19,7 @@ from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 __all__ = [
     "EXPORTS",
     "LISTING",
+    "OVERLAY",
     "STATE",
     "check_apart",
     "check_replaceable",
@@ -34,7 +35,8 @@ __all__ = [
 
 STATE = ".state"
 _STATE_FILES = ("settings.json", "frame.pt", "start.pt", "frames.jsonl", "writing.json")
-_SINGLE = ("overlay.mp4", "masks.json", "run.json")
+OVERLAY = "overlay.mp4"
+_SINGLE = (OVERLAY, "masks.json", "run.json")
 EXPORTS = "exports"
 _FOLDERS = ("masks", "scores", "mattes", EXPORTS)
 LISTING = ".written"
