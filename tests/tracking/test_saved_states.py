@@ -113,9 +113,9 @@ def test_a_filter_that_has_a_state_only_later(adapter: Any, clip: Clip) -> None:
             super().start(labels)
             self.frames = 0
 
-        def __call__(self, *given: Any) -> Any:
+        def __call__(self, *given: Any, **named: Any) -> Any:
             self.frames += 1
-            return super().__call__(*given)
+            return super().__call__(*given, **named)
 
         def state_dict(self) -> dict[str, Any]:
             return {"frames": self.frames} if self.frames else {}
