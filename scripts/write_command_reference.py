@@ -104,7 +104,7 @@ def _row(action: argparse.Action) -> str:
     if action.nargs != 0 and action.option_strings:
         metavar = action.metavar
         kind = f" {metavar}" if isinstance(metavar, str) else ""
-        kind = kind.replace("{None}|", "").replace("|", "\\|")
+        kind = kind.replace("|", "\\|")
     text = _escaped(" ".join((action.help or "").split()))
     return f"| `{name}{kind}` | {text} |"
 

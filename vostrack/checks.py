@@ -16,6 +16,7 @@ from vostrack.errors import InputError
 
 __all__ = [
     "OptionValue",
+    "check_argument",
     "check_at_least",
     "check_finite",
     "check_fraction",
@@ -122,6 +123,26 @@ def _simple_fields(config: Any) -> dict[str, tuple[tuple[type, ...], tuple[str, 
         if all(kind in (*_WORDS, _NONE) for kind in kinds):
             found[entry.name] = tuple(_ABSTRACT.get(kind, kind) for kind in kinds), choices
     return found
+
+
+def check_argument(
+    name: str, value: object, expected: str, within: Callable[[Any], bool], *, whole: bool = False
+) -> None:
+    """Check that an argument of a call is a number in its range; True and "3" are none.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        expected: the range in words, for the message.
+        within: tells whether a number is in the range.
+        whole: whether it must be a whole number.
+
+    Raises:
+        InputError: it is not.
+    """
+    number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not number or not within(value):
+        raise InputError(f"{name}: expected {expected}, got {value!r}")
 
 
 def check_at_least(config: object, least: Mapping[str, float], *, prefix: str = "") -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vostrack.disk_room import no_room
 from vostrack.errors import InputError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "exclusive_folder",
     "expand_home",
     "is_whole_image",
+    "naming",
     "parse_json",
     "read_lines",
     "short_name",
@@ -197,15 +199,38 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The temporary path, in the same folder.
+
+    Raises:
+        OSError: what the block raises; where the disk is full, it names ``path``.
     """
     target = Path(path)
     _make_folder(target.parent)
     temporary = target.with_name(f".{short_name(target.name)}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        temporary.replace(target)
+        with naming(target, temporary):
+            yield temporary
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(target: Path, temporary: Path) -> Iterator[None]:
+    """Let an error for want of room name the file that is written.
+
+    Args:
+        target: the file.
+        temporary: what it is called until it is complete; errors name this, or nothing.
+
+    Raises:
+        OSError: what the block raises.
+    """
+    try:
+        yield
+    except OSError as error:
+        if no_room(error) is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _make_folder(folder: Path) -> None:

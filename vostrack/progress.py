@@ -1,4 +1,7 @@
-"""Progress on standard error: a bar on a terminal, and a line every so often anywhere else."""
+"""Progress on standard error: a bar on a terminal, and a line every so often anywhere else.
+
+Progress that cannot be written, because who read it has gone, ends no work: it is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vostrack.wording import counted
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["ProgressBar", "ProgressLines", "open_progress"]
+__all__ = ["ProgressBar", "ProgressLines", "open_progress", "print_progress"]
 
 # Seconds until the second line; then twice as long each time, up to the longest.
 _FIRST_PAUSE = 5.0
@@ -75,6 +78,36 @@ def open_progress(
     return ProgressLines(total, unit, name, initial=initial)
 
 
+def print_progress(line: str, stream: TextIO | None = None) -> None:
+    """Print a line, or leave it out where nobody reads any more.
+
+    Args:
+        line: without a line break at its end.
+        stream: where it goes; by default standard error.
+    """
+    with contextlib.suppress(OSError):
+        print(line, file=stream or sys.stderr, flush=True)
+
+
+class _Lossy:
+    """A stream that drops what cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _is_terminal(stream: TextIO) -> bool:
     """Tell whether a bar can be drawn: some terminals are narrow, or say they have no columns."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
@@ -90,7 +123,7 @@ class _Bar(ProgressBar):
     ) -> None:
         from tqdm import tqdm
 
-        self.n, self._stream = initial, sys.stderr
+        self.n, self._stream = initial, _Lossy(sys.stderr)
         self._bar = tqdm(
             total=total,
             unit=unit,
@@ -157,7 +190,7 @@ class ProgressLines(ProgressBar):
 
     def write(self, line: str) -> None:
         """Print a line of its own."""
-        print(line, file=self._stream, flush=True)
+        print_progress(line, self._stream)
 
     def close(self) -> None:
         """Print the last line, unless it has been printed."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from vostrack.cli import form
+from vostrack.cli import form, main
 from vostrack.cli.commands import COMMANDS, CommandEntry
+from vostrack.cli.convert import ConvertCommand
 from vostrack.cli.dataset import DatasetRunCommand
 from vostrack.cli.field_help import help_texts
-from vostrack.cli.form import parse_form
+from vostrack.cli.form import parse_form, parse_plain
 from vostrack.cli.form_flags import flags_of
 from vostrack.cli.propose import ProposeCommand
 from vostrack.cli.track import TrackCommand
@@ -153,3 +154,38 @@ def test_the_module_is_the_command() -> None:
     argv = [sys.executable, "-m", "vostrack", "--help"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: vostrack COMMAND")
+
+
+def _plain() -> dict[str, CommandEntry]:
+    """Return the commands with one group of flags, by what is typed."""
+    found: dict[str, CommandEntry] = {}
+    for name, entry in COMMANDS.items():
+        members = {name: entry} if isinstance(entry, CommandEntry) else entry
+        words = {w if w == name else f"{name} {w}": one for w, one in members.items()}
+        found |= {w: one for w, one in words.items() if not one.grouped}
+    return found
+
+
+@pytest.mark.parametrize("name", _plain())
+def test_help_is_wrapped_and_says_nothing_of_none(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+    said = capsys.readouterr().out
+    assert "None" not in said
+    assert max(map(len, said.splitlines())) <= 80
+    about = said.partition("╭")[0].splitlines()
+    assert not [line for line in about if line.endswith("-")]
+
+
+def test_a_plain_command_is_made_of_its_flags() -> None:
+    given = ["out", "--to", "coco", "--size", "4", "3"]
+    parsed = parse_plain(ConvertCommand, given, "vostrack convert")
+    assert type(parsed) is ConvertCommand
+    assert parsed == ConvertCommand(Path("out"), "coco", size=(4, 3))
+    with pytest.raises(SystemExit):
+        parse_plain(ConvertCommand, [*given, "--output", "None", "None"], "vostrack convert")
+    named = parse_plain(ConvertCommand, [*given, "--output", "None"], "vostrack convert")
+    assert named.output == Path("None")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -90,6 +91,44 @@ def test_training_says_its_loss(capsys: pytest.CaptureFixture[str]) -> None:
         "training: 1 of 2 steps, loss 0.250",
         "training: 2 of 2 steps, loss 0.125",
     ]
+
+
+class Gone(io.StringIO):
+    """A stream whose reader goes after the first line, as ``head -1`` does; or a full disk."""
+
+    def __init__(self, number: int, *, terminal: bool) -> None:
+        super().__init__()
+        self.number, self.terminal = number, terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def fileno(self) -> int:
+        return 2
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise OSError(self.number, os.strerror(self.number))
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
+def test_progress_that_nobody_reads_ends_no_work(
+    number: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Gone(number, terminal=terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _=2: os.terminal_size((80, 24)))
+    with ClipProgress() as progress:
+        progress.finetuning("objects", 1, 1)
+        for done in (1, 2, 3):
+            progress.frame(done, 3, "1001")
+        progress.writing("masks.json")
+    with open_progress(2, "frame", "tracking") as bar:
+        bar.update()
+        bar.write("a line of its own")
+    assert stream.getvalue()
 
 
 @pytest.mark.parametrize("quiet", [False, True])

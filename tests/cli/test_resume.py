@@ -143,8 +143,71 @@ def test_resume_needs_something_to_resume(
     assert command(**settings, output=tmp_path / "done").run() == 0
     with pytest.raises(ValueError, match="leave one of them out"):
         command(**settings, output=tmp_path / "done", resume=True, overwrite=True)
-    with pytest.raises(ValueError, match="complete"):
-        command(**settings, output=tmp_path / "done", resume=True).run()
+
+
+def test_resuming_a_complete_run_changes_nothing(
+    settings: dict[str, Any],
+    command: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("tracked again")
+
+    settings = {**settings, "quiet": False, "output": tmp_path / "o"}
+    assert command(**settings).run() == 0
+    said = capsys.readouterr().out
+    before = {p: p.read_bytes() for p in (tmp_path / "o").rglob("*") if p.is_file()}
+    monkeypatch.setattr(Tracker, "start", refuse)
+    with caplog.at_level("INFO", "vostrack"):
+        assert command(**settings, resume=True).run() == 0
+    assert "is complete; nothing is left to do" in caplog.text
+    assert capsys.readouterr().out == said
+    assert {p: p.read_bytes() for p in (tmp_path / "o").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stride": 2}, r"stride was 1 in the complete run and is 2 now"),
+        ({"overlay": True}, r"is complete, but overlay\.mp4 is missing; `overwrite=True`"),
+        ({"export": ("coco",)}, r"without the export coco; make it with `vostrack convert .*coco`"),
+    ],
+)
+def test_what_a_complete_run_lacks_is_said(
+    changes: dict[str, Any],
+    words: str,
+    settings: dict[str, Any],
+    command: Make,
+    tmp_path: Path,
+) -> None:
+    settings = {**settings, "output": tmp_path / "o"}
+    assert command(**settings).run() == 0
+    with pytest.raises(InputError, match=f"^resume: .*{words}"):
+        command(**{**settings, **changes}, resume=True).run()
+
+
+def test_a_complete_run_that_is_not_whole_is_not_resumed(
+    settings: dict[str, Any], command: Make, tmp_path: Path
+) -> None:
+    settings = {**settings, "output": tmp_path / "o"}
+    assert command(**settings).run() == 0
+    path = tmp_path / "o" / "run.json"
+    record = json.loads(path.read_text())
+    for changes, words in (
+        ({"versions": {"vostrack": "0.1"}}, r"vostrack 0\.1 wrote it and this is"),
+        ({"versions": 3}, r"run\.json is damaged"),
+        ({"objects": 3}, r"run\.json is damaged"),
+    ):
+        path.write_text(json.dumps({**record, **changes}))
+        with pytest.raises(InputError, match=f"^resume: .*{words}.*`overwrite=True`"):
+            command(**settings, resume=True).run()
+    path.write_text(json.dumps(record))
+    (tmp_path / "o" / "masks" / "00003.png").unlink()
+    with pytest.raises(InputError, match=r"masks/00003\.png is missing"):
+        command(**settings, resume=True).run()
 
 
 def test_resume_refuses_a_folder_of_version_0_1(

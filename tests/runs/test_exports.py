@@ -79,6 +79,21 @@ def test_the_command(request_for: Make, capsys: pytest.CaptureFixture[str]) -> N
     assert "--to: expected one of" in capsys.readouterr().err
 
 
+def test_a_size_that_the_masks_do_not_have(
+    request_for: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_for()
+    track_clip(request)
+    for place in (request.output, request.output / "masks", request.output / "masks.json"):
+        command = ["convert", str(place), "--to", "coco", "--output", str(tmp_path / "made.json")]
+        assert main([*command, "--size", "48", "64"]) == 2
+        said = f"--size: {place} states 64 x 48 pixels itself, got 48 x 64; leave --size out"
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "made.json").exists()
+        assert main([*command, "--size", "64", "48", "--overwrite"]) == 0
+        (tmp_path / "made.json").unlink()
+
+
 def test_the_summary_names_colours(
     project: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

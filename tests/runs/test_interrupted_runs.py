@@ -176,8 +176,19 @@ def test_a_mask_that_was_edited_meanwhile_is_not_replaced(
     whole(request, reference)
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EDQUOT, "no space is left; .*free some space, "),
+        (errno.EFBIG, r"too large for its disk, .*\(ulimit -f\), or use a disk"),
+    ],
+)
 def test_a_full_disk_says_so_and_resumes(
-    request_for: Make, reference: ClipRequest, monkeypatch: pytest.MonkeyPatch
+    number: int,
+    words: str,
+    request_for: Make,
+    reference: ClipRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     request, calls = request_for(), []
     save = write_state
@@ -185,12 +196,12 @@ def test_a_full_disk_says_so_and_resumes(
     def full(path: Path, content: Any) -> None:
         calls.append(path)
         if len(calls) == 5:
-            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
+            raise OSError(number, os.strerror(number), str(path))
         save(path, content)
 
     with monkeypatch.context() as patched:
         patched.setattr(folder_module, "write_state", full)
-        with pytest.raises(OSError, match=r"no space is left .* `resume=True`"):
+        with pytest.raises(OSError, match=rf"\.pt: {words}.* `resume=True`"):
             track_clip(request)
     track_clip(replace(request, resume=True))
     whole(request, reference)

@@ -17,9 +17,11 @@ import pytest
 from vostrack import ClipRequest, InputError, build_tracker
 from vostrack.batch import Job, run_jobs
 from vostrack.files import exclusive_folder
+from vostrack.masks.formats.catalogue import FORMATS
 from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
-from vostrack.runs.ownership import remove_written_files, written_files
+from vostrack.runs.ownership import check_root, remove_written_files, written_files
+from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 Make = Callable[..., ClipRequest]
 
@@ -87,6 +89,16 @@ def test_the_name_of_a_file_is_no_folder(name: str, request_for: Make, project: 
     with pytest.raises(InputError, match="looks like the name of a file"):
         track_clip(request_for(name))
     assert not (project / name).exists()
+
+
+def test_every_ending_that_is_read_or_written_is_that_of_a_file(tmp_path: Path) -> None:
+    written = {entry.suffix for entry in FORMATS.values() if entry.suffix}
+    read = {".webp", ".tif", ".avif", ".gif", ".mkv", ".wmv", ".xml", ".zip", ".PNG"}
+    for suffix in written | read | IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        with pytest.raises(InputError, match="looks like the name of a file"):
+            check_root(tmp_path / f"o{suffix}")
+    for name in ("out", "take.2", "v1.0", ".hidden", "shot.final"):
+        check_root(tmp_path / name)
 
 
 def test_two_runs_in_one_folder(request_for: Make, project: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.studio.small_project import draw, square
-from vostrack.studio.disk_errors import disk_words
+from vostrack.studio.disk_errors import disk_words, is_full
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,14 @@ from vostrack.studio.disk_errors import disk_words
         (errno.ENOSPC, "free some space"),
         (errno.EACCES, "allow this account to write there"),
         (errno.ENAMETOOLONG, "give the video a shorter name"),
+        (errno.EFBIG, "raise the limit (ulimit -f), or use a disk that takes larger files"),
         (errno.EIO, "check the disk"),
     ],
 )
 def test_the_remedy_fits_what_went_wrong(number: int, remedy: str) -> None:
     words = disk_words(OSError(number, os.strerror(number), "/there/a.png"))
     assert f"{os.strerror(number)} (/there/a.png); {remedy}" in words
+    assert is_full(OSError(number, "")) == (number in (errno.ENOSPC, errno.EFBIG))
     assert words.count("free some space") == (number == errno.ENOSPC)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,9 +32,9 @@ class Editor:
     def make(self) -> Tracker:
         return Tracker(self.kind(), temporal_filter=Craf())
 
-    def track(self, most: int = 99) -> list[int]:
+    def track(self, most: int = 99, on_advance: Callable[[int], None] | None = None) -> list[int]:
         seen = []
-        for step in self.video.track():
+        for step in self.video.track(on_advance):
             self.shown[step.position.index] = step.result.scores
             seen.append(step.position.index)
             if len(seen) == most:
@@ -166,3 +168,79 @@ def test_an_older_iteration_ends_when_another_begins(editable: Any, clip: Clip) 
     for step in newer:
         editor.shown[step.position.index] = step.result.scores
     assert editor.video.stale is None
+
+
+@pytest.mark.parametrize("given", [4, 6, 9])
+def test_a_mask_that_is_given_in_a_callback_is_not_lost(
+    given: int, editable: Any, clip: Clip
+) -> None:
+    """The callback runs while the result of frame 4 is computed."""
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    for index in (0, 3, 8):
+        editor.video.give(index, labels[index])
+    editor.track()
+    editor.video.give(8, labels[8])
+    calls = []
+
+    def paint(index: int) -> None:
+        calls.append(index)
+        if len(calls) == 2:
+            editor.video.give(given, np.roll(labels[given], 2, 1))
+
+    assert editor.track(on_advance=paint) == []
+    assert editor.video.stale == 4
+    editor.track()
+    assert editor.video.stale is None
+    editor.check()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_mask_that_another_thread_gives_during_the_last_step_is_not_lost(
+    resumed: bool, editable: Any, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(3, labels[3])
+    editor.video.give(8, labels[8])
+    if resumed:
+        editor.track()
+        editor.video.give(8, labels[8])
+    step, last = editor.video.tracker.step, 11 if resumed else 0
+    other = threading.Thread(target=editor.video.give, args=(10, np.roll(labels[10], 2, 1)))
+
+    def paint_meanwhile(frame: Any) -> Any:
+        result = step(frame)
+        if np.array_equal(frame, frames[last]):
+            other.start()
+            other.join()
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(editor.video.tracker, "step", paint_meanwhile)
+        assert last not in editor.track()
+    assert editor.video.stale is not None
+    editor.track()
+    assert editor.video.stale is None
+    editor.check()
+
+
+def test_frames_before_the_first_mask_are_not_tracked_for_nothing(
+    editable: Any, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels = clip
+    editor = Editor(editable, frames)
+    editor.video.give(3, labels[3])
+    editor.video.give(8, labels[8])
+    editor.track()
+    editor.video.give(11, labels[11])
+    step, tracked = editor.video.tracker.step, []
+
+    def count(frame: Any) -> Any:
+        tracked.append(next(i for i, other in enumerate(frames) if np.array_equal(frame, other)))
+        return step(frame)
+
+    monkeypatch.setattr(editor.video.tracker, "step", count)
+    editor.track()
+    assert min(tracked) >= 9
+    editor.check()

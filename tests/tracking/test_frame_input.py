@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask, check_first_mask
 from vostrack.tracking.frame_input import check_frame, check_mask
+from vostrack.video import Frame
 
 FRAME = np.zeros((20, 30, 3), np.uint8)
 MASK = np.zeros((20, 30), np.uint8)
@@ -25,8 +27,22 @@ MASK = np.zeros((20, 30), np.uint8)
         (torch.zeros(20, 30, 3, dtype=torch.uint8), r"frame\.cpu\(\)\.numpy\(\)$"),
         (np.zeros((1, 20, 30, 3), np.uint8), "one frame at a time"),
         (np.zeros((3, 20, 30), np.uint8), r"moveaxis\(frame, 0, -1\)"),
-        (np.zeros((20, 30), np.uint8), "convert grayscale"),
-        (np.zeros((20, 30, 3)), "astype"),
+        (np.zeros((20, 30), np.uint8), r"; convert grayscale with numpy\.stack[^,]*, axis=-1\)$"),
+        (np.zeros((20, 30, 1), np.uint8), r"; convert grayscale with numpy\.repeat"),
+        (np.zeros((20, 30, 2), np.uint8), "; pass an image of three colours$"),
+        (np.zeros((20, 30, 3)), r"; convert floats in \[0, 1\] with \(frame \* 255\)"),
+        (
+            np.full((20, 30, 3), 9.5),
+            r"; scale the values, which lie in 9\.5\.\.9\.5, to 0\.\.255 f",
+        ),
+        (np.full((20, 30, 3), np.nan), "; replace NaN and infinity first"),
+        (np.zeros((20, 30, 3), np.uint16), r"; scale 16 bits down with \(frame // 257\)\.astype"),
+        (np.zeros((20, 30, 3), np.int64), r"; convert values in 0\.\.255 with frame\.astype"),
+        (np.zeros((20, 30, 3), bool), r"; convert it with frame\.astype\('uint8'\) \* 255$"),
+        (np.zeros((20, 30), np.uint16), r"; convert grayscale .*, then scale 16 bits"),
+        ("clip.mp4", r"got str; open the file with `vostrack\.open_source`"),
+        (Path("clip.mp4"), r"; open the file with `vostrack\.open_source`"),
+        (Frame(0, 0.0, FRAME), r"got Frame; pass the image of the frame: frame\.image"),
         (np.zeros((0, 30, 3), np.uint8), "cut out"),
         ([[1]], "got list; convert it with numpy.asarray"),
     ],

@@ -25,6 +25,8 @@ from vostrack.proposers.components import ForegroundComponents
 from vostrack.refine.craf import Craf
 from vostrack.tracking.frame_result import FrameResult
 from vostrack.tracking.tracker import Tracker
+from vostrack.tracking.video import track_video
+from vostrack.video import open_source
 
 Clip = tuple[Any, Any]
 
@@ -221,3 +223,55 @@ def test_trackers_in_several_threads_do_not_disturb_each_other(clip: Clip) -> No
     with ThreadPoolExecutor(2) as threads:
         for together in threads.map(follow, trackers[1:]):
             np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("given", ["80", True, float("nan"), -1, None, [80]])
+def test_numbers_that_are_none_are_refused(given: Any, editable: Any, clip: Clip) -> None:
+    frames, labels = clip
+    editable.can_refit, editable.refit = lambda: False, lambda image: None
+    tracker = Tracker(editable, temporal_filter=Craf())
+    tracker.start(frames[0], labels[0])
+    calls: dict[str, Callable[[], Any]] = {
+        "at_most": lambda: tracker.propose_objects(frames[0], at_most=given),
+        "objects": lambda: tracker.warm_up((60, 90), given),
+        "size": lambda: tracker.warm_up((given, given)),
+        "remove_objects": lambda: tracker.remove_objects([given]),
+        "correct": lambda: tracker.correct(frames[0], labels[0], [given]),
+    }
+    if given is not None:  # no limit
+        calls["max_ms"] = lambda: tracker.step(frames[1], max_ms=given)
+        calls["max_ms "] = lambda: tracker.correct(frames[0], labels[0], max_ms=given)
+    for name, call in calls.items():
+        if given == -1 and name in ("remove_objects", "correct"):
+            continue
+        with pytest.raises(InputError, match=f"^{name.strip()}: expected .* got "):
+            call()
+    with pytest.raises(InputError, match=r"^size: expected H and W"):
+        tracker.warm_up(given)
+    np.testing.assert_array_equal(tracker.step(frames[1]).labels, labels[1])
+
+
+def test_numbers_of_numpy_are_taken(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.warm_up(np.array([60, 90]), np.int64(2))  # type: ignore[arg-type]
+    tracker.start(frames[0], labels[0])
+    tracker.step(frames[1], max_ms=np.float32(80))  # type: ignore[arg-type]
+
+
+def test_an_unknown_order_of_colours_is_refused_without_a_frame(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = Tracker(adapter)
+    tracker.start(frames[0], labels[0])
+    with pytest.raises(InputError, match="channels: expected rgb or bgr, got 'BGR'"):
+        tracker.step(None, channels="BGR")  # type: ignore[arg-type]
+    assert tracker.step(None, channels="bgr").predicted
+
+
+def test_results_and_frames_can_be_compared_and_hashed(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    steps = list(track_video(Tracker(adapter), open_source(frames[:2]), labels[0]))
+    for one, other in (steps, [s.result for s in steps], [s.frame for s in steps]):
+        assert one == one
+        assert one != other
+        assert len({one, other}) == 2

@@ -15,6 +15,7 @@ import pytest
 from vostrack.arrays import DoubleArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import Frame, VideoWriter, draw_overlay, open_source, write_overlay
+from vostrack.video.alpha_video import PRORES, AlphaVideoWriter
 
 MakeClip = Callable[..., Path]
 
@@ -317,3 +318,29 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     assert backwards == 30
     assert written < 20 * frame_bytes
     assert read < 20 * frame_bytes
+
+
+def _write_noise(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    if path.suffix == ".mov":
+        with AlphaVideoWriter(path, PRORES, 25) as alpha_writer:
+            for index in range(9):
+                alpha_writer.add(noise, np.ones((64, 64), np.float32), index / 25)
+        return
+    with VideoWriter(path, 25) as writer:
+        for index in range(9):
+            writer.add(noise, index / 25)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_video_that_is_too_large_is_named(suffix: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path, before = tmp_path / f"out{suffix}", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            _write_noise(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
 from vostrack.cli.width import wide_enough
+from vostrack.disk_room import no_room
 from vostrack.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -37,14 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         with wide_enough():
             command = _parse(entry, prog, arguments)
         with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
-            return command.run()
+            status = command.run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except InputError as error:
         return _fail(f"error: {_spoken(str(error), entry)}", 2)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does.
+        _stdout_failed(argv)
         return 1
     except OSError as error:
-        return _fail(f"error: {error}", 1)
+        printing = error.filename is None and _stdout_failed(argv)
+        words = _disk_words(error, printing=printing)
+        return _fail(f"error: {_spoken(words, entry)}", 1)
     except KeyboardInterrupt as stop:
         if argv is None:
             _ignore_further_interrupts()
@@ -69,6 +77,29 @@ def _check_current_folder() -> None:
         raise InputError(
             "the current folder was removed; change to another one, for example with `cd`"
         ) from None
+
+
+def _stdout_failed(argv: Sequence[str] | None) -> bool:
+    """Tell whether it was standard output that could not be written to; it still holds the text."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        if argv is None:
+            sys.stdout = None  # or Python complains again at its end
+        return True
+    return False
+
+
+def _disk_words(error: OSError, *, printing: bool) -> str:
+    """Return what went wrong with a file or standard output; for want of room, what helps, too."""
+    reason = no_room(error)
+    if reason is None:
+        return f"standard output: {error.strerror}" if printing else str(error)
+    if error.strerror != os.strerror(error.errno or 0):
+        return str(error.strerror)  # it has been said in words
+    place = "standard output" if printing else error.filename
+    return f"{f'{place}: ' if place else ''}{reason.problem}; {reason.remedy}"
 
 
 def _ignore_further_interrupts() -> None:
@@ -105,12 +136,11 @@ def _parse(entry: CommandEntry, prog: str, arguments: list[str]) -> Command:
 
         refuse_retired_flags(arguments)
         return parse_form(kind, arguments, prog)
-    import tyro
-
+    from vostrack.cli.form import parse_plain
     from vostrack.cli.renamed_flags import refuse_renamed_flags
 
     refuse_renamed_flags(arguments, getattr(kind, "renamed", {}))
-    return tyro.cli(kind, prog=prog, args=arguments)
+    return parse_plain(kind, arguments, prog)
 
 
 def _spoken(message: str, entry: CommandEntry | None) -> str:
@@ -158,5 +188,6 @@ def _log_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
 
 
 def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
+    with suppress(OSError):  # whoever read it has gone
+        print(message, file=sys.stderr)
     return status

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import tyro
 
 from vostrack.cli.error_text import Spelling
+from vostrack.cli.field_help import help_texts
 from vostrack.cli.form_flags import (
     PRESET,
     Flag,
@@ -30,7 +31,7 @@ from vostrack.cli.form_flags import (
 )
 from vostrack.errors import InputError
 
-__all__ = ["parse_form", "spelling_of"]
+__all__ = ["parse_form", "parse_plain", "spelling_of"]
 
 Command = TypeVar("Command")
 
@@ -53,6 +54,42 @@ def parse_form(command: type[Command], arguments: Sequence[str], prog: str) -> C
         config=(tyro.conf.DisallowNone,),
     )
     return _assemble(command, flags, values, _spelled_out(arguments))
+
+
+def parse_plain(command: type[Command], arguments: Sequence[str], prog: str) -> Command:
+    """Parse a command line into a command whose fields are its flags, in one group.
+
+    Raises:
+        InputError: a value is out of its range.
+        SystemExit: a flag is unknown or its value has the wrong form, or help was asked for.
+    """
+    parsed = tyro.cli(
+        _without_none(command),
+        prog=prog,
+        args=arguments,
+        description=_description(command),
+        config=(tyro.conf.DisallowNone,),
+    )
+    return command(**vars(parsed))
+
+
+def _without_none(command: type[Command]) -> type[Command]:
+    """Make a command whose help says nothing of None: who leaves a flag out gives that."""
+    hints = get_type_hints(command, include_extras=True)
+    texts = {k: text for base in reversed(command.__mro__) for k, text in _texts(base).items()}
+    shown: dict[str, Any] = {}
+    for entry in fields_of(command):  # type: ignore[arg-type]  # commands are dataclasses
+        hint = hints[entry.name]
+        extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        config: dict[str, Any] = {"help": texts[entry.name]} if entry.name in texts else {}
+        if entry.default is None:
+            config["help_behavior_hint"] = ""
+        shown[entry.name] = Annotated[(bare(hint), tyro.conf.arg(**config), *extras)]
+    return type(command.__name__, (command,), {"__annotations__": shown})
+
+
+def _texts(base: type[Any]) -> dict[str, str]:
+    return help_texts(base) if is_dataclass(base) else {}
 
 
 def _values_of_few(
@@ -115,7 +152,9 @@ def _description(command: type[Any]) -> str:
     """Return the docstring, wrapped; the parser keeps line breaks before a space only."""
     width = min(100, shutil.get_terminal_size().columns)
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(textwrap.fill(p, width, subsequent_indent="  ") for p in paragraphs)
+    # Flags stay whole.
+    lines = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n\n".join(map(lines.fill, paragraphs))
 
 
 def spelling_of(command: type[Any], *, grouped: bool) -> Spelling:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from vostrack.progress import ProgressBar, open_progress
+from vostrack.progress import ProgressBar, open_progress, print_progress
 
 __all__ = ["ClipProgress", "ShowStep", "show_training"]
 
@@ -79,7 +78,7 @@ class ClipProgress:
         """Show what is written at the end."""
         self._close()
         if not self._hidden:
-            print(f"writing {what}", file=sys.stderr)
+            print_progress(f"writing {what}")
 
     def _show(self, name: str, done: int, total: int | None, unit: str, last: str = "") -> None:
         if name != self._name or self._bar is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
+from vostrack.disk_room import no_room
 from vostrack.files import exclusive_folder
 from vostrack.masks import (
     davis_palette,
@@ -23,11 +23,12 @@ from vostrack.masks import (
 from vostrack.masks.formats.coco import write as write_coco
 from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
+from vostrack.runs.finished import nothing_left
 from vostrack.runs.folder import ClipFolder
 from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
-from vostrack.runs.record import RunRecord, mean_timings, run_settings
+from vostrack.runs.record import RunRecord, run_settings, summary_of
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer
 from vostrack.runs.snapshot import Snapshot
 from vostrack.runs.writing_behind import WritingBehind
@@ -45,17 +46,12 @@ __all__ = ["ClipRequest", "ClipSummary", "Observer", "track_clip"]
 
 _log = logging.getLogger("vostrack")
 
-# The disk is full, or what the user may fill of it.
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-# Stages of the first frame only.
-_ONCE = ("fine-tuning", "first pass")
-
 
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
 
     All input is checked before anything is written. A run that is stopped or killed can be resumed
-    and gives the same result.
+    and gives the same result; resuming one that is complete changes nothing.
 
     Args:
         request: what, how and where.
@@ -88,6 +84,8 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         # Another run may have begun or ended since the first look.
         folder.check(overwrite=request.overwrite, resume=request.resume)
         folder.check_frames(names, source.indices or ())
+        if request.resume and (finished := folder.finished()) is not None:
+            return nothing_left(request, finished, settings)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
         record = RunRecord(request, source, given, settings, names)
@@ -199,12 +197,12 @@ class _Run:
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and (reason := no_room(error)) is not None:
             raise OSError(
                 error.errno,
-                f"no space is left for the results in {self.folder.root} after "
-                f"{counted(len(frames), 'frame')}; free some space, then continue the run with "
-                "`resume=True`",
+                f"{error.filename or self.folder.root}: {reason.problem}; "
+                f"{counted(len(frames), 'frame')} finished: {reason.remedy}, then continue the run "
+                "with `resume=True`",
             ) from None
         self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
@@ -224,20 +222,9 @@ class _Run:
     def _finish(self) -> ClipSummary:
         frames = self.folder.frames()
         self._write_outputs(frames)
-        self._write_run(self._status(frames), frames)
+        content = self._write_run(self._status(frames), frames)
         self.folder.finish()
-        timings = mean_timings(frames)
-        return ClipSummary(
-            output=self.folder.root,
-            frames=len(frames),
-            ids=self.mask.ids,
-            finetune_seconds=timings.get("fine-tuning", 0.0),
-            frame_seconds=sum(v for k, v in timings.items() if k not in _ONCE),
-            truncated=self.source.truncated,
-            damaged=bool(self.source.damage),
-            deinterlaced=self.source.deinterlaced,
-            names=self.mask.names,
-        )
+        return summary_of(self.folder.root, content)
 
     def _status(self, frames: list[dict[str, Any]]) -> str:
         """Say complete only if every frame of the source is there, and whole."""
@@ -281,6 +268,7 @@ class _Run:
         if self.observer is not None:
             self.observer.writing(what)
 
-    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> None:
-        seconds = time.perf_counter() - self.began
-        self.folder.write_run(self.record.content(status, frames, seconds))
+    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
+        content = self.record.content(status, frames, time.perf_counter() - self.began)
+        self.folder.write_run(content)
+        return content

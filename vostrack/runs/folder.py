@@ -99,15 +99,16 @@ class ClipFolder:
         if self.root.is_dir():
             check_replaceable(self.root, {self.mask(index).name for index in indices})
 
-    def _check_resumable(self) -> None:
-        unfinished = self._settings.path.is_file()
+    def finished(self) -> dict[str, Any] | None:
+        """Return ``run.json`` of a run that came to its end; None where there is none."""
         record = run_record(self.run_json)
-        if record is not None and record["status"] != "interrupted" and not unfinished:
-            raise InputError(
-                f"resume: {self.root} is complete; nothing is left to do (`overwrite=True` "
-                "tracks it again)"
-            )
-        if not unfinished and not self.resumable:
+        ended = record is not None and record["status"] != "interrupted"
+        return record if ended and not self._settings.path.is_file() else None
+
+    def _check_resumable(self) -> None:
+        if self.finished() is not None:
+            return
+        if not self._settings.path.is_file() and not self.resumable:
             raise InputError(
                 f"resume: {self.root} holds no interrupted run; leave `resume` out to begin one"
             )

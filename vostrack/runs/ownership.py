@@ -12,11 +12,14 @@ from typing import Any
 
 from vostrack.errors import InputError
 from vostrack.files import check_inputs_apart, parse_json
+from vostrack.masks.formats.reading import ANNOTATION_SUFFIXES
 from vostrack.runs.frame_log import FrameLog
+from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = [
     "EXPORTS",
     "LISTING",
+    "OVERLAY",
     "STATE",
     "check_apart",
     "check_replaceable",
@@ -32,13 +35,15 @@ __all__ = [
 
 STATE = ".state"
 _STATE_FILES = ("settings.json", "frame.pt", "start.pt", "frames.jsonl", "writing.json")
-_SINGLE = ("overlay.mp4", "masks.json", "run.json")
+OVERLAY = "overlay.mp4"
+_SINGLE = (OVERLAY, "masks.json", "run.json")
 EXPORTS = "exports"
 _FOLDERS = ("masks", "scores", "mattes", EXPORTS)
 LISTING = ".written"
 """The file in ``exports`` that lists what a run wrote there, before it writes it."""
 
-_FILE_SUFFIXES = (".avi", ".gif", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm")
+# Of files that are read or written; others, as of run.2, may end the name of a folder.
+_FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | ANNOTATION_SUFFIXES | {".zip"}
 
 # As ``files.atomic_path`` names them.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,10 +18,10 @@ from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.registry import REFINERS
 from vostrack.runs.content import input_digests
 from vostrack.runs.given import GivenMasks
-from vostrack.runs.request import ClipRequest
+from vostrack.runs.request import ClipRequest, ClipSummary
 from vostrack.video import FrameNames, FrameSource
 
-__all__ = ["RunRecord", "mean_timings", "run_settings"]
+__all__ = ["RunRecord", "package_versions", "run_settings", "summary_of"]
 
 # Options that change no mask.
 _WITHOUT_EFFECT = (
@@ -33,6 +33,8 @@ _WITHOUT_EFFECT = (
     "max_objects",
     "min_pixels",
 )
+# Stages of the first frame only.
+_ONCE = ("fine-tuning", "first pass")
 _VERSIONED = ("vostrack", "torch", "torchvision", "numpy", "opencv-python", "av")
 
 
@@ -67,7 +69,7 @@ class RunRecord:
         return {
             "status": status,
             "settings": self.settings,
-            "versions": _versions(),
+            "versions": package_versions(),
             "frames": len(frames),
             "frames_in_source": self.source.length,
             "frame_names": _of_frames(self.names.names, frames),
@@ -84,7 +86,7 @@ class RunRecord:
                 {"id": number, "name": name, "presence": self._presence(number, frames)}
                 for number, name in zip(self.given.mask.ids, self.given.mask.names, strict=True)
             ],
-            "seconds": {k: round(v, 4) for k, v in mean_timings(frames).items()},
+            "seconds": {k: round(v, 4) for k, v in _mean_timings(frames).items()},
             "wall_seconds": round(wall_seconds, 2),
         }
 
@@ -100,6 +102,27 @@ class RunRecord:
 def _of_frames(every: Sequence[str] | None, frames: list[dict[str, Any]]) -> list[str] | None:
     """Return what is the finished frames' own; None where frames are counted from 0."""
     return None if every is None else [every[record["index"]] for record in frames]
+
+
+def summary_of(root: Path, content: Mapping[str, Any]) -> ClipSummary:
+    """Return what came of a run that has ended.
+
+    Args:
+        root: its folder.
+        content: of its ``run.json``.
+    """
+    seconds = content["seconds"]
+    return ClipSummary(
+        output=root,
+        frames=content["frames"],
+        ids=tuple(entry["id"] for entry in content["objects"]),
+        finetune_seconds=seconds.get("fine-tuning", 0.0),
+        frame_seconds=sum(value for stage, value in seconds.items() if stage not in _ONCE),
+        truncated=content["truncated"],
+        damaged=bool(content["damaged"]),
+        deinterlaced=content["deinterlaced"],
+        names=tuple(entry["name"] for entry in content["objects"]),
+    )
 
 
 def run_settings(
@@ -141,7 +164,7 @@ def _method(preset: Preset) -> dict[str, Any]:
     return method
 
 
-def mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:
+def _mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:
     """Return the mean seconds of each stage over the frames that had it."""
     stages: dict[str, list[float]] = {}
     for record in frames:
@@ -150,7 +173,8 @@ def mean_timings(frames: list[dict[str, Any]]) -> dict[str, float]:
     return {stage: float(np.mean(seconds)) for stage, seconds in stages.items()}
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for name in _VERSIONED:
         try:

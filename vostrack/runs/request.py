@@ -154,7 +154,7 @@ class OutputOptions:
     """Replace the results in the output folder."""
 
     resume: bool = False
-    """Continue an interrupted run in the output folder."""
+    """Continue an interrupted run in the output folder; one that is complete stays as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
 
-__all__ = ["SavedSettings", "unusable"]
+__all__ = ["SavedSettings", "check_same_settings", "unusable"]
 
 # Of the state of a run on disk. Version 0.1 wrote no number.
 _FORMAT = 4
@@ -81,25 +81,40 @@ class SavedSettings:
         Raises:
             InputError: names the first setting that differs.
         """
-        before, now = _flat(self.read()), _flat(json.loads(json.dumps(settings)))
-        # In the order of the request, so that a cause is named before its consequence.
-        for key in {**now, **before}:
-            if key in _MAY_DIFFER or before.get(key) == now.get(key):
-                continue
-            if f"content.{key}" in now and _frames_of(before.get(key)) == _frames_of(now[key]):
-                # The content is what counts, and is compared: files may have been moved.
-                continue
-            if key.startswith("content."):
-                raise InputError(
-                    f"resume: the content of `{key.removeprefix('content.')}` has changed since "
-                    "the run was interrupted; put the earlier file back, or start anew with "
-                    "`overwrite=True`"
-                )
+        check_same_settings(self.read(), settings, "interrupted")
+
+
+def check_same_settings(
+    settings: Mapping[str, Any], wanted: Mapping[str, Any], run: Literal["interrupted", "complete"]
+) -> None:
+    """Refuse settings other than those of a run, and other content behind the same names.
+
+    Args:
+        settings: of the run.
+        wanted: those of now.
+        run: what kind of run it is, for the message.
+
+    Raises:
+        InputError: names the first setting that differs.
+    """
+    before, now = _flat(settings), _flat(json.loads(json.dumps(wanted)))
+    # In the order of the request, so that a cause is named before its consequence.
+    for key in {**now, **before}:
+        if key in _MAY_DIFFER or before.get(key) == now.get(key):
+            continue
+        if f"content.{key}" in now and _frames_of(before.get(key)) == _frames_of(now[key]):
+            # The content is what counts, and is compared: files may have been moved.
+            continue
+        if key.startswith("content."):
+            since = {"interrupted": "the run was interrupted", "complete": "the run was completed"}
             raise InputError(
-                f"resume: {key} was {before.get(key)!r} in the interrupted run and is "
-                f"{now.get(key)!r} now; resume with the same options, or start anew with "
-                "`overwrite=True`"
+                f"resume: the content of `{key.removeprefix('content.')}` has changed since "
+                f"{since[run]}; put the earlier file back, or start anew with `overwrite=True`"
             )
+        raise InputError(
+            f"resume: {key} was {before.get(key)!r} in the {run} run and is {now.get(key)!r} now; "
+            "resume with the same options, or start anew with `overwrite=True`"
+        )
 
 
 def _frames_of(value: object) -> list[str]:

@@ -25,5 +25,5 @@ class Snapshot:
 
     @staticmethod
     def of(tracker: Tracker) -> Snapshot:
-        """Take the state of a tracker. Nothing is copied: trackers replace what they change."""
+        """Take a tracker's state. Only label maps are copied: trackers replace what they change."""
         return Snapshot(tracker.start_state(), tracker.state())

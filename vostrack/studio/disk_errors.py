@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 
+from vostrack.disk_room import no_room
+
 __all__ = ["disk_words", "is_full"]
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REMEDIES = {
-    **dict.fromkeys(_FULL, "free some space"),
     errno.ENAMETOOLONG: "give the video a shorter name",
     errno.ENOENT: "a file or folder of the project is gone; put it back, or open the video again",
     errno.EACCES: "allow this account to write there",
@@ -20,12 +20,14 @@ _REMEDIES = {
 
 def is_full(error: OSError) -> bool:
     """Tell whether there is no room left."""
-    return error.errno in _FULL
+    return no_room(error) is not None
 
 
 def disk_words(error: OSError) -> str:
     """Return what went wrong with a file, and what helps."""
     path = error.filename
     name = f" ({os.fsdecode(path)})" if isinstance(path, str | bytes | os.PathLike) else ""
-    remedy = _REMEDIES.get(error.errno or 0, "check the disk and the folder of the project")
+    reason = no_room(error)
+    usual = "check the disk and the folder of the project"
+    remedy = _REMEDIES.get(error.errno or 0, usual) if reason is None else reason.remedy
     return f"the disk cannot be used: {error.strerror or error}{name}; {remedy}"

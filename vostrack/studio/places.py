@@ -10,23 +10,16 @@ from vostrack.errors import InputError
 from vostrack.file_order import natural_order
 from vostrack.files import expand_home
 from vostrack.studio.journal import JOURNAL, VideoFacts, read_journal
-from vostrack.video.names import IMAGE_SUFFIXES, is_pattern
+from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_pattern
 
 __all__ = [
     "PROJECT_SUFFIX",
     "VIDEO_FOLDER",
-    "VIDEO_SUFFIXES",
     "Places",
     "default_folder",
     "project_folder",
     "video_name",
 ]
-
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
-    | {".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
-)
-"""Suffixes of files that are taken for videos, in lower case."""
 
 PROJECT_SUFFIX = ".vostrack"
 """Of the names of project folders."""

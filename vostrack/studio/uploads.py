@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
 from vostrack.studio.access import TooLargeError
-from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, VIDEO_SUFFIXES, check_video
+from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, check_video
 from vostrack.studio.plain_text import is_plain_text
-from vostrack.video.names import IMAGE_SUFFIXES
+from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = ["LARGEST_UPLOAD", "UploadFile", "Uploads"]
 

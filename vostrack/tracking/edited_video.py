@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,8 @@ class EditedVideo:
 
     The results are those of ``track_video`` with all masks and ``passes=1``. Tracking begins at the
     last given mask before the change, with the tracker's state there: one state per given mask is
-    kept.
+    kept. Masks may be given and withdrawn at any time, by another thread, too: a frame that was
+    being tracked meanwhile is tracked again.
 
     Example:
         >>> video = EditedVideo(build_tracker("fast"), source)  # doctest: +SKIP
@@ -58,6 +60,8 @@ class EditedVideo:
         self._stale: int | None = None
         # Edits and calls of ``track`` so far: an older iteration ends when the number changes.
         self._turn = 0
+        # Held while masks, states and the number above change together.
+        self._changing = threading.RLock()
 
     @property
     def masks(self) -> dict[int, Mask]:
@@ -86,12 +90,15 @@ class EditedVideo:
         # Editors paint on in the array that they gave.
         labels = check_ids(mask)
         if isinstance(mask, FirstMask):
-            # Its ids must not change with masks that are given later: states hold them.
-            mask = self._with_known_ids(index, replace(mask, labels=labels))
-        self._masks[index] = mask if isinstance(mask, FirstMask) else labels
-        self._changed(index)
+            mask = replace(mask, labels=labels)
+        with self._changing:
+            self._masks[index] = (
+                self._with_known_ids(index, mask) if isinstance(mask, FirstMask) else labels
+            )
+            self._changed(index)
 
     def _with_known_ids(self, index: int, mask: FirstMask) -> FirstMask:
+        """Return it with ids that do not change with masks given later: states hold them."""
         read = {i: other for i, other in self._masks.items() if isinstance(other, FirstMask)}
         arrays = (other for i, other in self._masks.items() if i != index and i not in read)
         taken = {number for array in arrays for number in given_ids(check_ids(array))}
@@ -103,12 +110,13 @@ class EditedVideo:
         Raises:
             InputError: no mask was given for it.
         """
-        if index not in self._masks:
-            raise InputError(
-                f"index: frame {index} has no mask, expected one of {sorted(self._masks)}"
-            )
-        del self._masks[index]
-        self._changed(index)
+        with self._changing:
+            if index not in self._masks:
+                raise InputError(
+                    f"index: frame {index} has no mask, expected one of {sorted(self._masks)}"
+                )
+            del self._masks[index]
+            self._changed(index)
 
     def _changed(self, index: int) -> None:
         self._turn += 1
@@ -137,25 +145,37 @@ class EditedVideo:
         Raises:
             InputError: no mask was given, or one cannot be used.
         """
-        if self._stale is None and self._masks:
-            return
-        self._turn += 1
-        turn, after = self._turn, self._resume()
+        with self._changing:
+            if self._stale is None and self._masks:
+                return
+            self._turn += 1
+            turn, masks, after = self._turn, self.masks, self._resume()
         steps = track_video(
-            self.tracker, self.source, self.masks, after=after, on_advance=on_advance, passes=1
+            self.tracker, self.source, masks, after=after, on_advance=on_advance, passes=1
         )
         for step in steps:
-            if after is not None and step.position.direction == "backward":
-                break  # nothing before the first mask has changed
-            index = step.position.index
-            if index in self._masks and step.position.direction == "forward":
-                self._start = self._start or self.tracker.start_state()
-                self._states[index] = self.tracker.state()
-                self._stale = index + 1 if after is not None else self._stale
+            with self._changing:
+                # A mask that came while this frame was tracked is not in its result.
+                if turn != self._turn:
+                    return
+                self._book(step.position, resumed=after is not None)
+                done = self._stale is None
             yield step
-            if turn != self._turn:
+            if done or turn != self._turn:
                 return
-        self._stale = None
+        with self._changing:
+            if turn == self._turn:
+                self._stale = None
+
+    def _book(self, position: Position, *, resumed: bool) -> None:
+        """Note how far the results are up to date, and the tracker's state at a given mask."""
+        index, indices = position.index, self.source.indices or range(0)
+        if index in self._masks and position.direction == "forward":
+            self._start = self._start or self.tracker.start_state()
+            self._states[index] = self.tracker.state()
+            self._stale = index + 1 if resumed else self._stale
+        if resumed and index == indices[-1]:
+            self._stale = None  # nothing before the first mask has changed
 
     def _resume(self) -> Position | None:
         """Put the tracker at the last given mask before the first stale frame."""

@@ -58,7 +58,10 @@ def whole_ids(call: str, ids: Iterable[SupportsIndex]) -> list[int]:
         InputError: these are no integers.
     """
     try:
-        return [operator.index(i) for i in ids]
+        found = list(ids)
+        if any(isinstance(i, bool) for i in found):
+            raise TypeError("True is no id, though it counts as 1")
+        return [operator.index(i) for i in found]
     except TypeError as error:
         raise InputError(
             f"{call}: expected a list of object ids such as [1, 2], got {ids!r}; put a single id "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 from typing import Literal, TypeVar, cast
 
 import cv2
@@ -14,11 +13,13 @@ from torch import Tensor
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
+from vostrack.tracking.input_hints import frame_hint, kind_of, mask_hint, mask_shape_hint
 
 __all__ = [
     "VOID",
     "Channels",
     "as_image",
+    "check_channels",
     "check_frame",
     "check_ids",
     "check_mask",
@@ -44,9 +45,9 @@ def check_frame(frame: UInt8Array) -> None:
     array = isinstance(frame, np.ndarray)
     if array and frame.ndim == 3 and frame.shape[2] == 3 and frame.dtype == np.uint8 and frame.size:
         return
-    came = f"{frame.dtype} of shape {tuple(frame.shape)}" if shape is not None else _kind(frame)
+    came = f"{frame.dtype} of shape {tuple(frame.shape)}" if shape is not None else kind_of(frame)
     raise InputError(
-        f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; {_frame_hint(frame)}"
+        f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; {frame_hint(frame)}"
     )
 
 
@@ -60,12 +61,21 @@ def in_rgb(frame: UInt8Array, channels: Channels) -> UInt8Array:
     Raises:
         InputError: an unknown order, or the frame is no image.
     """
-    if channels not in ("rgb", "bgr"):
-        raise InputError(f"channels: expected rgb or bgr, got {channels!r}")
+    check_channels(channels)
     if channels == "rgb":
         return frame
     check_frame(frame)
     return np.ascontiguousarray(frame[..., ::-1])
+
+
+def check_channels(channels: object) -> None:
+    """Check the order of the colours in a frame.
+
+    Raises:
+        InputError: it is neither ``rgb`` nor ``bgr``.
+    """
+    if channels not in ("rgb", "bgr"):
+        raise InputError(f"channels: expected rgb or bgr, got {channels!r}")
 
 
 def shifted(mask: BoolArray, dx: int, dy: int) -> BoolArray:
@@ -80,33 +90,6 @@ def shifted(mask: BoolArray, dx: int, dy: int) -> BoolArray:
         source = mask[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
         moved[rows, columns] = source
     return moved
-
-
-def _frame_hint(frame: object) -> str:
-    """Say how to make an RGB image of what came."""
-    if frame is None:
-        return "check that the frame was read: OpenCV returns None at the end and for a wrong path"
-    if isinstance(frame, Tensor):
-        order = ".permute(1, 2, 0)" if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) else ""
-        scale = ".mul(255).byte()" if frame.is_floating_point() else ""
-        return f"convert the tensor with frame{order}{scale}.cpu().numpy()"
-    if not isinstance(frame, np.ndarray):
-        return "convert it with numpy.asarray(frame)"
-    if 0 in frame.shape:
-        return "check how the frame was cut out"
-    if frame.ndim == 3 and frame.shape[2] == 4:
-        return (
-            "drop the alpha channel with frame[..., :3], or, if OpenCV read it (BGRA), with "
-            "cv2.cvtColor(frame, cv2.COLOR_BGRA2RGB)"
-        )
-    if frame.ndim == 4:
-        return "pass one frame at a time"
-    if frame.ndim == 3 and frame.shape[0] == 3 and frame.shape[2] != 3:
-        return "move the colours to the last axis with numpy.moveaxis(frame, 0, -1)"
-    return (
-        "convert grayscale with numpy.stack([gray] * 3, axis=-1), floats in [0, 1] with "
-        "(x * 255).astype('uint8')"
-    )
 
 
 def check_mask(
@@ -158,13 +141,14 @@ def check_ids(mask: UInt8Array | FirstMask, size: tuple[int, ...] | None = None)
     if not isinstance(mask, np.ndarray):
         wanted = "(H, W)" if size is None else f"(H, W) = {size}"
         raise InputError(
-            f"mask: expected an array {wanted} of object ids, got {_kind(mask)}; {_mask_hint(mask)}"
+            f"mask: expected an array {wanted} of object ids, got {kind_of(mask)}; "
+            f"{mask_hint(mask)}"
         )
     if mask.ndim != 2 or mask.shape != (size or mask.shape):
         wanted = "" if size is None else f" = {size} like the frame"
         raise InputError(
             f"mask: expected (H, W){wanted}, got {mask.shape}; "
-            f"{_shape_hint(mask.shape, size or mask.shape[:2])}"
+            f"{mask_shape_hint(mask.shape, size or mask.shape[:2])}"
         )
     if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
         raise InputError(
@@ -177,40 +161,6 @@ def check_ids(mask: UInt8Array | FirstMask, size: tuple[int, ...] | None = None)
             f"{int(mask.min())}..{int(mask.max())}; renumber the objects"
         )
     return mask.astype(np.uint8)
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"a torch tensor of shape {tuple(value.shape)}"
-    return "None" if value is None else type(value).__name__
-
-
-def _mask_hint(mask: object) -> str:
-    """Say how to make a mask of what came."""
-    if mask is None:
-        return "check that the mask was read: OpenCV returns None for a wrong path"
-    if isinstance(mask, Tensor):
-        return "convert the tensor with mask.cpu().numpy()"
-    if isinstance(mask, str | PathLike):
-        return "read the file with `vostrack.read_first_mask`"
-    return "convert it with numpy.asarray(mask)"
-
-
-def _shape_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Say how to make an array (H, W) of one with another shape."""
-    if len(shape) == 3 and shape[:2] == expected:
-        if shape[2] == 1:
-            return "drop the last axis with mask[..., 0]"
-        return "read the mask file with `vostrack.read_first_mask`, which turns colours into ids"
-    if len(shape) == 3 and shape[1:] == expected:
-        return (
-            "drop the first axis with mask[0]"
-            if shape[0] == 1
-            else "let `vostrack.masks.check_first_mask` combine the masks of several objects"
-        )
-    if shape == expected[::-1]:
-        return "width and height are swapped; transpose the mask"
-    return "create the mask on this frame, at full size"
 
 
 def working_frame(frame: UInt8Array, max_size: int) -> UInt8Array:

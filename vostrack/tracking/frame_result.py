@@ -37,9 +37,11 @@ def on_demand(maps: Maps) -> FloatArray:
     return cast(FloatArray, maps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameResult:
     """The tracking result of one frame. All that belongs to objects is in the order of ``ids``.
+
+    A result equals itself only; compare ``labels`` or ``scores`` of two.
 
     Attributes:
         labels: (H, W) uint8 at the frame's size; 0 background, else the object id.

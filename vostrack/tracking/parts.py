@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vostrack.arrays import UInt8Array
+from vostrack.checks import check_argument
 from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposer, ObjectAdapter, TemporalFilter
 
@@ -247,8 +248,7 @@ def check_time_limit(call: str, adapter: ObjectAdapter, max_ms: float | None) ->
     """
     if max_ms is None:
         return
-    if not max_ms >= 0:
-        raise InputError(f"max_ms: expected 0 milliseconds or more, got {max_ms}")
+    check_argument("max_ms", max_ms, "0 milliseconds or more", lambda ms: ms >= 0)
     if not isinstance(adapter, Refits):
         raise InputError(
             f"max_ms: with {type(adapter).__name__}, {call} cannot do without fine-tuning; leave "

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-import torch
 
 from vostrack.errors import InputError
-from vostrack.tracking.frame_input import working_frame
-from vostrack.tracking.object_history import ObjectHistory
+from vostrack.tracking.frame_input import VOID, working_frame
+from vostrack.tracking.object_history import ObjectHistory, ObjectState
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import warm_up_parts
-from vostrack.tracking.state import check_state, damage_named, on_device, stamp
+from vostrack.tracking.state import (
+    as_array,
+    as_tensor,
+    check_part,
+    check_state,
+    damage_named,
+    on_device,
+    stamp,
+)
 from vostrack.tracking.tracked_scene import TrackedScene
 
 __all__ = ["SavedScene"]
@@ -25,6 +32,9 @@ class SavedScene(TrackedScene):
     def start_state(self) -> dict[str, Any]:
         """Return what ``start`` computed, for ``load_state``: tensors, numbers and strings.
 
+        Label maps are copies. Tensors under ``adapter`` may be the tracker's own: do not write into
+        them.
+
         Raises:
             RuntimeError: ``start`` has not been called, or a call is running.
         """
@@ -34,14 +44,16 @@ class SavedScene(TrackedScene):
             return {
                 **stamp("start", self.adapter, self._first_digest),
                 "ids": list(self._first_objects.ids),
-                "first_slots": torch.from_numpy(self._first_slots),
-                "first_labels": torch.from_numpy(self._first_labels),
-                "first_thumbnail": torch.from_numpy(self._first_thumbnail),
+                "first_slots": as_tensor(self._first_slots),
+                "first_labels": as_tensor(self._first_labels),
+                "first_thumbnail": as_tensor(self._first_thumbnail),
                 "adapter": dict(self.adapter.state_dict()),
             }
 
     def state(self) -> dict[str, Any]:
         """Return what changes between frames, for ``load_state``. Its size is bounded.
+
+        Copied is what ``start_state`` copies.
 
         Raises:
             RuntimeError: ``start`` has not been called, or a call is running.
@@ -59,11 +71,11 @@ class SavedScene(TrackedScene):
             "support": self.support.state_dict() if self.support is not None else {},
             "ids": list(self.ids),
             "removed": sorted(self._removed),
-            "last_slots": torch.from_numpy(self._last_slots),
-            "last_labels": torch.from_numpy(self._last_labels),
+            "last_slots": as_tensor(self._last_slots),
+            "last_labels": as_tensor(self._last_labels),
             "presence": list(self._presence),
             "histories": [history.state_dict() for history in self._histories],
-            "thumbnail": torch.from_numpy(self._thumbnail),
+            "thumbnail": as_tensor(self._thumbnail),
             "missing": self._missing,
         }
 
@@ -80,7 +92,7 @@ class SavedScene(TrackedScene):
                 unchanged.
         """
         check_state(start_state, "start", self.adapter)
-        if state:
+        if state is not None:
             check_state(state, "running", self.adapter)
             if state.get("first") != start_state.get("first"):
                 raise InputError(
@@ -94,27 +106,27 @@ class SavedScene(TrackedScene):
     def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)
         self._first_objects = ObjectTable(tuple(start["ids"]))
-        self._first_slots = start["first_slots"].numpy()
-        self._first_labels = start["first_labels"].numpy()
-        self._first_thumbnail = start["first_thumbnail"].numpy()
+        self._first_slots = as_array(start["first_slots"])
+        self._first_labels = as_array(start["first_labels"])
+        self._first_thumbnail = as_array(start["first_thumbnail"])
         self._take_first_frame()
         self.adapter.load_state_dict(on_device(start["adapter"], self.device))
         self._seek_start()
-        if not state:
+        if state is None:
             return
         if state["adapter"]:
             self.adapter.load_running_state(on_device(state["adapter"], self.device))
         self._objects = ObjectTable(tuple(state["ids"]))
         self._removed = frozenset(state["removed"])
-        self._last_slots = state["last_slots"].numpy()
-        self._last_labels = state["last_labels"].numpy()
+        self._last_slots = as_array(state["last_slots"])
+        self._last_labels = as_array(state["last_labels"])
         self._presence = tuple(state["presence"])
         self._histories = tuple(ObjectHistory.from_state(each) for each in state["histories"])
-        self._thumbnail, self._missing = state["thumbnail"].numpy(), int(state["missing"])
-        if self.temporal_filter is not None:
-            self.temporal_filter.load_state_dict(state["filter"])
-        if self.support is not None and state["support"]:
-            self.support.load_state_dict(state["support"])
+        self._thumbnail, self._missing = as_array(state["thumbnail"]), int(state["missing"])
+        for name, part in (("filter", self.temporal_filter), ("support", self.support)):
+            check_part(name, state[name], part)
+            if part is not None:
+                part.load_state_dict(state[name])
 
     def _check_loaded(self, start: Mapping[str, Any]) -> None:
         """Check that what was loaded fits together, and fits this tracker's working size."""
@@ -135,6 +147,11 @@ class SavedScene(TrackedScene):
             and self._thumbnail.shape == self._first_thumbnail.shape
             and all(array.dtype == np.uint8 for array in arrays)
             and int(self._last_slots.max()) <= count == len(self._presence) == len(self._histories)
+            and all(type(number) is int and 0 < number < VOID for number in self._removed)
+            and self._removed.isdisjoint(self.ids)
+            and all(isinstance(value, float | int) for value in self._presence)
+            and all(history.state in get_args(ObjectState) for history in self._histories)
+            and self._missing >= 0
             and {0, *np.unique(labels).tolist()} <= {0, *self.ids}
             and {0, *np.unique(self._first_labels).tolist()} == {0, *start["ids"]}
         )

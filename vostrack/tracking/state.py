@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,9 @@ from vostrack.errors import InputError
 
 __all__ = [
     "STATE_FORMAT",
+    "as_array",
+    "as_tensor",
+    "check_part",
     "check_state",
     "damage_named",
     "first_frame_digest",
@@ -65,6 +69,13 @@ def check_state(saved: object, part: str, adapter: object) -> None:
             f"tracker state: expected the result of start_state() or state(), got "
             f"{type(saved).__name__}; call load_state(start_state, state)"
         )
+    if "format" not in saved and "adapter" not in saved:
+        call = "start_state()" if part == "start" else "state()"
+        keys = ", ".join(sorted(map(repr, saved))[:4]) or "nothing"
+        raise InputError(
+            f"tracker state: this is no result of {call}, it holds {keys}; of two states that were "
+            'saved together, pass each by itself, such as load_state(saved["start"], saved["now"])'
+        )
     found = saved.get("format", 1)
     if found != STATE_FORMAT:
         raise InputError(
@@ -83,6 +94,40 @@ def check_state(saved: object, part: str, adapter: object) -> None:
         )
 
 
+def check_part(name: str, saved: object, part: Any) -> None:
+    """Check that a tracker has an optional part just where the saved one had it.
+
+    Args:
+        name: of the part.
+        saved: its state; empty where the tracker had none.
+        part: the part of the tracker that is to load it, if it has one; at the start.
+
+    Raises:
+        InputError: one of the two has it, the other has not.
+        TypeError: it is no state.
+    """
+    if not isinstance(saved, Mapping):
+        raise TypeError(f"its {name} is {saved!r:.40}")
+    # A part may have a state only later than at the start, where it stands now.
+    if part is None if saved else part is not None and part.state_dict():
+        came, here = ("with", "has none") if saved else ("without", f"has {type(part).__name__}")
+        raise InputError(
+            f"tracker state: saved {came} a {name}, but this tracker {here}; build it with the "
+            "preset and options of the tracker that was saved"
+        )
+
+
+def as_tensor(array: UInt8Array) -> Tensor:
+    """Return a copy of an array for a saved state."""
+    return torch.from_numpy(array.copy())
+
+
+def as_array(tensor: Tensor) -> UInt8Array:
+    """Return a copy of an array in a saved state, which other trackers may load, too."""
+    array: UInt8Array = tensor.numpy()
+    return np.array(array)
+
+
 @contextmanager
 def damage_named() -> Iterator[None]:
     """Say of a state that cannot be taken up that it is damaged, not what it made fail."""
@@ -93,9 +138,10 @@ def damage_named() -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         if type(e).__name__ == "OutOfMemoryError":
             raise
+        reason = f"{e} is missing" if isinstance(e, KeyError) else f"{type(e).__name__}: {e}"
         raise InputError(
-            f"tracker state: it is damaged, or another configuration wrote it "
-            f"({type(e).__name__}: {e}); start the tracker again from the first frame"
+            f"tracker state: it is damaged, or a tracker with other options wrote it ({reason}); "
+            "build this one with the options of that one, or start again from the first frame"
         ) from e
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vostrack.arrays import UInt8Array
+from vostrack.checks import check_argument
 from vostrack.compute.isolation import check_not_forked, own_settings
 from vostrack.errors import InputError
 from vostrack.protocols import InstanceProposer, ObjectAdapter, Refiner, TemporalFilter
@@ -125,8 +126,8 @@ class TrackedScene:
         """
         self._check_started("propose_objects")
         self._check_size(frame)
-        if not 1 <= at_most < VOID:
-            raise InputError(f"at_most: expected 1 to {VOID - 1}, got {at_most}")
+        most = VOID - 1
+        check_argument("at_most", at_most, f"1 to {most}", lambda n: 1 <= n <= most, whole=True)
         if self.proposer is None:
             raise InputError(
                 "propose_objects: the tracker has no proposer; build it with a `proposer` and "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral
 
 import cv2
 import numpy as np
 import torch
 
 from vostrack.arrays import UInt8Array
+from vostrack.checks import check_argument
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 from vostrack.tracking import edits
@@ -19,6 +21,7 @@ from vostrack.tracking.frame_input import (
     VOID,
     Channels,
     as_image,
+    check_channels,
     check_frame,
     check_mask,
     in_rgb,
@@ -165,8 +168,9 @@ class Tracker(EditedScene):
         """
         self._check_started("step")
         with self._call("Tracker.step"), torch.inference_mode():
-            if max_ms is not None and not max_ms > 0:
-                raise InputError(f"max_ms: expected more than 0 milliseconds, got {max_ms}")
+            check_channels(channels)
+            if max_ms is not None:
+                check_argument("max_ms", max_ms, "more than 0 milliseconds", lambda ms: ms > 0)
             if frame is None:
                 return self._predict()
             return self._step(in_rgb(frame, channels), max_ms)
@@ -232,13 +236,9 @@ class Tracker(EditedScene):
         Raises:
             InputError: the frame is too small for so many objects, or there cannot be so many.
         """
-        height, width = size
-        if not 1 <= objects < VOID:
-            raise InputError(f"objects: expected 1 to {VOID - 1}, got {objects}")
-        if height <= objects or width < 1:
-            raise InputError(
-                f"size: expected H and W of a frame for {objects} objects, got {height} x {width}"
-            )
+        most = VOID - 1
+        check_argument("objects", objects, f"1 to {most}", lambda n: 1 <= n <= most, whole=True)
+        height, width = _frame_size(size, objects)
         frame = np.full((height, width, 3), 128, np.uint8)
         rows = np.arange(height, dtype=np.int64)[:, None] * (objects + 1) // height
         mask = np.broadcast_to(rows, (height, width)).astype(np.uint8)
@@ -247,3 +247,18 @@ class Tracker(EditedScene):
             with torch.inference_mode():
                 seconds = [self._step(frame, None).timings for _ in range(3)]
         self._expected = dict(seconds[-1])
+
+
+def _frame_size(size: object, objects: int) -> tuple[int, int]:
+    """Return the size of frames in which so many objects have a row each.
+
+    Raises:
+        InputError: it is no such size.
+    """
+    pair = tuple(size) if isinstance(size, Iterable) else ()
+    whole = len(pair) == 2 and all(isinstance(side, Integral) for side in pair)
+    if not whole or pair[0] <= objects or pair[1] < 1:
+        raise InputError(
+            f"size: expected H and W of a frame for {objects} objects in pixels, got {size!r}"
+        )
+    return int(pair[0]), int(pair[1])

@@ -30,7 +30,7 @@ class Position:
     """``forward`` from the first mask to the end, then ``backward`` to the start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrackedFrame:
     """A frame with its masks."""
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import naming
 from vostrack.video.frames import NOMINAL_RATE
 from vostrack.video.names import plain_path
 
@@ -103,15 +104,16 @@ class AlphaVideoWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish the file, or remove it after an error."""
         container, self._container = self._container, None
-        try:
-            if container is not None:
-                if kind is None:
-                    container.mux(self._stream.encode(None))
-                container.close()
-                if kind is None:
-                    self._temporary.replace(self._target)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        with naming(self._target, self._temporary):
+            try:
+                if container is not None:
+                    if kind is None:
+                        container.mux(self._stream.encode(None))
+                    container.close()
+                    if kind is None:
+                        self._temporary.replace(self._target)
+            finally:
+                self._temporary.unlink(missing_ok=True)
 
     def add(self, image: UInt8Array, alpha: FloatArray, time: float) -> None:
         """Append a frame.
@@ -123,6 +125,7 @@ class AlphaVideoWriter:
 
         Raises:
             InputError: the file cannot be written.
+            OSError: the disk is full.
         """
         import av
 
@@ -141,7 +144,8 @@ class AlphaVideoWriter:
         tick = self._encoding.tick
         self._last = max(self._last + 1, round((time - self._began) / tick))
         frame.pts, frame.time_base = self._last, tick
-        self._container.mux(self._stream.encode(frame))
+        with naming(self._target, self._temporary):
+            self._container.mux(self._stream.encode(frame))
 
     def _start(self, shape: tuple[int, ...], time: float) -> None:
         import av

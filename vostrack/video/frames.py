@@ -30,7 +30,7 @@ NOMINAL_RATE = 25.0
 logger = logging.getLogger("vostrack.video")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One frame as it is displayed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["IMAGE_SUFFIXES", "is_pattern", "is_url", "plain_path"]
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "is_pattern", "is_url", "plain_path"]
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -25,6 +25,12 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 """Suffixes of image files, in lower case."""
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
+)
+"""Suffixes of files that are taken for videos, in lower case."""
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import naming
 from vostrack.video.frames import NOMINAL_RATE, logger
 from vostrack.video.names import plain_path
 
@@ -97,11 +98,12 @@ class VideoWriter:
         Raises:
             InputError: no frame was added.
         """
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._discard()
+        with naming(self._target, self._temporary):
+            try:
+                if kind is None:
+                    self._finish()
+            finally:
+                self._discard()
 
     def add(self, image: UInt8Array, time: float) -> None:
         """Append a frame.
@@ -113,6 +115,7 @@ class VideoWriter:
 
         Raises:
             InputError: the shape or dtype is not as expected.
+            OSError: the disk is full.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise InputError(
@@ -126,9 +129,10 @@ class VideoWriter:
                 f"got {image.shape[1]} x {image.shape[0]}; resize all frames to the same size"
             )
         self._last = max(self._last + 1, round((time - self._began) / _TICK))
-        self._encode(image)
-        if self._audio is not None:
-            self._audio.copy_until(float(self._last * _TICK))
+        with naming(self._target, self._temporary):
+            self._encode(image)
+            if self._audio is not None:
+                self._audio.copy_until(float(self._last * _TICK))
 
     def _start(self, shape: tuple[int, ...], time: float) -> None:
         import av

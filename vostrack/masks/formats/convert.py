@@ -38,9 +38,22 @@ def read_results(
         size: H and W of the video in pixels, for files that state no size.
 
     Raises:
-        InputError: the masks cannot be read. The message names the problem and the remedy.
+        InputError: the masks cannot be read, or have another size than that which is given. The
+            message names the problem and the remedy.
     """
     source = expand_home(path)
+    masks = _read(source, size)
+    if size is not None and tuple(size) != tuple(masks.size):
+        height, width = masks.size
+        raise InputError(
+            f"size: {source} states {width} x {height} pixels itself, got {size[1]} x {size[0]}; "
+            "leave `size` out"
+        )
+    return masks
+
+
+def _read(source: Path, size: tuple[int, int] | None) -> VideoMasks:
+    """Read masks; ``size`` counts only where they state none."""
     if not source.exists():
         raise InputError(f"{source} does not exist; check the path")
     if source.is_dir() and is_results_folder(source):

@@ -24,14 +24,23 @@ from vostrack.masks.formats.json_layouts import parse_json
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.masks_json import load_json
 
-__all__ = ["is_annotation_file", "is_annotation_folder", "kind_of_folder", "read_annotations"]
+__all__ = [
+    "ANNOTATION_SUFFIXES",
+    "is_annotation_file",
+    "is_annotation_folder",
+    "kind_of_folder",
+    "read_annotations",
+]
 
-_SUFFIXES = frozenset({".json", ".xml", ".txt"})
+ANNOTATION_SUFFIXES = frozenset({".json", ".xml", ".txt"})
+"""Suffixes of files of annotations, in lower case; a TIFF may be a stack of label maps."""
 
 
 def is_annotation_file(path: Path) -> bool:
     """Tell whether a file contains annotations or a stack of label maps, and not one image."""
-    return path.suffix.lower() in _SUFFIXES or (path.is_file() and tiff_stack.is_stack(path))
+    return path.suffix.lower() in ANNOTATION_SUFFIXES or (
+        path.is_file() and tiff_stack.is_stack(path)
+    )
 
 
 def is_annotation_folder(folder: Path) -> bool:
