@@ -87,7 +87,7 @@ def find_flow(now: UInt8Array, before: UInt8Array) -> FlowField:
         before: (h, w) gray, the earlier image.
     """
     height, width = now.shape
-    # The way forth only tells whether the way back can be trusted, to pixels.
+    # The way forth only tells, to a pixel or two, whether the way back can be trusted.
     back, forth = flow_between(now, before), flow_between(before, now, smoothed=False)
     x: FloatArray = np.arange(width, dtype=np.float32) + back[..., 0]
     y: FloatArray = np.arange(height, dtype=np.float32)[:, None] + back[..., 1]
