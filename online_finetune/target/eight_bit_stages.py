@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
 from vostrack.models.byte_convolution import has_fast_int8
+from vostrack.models.byte_layers import with_byte_layers
 from vostrack.models.eight_bit import EightBitStages, Ranges, fits_eight_bits
 from vostrack.models.eight_bit_mobilenet import EightBitMobileNet
+from vostrack.models.memory_reader import ByteMemoryReader
 from vostrack.models.target_net import TargetNet
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "ranges_of",
     "tracking_autocast",
     "uses_eight_bits",
+    "with_byte_layers_above",
     "with_eight_bits",
 ]
 
@@ -109,3 +112,23 @@ def ranges_of(network: TargetNet) -> dict[int, tuple[float, ...]]:
         return {}
     second = network.eight_bit_semantic
     return network.eight_bit.ranges | ({} if second is None else {_SECOND: second.ranges})
+
+
+def with_byte_layers_above(network: TargetNet) -> TargetNet:
+    """Return the same network with the layers above the backbones in 8 bits, if stages are.
+
+    Args:
+        network: not changed; its weights must not change any more.
+    """
+    if network.eight_bit is None:
+        return network
+    decoder, encoder = network.decoder, network.encoder
+    # Layers of one tap, and those of few channels, take as long in bytes.
+    small = [encoder.steps, encoder.context, decoder.reduce, decoder.lateral[3]]
+    kept: list[nn.Module] = [network.backbone, network.labels, network.embedding, *small]
+    if network.semantic is not None:
+        kept.append(network.semantic)
+    changed = with_byte_layers(network, kept, signed=[decoder.enter])
+    for name in ("first_reader", "recent_reader"):
+        changed._modules[name] = ByteMemoryReader(getattr(network, name))
+    return changed

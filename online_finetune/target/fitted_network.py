@@ -18,6 +18,7 @@ from vostrack.online_finetune.target.eight_bit_stages import (
     measured,
     ranges_of,
     uses_eight_bits,
+    with_byte_layers_above,
     with_eight_bits,
 )
 from vostrack.online_finetune.target.finetune import OnProgress, finetune_target_net
@@ -68,7 +69,7 @@ class FittedNetwork:
             weights.load_state_dict({**base.state_dict(), **state["network"]})
         # A machine without fast bytes goes on in floats.
         ranges = state["ranges"] if has_fast_int8() else {}
-        return FittedNetwork(weights, with_eight_bits(weights, ranges))
+        return FittedNetwork(weights, with_byte_layers_above(with_eight_bits(weights, ranges)))
 
 
 def fit_network(
@@ -110,7 +111,7 @@ def fit_network(
     # Stages that are not trained stay as they were converted.
     if network is None or config.finetune.trained_blocks(generic):
         network = with_eight_bits(weights, _ranges(weights, image, labels, config, WHOLE))
-    return FittedNetwork(weights, network)
+    return FittedNetwork(weights, with_byte_layers_above(network))
 
 
 def _with_own_weights(generic: TargetNet, config: TargetModelConfig) -> TargetNet:

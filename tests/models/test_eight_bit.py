@@ -202,6 +202,28 @@ def test_bytes_are_rounded_and_limited_in_any_layout(zero: int) -> None:
         assert torch.equal(to_bytes(x.contiguous(memory_format=layout), 1.7, zero), wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_at_least_0_becomes_the_same_bytes(dtype: torch.dtype) -> None:
+    x = 300 * torch.rand(2, 5, 7, 9, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.contiguous(memory_format=layout)
+        found = byte_convolution.rectified_to_bytes(given, 1.7)
+        assert torch.equal(found, to_bytes(x, 1.7))
+        assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_products_of_bytes_are_near_products() -> None:
+    generator = torch.Generator().manual_seed(3)
+    rows, others = (
+        torch.randn(90, 24, generator=generator),
+        torch.randn(70, 24, generator=generator),
+    )
+    values, scale = byte_convolution.rows_to_bytes(rows)
+    found = byte_convolution.byte_products(others).floats(values, scale)[0, :, :, 0].T
+    wanted = rows @ others.T
+    assert float((found - wanted).norm() / wanted.norm()) < 0.02
+
+
 # With AVX-512, weights for maps of fewer than 64 cells have another layout than those for larger.
 _CALLS = """
 import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -25,16 +26,16 @@ def features() -> nn.Sequential:
 def _image(height: int, width: int, count: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(height)
     small = torch.rand(count, 3, 6, 7, generator=generator)
-    image = F.interpolate(small, size=(height, width), mode="bilinear") * 2 - 1
-    return image.contiguous(memory_format=torch.channels_last)
+    image = F.interpolate(small, size=(height, width), mode="bilinear") * 255
+    return image.round().div(255).contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("size", [(64, 80), (60, 77), (33, 48)])
 def test_it_is_near_float32(size: tuple[int, int], features: nn.Sequential) -> None:
     image = _image(*size)
-    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image))
+    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image * 2 - 1))
     with torch.no_grad():
-        wanted = features(image)
+        wanted = features(image * 2 - 1)
     found = layers(image)
     assert found.shape == wanted.shape
     assert found.dtype == torch.float32
@@ -43,8 +44,8 @@ def test_it_is_near_float32(size: tuple[int, int], features: nn.Sequential) -> N
 
 def test_each_block_is_near_float32_where_inputs_have_signs(features: nn.Sequential) -> None:
     image = _image(64, 80)
-    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image))
-    x = image
+    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image * 2 - 1))
+    x = image * 2 - 1
     with torch.no_grad():
         for layer in features[:2]:
             x = layer(x)
@@ -56,9 +57,24 @@ def test_each_block_is_near_float32_where_inputs_have_signs(features: nn.Sequent
             x = wanted
 
 
+def test_gray_is_as_far_from_0_as_it_should_be(features: nn.Sequential) -> None:
+    picture = torch.full((1, 3, 20, 24), 128, dtype=torch.uint8)
+    layers, changed = copy.deepcopy(features), _image(64, 80) * 2 - 1
+    ranges = EightBitMobileNet.measure(features, changed)
+    colours = layers[0][0]  # type: ignore[index]  # the first convolution
+    with torch.no_grad():
+        colours.weight.fill_(1.0)
+        colours.bias.fill_(0.5)
+    found = EightBitMobileNet(layers, ranges)._first.colours(picture)[..., 1:-1, 1:-1]
+    # A byte of 128 is 1/255 in [-1, 1]; a step of the result is 6/255.
+    assert found.unique().numel() == 1
+    assert float(found[0, 0, 0, 0]) * 6 / 255 == pytest.approx(0.5 + 27 / 255, abs=3 / 255)
+    assert float(colours.bias.min()) == float(colours.bias.max()) == 0.5
+
+
 def test_images_do_not_depend_on_one_another_or_on_earlier_sizes(features: nn.Sequential) -> None:
     image = _image(48, 64, 2)
-    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image))
+    layers = EightBitMobileNet(features, EightBitMobileNet.measure(features, image * 2 - 1))
     together = layers(image)
     layers(_image(33, 47))
     for one, alone in zip(image, together, strict=True):

@@ -20,7 +20,7 @@ from vostrack.models.byte_convolution import (
     MARGIN,
     ByteConvolution,
     pooled,
-    to_bytes,
+    rectified_to_bytes,
 )
 from vostrack.models.byte_map import ByteMap
 from vostrack.models.classifier_layers import BasicBlock
@@ -161,7 +161,7 @@ class _Stage:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) float32, at least 0, to (B, D, h', w') float32."""
-        values = to_bytes(x.contiguous(memory_format=torch.channels_last), self.scales[0])
+        values = rectified_to_bytes(x, self.scales[0])
         return self.bytes_and_floats(values)[1]
 
     def bytes_and_floats(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,7 +174,7 @@ class _Stage:
                 values = second.add(inner, values, before)
             else:
                 total = second.floats(inner).add_(shortcut.floats(values)).relu_()
-                values = to_bytes(total, after)
+                values = rectified_to_bytes(total, after)
         return values, values.float().mul_(self.scales[-1])
 
 

@@ -6,26 +6,34 @@ bytes; what is inside a block is at least 0 and at most 6.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vostrack.models.byte_convolution import LARGEST_BYTE, MARGIN, ByteConvolution, to_bytes
+from vostrack.models.byte_convolution import (
+    LARGEST_BYTE,
+    MARGIN,
+    MIDDLE_BYTE,
+    ByteConvolution,
+    image_bytes,
+    to_bytes,
+)
 from vostrack.models.deeplab_mobilenetv2 import SameConv
 
 __all__ = ["EightBitMobileNet"]
 
-# The first convolution sees colours, and the block behind it is no faster in bytes.
-_IN_FLOATS = 2
+# The first convolution and the block behind it; all others are blocks that widen their input.
+_FIRST = 2
 
 # ReLU6 ends here.
 _CEILING = 6.0
 
 
 class EightBitMobileNet:
-    """The layers ``DeepLabMobileNetV2.features``, from float32 to float32; no gradients.
+    """The layers ``DeepLabMobileNetV2.features``, from pictures to float32; no gradients.
 
     Attributes:
         ranges: least and largest input of each block, and largest activations of its two inner
@@ -41,10 +49,10 @@ class EightBitMobileNet:
         """
         self.ranges = tuple(ranges)
         layers = _layers(features)
-        self._first = layers[:_IN_FLOATS]
+        self._first = _FirstLayers(*layers[:_FIRST])
         self._blocks = [
             _Block(block, self.ranges[4 * number : 4 * number + 4])
-            for number, block in enumerate(layers[_IN_FLOATS:])
+            for number, block in enumerate(layers[_FIRST:])
         ]
 
     @staticmethod
@@ -57,9 +65,9 @@ class EightBitMobileNet:
             image: (1, 3, H, W) in [-1, 1].
         """
         layers, found, x = _layers(features), [], image
-        for layer in layers[:_IN_FLOATS]:
+        for layer in layers[:_FIRST]:
             x = layer(x)
-        for block in layers[_IN_FLOATS:]:
+        for block in layers[_FIRST:]:
             # As the block does, but what is inside is seen.
             widened = block.conv[0](x)
             filtered = block.conv[1](widened)
@@ -70,10 +78,8 @@ class EightBitMobileNet:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:
-        """Compute the feature maps (B, 320, h, w) of images (B, 3, H, W) in [-1, 1]."""
-        x = image
-        for layer in self._first:
-            x = layer(x)
+        """Compute the feature maps (B, 320, h, w) of images (B, 3, H, W), in [0, 1] or bytes."""
+        x = self._first(image_bytes(image))
         for block in self._blocks:
             x = block(x)
         return x
@@ -86,6 +92,28 @@ class EightBitMobileNet:
 def _layers(features: nn.Sequential) -> list[Any]:
     """Return the layers; torch does not tell of which types they are."""
     return list(features)
+
+
+class _FirstLayers:
+    """The first convolution, and the block behind it."""
+
+    def __init__(self, first: Any, block: Any) -> None:
+        # What is inside ends at the ceiling; a byte b of a picture stands for 2 / 255 b - 1.
+        step, inner = 2 / LARGEST_BYTE, _CEILING / LARGEST_BYTE
+        filters, project = block.conv
+        colours = copy.copy(first[0])
+        colours._parameters = dict(colours._parameters)
+        # Halfway between two bytes is 0. The bias makes up for what 128 is more than that.
+        over = (MIDDLE_BYTE - LARGEST_BYTE / 2) * step
+        bias = first[0].bias + over * first[0].weight.sum((1, 2, 3))
+        colours.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        self.colours = _SameByteConvolution(colours, step, inner, MIDDLE_BYTE)
+        self.filter = _SameByteConvolution(filters[0], inner, inner)
+        self.project = ByteConvolution(project, inner, 1.0)
+
+    def __call__(self, picture: Tensor) -> Tensor:
+        """Map (B, 3, H, W) uint8 to (B, 16, h, w) float32."""
+        return self.project.floats(self.filter(self.colours(picture)))
 
 
 class _Block:
@@ -111,10 +139,12 @@ class _Block:
 
 
 class _SameByteConvolution:
-    """A depthwise convolution with a rectifier, whose padding depends on the size of the map."""
+    """A convolution with a rectifier, whose padding depends on the size of the map."""
 
-    def __init__(self, conv: SameConv, input_scale: float, output_scale: float) -> None:
-        self.conv, self.scales = conv, (input_scale, output_scale)
+    def __init__(
+        self, conv: SameConv, input_scale: float, output_scale: float, input_zero: int = 0
+    ) -> None:
+        self.conv, self.scales = conv, (input_scale, output_scale, input_zero)
         self.made: dict[tuple[tuple[int, int], tuple[int, int]], ByteConvolution] = {}
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.models.byte_convolution import byte_products, rows_to_bytes
 from vostrack.models.cells_by_owner import CellsByOwner, cells_by_owner
+from vostrack.models.memory_cells import CellsOfFrames, MemoryCells, joined_cells
 from vostrack.models.memory_cues import Memory
 from vostrack.models.regions import Regions
 
-__all__ = ["MemoryReader", "similarity_channels"]
+__all__ = ["ByteMemoryReader", "MemoryReader", "similarity_channels"]
 
 # Logits that are computed at once: 2 MB. Below so many rows torch keeps a product from oneDNN.
 _CACHED = 1 << 19
@@ -52,6 +54,7 @@ class MemoryReader(nn.Module):
         self.log_nearness = (
             nn.Parameter(torch.tensor(math.log(nearness))) if nearness is not None else None
         )
+        self._kept = CellsOfFrames()
 
     def forward(
         self,
@@ -74,10 +77,10 @@ class MemoryReader(nn.Module):
         Returns:
             (B, V + 2, h, w), of the regions where there are any.
         """
-        known = self._cells(memories)
         scale = self.log_scale.exp()
         places = None
         alike = self.log_nearness is None or near is None
+        known = self._known(memories, kept=alike)
         if not alike:
             assert self.log_nearness is not None
             assert near is not None
@@ -87,14 +90,15 @@ class MemoryReader(nn.Module):
             penalty = self.log_nearness.exp() * near.view(-1, 1, 1)
             places = _distances(positions.flatten(2).mT, known.places, penalty)
         size, rows = query.shape[-2:], query.flatten(2).mT * scale
+        best_matches, products = self._best_matches(known, scale), _products_of(rows, known)
         parts = []
         for part in _parts(rows, known, 1 if places is None else len(places[0])):
-            logits = _products(rows[:, part], known.keys)
+            logits = products(part)
             if places is not None:
                 logits = torch.baddbmm(
                     logits.expand(len(places[0]), -1, -1), places[0][:, part], places[1]
                 )
-            best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
+            best, second = (logit / scale for logit in best_matches(logits))
             value = _weighted_values(logits.softmax(2), known.values)
             parts.append(torch.cat([value, self.cues(best, second)], dim=1))
         read: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
@@ -110,46 +114,72 @@ class MemoryReader(nn.Module):
             query: (1, K, h, w) unit vectors.
             memories: at least one.
         """
-        known = self._cells(memories)
+        known = self._known(memories, kept=True)
         scale = self.log_scale.exp()
         rows, found = query.flatten(2).mT * scale, []
+        best_matches, products = self._best_matches(known, scale), _products_of(rows, known)
         for part in _parts(rows, known, 1):
-            logits = _products(rows[:, part], known.keys)
-            best, second = (logit / scale for logit in self._best_matches(logits, known, scale))
+            best, second = (logit / scale for logit in best_matches(products(part)))
             found.append(self.cues(best, second)[:, 0])
         return torch.cat(found, dim=1)
 
-    def _cells(self, memories: Sequence[Memory]) -> _Cells:
-        """Put the cells of memories together, sorted by owner where several objects share them."""
-        # Networks lay out their maps with channels last, so rows are copied as they are.
-        keys, places = (
-            torch.cat([getattr(memory, name).mT for memory in memories], dim=1)
-            for name in ("keys", "positions")
-        )
-        values, mask = (
-            torch.cat([getattr(memory, name) for memory in memories], dim=2)
-            for name in ("values", "mask")
-        )
-        shared = len(keys) == 1 < len(mask)
-        # A GPU would be waited for; there it pays only where memories are many.
-        if not shared or (self.log_nearness is not None and keys.device.type != "cpu"):
-            return _Cells(keys, values, mask, places, None)
-        owned = cells_by_owner(mask, self._COVER_FLOOR)
-        keys, places = (x.index_select(1, owned.order) for x in (keys, places))
-        values, mask = (x.index_select(2, owned.order) for x in (values, mask))
-        return _Cells(keys, values, mask, places, owned)
+    def _known(self, memories: Sequence[Memory], *, kept: bool) -> MemoryCells:
+        """Put the cells of memories together, sorted by owner where that pays.
 
-    def _best_matches(self, logits: Tensor, known: _Cells, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, A): the best of the object's cells, and the best of the background's.
+        Args:
+            memories: at least one.
+            kept: the same memories will be read in other frames, too.
+        """
+        if memories[0].keys.device.type != "cpu" or torch.is_grad_enabled():
+            cells, several = joined_cells(memories), len(memories[0].mask) > 1
+            # A GPU would be waited for; there it pays only where memories are many.
+            many = self.log_nearness is None or cells.keys.device.type == "cpu"
+            return self._sorted(cells) if several and many else cells
+        return self._kept.of(memories, self._to_keep) if kept else self._to_read(memories)
+
+    def _to_read(self, memories: Sequence[Memory]) -> MemoryCells:
+        return self._sorted(joined_cells(memories))
+
+    def _to_keep(self, memories: Sequence[Memory]) -> MemoryCells:
+        return self._to_read(memories)
+
+    def _sorted(self, cells: MemoryCells) -> MemoryCells:
+        if len(cells.keys) > 1:
+            return cells
+        owned = cells_by_owner(cells.mask, self._COVER_FLOOR)
+        keys, places = (x.index_select(1, owned.order) for x in (cells.keys, cells.places))
+        values, mask = (x.index_select(2, owned.order) for x in (cells.values, cells.mask))
+        return MemoryCells(keys, values, mask, places, owned)
+
+    def _best_matches(
+        self, known: MemoryCells, scale: Tensor
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Return what finds the best of each object's cells, and the best of its background's.
+
+        Args:
+            known: the cells.
+            scale: of the logits.
+
+        Returns:
+            From logits (1 or B, A, M) to (B, A) twice.
+        """
+        match, other = (scale * term for term in self.cover_terms(known.mask))
+        owned = known.owned
+        if owned is None:
+            return lambda logits: ((logits + match).amax(2), (logits + other).amax(2))
+        return lambda logits: self._best_by_owner(logits, owned, (match, other), scale)
+
+    def _best_by_owner(
+        self, logits: Tensor, owned: CellsByOwner, terms: tuple[Tensor, Tensor], scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (B, A): the best of the objects' cells, and the best of the backgrounds'.
 
         Args:
             logits: (1 or B, A, M).
-            known: the cells.
+            owned: how the cells are sorted.
+            terms: (B, 1, M), to be added to the logits for the object, and for the background.
             scale: of the logits.
         """
-        mask, owned = known.mask, known.owned
-        if owned is None:
-            return self._with_cover(logits, mask, scale)
         # A cell that an object does not cover has the same weights for it as any other such cell:
         # one maximum over the cells of each owner serves all other objects.
         plain = torch.stack(
@@ -165,9 +195,8 @@ class MemoryReader(nn.Module):
             rest = torch.cat([plain[: number + 1, own], plain[number + 2 :, own]]).amax(0)
             match, other = [rest + floor], [rest]
             for place in places:
-                found = self._with_cover(logits[own, :, place], mask[number, :, place], scale)
-                match.append(found[0])
-                other.append(found[1])
+                for found, term in zip((match, other), terms, strict=True):
+                    found.append((logits[own, :, place] + term[number, :, place]).amax(-1))
             best.append((torch.stack(match).amax(0), torch.stack(other).amax(0)))
         return torch.stack([one for one, _ in best]), torch.stack([one for _, one in best])
 
@@ -185,31 +214,29 @@ class MemoryReader(nn.Module):
         """Return (B, 2, A) from the best match of the object and of the background, (B, A)."""
         return torch.stack([best - second, best], dim=1).clamp(min=self._LOWEST)
 
-    def _with_cover(self, logits: Tensor, mask: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the best of the object's cells and of the background's over the last axis."""
-        match, other = ((logits + scale * term).amax(-1) for term in self.cover_terms(mask))
-        return match, other
 
+class ByteMemoryReader(MemoryReader):
+    """A reader that compares keys in 8 bits where distance does not count; no gradients.
 
-class _Cells(NamedTuple):
-    """The cells of some memories.
+    The logits of the comparison then differ by some hundredths. Memories that are read in many
+    frames are laid out for it once.
 
-    Attributes:
-        keys: (1 or B, M, K).
-        values: (B, V, M).
-        mask: (B, 1, M) share of each cell that an object covers.
-        places: (1 or B, M, 2), x and y.
-        owned: in which order they are; None for any.
+    Args:
+        reader: whose numbers it shares.
     """
 
-    keys: Tensor
-    values: Tensor
-    mask: Tensor
-    places: Tensor
-    owned: CellsByOwner | None
+    def __init__(self, reader: MemoryReader) -> None:
+        super().__init__()
+        self.log_scale, self.log_nearness = reader.log_scale, reader.log_nearness
+
+    def _to_keep(self, memories: Sequence[Memory]) -> MemoryCells:
+        cells = super()._to_keep(memories)
+        if len(cells.keys) > 1:
+            return cells
+        return replace(cells, products=byte_products(cells.keys[0]))
 
 
-def _parts(rows: Tensor, known: _Cells, objects: int) -> list[slice]:
+def _parts(rows: Tensor, known: MemoryCells, objects: int) -> list[slice]:
     """Divide rows (1 or B, A, K) so that their logits are few enough to stay in the cache.
 
     Memory is far slower than the cache: the passes over all logits at once took longer than the
@@ -222,6 +249,15 @@ def _parts(rows: Tensor, known: _Cells, objects: int) -> list[slice]:
         parts = -(-count // most)
     step = -(-count // parts)
     return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _products_of(rows: Tensor, known: MemoryCells) -> Callable[[slice], Tensor]:
+    """Return what gives the products (1 or B, part of A, M) of rows (1 or B, A, K) and keys."""
+    packed = known.products
+    if packed is None:
+        return lambda part: _products(rows[:, part], known.keys)
+    values, scale = rows_to_bytes(rows[0])
+    return lambda part: packed.floats(values[:, :, part], scale)[0, :, :, 0].T[None]
 
 
 def _products(rows: Tensor, others: Tensor) -> Tensor:

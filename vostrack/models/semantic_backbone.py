@@ -56,19 +56,23 @@ class SemanticBackbone(nn.Module):
         Returns:
             (B, 320, h, w), a unit vector in each place.
         """
-        x = (eight_bit or self.features)(self.scaled(image))
+        x = eight_bit(self._smaller(image)) if eight_bit else self.features(self.scaled(image))
         if x.shape[-2:] != tuple(size):
             x = F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
         return F.normalize(x, dim=1)
 
     def scaled(self, image: Tensor) -> Tensor:
         """Return images (B, 3, H, W), in [0, 1] or bytes, as the layers take them."""
-        x = image
-        if self.scale != 1:
-            smaller = [max(16, round(side * self.scale)) for side in image.shape[-2:]]
-            x = F.interpolate(x, smaller, mode="bilinear", align_corners=False, antialias=True)
+        x = self._smaller(image)
         x = x.float() * (2 / 255) - 1 if x.dtype == torch.uint8 else x * 2 - 1
         return x.contiguous(memory_format=torch.channels_last)
+
+    def _smaller(self, image: Tensor) -> Tensor:
+        """Return images (B, 3, H, W) in the size that the layers see."""
+        if self.scale == 1:
+            return image
+        size = [max(16, round(side * self.scale)) for side in image.shape[-2:]]
+        return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
 
     def load_deeplab(self, path: str | Path) -> None:
         """Take the weights of a DeepLabv3-MobileNetV2.

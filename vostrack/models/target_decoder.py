@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.compute.doubling import doubled
+from vostrack.models.byte_layers import ByteLayer, convolved_part
 from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.lateral_map import LateralMap
 from vostrack.models.near_places import possible_places, seen_around, without_margin
@@ -41,7 +42,7 @@ class MaskEncoder(nn.Module):
         for step in self.steps:
             x = F.relu_(step(x))
         context = F.relu_(self.context(feature))
-        return _joined(self.join.weight, self.join.bias, x, context)
+        return _joined(self.join, x, context)
 
 
 class TargetDecoder(nn.Module):
@@ -53,7 +54,8 @@ class TargetDecoder(nn.Module):
         self.lateral = nn.ModuleList(
             pointwise(c, w) for c, w in zip(channels, (w2, w4, w8, 64), strict=True)
         )
-        self.enter = nn.Conv2d(64 + cues, w16, 3, padding=1)
+        self.inputs = 64 + cues
+        self.enter = nn.Conv2d(self.inputs, w16, 3, padding=1)
         # Dilations 2 and 4 let every cell see most of the object.
         self.context = nn.ModuleList(nn.Conv2d(w16, w16, 3, padding=d, dilation=d) for d in (2, 4))
         self.reduce = nn.ModuleList(pointwise(a, b) for a, b in ((w16, w8), (w8, w4), (w4, w2)))
@@ -71,7 +73,8 @@ class TargetDecoder(nn.Module):
         """Return what is added at a stride: (B, C, h, w)."""
         if isinstance(level, LateralMap):
             return level.values
-        return self.lateral[index](as_floats(level))  # type: ignore[no-any-return]
+        layer = self.lateral[index]
+        return layer(level if isinstance(layer, ByteLayer) else as_floats(level))  # type: ignore[no-any-return]
 
     def outline_layers(self) -> list[nn.Module]:
         """Return the layers of strides 8, 4 and 2."""
@@ -143,8 +146,7 @@ class TargetDecoder(nn.Module):
         view = F.relu_(self.lateral[3](level))
         if regions is not None:
             view = regions.cut(view, 1)
-        weight = self.enter.weight[:, : view.shape[1] + read.shape[1]]
-        return _joined(weight, self.enter.bias, view, read)
+        return _joined(self.enter, view, read)
 
     def objects(self, entered: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
         """Decode at stride 16 only; see ``forward``.
@@ -156,8 +158,8 @@ class TargetDecoder(nn.Module):
         Returns:
             (B, w16, h, w) what is known of each cell, and (B,) logits of the objects' presence.
         """
-        rest = self.enter.weight[:, -cues.shape[1] :]
-        x = F.relu_(F.conv2d(cues, rest, padding=1) + entered)
+        start = self.inputs - cues.shape[1]
+        x = F.relu_(convolved_part(self.enter, cues, start, biased=False) + entered)
         for context in self.context:
             x = x + F.relu_(context(x))
         presence = self.presence(torch.cat([x.amax((2, 3)), x.mean((2, 3))], dim=1))[:, 0]
@@ -253,15 +255,15 @@ class TargetDecoder(nn.Module):
         return self.fine(F.relu_(self.smooth[2](part)))  # type: ignore[no-any-return]
 
 
-def _joined(weight: Tensor, bias: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
-    """Convolve x (1 or B, C, h, w) beside y (1 or B, D, h, w) with 3 x 3 weights.
+def _joined(layer: nn.Conv2d | ByteLayer, x: Tensor, y: Tensor) -> Tensor:
+    """Convolve x (1 or B, C, h, w) beside y (1 or B, D, h, w) with the first C + D inputs.
 
     What is shared by all objects, one in place of B, is convolved once.
     """
     if len(x) == len(y):
-        return F.conv2d(torch.cat([x, y], dim=1), weight, bias, padding=1)
-    first, rest = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
-    return F.conv2d(x, first, bias, padding=1) + F.conv2d(y, rest, padding=1)
+        return convolved_part(layer, torch.cat([x, y], dim=1), 0, biased=True)
+    first = convolved_part(layer, x, 0, biased=True)
+    return first + convolved_part(layer, y, x.shape[1], biased=False)
 
 
 def _beside(x: Tensor, cover: Tensor) -> Tensor:
