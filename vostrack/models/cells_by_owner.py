@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
 import torch
@@ -22,14 +21,6 @@ class CellsByOwner(NamedTuple):
 
     order: Tensor
     counts: list[int]
-
-    def places(self) -> list[list[slice]]:
-        """Return for each object where the cells are that it covers; no empty places."""
-        ends = list(itertools.accumulate(self.counts))
-        spans = [slice(end - n, end) for end, n in zip(ends, self.counts, strict=True)]
-        return [
-            [span for span in (own, spans[-1]) if span.stop > span.start] for own in spans[1:-1]
-        ]
 
 
 def cells_by_owner(mask: Tensor, least: float) -> CellsByOwner:

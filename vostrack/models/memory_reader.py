@@ -10,13 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vostrack.models.best_matches import BestMatches, BestOfSortedCells
 from vostrack.models.byte_convolution import byte_products, rows_to_bytes
-from vostrack.models.cells_by_owner import CellsByOwner, cells_by_owner
+from vostrack.models.cells_by_owner import cells_by_owner
 from vostrack.models.memory_cells import CellsOfFrames, MemoryCells, joined_cells
 from vostrack.models.memory_cues import Memory
 from vostrack.models.regions import Regions
 
 __all__ = ["ByteMemoryReader", "MemoryReader", "similarity_channels"]
+
+_FindsBest = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 # Logits that are computed at once: 2 MB. Below so many rows torch keeps a product from oneDNN.
 _CACHED = 1 << 19
@@ -151,54 +154,13 @@ class MemoryReader(nn.Module):
         values, mask = (x.index_select(2, owned.order) for x in (cells.values, cells.mask))
         return MemoryCells(keys, values, mask, places, owned)
 
-    def _best_matches(
-        self, known: MemoryCells, scale: Tensor
-    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Return what finds the best of each object's cells, and the best of its background's.
-
-        Args:
-            known: the cells.
-            scale: of the logits.
-
-        Returns:
-            From logits (1 or B, A, M) to (B, A) twice.
-        """
+    def _best_matches(self, known: MemoryCells, scale: Tensor) -> _FindsBest:
+        """Return what finds the best match of each cell in logits, which are scaled."""
         match, other = (scale * term for term in self.cover_terms(known.mask))
-        owned = known.owned
-        if owned is None:
-            return lambda logits: ((logits + match).amax(2), (logits + other).amax(2))
-        return lambda logits: self._best_by_owner(logits, owned, (match, other), scale)
-
-    def _best_by_owner(
-        self, logits: Tensor, owned: CellsByOwner, terms: tuple[Tensor, Tensor], scale: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return (B, A): the best of the objects' cells, and the best of the backgrounds'.
-
-        Args:
-            logits: (1 or B, A, M).
-            owned: how the cells are sorted.
-            terms: (B, 1, M), to be added to the logits for the object, and for the background.
-            scale: of the logits.
-        """
-        # A cell that an object does not cover has the same weights for it as any other such cell:
-        # one maximum over the cells of each owner serves all other objects.
-        plain = torch.stack(
-            [
-                part.amax(2) if part.shape[2] else part.new_full(part.shape[:2], -torch.inf)
-                for part in torch.split(logits, owned.counts, dim=2)[:-1]
-            ]
-        )
+        if known.owned is None:
+            return BestMatches(match, other)
         floor = self._COVER_WEIGHT * scale * math.log(self._COVER_FLOOR)
-        best = []
-        for number, places in enumerate(owned.places()):
-            own = min(number, len(logits) - 1)
-            rest = torch.cat([plain[: number + 1, own], plain[number + 2 :, own]]).amax(0)
-            match, other = [rest + floor], [rest]
-            for place in places:
-                for found, term in zip((match, other), terms, strict=True):
-                    found.append((logits[own, :, place] + term[number, :, place]).amax(-1))
-            best.append((torch.stack(match).amax(0), torch.stack(other).amax(0)))
-        return torch.stack([one for one, _ in best]), torch.stack([one for _, one in best])
+        return BestOfSortedCells(known.owned, match, other, floor)
 
     def cover_terms(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is added to cosines for the object's cells, and for the background's.
