@@ -128,7 +128,7 @@ def test_a_part_is_that_of_the_whole(part: tuple[slice, slice]) -> None:
     flow = find_flow(moved(before, [[1.02, 0.01, 5], [0, 0.98, -4]]), before)
     assert np.array_equal(flow.trust_in(part), flow.trust[part])
     maps = texture(3)[None].astype(np.float32)
-    assert np.array_equal(warped(maps, flow, part), warped(maps, flow)[:, *part])
+    assert np.array_equal(warped(maps, flow, part), warped(maps, flow)[0][part][None])
 
 
 @pytest.mark.parametrize("box", [np.s_[30:60, 40:90], np.s_[0:5, 0:5], np.s_[150:160, 200:208]])
@@ -136,7 +136,7 @@ def test_what_was_in_a_box_is_within_its_reach(box: tuple[slice, slice]) -> None
     before = texture()
     flow = find_flow(moved(before, [[1.02, 0.01, 5], [0, 0.98, -4]]), before)
     mask = np.zeros((1, *before.shape), np.float32)
-    mask[0, *box] = 1
+    mask[0][box] = 1
     found = warped(mask, flow)[0]
     rows, columns = flow.reach(box) or np.s_[0:0, 0:0]
     inside = np.zeros(found.shape, bool)
