@@ -51,13 +51,23 @@ def fuse_along_flow(
         return finding
     window, logits = finding.window, finding.segmentation.logits
     flow = find_flow(_cut(now, window), _cut(before, window))
-    masks = finding.before[:, 0].detach().float().cpu().numpy()
-    mixed = logits.detach().to("cpu", copy=True)
-    for own, mask, one in zip(mixed[:, 0], masks, known, strict=True):
+    masks, found = _on_host(finding.before, logits)
+    mixed = found.clone()
+    for own, mask, one in zip(mixed[:, 0], masks[:, 0].numpy(), known, strict=True):
         if one:
             _mix(own, mask, flow, config.flow_share)
-    segmentation = replace(finding.segmentation, logits=mixed.to(logits.device))
+    segmentation = replace(finding.segmentation, logits=mixed.to(logits))
     return replace(finding, segmentation=segmentation)
+
+
+def _on_host(*maps: Tensor) -> list[Tensor]:
+    """Return maps in float32 on the CPU. The device is waited for once."""
+    maps = tuple(each.detach().float() for each in maps)
+    if maps[0].device.type == "cpu":
+        return list(maps)
+    packed = torch.cat([each.flatten() for each in maps]).cpu()
+    parts = torch.split(packed, [each.numel() for each in maps])
+    return [part.view(each.shape) for part, each in zip(parts, maps, strict=True)]
 
 
 def _mix(logits: Tensor, mask: FloatArray, flow: FlowField, share: float) -> None:

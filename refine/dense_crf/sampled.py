@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf.options import SampledCrfConfig
 from vostrack.refine.dense_crf.sampled_cells import similar_by_cell
@@ -191,20 +192,20 @@ def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
         found = ((scores - 0.5).abs_() < margin).nonzero().cpu()
         counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
         return [(part[:, 1], part[:, 2]) for part in torch.split(found, counts)]
-    places = []
-    for score in scores:
-        unsure = score.float().numpy()
-        # Most of a map is far below: only the box around the rest is looked at.
-        left, top, width, height = cv2.boundingRect(
-            (unsure > 0.5 - margin - _ROUNDING).view(np.uint8)
-        )
-        unsure = np.abs(unsure[top : top + height, left : left + width] - 0.5) < margin
-        # OpenCV is several times faster if few pixels are true.
-        found = cv2.findNonZero(unsure.view(np.uint8)) if width else None
-        pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
-        columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
-        places.append((rows.add_(top), columns.add_(left)))
-    return places
+    return [_uncertain_on_host(score.float().numpy(), margin) for score in scores]
+
+
+def _uncertain_on_host(score: FloatArray, margin: float) -> tuple[Tensor, Tensor]:
+    """Return the rows and columns (P,) of the uncertain pixels of a map (h, w)."""
+    # Most of it is far below: only the box around the rest is looked at.
+    high = score > 0.5 - margin - _ROUNDING
+    left, top, width, height = cv2.boundingRect(high.view(np.uint8))
+    unsure = np.abs(score[top : top + height, left : left + width] - 0.5) < margin
+    # OpenCV is several times faster if few pixels are true.
+    found = cv2.findNonZero(unsure.view(np.uint8)) if width else None
+    pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
+    columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
+    return rows.add_(top), columns.add_(left)
 
 
 def gaussian_taps(sigma: float) -> Tensor:

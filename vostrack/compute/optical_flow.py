@@ -81,8 +81,8 @@ class FlowField:
         difference = cv2.blur(apart, (_SQUARE, _SQUARE))[top:, left:]
         x, y = self.x[part], self.y[part]
         difference = difference[: len(x), : x.shape[1]]
-        missed = cv2.remap(self.forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        missed += self.back[part]
+        forth = cv2.remap(self.forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        missed = self.back[part] + forth
         squares = missed[..., 0] ** 2 + missed[..., 1] ** 2
         trust = np.exp(-((difference / _DIFFERENCE) ** 2) - squares / _RETURN**2)
         inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)

@@ -67,9 +67,11 @@ def label_map(scores: Tensor, *, threshold: float = 0.5) -> Tensor:
 
 def _label_map(scores: FloatArray, threshold: float) -> UInt8Array:
     """Do the same with numpy, only in the box in which an object's score is high enough."""
+    labels: UInt8Array
     if len(scores) == 1:
-        return (scores[0] >= threshold).view(np.uint8)
-    labels: UInt8Array = np.zeros(scores.shape[1:], np.uint8)
+        labels = (scores[0] >= threshold).view(np.uint8)
+        return labels
+    labels = np.zeros(scores.shape[1:], np.uint8)
     best = np.full(labels.shape, -np.inf, np.float32)
     for number, score in enumerate(scores, start=1):
         high = score >= threshold
