@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vostrack.arrays import UInt8Array
-from vostrack.compute.optical_flow import find_flow, warped
+from vostrack.arrays import BoolArray, FloatArray, UInt8Array
+from vostrack.compute.optical_flow import FlowField, Part, find_flow, warped
 from vostrack.models.memory_cues import cover
 from vostrack.models.target_decoder import NOWHERE
 from vostrack.online_finetune.target.frame_steps import Finding
@@ -51,18 +51,73 @@ def fuse_along_flow(
         return finding
     window, logits = finding.window, finding.segmentation.logits
     flow = find_flow(_cut(now, window), _cut(before, window))
-    masks = finding.before[:, 0].detach().float().cpu().numpy()
-    moved = torch.from_numpy(warped(masks, flow))[:, None]
-    size = logits.shape[-2:]
-    kept = cover(moved.clamp_(_LEAST, 1 - _LEAST).logit_(), size).to(logits.device)
-    trust = cover(torch.from_numpy(flow.trust)[None, None], size).to(logits.device)
-    counted = torch.tensor(known, dtype=trust.dtype).to(logits.device)[:, None, None, None]
-    share = config.flow_share * trust * counted
-    mixed = torch.lerp(logits.clamp(-_MOST, _MOST), kept, share)
+    masks, found = _on_host(finding.before, logits)
+    mixed = found.clone()
+    for own, mask, one in zip(mixed[:, 0], masks[:, 0].numpy(), known, strict=True):
+        if one:
+            _mix(own, mask, flow, config.flow_share)
+    segmentation = replace(finding.segmentation, logits=mixed.to(logits))
+    return replace(finding, segmentation=segmentation)
+
+
+def _on_host(*maps: Tensor) -> list[Tensor]:
+    """Return maps in float32 on the CPU. The device is waited for once."""
+    maps = tuple(each.detach().float() for each in maps)
+    if maps[0].device.type == "cpu":
+        return list(maps)
+    packed = torch.cat([each.flatten() for each in maps]).cpu()
+    parts = torch.split(packed, [each.numel() for each in maps])
+    return [part.view(each.shape) for part, each in zip(parts, maps, strict=True)]
+
+
+def _mix(logits: Tensor, mask: FloatArray, flow: FlowField, share: float) -> None:
+    """Mix the logits (h2, w2) of an object, in place, with its mask (h, w) in the frame before.
+
+    That is done only in the box in which either sees anything.
+    """
+    stride = mask.shape[0] // logits.shape[0]
+    boxes = [_box(logits.numpy() != NOWHERE)]
+    was = _box(mask > _LEAST)
+    can_be = flow.reach(was) if was is not None else None
+    if can_be is not None:
+        rows, columns = (slice(one.start // stride, -(-one.stop // stride)) for one in can_be)
+        boxes.append((rows, columns))
+    cells = _union([box for box in boxes if box is not None])
+    if cells is None:
+        return
+    pixels = _times(cells, stride)
+    own = logits[cells]
+    trust = cover(torch.from_numpy(flow.trust_in(pixels))[None, None], own.shape)[0, 0]
+    moved = torch.from_numpy(warped(mask[None], flow, pixels))[None]
+    kept = cover(moved.clamp_(_LEAST, 1 - _LEAST).logit_(), own.shape)[0, 0]
+    weight = share * trust
     # Where neither sees anything nothing has to be computed later either.
-    nothing = (logits == NOWHERE) & (kept <= kept.new_tensor(_LEAST).logit())
-    mixed = torch.where((share < _NEGLIGIBLE) | nothing, logits, mixed)
-    return replace(finding, segmentation=replace(finding.segmentation, logits=mixed))
+    nothing = (own == NOWHERE) & (kept <= kept.new_tensor(_LEAST).logit())
+    changed = torch.lerp(own.clamp(-_MOST, _MOST), kept, weight)
+    own.copy_(torch.where((weight < _NEGLIGIBLE) | nothing, own, changed))
+
+
+def _box(inside: BoolArray) -> Part | None:
+    """Return the rows and columns around a mask (h, w); None for an empty one."""
+    left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else None
+
+
+def _union(parts: Sequence[Part]) -> Part | None:
+    """Return the rows and columns around some parts; None for none."""
+    if not parts:
+        return None
+    rows, columns = (
+        slice(min(one.start for one in axis), max(one.stop for one in axis))
+        for axis in zip(*parts, strict=True)
+    )
+    return rows, columns
+
+
+def _times(part: Part, factor: int) -> Part:
+    """Return a part in smaller cells, ``factor`` to each."""
+    rows, columns = (slice(factor * one.start, factor * one.stop) for one in part)
+    return rows, columns
 
 
 def _cut(gray: Tensor, window: Window) -> UInt8Array:

@@ -15,11 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
 from vostrack.refine.dense_crf.options import SampledCrfConfig
 from vostrack.refine.dense_crf.sampled_cells import similar_by_cell
 
 __all__ = ["Messages", "SampledCrfConfig", "SampledCrfRefiner", "messages"]
+
+
+# Scores below the uncertain ones by less may count as uncertain, whatever the rounding.
+_ROUNDING = 1e-6
 
 
 class SampledCrfRefiner:
@@ -121,15 +126,18 @@ def messages(
         config: the kernels.
         stride: sample spacing in pixels.
     """
+    if not len(rows):
+        return Messages(score.new_zeros(0), score.new_zeros(0))
     near = _blurred_at(score, rows, columns, config.spatial_sigma)
-    start = stride // 2
-    grid = score[start::stride, start::stride]
-    samples = torch.cat([image[:, start::stride, start::stride], 2 * grid[None] - 1])
+    cells = [index.div(stride, rounding_mode="floor") for index in (rows, columns)]
+    spans = [_seen(index, config.radius(stride)) for index in cells]
+    part = tuple(slice(stride // 2 + stride * a, stride * (b + 1), stride) for a, b in spans)
+    samples = torch.cat([image[:, part[0], part[1]], 2 * score[part][None] - 1])
     similar = similar_by_cell(
         image[:, rows, columns],
         samples,
-        rows.div(stride, rounding_mode="floor"),
-        columns.div(stride, rounding_mode="floor"),
+        cells[0] - spans[0][0],
+        cells[1] - spans[1][0],
         fade_by_cell(config, stride).to(score.device),
         inverse_square(config),
     )
@@ -137,10 +145,14 @@ def messages(
     return Messages(2 * near - 1, similar)
 
 
+def _seen(cells: Tensor, radius: int) -> tuple[int, int]:
+    """Return the first and the last cell along an axis that the windows of some cells hold."""
+    first, last = torch.stack(cells.aminmax()).tolist()
+    return max(0, first - radius), last + radius
+
+
 def _blurred_at(field: Tensor, rows: Tensor, columns: Tensor, sigma: float) -> Tensor:
     """Blur a map (h, w) at some pixels (P,): only the part around them is blurred."""
-    if not len(rows):
-        return field.new_zeros(0)
     reach = len(gaussian_taps(sigma)) // 2
     (top, bottom), (left, right) = (
         torch.stack(index.aminmax()).tolist() for index in (rows, columns)
@@ -180,15 +192,20 @@ def _uncertain(scores: Tensor, margin: float) -> list[tuple[Tensor, Tensor]]:
         found = ((scores - 0.5).abs_() < margin).nonzero().cpu()
         counts = torch.bincount(found[:, 0], minlength=len(scores)).tolist()
         return [(part[:, 1], part[:, 2]) for part in torch.split(found, counts)]
-    places = []
-    for score in scores:
-        unsure = np.abs(score.float().numpy() - 0.5) < margin
-        # OpenCV is several times faster if few pixels are true.
-        found = cv2.findNonZero(unsure.view(np.uint8))
-        pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
-        columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
-        places.append((rows, columns))
-    return places
+    return [_uncertain_on_host(score.float().numpy(), margin) for score in scores]
+
+
+def _uncertain_on_host(score: FloatArray, margin: float) -> tuple[Tensor, Tensor]:
+    """Return the rows and columns (P,) of the uncertain pixels of a map (h, w)."""
+    # Most of it is far below: only the box around the rest is looked at.
+    high = score > 0.5 - margin - _ROUNDING
+    left, top, width, height = cv2.boundingRect(high.view(np.uint8))
+    unsure = np.abs(score[top : top + height, left : left + width] - 0.5) < margin
+    # OpenCV is several times faster if few pixels are true.
+    found = cv2.findNonZero(unsure.view(np.uint8)) if width else None
+    pixels = np.empty((0, 2), np.int32) if found is None else found.reshape(-1, 2)
+    columns, rows = torch.from_numpy(pixels.T.astype(np.int64, order="C"))
+    return rows.add_(top), columns.add_(left)
 
 
 def gaussian_taps(sigma: float) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vostrack.arrays import UInt8Array
-from vostrack.compute.optical_flow import find_flow, gray_bytes, warped
+from vostrack.compute.optical_flow import FlowField, find_flow, gray_bytes, warped
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (160, 208)) -> UInt8Array:
@@ -120,3 +120,33 @@ def test_brightness_is_that_of_opencv() -> None:
     found = gray_bytes(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
     assert found.dtype == torch.uint8
     assert np.abs(found.numpy().astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("part", [np.s_[0:60, 150:208], np.s_[40:41, 30:90], np.s_[100:160, 0:3]])
+def test_a_part_is_that_of_the_whole(part: tuple[slice, slice]) -> None:
+    before = texture()
+    flow = find_flow(moved(before, [[1.02, 0.01, 5], [0, 0.98, -4]]), before)
+    assert np.array_equal(flow.trust_in(part), flow.trust[part])
+    maps = texture(3)[None].astype(np.float32)
+    assert np.array_equal(warped(maps, flow, part), warped(maps, flow)[0][part][None])
+
+
+@pytest.mark.parametrize("box", [np.s_[30:60, 40:90], np.s_[0:5, 0:5], np.s_[150:160, 200:208]])
+def test_what_was_in_a_box_is_within_its_reach(box: tuple[slice, slice]) -> None:
+    before = texture()
+    flow = find_flow(moved(before, [[1.02, 0.01, 5], [0, 0.98, -4]]), before)
+    mask = np.zeros((1, *before.shape), np.float32)
+    mask[0][box] = 1
+    found = warped(mask, flow)[0]
+    rows, columns = flow.reach(box) or np.s_[0:0, 0:0]
+    inside = np.zeros(found.shape, bool)
+    inside[rows, columns] = True
+    assert not found[~inside].any()
+    assert inside.mean() < 0.25
+
+
+def test_what_has_left_the_image_is_nowhere() -> None:
+    back = np.full((96, 96, 2), 20, np.float32)
+    flow = FlowField(back, -back, (texture(size=(96, 96)), texture(size=(96, 96))))
+    assert flow.reach((slice(2, 10), slice(2, 10))) is None
+    assert flow.reach((slice(30, 40), slice(50, 60))) == (slice(9, 21), slice(29, 41))

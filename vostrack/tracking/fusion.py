@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -65,13 +66,20 @@ def label_map(scores: Tensor, *, threshold: float = 0.5) -> Tensor:
 
 
 def _label_map(scores: FloatArray, threshold: float) -> UInt8Array:
-    """Do the same with numpy, in a quarter of the time."""
-    best, numbers = scores[0], np.ones(scores.shape[1:], np.uint8)
-    for number, score in enumerate(scores[1:], start=2):
-        better = -(score > best).view(np.uint8)  # 255 where it is
-        best = np.maximum(score, best)
-        numbers = (numbers & ~better) | (better & np.uint8(number))
-    labels: UInt8Array = numbers * (best >= threshold).view(np.uint8)
+    """Do the same with numpy, only in the box in which an object's score is high enough."""
+    labels: UInt8Array
+    if len(scores) == 1:
+        labels = (scores[0] >= threshold).view(np.uint8)
+        return labels
+    labels = np.zeros(scores.shape[1:], np.uint8)
+    best = np.full(labels.shape, -np.inf, np.float32)
+    for number, score in enumerate(scores, start=1):
+        high = score >= threshold
+        left, top, width, height = cv2.boundingRect(high.view(np.uint8))
+        box = slice(top, top + height), slice(left, left + width)
+        own, before = score[box], best[box]
+        np.copyto(labels[box], np.uint8(number), where=high[box] & (own > before))
+        np.maximum(own, before, out=before)
     return labels
 
 

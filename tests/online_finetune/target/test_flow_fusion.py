@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tests.online_finetune.target.small_adapter import CONFIG, follow, same, start
-from vostrack.compute.optical_flow import gray_bytes
+from vostrack.compute.optical_flow import find_flow, gray_bytes, warped
 from vostrack.errors import InputError
 from vostrack.models.target_decoder import NOWHERE
 from vostrack.models.target_features import Segmentation
@@ -52,6 +53,31 @@ def fused(logits: Tensor, before: Tensor, frames: tuple[Tensor, Tensor], **chang
 def unsure() -> Tensor:
     """Return logits (1, 1, h2, w2) of a network that sees a little of an object everywhere."""
     return torch.full((1, 1, HEIGHT // 2, WIDTH // 2), -1.0)
+
+
+def fused_everywhere(logits: Tensor, before: Tensor, frames: tuple[Tensor, Tensor]) -> Tensor:
+    """The obvious version: all of the window, whether anything is there or not."""
+    flow = find_flow(frames[0].numpy(), frames[1].numpy())
+    moved = torch.from_numpy(warped(before[:, 0].numpy(), flow))[:, None]
+    kept = F.avg_pool2d(moved.clamp(0.003, 0.997).logit(), 2)
+    share = CONFIG.flow_share * F.avg_pool2d(torch.from_numpy(flow.trust)[None, None], 2)
+    mixed = torch.lerp(logits.clamp(-8, 8), kept, share)
+    nothing = (logits == NOWHERE) & (kept < -5.806)
+    return torch.where((share < 1e-3) | nothing, logits, mixed)
+
+
+@pytest.mark.parametrize("seen", [(0, 0, 0, 0), (6, 20, 40, 60), (30, 48, 0, 12)])
+def test_only_a_box_is_mixed_and_nothing_is_missed(seen: tuple[int, int, int, int]) -> None:
+    top, bottom, left, right = seen
+    logits = torch.full((2, 1, HEIGHT // 2, WIDTH // 2), NOWHERE)
+    noise = torch.randn(bottom - top, right - left, generator=torch.Generator().manual_seed(1))
+    logits[0, 0, top:bottom, left:right] = 6 * noise
+    before = torch.cat([box(31, 60, 41, 80), 0.7 * box(0, 9, 100, 128)])
+    frames = frame(shift=(3, 5)), frame()
+    found, wanted = fused(logits, before, frames), fused_everywhere(logits, before, frames)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(found == NOWHERE, wanted == NOWHERE)
+    assert (found[1] != NOWHERE).any()
 
 
 def test_a_mask_moves_with_the_image() -> None:

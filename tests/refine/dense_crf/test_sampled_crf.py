@@ -42,6 +42,34 @@ def test_messages_are_those_of_the_reference(stride: int, size: tuple[int, int])
         assert float(alike[n]) == pytest.approx(expected[1], abs=1e-4)
 
 
+@pytest.mark.parametrize("stride", EVERY_STRIDE)
+@pytest.mark.parametrize("corner", [(0, 0), (26, 33), (57, 71)])
+def test_messages_to_a_few_pixels_see_what_is_around(corner: tuple[int, int], stride: int) -> None:
+    image, score, _, _ = scene(61, 75)
+    rows, columns = (first + torch.tensor([0, 1, 3]) for first in corner)
+    near, alike = messages(image, score, rows, columns, SMALL, stride)
+    for n, place in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        expected = messages_at_pixel(image, score, place, SMALL, stride)
+        assert float(near[n]) == pytest.approx(expected[0], abs=1e-5)
+        assert float(alike[n]) == pytest.approx(expected[1], abs=1e-4)
+
+
+def test_uncertain_pixels_are_found_wherever_they_are() -> None:
+    image, noise, _, _ = scene(50, 60)
+    score = torch.zeros(50, 60)
+    score[21:37, 33:52] = noise[21:37, 33:52]
+    rows, columns = (torch.logit(score).abs() < SMALL.unsure).nonzero().unbind(1)
+    stride = SMALL.stride(len(rows))
+    near, alike = messages(image, score, rows, columns, SMALL, stride)
+    own = SMALL.unary_weight * torch.logit(score[rows, columns])
+    expected = score.clone()
+    expected[rows, columns] = (
+        own + SMALL.spatial_weight * near + SMALL.bilateral_weight * alike
+    ).sigmoid()
+    assert len(rows) > 100
+    torch.testing.assert_close(SampledCrfRefiner(SMALL)(image, score[None])[0], expected)
+
+
 def test_cells_in_several_batches_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     image, score, rows, columns = scene(61, 83)
     whole = messages(image, score, rows, columns, SMALL, 4)

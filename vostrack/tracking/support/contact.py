@@ -143,17 +143,25 @@ class Piece:
 
 def pieces_of(mask: BoolArray, smallest: float) -> list[Piece]:
     """Return the 8-connected pieces of a mask (h, w) with at least ``smallest`` pixels."""
-    count, numbered, stats, centers = cv2.connectedComponentsWithStats(
-        mask.view(np.uint8), connectivity=8
+    whole = mask.view(np.uint8)
+    x, y, columns, rows = cv2.boundingRect(whole)
+    if not columns:
+        return []
+    # Sums over the background, which is left out here, took most of the time. Of the algorithms,
+    # this one is the fastest: it takes less than half of the default's time.
+    count, numbered, stats, centers = cv2.connectedComponentsWithStatsWithAlgorithm(
+        whole[y : y + rows, x : x + columns], 8, cv2.CV_32S, cv2.CCL_GRANA
     )
     pieces = []
     for k in range(1, count):
         left, top, width, height, area = stats[k].tolist()
         if area >= smallest:
+            own = numbered[top : top + height, left : left + width] == k
+            left, top = x + left, y + top
             box = slice(top, top + height), slice(left, left + width)
             piece = np.zeros(mask.shape, bool)
-            piece[box] = numbered[box] == k
-            center = float(centers[k][0]), float(centers[k][1])
+            piece[box] = own
+            center = x + float(centers[k][0]), y + float(centers[k][1])
             pieces.append(Piece(piece, center, float(area), box))
     return pieces
 
