@@ -1,9 +1,9 @@
 """Compare the target network's parts with what this processor can do at most.
 
-The limit is the best rate of a large product of float32 matrices. Printed are, in CPU seconds of
-one thread: that rate, the rate of each kind of convolution of the backbone in float32 and in 8
-bits, and the share of the limit that the backbone, the readers with the decoder, and both reach.
-Multiplications are counted as of float32, so stages in 8 bits can have a share above 1.
+The limits are the best rates of a large product of matrices, of float32 and of bytes. Printed are,
+in CPU seconds of one thread: these rates, that of each kind of convolution of the backbone, and what
+the backbones, and the readers with the decoder, reach; and their shares of the limit of their
+precision. Readers and decoder in 8 bits have parts in float32.
 
     python benchmarks/limit.py [--repeats 15] [--side 320] [--json FILE]
 """
@@ -22,10 +22,16 @@ from record import begin_record, benchmark_parser, finish_record
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vostrack.models.byte_convolution import has_fast_int8
-from vostrack.models.eight_bit import EightBitStages, fits_eight_bits
+from vostrack.models.byte_convolution import byte_products, has_fast_int8, rows_to_bytes
 from vostrack.models.target_net import Features, TargetNet
 from vostrack.models.weights import load_target_net
+from vostrack.online_finetune.target.eight_bit_stages import (
+    WHOLE,
+    measured,
+    uses_eight_bits,
+    with_byte_layers_above,
+    with_eight_bits,
+)
 
 _SIDE = 1024
 
@@ -81,19 +87,39 @@ def forward(network: TargetNet, features: Features, side: int) -> Callable[[], o
 
 
 def parts(network: TargetNet, image: Tensor, repeats: int) -> dict[str, Any]:
-    """Return the rates of the backbone, in float32 and in 8 bits, and of the rest."""
+    """Return the rates of the backbones and of the rest, in float32 and in 8 bits."""
     side = image.shape[-1]
     count = operations(lambda: network.features(image))
     rest = forward(network, network.features(image), side)
+    rest_count = operations(rest)
     found = {
-        "backbone, float32": rate(lambda: network.features(image), count, repeats),
-        "readers and decoder": rate(rest, operations(rest), repeats),
+        "backbones, float32": rate(lambda: network.features(image), count, repeats),
+        "readers and decoder, float32": rate(rest, rest_count, repeats),
     }
-    if has_fast_int8() and fits_eight_bits(network.backbone):
-        ranges = EightBitStages.measure(network.backbone, network.normalized(image), (4, 8, 16))
-        network.eight_bit = EightBitStages(network.backbone, ranges)
-        found["backbone, 8 bits"] = rate(lambda: network.features(image), count, repeats)
+    if uses_eight_bits(network, image.device, "auto"):
+        ranges = measured(network, image, WHOLE)
+        network = with_byte_layers_above(with_eight_bits(network, ranges))
+        rest = forward(network, network.features(image), side)
+        found["backbones, 8 bits"] = rate(lambda: network.features(image), count, repeats)
+        found["readers and decoder, 8 bits"] = rate(rest, rest_count, repeats)
     return found
+
+
+def limits(repeats: int) -> dict[str, Any]:
+    """Return the best rates of products of matrices."""
+    a, b = torch.rand(_SIDE, _SIDE), torch.rand(_SIDE, _SIDE)
+    # Torch's library keeps to AVX2 on some processors; a convolution goes to another one.
+    image, weight = a.T[None, :, :, None], b[:, :, None, None]
+    works: dict[str, list[Callable[[], object]]] = {
+        "float32": [lambda: a @ b.T, lambda: F.conv2d(image, weight, dilation=2)]
+    }
+    if has_fast_int8():
+        (values, scale), packed = rows_to_bytes(a), byte_products(b)
+        works["8 bits"] = [lambda: packed.floats(values, scale)]
+    return {
+        name: max((rate(work, 2 * _SIDE**3, repeats) for work in some), key=lambda r: r["gflops"])
+        for name, some in works.items()
+    }
 
 
 def main() -> None:
@@ -105,14 +131,13 @@ def main() -> None:
     torch.set_num_threads(1)
     record = begin_record("share of the processor's limit", ("torch", "numpy"))
     with torch.inference_mode():
-        a, b = torch.rand(_SIDE, _SIDE), torch.rand(_SIDE, _SIDE)
-        limit = rate(lambda: a @ b, 2 * _SIDE**3, arguments.repeats)
+        record["limits"] = limits(arguments.repeats)
         network = load_target_net()
         image = F.interpolate(torch.rand(1, 3, 20, 20), size=(arguments.side,) * 2, mode="bilinear")
-        record["limit"] = limit
         record["convolutions"] = convolutions(network, arguments.side, arguments.repeats)
         record["parts"] = parts(network, image, arguments.repeats)
-    for entry in [*record["convolutions"].values(), *record["parts"].values()]:
+    for name, entry in [*record["convolutions"].items(), *record["parts"].items()]:
+        limit = record["limits"]["8 bits" if "8 bits" in name else "float32"]
         entry["share_of_limit"] = round(entry["gflops"] / limit["gflops"], 2)
     finish_record(record, arguments.json)
 
