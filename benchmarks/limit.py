@@ -1,9 +1,9 @@
 """Compare the target network's parts with what this processor can do at most.
 
-The limits are the best rates of a large product of matrices, of float32 and of bytes. Printed are,
-in CPU seconds of one thread: these rates, that of each kind of convolution of the backbone, and what
-the backbones, and the readers with the decoder, reach; and their shares of the limit of their
-precision. Readers and decoder in 8 bits have parts in float32.
+The limits are the best rates of a large product of matrices, of float32 and of bytes. Printed
+are, in CPU seconds of one thread, these rates, that of each kind of convolution of the backbone,
+and what the backbones, and the readers with the decoder, reach, with their shares of the limit of
+their precision. Readers and decoder in 8 bits have parts in float32.
 
     python benchmarks/limit.py [--repeats 15] [--side 320] [--json FILE]
 """

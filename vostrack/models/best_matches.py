@@ -67,9 +67,10 @@ class BestOfSortedCells:
         counts = self.counts[1:-1]
         own = logits[:, :, self.first : self.last]
         if len(logits) == 1:
-            terms = (own + self.own_terms[:, None]).split(counts, dim=2)
+            terms = torch.split(own + self.own_terms[:, None], counts, dim=2)
         else:
-            parts = zip(own.split(counts, dim=2), self.own_terms.split(counts, dim=1), strict=True)
+            own_terms = torch.split(self.own_terms, counts, dim=1)
+            parts = zip(torch.split(own, counts, dim=2), own_terms, strict=True)
             terms = tuple(part[number] + term[:, None] for number, (part, term) in enumerate(parts))
         return torch.stack([_best(part) for part in terms], dim=1)
 
