@@ -106,6 +106,38 @@ def test_an_output_that_is_a_link_to_a_folder(request_for: Make, project: Path) 
     assert len(list((project / "disk" / "masks").iterdir())) == 6
 
 
+@pytest.mark.parametrize("place", ["out", "out/below"])
+def test_an_output_that_is_a_link_to_itself(
+    place: str, request_for: Make, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "out").symlink_to(project / "out")
+    request = request_for(place)
+    words = {"out": "out is a link to .*or leads back", "out/below": "out/below cannot be made"}
+    with pytest.raises(InputError, match=f"output: .*{words[place]}"):
+        track_clip(request)
+    # A video, a mask or a folder to convert may be one, too.
+    for command in (
+        ["track", "--video", "LOOP", "--first-mask", request.first_mask[0], "--output", "x"],
+        ["track", "--video", request.video, "--first-mask", "LOOP", "--output", "x"],
+        ["convert", "LOOP", "--to", "coco", "--output", "x"],
+        ["eval", "LOOP", "--root", "LOOP"],
+        ["propose", "--video", request.video, "--method", "hough", "--output", "LOOP"],
+    ):
+        loop = str(project / "out")
+        assert main([str(loop if word == "LOOP" else word) for word in command]) in (1, 2)
+        assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("frames", ["frames", "frames/*.png"])
+def test_a_frame_that_is_a_link_to_nothing(frames: str, request_for: Make, project: Path) -> None:
+    frame = project / "frames" / "00002.png"
+    frame.unlink()
+    frame.symlink_to(project / "gone.png")
+    with pytest.raises(InputError, match=r"00002\.png is a link to .*gone\.png, which does not"):
+        track_clip(request_for(video=str(project / frames)))
+    assert not (project / "out").exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "link to a file", "broken link"])
 def test_an_output_that_is_no_folder(kind: str, request_for: Make, project: Path) -> None:
     target = project / "target"
@@ -123,8 +155,22 @@ def test_an_output_that_is_no_folder(kind: str, request_for: Make, project: Path
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
 def test_an_output_that_cannot_be_written(request_for: Make, project: Path) -> None:
     (project / "locked").mkdir(mode=0o500)
-    with pytest.raises(OSError, match="locked"):
+    with pytest.raises(InputError, match=r"output: .*locked cannot be written to; give another"):
         track_clip(request_for("locked/out"))
+
+
+def test_an_output_that_cannot_be_made(request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def refuse(path: Path, *args: Any, **more: Any) -> None:
+        if path.name == "out":
+            raise PermissionError(13, "Permission denied", str(path))
+        make(path, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    words = r"output: .*out cannot be made \(Permission denied\); give a folder as `output`"
+    with pytest.raises(InputError, match=words):
+        track_clip(request_for())
 
 
 def test_two_names_of_one_folder_are_one(

@@ -11,7 +11,7 @@ import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, make_output_folder
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.rle import encode_rle
 from vostrack.protocols import InstanceProposals
@@ -36,10 +36,10 @@ def write_proposals(
         The number of images and of proposals.
 
     Raises:
-        InputError: two images have the same name.
+        InputError: two images have the same name, or the folder cannot be made.
     """
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     entries: list[dict[str, Any]] = []
     names: set[str] = set()
     for name, proposals in results:
