@@ -170,7 +170,7 @@ def test_turned_frames(
     kind: str, compression: str | None, orientation: int, tmp_path: Path
 ) -> None:
     """Pillow maps some of them into memory as if their rows were columns."""
-    values = DEEP if kind.startswith("RGB") else DEEP[..., 1]
+    values: np.ndarray[Any, Any] = DEEP if kind.startswith("RGB") else DEEP[..., 1]
     expected = np.broadcast_to((DEEP if values.ndim == 3 else values[..., None]) >> 8, DEEP.shape)
     if kind == "RGBA":
         values = np.dstack([values, np.full(values.shape[:2], 65535, np.uint16)])

@@ -11,9 +11,10 @@ import numpy as np
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, make_output_folder
+from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.rle import encode_rle
+from vostrack.output_folder import make_output_folder
 from vostrack.protocols import InstanceProposals
 
 __all__ = ["proposal_label_map", "write_proposals"]

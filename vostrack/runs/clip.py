@@ -15,12 +15,12 @@ from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
 from vostrack.disk_room import no_room
-from vostrack.files import exclusive_folder
 from vostrack.masks import (
     davis_palette,
     read_label_map,
 )
 from vostrack.masks.formats.coco import write as write_coco
+from vostrack.output_folder import exclusive_folder
 from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.finished import nothing_left

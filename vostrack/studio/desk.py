@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder, real_path
+from vostrack.files import real_path
+from vostrack.output_folder import exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
 from vostrack.studio.journal import VideoFacts

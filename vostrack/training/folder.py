@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder, parse_json, real_path
+from vostrack.files import parse_json, real_path
+from vostrack.output_folder import exclusive_folder
 from vostrack.training.processes import is_first_process
 
 __all__ = ["BEST", "CHECKPOINT", "CURVES", "LOG", "check_folder_unused", "training_folder"]

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home, make_output_folder, real_path
+from vostrack.files import expand_home, real_path
 from vostrack.masks.annotated_video import masks_of_video
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
@@ -23,6 +23,7 @@ from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.formats.results_folder import inputs_of, is_results_folder, read_folder
 from vostrack.masks.image_opening import is_archive
 from vostrack.masks.video_masks import VideoMasks
+from vostrack.output_folder import make_output_folder
 
 __all__ = ["export_results", "read_results"]
 
