@@ -198,3 +198,13 @@ def test_a_folder_in_the_place_of_a_state_file(name: str, stopped_after: Make) -
     track_clip(request)  # what is not needed is made again
     assert len(list((request.output / "masks").iterdir())) == 6
     assert json.loads((request.output / "run.json").read_text())["status"] == "complete"
+
+
+def test_an_observer_that_lacks_a_method(request_for: Make, project: Path) -> None:
+    class Half:
+        finetuning = first_pass = frame = print
+
+    observer: Any = Half()
+    with pytest.raises(InputError, match=r"^observer: .* got Half without writing; derive"):
+        track_clip(request_for(), observer)
+    assert not (project / "out").exists()

@@ -29,7 +29,7 @@ from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, run_settings, summary_of
-from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.runs.request import ClipRequest, ClipSummary, Observer, check_observer
 from vostrack.runs.snapshot import Snapshot
 from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
@@ -58,9 +58,11 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         observer: told how far the work is.
 
     Raises:
-        InputError: the input cannot be used; the folder is as it was.
+        InputError: the input or the observer cannot be used; the folder is as it was.
         KeyboardInterrupt: with a message that says how to go on.
     """
+    if observer is not None:
+        check_observer(observer)
     check_apart(request.output, input_paths(request))
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
