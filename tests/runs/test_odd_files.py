@@ -17,7 +17,9 @@ from PIL import Image
 from vostrack import ClipRequest, InputError
 from vostrack.cli import main
 from vostrack.masks import read_first_mask, read_label_map
+from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
+from vostrack.video import VideoWriter, open_source
 
 Make = Callable[..., ClipRequest]
 
@@ -208,3 +210,23 @@ def test_an_observer_that_lacks_a_method(request_for: Make, project: Path) -> No
     with pytest.raises(InputError, match=r"^observer: .* got Half without writing; derive"):
         track_clip(request_for(), observer)
     assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_overlay_has_the_sound_of_a_video_at_any_stride(
+    stride: int, request_for: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = project / "clip.mp4"
+    with VideoWriter(clip, 25) as writer:
+        for frame in open_source(project / "frames"):
+            writer.add(frame.image, frame.time)
+    given: list[object] = []
+
+    def note(path: Path, frames: object, *, audio_from: object, **options: object) -> None:
+        given.append(audio_from)
+
+    monkeypatch.setattr(clip_module, "write_overlay", note)
+    monkeypatch.setenv("HOME", str(project))
+    track_clip(request_for(video="~/clip.mp4", stride=stride, overlay=True))
+    track_clip(request_for("other", stride=stride, overlay=True))
+    assert given == [clip, None]

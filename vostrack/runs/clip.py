@@ -15,6 +15,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
 from vostrack.disk_room import no_room
+from vostrack.files import expand_home
 from vostrack.masks import (
     davis_palette,
     read_label_map,
@@ -262,9 +263,9 @@ class _Run:
                 yield frame, read_label_map(self.folder.mask(frame.index))
 
     def _audio(self) -> Path | None:
-        """Return the file to take the sound from: of whole videos only, where it fits."""
-        path = Path(self.request.video)
-        return path if path.is_file() and self.request.stride == 1 else None
+        """Return the file to take the sound from; it fits at any stride, as times are kept."""
+        path = expand_home(self.request.video)
+        return path if path.is_file() else None
 
     def _tell(self, what: str) -> None:
         if self.observer is not None:
