@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from vostrack import ClipRequest, InputError
 from vostrack.cli import main
-from vostrack.masks import read_first_mask, read_label_map
+from vostrack.masks import read_first_mask, read_label_map, write_label_map
 from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
 from vostrack.video import VideoWriter, open_source
@@ -230,3 +231,20 @@ def test_the_overlay_has_the_sound_of_a_video_at_any_stride(
     track_clip(request_for(video="~/clip.mp4", stride=stride, overlay=True))
     track_clip(request_for("other", stride=stride, overlay=True))
     assert given == [clip, None]
+
+
+def test_a_mask_of_a_screenshot_of_a_stretched_video(request_for: Make, project: Path) -> None:
+    clip = project / "clip.mp4"
+    with VideoWriter(clip, 25, pixel_aspect=Fraction(2)) as writer:
+        for frame in open_source(project / "frames"):
+            writer.add(frame.image, frame.time)
+    labels = read_label_map(project / "mask.png")
+    write_label_map(project / "mask.png", np.repeat(labels, 2, axis=1))
+    words = (
+        r"128x48 .* expected the video's 64x48; the pixels of this video are 2:1, .* size, 64x48"
+    )
+    with pytest.raises(InputError, match=words):
+        track_clip(request_for(video=str(clip)))
+    # Frames without such pixels have other causes.
+    with pytest.raises(InputError, match="64x48; create the mask on a frame of this video"):
+        track_clip(request_for())
