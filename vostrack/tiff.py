@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
+from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "read_page",
     "read_planes",
     "stored_size",
+    "turned_upright",
     "white_is_zero",
 ]
 
@@ -162,6 +164,22 @@ def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes
             data += b"\0" * (len(data) % 2)
     entries |= {where: offsets, length: lengths}
     return _tiff(entries, bytes(data), tags.prefix)
+
+
+def turned_upright(values: AnyArray, orientation: int) -> AnyArray:
+    """Return an array (H, W) as it is displayed.
+
+    Args:
+        values: as the file stores it.
+        orientation: the tag of that name; what is not in 2 to 8 changes nothing.
+    """
+    if orientation in (5, 7):
+        values = values.T
+    turns = {3: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
+    values = np.rot90(values, turns)
+    if orientation in (2, 4):
+        values = np.flip(values, axis=1 if orientation == 2 else 0)
+    return values
 
 
 def _tiff(entries: dict[int, list[int]], data: bytes, prefix: bytes) -> bytes:

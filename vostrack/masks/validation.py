@@ -35,15 +35,10 @@ MIN_PIXELS = 64
 
 
 class MaskSizeError(InputError):
-    """A mask has another size than its video.
+    """A mask has another size than its video."""
 
-    Attributes:
-        problem: the message without the remedy.
-    """
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem}; {remedy}")
-        self.problem = problem
+    problem: str = ""
+    """The message without the remedy."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +206,10 @@ def _check_size(actual: tuple[int, ...], expected: tuple[int, int], origin: str)
         remedy = "resize the mask with nearest neighbour"
     else:
         remedy = "create the mask on a frame of this video, at full size"
-    raise MaskSizeError(
+    problem = (
         f"{origin}: the mask is {width}x{height} pixels (width x height), expected the video's "
-        f"{expected[1]}x{expected[0]}",
-        remedy,
+        f"{expected[1]}x{expected[0]}"
     )
+    error = MaskSizeError(f"{problem}; {remedy}")
+    error.problem = problem
+    raise error

@@ -88,7 +88,8 @@ def _of_listed_images(
     known = {str(image["id"]) for image in images if image.get("id") is not None}
     if not known:
         return annotations, ()
-    strays, kept = [], []
+    kept: list[Any] = []
+    strays: list[Any] = []
     for item in annotations:
         image = item.get("image_id")
         (kept if image is None or str(image) in known else strays).append(item)
