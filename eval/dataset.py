@@ -33,6 +33,7 @@ from vostrack.eval.scoring_notes import (
     merged_objects,
     unscored_frames,
 )
+from vostrack.files import real_path
 from vostrack.masks import read_label_map
 
 __all__ = ["evaluate", "result_masks", "score_results"]
@@ -155,7 +156,7 @@ def score_results(
         "task": options.task,
         "versions": versions(),
     }
-    return DavisReport(scores, name or Path(results).resolve().name, info, findings, figures)
+    return DavisReport(scores, name or real_path(Path(results)).name, info, findings, figures)
 
 
 def _figures(

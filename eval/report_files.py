@@ -13,7 +13,7 @@ from vostrack.eval.report import DavisReport, is_json_report, write_report_json
 from vostrack.eval.report_html import is_html_report, render_html, save_page
 from vostrack.eval.report_overlays import ReportImages
 from vostrack.eval.report_text import GLOBAL_COLUMNS, OBJECT_COLUMNS, csv_files, write_csv
-from vostrack.files import check_output_file
+from vostrack.files import check_output_file, real_path
 
 __all__ = ["ReportFiles"]
 
@@ -47,7 +47,7 @@ class ReportFiles:
         taken: dict[Path, str] = {}
         for parameter, path in self._all():
             check_output_file(path, parameter, read)
-            other = taken.setdefault(path.resolve(), parameter)
+            other = taken.setdefault(real_path(path), parameter)
             if other != parameter:
                 raise InputError(
                     f"{parameter}: {path} is the file of `{other}`, too; give each its own"

@@ -1,8 +1,7 @@
-"""Files: checks of paths, JSON, atomic writes, and folders that one process at a time uses."""
+"""Files: checks of paths, JSON, and atomic writes."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,23 +16,19 @@ from vostrack.disk_room import no_room
 from vostrack.errors import InputError
 
 __all__ = [
-    "LOCK",
     "atomic_path",
     "check_inputs_apart",
+    "check_link",
     "check_output_file",
     "check_regular",
-    "exclusive_folder",
     "expand_home",
     "is_whole_image",
     "naming",
     "parse_json",
     "read_lines",
+    "real_path",
     "short_name",
 ]
-
-LOCK = ".vostrack.lock"
-"""The file that lies in a folder while a process keeps it for itself."""
-
 
 _LONGEST_NAME = 255
 _ADDED = 32
@@ -61,6 +56,30 @@ def check_regular(path: str | os.PathLike[str], content: str = "its content") ->
         )
 
 
+def check_link(path: Path) -> None:
+    """Refuse a link to nothing among files that are listed: it stands for one that is missing.
+
+    Args:
+        path: any file or folder.
+
+    Raises:
+        InputError: it is a link whose target does not exist.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path} is a link to {path.readlink()}, which does not exist; restore that file, or "
+            "remove the link"
+        )
+
+
+def real_path(path: Path) -> Path:
+    """Return an absolute path without links; a link that leads back to itself stays as it is.
+
+    ``Path.resolve`` raises an error for such a link, in some versions of Python.
+    """
+    return Path(os.path.realpath(path))
+
+
 def check_output_file(
     path: str | os.PathLike[str], parameter: str, inputs: Iterable[Path] = ()
 ) -> None:
@@ -86,7 +105,7 @@ def check_output_file(
     if not os.access(folder, os.W_OK):
         raise InputError(f"{parameter}: {folder} cannot be written to; give another place")
     for place in inputs:
-        if target.resolve() == place.resolve():
+        if real_path(target) == real_path(place):
             raise InputError(f"{parameter}: {target} is read, not written; give another file")
 
 
@@ -103,9 +122,9 @@ def check_inputs_apart(
     Raises:
         InputError: names the first such input.
     """
-    places = {(root / name).resolve() for name in names}
+    places = {real_path(root / name) for name in names}
     for parameter, path in inputs:
-        resolved = path.resolve()
+        resolved = real_path(path)
         if not places.isdisjoint((resolved, *resolved.parents)):
             raise InputError(
                 f"output: {parameter} {path} lies in {root}, where the results go, and would "
@@ -201,7 +220,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary path, in the same folder.
 
     Raises:
-        OSError: what the block raises; where the disk is full, it names ``path``.
+        OSError: what the block raises; in place of the temporary path it names ``path``.
     """
     target = Path(path)
     _make_folder(target.parent)
@@ -216,7 +235,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def naming(target: Path, temporary: Path) -> Iterator[None]:
-    """Let an error for want of room name the file that is written.
+    """Let an error name the file that is written.
 
     Args:
         target: the file.
@@ -228,7 +247,8 @@ def naming(target: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if no_room(error) is None or error.filename not in (None, str(temporary)):
+        unnamed = error.filename is None and no_room(error) is not None
+        if not unnamed and error.filename != str(temporary):
             raise
         raise OSError(error.errno, error.strerror, str(target)) from error
 
@@ -241,40 +261,3 @@ def _make_folder(folder: Path) -> None:
         if os.path.lexists(folder):
             raise
         folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def exclusive_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to a folder while the block runs.
-
-    The lock is the operating system's: it ends with the process, however that ends. The folder is
-    created when it is missing.
-
-    Args:
-        folder: what to lock; a hidden file lies in it meanwhile.
-
-    Raises:
-        InputError: another run holds the lock, or it is no folder.
-    """
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(
-            f"output: {error.filename} is not a folder; give the name of a folder as `output`"
-        ) from None
-    lock = folder / LOCK
-    try:
-        with FileLock(lock, timeout=0):
-            try:
-                yield
-            finally:
-                # Removed while it is held: nobody waits for it.
-                with contextlib.suppress(OSError):
-                    lock.unlink()
-    except Timeout:
-        raise InputError(
-            f"output: another run is writing to {folder}; wait for it to end, stop it, or give "
-            "another folder as `output`"
-        ) from None

@@ -1,8 +1,10 @@
-"""What Pillow leaves to its callers in TIFF files: previews, and samples of 16 bits.
+"""What Pillow leaves to its callers in TIFF files: previews, turned pages, and samples of 16 bits.
 
 Pillow reads the first page, even if that is a small preview of the next one. It takes separate
 planes of 16 bits for planes of 8, and does not invert gray of 16 bits in which 0 is white. OpenCV
-does not read such planes either (``findings/tiff_planes_of_16_bits.sh``).
+does not read such planes either (``findings/tiff_planes_of_16_bits.sh``). A page that lies on its
+side is cut into rows of the wrong length where the file is mapped into memory
+(``findings/tiff_turned_and_mapped.sh``).
 """
 
 from __future__ import annotations
@@ -10,26 +12,31 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
+from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 
 __all__ = [
     "full_pages",
     "has_deep_colours",
     "has_deep_planes",
+    "open_full_page",
     "read_page",
     "read_planes",
-    "seek_full_page",
+    "stored_size",
+    "turned_upright",
     "white_is_zero",
 ]
 
 _SUBFILE, _OLD_SUBFILE = 254, 255
+_WIDTH, _LENGTH = 256, 257
 _REDUCED_OR_MASK = 1 | 4
 _OLD_REDUCED = 2
 _BITS, _PHOTOMETRIC, _SAMPLES, _ARRANGEMENT, _FORMAT = 258, 262, 277, 284, 339
@@ -53,12 +60,31 @@ def full_pages(image: Image.Image) -> Iterator[int]:
             yield page
 
 
-def seek_full_page(image: Image.Image) -> None:
-    """Go to the first page of an image that is no preview, if it is a TIFF that begins with one."""
-    if image.format == "TIFF" and _is_preview(image):
-        page = next(full_pages(image), 0)
-        image.seek(0)
-        image.seek(page)
+@contextmanager
+def open_full_page(path: Path) -> Iterator[Image.Image]:
+    """Open an image file of any format; a TIFF at its first page that is no preview.
+
+    Raises:
+        Exception: what Pillow raises.
+    """
+    with Image.open(path) as image:
+        if image.format == "TIFF":
+            if isinstance(image, ImageFile.ImageFile):
+                image.filename = ""  # Pillow maps files with a name only
+            if _is_preview(image):
+                page = next(full_pages(image), 0)
+                image.seek(0)
+                image.seek(page)
+        yield image
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """Return W and H of the current page as the file stores it, before it is turned for display.
+
+    Recent versions of Pillow state the size of a TIFF as it is displayed.
+    """
+    tags = _tags(image)
+    return tags.get(_WIDTH, image.width), tags.get(_LENGTH, image.height)
 
 
 def _is_preview(image: Image.Image) -> bool:
@@ -138,6 +164,22 @@ def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes
             data += b"\0" * (len(data) % 2)
     entries |= {where: offsets, length: lengths}
     return _tiff(entries, bytes(data), tags.prefix)
+
+
+def turned_upright(values: AnyArray, orientation: int) -> AnyArray:
+    """Return an array (H, W) as it is displayed.
+
+    Args:
+        values: as the file stores it.
+        orientation: the tag of that name; what is not in 2 to 8 changes nothing.
+    """
+    if orientation in (5, 7):
+        values = values.T
+    turns = {3: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
+    values = np.rot90(values, turns)
+    if orientation in (2, 4):
+        values = np.flip(values, axis=1 if orientation == 2 else 0)
+    return values
 
 
 def _tiff(entries: dict[int, list[int]], data: bytes, prefix: bytes) -> bytes:

@@ -17,7 +17,7 @@ from vostrack.batch import Job, JobResult, RunConfig, RunEvent, progress_bar, ru
 from vostrack.batch import run as run_module
 from vostrack.batch.store import open_store
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder
+from vostrack.output_folder import exclusive_folder
 
 MakeJobs = Callable[..., list[Job]]
 Calls = Callable[[], dict[str, int]]

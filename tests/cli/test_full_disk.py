@@ -132,3 +132,23 @@ def test_a_reader_who_has_gone_gets_no_message(
 
     monkeypatch.setattr(sys, "stderr", Gone())
     assert main(["convert", str(tmp_path / "none"), "--to", "coco"]) == 2
+
+
+def test_a_place_that_takes_no_file_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_label_map(tmp_path / "masks" / "00000.png", np.eye(8, dtype=np.uint8))
+    target = tmp_path / "out.json"
+    replace = Path.replace
+
+    def refuse(path: Path, place: Path) -> Path:
+        if place == target:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return replace(path, place)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert main(["convert", str(tmp_path / "masks"), "--to", "coco", "--output", str(target)]) == 1
+    said = capsys.readouterr().err
+    assert f"error: {target}: Permission denied; check the path, and that you" in said

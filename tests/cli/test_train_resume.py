@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.cli.test_train_target import small_network
 from vostrack.cli import main
-from vostrack.files import exclusive_folder
 from vostrack.masks import read_label_map, write_label_map
+from vostrack.output_folder import exclusive_folder
 
 # Changes of what is given, each with what the message says of it.
 Changes = list[tuple[list[str], str]]

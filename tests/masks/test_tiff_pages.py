@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
-from vostrack.masks import read_first_mask
+from vostrack.masks import read_first_mask, read_results
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -85,3 +86,41 @@ def test_a_preview_before_a_turned_mask(two_objects: UInt8Array, tmp_path: Path)
     small = (two_objects[::4, ::4].copy(), {"subfiletype": 1})
     mask = read_first_mask(_save(tmp_path / "m.tif", small, (two_objects, turned)))
     np.testing.assert_array_equal(mask.labels, two_objects[::-1, ::-1])
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "palette"])
+def test_a_mask_on_its_side_is_read_upright(
+    kind: str, compression: str | None, orientation: int, two_objects: UInt8Array, tmp_path: Path
+) -> None:
+    shown = {5: two_objects.T, 6: np.rot90(two_objects), 8: np.rot90(two_objects, -1)}
+    stored = shown.get(orientation, np.rot90(two_objects, 2).T)
+    options: dict[str, Any] = {
+        "compression": compression,
+        "extratags": [(274, "H", 1, orientation, True)],
+    }
+    if kind == "palette":
+        colours = np.zeros((3, 256), np.uint16)
+        colours[0, 1:], colours[1, 2] = 40000, 50000
+        options |= {"photometric": "palette", "colormap": colours}
+    page = np.ascontiguousarray(stored).astype("uint8" if kind == "palette" else kind)
+    mask = read_first_mask(_save(tmp_path / "m.tif", (page, options)), size=(40, 60))
+    np.testing.assert_array_equal(mask.labels, two_objects)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_stack_of_turned_masks(orientation: int, two_objects: UInt8Array, tmp_path: Path) -> None:
+    """As Pillow turns the single pages of the same files."""
+    tag = {"extratags": [(274, "H", 1, orientation, True)]}
+    later = np.roll(two_objects, 3, axis=1)
+    path = _save(tmp_path / "m.tif", (two_objects, tag), (later, tag))
+    masks = read_results(path)
+    for position, stored in enumerate((two_objects, later)):
+        with Image.open(path) as image:
+            image.filename = ""  # it maps turned pages wrongly
+            image.seek(position)
+            expected = np.asarray(image)
+        assert masks.size == expected.shape
+        np.testing.assert_array_equal(masks.labels(position), expected)
+        assert expected.shape == (stored.shape if orientation < 5 else stored.shape[::-1])

@@ -15,9 +15,9 @@ import pytest
 
 from tests.runs.conftest import FRAMES, request_in, write_clip, write_mask
 from vostrack import ClipRequest, InputError
-from vostrack.files import LOCK
 from vostrack.masks import write_label_map
 from vostrack.models.weights import shipped_weights
+from vostrack.output_folder import LOCK
 from vostrack.runs import clip as clip_module
 from vostrack.runs import folder as folder_module
 from vostrack.runs.clip import track_clip

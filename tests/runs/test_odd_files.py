@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from PIL import Image
 
 from vostrack import ClipRequest, InputError
 from vostrack.cli import main
-from vostrack.masks import read_first_mask, read_label_map
+from vostrack.masks import read_first_mask, read_label_map, write_label_map
+from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
+from vostrack.video import VideoWriter, open_source
 
 Make = Callable[..., ClipRequest]
 
@@ -106,6 +109,38 @@ def test_an_output_that_is_a_link_to_a_folder(request_for: Make, project: Path) 
     assert len(list((project / "disk" / "masks").iterdir())) == 6
 
 
+@pytest.mark.parametrize("place", ["out", "out/below"])
+def test_an_output_that_is_a_link_to_itself(
+    place: str, request_for: Make, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "out").symlink_to(project / "out")
+    request = request_for(place)
+    words = {"out": "out is a link to .*or leads back", "out/below": "out/below cannot be made"}
+    with pytest.raises(InputError, match=f"output: .*{words[place]}"):
+        track_clip(request)
+    # A video, a mask or a folder to convert may be one, too.
+    for command in (
+        ["track", "--video", "LOOP", "--first-mask", request.first_mask[0], "--output", "x"],
+        ["track", "--video", request.video, "--first-mask", "LOOP", "--output", "x"],
+        ["convert", "LOOP", "--to", "coco", "--output", "x"],
+        ["eval", "LOOP", "--root", "LOOP"],
+        ["propose", "--video", request.video, "--method", "hough", "--output", "LOOP"],
+    ):
+        loop = str(project / "out")
+        assert main([str(loop if word == "LOOP" else word) for word in command]) in (1, 2)
+        assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("frames", ["frames", "frames/*.png"])
+def test_a_frame_that_is_a_link_to_nothing(frames: str, request_for: Make, project: Path) -> None:
+    frame = project / "frames" / "00002.png"
+    frame.unlink()
+    frame.symlink_to(project / "gone.png")
+    with pytest.raises(InputError, match=r"00002\.png is a link to .*gone\.png, which does not"):
+        track_clip(request_for(video=str(project / frames)))
+    assert not (project / "out").exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "link to a file", "broken link"])
 def test_an_output_that_is_no_folder(kind: str, request_for: Make, project: Path) -> None:
     target = project / "target"
@@ -123,8 +158,22 @@ def test_an_output_that_is_no_folder(kind: str, request_for: Make, project: Path
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
 def test_an_output_that_cannot_be_written(request_for: Make, project: Path) -> None:
     (project / "locked").mkdir(mode=0o500)
-    with pytest.raises(OSError, match="locked"):
+    with pytest.raises(InputError, match=r"output: .*locked cannot be written to; give another"):
         track_clip(request_for("locked/out"))
+
+
+def test_an_output_that_cannot_be_made(request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def refuse(path: Path, *args: Any, **more: Any) -> None:
+        if path.name == "out":
+            raise PermissionError(13, "Permission denied", str(path))
+        make(path, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    words = r"output: .*out cannot be made \(Permission denied\); give a folder as `output`"
+    with pytest.raises(InputError, match=words):
+        track_clip(request_for())
 
 
 def test_two_names_of_one_folder_are_one(
@@ -152,3 +201,50 @@ def test_a_folder_in_the_place_of_a_state_file(name: str, stopped_after: Make) -
     track_clip(request)  # what is not needed is made again
     assert len(list((request.output / "masks").iterdir())) == 6
     assert json.loads((request.output / "run.json").read_text())["status"] == "complete"
+
+
+def test_an_observer_that_lacks_a_method(request_for: Make, project: Path) -> None:
+    class Half:
+        finetuning = first_pass = frame = print
+
+    observer: Any = Half()
+    with pytest.raises(InputError, match=r"^observer: .* got Half without writing; derive"):
+        track_clip(request_for(), observer)
+    assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_overlay_has_the_sound_of_a_video_at_any_stride(
+    stride: int, request_for: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = project / "clip.mp4"
+    with VideoWriter(clip, 25) as writer:
+        for frame in open_source(project / "frames"):
+            writer.add(frame.image, frame.time)
+    given: list[object] = []
+
+    def note(path: Path, frames: object, *, audio_from: object, **options: object) -> None:
+        given.append(audio_from)
+
+    monkeypatch.setattr(clip_module, "write_overlay", note)
+    monkeypatch.setenv("HOME", str(project))
+    track_clip(request_for(video="~/clip.mp4", stride=stride, overlay=True))
+    track_clip(request_for("other", stride=stride, overlay=True))
+    assert given == [clip, None]
+
+
+def test_a_mask_of_a_screenshot_of_a_stretched_video(request_for: Make, project: Path) -> None:
+    clip = project / "clip.mp4"
+    with VideoWriter(clip, 25, pixel_aspect=Fraction(2)) as writer:
+        for frame in open_source(project / "frames"):
+            writer.add(frame.image, frame.time)
+    labels = read_label_map(project / "mask.png")
+    write_label_map(project / "mask.png", np.repeat(labels, 2, axis=1))
+    words = (
+        r"128x48 .* expected the video's 64x48; the pixels of this video are 2:1, .* size, 64x48"
+    )
+    with pytest.raises(InputError, match=words):
+        track_clip(request_for(video=str(clip)))
+    # Frames without such pixels have other causes.
+    with pytest.raises(InputError, match="64x48; create the mask on a frame of this video"):
+        track_clip(request_for())

@@ -16,8 +16,8 @@ import pytest
 
 from vostrack import ClipRequest, InputError, build_tracker
 from vostrack.batch import Job, run_jobs
-from vostrack.files import exclusive_folder
 from vostrack.masks.formats.catalogue import FORMATS
+from vostrack.output_folder import exclusive_folder
 from vostrack.runs import clip as clip_module
 from vostrack.runs.clip import track_clip
 from vostrack.runs.ownership import check_root, remove_written_files, written_files
@@ -105,7 +105,7 @@ def test_two_runs_in_one_folder(request_for: Make, project: Path) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from vostrack.files import exclusive_folder\n"
+        "from vostrack.output_folder import exclusive_folder\n"
         "with exclusive_folder(Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"

@@ -172,7 +172,7 @@ def test_a_video_with_the_signs_of_a_pattern_in_its_name_keeps_its_project(
 
 
 def test_a_project_that_is_open_elsewhere_is_refused(desk: Desk, tmp_path: Path) -> None:
-    from vostrack.files import exclusive_folder
+    from vostrack.output_folder import exclusive_folder
 
     write_frames(tmp_path / "other", 2)
     with (

@@ -11,7 +11,9 @@ import torch
 
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask, check_first_mask
+from vostrack.tracking.edited_video import EditedVideo
 from vostrack.tracking.frame_input import check_frame, check_mask
+from vostrack.tracking.video import Position, track_video, visited_frames
 from vostrack.video import Frame
 
 FRAME = np.zeros((20, 30, 3), np.uint8)
@@ -23,7 +25,20 @@ MASK = np.zeros((20, 30), np.uint8)
     [
         (None, r"got None; check that the frame was read"),
         (np.zeros((20, 30, 4), np.uint8), r"\(20, 30, 4\); drop the alpha .*COLOR_BGRA2RGB"),
-        (torch.zeros(3, 20, 30), r"permute\(1, 2, 0\)\.mul\(255\)\.byte\(\)\.cpu\(\)\.numpy"),
+        (
+            torch.zeros(3, 20, 30),
+            r"permute\(1, 2, 0\)\.mul\(255\)\.round\(\)\.byte\(\)\.cpu\(\)\.numpy",
+        ),
+        (torch.full((3, 20, 30), 9.5), r"permute\(1, 2, 0\)\.round\(\)\.byte\(\)\.cpu"),
+        (
+            torch.full((20, 30, 3), 300.0),
+            r"; scale the values, .* in 300\.\.300, to 0\.\.255",
+        ),
+        (torch.full((20, 30, 3), torch.nan), "; replace NaN and infinity first; see torch"),
+        (torch.full((20, 30, 3), -1), r"; scale the values, which lie in -1\.\.-1, to 0\.\.255"),
+        (torch.ones(20, 30, 3, dtype=torch.long), r"with frame\.byte\(\)\.cpu\(\)\.numpy\(\)$"),
+        (torch.ones(20, 30, 3, dtype=torch.bool), r"with frame\.byte\(\)\.mul\(255\)\.cpu"),
+        (torch.zeros(0, 30, 3), "cut out"),
         (torch.zeros(20, 30, 3, dtype=torch.uint8), r"frame\.cpu\(\)\.numpy\(\)$"),
         (np.zeros((1, 20, 30, 3), np.uint8), "one frame at a time"),
         (np.zeros((3, 20, 30), np.uint8), r"moveaxis\(frame, 0, -1\)"),
@@ -33,8 +48,13 @@ MASK = np.zeros((20, 30), np.uint8)
         (np.zeros((20, 30, 3)), r"; convert floats in \[0, 1\] with \(frame \* 255\)"),
         (
             np.full((20, 30, 3), 9.5),
-            r"; scale the values, which lie in 9\.5\.\.9\.5, to 0\.\.255 f",
+            r"; round and convert values in 0\.\.255 with frame\.round\(\)\.astype\('uint8'\)$",
         ),
+        (
+            np.full((20, 30, 3), 300.5),
+            r"; scale the values, which lie in 300\.5\.\.300\.5, to 0\.\.255 f",
+        ),
+        (np.full((20, 30, 3), -4), r"; scale the values, which lie in -4\.\.-4, to 0\.\.255 f"),
         (np.full((20, 30, 3), np.nan), "; replace NaN and infinity first"),
         (np.zeros((20, 30, 3), np.uint16), r"; scale 16 bits down with \(frame // 257\)\.astype"),
         (np.zeros((20, 30, 3), np.int64), r"; convert values in 0\.\.255 with frame\.astype"),
@@ -86,3 +106,26 @@ def test_a_first_mask_is_accepted_whole() -> None:
     np.testing.assert_array_equal(check_first_mask(mask).labels, labels)
     with pytest.raises(InputError, match="full size"):
         check_mask(check_first_mask(labels[:16]), FRAME)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "got None; open a video with"),
+        ("clip.mp4", r"got str; open it with `vostrack\.open_source\('clip\.mp4'\)`"),
+        (Path("clip.mp4"), r"open it with `vostrack\.open_source\('clip\.mp4'\)`"),
+        ([FRAME], r"got list; wrap the frames with `vostrack\.open_source\(frames\)`"),
+        (FRAME[None], r"got ndarray; wrap the frames"),
+        ((frame for frame in [FRAME]), "got generator; wrap the frames"),
+        (torch.zeros(2, 20, 30, 3), r"a torch tensor of shape \(2, 20, 30, 3\); wrap the frames"),
+    ],
+)
+def test_what_is_no_source(source: Any, words: str) -> None:
+    tracker: Any = None  # it is not asked
+    for use in (
+        lambda: next(track_video(tracker, source, MASK)),
+        lambda: visited_frames(source, Position(0, "forward")),
+        lambda: EditedVideo(tracker, source),
+    ):
+        with pytest.raises(InputError, match=f"^source: expected frames as .*{words}"):
+            use()

@@ -15,7 +15,7 @@ import torch
 
 from tests.training.test_checkpoint import CONFIG, Line, build, refused, run, stored
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder
+from vostrack.output_folder import exclusive_folder
 from vostrack.training.folder import training_folder
 from vostrack.training.loop import train
 from vostrack.training.validation import Validation
@@ -25,7 +25,8 @@ from vostrack.training.validation import Validation
 def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Keep the folder in another process."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom vostrack.files import exclusive_folder\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from vostrack.output_folder import exclusive_folder\n"
         "with exclusive_folder(Path(sys.argv[1])):\n    print('kept', flush=True)\n    input()\n"
     )
     command = [sys.executable, "-c", code, str(folder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,58 @@ def test_damaged_pages_are_named(tag: int, first: int, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read as an image"):
         list(open_source(path))
+
+
+# The rows and columns of a picture as a file with this orientation stores it.
+STORED: dict[int, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["L", "I;16", "RGB", "RGB;16", "RGBA"])
+def test_turned_frames(
+    kind: str, compression: str | None, orientation: int, tmp_path: Path
+) -> None:
+    """Pillow maps some of them into memory as if their rows were columns."""
+    values: np.ndarray[Any, Any] = DEEP if kind.startswith("RGB") else DEEP[..., 1]
+    expected = np.broadcast_to((DEEP if values.ndim == 3 else values[..., None]) >> 8, DEEP.shape)
+    if kind == "RGBA":
+        values = np.dstack([values, np.full(values.shape[:2], 65535, np.uint16)])
+    values = (values >> 8) * 257 if "16" in kind else (values >> 8).astype(np.uint8)
+    stored = np.ascontiguousarray(STORED[orientation](values))
+    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if kind == "RGBA" else {}
+    tags = [(274, "H", 1, orientation, True)]
+    for number in range(2):
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif",
+            stored,
+            photometric="rgb" if values.ndim == 3 else "minisblack",
+            compression=compression,
+            extratags=tags,
+            metadata=None,
+            **options,
+        )
+    for source in (open_source(tmp_path), open_source(tmp_path / "1.tif")):
+        assert source.size == (40, 56)
+        for frame in source:
+            np.testing.assert_array_equal(frame.image, expected)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_turned_stack_of_gray(orientation: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    pages = [(DEEP[..., 1] >> 8).astype(np.uint8), (DEEP[..., 0] >> 8).astype(np.uint8)]
+    with tifffile.TiffWriter(path) as file:
+        for page in pages:
+            stored = np.ascontiguousarray(STORED[orientation](page))
+            file.write(stored, metadata=None, extratags=[(274, "H", 1, orientation, True)])
+    for number, page in enumerate(pages):
+        np.testing.assert_array_equal(_shown(path, number)[..., 0], page)

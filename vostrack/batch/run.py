@@ -19,7 +19,7 @@ from vostrack.batch.store import open_store
 from vostrack.checks import check_at_least
 from vostrack.compute.options import ComputeOptions
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder
+from vostrack.output_folder import exclusive_folder
 from vostrack.wording import counted
 
 __all__ = ["RunConfig", "RunEvent", "run_jobs"]

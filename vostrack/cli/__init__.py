@@ -95,7 +95,11 @@ def _disk_words(error: OSError, *, printing: bool) -> str:
     """Return what went wrong with a file or standard output; for want of room, what helps, too."""
     reason = no_room(error)
     if reason is None:
-        return f"standard output: {error.strerror}" if printing else str(error)
+        if printing:
+            return f"standard output: {error.strerror}"
+        if error.filename is None or error.strerror is None:
+            return str(error)
+        return f"{error.filename}: {error.strerror}; check the path, and that you may use it"
     if error.strerror != os.strerror(error.errno or 0):
         return str(error.strerror)  # it has been said in words
     place = "standard output" if printing else error.filename

@@ -9,6 +9,7 @@ from typing import Literal
 
 import tyro
 
+from vostrack.files import real_path
 from vostrack.wording import counted
 
 __all__ = ["ConvertCommand"]
@@ -76,6 +77,6 @@ class ConvertCommand:
         return 0
 
     def _beside(self, name: str, suffix: str) -> Path:
-        results = self.results.resolve()
+        results = real_path(self.results)
         stem = results.name if results.is_dir() else results.stem
         return results.parent / f"{stem}_{name}{suffix}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vostrack.errors import InputError
+from vostrack.files import real_path
 
 if TYPE_CHECKING:
     from vostrack.datasets import DatasetChoice, VideoSequence
@@ -236,7 +237,7 @@ class EvalCommand:
             InputError: results are given twice, or `name` is the name of another run.
         """
         given = [self.results, *self.compare]
-        paths = [path.resolve().parts for path in given]
+        paths = [real_path(path).parts for path in given]
         for index, parts in enumerate(paths):
             if parts in paths[:index]:
                 raise InputError(

@@ -12,7 +12,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.checks import OptionValue
 from vostrack.cli.command_options import CommandOptions
 from vostrack.errors import InputError
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.wording import counted
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ProposeCommand(CommandOptions):
 
     def _check_output(self, paths: list[Path] | None) -> None:
         """Refuse to mix results, and to write PNGs over the images they are made from."""
-        if paths and any(path.parent.resolve() == self.output.resolve() for path in paths):
+        if paths and any(real_path(path.parent) == real_path(self.output) for path in paths):
             raise InputError(
                 f"{self.output} holds the images themselves, which NAME.png would replace; give "
                 "another `output`"

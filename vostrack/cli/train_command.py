@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import tyro
 
 from vostrack.errors import InputError
+from vostrack.files import real_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,7 +122,7 @@ class TrainCommand:
 
         with training_folder(self.output):
             for name, path in self.inputs():
-                if path.resolve() == self.output.resolve():
+                if real_path(path) == real_path(self.output):
                     raise InputError(
                         f"output: {self.output} is the folder of `{name}`, which is read; give "
                         "another folder as `output`"

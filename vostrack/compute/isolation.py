@@ -56,9 +56,11 @@ def own_settings(device: torch.device, *, gradients: bool = False) -> Iterator[N
         device: where the work is done.
         gradients: whether the block trains. Then the caller's ``no_grad`` and ``inference_mode``
             do not count either.
+
+    Raises:
+        RuntimeError: see `check_not_forked`.
     """
-    global _used
-    _used = True
+    check_not_forked()
     before = torch.get_default_dtype()
     with ExitStack() as stack:
         for kind in {"cpu", device.type} & _AUTOCAST_DEVICES:
@@ -80,6 +82,9 @@ def building() -> Iterator[None]:
 
     New layers draw their weights at random before those of a file take their place. Weights that
     are made in inference mode could never be fine-tuned, so the caller's does not count.
+
+    Raises:
+        RuntimeError: see `check_not_forked`.
     """
     with (
         own_settings(torch.device("cpu")),
@@ -92,14 +97,18 @@ def building() -> Iterator[None]:
 def check_not_forked() -> None:
     """Refuse to compute in a forked child, where torch's threads are gone and it would hang.
 
+    Call it before torch is used. It is what a fork of this process is known by.
+
     Raises:
-        RuntimeError: the process was forked after a tracker had computed something, and torch
-            would use several threads.
+        RuntimeError: the process was forked after its parent had computed or built something, and
+            torch would use several threads.
     """
+    global _used
     if _forked_after_use and torch.get_num_threads() > 1:
         raise RuntimeError(
-            "this process was forked after a tracker had been used in its parent; torch's threads "
+            "this process was forked after vostrack had used torch in its parent; torch's threads "
             "do not survive that, and the call would hang. Start processes with the method "
-            "'spawn', fork before the first tracker is used, or call torch.set_num_threads(1) in "
-            "the child"
+            "'spawn', fork before anything is built or tracked, or call torch.set_num_threads(1) "
+            "in the child"
         )
+    _used = True

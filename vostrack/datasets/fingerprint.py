@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
+from vostrack.files import real_path
 from vostrack.progress import open_progress
 from vostrack.video.names import IMAGE_SUFFIXES
 from vostrack.wording import counted
@@ -101,7 +102,7 @@ def folder_fingerprint(folder: Path, leave_out: Path | None = None) -> str:
         folder: hidden files in it do not count.
         leave_out: a folder that does not count, such as one inside that results go to.
     """
-    out = None if leave_out is None else leave_out.resolve()
+    out = None if leave_out is None else real_path(leave_out)
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -110,7 +111,7 @@ def folder_fingerprint(folder: Path, leave_out: Path | None = None) -> str:
     return files_fingerprint(
         (path.relative_to(folder).as_posix(), path)
         for path in found
-        if out is None or out not in path.resolve().parents
+        if out is None or out not in real_path(path).parents
     )
 
 

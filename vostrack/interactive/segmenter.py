@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
-from vostrack.compute.isolation import check_not_forked, own_settings
+from vostrack.compute.isolation import building, own_settings
 from vostrack.compute.precision import resolve_device
 from vostrack.interactive.corrections import PRIOR_LIMIT, changed_near
 from vostrack.interactive.cues import rough_logits
@@ -59,8 +59,11 @@ class ClickSegmenter:
 
         Raises:
             InputError: there is no such device.
+            RuntimeError: a forked child would hang; see ``docs/promises.md``.
         """
-        self._networks = load_networks(resolve_device(device))
+        on = resolve_device(device)
+        with building():
+            self._networks = load_networks(on)
 
     def open(self, frame: UInt8Array) -> ClickFrame:
         """Prepare a frame for clicks. It takes longer than a click.
@@ -72,7 +75,6 @@ class ClickSegmenter:
             InputError: the frame is malformed.
         """
         check_frame(frame)
-        check_not_forked()
         with own_settings(self._networks.device), torch.inference_mode():
             return ClickFrame(self._networks, frame)
 

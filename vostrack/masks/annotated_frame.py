@@ -108,8 +108,8 @@ def _absent(
         for entry in frame.entries:
             if not entry.void:
                 names.setdefault(entry.track, entry.name or entry.track or "")
-    for track, (name, _) in (annotations.objects or {}).items():
-        names.setdefault(track, name)
+    for track, entry in (annotations.objects or {}).items():
+        names.setdefault(track, entry.name or track)
     here = {entry.track for entry in entries}
     absent = [shortened(name, 40) for track, name in names.items() if track not in here]
     if not absent:

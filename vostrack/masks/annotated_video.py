@@ -132,8 +132,8 @@ def _objects(
         for entry in frame.entries:
             if not entry.void and entry.track is not None:
                 first.setdefault(entry.track, entry)
-    for track, (name, category) in (annotations.objects or {}).items():
-        first.setdefault(track, Entry(None, None, name, track=track, category=category))
+    for track, entry in (annotations.objects or {}).items():
+        first.setdefault(track, entry)
     if not 0 < len(first) < VOID:
         raise InputError(
             f"{origin}: contains {len(first)} objects, expected 1 to 254; "

@@ -107,7 +107,8 @@ class Annotations:
         notes: what the user should know.
         source: name of the video; empty if unknown.
         frame_rate: frames per second; None if unknown.
-        objects: name and class of the objects by ``Entry.track``, if the file lists them.
+        objects: the objects by their track, without a mask, if the file lists them; also those
+            that no frame shows.
     """
 
     frames: tuple[AnnotatedFrame, ...]
@@ -117,7 +118,7 @@ class Annotations:
     notes: tuple[str, ...] = ()
     source: str = ""
     frame_rate: float | None = None
-    objects: Mapping[str, tuple[str, str | None]] | None = None
+    objects: Mapping[str, Entry] | None = None
 
     def noted(self, *notes: str) -> Annotations:
         """Return the annotations with further notes."""

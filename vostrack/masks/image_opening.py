@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.errors import InputError
 from vostrack.files import check_regular
-from vostrack.tiff import has_deep_planes, read_planes, seek_full_page, white_is_zero
+from vostrack.tiff import has_deep_planes, open_full_page, read_planes, white_is_zero
 
 __all__ = ["is_archive", "loses_detail", "open_image", "upright"]
 
@@ -32,8 +32,7 @@ def open_image(path: Path) -> Image.Image:
         raise InputError(f"{path}: no such file, expected a first mask; check the path")
     check_regular(path, "the mask")
     try:
-        with Image.open(path) as image:
-            seek_full_page(image)
+        with open_full_page(path) as image:
             if image.format == "TIFF":
                 return _tiff_page(image, path)
             image.load()

@@ -17,13 +17,28 @@ from vostrack.masks.stack import stack_masks
 from vostrack.masks.values import interpret_values
 from vostrack.wording import counted
 
-__all__ = ["MAX_OBJECTS", "MIN_PIXELS", "FirstMask", "check_first_mask", "check_limits", "finish"]
+__all__ = [
+    "MAX_OBJECTS",
+    "MIN_PIXELS",
+    "FirstMask",
+    "MaskSizeError",
+    "check_first_mask",
+    "check_limits",
+    "finish",
+]
 
 MAX_OBJECTS = 32
 """More than any DAVIS (10) or YouTube-VOS (6) sequence has, fewer than a smoothed edge yields."""
 
 MIN_PIXELS = 64
 """The area of one cell of a stride-8 feature map. A smaller object may leave no trace there."""
+
+
+class MaskSizeError(InputError):
+    """A mask has another size than its video."""
+
+    problem: str = ""
+    """The message without the remedy."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +145,8 @@ def finish(
         min_pixels: a warning is issued for objects with fewer pixels.
 
     Raises:
-        InputError: the mask does not have the size of the video.
+        MaskSizeError: the mask does not have the size of the video.
+        InputError: it marks no object.
     """
     labels = parsed.labels
     if size is not None:
@@ -190,7 +206,10 @@ def _check_size(actual: tuple[int, ...], expected: tuple[int, int], origin: str)
         remedy = "resize the mask with nearest neighbour"
     else:
         remedy = "create the mask on a frame of this video, at full size"
-    raise InputError(
+    problem = (
         f"{origin}: the mask is {width}x{height} pixels (width x height), expected the video's "
-        f"{expected[1]}x{expected[0]}; {remedy}"
+        f"{expected[1]}x{expected[0]}"
     )
+    error = MaskSizeError(f"{problem}; {remedy}")
+    error.problem = problem
+    raise error

@@ -14,6 +14,7 @@ from vostrack.errors import InputError
 from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.rle import encode_rle
+from vostrack.output_folder import make_output_folder
 from vostrack.protocols import InstanceProposals
 
 __all__ = ["proposal_label_map", "write_proposals"]
@@ -36,10 +37,10 @@ def write_proposals(
         The number of images and of proposals.
 
     Raises:
-        InputError: two images have the same name.
+        InputError: two images have the same name, or the folder cannot be made.
     """
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     entries: list[dict[str, Any]] = []
     names: set[str] = set()
     for name, proposals in results:

@@ -15,12 +15,13 @@ from vostrack.arrays import UInt8Array
 from vostrack.build import build_tracker
 from vostrack.compute.threads import cpu_threads
 from vostrack.disk_room import no_room
-from vostrack.files import exclusive_folder
+from vostrack.files import expand_home
 from vostrack.masks import (
     davis_palette,
     read_label_map,
 )
 from vostrack.masks.formats.coco import write as write_coco
+from vostrack.output_folder import exclusive_folder
 from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.finished import nothing_left
@@ -29,7 +30,7 @@ from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.given import read_given_masks
 from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, run_settings, summary_of
-from vostrack.runs.request import ClipRequest, ClipSummary, Observer
+from vostrack.runs.request import ClipRequest, ClipSummary, Observer, check_observer
 from vostrack.runs.snapshot import Snapshot
 from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
@@ -58,9 +59,11 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         observer: told how far the work is.
 
     Raises:
-        InputError: the input cannot be used; the folder is as it was.
+        InputError: the input or the observer cannot be used; the folder is as it was.
         KeyboardInterrupt: with a message that says how to go on.
     """
+    if observer is not None:
+        check_observer(observer)
     check_apart(request.output, input_paths(request))
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
@@ -260,9 +263,9 @@ class _Run:
                 yield frame, read_label_map(self.folder.mask(frame.index))
 
     def _audio(self) -> Path | None:
-        """Return the file to take the sound from: of whole videos only, where it fits."""
-        path = Path(self.request.video)
-        return path if path.is_file() and self.request.stride == 1 else None
+        """Return the file to take the sound from; it fits at any stride, as times are kept."""
+        path = expand_home(self.request.video)
+        return path if path.is_file() else None
 
     def _tell(self, what: str) -> None:
         if self.observer is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.masks.several_frames import split_frame
 from vostrack.runs.request import ClipRequest
 from vostrack.video.images import images_in_folder, images_matching
@@ -132,9 +132,9 @@ def digest(path: Path, leave_out: Path | None = None) -> str | None:
     if path.is_file():
         return _combined([path], path.parent)
     if path.is_dir():
-        out = None if leave_out is None else leave_out.resolve()
+        out = None if leave_out is None else real_path(leave_out)
         files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return _combined((p for p in files if out not in p.resolve().parents), path)
+        return _combined((p for p in files if out not in real_path(p).parents), path)
     return None
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
-from vostrack.files import LOCK, atomic_path
+from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
+from vostrack.output_folder import LOCK
 from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.frame_log import FrameLog
 from vostrack.runs.matte import frame_mattes

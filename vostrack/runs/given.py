@@ -13,6 +13,7 @@ from vostrack.errors import InputError
 from vostrack.masks import FirstMask, VideoFrames, read_first_mask
 from vostrack.masks.same_objects import with_same_ids
 from vostrack.masks.several_frames import files_by_frame
+from vostrack.masks.validation import MaskSizeError
 from vostrack.proposers.first_mask import propose_first_mask
 from vostrack.runs.frames import mask_position, names_for, open_frames
 from vostrack.runs.request import AUTO, ClipRequest
@@ -114,16 +115,31 @@ def _of_one_frame(request: ClipRequest, source: FrameSource, frames: VideoFrames
 def _read(
     request: ClipRequest, source: FrameSource, paths: tuple[str, ...], frames: VideoFrames
 ) -> FirstMask:
-    mask = read_first_mask(
-        paths[0] if len(paths) == 1 else list(paths),
-        size=source.size,
-        max_objects=request.max_objects,
-        min_pixels=request.min_pixels,
-        frames=frames,
-    )
+    try:
+        mask = read_first_mask(
+            paths[0] if len(paths) == 1 else list(paths),
+            size=source.size,
+            max_objects=request.max_objects,
+            min_pixels=request.min_pixels,
+            frames=frames,
+        )
+    except MaskSizeError as error:
+        if source.pixel_aspect == 1:
+            raise
+        raise _of_stretched(error, source) from None
     for warning in mask.warnings:
         _log.warning("%s", warning)
     return mask
+
+
+def _of_stretched(error: MaskSizeError, source: FrameSource) -> InputError:
+    """Explain the size of a mask for a video whose pixels are not square."""
+    (height, width), aspect = source.size, source.pixel_aspect
+    return InputError(
+        f"{error.problem}; the pixels of this video are {aspect.numerator}:{aspect.denominator}, "
+        "not square, and players stretch them: resize a mask that was made from a screenshot to "
+        f"the stored size, {width}x{height}, with nearest neighbour"
+    )
 
 
 def _proposed(request: ClipRequest, source: FrameSource) -> FirstMask:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import check_inputs_apart, parse_json
+from vostrack.files import check_inputs_apart, parse_json, real_path
 from vostrack.masks.formats.reading import ANNOTATION_SUFFIXES
 from vostrack.runs.frame_log import FrameLog
 from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -53,15 +53,20 @@ def check_root(root: Path) -> None:
     """Refuse a path that cannot be the folder of the results.
 
     Raises:
-        InputError: it is a file, a link to nothing, or looks like the name of a video.
+        InputError: it is a file, a link to nothing, cannot be written to, or looks like the name
+            of a video.
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"output: {root} is a file; give the name of a folder")
     if root.is_symlink() and not root.exists():
         raise InputError(
-            f"output: {root} is a link to {root.readlink()}, which does not exist; "
-            "create that folder, or remove the link"
+            f"output: {root} is a link to {root.readlink()}, which does not exist "
+            "or leads back to the link; create that folder, or remove the link"
         )
+    # Long work waits behind this check.
+    place = next((one for one in (root, *root.parents) if one.exists()), None)
+    if place is not None and place.is_dir() and not os.access(place, os.W_OK):
+        raise InputError(f"output: {place} cannot be written to; give another folder as `output`")
     if root.suffix.lower() in _FILE_SUFFIXES and not root.exists():
         raise InputError(
             f"output: {root} looks like the name of a file, expected the name of a "
@@ -82,7 +87,7 @@ def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:
     inputs = list(inputs)
     check_inputs_apart(root, (*_SINGLE, *_FOLDERS, STATE), inputs)
     for parameter, path in inputs:
-        if path.resolve() == root.resolve() and parameter == "video":
+        if real_path(path) == real_path(root) and parameter == "video":
             raise InputError(
                 f"output: {root} is the folder of the frames; give another folder as `output`"
             )
@@ -196,7 +201,7 @@ def _lies_in(root: Path, name: str) -> bool:
         return True
     if len(parts) < 2 or parts[0] not in _FOLDERS or ".." in parts:
         return False
-    return (root / name).parent.resolve().is_relative_to((root / parts[0]).resolve())
+    return real_path((root / name).parent).is_relative_to(real_path(root / parts[0]))
 
 
 def _names_in(found: object) -> set[str]:

@@ -266,3 +266,19 @@ class Observer(Protocol):
     def writing(self, what: str) -> None:
         """Hear what is written at the end."""
         ...
+
+
+def check_observer(observer: object) -> None:
+    """Refuse an observer that would end a run in its midst.
+
+    Raises:
+        InputError: it lacks a method.
+    """
+    calls = ("finetuning", "first_pass", "frame", "writing")
+    missing = [name for name in calls if not callable(getattr(observer, name, None))]
+    if missing:
+        raise InputError(
+            f"observer: expected an object with the methods {', '.join(calls)}, got "
+            f"{type(observer).__name__} without {', '.join(missing)}; derive its class from "
+            "`vostrack.runs.request.Observer`, whose methods do nothing"
+        )

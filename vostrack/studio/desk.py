@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder
+from vostrack.files import real_path
+from vostrack.output_folder import exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
 from vostrack.studio.journal import VideoFacts
@@ -148,5 +149,5 @@ class Desk:
 
 def _key(folder: Path, video: VideoFacts) -> str:
     """Return what names a project: after a restart, a page may still hold edits of it."""
-    named = f"{folder.resolve()}\0{video.digest}"
+    named = f"{real_path(folder)}\0{video.digest}"
     return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:16]

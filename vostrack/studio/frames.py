@@ -12,6 +12,7 @@ import numpy as np
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
+from vostrack.files import real_path
 from vostrack.runs.content import sample_digest
 from vostrack.studio.journal import VideoFacts
 from vostrack.video import Frame, open_source
@@ -41,7 +42,7 @@ def video_facts(path: str) -> VideoFacts:
         height, width = source.size
         rate = source.frame_rate or NOMINAL_RATE
         return VideoFacts(
-            str(Path(path).resolve()),
+            str(real_path(Path(path))),
             width,
             height,
             len(source.indices),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.studio.journal import JOURNAL, VideoFacts, read_journal
 from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_pattern
 
@@ -71,7 +71,7 @@ def project_folder(video: str | Path, facts: VideoFacts) -> Path:
 
 def _named(video: str | Path) -> Path:
     """Return the file or folder that the project is named after."""
-    path = expand_home(video).resolve()
+    path = real_path(expand_home(video))
     return path.parent if is_pattern(str(video)) and not path.exists() else path
 
 
@@ -119,7 +119,7 @@ class Places:
         Raises:
             InputError: one does not exist.
         """
-        self.folders = tuple(expand_home(folder).resolve() for folder in folders)
+        self.folders = tuple(real_path(expand_home(folder)) for folder in folders)
         for folder in self.folders:
             if not folder.is_dir():
                 raise InputError(f"folders: expected existing folders, got {folder}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.studio.desk import Desk
 from vostrack.studio.places import Places
 from vostrack.studio.session import Parts, StudioSession
@@ -62,7 +62,7 @@ class Opening:
             return Places([Path()])
         path = expand_home(self.video)
         pattern = is_pattern(self.video) and not path.exists()
-        return Places([path.parent.parent if pattern else path.resolve().parent])
+        return Places([path.parent.parent if pattern else real_path(path).parent])
 
 
 def serve(

@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 from vostrack.masks import FirstMask
 from vostrack.masks.same_objects import with_same_ids
 from vostrack.tracking.edits import given_ids
-from vostrack.tracking.frame_input import check_ids
+from vostrack.tracking.frame_input import check_ids, check_source
 from vostrack.tracking.given_masks import Mask
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video
@@ -46,8 +46,9 @@ class EditedVideo:
             source: frames that can be read more than once.
 
         Raises:
-            InputError: the source can be read once only.
+            InputError: the source is none, or can be read once only.
         """
+        check_source(source)
         if source.indices is None:
             raise InputError(
                 f"source: {source.name} can be read once only, so frames cannot be tracked again; "

@@ -13,7 +13,13 @@ from torch import Tensor
 from vostrack.arrays import BoolArray, FloatArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import FirstMask
-from vostrack.tracking.input_hints import frame_hint, kind_of, mask_hint, mask_shape_hint
+from vostrack.tracking.input_hints import (
+    frame_hint,
+    kind_of,
+    mask_hint,
+    mask_shape_hint,
+    source_hint,
+)
 
 __all__ = [
     "VOID",
@@ -23,6 +29,7 @@ __all__ = [
     "check_frame",
     "check_ids",
     "check_mask",
+    "check_source",
     "in_rgb",
     "resized",
     "shifted",
@@ -49,6 +56,20 @@ def check_frame(frame: UInt8Array) -> None:
     raise InputError(
         f"frame: expected an array (H, W, 3) uint8 in RGB order, got {came}; {frame_hint(frame)}"
     )
+
+
+def check_source(source: object) -> None:
+    """Check that frames can be read from ``source`` by their numbers.
+
+    Raises:
+        InputError: it is no ``FrameSource``.
+    """
+    # Not by its class: an editor may have a source of its own.
+    if not all(hasattr(source, name) for name in ("indices", "read", "name")):
+        raise InputError(
+            f"source: expected frames as `vostrack.open_source` returns them, got "
+            f"{kind_of(source)}; {source_hint(source)}"
+        )
 
 
 def in_rgb(frame: UInt8Array, channels: Channels) -> UInt8Array:

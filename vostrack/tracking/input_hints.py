@@ -5,9 +5,10 @@ from __future__ import annotations
 from os import PathLike
 
 import numpy as np
+import torch
 from torch import Tensor
 
-__all__ = ["frame_hint", "kind_of", "mask_hint", "mask_shape_hint"]
+__all__ = ["frame_hint", "kind_of", "mask_hint", "mask_shape_hint", "source_hint"]
 
 
 def kind_of(value: object) -> str:
@@ -22,9 +23,7 @@ def frame_hint(frame: object) -> str:
     if frame is None:
         return "check that the frame was read: OpenCV returns None at the end and for a wrong path"
     if isinstance(frame, Tensor):
-        order = ".permute(1, 2, 0)" if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) else ""
-        scale = ".mul(255).byte()" if frame.is_floating_point() else ""
-        return f"convert the tensor with frame{order}{scale}.cpu().numpy()"
+        return _tensor_hint(frame)
     if isinstance(frame, str | PathLike):
         return "open the file with `vostrack.open_source`, and pass the image of each frame"
     if isinstance(getattr(frame, "image", None), np.ndarray):
@@ -34,6 +33,34 @@ def frame_hint(frame: object) -> str:
     if 0 in frame.shape:
         return "check how the frame was cut out"
     return ", then ".join(filter(None, (_colours_hint(frame), _values_hint(frame))))
+
+
+def _tensor_hint(frame: Tensor) -> str:
+    """Say how to make an array (H, W, 3) uint8 of a tensor."""
+    if not frame.numel():
+        return "check how the frame was cut out"
+    order = ".permute(1, 2, 0)" if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) else ""
+    steps = ".detach()" * frame.requires_grad + order
+    if frame.dtype in (torch.uint8, torch.bool):
+        scale = ".byte().mul(255)" if frame.dtype == torch.bool else ""
+        return f"convert the tensor with frame{steps}{scale}.cpu().numpy()"
+    if not frame.isfinite().all():
+        return "replace NaN and infinity first; see torch.nan_to_num"
+    low, high = frame.min().item(), frame.max().item()
+    if low < 0 or high > 255:
+        return _scale_hint(low, high, f"frame{steps}.byte().cpu().numpy()")
+    if not frame.is_floating_point():
+        scale = ".byte()"
+    else:
+        scale = ".mul(255).round().byte()" if high <= 1 else ".round().byte()"
+    return f"convert the tensor with frame{steps}{scale}.cpu().numpy()"
+
+
+def _scale_hint(low: float, high: float, convert: str) -> str:
+    return (
+        f"scale the values, which lie in {low:.4g}..{high:.4g}, to 0..255 first, and convert them "
+        f"with {convert}"
+    )
 
 
 def _colours_hint(frame: np.ndarray) -> str:
@@ -65,17 +92,27 @@ def _values_hint(frame: np.ndarray) -> str:
     if frame.dtype == np.bool_:
         return "convert it with frame.astype('uint8') * 255"
     if np.issubdtype(frame.dtype, np.integer):
+        if frame.min() < 0 or frame.max() > 255:
+            return _scale_hint(frame.min(), frame.max(), "frame.astype('uint8')")
         return "convert values in 0..255 with frame.astype('uint8')"
     if not np.issubdtype(frame.dtype, np.floating):
         return "convert it to numbers in 0..255 with frame.astype('uint8')"
     if not np.isfinite(frame).all():
         return "replace NaN and infinity first; see numpy.nan_to_num"
-    if frame.max() > 1 or frame.min() < 0:
-        return (
-            f"scale the values, which lie in {frame.min():.3g}..{frame.max():.3g}, to 0..255 "
-            "first, and convert them with .astype('uint8')"
-        )
+    if frame.min() < 0 or frame.max() > 255:
+        return _scale_hint(frame.min(), frame.max(), "frame.round().astype('uint8')")
+    if frame.max() > 1:
+        return "round and convert values in 0..255 with frame.round().astype('uint8')"
     return "convert floats in [0, 1] with (frame * 255).astype('uint8')"
+
+
+def source_hint(source: object) -> str:
+    """Say how to make a source of frames of what came."""
+    if isinstance(source, str | PathLike):
+        return f"open it with `vostrack.open_source({str(source)!r})`"
+    if source is None:
+        return "open a video with `vostrack.open_source`"
+    return "wrap the frames with `vostrack.open_source(frames)`"
 
 
 def mask_hint(mask: object) -> str:

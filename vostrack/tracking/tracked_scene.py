@@ -89,6 +89,7 @@ class TrackedScene:
     @contextmanager
     def _call(self, name: str, *, gradients: bool = False) -> Iterator[None]:
         """Run one call: alone, with our own settings, and all or nothing."""
+        # Before the lock: a thread of the parent may have held it, and has not survived the fork.
         check_not_forked()
         asks = self.support is not None and self.support.config.asks
         check_parts(self.proposer, self.temporal_filter, asks)

@@ -10,6 +10,7 @@ import numpy as np
 
 from vostrack.errors import InputError
 from vostrack.tracking.both_ways import fuse, give, track_backwards
+from vostrack.tracking.frame_input import check_source
 from vostrack.tracking.frame_order import frames_backwards, frames_from
 from vostrack.tracking.given_masks import GivenMasks, Mask
 from vostrack.tracking.second_pass import has_second_pass, learn_from_first_pass
@@ -85,10 +86,11 @@ def track_video(
         Each frame with its masks, once, the frames of the given masks included.
 
     Raises:
-        InputError: the frame of a mask is not among the frames of the source, frames before it are
-            wanted from a source that can be read once only, or objects are given later to a tracker
-            whose objects cannot change.
+        InputError: the source is none, the frame of a mask is not among its frames, frames before
+            it are wanted from a source that can be read once only, or objects are given later to a
+            tracker whose objects cannot change.
     """
+    check_source(source)
     masks = _masks_by_frame(source, first_mask, first_mask_frame)
     if after is None or after.direction == "forward":
         twice = passes is None and has_second_pass(tracker, source, masks)
@@ -166,8 +168,9 @@ def visited_frames(
         first_mask_frame: as given to ``track_video``.
 
     Raises:
-        InputError: the frame of the mask is not among the frames of the source.
+        InputError: the source is none, or the frame of the mask is not among its frames.
     """
+    check_source(source)
     first = _first_frame(source, first_mask_frame)
     if source.indices is None or first is None:
         return list(range(position.index + 1))

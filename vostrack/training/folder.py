@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import exclusive_folder, parse_json
+from vostrack.files import parse_json, real_path
+from vostrack.output_folder import exclusive_folder
 from vostrack.training.processes import is_first_process
 
 __all__ = ["BEST", "CHECKPOINT", "CURVES", "LOG", "check_folder_unused", "training_folder"]
@@ -39,7 +40,7 @@ def training_folder(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another process keeps it, or it is no folder.
     """
-    place = folder.resolve()
+    place = real_path(folder)
     if not is_first_process() or place in _KEPT.get():
         yield
         return

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from vostrack.compute.isolation import check_not_forked
 from vostrack.compute.precision import autocast
 from vostrack.errors import InputError
 from vostrack.training.averaging import WeightAverage
@@ -100,7 +101,9 @@ def train(
             rates are not finite, negative or all 0, a loss or its gradient is not finite, or
             TensorBoard is asked for and not installed.
         OSError: the checkpoint or the log cannot be written.
+        RuntimeError: a forked child would hang; see ``check_not_forked``.
     """
+    check_not_forked()
     device = next(network.parameters()).device
     processes = join_processes(device)
     with training_folder(folder), _own_random_state(device):

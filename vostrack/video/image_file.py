@@ -17,9 +17,10 @@ from vostrack.files import check_regular
 from vostrack.tiff import (
     has_deep_colours,
     has_deep_planes,
+    open_full_page,
     read_page,
     read_planes,
-    seek_full_page,
+    stored_size,
     white_is_zero,
 )
 from vostrack.video.arrays import as_rgb
@@ -65,8 +66,7 @@ def image_errors(path: Path) -> Iterator[None]:
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file, at the page that is no preview; errors are those of `image_errors`."""
     check_regular(path, "the image")
-    with image_errors(path), Image.open(path) as opened:
-        seek_full_page(opened)
+    with image_errors(path), open_full_page(path) as opened:
         yield opened
 
 
@@ -97,7 +97,7 @@ def displayed_size(path: Path) -> tuple[int, int]:
         InputError: the file is missing or corrupt, or is not an image.
     """
     with open_image(path) as opened:
-        width, height = opened.size
+        width, height = stored_size(opened)
         turned = opened.getexif().get(0x0112, 1) in range(5, 9)
     return (width, height) if turned else (height, width)
 

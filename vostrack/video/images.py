@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.file_order import in_natural_order
-from vostrack.files import expand_home
+from vostrack.files import check_link, expand_home, real_path
 from vostrack.video.frame_names import FrameNames
 from vostrack.video.frames import (
     Frame,
@@ -32,14 +32,16 @@ __all__ = [
 
 
 def _is_image(path: Path) -> bool:
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        return False
+    check_link(path)
+    # What is neither a file nor a folder is refused when it is opened.
+    return not path.is_dir()
 
 
-def _sorted_images(paths: Iterator[Path], exclude: Collection[Path]) -> list[Path]:
-    left_out = {path.resolve() for path in exclude}
-    images = (path for path in paths if _is_image(path) and path.resolve() not in left_out)
+def _sorted_images(paths: Iterable[Path], exclude: Collection[Path]) -> list[Path]:
+    left_out = {real_path(path) for path in exclude}
+    images = (path for path in paths if _is_image(path) and real_path(path) not in left_out)
     return in_natural_order(images)
 
 
@@ -51,7 +53,7 @@ def images_in_folder(folder: Path, exclude: Collection[Path] = ()) -> list[Path]
         exclude: images that are left out.
 
     Raises:
-        InputError: the folder contains no image.
+        InputError: the folder contains no image, or a link to an image that is missing.
     """
     images = _sorted_images(folder.iterdir(), exclude)
     if not images:
@@ -73,23 +75,27 @@ def images_matching(pattern: str, exclude: Collection[Path] = ()) -> list[Path]:
         exclude: images that are left out.
 
     Raises:
-        InputError: no image matches.
+        InputError: no image matches, or one is a link to an image that is missing.
     """
     base, rest = existing_folder(expand_home(pattern))
-    try:
-        images = _sorted_images(base.glob(rest), exclude)
-        if not images and "[" in rest:
-            images = _sorted_images(base.glob(rest.replace("[", "[[]")), exclude)
-    except ValueError as error:
-        raise InputError(
-            f"{pattern!r} is not a valid file pattern ({error}); use one such as 'frames/*.png'"
-        ) from None
+    images = _sorted_images(_matching(base, rest, pattern), exclude)
+    if not images and "[" in rest:
+        images = _sorted_images(_matching(base, rest.replace("[", "[[]"), pattern), exclude)
     if not images:
         raise InputError(
             f"no image matches {pattern!r}; expected files such as frames/*.png ({_suffixes()}), "
             "check the folder and keep the pattern in quotes (* ? and [ ] are wildcards)"
         )
     return images
+
+
+def _matching(base: Path, rest: str, pattern: str) -> list[Path]:
+    try:
+        return list(base.glob(rest))
+    except ValueError as error:
+        raise InputError(
+            f"{pattern!r} is not a valid file pattern ({error}); use one such as 'frames/*.png'"
+        ) from None
 
 
 def existing_folder(pattern: Path) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.masks.formats.variants import (
     plain_rle,
     read_mask,
 )
+from vostrack.errors import InputError
 from vostrack.masks import encode_rle, read_results
 
 FLAT = [v for point in CORNERS for v in point]
@@ -166,3 +168,19 @@ def test_frames_counted_from_1_in_the_file(asked: int | None, save: Save) -> Non
         expected = box(4, 5 + (asked or 0), 12, 15 + (asked or 0))
         np.testing.assert_array_equal(mask.labels > 0, expected)
         assert mask.frame == (asked or 0)
+
+
+def test_coco_annotations_of_images_that_are_not_listed(save: Save) -> None:
+    parts = [
+        {"id": 1, "image_id": "a", "segmentation": encode_rle(BOX)},
+        {"id": 2, "image_id": 77, "segmentation": encode_rle(OTHER)},
+    ]
+    mask = read_mask(save("some.json", {"images": COCO_IMAGES, "annotations": parts}))
+    is_box(mask)
+    assert mask.ids == (1,)
+    assert len(mask.warnings) == 1
+    words = r"left out 1 annotation of images that the file does not list \(image_id 77\)"
+    assert re.search(words, mask.warnings[0])
+    path = save("all.json", {"images": COCO_IMAGES, "annotations": parts[1:]})
+    with pytest.raises(InputError, match=r"all\.json: .* does not list \(image_id 77\); export"):
+        read_mask(path)

@@ -115,3 +115,14 @@ def test_numbers_that_repeat_are_counted(save: Save) -> None:
     masks = read_results(save("m.json", {"images": images, "annotations": annotations}))
     assert [frame.number for frame in masks.frames] == [0, 1]
     assert "they are counted" in masks.notes[0]
+
+
+@pytest.mark.parametrize("name", ["00001.png", "00001.txt"])
+def test_a_label_map_that_is_a_link_to_nothing(name: str, tmp_path: Path) -> None:
+    if name.endswith(".txt"):
+        (tmp_path / "00000.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    else:
+        Image.fromarray(BOX.astype(np.uint8)).save(tmp_path / "00000.png")
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=rf"{name} is a link to .*gone, which does not exist"):
+        read_results(tmp_path, size=SIZE)

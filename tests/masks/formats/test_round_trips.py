@@ -12,6 +12,7 @@ import pytest
 from vostrack.arrays import UInt8Array
 from vostrack.masks import (
     FORMATS,
+    MaskObject,
     VideoFrames,
     VideoMasks,
     export_results,
@@ -154,3 +155,16 @@ def test_only_boxes_of_a_video(video: VideoMasks, tmp_path: Path) -> None:
     assert "the masks (only their boxes)" in notes
     with pytest.raises(ValueError, match="got only boxes"):
         read_first_mask(target, size=video.size)
+
+
+@pytest.mark.parametrize("name", [name for name in IN_FILES if name != "yolo-seg"])
+def test_an_object_that_is_never_visible_changes_no_id(
+    name: str, video: VideoMasks, tmp_path: Path
+) -> None:
+    video = replace(video, objects=(*video.objects, MaskObject(42, "never", "thing")))
+    target, _ = _written(video, name, tmp_path)
+    read = read_results(target)
+    assert [entry.id for entry in read.objects if entry.id != 42] == [3, 7]
+    assert not any("became" in note for note in read.notes)
+    if name in (*EXACT, "supervisely"):
+        assert read.objects[2] == MaskObject(42, "never", "thing")

@@ -14,7 +14,7 @@ from vostrack.datasets.composites.clip import CompositeClip
 from vostrack.datasets.composites.clip_set import ListedClip
 from vostrack.datasets.composites.sources import CompositeSources
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, check_inputs_apart
+from vostrack.files import atomic_path, check_inputs_apart, real_path
 from vostrack.masks.palette import write_label_map
 
 __all__ = ["CompositeFolder", "Subset"]
@@ -72,9 +72,9 @@ class CompositeFolder:
             shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def _check_apart(self, inputs: Sequence[tuple[str, Path]]) -> None:
-        root = self.root.resolve()
+        root = real_path(self.root)
         for parameter, path in inputs:
-            if path.resolve() in (root, *root.parents):
+            if real_path(path) in (root, *root.parents):
                 raise InputError(
                     f"output: {self.root} lies in {path}, which `{parameter}` reads; give another "
                     "folder as `output`"

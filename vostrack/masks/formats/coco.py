@@ -24,6 +24,7 @@ from vostrack.masks.annotations import (
 from vostrack.masks.masks_json_writer import MasksJsonWriter
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import VideoMasks
+from vostrack.wording import counted
 
 __all__ = [
     "categories_in",
@@ -43,7 +44,8 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     Annotations of one ``track_id`` are one object.
 
     Raises:
-        InputError: there are no annotations with a segmentation.
+        InputError: there are no annotations with a segmentation, or none of them is of an image
+            that the file lists.
     """
     images = content.get("images") or ([content["image"]] if "image" in content else [])
     annotations = content["annotations"]
@@ -55,6 +57,7 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
             f"{origin}: expected COCO annotations with a segmentation each, but {came}; export "
             "instance segmentation, not boxes"
         )
+    annotations, left_out = _of_listed_images(annotations, images, origin)
     images, notes = _of_one_video(content, images, origin)
     categories = categories_in(content)
     by_image: dict[str, list[Entry]] = {}
@@ -73,8 +76,35 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         ]
     info = content.get("info")
     info = info if isinstance(info, dict) else {}
+    notes = (*left_out, *notes)
     read = Annotations(tuple(frames), notes=notes, source=shortened(info.get("video") or ""))
     return _of_vostrack(read, info, images) if isinstance(info.get("objects"), list) else read
+
+
+def _of_listed_images(
+    annotations: list[Any], images: list[Any], origin: str
+) -> tuple[list[Any], tuple[str, ...]]:
+    """Return the annotations of images that the file lists, and a note on the others."""
+    known = {str(image["id"]) for image in images if image.get("id") is not None}
+    if not known:
+        return annotations, ()
+    kept: list[Any] = []
+    strays: list[Any] = []
+    for item in annotations:
+        image = item.get("image_id")
+        (kept if image is None or str(image) in known else strays).append(item)
+    if not strays:
+        return annotations, ()
+    numbers = ", ".join(dict.fromkeys(shortened(a["image_id"], 20) for a in strays[:8]))
+    if not kept:
+        raise InputError(
+            f"{origin}: the annotations are of images that the file does not list (image_id "
+            f"{numbers}); export the annotations together with their images"
+        )
+    return kept, (
+        f"{origin}: left out {counted(len(strays), 'annotation')} of images that the file does not "
+        f"list (image_id {numbers})",
+    )
 
 
 def _of_one_video(
@@ -102,9 +132,11 @@ def _of_vostrack(read: Annotations, info: Mapping[str, Any], images: list[Any]) 
         frames.append(AnnotatedFrame(name, number, frame.entries, frame.size, time, file, position))
     listed = [o for o in info["objects"] if isinstance(o, dict)]
     objects = {
-        _track(o.get("id"), o.get("category")): (
+        _track(o.get("id"), o.get("category")): Entry(
+            None,
+            whole_number(o.get("id")),
             shortened(o.get("name", o.get("id"))),
-            shortened(o["category"]) if o.get("category") else None,
+            category=shortened(o["category"]) if o.get("category") else None,
         )
         for o in listed
     }

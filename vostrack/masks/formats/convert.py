@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.masks.annotated_video import masks_of_video
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
@@ -23,6 +23,7 @@ from vostrack.masks.formats.registry import check_alpha, check_writable
 from vostrack.masks.formats.results_folder import inputs_of, is_results_folder, read_folder
 from vostrack.masks.image_opening import is_archive
 from vostrack.masks.video_masks import VideoMasks
+from vostrack.output_folder import make_output_folder
 
 __all__ = ["export_results", "read_results"]
 
@@ -120,7 +121,7 @@ def export_results(
         raise InputError("the masks contain no frame, expected at least one; check the path")
     inputs = inputs_of(masks.folder)
     _refuse_input(target, inputs)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_output_folder(target.parent)
     if wanted.suffix:
         return (*wanted.write(masks, target, alpha), *masks.lost())
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as temporary:
@@ -135,7 +136,7 @@ def export_results(
 
 def _refuse_input(path: Path, inputs: Collection[Path]) -> None:
     """Refuse to replace the video, a frame or a mask that the results were made from."""
-    place = path.resolve()
+    place = real_path(path)
     if path.is_file() and (place in inputs or place.parent in inputs):
         raise InputError(
             f"output: {path} is what the masks were made from, and would be replaced; give another "

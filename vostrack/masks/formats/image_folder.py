@@ -11,6 +11,7 @@ from PIL import Image
 from vostrack.arrays import IntArray
 from vostrack.errors import InputError
 from vostrack.file_order import in_natural_order
+from vostrack.files import check_link
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.mots_classes import IGNORED, class_name
@@ -25,9 +26,19 @@ _SUFFIXES = frozenset({".bmp", ".gif", ".pgm", ".png", ".tif", ".tiff"})
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the label maps in a folder, in natural order."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
-    return in_natural_order(p for p in found if not p.name.startswith("."))
+    """Return the label maps in a folder, in natural order.
+
+    Raises:
+        InputError: one is a link to a file that is missing.
+    """
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    ]
+    for path in found:
+        check_link(path)
+    return in_natural_order(path for path in found if path.is_file())
 
 
 def values_of(path: Path) -> IntArray:

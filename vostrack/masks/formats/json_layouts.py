@@ -136,7 +136,9 @@ def _from_masks_json(content: Any, origin: str) -> Annotations:
         )
         for k, number in enumerate(video.frames)
     )
-    objects = {str(track.id): (shortened(track.name), None) for track in video.objects}
+    objects = {
+        str(track.id): Entry(None, track.id, shortened(track.name)) for track in video.objects
+    }
     rate = video.info.get("frame_rate")
     return Annotations(
         frames,

@@ -10,7 +10,7 @@ import numpy as np
 from vostrack.arrays import IntArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.file_order import in_natural_order
-from vostrack.files import expand_home, parse_json
+from vostrack.files import expand_home, parse_json, real_path
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.palette import read_label_map
 from vostrack.masks.picture_names import file_or_none, position_or_none
@@ -73,7 +73,7 @@ def inputs_of(folder: Path | None) -> set[Path]:
     texts = [name for name in named if isinstance(name, str)]
     # A mask may have the number of its frame before it: 40=mask.png.
     paths = [expand_home(t) for t in (*texts, *(text.partition("=")[2] for text in texts)) if t]
-    return {path.resolve() for path in paths if path.exists()}
+    return {real_path(path) for path in paths if path.exists()}
 
 
 def read_stack(path: Path) -> LabelStack:

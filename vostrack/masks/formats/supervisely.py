@@ -105,7 +105,7 @@ def parse_video(content: Mapping[str, Any], origin: str) -> Annotations:
     count = whole_number(content.get("framesCount")) or 0
     last = max([count - 1 if count < 1 << 20 else 0, *frames, 0])
     listed = {
-        key: (_name(item) or shortened(item.get("classTitle")), shortened(item.get("classTitle")))
+        key: _entry(item, {}, item.get("classTitle"), key)
         for key, item in objects.items()
         if str(item.get("classTitle")).casefold() not in _VOID
     }

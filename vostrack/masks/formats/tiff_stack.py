@@ -20,11 +20,12 @@ from vostrack.masks.formats.extras import optional
 from vostrack.masks.formats.label_stack import LabelStack
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
-from vostrack.tiff import full_pages
+from vostrack.tiff import full_pages, turned_upright
 
 __all__ = ["is_stack", "read", "write", "write_as"]
 
 _MOST_FRAMES = 1 << 20
+_ORIENTATION = 274
 
 
 def is_stack(path: Path) -> bool:
@@ -56,6 +57,7 @@ def read(path: Path) -> LabelStack:
             series = _series(file)
             shape, kind, paged = series.shape, series.dtype.kind, len(series.pages)
             stated: Any = (file.shaped_metadata or ({},))[0]
+            orientation = int(series.keyframe.tags.valueof(_ORIENTATION, 1))
     except Exception as error:  # tifffile lets many kinds of damage through
         raise _damaged(path, error) from error
     flat = len(shape) == 2
@@ -80,13 +82,14 @@ def read(path: Path) -> LabelStack:
             raise _damaged(path, error) from error
         if values.shape != shape[1:]:
             raise _damaged(path, f"page {position} has shape {values.shape}")
-        return _whole(values, path)
+        return _whole(turned_upright(values, orientation), path)
 
+    height, width = shape[1:] if orientation not in range(5, 9) else shape[:0:-1]
     own = stated.get("vostrack")
     own = own if isinstance(own, dict) else {}
     try:
         return LabelStack(
-            (int(shape[1]), int(shape[2])), _frames(own, int(shape[0])), read_page,
+            (int(height), int(width)), _frames(own, int(shape[0])), read_page,
             names={int(n): (str(name), str(kind)) for n, name, kind in own.get("objects", ())},
             source=str(own.get("video", "")), frame_rate=own.get("frame_rate"),
         )  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
 from vostrack.file_order import in_natural_order
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, check_link
 from vostrack.masks.annotations import (
     AnnotatedFrame,
     Annotations,
@@ -63,9 +63,15 @@ def _first_line(text: str) -> list[float]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the label files in a folder or in its folder ``labels``, in natural order."""
+    """Return the label files in a folder or in its folder ``labels``, in natural order.
+
+    Raises:
+        InputError: one is a link to a file that is missing.
+    """
     place = folder / "labels" if (folder / "labels").is_dir() else folder
-    found = (p for p in place.glob("*.txt") if p.name not in ("classes.txt", "labels.txt"))
+    found = [p for p in place.glob("*.txt") if p.name not in ("classes.txt", "labels.txt")]
+    for path in found:
+        check_link(path)
     return in_natural_order(found)
 
 

@@ -62,7 +62,7 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         name = shortened(names[0] if names else video.get("id"))
         notes = (f"{origin}: contains several videos; the first one, with {name}, is used",)
     objects = {
-        _key(a): (entry.name or str(entry.number), entry.category)
+        _key(a): replace(entry, name=entry.name or str(entry.number))
         for a in tracks
         for entry in (entry_of(a, None, categories_in(content)),)
         if not entry.void
