@@ -40,8 +40,6 @@ class TargetFinetuneConfig:
 
     Attributes:
         steps: optimisation steps; 0 leaves the network unchanged.
-        several_steps: of these, where there are several objects: each step learns from all of them,
-            and takes about as much longer. None: as many.
         batch: samples per step.
         frames: number of altered frames that are segmented, in turn. Their previous masks are drawn
             anew every time. The fixed part of the backbone is computed for each once. None: a new
@@ -70,7 +68,6 @@ class TargetFinetuneConfig:
     """
 
     steps: int = 28
-    several_steps: int | None = None
     batch: int = 1
     frames: int | None = 8
     references: int = 4
@@ -93,18 +90,12 @@ class TargetFinetuneConfig:
             InputError: a number is out of its range.
         """
         counts = (self.batch, self.references, 1 if self.frames is None else self.frames)
-        if min(self.steps, self.several_steps or 0, self.blocks or 0) < 0 or min(counts) < 1:
+        if min(self.steps, self.blocks or 0) < 0 or min(counts) < 1:
             raise InputError(
                 "fine-tuning: expected steps and blocks >= 0, and batch, frames and references >= "
                 f"1, got {self}"
             )
         check_fraction(self, "previous_known", "later_share", "tuned_share")
-
-    def steps_of(self, objects: int) -> int:
-        """Return the number of steps for so many objects."""
-        if self.several_steps is None or objects < 2:
-            return self.steps
-        return min(self.steps, self.several_steps)
 
     def trained_blocks(self, network: TargetNet) -> int:
         """Return how many blocks of a network are trained at most."""
@@ -152,14 +143,13 @@ def finetune_target_net(
     optimizer = AdamW(groups, config.weight_decay)
     pairs = FramePairs(network, config, precision)
     pairs.prepare([(image, labels), *later], slots, generator)
-    steps = config.steps_of(pairs.dreamer.count)
-    for step in range(steps):
+    for step in range(config.steps):
         loss = pairs.loss(generator)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(trained, 2.0)
-        optimizer.step(0.5 * (1 + math.cos(math.pi * step / steps)))
+        optimizer.step(0.5 * (1 + math.cos(math.pi * step / config.steps)))
         if on_progress is not None:
-            on_progress("objects", step + 1, steps)
+            on_progress("objects", step + 1, config.steps)
     if network.semantic is not None:
         with torch.no_grad():
             for parameter, before in zip(trained, generic, strict=True):

@@ -202,8 +202,7 @@ def _resolve_target(
         return None
     target = replace(target, seed=options.seed, precision=options.precision)
     if options.object_steps is not None:
-        steps = options.object_steps
-        target = replace(target, finetune=replace(target.finetune, steps=steps, several_steps=None))
+        target = replace(target, finetune=replace(target.finetune, steps=options.object_steps))
     if options.mirror is not None:
         target = replace(target, mirror=options.mirror, mirror_scale=_MIRROR_SCALE)
     if options.flow is not None:
