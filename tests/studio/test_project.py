@@ -48,6 +48,22 @@ def test_undo_and_redo_reach_back_to_the_first_edit_even_after_a_restart(project
     assert again.move(1) is None
 
 
+def test_what_is_shown_already_is_no_edit(project: Project) -> None:
+    draw(project, 0, 0 * square(0))  # no frame has a mask yet
+    draw(project, 1, square(5))
+    project.track(2, square(6), {1: 1.0})
+    assert (project.corrected, project.steps()[0]) == ([1], "paint")
+    files = sorted((project.folder / "edits").iterdir())
+    for frame in (1, 2, 3):
+        labels, tag = project.labels(frame)
+        assert not project.draw(frame, labels, tag, "line")
+        assert project.tag(frame) == tag
+    assert (project.corrected, project.steps()[0]) == ([1], "paint")
+    assert sorted((project.folder / "edits").iterdir()) == files
+    assert project.draw(2, 0 * square(0), project.tag(2), "erase")  # taking all of it out is one
+    assert project.erased == {2: [1]}
+
+
 def test_a_new_edit_takes_the_place_of_those_undone(project: Project) -> None:
     draw(project, 0, square(1))
     draw(project, 0, square(2))
@@ -70,9 +86,9 @@ def test_the_tracker_never_replaces_what_was_drawn(project: Project) -> None:
 
 def test_an_ended_object_is_gone_from_the_next_frame_on(project: Project) -> None:
     both = square(5) + square(30, number=2)
+    draw(project, 3, both)
     for frame in range(4):
         project.track(frame, both, {1: 1.0, 2: 1.0})
-    draw(project, 3, both)
     before = [project.labels(frame) for frame in range(4)]
     project.set_objects([RED, replace(BLUE, last=1)], "end Blue")
     for frame, (labels, tag) in enumerate(before):

@@ -175,14 +175,17 @@ class Project:
         with self.lock:
             return self._masks.scores(frame), self._masks.tag(frame)
 
-    def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> None:
-        """Take up what a person drew.
+    def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> bool:
+        """Take up what a person drew. What is shown already is no edit, and changes nothing.
 
         Args:
             frame: its number.
             labels: (H, W) uint8, 0 and ids of objects.
             tag: of the label map that it was drawn on.
             what: in words, for undo.
+
+        Returns:
+            Whether it changed the frame.
 
         Raises:
             InputError: the label map has another size, or an id that no object has.
@@ -199,6 +202,8 @@ class Project:
             if tag != self._masks.tag(frame):
                 raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
             self._check_shown(frame, ids)
+            if np.array_equal(labels, self._masks.labels(frame)):
+                return False  # or later corrections of the tracker would stop at this frame
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
@@ -207,6 +212,7 @@ class Project:
             write_label_map(self.folder / "edits" / name, labels)
             absent = self._masks.absent(frame, ids)
             self._add(Edit(_words(what), self.objects, frame, name, tuple(sorted(ids)), absent))
+        return True
 
     def erase(self, frame: int) -> None:
         """Forget what a person drew in a frame; the tracker's mask shows again."""

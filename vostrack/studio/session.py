@@ -91,8 +91,8 @@ class StudioSession:
 
     def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> str:
         """Take up a drawn label map, and return its new tag; see ``Project.draw``."""
-        self.project.draw(frame, labels, tag, what)
-        self._announce(frame)
+        if self.project.draw(frame, labels, tag, what):
+            self._announce(frame)
         return self.project.tag(frame)
 
     def erase(self, frame: int) -> None:
