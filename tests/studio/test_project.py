@@ -273,6 +273,9 @@ def test_doubt_is_an_unsure_presence_or_a_jump_in_size(project: Project) -> None
         ([replace(RED, id=255)], "ids in 1..254, got 255"),
         ([replace(RED, colour="red")], "a colour like"),
         ([replace(RED, name="")], "a name of 1..80"),
+        ([replace(RED, name=" \u3000\u200b")], "characters that can be seen"),
+        ([replace(RED, name="cat\u202egnp.")], "marks that turn the direction"),
+        ([replace(RED, name="a" * 81)], "a name of 1..80"),
         ([replace(RED, last=8)], "frame: expected 0..7, got 8"),
     ],
 )
@@ -282,6 +285,13 @@ def test_objects_that_cannot_be(
     with pytest.raises(InputError, match=message):
         project.set_objects(objects, "change")
     assert project.objects == (RED, BLUE)
+
+
+def test_names_have_no_blanks_around_them(project: Project) -> None:
+    # Persian words and joined emoji need marks that cannot be seen.
+    for name in ("cat", "\u0645\u06cc\u200c\u0631\u0648\u0645", "\U0001f468\u200d\U0001f33e"):
+        project.set_objects([replace(RED, name=f"  {name}\u00a0")], "rename")
+        assert project.objects[0].name == name
 
 
 @pytest.mark.parametrize(

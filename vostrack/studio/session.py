@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.interactive import Box, Click
+from vostrack.studio.disk_errors import ProjectGoneError
 from vostrack.studio.events import News
 from vostrack.studio.exports import Exported, export_choices, export_project
 from vostrack.studio.frames import VideoFrames
@@ -167,14 +168,18 @@ class StudioSession:
             return self._matte[2], tag
 
     def export(self, name: str) -> Exported:
-        """Export the project; see ``export_project``. Equal exports are made one by one."""
-        with self._exporting.get(name, nullcontext()):
-            return export_project(self.project, self.frames.source, name)
+        """Export the project as it is now; see ``export_project``.
+
+        Equal exports are made one by one.
+        """
+        with self.project.frozen() as state, self._exporting.get(name, nullcontext()):
+            return export_project(state, self.frames.source, name)
 
     def close(self) -> None:
         """Stop tracking and write what is known."""
         self.job.stop()
-        self.project.write_tracked()
+        with suppress(ProjectGoneError):
+            self.project.write_tracked()
 
     def _opened(self, frame: int) -> Any:
         self.project.check_frame(frame)
