@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.files import real_path
-from vostrack.output_folder import exclusive_folder
+from vostrack.output_folder import FolderInUseError, exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
 from vostrack.studio.journal import VideoFacts
@@ -95,8 +95,8 @@ class Desk:
                 return
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(exclusive_folder(folder))
-                except InputError:
+                    stack.enter_context(exclusive_folder(folder, "project"))
+                except FolderInUseError:
                     raise InputError(
                         f"project: {folder} is open in another vostrack studio; close that one, or "
                         "give another folder as `project`"
