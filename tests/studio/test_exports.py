@@ -181,6 +181,22 @@ def test_what_a_format_does_not_keep_is_in_the_answer(client: Any, desk: Any) ->
     assert client.post("/api/exports/masks").json()["notes"] == []
 
 
+def test_frames_that_lack_an_object_are_named(filled: Project) -> None:
+    source = open_source(filled.video.path)
+    assert isinstance(source, SeekableSource)
+    assert export_project(filled, source, "masks").notes == ()
+    for frame in (2, 5, 6, 7):
+        filled.track(frame, square(30, number=2), {2: 1.0})
+    draw(filled, 6, square(9) + square(30, number=2))
+    assert export_project(filled, source, "masks").notes == (
+        "Red was not tracked in frame 2: go to frame 1 and press Forward",
+        "Red was not tracked in frame 5: go to frame 4 and press Forward",
+        "Red was not tracked in frame 7: go to frame 6 and press Forward",
+    )
+    filled.set_objects([replace(RED, last=1), BLUE], "end Red")
+    assert export_project(filled, source, "masks").notes == ()
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_what_changes_meanwhile_is_not_in_an_export(
     session: Any, monkeypatch: pytest.MonkeyPatch, links: bool
