@@ -38,6 +38,7 @@ class Desk:
         make_session: makes the session of a project; the news go to all pages.
         places: the folders whose videos may be opened.
         largest: bytes that a dropped video may have.
+        spell: turns the names of parameters in refusals into what whoever started it writes.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Desk:
         make_session: Callable[[Project, News], StudioSession],
         places: Places,
         largest: int = LARGEST_UPLOAD,
+        spell: Callable[[str], str] = str,
     ) -> None:
         self.news = News()
         self.places = places
+        self.spell = spell
         self.uploads = Uploads(places.home, largest)
         self._make = make_session
         self._lock = threading.RLock()

@@ -87,6 +87,7 @@ def serve(
     allow_remote: bool = False,
     browser: bool = True,
     tell: Callable[[str], None] = print,
+    spell: Callable[[str], str] = str,
 ) -> None:
     """Serve the page until Ctrl-C.
 
@@ -99,6 +100,7 @@ def serve(
         allow_remote: allow a host that other computers reach.
         browser: open the page in the browser.
         tell: is told the address.
+        spell: turns the names of parameters in refusals into what whoever started it writes.
 
     Raises:
         InputError: the video, the project, the preset, the device, the host or the port cannot be
@@ -124,6 +126,7 @@ def serve(
         lambda project, news: StudioSession(project, parts, news),
         opening.places(),
         opening.largest_upload,
+        spell,
     )
 
     def told(address: str) -> None:

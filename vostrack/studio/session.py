@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vostrack.arrays import BoolArray, UInt8Array
+from vostrack.errors import InputError
 from vostrack.interactive import Box, Click
 from vostrack.studio.disk_errors import ProjectGoneError
 from vostrack.studio.events import News
@@ -147,8 +148,16 @@ class StudioSession:
         self.project.check_frame(frame)
         last = min(video.count - 1, frame + max(3, round(video.rate)))
         images = (image for _, image in self.frames.between(frame, last))
+        from vostrack.proposers.first_mask import NothingFoundError
+
         with self._clicking:
-            return self._parts.propose(images)
+            try:
+                return self._parts.propose(images)
+            except NothingFoundError:
+                raise InputError(
+                    f"suggestions: no object stands out in frame {frame} and the second after it; "
+                    "outline the object, or go to another frame"
+                ) from None
 
     def layer(self, frame: int, kind: Literal["matte", "scores"]) -> tuple[UInt8Array, str]:
         """Return how much of each pixel (H, W) is object, 0..255, and the label map's tag.
