@@ -165,3 +165,24 @@ def test_an_object_that_comes_back_while_tracking_is_tracked_again(
     for frame in range(FRAMES):
         both = square(5 + frame) + square(30 + frame, number=2)
         np.testing.assert_array_equal(project.labels(frame)[0], both)
+
+
+def test_an_object_that_was_deleted_before_tracking_can_come_back(
+    session: StudioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = session.project
+    draw(project, 0, square(5) + square(30, number=2))
+    project.set_objects([BLUE], "delete Red")
+    step = ShiftingTracker.step
+
+    def undone(tracker: ShiftingTracker, image: Any) -> Any:
+        if image[0, 0, 0] == 3 and RED not in project.objects:
+            project.move(-1)
+        return step(tracker, image)
+
+    monkeypatch.setattr(ShiftingTracker, "step", undone)
+    session.track(0, "forward")
+    finished(session)
+    for frame in range(FRAMES):
+        both = square(5 + frame) + square(30 + frame, number=2)
+        np.testing.assert_array_equal(project.labels(frame)[0], both)

@@ -94,6 +94,9 @@ class GuidedTracker:
             InputError: there is no object to start with.
         """
         self._done = leg.anchor
+        # Their deletion may be undone, too.
+        gone = self._project.stated(leg.anchor) - _known(self._project)
+        self._let_go = dict.fromkeys(gone, (leg.anchor, leg.anchor))
         labels = self._labels(leg.anchor)
         first = self._first_drawn()
         # All objects of an anchor may have ended, or be hidden; later frames may show some again.

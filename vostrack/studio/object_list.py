@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from vostrack.errors import InputError
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.plain_text import is_name
 
-__all__ = ["LONGEST_NAME", "checked_objects"]
+__all__ = ["LONGEST_NAME", "check_shown", "checked_objects"]
 
 LONGEST_NAME = 80
 """Characters of the name of an object, and of the words for undo."""
@@ -40,3 +40,26 @@ def checked_objects(objects: Sequence[StudioObject]) -> tuple[StudioObject, ...]
                 "without line breaks and marks that turn the direction of text"
             )
     return ordered
+
+
+def check_shown(objects: Sequence[StudioObject], frame: int, ids: Collection[int]) -> None:
+    """Check that objects can be drawn in a frame.
+
+    Args:
+        objects: all that there are.
+        frame: its number.
+        ids: of those that are drawn.
+
+    Raises:
+        InputError: one of them does not exist, or has ended.
+    """
+    known = {one.id: one for one in objects}
+    strange = sorted(set(ids) - known.keys())
+    if strange:
+        raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
+    ended = [known[number] for number in sorted(ids) if known[number].ended(frame)]
+    if ended:
+        raise InputError(
+            f"mask: {ended[0].name} ends with frame {ended[0].last}, so it cannot be drawn in "
+            f"frame {frame}; press Go on beside it first"
+        )

@@ -27,7 +27,7 @@ from vostrack.studio.journal import (
     read_journal,
     write_journal,
 )
-from vostrack.studio.object_list import LONGEST_NAME, checked_objects
+from vostrack.studio.object_list import LONGEST_NAME, check_shown, checked_objects
 from vostrack.studio.plain_text import is_plain_text
 from vostrack.studio.tracked import TrackedMask, TrackedMasks
 from vostrack.wording import counted
@@ -210,7 +210,7 @@ class Project:
             ids = set(np.unique(labels).tolist()) - {0}
             if tag != self._masks.tag(frame):
                 raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
-            self._check_shown(frame, ids)
+            check_shown(self.objects, frame, ids)
             if np.array_equal(labels, self._masks.labels(frame)):
                 return False  # or later corrections of the tracker would stop at this frame
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
@@ -312,18 +312,6 @@ class Project:
         journal = self._journal.added(edit)
         write_journal(journal, self._file)
         self._journal = journal
-
-    def _check_shown(self, frame: int, ids: set[int]) -> None:
-        known = {one.id: one for one in self.objects}
-        strange = sorted(ids - known.keys())
-        if strange:
-            raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
-        ended = [known[number] for number in sorted(ids) if known[number].ended(frame)]
-        if ended:
-            raise InputError(
-                f"mask: {ended[0].name} ends with frame {ended[0].last}, so it cannot be drawn in "
-                f"frame {frame}; press Go on beside it first"
-            )
 
 
 def _words(what: str) -> str:
