@@ -10,14 +10,22 @@ from pathlib import Path
 from vostrack.disk_room import no_room
 from vostrack.errors import InputError
 
-__all__ = ["LOCK", "exclusive_folder", "make_output_folder"]
+__all__ = ["LOCK", "FolderInUseError", "exclusive_folder", "make_output_folder"]
 
 LOCK = ".vostrack.lock"
 """The file that lies in a folder while a process keeps it for itself."""
 
 
-def make_output_folder(folder: Path) -> None:
+class FolderInUseError(InputError):
+    """Another process keeps a folder for itself."""
+
+
+def make_output_folder(folder: Path, parameter: str = "output") -> None:
     """Make the folder of the results where it is missing, with its parents.
+
+    Args:
+        folder: what to make.
+        parameter: the one that names it, for the message.
 
     Raises:
         InputError: it or one of its parents is no folder, or cannot be made.
@@ -27,19 +35,20 @@ def make_output_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
-            f"output: {error.filename} is not a folder; give the name of a folder as `output`"
+            f"{parameter}: {error.filename} is not a folder; give the name of a folder as "
+            f"`{parameter}`"
         ) from None
     except OSError as error:
         if no_room(error) is not None:
             raise
         raise InputError(
-            f"output: {folder} cannot be made ({error.strerror}); give a folder as `output` in a "
-            "place where you may write"
+            f"{parameter}: {folder} cannot be made ({error.strerror}); give a folder as "
+            f"`{parameter}` in a place where you may write"
         ) from None
 
 
 @contextmanager
-def exclusive_folder(folder: Path) -> Iterator[None]:
+def exclusive_folder(folder: Path, parameter: str = "output") -> Iterator[None]:
     """Keep other processes from writing to a folder while the block runs.
 
     The lock is the operating system's: it ends with the process, however that ends. The folder is
@@ -47,24 +56,36 @@ def exclusive_folder(folder: Path) -> Iterator[None]:
 
     Args:
         folder: what to lock; a hidden file lies in it meanwhile.
+        parameter: the one that names it, for the message.
 
     Raises:
-        InputError: another run holds the lock, or the folder cannot be made.
+        FolderInUseError: another run holds the lock.
+        InputError: the folder cannot be made or written to.
+        OSError: there is no room.
     """
     from filelock import FileLock, Timeout
 
-    make_output_folder(folder)
-    lock = folder / LOCK
+    make_output_folder(folder, parameter)
+    path = folder / LOCK
+    lock = FileLock(path)
     try:
-        with FileLock(lock, timeout=0):
-            try:
-                yield
-            finally:
-                # Removed while it is held: nobody waits for it.
-                with contextlib.suppress(OSError):
-                    lock.unlink()
+        lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(
-            f"output: another run is writing to {folder}; wait for it to end, stop it, or give "
-            "another folder as `output`"
+        raise FolderInUseError(
+            f"{parameter}: another run is writing to {folder}; wait for it to end, stop it, or "
+            f"give another folder as `{parameter}`"
         ) from None
+    except OSError as error:
+        if no_room(error) is not None:
+            raise
+        raise InputError(
+            f"{parameter}: {folder} cannot be written to ({error.strerror}); allow that, or give a "
+            f"folder as `{parameter}` in a place where you may write"
+        ) from None
+    try:
+        yield
+    finally:
+        # Removed while it is held: nobody waits for it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()

@@ -89,7 +89,8 @@ def test_a_folder_of_annotations_is_no_folder_of_masks(name: str, tmp_path: Path
     ("entries", "frames", "match"),
     [
         (["0=a.png", "b.png"], COUNTED, r"b\.png has no frame.*0=b\.png"),
-        (["0=a.png", "60=b.png"], COUNTED, r"b\.png belongs to frame 60.*frames 0 to 49"),
+        (["0=a.png", "60=b.png"], COUNTED, r"frame 60, .* frames 0 to 49 .*; write a frame of 0"),
+        (["m0.png", "m60.png"], COUNTED, r"m60.png belongs to frame 60.*number.*as 0=m60.png"),
         (["00001.png", "00030.png"], COUNTED, r"count from 1.*0=00001\.png"),
         (["0=a.png"], VideoFrames(range(9), asked=3), "leave `first_mask_frame` out"),
     ],

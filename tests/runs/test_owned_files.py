@@ -40,6 +40,14 @@ def test_masks_in_the_results_folder(request_for: Make, project: Path) -> None:
     assert content(project) == before
 
 
+def test_the_video_as_the_results_folder(request_for: Make, project: Path) -> None:
+    (project / "a.mp4").write_bytes(b"video")
+    for name, what in (("frames", "folder of the frames"), ("a.mp4", "video itself")):
+        request = request_for(name, video=str(project / name), overwrite=True)
+        with pytest.raises(InputError, match=f"^output: .*/{name} is the {what}; give another"):
+            track_clip(request)
+
+
 def test_the_overlay_of_an_earlier_run_as_the_video(request_for: Make, project: Path) -> None:
     track_clip(request_for("proj", overlay=True))
     before = content(project)

@@ -32,6 +32,8 @@ def test_folders_and_the_largest_upload() -> None:
     [
         (("--project", "p"), "project: names the folder of a video"),
         (("--largest-upload", "0"), "largest_upload: expected more than 0 GB, got 0.0"),
+        (("--port", "99999"), r"port: expected 0 \(a free one\) to 65535, got 99999"),
+        (("--port", "-1"), "port: expected 0 .* got -1"),
         (("--host", "0.0.0.0"), "can be reached from other computers"),
         (("--folders", "nowhere"), "folders: expected existing folders"),
         (("--preset", "nope"), r"preset: expected one of fast, .*, got 'nope'"),

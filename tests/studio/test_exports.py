@@ -20,6 +20,7 @@ from PIL import Image
 from tests.studio.conftest import write_frames
 from tests.studio.small_project import BLUE, FRAMES, HEIGHT, RED, WIDTH, draw, square
 from vostrack.errors import InputError
+from vostrack.masks import write_label_map
 from vostrack.studio.exports import export_choices, export_project
 from vostrack.studio.frames import video_facts
 from vostrack.studio.project import Project
@@ -178,6 +179,64 @@ def test_what_a_format_does_not_keep_is_in_the_answer(client: Any, desk: Any) ->
     assert answer["file"] == "davis.zip"
     assert "does not keep the names of objects (Red, Blue)" in answer["notes"][0]
     assert client.post("/api/exports/masks").json()["notes"] == []
+
+
+def test_frames_that_lack_an_object_are_named(filled: Project) -> None:
+    source = open_source(filled.video.path)
+    assert isinstance(source, SeekableSource)
+    assert export_project(filled, source, "masks").notes == ()
+    for frame in (2, 5, 6, 7):
+        filled.track(frame, square(30, number=2), {2: 1.0})
+    draw(filled, 6, square(9) + square(30, number=2))
+    assert export_project(filled, source, "masks").notes == (
+        "Red was not tracked in frame 2: go to frame 1 and press Forward",
+        "Red was not tracked in frame 5: go to frame 4 and press Forward",
+        "Red was not tracked in frame 7: go to frame 6 and press Forward",
+    )
+    filled.set_objects([replace(RED, last=1), BLUE], "end Red")
+    assert export_project(filled, source, "masks").notes == ()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_changes_meanwhile_is_not_in_an_export(
+    session: Any, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    project = session.project
+    draw(project, 0, square(5))
+    for frame in range(1, FRAMES):
+        project.track(frame, square(5 + frame), {1: 1.0})
+
+    def no_link(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr("os.link", no_link)
+
+    def changing(path: Path, labels: Any) -> None:
+        write_label_map(path, labels)
+        if RED not in project.objects:
+            return
+        draw(project, 2, square(40))
+        project.track(3, square(41), {1: 1.0})
+        project.set_objects([BLUE], "delete Red")
+
+    monkeypatch.setattr("vostrack.studio.exports.write_label_map", changing)
+    with zipfile.ZipFile(session.export("masks").path) as archive:
+        found = [np.asarray(Image.open(archive.open(name))) for name in archive.namelist()]
+    for frame, labels in enumerate(found):
+        np.testing.assert_array_equal(labels, square(5 + frame))
+    assert project.objects == (BLUE,)
+    assert sorted(path.name for path in (project.folder / "exports").iterdir()) == [
+        "masks",
+        "masks.zip",
+    ]
+
+
+def test_what_a_killed_export_left_is_removed(project: Project) -> None:
+    left = project.folder / "exports" / ".state-0a1b2c3d" / "masks"
+    left.mkdir(parents=True)
+    Project(project.folder, project.video)
+    assert not left.parent.exists()
 
 
 def test_equal_exports_are_made_one_after_the_other(

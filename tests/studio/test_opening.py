@@ -182,6 +182,27 @@ def test_a_project_that_is_open_elsewhere_is_refused(desk: Desk, tmp_path: Path)
         desk.open(tmp_path / "other")
 
 
+def test_a_folder_that_cannot_be_made_is_not_open_elsewhere(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_frames(tmp_path / "other", 2)
+    (tmp_path / "other.vostrack").touch()
+    with pytest.raises(InputError, match=r"^project: .*other\.vostrack is not a folder.*`project`"):
+        desk.open(tmp_path / "other")
+
+    def read_only(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", read_only)
+        with pytest.raises(InputError, match=r"^project: .*/new cannot be made \(Permission d"):
+            desk.open(tmp_path / "other", tmp_path / "new")
+    with monkeypatch.context() as patch:
+        patch.setattr("filelock.FileLock.acquire", read_only)
+        with pytest.raises(InputError, match=r"^project: .*cannot be written to \(Permission deni"):
+            desk.open(tmp_path / "other", tmp_path / "new")
+
+
 def test_a_dropped_folder_of_frames_opens_in_a_project_of_its_own(
     client: TestClient, desk: Desk, tmp_path: Path, video: Path
 ) -> None:

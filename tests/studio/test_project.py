@@ -48,6 +48,22 @@ def test_undo_and_redo_reach_back_to_the_first_edit_even_after_a_restart(project
     assert again.move(1) is None
 
 
+def test_what_is_shown_already_is_no_edit(project: Project) -> None:
+    draw(project, 0, 0 * square(0))  # no frame has a mask yet
+    draw(project, 1, square(5))
+    project.track(2, square(6), {1: 1.0})
+    assert (project.corrected, project.steps()[0]) == ([1], "paint")
+    files = sorted((project.folder / "edits").iterdir())
+    for frame in (1, 2, 3):
+        labels, tag = project.labels(frame)
+        assert not project.draw(frame, labels, tag, "line")
+        assert project.tag(frame) == tag
+    assert (project.corrected, project.steps()[0]) == ([1], "paint")
+    assert sorted((project.folder / "edits").iterdir()) == files
+    assert project.draw(2, 0 * square(0), project.tag(2), "erase")  # taking all of it out is one
+    assert project.erased == {2: [1]}
+
+
 def test_a_new_edit_takes_the_place_of_those_undone(project: Project) -> None:
     draw(project, 0, square(1))
     draw(project, 0, square(2))
@@ -70,9 +86,9 @@ def test_the_tracker_never_replaces_what_was_drawn(project: Project) -> None:
 
 def test_an_ended_object_is_gone_from_the_next_frame_on(project: Project) -> None:
     both = square(5) + square(30, number=2)
+    draw(project, 3, both)
     for frame in range(4):
         project.track(frame, both, {1: 1.0, 2: 1.0})
-    draw(project, 3, both)
     before = [project.labels(frame) for frame in range(4)]
     project.set_objects([RED, replace(BLUE, last=1)], "end Blue")
     for frame, (labels, tag) in enumerate(before):
@@ -257,6 +273,9 @@ def test_doubt_is_an_unsure_presence_or_a_jump_in_size(project: Project) -> None
         ([replace(RED, id=255)], "ids in 1..254, got 255"),
         ([replace(RED, colour="red")], "a colour like"),
         ([replace(RED, name="")], "a name of 1..80"),
+        ([replace(RED, name=" \u3000\u200b")], "characters that can be seen"),
+        ([replace(RED, name="cat\u202egnp.")], "marks that turn the direction"),
+        ([replace(RED, name="a" * 81)], "a name of 1..80"),
         ([replace(RED, last=8)], "frame: expected 0..7, got 8"),
     ],
 )
@@ -266,6 +285,13 @@ def test_objects_that_cannot_be(
     with pytest.raises(InputError, match=message):
         project.set_objects(objects, "change")
     assert project.objects == (RED, BLUE)
+
+
+def test_names_have_no_blanks_around_them(project: Project) -> None:
+    # Persian words and joined emoji need marks that cannot be seen.
+    for name in ("cat", "\u0645\u06cc\u200c\u0631\u0648\u0645", "\U0001f468\u200d\U0001f33e"):
+        project.set_objects([replace(RED, name=f"  {name}\u00a0")], "rename")
+        assert project.objects[0].name == name
 
 
 @pytest.mark.parametrize(
@@ -292,7 +318,8 @@ def test_a_folder_of_another_video_is_refused(project: Project) -> None:
     [
         (lambda found: found.pop("edits"), "is damaged"),
         (lambda found: found["edits"][-1].update(labels="../../000000.png"), "is damaged"),
-        (lambda found: found.update(version=2), "has version 2"),
+        (lambda found: found.update(version=2), r"^project: \S+ has version 2[^(]*`project`$"),
+        (lambda found: found.pop("version"), "is damaged"),
     ],
 )
 def test_a_journal_that_cannot_be_read_is_refused(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.studio.small_project import (
     BLUE,
@@ -123,3 +126,63 @@ def test_objects_that_are_not_drawn_in_the_anchor_are_found_there(session: Studi
     finished(session)
     assert set(np.unique(project.labels(3)[0]).tolist()) == {0, 1, 2}
     np.testing.assert_array_equal(project.labels(3)[0] == 1, square(10) > 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda project: project.set_objects([BLUE], "delete Red"),
+        lambda project: project.set_objects([replace(RED, last=0), BLUE], "end Red"),
+    ],
+)
+@pytest.mark.parametrize("back_after", [5, FRAMES - 1])
+def test_an_object_that_comes_back_while_tracking_is_tracked_again(
+    session: StudioSession,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], None],
+    back_after: int,
+) -> None:
+    project = session.project
+    draw(project, 0, square(5) + square(30, number=2))
+    lacking: set[int] = set()
+    step = ShiftingTracker.step
+
+    def changed(tracker: ShiftingTracker, image: Any) -> Any:
+        found = step(tracker, image)
+        frame = int(image[0, 0, 0])
+        if frame == 3 and not lacking:
+            change(project)
+        if 1 not in found.ids:
+            lacking.add(frame)
+        if frame == back_after and lacking and project.steps()[1] is None:
+            project.move(-1)
+        return found
+
+    monkeypatch.setattr(ShiftingTracker, "step", changed)
+    session.track(0, "forward")
+    finished(session)
+    assert lacking == set(range(4, back_after + 1))
+    for frame in range(FRAMES):
+        both = square(5 + frame) + square(30 + frame, number=2)
+        np.testing.assert_array_equal(project.labels(frame)[0], both)
+
+
+def test_an_object_that_was_deleted_before_tracking_can_come_back(
+    session: StudioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = session.project
+    draw(project, 0, square(5) + square(30, number=2))
+    project.set_objects([BLUE], "delete Red")
+    step = ShiftingTracker.step
+
+    def undone(tracker: ShiftingTracker, image: Any) -> Any:
+        if image[0, 0, 0] == 3 and RED not in project.objects:
+            project.move(-1)
+        return step(tracker, image)
+
+    monkeypatch.setattr(ShiftingTracker, "step", undone)
+    session.track(0, "forward")
+    finished(session)
+    for frame in range(FRAMES):
+        both = square(5 + frame) + square(30 + frame, number=2)
+        np.testing.assert_array_equal(project.labels(frame)[0], both)

@@ -28,12 +28,13 @@ class Spelling:
     """The parameters that are spelled ``--name on`` and ``--name off``."""
 
 
-def to_flags(message: str, spelling: Spelling) -> str:
+def to_flags(message: str, spelling: Spelling, *, subject: bool = True) -> str:
     """Return a message with the names of parameters as flags.
 
     Args:
         message: of an ``InputError``.
         spelling: of the parameters of the command that runs; other names stay as they are.
+        subject: whether the name at the start of the message is one, too.
     """
     flags = spelling.flags
 
@@ -51,8 +52,9 @@ def to_flags(message: str, spelling: Spelling) -> str:
     def part(match: re.Match[str]) -> str:
         return f"--{match['part']}-{match['option']}: ".replace("_", "-")
 
-    message = _PART.sub(part, message)
-    return _QUOTED.sub(quoted, _LEADING.sub(leading, message))
+    if subject:
+        message = _LEADING.sub(leading, _PART.sub(part, message))
+    return _QUOTED.sub(quoted, message)
 
 
 def _with_value(flag: str, value: str, *, switch: bool) -> str:

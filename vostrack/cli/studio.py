@@ -58,6 +58,8 @@ class StudioCommand(CommandOptions):
 
     def run(self) -> int:
         """Serve until Ctrl-C, and return the exit status 0."""
+        from vostrack.cli.error_text import to_flags
+        from vostrack.cli.form import spelling_of
         from vostrack.errors import InputError
         from vostrack.studio.serve import Opening, serve
 
@@ -65,6 +67,7 @@ class StudioCommand(CommandOptions):
             raise InputError("project: names the folder of a video; give the video, too")
         if not self.largest_upload > 0:
             raise InputError(f"largest_upload: expected more than 0 GB, got {self.largest_upload}")
+        spelling = spelling_of(StudioCommand, grouped=False)
         serve(
             Opening(self.video, self.project, self.folders, int(self.largest_upload * 1024**3)),
             preset=self.preset,
@@ -74,5 +77,7 @@ class StudioCommand(CommandOptions):
             allow_remote=self.allow_remote,
             browser=self.browser,
             tell=lambda text: print(text, flush=True),
+            # The page calls things by their names, but who starts it anew gives flags.
+            spell=lambda refusal: to_flags(refusal, spelling, subject=False),
         )
         return 0

@@ -13,7 +13,7 @@ from PIL import Image
 
 from vostrack.arrays import BoolArray, FloatArray
 from vostrack.errors import InputError
-from vostrack.file_order import natural_order
+from vostrack.file_order import in_natural_order
 from vostrack.masks.annotated_frame import mask_of_a_frame
 from vostrack.masks.formats.label_stack import LabelStack, mask_of_stack
 from vostrack.masks.formats.reading import (
@@ -265,7 +265,7 @@ def images_in(folder: Path) -> list[Path]:
         if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     if found:
-        return sorted(found, key=lambda path: natural_order(path.name))
+        return in_natural_order(found)
     for name in _EXPORT_FOLDERS:
         if (folder / name).is_dir():
             return images_in(folder / name)

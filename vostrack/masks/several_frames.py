@@ -73,17 +73,25 @@ def files_by_frame(
             "while the frames of this video count from 0; write the number of its frame before "
             f"each, such as 0={paths[0]}"
         )
-    return _collected(list(zip(numbers, paths, strict=True)), frames)
+    return _collected(list(zip(numbers, paths, strict=True)), frames, named=True)
 
 
-def _collected(pairs: Sequence[tuple[int, str]], frames: VideoFrames) -> dict[int, tuple[str, ...]]:
+def _collected(
+    pairs: Sequence[tuple[int, str]], frames: VideoFrames, *, named: bool = False
+) -> dict[int, tuple[str, ...]]:
+    """Sort files by their frames, which the names state, or else the user did."""
     found: dict[int, tuple[str, ...]] = {}
     for number, path in sorted(pairs, key=lambda pair: pair[0]):
         if len(frames.numbers) and number not in frames.numbers:
+            first, last = frames.numbers[0], frames.numbers[-1]
+            remedy = (
+                f"write the number of its frame before it, such as {first}={path}"
+                if named
+                else f"write a frame of {first} to {last} before it"
+            )
             raise InputError(
                 f"first_mask: {path} belongs to frame {number}, which is not among the frames "
-                f"{frames.numbers[0]} to {frames.numbers[-1]} of the video; write the number of "
-                f"its frame before it, such as {frames.numbers[0]}={path}"
+                f"{first} to {last} of the video; {remedy}"
             )
         found[number] = (*found.get(number, ()), path)
     return found

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from vostrack.models.foreground import SegmentationNet
     from vostrack.protocols import InstanceProposer
 
-__all__ = ["Candidate", "foreground_probability", "propose_first_mask", "rank_candidates"]
+__all__ = [
+    "Candidate",
+    "NothingFoundError",
+    "foreground_probability",
+    "propose_first_mask",
+    "rank_candidates",
+]
 
 # The longest side that regions are found and compared at, pixels: edges of 480p stay exact.
 _LONGEST = 854
@@ -70,6 +76,10 @@ class Candidate:
     stability: float
 
 
+class NothingFoundError(InputError):
+    """No object stands out, so that there is nothing to propose."""
+
+
 @building()
 def propose_first_mask(
     video: str | Path | int | FrameSource | Iterable[Any],
@@ -99,7 +109,8 @@ def propose_first_mask(
         The mask at the size of the video; the best object has the id 1. ``names`` state the scores.
 
     Raises:
-        InputError: the video cannot be read, a value is out of its range, or nothing is found.
+        NothingFoundError: no object stands out.
+        InputError: the video cannot be read, or a value is out of its range.
     """
     from vostrack.models.weights import load_network, shipped_weights
 
@@ -112,9 +123,9 @@ def propose_first_mask(
     candidates = rank_candidates(frames, network, built)
     chosen = _choose(candidates, objects)
     if not chosen:
-        raise InputError(
-            "first mask auto: no object stands out in the first second of the video; paint a first "
-            "mask, or start at another frame with `start`"
+        raise NothingFoundError(
+            "first mask auto: no object stands out in the first frame and the second after it; "
+            "paint a first mask, or start at another frame with `start`"
         )
     return _as_first_mask(chosen, frames[0].shape[:2], objects)
 

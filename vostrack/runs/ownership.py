@@ -88,9 +88,8 @@ def check_apart(root: Path, inputs: Iterable[tuple[str, Path]]) -> None:
     check_inputs_apart(root, (*_SINGLE, *_FOLDERS, STATE), inputs)
     for parameter, path in inputs:
         if real_path(path) == real_path(root) and parameter == "video":
-            raise InputError(
-                f"output: {root} is the folder of the frames; give another folder as `output`"
-            )
+            what = "folder of the frames" if path.is_dir() else "video itself"
+            raise InputError(f"output: {root} is the {what}; give another folder as `output`")
 
 
 def written_files(root: Path) -> set[str]:

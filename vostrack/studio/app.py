@@ -52,7 +52,12 @@ def create_app(desk: Desk, token: str, hosts: frozenset[str]) -> Guard:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": str(error)}, _STATUSES[type(error)])
+    desk: Desk = request.app.state.desk
+    return JSONResponse({"error": desk.spell(str(error))}, _status(error))
+
+
+def _status(error: Exception) -> int:
+    return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
 
 
 async def _not_understood(request: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vostrack.errors import InputError
 from vostrack.files import real_path
-from vostrack.output_folder import exclusive_folder
+from vostrack.output_folder import FolderInUseError, exclusive_folder
 from vostrack.studio.events import News
 from vostrack.studio.frames import video_facts
 from vostrack.studio.journal import VideoFacts
@@ -38,6 +38,7 @@ class Desk:
         make_session: makes the session of a project; the news go to all pages.
         places: the folders whose videos may be opened.
         largest: bytes that a dropped video may have.
+        spell: turns the names of parameters in refusals into what whoever started it writes.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Desk:
         make_session: Callable[[Project, News], StudioSession],
         places: Places,
         largest: int = LARGEST_UPLOAD,
+        spell: Callable[[str], str] = str,
     ) -> None:
         self.news = News()
         self.places = places
+        self.spell = spell
         self.uploads = Uploads(places.home, largest)
         self._make = make_session
         self._lock = threading.RLock()
@@ -95,8 +98,8 @@ class Desk:
                 return
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(exclusive_folder(folder))
-                except InputError:
+                    stack.enter_context(exclusive_folder(folder, "project"))
+                except FolderInUseError:
                     raise InputError(
                         f"project: {folder} is open in another vostrack studio; close that one, or "
                         "give another folder as `project`"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 from vostrack.disk_room import no_room
 
-__all__ = ["disk_words", "is_full"]
+__all__ = ["ProjectGoneError", "disk_words", "is_full"]
 
 _REMEDIES = {
     errno.ENAMETOOLONG: "give the video a shorter name",
@@ -18,6 +19,15 @@ _REMEDIES = {
 }
 
 
+class ProjectGoneError(FileNotFoundError):
+    """The folder of an open project was moved, renamed or deleted."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"project: the folder {folder} was moved, renamed or deleted; put it back there"
+        )
+
+
 def is_full(error: OSError) -> bool:
     """Tell whether there is no room left."""
     return no_room(error) is not None
@@ -25,6 +35,8 @@ def is_full(error: OSError) -> bool:
 
 def disk_words(error: OSError) -> str:
     """Return what went wrong with a file, and what helps."""
+    if isinstance(error, ProjectGoneError):
+        return str(error)
     path = error.filename
     name = f" ({os.fsdecode(path)})" if isinstance(path, str | bytes | os.PathLike) else ""
     reason = no_room(error)

@@ -14,7 +14,19 @@ from vostrack.studio.plan import Leg
 from vostrack.studio.project import Project
 from vostrack.tracking.parts import Refits
 
-__all__ = ["GuidedTracker", "StudioTracker"]
+__all__ = ["GuidedTracker", "ObjectsBackError", "StudioTracker"]
+
+
+class ObjectsBackError(Exception):
+    """Objects that were let go on the way are wanted again: their deletion or end was undone.
+
+    Attributes:
+        frame: the last frame that has them all: from there they can be tracked again.
+    """
+
+    def __init__(self, frame: int) -> None:
+        super().__init__(f"objects are wanted again from frame {frame} on")
+        self.frame = frame
 
 
 class StudioTracker(Protocol):
@@ -66,6 +78,10 @@ class GuidedTracker:
         self._tracker, self._project, self._frames = tracker, project, frames
         # Objects that the anchor says nothing of: what was found of them before stays.
         self.others: frozenset[int] = frozenset()
+        # Of each object that was let go, in this order: the first frame without it, and the frame
+        # that was done before.
+        self._let_go: dict[int, tuple[int, int]] = {}
+        self._done = 0
 
     def begin(self, leg: Leg) -> Any:
         """Start on the anchor, with what an earlier drawn frame shows of the same objects.
@@ -77,6 +93,10 @@ class GuidedTracker:
         Raises:
             InputError: there is no object to start with.
         """
+        self._done = leg.anchor
+        # Their deletion may be undone, too.
+        gone = self._project.stated(leg.anchor) - _known(self._project)
+        self._let_go = dict.fromkeys(gone, (leg.anchor, leg.anchor))
         labels = self._labels(leg.anchor)
         first = self._first_drawn()
         # All objects of an anchor may have ended, or be hidden; later frames may show some again.
@@ -110,14 +130,30 @@ class GuidedTracker:
         Returns:
             The ``FrameResult`` of the objects that a person says nothing of in this frame; None if
             a person says all of it.
+
+        Raises:
+            ObjectsBackError: the frames since another one lack objects that are there again.
         """
+        self.check_let_go()
         self._drop(number)
         result = self._tracker.step(image)
+        self._done = number
         settled = self._project.settled(number)
         if number not in self._project.corrected:
             return result
         self._correct(number, image, settled)
         return result if set(result.ids) - settled else None
+
+    def check_let_go(self) -> None:
+        """Check that the objects that were let go are still deleted, or ended before.
+
+        Raises:
+            ObjectsBackError: that was undone.
+        """
+        there = {one.id: one for one in self._project.objects}
+        for number, (frame, done) in self._let_go.items():
+            if number in there and not there[number].ended(frame):
+                raise ObjectsBackError(done)
 
     def _correct(self, frame: int, image: UInt8Array, stated: Collection[int]) -> None:
         """Show the tracker the masks of some objects in the frame of its last step.
@@ -142,6 +178,7 @@ class GuidedTracker:
         gone = [number for number in self._tracker.ids if number not in kept]
         if gone:
             self._tracker.remove_objects(gone)
+            self._let_go |= dict.fromkeys(gone, (frame, self._done))
 
     def _first_drawn(self) -> int | None:
         """Return the first drawn frame that shows an object."""

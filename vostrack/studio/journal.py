@@ -200,17 +200,18 @@ def read_journal(path: Path) -> Journal:
     """
     try:
         found = parse_json(path.read_text("utf-8"))
-        if found["version"] != _VERSION:
-            raise InputError(
-                f"project: {path} has version {found['version']}, expected {_VERSION}; open it "
-                "with the vostrack that wrote it, or give another folder as `project`"
-            )
-        edits = tuple(_edit(entry) for entry in found["edits"])
-        return Journal(VideoFacts(**found["video"]), edits, int(found["done"]))
+        version = found["version"]
+        if version == _VERSION:
+            edits = tuple(_edit(entry) for entry in found["edits"])
+            return Journal(VideoFacts(**found["video"]), edits, int(found["done"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"project: {path} is damaged ({error}); give another folder as `project`"
         ) from None
+    raise InputError(
+        f"project: {path} has version {version}, expected {_VERSION}; open it with the vostrack "
+        "that wrote it, or give another folder as `project`"
+    )
 
 
 def _edit(entry: dict[str, Any]) -> Edit:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import copy
+import shutil
+import tempfile
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks import write_label_map
+from vostrack.studio.disk_errors import ProjectGoneError
 from vostrack.studio.frame_masks import FrameMasks
 from vostrack.studio.journal import (
     JOURNAL,
@@ -23,15 +27,14 @@ from vostrack.studio.journal import (
     read_journal,
     write_journal,
 )
+from vostrack.studio.object_list import LONGEST_NAME, check_shown, checked_objects
 from vostrack.studio.plain_text import is_plain_text
 from vostrack.studio.tracked import TrackedMask, TrackedMasks
 from vostrack.wording import counted
 
 __all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
 
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-_MOST_OBJECTS = 254
-_LONGEST_NAME = 80
+_STATE = ".state-"
 
 
 class ConflictError(Exception):
@@ -62,6 +65,8 @@ class Project:
             self._journal = replace(self._journal, video=video)
             write_journal(self._journal, self._file)
         self._tracked = TrackedMasks(folder, video.count)
+        for left in (folder / "exports").glob(f"{_STATE}*"):  # by a server that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     @property
     def video(self) -> VideoFacts:
@@ -163,6 +168,7 @@ class Project:
     def labels(self, frame: int) -> tuple[UInt8Array, str]:
         """Return the label map (H, W) of a frame, zeros where there is none, and its tag."""
         self.check_frame(frame)
+        self._check_there()
         with self.lock:
             return self._masks.labels(frame), self._masks.tag(frame)
 
@@ -172,11 +178,12 @@ class Project:
         What a person drew is certain. Zeros where nothing was tracked.
         """
         self.check_frame(frame)
+        self._check_there()
         with self.lock:
             return self._masks.scores(frame), self._masks.tag(frame)
 
-    def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> None:
-        """Take up what a person drew.
+    def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> bool:
+        """Take up what a person drew. What is shown already is no edit, and changes nothing.
 
         Args:
             frame: its number.
@@ -184,11 +191,16 @@ class Project:
             tag: of the label map that it was drawn on.
             what: in words, for undo.
 
+        Returns:
+            Whether it changed the frame.
+
         Raises:
             InputError: the label map has another size, or an id that no object has.
             ConflictError: the frame has another label map by now.
+            ProjectGoneError: the folder of the project is gone, as from all that reads or writes.
         """
         self.check_frame(frame)
+        self._check_there()
         if labels.shape != (self.video.height, self.video.width):
             raise InputError(
                 f"mask: expected {self.video.width} x {self.video.height} pixels like the video, "
@@ -198,7 +210,9 @@ class Project:
             ids = set(np.unique(labels).tolist()) - {0}
             if tag != self._masks.tag(frame):
                 raise ConflictError(f"frame {frame} was changed meanwhile; its new mask is shown")
-            self._check_shown(frame, ids)
+            check_shown(self.objects, frame, ids)
+            if np.array_equal(labels, self._masks.labels(frame)):
+                return False  # or later corrections of the tracker would stop at this frame
             name = f"{len(list((self.folder / 'edits').glob('*.png'))):06d}.png"
             while (self.folder / "edits" / name).exists():
                 name = f"{int(name[:6]) + 1:06d}.png"
@@ -207,6 +221,7 @@ class Project:
             write_label_map(self.folder / "edits" / name, labels)
             absent = self._masks.absent(frame, ids)
             self._add(Edit(_words(what), self.objects, frame, name, tuple(sorted(ids)), absent))
+        return True
 
     def erase(self, frame: int) -> None:
         """Forget what a person drew in a frame; the tracker's mask shows again."""
@@ -221,18 +236,8 @@ class Project:
         Raises:
             InputError: an id, a name, a colour or a last frame cannot be used.
         """
-        ordered = tuple(sorted(objects, key=lambda one: one.id))
-        if len({one.id for one in ordered}) != len(ordered):
-            raise InputError("objects: two of them have the same id")
+        ordered = checked_objects(objects)
         for one in ordered:
-            if not 1 <= one.id <= _MOST_OBJECTS:
-                raise InputError(f"objects: expected ids in 1..{_MOST_OBJECTS}, got {one.id}")
-            if not _COLOUR.fullmatch(one.colour):
-                raise InputError(f"objects: expected a colour like #3366cc, got {one.colour!r}")
-            if not 0 < len(one.name) <= _LONGEST_NAME or not is_plain_text(one.name):
-                raise InputError(
-                    f"objects: expected a name of 1..{_LONGEST_NAME} characters without line breaks"
-                )
             if one.last is not None:
                 self.check_frame(one.last)
         with self.lock:
@@ -240,6 +245,7 @@ class Project:
 
     def move(self, steps: int) -> int | None:
         """Undo (-1) or redo (1) one edit; return the frame that changed, None for none."""
+        self._check_there()
         with self.lock:
             before = self._journal
             after = before.moved(steps)
@@ -267,35 +273,46 @@ class Project:
             scores: (H, W) uint8, the best score of each pixel; 255 is certain.
             others: ids whose earlier masks stay where the tracker did not look for them.
         """
+        self._check_there()
         with self.lock:
             return self._tracked.add(frame, labels, presence, scores, others)
 
     def write_tracked(self) -> None:
         """Write what the tracker said of every frame."""
+        self._check_there()
         with self.lock:
             self._tracked.write()
+
+    @contextmanager
+    def frozen(self) -> Iterator[Project]:
+        """Give the project as it is now, to read: it stays so, whatever is drawn and tracked."""
+        self._check_there()
+        exports = self.folder / "exports"
+        exports.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_STATE, dir=exports) as place:
+            state = copy.copy(self)
+            with self.lock:
+                # Files of what was drawn never change, nor does a journal.
+                state._journal = self._journal
+                state._tracked = self._tracked.kept_in(Path(place))
+            state.lock = threading.RLock()
+            yield state
 
     @property
     def _masks(self) -> FrameMasks:
         return FrameMasks(self.folder, self._journal, self._tracked)
 
+    def _check_there(self) -> None:
+        """Refuse to make the folder anew: most of the project would be missing from it."""
+        if not self.folder.is_dir():
+            raise ProjectGoneError(self.folder)
+
     def _add(self, edit: Edit) -> None:
+        self._check_there()
         journal = self._journal.added(edit)
         write_journal(journal, self._file)
         self._journal = journal
 
-    def _check_shown(self, frame: int, ids: set[int]) -> None:
-        known = {one.id: one for one in self.objects}
-        strange = sorted(ids - known.keys())
-        if strange:
-            raise InputError(f"mask: no object has the id {strange[0]}; add the object first")
-        ended = [known[number] for number in sorted(ids) if known[number].ended(frame)]
-        if ended:
-            raise InputError(
-                f"mask: {ended[0].name} ends with frame {ended[0].last}, so it cannot be drawn in "
-                f"frame {frame}; press Go on beside it first"
-            )
-
 
 def _words(what: str) -> str:
-    return "".join(sign for sign in what if is_plain_text(sign))[:_LONGEST_NAME]
+    return "".join(sign for sign in what if is_plain_text(sign))[:LONGEST_NAME]

@@ -19,10 +19,12 @@ from vostrack.studio.session import Parts, StudioSession
 from vostrack.studio.uploads import LARGEST_UPLOAD
 from vostrack.video.names import is_pattern
 
-__all__ = ["LOOPBACK", "Opening", "check_host", "serve", "serve_desk"]
+__all__ = ["LOOPBACK", "Opening", "check_host", "check_port", "serve", "serve_desk"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that only this computer reaches."""
+
+_LAST_PORT = 65535
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:
@@ -36,6 +38,16 @@ def check_host(host: str, *, allow_remote: bool) -> None:
             f"host: {host} can be reached from other computers, and the connection is not "
             "encrypted; use 127.0.0.1, or `allow_remote=True` in a network that you trust"
         )
+
+
+def check_port(port: int) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        InputError: it is out of the range of ports.
+    """
+    if not 0 <= port <= _LAST_PORT:
+        raise InputError(f"port: expected 0 (a free one) to {_LAST_PORT}, got {port}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ def serve(
     allow_remote: bool = False,
     browser: bool = True,
     tell: Callable[[str], None] = print,
+    spell: Callable[[str], str] = str,
 ) -> None:
     """Serve the page until Ctrl-C.
 
@@ -87,12 +100,14 @@ def serve(
         allow_remote: allow a host that other computers reach.
         browser: open the page in the browser.
         tell: is told the address.
+        spell: turns the names of parameters in refusals into what whoever started it writes.
 
     Raises:
-        InputError: the video, the project, the preset, the device or the host cannot be used, or
-            the extra is missing.
+        InputError: the video, the project, the preset, the device, the host or the port cannot be
+            used, or the extra is missing.
     """
     check_host(host, allow_remote=allow_remote)
+    check_port(port)
     _check_extra()
     from vostrack.build import build_tracker
     from vostrack.compute.precision import resolve_device
@@ -111,6 +126,7 @@ def serve(
         lambda project, news: StudioSession(project, parts, news),
         opening.places(),
         opening.largest_upload,
+        spell,
     )
 
     def told(address: str) -> None:
@@ -195,6 +211,7 @@ def _names(host: str) -> tuple[str, ...]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    check_port(port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vostrack.arrays import BoolArray, UInt8Array
+from vostrack.errors import InputError
 from vostrack.interactive import Box, Click
+from vostrack.studio.disk_errors import ProjectGoneError
 from vostrack.studio.events import News
 from vostrack.studio.exports import Exported, export_choices, export_project
 from vostrack.studio.frames import VideoFrames
@@ -91,8 +93,8 @@ class StudioSession:
 
     def draw(self, frame: int, labels: UInt8Array, tag: str, what: str) -> str:
         """Take up a drawn label map, and return its new tag; see ``Project.draw``."""
-        self.project.draw(frame, labels, tag, what)
-        self._announce(frame)
+        if self.project.draw(frame, labels, tag, what):
+            self._announce(frame)
         return self.project.tag(frame)
 
     def erase(self, frame: int) -> None:
@@ -146,8 +148,16 @@ class StudioSession:
         self.project.check_frame(frame)
         last = min(video.count - 1, frame + max(3, round(video.rate)))
         images = (image for _, image in self.frames.between(frame, last))
+        from vostrack.proposers.first_mask import NothingFoundError
+
         with self._clicking:
-            return self._parts.propose(images)
+            try:
+                return self._parts.propose(images)
+            except NothingFoundError:
+                raise InputError(
+                    f"suggestions: no object stands out in frame {frame} and the second after it; "
+                    "outline the object, or go to another frame"
+                ) from None
 
     def layer(self, frame: int, kind: Literal["matte", "scores"]) -> tuple[UInt8Array, str]:
         """Return how much of each pixel (H, W) is object, 0..255, and the label map's tag.
@@ -167,14 +177,18 @@ class StudioSession:
             return self._matte[2], tag
 
     def export(self, name: str) -> Exported:
-        """Export the project; see ``export_project``. Equal exports are made one by one."""
-        with self._exporting.get(name, nullcontext()):
-            return export_project(self.project, self.frames.source, name)
+        """Export the project as it is now; see ``export_project``.
+
+        Equal exports are made one by one.
+        """
+        with self.project.frozen() as state, self._exporting.get(name, nullcontext()):
+            return export_project(state, self.frames.source, name)
 
     def close(self) -> None:
         """Stop tracking and write what is known."""
         self.job.stop()
-        self.project.write_tracked()
+        with suppress(ProjectGoneError):
+            self.project.write_tracked()
 
     def _opened(self, frame: int) -> Any:
         self.project.check_frame(frame)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
+import shutil
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -138,6 +141,23 @@ class TrackedMasks:
         if time.monotonic() - self._written > _PRESENCE_EVERY:
             self.write()
         return found
+
+    def kept_in(self, folder: Path) -> TrackedMasks:
+        """Return the label maps as they are now, to read; later results do not change them.
+
+        Args:
+            folder: an empty one, on the same disk.
+        """
+        kept = copy.copy(self)
+        kept._folder, kept._found = folder, self.all()
+        (folder / "masks").mkdir()
+        for frame in self._found:
+            mask, other = self._file("masks", frame), kept._file("masks", frame)
+            try:
+                os.link(mask, other)  # a new result is a new file: this one stays
+            except OSError:  # not on every disk
+                shutil.copyfile(mask, other)
+        return kept
 
     def write(self) -> None:
         """Write the presence of every frame."""

@@ -16,7 +16,7 @@ from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.studio.disk_errors import disk_words
 from vostrack.studio.frames import VideoFrames
-from vostrack.studio.guided_tracker import GuidedTracker, StudioTracker
+from vostrack.studio.guided_tracker import GuidedTracker, ObjectsBackError, StudioTracker
 from vostrack.studio.plan import Leg
 from vostrack.studio.priority import give_way
 from vostrack.studio.project import Project
@@ -121,7 +121,7 @@ class TrackJob:
         give_way()
         try:
             for leg in legs:
-                self._follow(leg)
+                self._follow_all(leg)
         except _StoppedError:
             self._change(JobState())
         except InputError as error:
@@ -136,6 +136,16 @@ class TrackJob:
         finally:
             with suppress(OSError):
                 self._project.write_tracked()
+
+    def _follow_all(self, leg: Leg) -> None:
+        """Follow a leg; go back to where objects were let go, if that is undone meanwhile."""
+        end, wanted = self.state.done + len(leg.frames), leg
+        while True:
+            try:
+                return self._follow(wanted)
+            except ObjectsBackError as error:
+                wanted = Leg(error.frame, leg.last)
+                self._go_back(end - len(wanted.frames))
 
     def _follow(self, leg: Leg) -> None:
         self._wait()
@@ -156,6 +166,7 @@ class TrackJob:
                 self._take(number, result, guided.others)
             seconds = (time.monotonic() - begin - self._waited) / done
             self._step_done(number, seconds)
+        guided.check_let_go()
 
     def _wait(self) -> None:
         """Wait while it is paused.
@@ -184,6 +195,14 @@ class TrackJob:
                 self._paused_in = "running"
                 state = JobState("paused", done, total, number)
             self._change(state)
+
+    def _go_back(self, done: int) -> None:
+        """Tell that only some of the frames count as done."""
+        with self._changing:
+            paused = not self._go.is_set()
+            self._paused_in = "starting"
+            state = "paused" if paused else "starting"
+            self._change(JobState(state, done, self.state.total, self.state.frame))
 
     def _take(self, number: int, result: Any, others: Collection[int]) -> None:
         presence = dict(zip(result.ids, map(float, result.presence), strict=True))
