@@ -58,7 +58,8 @@ CUT = """() => [...document.querySelectorAll("button, aside label, .row, #guide,
     .map((one) => one.outerHTML)"""
 
 # Controls that another covers, or that are seen only after scrolling.
-HIDDEN = """() => [...document.querySelectorAll("button, a, aside select, #guide, #side input")]
+HIDDEN = """() => [...document.querySelectorAll(
+    "button, a, aside select, #guide, #side input, #export-note")]
     .filter((one) => one.checkVisibility() && !one.closest("#objects"))
     .filter((one) => {
         const box = one.getBoundingClientRect();
@@ -136,6 +137,7 @@ def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None
     fill(page)
     page.page.locator("#export").click()
     page.page.wait_for_selector("#export-link:not([hidden])")
+    page.page.evaluate("document.querySelector('#export-note').hidden = false")
     for theme in THEMES:
         page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.page.wait_for_timeout(100)

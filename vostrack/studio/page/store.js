@@ -161,11 +161,14 @@ export class Store extends EventTarget {
     this.tracked.set(news.frame, news);
     this.#labels.delete(news.frame);
     this.tell("tracked", news);
+    this.tell("masks");
     if (news.frame === this.frame) this.#attempt(this.#refresh());
   }
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
+    // What this page drew itself was told of when it was saved.
+    if (news.frame === null || this.#labels.get(news.frame)?.tag !== news.tag) this.tell("masks");
     const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
@@ -241,7 +244,10 @@ export class Store extends EventTarget {
     // News that came before the answer may have told of a later edit: then the server is asked.
     if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
     else this.#labels.delete(frame);
-    if (tag !== null) this.tell("saved");
+    if (tag !== null) {
+      this.tell("saved");
+      this.tell("masks");
+    }
     this.#attempt(this.#refresh());
   }
 
