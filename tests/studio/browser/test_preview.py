@@ -100,8 +100,10 @@ def test_what_changes_while_an_export_is_written_is_said(page: StudioPage) -> No
     page.page.locator("#export").click()
     page.wait(lambda: page.words() and held)  # words let the route be heard
     page.press("b")
-    page.click(100, 150)
+    with page.page.expect_response(lambda answer: answer.request.method == "PUT"):
+        page.click(100, 150)
     page.until("document.querySelector('#undo').title.includes('paint')")
+    page.page.wait_for_timeout(100)  # until the page has read the answer
     held.pop().continue_()
     page.page.wait_for_selector("#export-link:not([hidden])")
     assert page.page.locator("#export-note").is_visible()

@@ -167,8 +167,9 @@ export class Store extends EventTarget {
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
-    // What this page drew itself was told of when it was saved.
-    if (news.frame === null || this.#labels.get(news.frame)?.tag !== news.tag) this.tell("masks");
+    // What this page drew itself is told of when the answer to it comes, be that before or after.
+    const own = this.#outbox.latest(news.frame) || this.#labels.get(news.frame)?.tag === news.tag;
+    if (news.frame === null || !own) this.tell("masks");
     const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
@@ -244,10 +245,8 @@ export class Store extends EventTarget {
     // News that came before the answer may have told of a later edit: then the server is asked.
     if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
     else this.#labels.delete(frame);
-    if (tag !== null) {
-      this.tell("saved");
-      this.tell("masks");
-    }
+    if (tag !== null) this.tell("saved");
+    this.tell("masks");
     this.#attempt(this.#refresh());
   }
 
