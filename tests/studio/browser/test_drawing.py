@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.studio.browser.studio_page import HEIGHT, WIDTH, StudioPage
 from vostrack import read_first_mask
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Request
 
 
 def test_clicks_make_a_mask(page: StudioPage) -> None:
@@ -94,10 +98,12 @@ def test_size_keys_change_the_brush(page: StudioPage) -> None:
 
 def test_what_changes_no_pixel_is_no_drawing(page: StudioPage) -> None:
     asked: list[str] = []
-    page.page.on(
-        "request",
-        lambda one: one.method in ("PUT", "POST") and asked.append(f"{one.method} {one.url}"),
-    )
+
+    def note(request: Request) -> None:
+        if request.method in ("PUT", "POST"):
+            asked.append(f"{request.method} {request.url}")
+
+    page.page.on("request", note)
 
     def nothing_changes(*places: tuple[float, float]) -> None:
         page.page.evaluate("document.querySelector('#hint').textContent = ''")
