@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.studio.browser.studio_page import HEIGHT, WIDTH, StudioPage
 from vostrack import read_first_mask
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Request
 
 
 def test_clicks_make_a_mask(page: StudioPage) -> None:
@@ -39,6 +43,12 @@ def test_a_box_makes_a_mask(page: StudioPage) -> None:
     np.testing.assert_allclose(
         [columns.min(), rows.min(), columns.max(), rows.max()], [40, 50, 140, 150], atol=2
     )
+    page.page.mouse.move(*page.at(40, 50))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(140, 150), steps=4)
+    page.page.mouse.up()
+    page.until("document.querySelector('#hint').textContent.includes('agrees with that box')")
+    assert len(page.drawn()) == 1
 
 
 def test_a_polygon_makes_a_mask(page: StudioPage) -> None:
@@ -84,6 +94,54 @@ def test_size_keys_change_the_brush(page: StudioPage) -> None:
     assert int((page.latest() > 0).sum()) - before > 1.5 * before
     page.press(*"[" * 20)
     assert page.page.locator("#brush-size").input_value() == "1"
+
+
+def test_what_changes_no_pixel_is_no_drawing(page: StudioPage) -> None:
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method in ("PUT", "POST"):
+            asked.append(f"{request.method} {request.url}")
+
+    page.page.on("request", note)
+
+    def nothing_changes(*places: tuple[float, float]) -> None:
+        page.page.evaluate("document.querySelector('#hint').textContent = ''")
+        for x, y in places:
+            page.page.mouse.click(*page.at(x, y))
+        page.until("document.querySelector('#hint').textContent.startsWith('Nothing changed')")
+
+    corners = [(20, -12), (60, -12), (40, -6), (20, -12)]
+    for key, places in {"b": corners[:1], "e": corners[:1], "p": corners}.items():
+        page.press(key)
+        nothing_changes(*places)
+    page.page.wait_for_timeout(100)
+    assert [one for one in asked if "prepare" not in one] == []
+    assert page.objects() == 0
+    page.press("b")
+    page.page.locator("#brush-size").fill("60")
+    page.click(100, 100)
+    page.press("[", "[", "[")
+    nothing_changes((100, 100))
+    page.press("p")
+    nothing_changes((95, 95), (105, 95), (105, 105), (95, 95))
+    page.page.wait_for_timeout(100)
+    assert len(page.drawn()) == 1
+    assert sum(one.startswith("PUT") for one in asked) == 1
+
+
+def test_the_smallest_brush_paints_the_pixel_under_it(page: StudioPage) -> None:
+    page.press("b")
+    page.page.locator("#brush-size").fill("1")
+    page.page.locator("#stage").focus()
+    page.press("Enter")
+    page.wait(lambda: len(page.drawn()) == 1)
+    assert np.argwhere(page.latest()).tolist() == [[HEIGHT // 2, WIDTH // 2]]
+    page.drag((50.2, 60.9), (90.9, 60.1))
+    assert np.argwhere(page.latest()[:100]).tolist() == [[60, x] for x in range(50, 91)]
+    page.press("e")
+    page.drag((50.2, 60.9), (90.9, 60.1))
+    assert not page.latest()[:100].any()
 
 
 def test_everything_by_keyboard(page: StudioPage) -> None:

@@ -13,6 +13,18 @@ SIZES = {
     "tablet": (1024, 768, True),
     "tablet-upright": (768, 1024, True),
 }
+# Windows too small for all at once: what is beside the frame scrolls.
+SMALL_SIZES = {
+    "half-laptop": (683, 620, False),
+    "800x600": (800, 600, False),
+    "900x500": (900, 500, False),
+    "640x480": (640, 480, False),
+    "narrow": (480, 900, False),
+    "low": (640, 360, False),
+    "phone": (390, 844, True),
+    "small-phone": (360, 640, True),
+    "phone-on-its-side": (844, 390, True),
+}
 
 # Everything with words: its colours as they are computed, and whether the words are large.
 TEXTS = """() => {
@@ -46,12 +58,23 @@ CUT = """() => [...document.querySelectorAll("button, aside label, .row, #guide,
     .map((one) => one.outerHTML)"""
 
 # Controls that another covers, or that are seen only after scrolling.
-HIDDEN = """() => [...document.querySelectorAll("button, a, aside select, #guide, #side input")]
+HIDDEN = """() => [...document.querySelectorAll(
+    "button, a, aside select, #guide, #side input, #export-note")]
     .filter((one) => one.checkVisibility() && !one.closest("#objects"))
     .filter((one) => {
         const box = one.getBoundingClientRect();
         const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
         return at !== one && !one.contains(at);
+    }).map((one) => one.outerHTML)"""
+
+# Controls that another covers, or that lie beside the window, even after scrolling there.
+UNREACHABLE = """() => [...document.querySelectorAll("button, a, select, input, canvas")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => {
+        one.scrollIntoView({ block: "nearest", inline: "nearest" });
+        const box = one.getBoundingClientRect();
+        const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        return box.x < 0 || box.right > innerWidth || (at !== one && !one.contains(at));
     }).map((one) => one.outerHTML)"""
 
 # Targets of less than 44 pixels.
@@ -114,6 +137,7 @@ def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None
     fill(page)
     page.page.locator("#export").click()
     page.page.wait_for_selector("#export-link:not([hidden])")
+    page.page.evaluate("document.querySelector('#export-note').hidden = false")
     for theme in THEMES:
         page.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.page.wait_for_timeout(100)
@@ -127,6 +151,29 @@ def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None
         if touch:
             assert page.page.evaluate(SMALL) == []
         page.keep(f"{request.node.callspec.id}-{theme}")
+
+
+@pytest.mark.parametrize("window", SMALL_SIZES.values(), ids=SMALL_SIZES, indirect=True)
+def test_a_small_window_shows_the_frame_and_reaches_the_rest(
+    page: StudioPage, request: pytest.FixtureRequest
+) -> None:
+    width, height, touch = request.node.callspec.params["window"]
+    fill(page)
+    page.page.locator("#export").click()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    page.page.evaluate("scrollTo(0, 0)")
+    stage = page.page.locator("#stage").bounding_box()
+    assert stage is not None
+    assert stage["width"] >= 0.35 * width
+    assert stage["height"] >= min(0.45 * height, 200)
+    assert stage["y"] + stage["height"] <= height  # all of it is seen without scrolling
+    assert page.page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.page.evaluate(CUT) == []
+    assert page.page.evaluate(UNREACHABLE) == []
+    if touch:
+        assert page.page.evaluate(SMALL) == []
+    page.page.evaluate("scrollTo(0, 0)")
+    page.keep(request.node.callspec.id)
 
 
 def test_focus_is_seen_on_every_control(page: StudioPage) -> None:

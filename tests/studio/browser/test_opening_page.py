@@ -99,6 +99,10 @@ def test_what_cannot_be_dropped_is_said(page: StudioPage) -> None:
     words = "document.querySelector('#open-words').textContent"
     drop(page, {"notes.txt": b"text"})
     page.until(f"{words}.includes('expected one video, or images')")
+    drop(page, {"one.mp4": b"a", "two.MOV": b"b"})
+    page.until(f"{words}.startsWith('One video can be opened at a time')")
+    drop(page, {"notes.txt": b"text", "more.txt": b"text"})
+    page.until(f"{words} === 'There is no video and no image among these files.'")
     drop(page, {"large.mp4": bytes(4_000_001)})
     page.until(f"{words}.includes('expected at most 3.815 MB')")
     drop(page, {"broken.mp4": b"no video"})

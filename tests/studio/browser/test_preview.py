@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from tests.studio.browser.studio_page import FRAMES, StudioPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 GRAYS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 
@@ -79,6 +83,36 @@ def test_an_export_is_made_and_fetched(page: StudioPage) -> None:
         page.page.locator("#export-link").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert len(archive.namelist()) == FRAMES
+
+
+def test_an_export_is_not_offered_once_more_is_tracked(page: StudioPage) -> None:
+    page.click(252, 54)
+    page.page.locator("#export").click()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    page.track("forward", list(range(1, FRAMES)))
+    assert page.page.locator("#export-link").is_hidden()
+
+
+def test_what_changes_while_an_export_is_written_is_said(page: StudioPage) -> None:
+    held: list[Route] = []
+    page.click(252, 54)
+    page.page.route("**/api/exports/masks?*", lambda route: held.append(route))
+    page.page.locator("#export").click()
+    page.wait(lambda: page.words() and held)  # words let the route be heard
+    page.press("b")
+    with page.page.expect_response(lambda answer: answer.request.method == "PUT"):
+        page.click(100, 150)
+    page.until("document.querySelector('#undo').title.includes('paint')")
+    page.page.wait_for_timeout(100)  # until the page has read the answer
+    held.pop().continue_()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    assert page.page.locator("#export-note").is_visible()
+    assert "changed while it was written" in page.words()
+    page.page.locator("#export").click()
+    page.wait(lambda: page.words() and held)  # words let the route be heard
+    held.pop().continue_()
+    page.page.wait_for_selector("#export-link:not([hidden])")
+    assert page.page.locator("#export-note").is_hidden()
 
 
 def test_an_export_of_nothing_is_refused_in_words(page: StudioPage) -> None:

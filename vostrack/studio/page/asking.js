@@ -105,7 +105,7 @@ class Asking extends Tool {
 
   /** Put the answer in place of what was there before the clicks. */
   async #show({ object, click, what }, mask, start) {
-    const labels = this.store.labels;
+    const labels = this.store.labels, before = labels.slice();
     labels.set(this.#base);
     for (let k = 0; k < mask.length; k++) {
       if (mask[k]) labels[k] = object;
@@ -114,8 +114,8 @@ class Asking extends Tool {
     this.#shown = labels.slice();
     if (click) this.clicks.push(click);
     this.stage.redrawAll();
-    if (this.clicks.length === 1 && same(labels, this.#base)) {
-      this.store.say("The mask agrees with that click already.");
+    if (same(labels, before)) {
+      this.store.say(`The mask agrees with that ${click ? "click" : "box"} already.`);
       return;
     }
     if (!(await this.store.save(what))) return;

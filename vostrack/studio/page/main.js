@@ -1,7 +1,8 @@
 /** Puts the page together. */
 
-import { exportLink, loadExports, makeExport, maskLink, redo, undo } from "./api.js";
+import { maskLink, redo, undo } from "./api.js";
 import { makeKeys } from "./commands.js";
+import { ExportPanel } from "./exporting.js";
 import { Guide } from "./guide.js";
 import { describeKeys, listenToKeys } from "./keys.js";
 import { ObjectList } from "./objects.js";
@@ -26,6 +27,7 @@ const timeline = new Timeline(byId("timeline"), store, go);
 const tracking = new TrackingPanel(store);
 const suggestions = new Suggestions(store, stage, objects, byId("suggestions"));
 const opening = new OpenDialog(store);
+const exporting = new ExportPanel(store);
 const guide = new Guide(store, () => stage.tool?.start ?? tools.clicks.start);
 
 function go(frame) {
@@ -71,32 +73,6 @@ function step(move) {
 function giveUp() {
   stage.tool?.leave?.();
   suggestions.clear();
-}
-
-function fillExports(choices) {
-  for (const group of new Set(choices.map((one) => one.group))) {
-    const part = document.createElement("optgroup");
-    part.label = group;
-    part.append(...choices.filter((one) => one.group === group)
-      .map(({ title, name }) => new Option(title, name)));
-    byId("export-format").append(part);
-  }
-}
-
-function exportNow() {
-  const link = byId("export-link"), select = byId("export-format");
-  link.hidden = true;
-  store.say(`Writing ${select.selectedOptions[0].textContent}`);
-  return store.afterSaving(async () => {
-    const { file, notes } = await makeExport(select.value);
-    link.href = exportLink(file);
-    link.textContent = `Download ${file}`;
-    link.title = link.textContent;
-    link.hidden = false;
-    const missing = store.unmasked;
-    store.say([`${file} is ready.`, ...(missing.length ? [withoutMask(missing)] : []),
-      ...notes.map(sentence)].join(" "));
-  });
 }
 
 /** Fetch the mask of the frame shown, with what was drawn a moment ago. */
@@ -188,7 +164,6 @@ function connectControls() {
   click("previous", () => go(store.wanted - 1));
   click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
-  click("export", exportNow);
   click("save-mask", saveMask);
   click("trouble", sayTrouble);
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
@@ -234,7 +209,6 @@ function connectStore() {
     store.say(""); // what was said was of the video before
     byId("video-name").textContent = store.video.name;
     byId("video-name").title = store.video.name;
-    byId("export-link").hidden = true;
     sayTrouble();
   });
   store.addEventListener("trouble", sayTrouble);
@@ -253,7 +227,6 @@ function connectStore() {
     byId("play").textContent = player.playing ? "Pause" : "Play";
   });
   store.addEventListener("summary", () => {
-    byId("export-link").hidden = true; // it is of the masks before
     byId("undo").disabled = store.undo === null;
     byId("redo").disabled = store.redo === null;
     byId("undo").title = `Undo: ${store.undo ?? "nothing"} (Ctrl+Z)`;
@@ -270,7 +243,7 @@ async function begin() {
   const keys = makeKeys(page);
   listenToKeys(keys);
   describeKeys(keys, byId("key-list"));
-  fillExports(await loadExports());
+  await exporting.fill();
   await store.load();
   const heard = store.listen();
   choose("clicks");

@@ -4,6 +4,7 @@ import { listVideos, openVideo, sendVideo } from "./api.js";
 import { isBusy } from "./tracking.js";
 
 const IMAGE = /\.(apng|avifs?|bmp|jpe?g|p[gnp]m|png|tiff?|webp)$/i;
+const VIDEO = /\.(3gp|avi|gif|m2ts|m4v|mjpeg|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv|y4m)$/i;
 const byId = (id) => document.getElementById(id);
 
 export class OpenDialog {
@@ -63,7 +64,9 @@ export class OpenDialog {
     const single = files.length === 1 && !IMAGE.test(files[0].name);
     const kept = single ? files : files.filter((one) => IMAGE.test(one.name) && !one.name.startsWith("."));
     if (!kept.length) {
-      this.#say("There is no video and no image among these files.", true);
+      this.#say(files.length > 1 && files.some((one) => VIDEO.test(one.name))
+        ? "One video can be opened at a time: choose or drop one file, or images that are its frames."
+        : "There is no video and no image among these files.", true);
       return undefined;
     }
     const name = single ? files[0].name : title || "frames";

@@ -6,7 +6,7 @@
  */
 
 /**
- * Paint a line with a round brush.
+ * Paint a line with a round brush; the pixels under it always belong to it.
  * @param {LabelMap} map
  * @param {{x: number, y: number}} from
  * @param {{x: number, y: number}} to
@@ -20,19 +20,36 @@ export function paintLine(map, from, to, radius, id, only = -1) {
     Math.floor(Math.min(from.x, to.x) - radius), Math.floor(Math.min(from.y, to.y) - radius),
     Math.ceil(Math.max(from.x, to.x) + radius) + 1, Math.ceil(Math.max(from.y, to.y) + radius) + 1,
   ]);
+  const paint = (x, y) => {
+    const at = y * map.width + x;
+    if (only < 0 || map.data[at] === only) map.data[at] = id;
+  };
   const dx = to.x - from.x, dy = to.y - from.y, length = dx * dx + dy * dy || 1;
+  // So near to the line there need not be the centre of any pixel: those under the line are painted.
+  if (radius < Math.SQRT1_2) {
+    for (const { x, y } of pointsOf(from, dx, dy)) {
+      if (x >= rect[0] && x < rect[2] && y >= rect[1] && y < rect[3]) paint(x, y);
+    }
+    return rect;
+  }
   for (let y = rect[1]; y < rect[3]; y++) {
     for (let x = rect[0]; x < rect[2]; x++) {
       const along = ((x + 0.5 - from.x) * dx + (y + 0.5 - from.y) * dy) / length;
       const near = Math.min(1, Math.max(0, along));
       const ex = x + 0.5 - from.x - near * dx, ey = y + 0.5 - from.y - near * dy;
-      const at = y * map.width + x;
-      if (ex * ex + ey * ey <= radius * radius && (only < 0 || map.data[at] === only)) {
-        map.data[at] = id;
-      }
+      if (ex * ex + ey * ey <= radius * radius) paint(x, y);
     }
   }
   return rect;
+}
+
+/** The pixels under a line, none farther from the one before than its neighbour. */
+function pointsOf(from, dx, dy) {
+  const steps = Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)));
+  return Array.from({ length: steps + 1 }, (_, k) => {
+    const along = steps && k / steps;
+    return { x: Math.floor(from.x + along * dx), y: Math.floor(from.y + along * dy) };
+  });
 }
 
 /**

@@ -161,11 +161,15 @@ export class Store extends EventTarget {
     this.tracked.set(news.frame, news);
     this.#labels.delete(news.frame);
     this.tell("tracked", news);
+    this.tell("masks");
     if (news.frame === this.frame) this.#attempt(this.#refresh());
   }
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
+    // What this page drew itself is told of when the answer to it comes, be that before or after.
+    const own = this.#outbox.latest(news.frame) || this.#labels.get(news.frame)?.tag === news.tag;
+    if (news.frame === null || !own) this.tell("masks");
     const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
@@ -242,6 +246,7 @@ export class Store extends EventTarget {
     if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
     else this.#labels.delete(frame);
     if (tag !== null) this.tell("saved");
+    this.tell("masks");
     this.#attempt(this.#refresh());
   }
 

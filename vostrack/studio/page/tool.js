@@ -1,5 +1,9 @@
 /** What all tools have in common. */
 
+import { same } from "./labels.js";
+
+export const NOTHING_CHANGED = "Nothing changed: the mask is as it was.";
+
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./stage.js").Stage} Stage */
 
@@ -7,6 +11,17 @@ export class Tool {
   /** @param {Store} store @param {Stage} stage @param {() => Promise<void>} ensureObject */
   constructor(store, stage, ensureObject) {
     Object.assign(this, { store, stage, ensureObject });
+  }
+
+  /**
+   * Save what was drawn; a drawing that changed no pixel is no correction of its frame.
+   * @param {string} what
+   * @param {Uint8Array} before the labels as they were before it
+   * @param {() => Promise<unknown>} [ready] what must be done first
+   */
+  async save(what, before, ready) {
+    if (same(this.store.labels, before)) this.store.say(NOTHING_CHANGED);
+    else await this.store.save(what, ready);
   }
 
   get map() {

@@ -1,8 +1,9 @@
 /** The tools: what a pointer, or the crosshair and Enter, does to the label map. */
 
 import { BoxTool, Clicks, ClicksOff } from "./asking.js";
+import { same } from "./labels.js";
 import { fillPolygon, paintLine } from "./raster.js";
-import { outline, Tool } from "./tool.js";
+import { NOTHING_CHANGED, outline, Tool } from "./tool.js";
 
 class Brush extends Tool {
   name = "Brush";
@@ -31,8 +32,7 @@ class Brush extends Tool {
     this.place = this.#place();
     this.store.wanted = this.store.frame; // no frame that is still on its way takes its place
     this.before = this.store.labels.slice();
-    this.ready = this.store.objects.length ? undefined : this.ensureObject;
-    this.ready?.().catch(() => {}); // it is tried again, and said, when the stroke is saved
+    this.ready = undefined;
     this.#line(at);
   }
 
@@ -43,7 +43,7 @@ class Brush extends Tool {
   up() {
     if (!this.last) return;
     this.last = null;
-    this.store.save(this.what, this.ready);
+    this.save(this.what, this.before, this.ready);
   }
 
   cancel() {
@@ -62,6 +62,14 @@ class Brush extends Tool {
     this.lines.push(line);
     this.stage.redrawPart(paintLine(this.map, ...line));
     this.last = at;
+    if (!this.store.objects.length && !this.ready) this.#addObject();
+  }
+
+  /** Add the first object, once there is something of it. */
+  #addObject() {
+    if (same(this.store.labels, this.before)) return;
+    this.ready = this.ensureObject;
+    this.ready().catch(() => {}); // it is tried again, and said, when the stroke is saved
   }
 
   /** Paint the stroke again: the tracker, or another tab, has brought another mask in its middle. */
@@ -106,9 +114,21 @@ class Polygon extends Tool {
     this.points = [];
     if (points.length < 3) return;
     await this.store.loaded;
+    if (!this.#changes(points)) {
+      this.store.say(NOTHING_CHANGED);
+      return;
+    }
     await this.ensureObject();
+    const before = this.store.labels.slice();
     this.stage.redrawPart(fillPolygon(this.map, points, this.store.selected));
-    await this.store.save("polygon");
+    await this.save("polygon", before);
+  }
+
+  /** Whether a polygon would change a pixel: no object is added for one beside the frame. */
+  #changes(points) {
+    const data = this.store.labels.slice();
+    fillPolygon({ ...this.map, data }, points, this.store.selected);
+    return !same(data, this.store.labels);
   }
 
   leave() {
