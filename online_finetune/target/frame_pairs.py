@@ -18,10 +18,7 @@ from vostrack.models.target_net import Features, TargetNet
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.dreamed_frames import DreamedFrame, FrameDreamer
 from vostrack.online_finetune.target.fixed_part import FixedPart
-from vostrack.online_finetune.target.window import (
-    Window,
-    WindowConfig,
-)
+from vostrack.online_finetune.target.window import Window, WindowConfig
 
 if TYPE_CHECKING:
     from vostrack.online_finetune.target.finetune import TargetFinetuneConfig

@@ -102,6 +102,7 @@ def test_reading_in_bytes_is_near_reading(objects: int, size: tuple[int, int]) -
             found = bytewise(query, places, memories, near)
             # Where distances count, nothing is kept, and floats are compared.
             assert torch.equal(found, wanted) == (near is not None)
+            # Logits differ by some hundredths, and values lie between -3 and 3.
             torch.testing.assert_close(found, wanted, atol=0.15, rtol=0)
             assert float((found - wanted).abs().mean()) < 0.01
             assert torch.equal(bytewise(query, places, memories, near), found)
