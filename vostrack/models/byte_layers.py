@@ -32,7 +32,7 @@ class ByteLayer(nn.Module):
     The scale of the bytes comes from each input, so nothing has to be measured beforehand.
 
     Args:
-        conv: the layer; later changes of its weights are not seen.
+        conv: the layer; its weights must not change any more.
         signed: whether inputs may be below 0.
     """
 
