@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from vostrack.arrays import AnyArray
 from vostrack.datasets import VideoSequence
 from vostrack.errors import InputError
@@ -18,6 +15,7 @@ from vostrack.eval.report_overlays import ReportImages
 from vostrack.eval.result_folder import find_sequences
 from vostrack.eval.result_masks import ResultMasks
 from vostrack.masks import read_label_map
+from vostrack.video.image_file import read_image
 
 __all__ = ["report_images"]
 
@@ -47,9 +45,8 @@ def report_images(
 
     def frame_of(name: str, frame: str) -> AnyArray | None:
         try:
-            with Image.open(known[name].frames[frames[name, frame]]) as image:
-                picture = np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError):
+            picture = read_image(known[name].frames[frames[name, frame]])
+        except InputError:
             return None  # the scores need no picture
         truth = truth_of(name, frame)
         return None if truth is not None and truth.shape != picture.shape[:2] else picture

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from vostrack.datasets.placed_objects import earlier_frames, place_objects
 from vostrack.datasets.video_sequence import VideoSequence
@@ -25,6 +24,7 @@ from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_pn
 from vostrack.eval.submission_layout import Problem, member_name, read_layout
 from vostrack.files import atomic_path
 from vostrack.masks.palette import VOID, read_label_map
+from vostrack.video.image_file import displayed_size
 
 __all__ = [
     "Problem",
@@ -242,7 +242,7 @@ def _examine(
                 message = f"cannot be read: {error}"
                 yield _Examined(member, [Problem("corrupt", member, message)])
                 continue
-            yield _examine_png(member, data, _frame_size(frame), (limit, hint))
+            yield _examine_png(member, data, displayed_size(frame), (limit, hint))
 
 
 def _examine_png(
@@ -297,12 +297,3 @@ def _expected(seq: VideoSequence) -> tuple[str, ...]:
     """Return the frames from the first one on in which an object is given."""
     seq, _ = place_objects(seq)
     return seq.frame_names[seq.prompts[0][0] if seq.prompts else 0 :]
-
-
-def _frame_size(frame: Path) -> tuple[int, int]:
-    """Read H and W from the header of an image."""
-    try:
-        with Image.open(frame) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"frame {frame}: cannot be read ({error}); restore the dataset") from error

@@ -10,6 +10,7 @@ side is cut into rows of the wrong length where the file is mapped into memory
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ __all__ = [
     "full_pages",
     "has_deep_colours",
     "has_deep_planes",
+    "noted_orientation",
     "open_full_page",
     "read_page",
     "read_planes",
@@ -37,6 +39,7 @@ __all__ = [
 
 _SUBFILE, _OLD_SUBFILE = 254, 255
 _WIDTH, _LENGTH = 256, 257
+_ORIENTATION = 274
 _REDUCED_OR_MASK = 1 | 4
 _OLD_REDUCED = 2
 _BITS, _PHOTOMETRIC, _SAMPLES, _ARRANGEMENT, _FORMAT = 258, 262, 277, 284, 339
@@ -61,7 +64,7 @@ def full_pages(image: Image.Image) -> Iterator[int]:
 
 
 @contextmanager
-def open_full_page(path: Path) -> Iterator[Image.Image]:
+def open_full_page(path: str | os.PathLike[str] | BytesIO) -> Iterator[Image.Image]:
     """Open an image file of any format; a TIFF at its first page that is no preview.
 
     Raises:
@@ -85,6 +88,11 @@ def stored_size(image: Image.Image) -> tuple[int, int]:
     """
     tags = _tags(image)
     return tags.get(_WIDTH, image.width), tags.get(_LENGTH, image.height)
+
+
+def noted_orientation(image: Image.Image) -> int:
+    """Return the orientation, 1 to 8, that the current page notes; ask before it is decoded."""
+    return int(np.ravel(_tags(image).get(_ORIENTATION, 1))[0])
 
 
 def _is_preview(image: Image.Image) -> bool:
@@ -139,7 +147,8 @@ def read_planes(image: Image.Image, path: Path) -> list[Image.Image]:
 def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes:
     """Return the current page of a TIFF, or one plane of it in gray, as a TIFF of its own.
 
-    The data are copied as they are compressed.
+    The data are copied as they are compressed. A plane keeps the orientation; a whole page is left
+    as it is stored, since readers differ in which orientations they apply.
     """
     tags = _tags(image)
     entries: dict[int, list[int]] = {
@@ -155,6 +164,8 @@ def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes
         starts, lengths = starts[part], lengths[part]
         entries |= {_BITS: [16], _PHOTOMETRIC: [1], _SAMPLES: [1], _ARRANGEMENT: [1]}
         entries = {tag: numbers for tag, numbers in entries.items() if tag not in (338, _FORMAT)}
+    else:
+        entries.pop(_ORIENTATION, None)
     data, offsets = bytearray(), []
     with path.open("rb") as file:
         for start, count in zip(starts, lengths, strict=False):
@@ -167,14 +178,14 @@ def read_page(image: Image.Image, path: Path, plane: int | None = None) -> bytes
 
 
 def turned_upright(values: AnyArray, orientation: int) -> AnyArray:
-    """Return an array (H, W) as it is displayed.
+    """Return an array (H, W) or (H, W, C) as it is displayed.
 
     Args:
         values: as the file stores it.
         orientation: the tag of that name; what is not in 2 to 8 changes nothing.
     """
     if orientation in (5, 7):
-        values = values.T
+        values = values.swapaxes(0, 1)
     turns = {3: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
     values = np.rot90(values, turns)
     if orientation in (2, 4):

@@ -178,3 +178,15 @@ def test_a_photograph_that_is_stored_turned_fits_its_mask(tmp_path: Path) -> Non
     write_label_map(mask, VALUES)
     video = VideoSequence("a", (turned,), (mask,), ((0, mask),), "ids", "MOSE train")
     assert len(training_frames([video])) == 1
+
+
+def test_a_mask_of_the_stored_size_does_not_fit_a_turned_photograph(tmp_path: Path) -> None:
+    """It would else be found in the midst of a training."""
+    turned, mask = tmp_path / "00000.jpg", tmp_path / "mask.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(turned, exif=exif)
+    write_label_map(mask, VALUES)
+    video = VideoSequence("a", (turned,), (mask,), ((0, mask),), "ids", "MOSE train")
+    with pytest.raises(InputError, match=r"expected a mask of 3 x 2 pixels .* got 2 x 3"):
+        training_frames([video])

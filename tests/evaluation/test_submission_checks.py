@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vostrack.arrays import UInt8Array
 from vostrack.datasets import VideoSequence
@@ -193,6 +194,16 @@ def test_sizes_and_ids_in_a_foreign_zip(
     write_label_map(tmp_path / "large.png", np.full((HEIGHT + 1, WIDTH), 3, np.uint8))
     changes: dict[str, bytes | None] = {"goat/00001.png": (tmp_path / "large.png").read_bytes()}
     assert _kinds(check_submission(_zip(tmp_path, results, changes), sequences)) == ["size", "ids"]
+
+
+def test_masks_have_the_size_of_a_turned_frame_as_it_is_displayed(
+    sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for frame in sequences[0].frames:
+        Image.new("RGB", (HEIGHT, WIDTH)).save(frame, exif=exif)
+    assert check_submission(_zip(tmp_path, results, {}), sequences) == []
 
 
 def test_damaged_zips(sequences: tuple[VideoSequence, ...], results: Path, tmp_path: Path) -> None:

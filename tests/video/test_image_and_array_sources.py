@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.video import NOMINAL_RATE, open_source
+from vostrack.video.image_file import displayed_size, read_image
 
 
 def _save(folder: Path, *names: str, size: tuple[int, int] = (6, 4)) -> None:
@@ -79,6 +80,43 @@ def test_exif_orientation(orientation: int, tmp_path: Path) -> None:
         8: np.rot90(stored),
     }[orientation]
     np.testing.assert_array_equal(_only(tmp_path)[..., 0], expected)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_from_the_header_is_that_of_the_image(
+    orientation: int, suffix: str, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(path, exif=exif)
+    assert (
+        displayed_size(path)
+        == read_image(path).shape[:2]
+        == ((6, 4) if orientation == 6 else (4, 6))
+    )
+
+
+def test_an_orientation_behind_the_pixels_of_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(path, exif=exif)
+    data = path.read_bytes()
+    start = data.index(b"eXIf") - 4
+    end = data.index(b"IDAT") - 4
+    path.write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])
+    assert displayed_size(path) == read_image(path).shape[:2] == (6, 4)
+
+
+def test_the_size_of_a_png_is_found_without_decoding_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(path)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert displayed_size(path) == (4, 6)
 
 
 def test_kinds_of_pixels(tmp_path: Path) -> None:

@@ -204,3 +204,19 @@ def test_a_turned_stack_of_gray(orientation: int, tmp_path: Path) -> None:
             file.write(stored, metadata=None, extratags=[(274, "H", 1, orientation, True)])
     for number, page in enumerate(pages):
         np.testing.assert_array_equal(_shown(path, number)[..., 0], page)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_turned_colours_of_16_bits_keep_their_levels(
+    compression: str | None, orientation: int, tmp_path: Path
+) -> None:
+    dark = DEEP // 64
+    tags = [(274, "H", 1, orientation, True)]
+    options: dict[str, Any] = {"photometric": "rgb", "compression": compression, "metadata": None}
+    stored = np.ascontiguousarray(STORED[orientation](dark))
+    tifffile.imwrite(tmp_path / "a.tif", dark, **options)
+    tifffile.imwrite(tmp_path / "b.tif", stored, extratags=tags, **options)
+    upright, turned = (open_source(tmp_path / name) for name in ("a.tif", "b.tif"))
+    assert upright.value_range == turned.value_range == (0, int(dark.max()))
+    np.testing.assert_array_equal(next(iter(turned)).image, next(iter(upright)).image)

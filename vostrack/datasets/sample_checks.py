@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
 from vostrack.arrays import AnyArray
 from vostrack.errors import InputError
 from vostrack.masks.palette import VOID
+from vostrack.video.image_file import open_image, page_size
 
 __all__ = ["check_classes", "check_each", "check_same_size", "whole_size"]
 
@@ -39,20 +38,26 @@ def check_each(check: Callable[[_T], object], samples: Iterable[_T]) -> None:
 
 
 def whole_size(path: Path, *, mask: bool = False) -> tuple[int, int] | None:
-    """Return H and W from the header of an image whose end is there too.
+    """Return H and W, as reading gives them, from the header of an image whose end is there too.
 
     It takes a fraction of reading the image. None says nothing but that only reading can tell: the
     file is cut off, is no image, has no end of a known form, or is to be a mask and has colours.
+
+    Args:
+        path: the file.
+        mask: whether it is read as a label map, which is taken as it is stored; else as an image,
+            which is turned as its orientation says.
     """
     try:
-        with Image.open(path) as image:
-            size, end = (image.height, image.width), _ENDS.get(image.format or "", b"")
+        with open_image(path) as image:
+            end = _ENDS.get(image.format or "", b"")
             if mask and len(image.getbands()) > 1:
                 return None
+            size = (image.height, image.width) if mask else page_size(image, path)
         with path.open("rb") as file:
             file.seek(-len(end), os.SEEK_END)
             return size if end and file.read() == end else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, InputError):
         return None
 
 

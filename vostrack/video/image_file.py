@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +22,25 @@ from vostrack.tiff import (
     read_page,
     read_planes,
     stored_size,
+    turned_upright,
     white_is_zero,
 )
 from vostrack.video.arrays import as_rgb
 from vostrack.video.value_range import ValueRange
 
-__all__ = ["image_errors", "open_image", "page_image", "read_image", "sixteen_bit"]
+__all__ = [
+    "displayed_size",
+    "image_errors",
+    "open_image",
+    "page_image",
+    "page_size",
+    "read_image",
+    "sixteen_bit",
+]
+
+_ORIENTATION = 0x0112
+# What may state an orientation in a PNG.
+_PNG_NOTES = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
 
 # What Pillow raises for damaged files, among them TIFF pages without a size or with unknown codes.
 _DAMAGE = (
@@ -91,15 +105,34 @@ def read_image(path: Path, values: ValueRange | None = None) -> UInt8Array:
 
 
 def displayed_size(path: Path) -> tuple[int, int]:
-    """Return H and W of an image as it is displayed, from its header.
+    """Return H and W of an image as `read_image` returns it, from its header.
 
     Raises:
         InputError: the file is missing or corrupt, or is not an image.
     """
     with open_image(path) as opened:
-        width, height = stored_size(opened)
-        turned = opened.getexif().get(0x0112, 1) in range(5, 9)
+        return page_size(opened, path)
+
+
+def page_size(opened: Image.Image, path: Path) -> tuple[int, int]:
+    """Return H and W of the current page of an open image as it is displayed."""
+    width, height = stored_size(opened)
+    # Pillow decodes a PNG to look for an orientation behind the pixels.
+    plain = opened.format == "PNG" and not _has_notes(path)
+    turned = not plain and opened.getexif().get(_ORIENTATION, 1) in range(5, 9)
     return (width, height) if turned else (height, width)
+
+
+def _has_notes(path: Path) -> bool:
+    """Tell from the names of its chunks whether a PNG holds EXIF or text."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, name = struct.unpack(">L4s", head)
+            if name in _PNG_NOTES:
+                return True
+            file.seek(length + 4, os.SEEK_CUR)
+    return False
 
 
 def page_image(opened: Image.Image, path: Path, values: ValueRange | None) -> UInt8Array:
@@ -136,12 +169,13 @@ def sixteen_bit(opened: Image.Image, path: Path) -> np.ndarray[Any, Any] | None:
         return 65535 - gray if white_is_zero(opened) else gray
     # Pillow drops the lower byte of 16-bit colour; the raw mode tells, until the data are read.
     deep = has_deep_colours(opened) or ";16" in str(getattr(opened, "tile", ""))
-    if "RGB" not in opened.mode or not deep or opened.getexif().get(0x0112):
+    if "RGB" not in opened.mode or not deep:
         return None
     import cv2
 
     content = read_page(opened, path) if has_deep_colours(opened) else path.read_bytes()
+    orientation = opened.getexif().get(_ORIENTATION, 1)
     stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         return None
-    return np.ascontiguousarray(stored[..., 2::-1])
+    return np.ascontiguousarray(turned_upright(stored[..., 2::-1], orientation))
