@@ -14,6 +14,7 @@ from vostrack.errors import InputError
 from vostrack.masks.palette import davis_palette
 from vostrack.masks.stored_samples import stored_maximum, stored_samples
 from vostrack.masks.transparency import alpha_is_the_mask, is_cut_out
+from vostrack.tiff import open_full_page
 
 __all__ = ["ResultImage", "nearest_ids", "read_result_image"]
 
@@ -46,7 +47,7 @@ def read_result_image(path: Path) -> ResultImage:
         InputError: the file is corrupt or is no image.
     """
     try:
-        with Image.open(path) as image:
+        with open_full_page(path) as image:
             image.load()
             return _values(path, image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -109,6 +109,52 @@ def test_a_mask_on_its_side_is_read_upright(
     np.testing.assert_array_equal(mask.labels, two_objects)
 
 
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "planes", "stack"])
+def test_an_orientation_that_was_applied_before(
+    kind: str, compression: str | None, orientation: int, two_objects: UInt8Array, tmp_path: Path
+) -> None:
+    """Editors turn the picture, and some keep the note; PNG files are read so too."""
+    options: dict[str, Any] = {
+        "compression": compression,
+        "extratags": [(274, "H", 1, orientation, True)],
+    }
+    page: np.ndarray[Any, Any] = two_objects.astype("uint8" if kind == "stack" else "uint16")
+    if kind == "planes":
+        colours = np.array([[0, 0, 0], [0, 65535, 0], [65535, 0, 0]], np.uint16)
+        page = np.ascontiguousarray(colours[two_objects].transpose(2, 0, 1))
+        options["planarconfig"] = "separate"
+    pages = [(page, options)] * (2 if kind == "stack" else 1)
+    mask = read_first_mask(_save(tmp_path / "m.tif", *pages), size=(40, 60))
+    np.testing.assert_array_equal(mask.labels, two_objects)
+    assert mask.warnings == ()
+
+
+def test_a_turned_mask_is_named(two_objects: UInt8Array, tmp_path: Path) -> None:
+    stored = np.ascontiguousarray(np.rot90(two_objects))
+    page = (stored, {"extratags": [(274, "H", 1, 6, True)]})
+    mask = read_first_mask(_save(tmp_path / "m.tif", page), size=(40, 60))
+    np.testing.assert_array_equal(mask.labels, two_objects)
+    (warning,) = mask.warnings
+    assert "its orientation (EXIF) was applied" in warning
+
+
+def test_turned_masks_in_a_folder(two_objects: UInt8Array, tmp_path: Path) -> None:
+    """PNG and TIFF files are turned alike."""
+    stored = np.ascontiguousarray(np.rot90(two_objects))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(2):
+        (tmp_path / "png").mkdir(exist_ok=True)
+        (tmp_path / "tif").mkdir(exist_ok=True)
+        Image.fromarray(stored).save(tmp_path / "png" / f"{number}.png", exif=exif)
+        page = (stored, {"extratags": [(274, "H", 1, 6, True)]})
+        _save(tmp_path / "tif" / f"{number}.tif", page)
+    for kind in ("png", "tif"):
+        np.testing.assert_array_equal(read_results(tmp_path / kind).labels(1), two_objects)
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_stack_of_turned_masks(orientation: int, two_objects: UInt8Array, tmp_path: Path) -> None:
     """As Pillow turns the single pages of the same files."""

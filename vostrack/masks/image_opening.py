@@ -9,13 +9,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vostrack.errors import InputError
 from vostrack.files import check_regular
-from vostrack.tiff import has_deep_planes, open_full_page, read_planes, white_is_zero
+from vostrack.tiff import (
+    has_deep_planes,
+    noted_orientation,
+    open_full_page,
+    read_planes,
+    white_is_zero,
+)
 
-__all__ = ["is_archive", "loses_detail", "open_image", "upright"]
+__all__ = ["is_archive", "loses_detail", "needed_orientation", "open_image", "upright"]
 
 _ARCHIVES = (".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 _LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
 _ORIENTATION = 0x0112
+# How Pillow undoes an orientation, and where it is noted that it was applied.
+_BACK = {
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+_APPLIED = "vostrack_orientation"
 # The value of black in gray of 16 bits in which 0 is white.
 _BLACK = 65535
 # A mask without loss has few colours; compression adds many.
@@ -62,6 +76,16 @@ def open_image(path: Path) -> Image.Image:
 
 def _tiff_page(image: Image.Image, path: Path) -> Image.Image:
     """Decode the current page of a TIFF as it is displayed."""
+    noted = noted_orientation(image)
+    shown = _decoded_page(image, path)
+    # Recent versions of Pillow have turned the image by now.
+    if shown.getexif().get(_ORIENTATION, 1) == 1:
+        shown.info[_APPLIED] = noted
+    return shown
+
+
+def _decoded_page(image: Image.Image, path: Path) -> Image.Image:
+    """Decode the current page of a TIFF, with planes and white for 0 as others have them."""
     if has_deep_planes(image):
         planes = read_planes(image, path)
         high = [(np.asarray(plane) >> 8).astype(np.uint8) for plane in planes]
@@ -77,7 +101,6 @@ def _tiff_page(image: Image.Image, path: Path) -> Image.Image:
             return image
         shown = Image.fromarray(_BLACK - np.asarray(image))
     shown.format = image.format
-    # Recent versions of Pillow have turned the image by now.
     shown.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
     return shown
 
@@ -87,24 +110,48 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() in _ARCHIVES
 
 
-def upright(image: Image.Image, size: tuple[int, int] | None) -> tuple[Image.Image, bool]:
+def needed_orientation(
+    orientation: int, stored: tuple[int, int], size: tuple[int, int] | None
+) -> int:
+    """Return the orientation to apply to a mask: the one that its file notes, or 1.
+
+    Editors turn the pixels, and some keep the note. A mask that has the size of the video as it is
+    stored, and would lose it, was turned before.
+
+    Args:
+        orientation: what the file notes.
+        stored: H and W of the mask as the file stores it.
+        size: H and W of the video in pixels, if known.
+    """
+    loses = orientation in range(5, 9) and stored[0] != stored[1]
+    return 1 if loses and stored == size else orientation
+
+
+def upright(image: Image.Image, size: tuple[int, int] | None = None) -> tuple[Image.Image, bool]:
     """Apply the orientation that cameras note in a file, as readers of pictures do.
 
     Args:
-        image: as the file stores it.
-        size: H and W of the video in pixels, if known. An image of this size stays as it is if it
-            would lose it.
+        image: from ``open_image``.
+        size: H and W of the video in pixels, if known; see ``needed_orientation``.
 
     Returns:
-        The image, and whether it was turned.
+        The image, and whether it is turned against the file.
     """
-    if image.getexif().get(_ORIENTATION, 1) not in range(2, 9):
+    noted, applied = image.getexif().get(_ORIENTATION, 1), image.info.get(_APPLIED, 1)
+    shape = (image.height, image.width)
+    if noted in range(2, 9):
+        if needed_orientation(noted, shape, size) == 1:
+            return image, False
+        found, turned = ImageOps.exif_transpose(image), True
+    elif applied in range(2, 9):
+        stored = shape[::-1] if applied in _BACK else shape
+        if needed_orientation(applied, stored, size) != 1:
+            return image, True
+        found, turned = image.transpose(_BACK[applied]), False
+    else:
         return image, False
-    turned = ImageOps.exif_transpose(image)
-    if size is not None and image.size == size[::-1] != turned.size:
-        return image, False
-    turned.format = image.format
-    return turned, True
+    found.format = image.format
+    return found, turned
 
 
 def loses_detail(image: Image.Image, path: Path) -> bool:

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, check_regular
+from vostrack.tiff import open_full_page
 
 __all__ = [
     "VOID",
@@ -89,7 +90,7 @@ def parse_label_map(data: bytes, name: str) -> UInt8Array:
 
 def _label_map(file: str | os.PathLike[str] | io.BytesIO, name: str, expected: str) -> UInt8Array:
     try:
-        with Image.open(file) as image:
+        with open_full_page(file) as image:
             mode, values = image.mode, np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Of bytes, Pillow would tell where in memory they are.

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vostrack.arrays import IntArray
+from vostrack.tiff import open_full_page
 
 __all__ = ["stored_maximum", "stored_samples"]
 
@@ -36,9 +37,7 @@ def stored_maximum(path: Path, image: Image.Image) -> int | None:
         bits, colour = head[24], head[25]
         return (1 << bits) - 1 if bits in (2, 4) and colour == 0 else None
     if image.format == "TIFF":
-        tags = getattr(image, "tag_v2", {})
-        bits = tags.get(_BITS_PER_SAMPLE, (8,))[0]
-        return (1 << bits) - 1 if bits in (2, 4) else None
+        return _tiff_maximum(path)
     if image.format == "PPM" and head[:2] in (b"P2", b"P5"):
         return _pgm_maximum(head)
     return None
@@ -53,6 +52,13 @@ def stored_samples(values: IntArray, maximum: int) -> IntArray:
     """
     full = 255 if maximum <= 255 else 65535
     return np.asarray(np.rint(values * (maximum / full)), dtype=np.int64)
+
+
+def _tiff_maximum(path: Path) -> int | None:
+    # An image that was turned has lost its tags.
+    with open_full_page(path) as image:
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))[0]
+    return (1 << bits) - 1 if bits in (2, 4) else None
 
 
 def _pgm_maximum(head: bytes) -> int | None:

@@ -15,7 +15,7 @@ from vostrack.files import check_link
 from vostrack.masks.formats.label_stack import LabelStack, frames_of_stems
 from vostrack.masks.formats.losses import losses
 from vostrack.masks.formats.mots_classes import IGNORED, class_name
-from vostrack.masks.image_opening import open_image
+from vostrack.masks.image_opening import open_image, upright
 from vostrack.masks.palette import VOID, write_label_map
 from vostrack.masks.stored_samples import stored_maximum, stored_samples
 from vostrack.masks.video_masks import VideoMasks
@@ -42,12 +42,14 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def values_of(path: Path) -> IntArray:
-    """Read the values of a palette or gray image as they are stored.
+    """Read the values of a palette or gray image, which are not interpreted.
+
+    Its orientation is applied, as to frames.
 
     Raises:
         InputError: the file is damaged, or it is a colour image.
     """
-    image = open_image(path)
+    image, _ = upright(open_image(path))
     values = np.asarray(image)
     if values.ndim != 2 or values.dtype.kind not in "biu":
         raise InputError(

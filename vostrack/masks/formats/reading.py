@@ -107,7 +107,7 @@ def read_annotations(path: Path, size: Size | None = None) -> Annotations | Labe
     if suffix == ".txt":
         return _read_text(path, size)
     if suffix in (".tif", ".tiff"):
-        return tiff_stack.read(path)
+        return tiff_stack.read(path, size)
     return parse_json(load_json(path), str(path))
 
 

@@ -18,6 +18,7 @@ from vostrack.files import atomic_path
 from vostrack.masks.annotations import MOST_PIXELS, shortened
 from vostrack.masks.formats.extras import optional
 from vostrack.masks.formats.label_stack import LabelStack
+from vostrack.masks.image_opening import needed_orientation
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import MaskFrame, VideoMasks
 from vostrack.tiff import full_pages, turned_upright
@@ -45,8 +46,12 @@ def is_stack(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> LabelStack:
+def read(path: Path, size: tuple[int, int] | None = None) -> LabelStack:
     """Read a stack. Pages are read on demand.
+
+    Args:
+        path: the file.
+        size: H and W of the video in pixels, if known; see ``needed_orientation``.
 
     Raises:
         InputError: tifffile is not installed, the file is damaged, or its pages are no label maps.
@@ -69,6 +74,7 @@ def read(path: Path) -> LabelStack:
             f"{path}: expected a stack (frames, height, width) of integer labels, got shape "
             f"{shortened(shape, 40)}; save one channel, as unsigned integers"
         )
+    orientation = needed_orientation(orientation, (int(shape[1]), int(shape[2])), size)
 
     def read_page(position: int) -> IntArray:
         try:
