@@ -21,10 +21,10 @@ from vostrack.masks.annotations import (
     shortened,
     whole_number,
 )
+from vostrack.masks.formats.listed import of_first_video, of_listed
 from vostrack.masks.masks_json_writer import MasksJsonWriter
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.video_masks import VideoMasks
-from vostrack.wording import counted
 
 __all__ = [
     "categories_in",
@@ -57,7 +57,7 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
             f"{origin}: expected COCO annotations with a segmentation each, but {came}; export "
             "instance segmentation, not boxes"
         )
-    annotations, left_out = _of_listed_images(annotations, images, origin)
+    annotations, left_out = of_listed(annotations, images, "image", origin)
     images, notes = _of_one_video(content, images, origin)
     categories = categories_in(content)
     by_image: dict[str, list[Entry]] = {}
@@ -81,42 +81,21 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     return _of_vostrack(read, info, images) if isinstance(info.get("objects"), list) else read
 
 
-def _of_listed_images(
-    annotations: list[Any], images: list[Any], origin: str
-) -> tuple[list[Any], tuple[str, ...]]:
-    """Return the annotations of images that the file lists, and a note on the others."""
-    known = {str(image["id"]) for image in images if image.get("id") is not None}
-    if not known:
-        return annotations, ()
-    kept: list[Any] = []
-    strays: list[Any] = []
-    for item in annotations:
-        image = item.get("image_id")
-        (kept if image is None or str(image) in known else strays).append(item)
-    if not strays:
-        return annotations, ()
-    numbers = ", ".join(dict.fromkeys(shortened(a["image_id"], 20) for a in strays[:8]))
-    if not kept:
-        raise InputError(
-            f"{origin}: the annotations are of images that the file does not list (image_id "
-            f"{numbers}); export the annotations together with their images"
-        )
-    return kept, (
-        f"{origin}: left out {counted(len(strays), 'annotation')} of images that the file does not "
-        f"list (image_id {numbers})",
-    )
-
-
 def _of_one_video(
     content: Mapping[str, Any], images: list[Any], origin: str
 ) -> tuple[list[Any], tuple[str, ...]]:
-    """Return the images of the first video, if the file names several videos."""
+    """Return the images of the first video that the file lists, and notes on the others."""
     videos = content.get("videos")
-    if not isinstance(videos, list) or len(videos) < 2 or not isinstance(videos[0], dict):
+    if not isinstance(videos, list) or not videos or not isinstance(videos[0], dict):
         return images, ()
-    first = [i for i in images if i.get("video_id") == videos[0].get("id")]
+    if all(image.get("video_id") is None for image in images) and len(videos) == 1:
+        return images, ()
+    first, others = of_first_video(images, videos, "image", origin)
+    if len(videos) == 1:
+        return first, (f"{origin}: lists one video{others}",) if others else ()
     name = shortened(videos[0].get("name", videos[0].get("id")))
-    return first, (f"{origin}: contains several videos; the first one, {name}, is used",)
+    note = f"{origin}: contains several videos; the first one, {name}, is used{others}"
+    return first, (note,)
 
 
 def _of_vostrack(read: Annotations, info: Mapping[str, Any], images: list[Any]) -> Annotations:

@@ -22,11 +22,13 @@ from vostrack.masks.annotations import (
 )
 from vostrack.masks.formats.coco import categories_in, entry_of, info_of, names_of
 from vostrack.masks.formats.json_file import write_json
+from vostrack.masks.formats.listed import of_first_video, of_listed
 from vostrack.masks.masks_json_writer import annotation
 from vostrack.masks.palette import VOID
 from vostrack.masks.picture_names import file_or_none, position_or_none
 from vostrack.masks.rle import encode_run_lengths, is_empty_rle
 from vostrack.masks.video_masks import MaskObject, VideoMasks, file_name, present
+from vostrack.wording import counted
 
 __all__ = ["is_results", "parse", "parse_results", "write"]
 
@@ -35,19 +37,16 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     """Read the first video of a file.
 
     Raises:
-        InputError: it has no segmentations.
+        InputError: it has no segmentations, or all are of other videos.
     """
-    video = content["videos"][0]
-    tracks = [a for a in content["annotations"] if a.get("video_id") == video.get("id")]
-    tracks = [a for a in tracks if isinstance(a.get("segmentations"), list)]
-    if not tracks:
-        raise InputError(
-            f"{origin}: expected annotations with segmentations of video "
-            f"{shortened(video.get('id'))}, got none; export instance segmentation, not boxes"
-        )
+    videos = content["videos"]
+    video = videos[0]
+    listed, strays = of_listed(content["annotations"], videos, "video", origin)
+    own, others = of_first_video(listed, videos, "annotation", origin)
+    tracks, boxes = _with_masks(own, video, origin)
     length = max(len(a["segmentations"]) for a in tracks)
-    names, numbers, counted = _frames(video, length)
-    names, files = _own_names(content, video, names) if counted else (names, [None] * len(names))
+    names, numbers, numbered = _frames(video, length)
+    names, files = _own_names(content, video, names) if numbered else (names, [None] * len(names))
     size = check_size(video.get("height"), video.get("width"), origin)
     times, positions = (_list(video.get(key), len(names)) for key in ("times", "frame_positions"))
     frames = []
@@ -57,10 +56,12 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
         entries = tuple(_entry(a, k, content) for a in tracks if _visible(a, k))
         place = position_or_none(positions[k])
         frames.append(AnnotatedFrame(names[k], numbers[k], entries, size, time, files[k], place))
-    notes: tuple[str, ...] = ()
-    if len(content["videos"]) > 1:
+    notes = (*strays, *boxes)
+    if len(videos) > 1:
         name = shortened(names[0] if names else video.get("id"))
-        notes = (f"{origin}: contains several videos; the first one, with {name}, is used",)
+        notes += (
+            f"{origin}: contains several videos; the first one, with {name}, is used{others}",
+        )
     objects = {
         _key(a): replace(entry, name=entry.name or str(entry.number))
         for a in tracks
@@ -71,13 +72,29 @@ def parse(content: Mapping[str, Any], origin: str) -> Annotations:
     rate = info.get("frame_rate") if isinstance(info, dict) else None
     return Annotations(
         tuple(frames),
-        counted=counted,
+        counted=numbered,
         video=True,
         notes=notes,
         source=shortened(video.get("name") or ""),
         frame_rate=float(rate) if isinstance(rate, (int, float)) and 0 < rate < 1e6 else None,
         objects=objects,
     )
+
+
+def _with_masks(
+    own: Sequence[Mapping[str, Any]], video: Mapping[str, Any], origin: str
+) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """Return the annotations that have segmentations, and a note on those that are boxes."""
+    tracks = [a for a in own if isinstance(a.get("segmentations"), list)]
+    if not tracks:
+        raise InputError(
+            f"{origin}: expected annotations with segmentations of video "
+            f"{shortened(video.get('id'))}, got none; export instance segmentation, not boxes"
+        )
+    if len(tracks) == len(own):
+        return tracks, ()
+    boxes = counted(len(own) - len(tracks), "annotation")
+    return tracks, (f"{origin}: left out {boxes} without segmentations",)
 
 
 def is_results(content: Any) -> bool:
@@ -95,14 +112,15 @@ def parse_results(content: Sequence[Mapping[str, Any]], origin: str) -> Annotati
     Raises:
         InputError: they have no segmentations.
     """
-    videos = list(dict.fromkeys(shortened(a.get("video_id")) for a in content))
-    own = [a for a in content if shortened(a.get("video_id")) == videos[0]]
+    videos = [{"id": video} for video in dict.fromkeys(str(a.get("video_id")) for a in content)]
+    own, others = of_first_video(content, videos, "result", origin)
     own.sort(key=lambda a: float(a.get("score", 1)))
     tracks = [{"id": k, **a, "video_id": 1} for k, a in enumerate(own, start=1)]
     read = parse({"videos": [{"id": 1}], "annotations": tracks}, origin)
     if len(videos) == 1:
         return read
-    return read.noted(f"{origin}: contains several videos; the first one, {videos[0]}, is used")
+    name = shortened(videos[0]["id"])
+    return read.noted(f"{origin}: contains several videos; the first one, {name}, is used{others}")
 
 
 def _frames(video: Mapping[str, Any], length: int) -> tuple[list[str], list[int], bool]:
@@ -112,13 +130,13 @@ def _frames(video: Mapping[str, Any], length: int) -> tuple[list[str], list[int]
         names = [f"frame {k}" for k in range(length)]
     stated = video.get("frame_numbers")
     numbers: list[int | None] = list(map(number_in, map(str, names)))
-    counted = isinstance(stated, list) and len(stated) == len(names)
-    if isinstance(stated, list) and counted:
+    numbered = isinstance(stated, list) and len(stated) == len(names)
+    if isinstance(stated, list) and numbered:
         numbers = list(map(whole_number, stated))
     known = [n for n in numbers if n is not None]
     if len(set(known)) != len(names):
         return list(map(shortened, names)), list(range(len(names))), False
-    return [_plain_name(name, counted) for name in names], known, counted
+    return [_plain_name(name, numbered) for name in names], known, numbered
 
 
 def _list(value: Any, length: int) -> list[Any]:
@@ -136,8 +154,8 @@ def _own_names(
     return own, [file_or_none(f) or f"{n}.png" for n, f in zip(own, files, strict=False)]
 
 
-def _plain_name(name: Any, counted: bool) -> str:
-    return shortened(name).removesuffix(".png") if counted else shortened(name)
+def _plain_name(name: Any, numbered: bool) -> str:
+    return shortened(name).removesuffix(".png") if numbered else shortened(name)
 
 
 def _visible(track: Mapping[str, Any], position: int) -> bool:
