@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from vostrack.errors import InputError
 from vostrack.eval.findings import Finding, listed
 from vostrack.file_order import natural_order
+from vostrack.files import check_link, leads_nowhere
 
 __all__ = ["ResultFolder", "find_sequences", "mask_files", "opened_results"]
 
@@ -58,6 +59,7 @@ def opened_results(path: Path, names: Sequence[str] = ()) -> Iterator[Path]:
                 _unpack(archive, Path(scratch) / archive.stem)
             yield Path(scratch)
         return
+    check_link(path)
     if not path.is_file():
         raise InputError(
             f"results {path}: no such folder; expected one with a folder of masks per sequence"
@@ -119,16 +121,25 @@ def _base(root: Path, names: Sequence[str]) -> tuple[Path | None, str]:
 def _absent(base: Path, names: Sequence[str], found: set[str]) -> list[Finding]:
     """Name the sequences without a folder, and the folders that are of no sequence."""
     missing = [name for name in names if name not in found]
+    broken = [name for name in missing if leads_nowhere(base / name)]
+    missing = [name for name in missing if name not in broken]
+    links = [_broken_link(base / name) for name in broken]
     if not missing:
-        return []
+        return links
     others = sorted(
         (p.name for p in base.iterdir() if p.is_dir() and p.name not in names and _visible(p)),
         key=natural_order,
     )
     hint = f"; there are also {listed(others)}" if others and base.name not in names else ""
-    return [
+    bare = [
         Finding("folder", name, f"no folder {name} in {base}{hint}", lost=True) for name in missing
     ]
+    return [*links, *bare]
+
+
+def _broken_link(folder: Path) -> Finding:
+    message = f"{folder} is a link to {folder.readlink()}, which does not exist"
+    return Finding("folder", folder.name, message, lost=True)
 
 
 def mask_files(folder: Path) -> tuple[dict[str, Path], Path]:
@@ -157,7 +168,10 @@ def _images(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
         suffix = path.suffix.lower()
-        if suffix not in _SUFFIXES or not _visible(path) or not path.is_file():
+        if suffix not in _SUFFIXES or not _visible(path):
+            continue
+        # A link to nothing stands for a mask that cannot be read.
+        if not path.is_file() and not leads_nowhere(path):
             continue
         known = found.get(path.stem)
         if known is None or _SUFFIXES.index(suffix) < _SUFFIXES.index(known.suffix.lower()):

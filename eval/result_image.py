@@ -11,6 +11,7 @@ from PIL import Image
 
 from vostrack.arrays import DoubleArray, IntArray
 from vostrack.errors import InputError
+from vostrack.files import check_link
 from vostrack.masks.palette import davis_palette
 from vostrack.masks.stored_samples import stored_maximum, stored_samples
 from vostrack.masks.transparency import alpha_is_the_mask, is_cut_out
@@ -44,8 +45,9 @@ def read_result_image(path: Path) -> ResultImage:
     """Read an image without interpreting its values.
 
     Raises:
-        InputError: the file is corrupt or is no image.
+        InputError: the file is corrupt or is no image, or it is a link to nothing.
     """
+    check_link(path)
     try:
         with open_full_page(path) as image:
             image.load()

@@ -22,7 +22,7 @@ from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
 from vostrack.eval.submission_layout import Problem, member_name, read_layout
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, check_link, leads_nowhere
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.video.image_file import displayed_size
 
@@ -124,12 +124,12 @@ def write_submission(
         member_name(seq.name, frame): path
         for seq in sequences
         for frame in _expected(seq)
-        if (path := root / seq.name / f"{frame}.png").is_file()
+        if (path := root / seq.name / f"{frame}.png").is_file() or leads_nowhere(path)
     }
     problems: list[Problem] = []
     frames = rewritten = 0
     with atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for found in _examine(sequences, present, Path.read_bytes):
+        for found in _examine(sequences, present, _read_bytes):
             labels = None if found.png is None else found.png.labels
             problems += [
                 problem
@@ -202,6 +202,11 @@ def describe_problems(problems: Iterable[Problem], per_kind: int = 5) -> str:
     return "\n".join(lines)
 
 
+def _read_bytes(path: Path) -> bytes:
+    check_link(path)
+    return path.read_bytes()
+
+
 def _stored(member: str) -> zipfile.ZipInfo:
     """Return a zip entry with a fixed time and without compression, since PNG is compressed."""
     info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
@@ -238,7 +243,7 @@ def _examine(
                 continue
             try:
                 data = read(present[member])
-            except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            except (InputError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
                 message = f"cannot be read: {error}"
                 yield _Examined(member, [Problem("corrupt", member, message)])
                 continue

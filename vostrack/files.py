@@ -23,6 +23,7 @@ __all__ = [
     "check_regular",
     "expand_home",
     "is_whole_image",
+    "leads_nowhere",
     "naming",
     "parse_json",
     "read_lines",
@@ -65,11 +66,16 @@ def check_link(path: Path) -> None:
     Raises:
         InputError: it is a link whose target does not exist.
     """
-    if path.is_symlink() and not path.exists():
+    if leads_nowhere(path):
         raise InputError(
             f"{path} is a link to {path.readlink()}, which does not exist; restore that file, or "
             "remove the link"
         )
+
+
+def leads_nowhere(path: Path) -> bool:
+    """Tell whether this is a link whose target does not exist."""
+    return path.is_symlink() and not path.exists()
 
 
 def real_path(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
+from vostrack.files import check_link
 
 __all__ = [
     "Semantics",
@@ -125,15 +126,20 @@ def subfolders(folder: Path) -> list[Path]:
 
     Args:
         folder: where to look; a folder that does not exist holds nothing.
+
+    Raises:
+        InputError: one is a link to nothing.
     """
     if not folder.is_dir():
         return []
     found = [
         path
         for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
+        if not path.name.startswith(".") and path.name != "__MACOSX"
     ]
-    return sorted(found, key=lambda path: natural_order(path.name))
+    for path in found:
+        check_link(path)
+    return sorted(filter(Path.is_dir, found), key=lambda path: natural_order(path.name))
 
 
 def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
@@ -145,7 +151,8 @@ def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
             (macOS leaves ``._00000.jpg`` beside every frame on foreign disks).
 
     Raises:
-        InputError: two files share a name and differ in the suffix only.
+        InputError: two files share a name and differ in the suffix only, or one is a link to
+            nothing.
     """
     if not folder.is_dir():
         return {}
@@ -153,6 +160,7 @@ def scan_folder(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
+        check_link(path)
         if path.stem in found:
             raise InputError(
                 f"{folder}: {found[path.stem].name} and {path.name} have the same frame name; "
