@@ -18,7 +18,7 @@ from vostrack.arrays import DoubleArray
 from vostrack.errors import InputError
 from vostrack.eval.davis import Measure, SequenceScores
 from vostrack.eval.findings import Finding
-from vostrack.files import atomic_path, parse_json
+from vostrack.files import atomic_path, parse_json, through_link
 
 __all__ = ["DavisReport", "is_json_report", "read_report", "versions", "write_report_json"]
 
@@ -115,7 +115,7 @@ class DavisReport:
 def write_report_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     """Write the JSON values of a report, or of several, atomically."""
     text = json.dumps(content, indent=1, allow_nan=False)
-    with atomic_path(path) as temporary:
+    with atomic_path(through_link(path)) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ from vostrack.eval.report_tables import (
     score_text,
     scored_objects,
 )
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, through_link
 
 __all__ = ["is_html_report", "render_html", "save_page", "write_html"]
 
@@ -58,7 +58,7 @@ def write_html(
 
 def save_page(path: str | os.PathLike[str], page: str) -> None:
     """Write a page that ``render_html`` rendered, atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_path(through_link(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

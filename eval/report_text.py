@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from vostrack.eval.common_set import coverage, find_common_set
 from vostrack.eval.report import DavisReport
-from vostrack.files import atomic_path
+from vostrack.files import atomic_path, through_link
 
 __all__ = [
     "GLOBAL_COLUMNS",
@@ -95,7 +95,10 @@ def write_csv(report: DavisReport, folder: str | os.PathLike[str], subset: str) 
 
 def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float | str]]) -> None:
     """Write one CSV file."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(through_link(path)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([[_cell(value) for value in row] for row in rows])

@@ -22,7 +22,7 @@ from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
 from vostrack.eval.submission_layout import Problem, member_name, read_layout
-from vostrack.files import atomic_path, check_link, leads_nowhere
+from vostrack.files import atomic_path, check_link, leads_nowhere, through_link
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.video.image_file import displayed_size
 
@@ -128,7 +128,10 @@ def write_submission(
     }
     problems: list[Problem] = []
     frames = rewritten = 0
-    with atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with (
+        atomic_path(through_link(zip_path)) as temporary,
+        zipfile.ZipFile(temporary, "w") as archive,
+    ):
         for found in _examine(sequences, present, _read_bytes):
             labels = None if found.png is None else found.png.labels
             problems += [

@@ -19,6 +19,7 @@ __all__ = [
     "atomic_path",
     "check_inputs_apart",
     "check_link",
+    "check_link_to_write",
     "check_output_file",
     "check_regular",
     "expand_home",
@@ -29,6 +30,7 @@ __all__ = [
     "read_lines",
     "real_path",
     "short_name",
+    "through_link",
 ]
 
 _LONGEST_NAME = 255
@@ -86,6 +88,32 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def check_link_to_write(path: Path, parameter: str = "output") -> None:
+    """Refuse a link to nothing as a place to write to: nobody can tell whether it still counts.
+
+    Args:
+        path: the file or folder to write.
+        parameter: the one that names it, for the message.
+
+    Raises:
+        InputError: it is a link whose target does not exist.
+    """
+    if leads_nowhere(path):
+        raise InputError(
+            f"{parameter}: {path} is a link to {path.readlink()}, which does not exist or leads "
+            "back to the link; create its target, or remove the link"
+        )
+
+
+def through_link(path: str | os.PathLike[str]) -> Path:
+    """Return where a file that the user names is written: a link stays, and its target is written.
+
+    Results in a folder are not written through links: these may lead to what somebody keeps.
+    """
+    named = Path(path)
+    return real_path(named) if named.is_symlink() else named
+
+
 def check_output_file(
     path: str | os.PathLike[str], parameter: str, inputs: Iterable[Path] = ()
 ) -> None:
@@ -97,10 +125,11 @@ def check_output_file(
         inputs: files that are read.
 
     Raises:
-        InputError: it is a folder or no ordinary file, its folder is a file or cannot be written
-            to, or it is one of the inputs.
+        InputError: it is a folder, a link to nothing or no ordinary file, its folder is a file or
+            cannot be written to, or it is one of the inputs.
     """
     target = Path(path)
+    check_link_to_write(target, parameter)
     if target.is_dir():
         raise InputError(f"{parameter}: {target} is a folder; give the name of a file")
     if target.exists() and not target.is_file():

@@ -47,7 +47,7 @@ class ConvertCommand:
     """Width and height of the video in pixels, for formats that state none, such as YOLO."""
 
     overwrite: bool = False
-    """Replace the output."""
+    """Replace the output. A link stays; what it leads to is replaced."""
 
     verbose: bool = False
     """Log more."""

@@ -50,7 +50,7 @@ class ScoreProposalsCommand:
     def run(self) -> int:
         """Score, and return 0."""
         from vostrack.datasets.labelled_images import open_labelled_images
-        from vostrack.files import atomic_path, check_output_file
+        from vostrack.files import atomic_path, check_output_file, through_link
         from vostrack.proposers.scoring import read_proposals, score_proposals
 
         if self.json is not None:
@@ -63,7 +63,7 @@ class ScoreProposalsCommand:
         images = open_labelled_images(self.layout, self.root, self.subset)
         scores = score_proposals(read_proposals(self.proposals), images)
         if self.json is not None:
-            with atomic_path(self.json) as temporary:
+            with atomic_path(through_link(self.json)) as temporary:
                 temporary.write_text(json.dumps(_figures(scores)) + "\n", encoding="utf-8")
         if not self.quiet:
             print(_text(scores))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
-from vostrack.files import check_inputs_apart, leads_nowhere, parse_json, real_path
+from vostrack.files import check_inputs_apart, check_link_to_write, parse_json, real_path
 from vostrack.masks.formats.reading import ANNOTATION_SUFFIXES
 from vostrack.runs.frame_log import FrameLog
 from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -58,11 +58,7 @@ def check_root(root: Path) -> None:
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"output: {root} is a file; give the name of a folder")
-    if leads_nowhere(root):
-        raise InputError(
-            f"output: {root} is a link to {root.readlink()}, which does not exist "
-            "or leads back to the link; create that folder, or remove the link"
-        )
+    check_link_to_write(root)
     # Long work waits behind this check.
     place = next((one for one in (root, *root.parents) if one.exists()), None)
     if place is not None and place.is_dir() and not os.access(place, os.W_OK):

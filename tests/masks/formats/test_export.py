@@ -32,6 +32,32 @@ def test_an_existing_file_stays(video: VideoMasks, tmp_path: Path) -> None:
     assert (tmp_path / "m.json").read_text() != "mine"
 
 
+def test_a_link_stays_and_its_target_is_replaced(video: VideoMasks, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "m.json").write_text("mine")
+    (tmp_path / "m.json").symlink_to(tmp_path / "disk" / "m.json")
+    with pytest.raises(InputError, match="exists already"):
+        export_results(video, "coco", tmp_path / "m.json")
+    export_results(video, "coco", tmp_path / "m.json", overwrite=True)
+    assert (tmp_path / "m.json").is_symlink()
+    assert "annotations" in json.loads((tmp_path / "disk" / "m.json").read_text())
+    (tmp_path / "out").symlink_to(tmp_path / "disk", target_is_directory=True)
+    export_results(video, "davis", tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out").is_symlink()
+    assert list((tmp_path / "disk").glob("*.png"))
+
+
+@pytest.mark.parametrize("format_name", ["coco", "davis"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_to_nothing_is_refused(
+    overwrite: bool, format_name: str, video: VideoMasks, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"output: .*link is a link to .*gone, which does not"):
+        export_results(video, format_name, tmp_path / "link", overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 def test_a_folder_is_not_replaced_by_a_file(video: VideoMasks, tmp_path: Path) -> None:
     (tmp_path / "m.json").mkdir()
     with pytest.raises(InputError, match="is not a file, but coco is written as a file"):

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home, real_path
+from vostrack.files import check_link_to_write, expand_home, real_path, through_link
 from vostrack.masks.annotated_video import masks_of_video
 from vostrack.masks.formats.format import Alpha
 from vostrack.masks.formats.image_folder import images_in, read_stack
@@ -92,7 +92,7 @@ def export_results(
         format: name of the format; ``vostrack.masks.FORMATS`` lists them.
         output: the file or the folder to write; it appears when it is complete.
         overwrite: replace ``output``. In a folder, files of the same names are replaced, and all
-            others stay.
+            others stay. Where ``output`` is a link, it stays, and what it leads to is replaced.
         alpha: what the colours of a ``prores`` export are: "straight" for the object's own,
             "premultiplied" for these times alpha.
 
@@ -101,10 +101,11 @@ def export_results(
 
     Raises:
         InputError: the masks cannot be read, the format is unknown or cannot hold them, or
-            ``output`` exists.
+            ``output`` exists or is a link to nothing.
     """
     wanted, target = check_writable(format), Path(output)
     check_alpha(alpha, [wanted.name])
+    check_link_to_write(target)
     if target.exists() and not overwrite:
         raise InputError(
             f"output: {target} exists already; `overwrite=True` replaces it, `output` names "
@@ -123,7 +124,7 @@ def export_results(
     _refuse_input(target, inputs)
     make_output_folder(target.parent)
     if wanted.suffix:
-        return (*wanted.write(masks, target, alpha), *masks.lost())
+        return (*wanted.write(masks, through_link(target), alpha), *masks.lost())
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as temporary:
         made = Path(temporary) / "folder"
         made.mkdir()

@@ -1,4 +1,4 @@
-"""Frames, masks and results that are links to files which are gone: each is named."""
+"""Links: those to files which are gone are named, and those that are written to stay."""
 
 from __future__ import annotations
 
@@ -90,3 +90,24 @@ def test_a_submission(sequences: tuple[VideoSequence, ...], results: Path, tmp_p
     with pytest.raises(InputError, match=r"swan/00001\.png: cannot be read: .* is a link to"):
         write_submission(results, sequences, tmp_path / "s.zip")
     assert not (tmp_path / "s.zip").exists()
+
+
+def test_links_to_reports_and_submissions_stay(
+    davis: Path, guesses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("r.json", "r.html", "s.zip")
+    (tmp_path / "disk").mkdir()
+    for name in names:
+        (tmp_path / "disk" / name).touch()
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    reports = [f"--{n.partition('.')[2]}={tmp_path / n}" for n in names[:2]]
+    assert main(["eval", str(guesses), "--root", str(davis), *reports]) == 0
+    sequences = open_davis(davis)
+    write_submission(guesses, sequences, tmp_path / "s.zip")
+    for name in names:
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "disk" / name).stat().st_size > 0
+    (tmp_path / "disk" / "r.json").unlink()
+    assert main(["eval", str(guesses), "--root", str(davis), *reports]) == 2
+    assert "json: " in (error := capsys.readouterr().err)
+    assert "r.json is a link to" in error
