@@ -13,6 +13,7 @@ import pytest
 from tests.datasets.small_sets import (
     LATE,
     LENGTH,
+    SIZE,
     labels_of,
     make_burst,
     make_lvos,
@@ -22,7 +23,7 @@ from tests.datasets.small_sets import (
 from vostrack.batch import dataset_jobs
 from vostrack.datasets import DatasetChoice, open_burst, open_dataset, open_lvos, open_mose
 from vostrack.errors import InputError
-from vostrack.masks.palette import read_label_map
+from vostrack.masks.palette import read_label_map, write_label_map
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,27 @@ def test_mose_with_given_masks_only(tmp_path: Path) -> None:
     assert [v.name for v in open_mose(tmp_path / "valid", sequences=["swan"])] == ["swan"]
     with pytest.raises(InputError, match=r"MOSE has no cow .*it has goats, swan"):
         open_mose(tmp_path, subset="valid", sequences=["cow"])
+
+
+@pytest.mark.parametrize("hole", [0, 1, LATE, LENGTH - 1])
+def test_a_missing_mask_of_mose_makes_no_prompts_of_the_others(hole: int, tmp_path: Path) -> None:
+    """Object 5 comes later; where every frame is annotated, it is not given."""
+    make_mose(tmp_path)
+    (tmp_path / "Annotations" / "goats" / f"{hole:05}.png").unlink()
+    goats, _ = open_mose(tmp_path)
+    assert [index for index, _ in goats.prompts] == [1 if hole == 0 else 0]
+    # An object that is absent from one mask is not new afterwards either.
+    write_label_map(tmp_path / "Annotations" / "goats" / f"{3:05}.png", np.zeros(SIZE, np.uint8))
+    goats, _ = open_mose(tmp_path)
+    assert len(goats.prompts) == 1
+
+
+def test_most_frames_of_a_short_video_of_mose_may_give_objects(tmp_path: Path) -> None:
+    make_mose(tmp_path, dense=False)
+    for frame in range(3, LENGTH):
+        (tmp_path / "JPEGImages" / "goats" / f"{frame:05}.jpg").unlink()
+    goats, _ = open_mose(tmp_path)
+    assert [index for index, _ in goats.prompts] == [0, LATE]
 
 
 def test_hidden_folders_are_no_videos(tmp_path: Path) -> None:

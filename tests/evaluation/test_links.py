@@ -13,7 +13,7 @@ from vostrack import evaluate
 from vostrack.cli import main
 from vostrack.datasets import VideoSequence, open_davis, open_mose
 from vostrack.errors import InputError
-from vostrack.eval import Finding, ScoringOptions
+from vostrack.eval import ScoringOptions
 from vostrack.eval.submission import write_submission
 
 
@@ -56,8 +56,7 @@ def test_the_results_of_a_sequence(tmp_path: Path) -> None:
     root = make_davis(tmp_path / "DAVIS")
     results = write_results(tmp_path / "results")
     _break(results / "goats")
-    findings: list[Finding] = evaluate(results, root).findings
-    (found,) = (one for one in findings if one.kind == "folder")
+    (found,) = (one for one in evaluate(results, root).findings if one.kind == "folder")
     assert found.lost
     assert "goats is a link to" in found.message
 

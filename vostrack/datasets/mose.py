@@ -6,9 +6,10 @@ Ding et al. 2023, "MOSE: A New Dataset for Video Object Segmentation in Complex 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from vostrack.datasets.placed_objects import values_in_mask
 from vostrack.datasets.video_sequence import (
     FRAME_SUFFIXES,
     MASK_SUFFIXES,
@@ -19,6 +20,7 @@ from vostrack.datasets.video_sequence import (
 )
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
+from vostrack.masks.palette import VOID
 
 __all__ = ["open_mose"]
 
@@ -35,8 +37,9 @@ def open_mose(
         sequences: only these, in this order; by default all, sorted by name.
 
     Returns:
-        The videos. If every frame is annotated, the first annotation is the prompt. Otherwise every
-        annotation is one, of which only the ids not seen before count.
+        The videos. If every frame is annotated, the first annotation is the prompt; so it is if
+        some annotations are missing: most frames have one, and not each gives a new object.
+        Otherwise every annotation is one, of which only the ids not seen before count.
 
     Raises:
         InputError: there is no video, or one without an annotation or with one of no frame.
@@ -67,7 +70,24 @@ def _open_video(root: Path, name: str) -> VideoSequence:
         name=name,
         frames=tuple(frames.values()),
         annotations=tuple(masks.get(stem) for stem in frames),
-        prompts=tuple(given[:1] if len(given) == len(frames) else given),
+        prompts=tuple(given if _gives_objects(given, len(frames)) else given[:1]),
         semantics="ids",
         source="MOSE",
     )
+
+
+def _gives_objects(masks: Sequence[tuple[int, Path]], frames: int) -> bool:
+    """Tell whether later masks give new objects, or are truth of which some is missing."""
+    if len(masks) == frames:
+        return False
+    if 2 * len(masks) <= frames:
+        return True
+    seen = {0, VOID}
+    for position, (_, path) in enumerate(masks):
+        found = values_in_mask(path)
+        if found is None:
+            continue  # whoever uses the mask says so
+        if position and found <= seen:
+            return False
+        seen |= found
+    return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from vostrack.datasets.video_sequence import SequenceObject, VideoSequence
 from vostrack.errors import InputError
 
-__all__ = ["earlier_frames", "place_objects"]
+__all__ = ["earlier_frames", "place_objects", "values_in_mask"]
 
 _SHOWN = 6
 
@@ -126,15 +126,19 @@ class _Masks:
         return known is None or number in known
 
     def _ids_in(self, path: Path) -> frozenset[int] | None:
-        """Return the values in a mask; None if it cannot be read."""
-        import numpy as np
-
-        from vostrack.masks.palette import read_label_map
-
         if path not in self._ids:
-            try:
-                counts = np.bincount(read_label_map(path).ravel())
-                self._ids[path] = frozenset(np.flatnonzero(counts).tolist())
-            except InputError:
-                self._ids[path] = None
+            self._ids[path] = values_in_mask(path)
         return self._ids[path]
+
+
+def values_in_mask(path: Path) -> frozenset[int] | None:
+    """Return the values in a mask, 0 and 255 among them; None if it cannot be read."""
+    import numpy as np
+
+    from vostrack.masks.palette import read_label_map
+
+    try:
+        counts = np.bincount(read_label_map(path).ravel())
+    except InputError:
+        return None
+    return frozenset(np.flatnonzero(counts).tolist())
