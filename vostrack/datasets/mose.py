@@ -20,7 +20,6 @@ from vostrack.datasets.video_sequence import (
 )
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
-from vostrack.masks.palette import VOID
 
 __all__ = ["open_mose"]
 
@@ -82,6 +81,8 @@ def _gives_objects(masks: Sequence[tuple[int, Path]], frames: int) -> bool:
         return False
     if 2 * len(masks) <= frames:
         return True
+    from vostrack.masks.palette import VOID
+
     seen = {0, VOID}
     for position, (_, path) in enumerate(masks):
         found = values_in_mask(path)
