@@ -32,6 +32,7 @@ from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, run_settings, summary_of
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer, check_observer
 from vostrack.runs.snapshot import Snapshot
+from vostrack.runs.status import RunStatus, status_after
 from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video, visited_frames
@@ -124,6 +125,7 @@ class _Run:
         try:
             if after is None:
                 self.folder.begin(self.record.settings)
+            self._write_run("running", None, self.folder.frames())
             self._track(after)
             return self._finish()
         except BaseException as error:
@@ -200,6 +202,9 @@ class _Run:
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
+        # What cannot be noted must not hide what ended the run.
+        with contextlib.suppress(OSError):
+            self._write_run(*status_after(error), frames)
         if isinstance(error, OSError) and (reason := no_room(error)) is not None:
             raise OSError(
                 error.errno,
@@ -207,7 +212,6 @@ class _Run:
                 f"{counted(len(frames), 'frame')} finished: {reason.remedy}, then continue the run "
                 "with `resume=True`",
             ) from None
-        self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
             # A second Ctrl-C ends this at once; resuming writes the outputs again.
             with contextlib.suppress(KeyboardInterrupt):
@@ -225,11 +229,11 @@ class _Run:
     def _finish(self) -> ClipSummary:
         frames = self.folder.frames()
         self._write_outputs(frames)
-        content = self._write_run(self._status(frames), frames)
+        content = self._write_run(self._status(frames), None, frames)
         self.folder.finish()
         return summary_of(self.folder.root, content)
 
-    def _status(self, frames: list[dict[str, Any]]) -> str:
+    def _status(self, frames: list[dict[str, Any]]) -> RunStatus:
         """Say complete only if every frame of the source is there, and whole."""
         if self.source.damage:
             return "damaged"
@@ -271,7 +275,9 @@ class _Run:
         if self.observer is not None:
             self.observer.writing(what)
 
-    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
-        content = self.record.content(status, frames, time.perf_counter() - self.began)
+    def _write_run(
+        self, status: RunStatus, error: str | None, frames: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        content = self.record.content(status, frames, time.perf_counter() - self.began, error)
         self.folder.write_run(content)
         return content

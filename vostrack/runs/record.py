@@ -19,6 +19,7 @@ from vostrack.refine.registry import REFINERS
 from vostrack.runs.content import input_digests
 from vostrack.runs.given import GivenMasks
 from vostrack.runs.request import ClipRequest, ClipSummary
+from vostrack.runs.status import RunStatus
 from vostrack.video import FrameNames, FrameSource
 
 __all__ = ["RunRecord", "package_versions", "run_settings", "summary_of"]
@@ -57,17 +58,24 @@ class RunRecord:
     names: FrameNames
 
     def content(
-        self, status: str, frames: list[dict[str, Any]], wall_seconds: float
+        self,
+        status: RunStatus,
+        frames: list[dict[str, Any]],
+        wall_seconds: float,
+        error: str | None = None,
     ) -> dict[str, Any]:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete``, ``truncated``, ``damaged`` or ``interrupted``.
+            status: ``running``; ``interrupted`` by Ctrl-C, ``failed`` with an error; or how it came
+                to its end: ``complete``, ``truncated`` or ``damaged``, as the source is.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
+            error: the message of the error that ended the run, if one did.
         """
         return {
             "status": status,
+            "error": error,
             "settings": self.settings,
             "versions": package_versions(),
             "frames": len(frames),
