@@ -22,6 +22,7 @@ from vostrack.masks import (
 )
 from vostrack.masks.formats.coco import write as write_coco
 from vostrack.output_folder import exclusive_folder
+from vostrack.runs.anchored import anchored
 from vostrack.runs.content import input_paths
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.finished import nothing_left
@@ -52,8 +53,9 @@ _log = logging.getLogger("vostrack")
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
 
-    All input is checked before anything is written. A run that is stopped or killed can be resumed
-    and gives the same result; resuming one that is complete changes nothing.
+    All input is checked before anything is written. Relative paths start from the folder that is
+    the current one now, even if that changes meanwhile. A run that is stopped or killed can be
+    resumed and gives the same result; resuming one that is complete changes nothing.
 
     Args:
         request: what, how and where.
@@ -65,6 +67,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
     """
     if observer is not None:
         check_observer(observer)
+    request = anchored(request)
     check_apart(request.output, input_paths(request))
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
