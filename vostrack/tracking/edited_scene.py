@@ -181,7 +181,7 @@ class EditedScene(SavedScene):
         self._objects, self._last_slots = change.objects, change.slots
         self._last_labels = change.labels
         if isinstance(self.temporal_filter, FollowsEdits):
-            self.temporal_filter.change_objects(change.slots, change.before)
+            self.temporal_filter.change_objects(change.slots.copy(), change.before)
         if self.support is not None:
             self.support.change_objects(change.slots, change.before)
 
