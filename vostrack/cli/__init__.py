@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
+from vostrack.cli.unread_output import STANDARD_OUTPUT, unread_output_dropped
 from vostrack.cli.width import wide_enough
 from vostrack.disk_room import no_room
 from vostrack.errors import InputError
@@ -28,11 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 on success; 1 where the result is partial, or a file could not be read or written; 2 where
-        the input cannot be used; 130 after Ctrl-C.
+        the input cannot be used; 130 after Ctrl-C. That nobody reads what is printed, as after
+        ``| head``, changes nothing: the work is done to its end.
     """
-    entry: CommandEntry | None = None
     if argv is None:
         _print_any_name()
+    with unread_output_dropped(ends_process=argv is None):
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    entry: CommandEntry | None = None
     try:
         _check_current_folder()
         entry, prog, arguments = _find(argv)
@@ -45,14 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except InputError as error:
         return _fail(f"error: {_spoken(str(error), entry)}", 2)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does.
-        _stdout_failed(argv)
-        return 1
     except OSError as error:
-        printing = error.filename is None and _stdout_failed(argv)
-        words = _disk_words(error, printing=printing)
-        return _fail(f"error: {_spoken(words, entry)}", 1)
+        return _fail(f"error: {_spoken(_disk_words(error), entry)}", 1)
     except KeyboardInterrupt as stop:
         if argv is None:
             _ignore_further_interrupts()
@@ -79,31 +80,19 @@ def _check_current_folder() -> None:
         ) from None
 
 
-def _stdout_failed(argv: Sequence[str] | None) -> bool:
-    """Tell whether it was standard output that could not be written to; it still holds the text."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        if argv is None:
-            sys.stdout = None  # or Python complains again at its end
-        return True
-    return False
-
-
-def _disk_words(error: OSError, *, printing: bool) -> str:
+def _disk_words(error: OSError) -> str:
     """Return what went wrong with a file or standard output; for want of room, what helps, too."""
     reason = no_room(error)
     if reason is None:
-        if printing:
-            return f"standard output: {error.strerror}"
         if error.filename is None or error.strerror is None:
             return str(error)
+        if error.filename == STANDARD_OUTPUT:
+            return f"{STANDARD_OUTPUT}: {error.strerror}"
         return f"{error.filename}: {error.strerror}; check the path, and that you may use it"
     if error.strerror != os.strerror(error.errno or 0):
         return str(error.strerror)  # it has been said in words
-    place = "standard output" if printing else error.filename
-    return f"{f'{place}: ' if place else ''}{reason.problem}; {reason.remedy}"
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{reason.problem}; {reason.remedy}"
 
 
 def _ignore_further_interrupts() -> None:
