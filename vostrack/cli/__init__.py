@@ -45,7 +45,7 @@ def _run(argv: Sequence[str] | None) -> int:
         entry, prog, arguments = _find(argv)
         with wide_enough():
             command = _parse(entry, prog, arguments)
-        with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
+        with _log_to_stderr(entry, verbose=command.verbose, quiet=command.quiet):
             status = command.run()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -165,12 +165,17 @@ def _overview(prog: str, commands: Commands) -> str:
 
 
 @contextmanager
-def _log_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
+def _log_to_stderr(entry: CommandEntry, *, verbose: bool, quiet: bool) -> Iterator[None]:
     """Send the package's own log, and no other, to standard error while a command runs."""
+
+    class InFlags(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:
+            return f"{record.levelname}: {_spoken(record.message, entry)}"
+
     logger = logging.getLogger("vostrack")
     level = logger.level
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(InFlags())
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     logger.addHandler(handler)
     try:

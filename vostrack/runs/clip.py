@@ -67,7 +67,6 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
     """
     if observer is not None:
         check_observer(observer)
-    request = anchored(request)
     check_apart(request.output, input_paths(request))
     folder = ClipFolder(request.output)
     folder.check(overwrite=request.overwrite, resume=request.resume)
@@ -85,6 +84,9 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
+        # Messages so far say what was given.
+        request = anchored(request)
+        folder = ClipFolder(request.output)
         settings = run_settings(request, source, given, tracker.device)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
