@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
@@ -169,13 +170,15 @@ def _log_to_stderr(entry: CommandEntry, *, verbose: bool, quiet: bool) -> Iterat
     """Send the package's own log, and no other, to standard error while a command runs."""
 
     class InFlags(logging.Formatter):
-        def formatMessage(self, record: logging.LogRecord) -> str:
-            return f"{record.levelname}: {_spoken(record.message, entry)}"
+        def format(self, record: logging.LogRecord) -> str:
+            spoken = copy(record)
+            spoken.msg, spoken.args = _spoken(record.getMessage(), entry), None
+            return super().format(spoken)
 
     logger = logging.getLogger("vostrack")
     level = logger.level
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(InFlags())
+    handler.setFormatter(InFlags("%(levelname)s: %(message)s"))
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     logger.addHandler(handler)
     try:
