@@ -137,7 +137,7 @@ class EditedScene(SavedScene):
         editable = check_editable(call, self.adapter, self.temporal_filter)
         watch = Stopwatch(self.device)
         image = working_image(frame, self.config.max_size, self.device)
-        slots = torch.from_numpy(change.slots).long().to(self.device)
+        slots = torch.from_numpy(change.learned).long().to(self.device)
         if call == "add_objects":
             editable.add_objects(image, slots)
             self._removed -= set(change.objects.ids)
