@@ -41,11 +41,15 @@ class Options:
     """With ``a-b``: --a-b-c, too."""
 
 
+def unused(*_: object) -> Any:
+    raise AssertionError("no part is built here")
+
+
 @pytest.fixture
 def parts(request: pytest.FixtureRequest) -> Iterator[None]:
     for name in request.param:
-        REFINERS.register(name, RefinerEntry(Options, lambda *_: None))
-    PROPOSERS.register("a", ProposerEntry(Options, lambda *_: None))
+        REFINERS.register(name, RefinerEntry(Options, unused))
+    PROPOSERS.register("a", ProposerEntry(Options, unused))
     yield
     for name in request.param:
         REFINERS.unregister(name)

@@ -13,11 +13,11 @@ import pytest
 from tests.runs.conftest import FRAMES, request_in
 from vostrack import ClipRequest, build_tracker, open_source, read_first_mask, track_video
 from vostrack.batch import Job, JobResult, run_jobs
+from vostrack.cli.progress import ClipProgress
 from vostrack.masks import write_label_map
 from vostrack.output_folder import exclusive_folder
 from vostrack.runs.anchored import anchored
 from vostrack.runs.clip import track_clip
-from vostrack.runs.request import Observer
 
 
 @pytest.fixture
@@ -35,10 +35,11 @@ def relative(project: Path, video: str = "frames") -> ClipRequest:
     )
 
 
-class Leaving(Observer):
+class Leaving(ClipProgress):
     """Changes the current folder with the second frame."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(enabled=False)
         self.folder, self.monkeypatch = folder, monkeypatch
 
     def frame(self, done: int, total: int | None, name: str) -> None:

@@ -55,7 +55,7 @@ def saved_by(tracker: Tracker, clip: Clip) -> tuple[dict[str, Any], dict[str, An
     ],
 )
 def test_what_differs_is_named(parts: dict[str, Any], words: str, adapter: Any, clip: Clip) -> None:
-    common = {"config": PLAIN, "temporal_filter": Craf()}
+    common: dict[str, Any] = {"config": PLAIN, "temporal_filter": Craf()}
     saved = saved_by(Tracker(adapter, **common), clip)
     other = Tracker(type(adapter)(), **{**common, **parts})
     with pytest.raises(InputError, match=f"saved with other options: {words}.*`other_options="):

@@ -23,7 +23,7 @@ from vostrack.masks import (
 from vostrack.masks.formats.coco import write as write_coco
 from vostrack.output_folder import exclusive_folder
 from vostrack.runs.anchored import anchored
-from vostrack.runs.content import input_paths
+from vostrack.runs.content import input_paths, video_stamps
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.finished import nothing_left
 from vostrack.runs.folder import ClipFolder
@@ -87,6 +87,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
         # Messages so far say what was given.
         request = anchored(request)
         folder = ClipFolder(request.output)
+        stamps = video_stamps(request)  # before the content is read
         settings = run_settings(request, source, given, tracker.device)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
@@ -97,7 +98,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             return nothing_left(request, finished, settings)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
-        record = RunRecord(request, source, given, settings, names)
+        record = RunRecord(request, source, given, settings, names, stamps)
         return _Run(record, folder, tracker, observer, made=made).execute()
 
 
@@ -236,6 +237,8 @@ class _Run:
         self._write_outputs(frames)
         content = self._write_run(self._status(frames), None, frames)
         self.folder.finish()
+        if (warning := self.record.replaced()) is not None:
+            _log.warning("%s", warning)
         return summary_of(self.folder.root, content)
 
     def _status(self, frames: list[dict[str, Any]]) -> RunStatus:
