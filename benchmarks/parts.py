@@ -65,7 +65,7 @@ def track(
     if begun is None:
         tracker.start(frames[0], first)
     else:
-        tracker.load_state(begun, None)
+        tracker.load_state(begun, None, other_options=True)
     found, milliseconds = [first], []
     for frame in frames[1:]:
         begin = time.perf_counter()

@@ -57,7 +57,7 @@ def measure(sequence: Any, ways: list[str], arguments: Any) -> dict[str, dict[st
         tracker, after = tracker_of(way, arguments), None
         with open_source(sequence.frames[0].parent) as source:
             if fitted is not None and not way.startswith("second"):
-                tracker.load_state(fitted, None)
+                tracker.load_state(fitted, None, other_options=True)
                 after = Position(0, "forward")
             began, values = time.process_time(), []
             for step in track_video(tracker, source, truth[0], after=after):

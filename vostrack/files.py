@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vostrack.disk_room import no_room
 from vostrack.errors import InputError
@@ -178,12 +178,12 @@ def expand_home(path: str | os.PathLike[str]) -> Path:
         return Path(path)
 
 
-def is_whole_image(path: Path) -> bool:
+def is_whole_image(file: Path | BinaryIO) -> bool:
     """Tell whether a file is an image that is not damaged, such as one that somebody edited."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             image.verify()
     except (OSError, SyntaxError, ValueError):
         return False

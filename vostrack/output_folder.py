@@ -66,7 +66,8 @@ def exclusive_folder(folder: Path, parameter: str = "output") -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     make_output_folder(folder, parameter)
-    path = folder / LOCK
+    # Absolute: it is removed in the end, when another folder may be the current one.
+    path = folder.absolute() / LOCK
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

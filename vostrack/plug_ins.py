@@ -23,6 +23,8 @@ __all__ = [
     "errors_of",
     "naming_errors",
     "note_built",
+    "note_options",
+    "options_of",
     "whose",
 ]
 
@@ -34,6 +36,28 @@ _PLAIN = (int, float, bool, str, Path, type(None))
 
 # What plug-ins built, each with the words that name its plug-in. Parts are kept no longer for it.
 _BUILT: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+# What parts were built of, those of the package included.
+_OPTIONS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def note_options(part: object, options: object) -> None:
+    """Note the options that a part was built of, for ``options_of``.
+
+    Args:
+        part: what was built.
+        options: an instance of a dataclass.
+    """
+    with suppress(TypeError):  # what cannot be referred to weakly
+        _OPTIONS[part] = options
+
+
+def options_of(part: object) -> Any:
+    """Return the options that a part was built of, else its ``config``; None if it has neither."""
+    with suppress(TypeError):
+        if part in _OPTIONS:
+            return _OPTIONS[part]
+    config = getattr(part, "config", None)
+    return config if is_dataclass(config) else None
 
 
 def note_built(part: object, name: str) -> None:

@@ -128,7 +128,7 @@ class InstanceProposer(Protocol):
         """Propose instances in one frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB.
+            frame: (H, W, 3) uint8 RGB; a copy, as ``foreground`` is, to be written into at will.
             foreground: (H, W) float32 in [0, 1], the tracker's foreground probability for this
                 frame; None if there is none.
 
@@ -264,7 +264,7 @@ class Refiner(Protocol):
     """Refines the score maps of one frame along image edges."""
 
     def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """Refine the scores.
+        """Refine the scores. The tensors are copies, to be written into at will.
 
         Args:
             image: (3, h, w) float in [0, 1].

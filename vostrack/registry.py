@@ -16,7 +16,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from vostrack.checks import OptionValue, checked_options
 from vostrack.errors import InputError
-from vostrack.plug_ins import OTHER_OPTIONS, check_name, check_options, errors_of, note_built
+from vostrack.plug_ins import (
+    OTHER_OPTIONS,
+    check_name,
+    check_options,
+    errors_of,
+    note_built,
+    note_options,
+)
 
 __all__ = ["NONE", "PartEntry", "PartRegistry", "usable"]
 
@@ -154,6 +161,7 @@ class PartRegistry(Mapping[str, Entry], Generic[Entry]):
         entry = self[name]
         with self._naming(name, "cannot be built"):
             part = entry.build(settings, *more)
+        note_options(part, settings)
         if name not in self._of_the_package:
             note_built(part, self._whose(name))
         return part

@@ -34,7 +34,7 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
-from vostrack.online_finetune.target.given_frames import load_given, slot_masks
+from vostrack.online_finetune.target.given_frames import load_given, slot_masks, void_in
 from vostrack.online_finetune.target.imagined_frames import Origin
 from vostrack.online_finetune.target.likeness import region_likeness
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
@@ -111,7 +111,7 @@ class TargetModelAdapter(EditedObjects):
         masks = slot_masks(labels)
         self._given = ()
         self._give(image, labels, range(1, len(masks) + 1))
-        objects = begin_objects(self._fitted.network, image, masks, self.config)
+        objects = begin_objects(self._fitted.network, image, masks, self.config, void_in(labels))
         objects = replace(objects, origin=Origin.of(image, masks, self.config.window))
         self._frame, self._unsure = gray_bytes(image), ()
         self._started = Started(self._fitted, self._given, objects, self._frame)

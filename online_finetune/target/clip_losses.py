@@ -21,6 +21,7 @@ from vostrack.online_finetune.target.frame_steps import (
     learn_objects,
     spread_scores,
 )
+from vostrack.online_finetune.target.given_frames import void_in
 from vostrack.online_finetune.target.memory import TargetModelConfig, TrackedObjects
 from vostrack.online_finetune.target.places import Place, find_places
 from vostrack.online_finetune.target.training_clip import TrainingClip
@@ -30,8 +31,6 @@ __all__ = ["clip_losses", "rivals_loss"]
 
 # An object of fewer pixels of the window is as good as absent.
 _PRESENT = 30
-# Scaling leaves traces of void beside it, and of rounding everywhere.
-_KNOWN = 0.999
 
 
 def clip_losses(
@@ -56,14 +55,13 @@ def clip_losses(
         trusted memories tell.
     """
     images, labels = clip["images"].float() / 255, clip["labels"]
-    void = labels == VOID
-    known = (~void).float() if bool(void.any()) else None
-    count = int(labels[0].masked_fill(void[0], 0).max())
+    void = [void_in(each) for each in labels]
+    count = int(labels[0].masked_fill(labels[0] == VOID, 0).max())
     slots = torch.arange(1, count + 1, device=labels.device)
     truth = (labels[:, None] == slots[:, None, None]).float()
     generator = Generator().manual_seed(clip["seed"])
     with torch.autocast(images.device.type, enabled=False):
-        now = begin_objects(network, images[0], truth[0], config)
+        now = begin_objects(network, images[0], truth[0], config, void[0])
         if clip["lost"]:
             now = replace(now, places=(Place(None, 0),) * len(slots))
         later = 1
@@ -74,8 +72,7 @@ def clip_losses(
             image, masks = images[frame], truth[frame]
             finding = find_objects(network, image, now, config)
             told = trusted_presence(network, finding, now, config)
-            seen = None if known is None else known[frame]
-            every.append(_frame_losses(finding, told, masks, seen))
+            every.append(_frame_losses(finding, told, masks, void[frame]))
             with torch.no_grad():
                 found = _found(finding, masks, now, config, generator, truth_share)
             now = learn_objects(network, finding, found, now, config)
@@ -113,12 +110,12 @@ def _found(
 
 
 def _frame_losses(
-    finding: Finding, told: Tensor, truth: Tensor, known: Tensor | None
+    finding: Finding, told: Tensor, truth: Tensor, void: Tensor | None
 ) -> dict[str, Tensor]:
     """Compare what was found in the window with the truth (N, h, w) of the frame.
 
-    The logits (N,) ``told`` are of the presence, from trusted memories; ``known`` (h, w) is 0 in
-    void, else 1, and None where there is none.
+    The logits (N,) ``told`` are of the presence, from trusted memories; ``void`` (h, w) is bool,
+    and None where there is none.
     """
     wanted = finding.window.crop(truth[:, None])
     found = finding.segmentation
@@ -126,8 +123,8 @@ def _frame_losses(
         found.logits, size=wanted.shape[-2:], mode="bilinear", align_corners=False
     )
     size, weights, sure = found.classified.shape[-2:], None, None
+    known = finding.window.known(void)
     if known is not None:
-        known = (finding.window.crop(known[None, None]) > _KNOWN).float()
         wanted = wanted * known
         weights = cover(known, size)
     shares = cover(wanted, size)

@@ -18,6 +18,7 @@ from vostrack.online_finetune.first_frame_augmentation import (
 )
 from vostrack.online_finetune.mask_perturbation import perturb_mask
 from vostrack.online_finetune.target.fixed_part import FixedFeatures
+from vostrack.online_finetune.target.given_frames import void_in
 from vostrack.online_finetune.target.window import Window, WindowConfig, choose_window, mask_box
 
 __all__ = ["DreamedFrame", "FrameDreamer"]
@@ -35,12 +36,14 @@ class DreamedFrame:
         masks: (N, H, W) uint8, 0 or 1, in the frame.
         window: what the network sees of the frame.
         objects: which objects the N masks are of, ascending.
+        void: (H, W) bool, where the masks say nothing; None where that is nowhere.
     """
 
     early: FixedFeatures
     masks: Tensor
     window: Window
     objects: tuple[int, ...]
+    void: Tensor | None = None
 
     def shared(self, other: DreamedFrame) -> tuple[int, ...]:
         """Return the objects that another frame has, too."""
@@ -57,6 +60,11 @@ class DreamedFrame:
     def truth(self) -> Tensor:
         """The masks (N, 1, h, w) in [0, 1] in the window."""
         return self.window.crop(self.masks[:, None].float())
+
+    @cached_property
+    def known(self) -> Tensor | None:
+        """In the window, (1, 1, h, w): 0 for void pixels, else 1; None where none is void."""
+        return self.window.known(self.void)
 
 
 class FrameDreamer:
@@ -92,8 +100,9 @@ class FrameDreamer:
 
     def original(self) -> DreamedFrame:
         """Return the frame as it is."""
-        image, masks = self._as_it_is()
-        return self._seen(image, masks, self._around(masks, self._window))
+        image, labels = self._as_it_is()
+        masks = self._masks(labels)
+        return self._seen(image, labels, self._around(masks, self._window))
 
     def draw(self, generator: Generator, window: WindowConfig | None = None) -> DreamedFrame:
         """Draw an altered frame, in a window around a guess of where its objects are.
@@ -102,26 +111,25 @@ class FrameDreamer:
             generator: of the random numbers.
             window: how this one's window is laid; None: as all others are.
         """
-        image, masks = self._altered(generator)
+        image, labels = self._altered(generator)
+        masks = self._masks(labels)
         grow = 1.5 + 0.9 * float(torch.rand(1, generator=generator))
         guess = torch.stack([perturb_mask(mask, generator) for mask in masks])
         laid = replace(window or self._window, grow=grow)
-        return self._seen(image, masks, self._around(guess, laid))
+        return self._seen(image, labels, self._around(guess, laid))
 
-    def _altered(self, generator: Generator) -> tuple[FloatArray, Tensor]:
+    def _altered(self, generator: Generator) -> tuple[FloatArray, UInt8Array]:
         """Draw a sample in which at least one object is visible."""
         size, boxes = self._labels.shape, self._augmenter.boxes
         for _ in range(10):
             params = draw_first_frame_augmentation(self._config, generator, boxes, size)
             image, labels = self._augmenter.apply(params)
-            masks = self._masks(labels)
-            if masks.sum() >= _SMALLEST:
-                return image, masks
+            if self._masks(labels).sum() >= _SMALLEST:
+                return image, labels
         return self._as_it_is()
 
-    def _as_it_is(self) -> tuple[FloatArray, Tensor]:
-        frame = self._augmenter.frame
-        return (frame / 255).astype(np.float32), self._masks(self._labels)
+    def _as_it_is(self) -> tuple[FloatArray, UInt8Array]:
+        return (self._augmenter.frame / 255).astype(np.float32), self._labels
 
     def _masks(self, labels: UInt8Array) -> Tensor:
         """Return the masks (N, H, W) uint8 of all slots."""
@@ -131,7 +139,10 @@ class FrameDreamer:
     def _around(self, masks: Tensor, config: WindowConfig) -> Window:
         return choose_window(mask_box(masks.amax(0) > 0), self._labels.shape, config)
 
-    def _seen(self, image: FloatArray, masks: Tensor, window: Window) -> DreamedFrame:
+    def _seen(self, image: FloatArray, labels: UInt8Array, window: Window) -> DreamedFrame:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
         early = self._early(window.crop(pixels))
-        return DreamedFrame(early, masks.to(early.entered.device), window, self._objects)
+        device = early.entered.device
+        void = void_in(torch.from_numpy(labels), device)
+        masks = self._masks(labels).to(device)
+        return DreamedFrame(early, masks, window, self._objects, void)

@@ -25,6 +25,7 @@ from vostrack.online_finetune.target.frame_steps import Finding, begin_objects
 from vostrack.online_finetune.target.given_frames import (
     GivenFrame,
     slot_masks,
+    void_in,
     with_given,
     without_given,
 )
@@ -89,7 +90,8 @@ class EditedObjects:
         cohorts = self._cohorts("add_objects")
         count = sum(len(slots) for slots, _ in cohorts)
         masks = slot_masks(labels)[count:]
-        begun = begin_objects(self._fitted.network, image, masks, self.config)
+        void = void_in(labels)
+        begun = begin_objects(self._fitted.network, image, masks, self.config, void)
         begun = replace(begun, origin=Origin.of(image, masks, self.config.window))
         kept = without_pixels(cohorts, masks.amax(0) > 0)
         slots = tuple(range(count, count + len(masks)))
@@ -107,7 +109,8 @@ class EditedObjects:
         numbers = sorted(slot - 1 for slot in slots)
         wanted = torch.tensor(numbers, device=labels.device)[:, None, None] + 1
         masks = (labels == wanted).float()
-        seen = begin_objects(self._fitted.network, image, masks, self.config)
+        void = void_in(labels)
+        seen = begin_objects(self._fitted.network, image, masks, self.config, void)
         cohorts = without_pixels(self._cohorts("correct_objects"), masks.amax(0) > 0)
         self._edited(correct_members(cohorts, numbers, seen, self.config.corrections), image)
         self._give(image, labels, slots)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vostrack.compute.precision import Precision, autocast
-from vostrack.models.byte_map import ByteMap
+from vostrack.models.byte_map import ByteMap, as_floats
 from vostrack.models.target_features import EarlyLevels
 from vostrack.models.target_net import TargetNet
 
@@ -56,9 +57,19 @@ class FixedPart:
                 for block in self.blocks:
                     entered = block(entered)
         # In bfloat16, the decoder loses accuracy.
-        early = network.with_laterals(EarlyLevels(*map(_in_floats, early)))
+        early = _with_laterals(network, EarlyLevels(*map(_in_floats, early)))
         return FixedFeatures(entered, early)
 
 
 def _in_floats(level: Tensor | ByteMap | None) -> Any:
     return level if level is None or isinstance(level, ByteMap) else level.float()
+
+
+def _with_laterals(network: TargetNet, early: EarlyLevels) -> EarlyLevels:
+    """Return levels as they are kept where the decoder's lateral layers do not change."""
+    halved = F.avg_pool2d(early.stride8, 2, ceil_mode=True)
+    f2, f4, f8 = (
+        layer(as_floats(level).float())
+        for layer, level in zip(network.decoder.outline_laterals(), early[:3], strict=True)
+    )
+    return EarlyLevels(f2, f4, f8, early.semantic, halved)

@@ -198,7 +198,8 @@ class FramePairs:
         """Make a memory of some objects."""
         features = self._features(frame, gradients=self.config.follow_memories)
         truth = frame.of(objects).truth
-        return self.network.remember(features, truth, frame.window.positions(self.device))
+        positions = frame.window.positions(self.device)
+        return self.network.remember(features, truth, positions, known=frame.known)
 
     def _segment(
         self,
@@ -216,7 +217,7 @@ class FramePairs:
         reads = self._reads(features, window, memory, known)
         seen = window.crop(before[:, None].to(self.device), antialias=False)
         found = self.network.decoded(features, reads, memory.statistics, (seen, known))
-        return target_loss(found.logits.float(), (frame.truth > 0.5).float())
+        return target_loss(found.logits.float(), (frame.truth > 0.5).float(), frame.known)
 
     def _reads(
         self, features: Features, window: Window, memory: Memory, near: Tensor

@@ -59,7 +59,11 @@ class Finding:
 
 
 def begin_objects(
-    network: TargetNet, image: Tensor, masks: Tensor, config: TargetModelConfig
+    network: TargetNet,
+    image: Tensor,
+    masks: Tensor,
+    config: TargetModelConfig,
+    void: Tensor | None = None,
 ) -> TrackedObjects:
     """Make the memory of the first frame.
 
@@ -68,13 +72,17 @@ def begin_objects(
         image: (3, h, w) in [0, 1].
         masks: (N, h, w) 0 or 1.
         config: how objects are tracked.
+        void: (h, w) bool, pixels of which nothing is known; None: there are none.
     """
     places = find_places(masks)
     window = window_around(places, 1, image.shape[1:], config.window)
     with tracking_autocast(network, image.device, config.precision):
         features = network.features(_seen(network, window, image))
     memory = network.remember(
-        features.float(), window.crop(masks[:, None]), window.positions(image.device)
+        features.float(),
+        window.crop(masks[:, None]),
+        window.positions(image.device),
+        known=window.known(void),
     )
     return TrackedObjects(masks, places, memory, [], memory, memory.statistics, None, 0)
 

@@ -50,6 +50,10 @@ class GivenFrame:
         slots = torch.tensor(self.slots, dtype=torch.uint8)[:, None, None]
         return (self.labels == slots).float().to(device)
 
+    def void(self, device: torch.device) -> Tensor | None:
+        """Return where the masks say nothing, (h, w) bool; None where that is nowhere."""
+        return void_in(self.labels, device)
+
     @property
     def visible(self) -> tuple[int, ...]:
         """The objects whose given masks have pixels."""
@@ -87,6 +91,17 @@ def slot_masks(labels: Tensor) -> Tensor:
     count = int(labels.masked_fill(labels == IGNORE, 0).max())
     slots = torch.arange(1, count + 1, device=labels.device)[:, None, None]
     return (labels == slots).float()
+
+
+def void_in(labels: Tensor, device: torch.device | None = None) -> Tensor | None:
+    """Return which pixels of labels (h, w) are void, bool; None where none is.
+
+    Args:
+        labels: 0 background, 1..N slots, 255 void.
+        device: of the result; by default that of the labels.
+    """
+    void = labels == IGNORE
+    return void.to(device or labels.device) if bool(void.any()) else None
 
 
 def load_given(saved: Sequence[Mapping[str, Any]]) -> tuple[GivenFrame, ...]:

@@ -38,7 +38,9 @@ def relearned(
     """
     device = image.device
     memories = [
-        begin_objects(network, frame.pixels(device), frame.masks(device), config).first
+        begin_objects(
+            network, frame.pixels(device), frame.masks(device), config, frame.void(device)
+        ).first
         for frame in given
     ]
     found = []

@@ -34,6 +34,10 @@ _CELL = 16
 _WORTH_CUTTING = 0.8
 
 
+# Scaling leaves traces of void beside it, and of rounding everywhere.
+_KNOWN = 0.999
+
+
 @dataclass(frozen=True)
 class WindowConfig:
     """How a window is placed around the objects.
@@ -110,6 +114,14 @@ class Window:
         return F.interpolate(
             part, size=self.size, mode="bilinear", align_corners=False, antialias=True
         )
+
+    def known(self, void: Tensor | None) -> Tensor | None:
+        """Return where ``void`` (h, w), bool in the frame, touches no pixel of the window.
+
+        Returns:
+            (1, 1, h, w), 1 or 0; None for None.
+        """
+        return None if void is None else (self.crop((~void).float()[None, None]) > _KNOWN).float()
 
     def crop_bytes(self, image: Tensor) -> Tensor:
         """Cut an image (B, 3, H, W) in [0, 1] and scale it, in bytes: (B, 3, h, w) uint8.

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vostrack.batch import Job, JobResult, RunConfig, run_jobs
-from vostrack.batch.store import FsspecStore, LocalStore, open_store
+from vostrack.batch.object_store import FsspecStore
+from vostrack.batch.store import LocalStore, open_store
 from vostrack.errors import InputError
 from vostrack.masks import write_label_map
 
@@ -86,6 +87,25 @@ def test_uploaded_results_are_kept_or_made_again(
     over = make_jobs("memory://bucket/run", "abc", frames=2, seed=2)
     assert run_jobs(over, worker, RunConfig(overwrite=True)).exit_status == 0
     assert sorted(_stored(memory, "/bucket/run/a")) == ["00000.png", "00001.png"]
+
+
+def test_every_byte_of_an_uploaded_result_is_compared(
+    make_jobs: MakeJobs, worker: str, calls: Calls, memory: Any, tmp_path: Path
+) -> None:
+    jobs, name = make_jobs("memory://bucket/run", "ab"), "/bucket/run/a/00001.png"
+    run_jobs(jobs, worker)
+    whole = _stored(memory, "/bucket/run")
+    content = memory.cat_file(name)
+    memory.pipe_file(name, content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+    report = run_jobs(jobs, worker)
+    assert [r.status for r in report.results] == ["done", "kept"]
+    assert _stored(memory, "/bucket/run") == whole
+    # Somebody's own mask is not replaced, whatever its size.
+    write_label_map(tmp_path / "mine.png", np.ones((2, 2), np.uint8))
+    memory.pipe_file(name, (tmp_path / "mine.png").read_bytes())
+    with pytest.raises(InputError, match=r"run/a: 00001\.png was changed after the run"):
+        run_jobs(jobs, worker)
+    assert calls() == {"a": 2, "b": 1}
 
 
 def test_upload_puts_the_record_last(

@@ -65,7 +65,7 @@ def test_a_wrong_class_is_a_miss_unless_there_are_no_classes(tmp_path: Path) -> 
     assert agnostic.regions.volume == 1
 
 
-def test_void_pixels_do_not_count(tmp_path: Path) -> None:
+def test_void_in_do_not_count(tmp_path: Path) -> None:
     file = _write(tmp_path, a=_proposals([(IDS == 1) | (IDS == 255), IDS == 2], [3, 5], [1, 1]))
     assert score_proposals(read_proposals(file), _images("a")).coco.ap == pytest.approx(1)
 

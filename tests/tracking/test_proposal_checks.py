@@ -115,19 +115,19 @@ def test_proposals_are_put_into_order() -> None:
         soft=np.stack([np.zeros((12, 20), np.float32), np.ones((12, 20), np.float32)]),
         names=("first", "second"),
     )
-    found = asked(None, FRAME, lambda: unordered)
+    found = asked(None, FRAME, lambda _: unordered)
     assert found.names == ("second", "first")
     assert found.scores.tolist() == pytest.approx([0.7, 0.2])
     assert found.masks[0, 11].all()
     assert (found.labels.tolist(), found.boxes[0, 1], found.soft[0].min()) == ([2, 1], 7, 1)  # type: ignore[index]
     ordered = answer()
-    assert asked(None, FRAME, lambda: ordered) is ordered
+    assert asked(None, FRAME, lambda _: ordered) is ordered
 
 
 def test_none_at_all_are_an_answer() -> None:
     boxes = np.zeros((0, 4), np.float32)
     nothing = InstanceProposals(np.zeros((0, 12, 20), bool), boxes[:, 0], np.zeros(0, int), boxes)
-    assert len(asked(None, FRAME, lambda: nothing)) == 0
+    assert len(asked(None, FRAME, lambda _: nothing)) == 0
 
 
 def test_errors_of_a_plug_in_name_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

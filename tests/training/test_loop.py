@@ -285,3 +285,11 @@ def test_tensorboard_that_is_absent_is_said(
 def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(CONFIG, **change)
+
+
+def test_it_goes_on_where_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(Path("out"), on_step=lambda *_: monkeypatch.chdir(tmp_path / "elsewhere"))
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert len(log(tmp_path / "out")) == CONFIG.steps

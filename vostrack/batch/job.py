@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ Option = Scalar | Mapping[str, Scalar]
 class Job:
     """One video to track. It contains only paths and options, so it can be sent to other processes.
 
-    Paths must be absolute if the processes run in other folders, as on a cluster.
+    Relative paths start from the folder that is the current one when ``run_jobs`` is called.
 
     Attributes:
         name: name of the sequence and of its result folder.
@@ -79,6 +79,20 @@ class Job:
                         f"job {self.name}: option {key} is a {type(found).__name__}; expected "
                         "text, a number, True, False, None, or a mapping of those"
                     )
+
+    def anchored(self) -> Job:
+        """Return the job with absolute paths, for processes in other folders."""
+
+        def absolute(path: Path) -> Path:
+            return Path(path).absolute()
+
+        return replace(
+            self,
+            frames=tuple(map(absolute, self.frames)),
+            first_mask=None if self.first_mask is None else absolute(self.first_mask),
+            output=str(absolute(self.folder)) if self.is_local else self.output,
+            later_masks=tuple((index, absolute(path)) for index, path in self.later_masks),
+        )
 
     @property
     def frame_names(self) -> tuple[str, ...]:

@@ -114,6 +114,7 @@ def run_jobs(
     """
     config = config or RunConfig()
     tell = progress or (lambda event: None)
+    jobs = [job.anchored() for job in jobs]
     settled, todo = _plan(jobs, overwrite=config.overwrite)
     for name, result in settled.items():
         tell(RunEvent("kept", name, result.frames))

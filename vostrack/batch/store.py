@@ -7,20 +7,19 @@ folder with a valid ``done.json`` is therefore complete, even if a process was k
 from __future__ import annotations
 
 import glob
-import json
 import os
 import secrets
 import shutil
-import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from vostrack.batch.record import DONE, DoneRecord, checksum, written_names
+from vostrack.batch.record import DONE, DoneRecord
+from vostrack.batch.result_files import check_ours, is_unchanged, not_ours
 from vostrack.errors import InputError
-from vostrack.files import is_whole_image, short_name
+from vostrack.files import short_name
 
-__all__ = ["FsspecStore", "LocalStore", "ResultStore", "open_store"]
+__all__ = ["LocalStore", "ResultStore", "open_store"]
 
 
 class ResultStore(Protocol):
@@ -66,6 +65,8 @@ def open_store(output: str, frames: Collection[str] = ()) -> ResultStore:
         InputError: the URL is not supported or needs a package that is not installed.
     """
     if "://" in output:
+        from vostrack.batch.object_store import FsspecStore
+
         return FsspecStore(output, frames)
     return LocalStore(Path(output), frames)
 
@@ -96,15 +97,12 @@ class LocalStore:
             raise InputError(f"output {self._folder}: {error}") from None
         if record is None:
             return None
-        paths = {name: self._folder / name for name in record.files}
-        other = [n for n, p in paths.items() if p.is_file() and checksum(p) != record.checksums[n]]
-        edited = next((name for name in other if is_whole_image(paths[name])), None)
-        if edited is not None:
-            raise InputError(
-                f"output {self._folder}: {edited} was changed after the run; `overwrite=True` "
-                "replaces it, and so does a run after you moved it away"
-            )
-        return None if other or not all(path.is_file() for path in paths.values()) else record
+
+        def read(name: str) -> bytes | None:
+            path = self._folder / name
+            return path.read_bytes() if path.is_file() else None
+
+        return record if is_unchanged(str(self._folder), record, read) else None
 
     def check_free(self) -> None:
         """Check that there is nothing but what a batch run wrote.
@@ -115,12 +113,12 @@ class LocalStore:
         if not os.path.lexists(self._folder):
             return
         if not self._folder.is_dir():
-            raise _foreign(str(self._folder))
+            raise not_ours(str(self._folder))
         done = self._folder / DONE
         text = done.read_bytes() if done.is_file() else None
         paths = (path for path in sorted(self._folder.rglob("*")) if not path.is_dir())
         names = [path.relative_to(self._folder).as_posix() for path in paths]
-        _check_ours(str(self._folder), names, text, self._frames)
+        check_ours(str(self._folder), names, text, self._frames)
 
     def begin(self) -> Path:
         """Create a scratch folder next to the result, so that it can be renamed atomically."""
@@ -154,136 +152,3 @@ class LocalStore:
     def discard(self, scratch: Path) -> None:
         """Remove the scratch folder."""
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-class FsspecStore:
-    """A result in an object store, which is created in a temporary folder and then uploaded.
-
-    A marker file exists during the upload, and lists its files. It distinguishes an interrupted
-    upload from other files. Of finished results, sizes are compared, not the bytes.
-
-    Args:
-        url: URL of the result, such as ``s3://bucket/run/seq``.
-        frames: names of the frames.
-
-    Raises:
-        InputError: fsspec or the package for this kind of URL is not installed.
-    """
-
-    _MARKER = ".vostrack-upload"
-
-    def __init__(self, url: str, frames: Collection[str] = ()) -> None:
-        self._url = url
-        self._frames = frames
-        try:
-            from fsspec.core import url_to_fs
-
-            fs, path = url_to_fs(url)
-        except ImportError as error:
-            raise InputError(
-                f"output {url}: a package is missing ({error}); pip install 'vostrack[cluster]' "
-                "and the fsspec package for this kind of URL"
-            ) from error
-        except ValueError as error:
-            raise InputError(
-                f"output {url}: {error}; expected a URL that fsspec supports"
-            ) from error
-        self._fs: Any = fs
-        self._path: str = path.rstrip("/")
-
-    def read(self) -> DoneRecord | None:
-        """Return the record if it is valid and every object has the recorded size."""
-        sizes = self._sizes()
-        if DONE not in sizes:
-            return None
-        try:
-            record = DoneRecord.from_json(self._fs.cat_file(f"{self._path}/{DONE}"))
-        except InputError as error:
-            raise InputError(f"output {self._url}: {error}") from None
-        if record and all(sizes.get(name) == size for name, size in record.files.items()):
-            return record
-        return None
-
-    def check_free(self) -> None:
-        """Check that there is nothing but what a batch run wrote.
-
-        Raises:
-            InputError: the folder contains other objects.
-        """
-        sizes = self._sizes()
-        text = self._fs.cat_file(f"{self._path}/{DONE}") if DONE in sizes else None
-        if self._MARKER in sizes and text is None:
-            text = self._fs.cat_file(f"{self._path}/{self._MARKER}")
-        names = [name for name in sizes if name != self._MARKER]
-        _check_ours(self._url, names, text, self._frames)
-
-    def begin(self) -> Path:
-        """Create a temporary scratch folder."""
-        return Path(tempfile.mkdtemp(prefix="vostrack-"))
-
-    def commit(self, scratch: Path, record: DoneRecord) -> None:
-        """Upload the files and then ``done.json``.
-
-        Raises:
-            InputError: there are now files that were not written by a batch run.
-        """
-        self.check_free()
-        self._fs.makedirs(self._path, exist_ok=True)
-        marker = f"{self._path}/{self._MARKER}"
-        stale = self._sizes()
-        ours = {"fingerprint": record.fingerprint, "files": [*stale, *record.files]}
-        self._fs.pipe_file(marker, json.dumps(ours).encode())
-        # The record is deleted first and written last, so that a partly replaced folder never looks
-        # complete.
-        for name in sorted(stale, key=lambda name: name != DONE):
-            if name != self._MARKER:
-                self._fs.rm_file(f"{self._path}/{name}")
-        for name in record.files:
-            target = f"{self._path}/{name}"
-            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-            self._fs.put_file(str(scratch / name), target)
-        self._fs.pipe_file(f"{self._path}/{DONE}", record.to_json().encode())
-        self._fs.rm_file(marker)
-        shutil.rmtree(scratch, ignore_errors=True)
-
-    def discard(self, scratch: Path) -> None:
-        """Remove the scratch folder."""
-        shutil.rmtree(scratch, ignore_errors=True)
-
-    def _sizes(self) -> dict[str, int]:
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._path, detail=True)
-        except FileNotFoundError:
-            return {}
-        return {
-            path[len(self._path) :].lstrip("/"): int(info["size"]) for path, info in found.items()
-        }
-
-
-def _check_ours(
-    place: str, names: Iterable[str], text: bytes | None, frames: Collection[str]
-) -> None:
-    """Refuse files that no batch run wrote: replacing a result would delete them.
-
-    Args:
-        place: the folder, for the message.
-        names: of the files in it.
-        text: the content of ``done.json``, or of the list of files to be uploaded; None if there
-            is none.
-        frames: names of the frames.
-    """
-    ours = set() if text is None else written_names(text)
-    if ours is None:
-        ours = {DONE, *(name for name in names if Path(name).stem in frames)}
-    foreign = next((name for name in names if name not in ours), None)
-    if foreign is not None:
-        raise _foreign(place, foreign)
-
-
-def _foreign(place: str, name: str = "") -> InputError:
-    which = f", such as {name}" if name else ""
-    return InputError(
-        f"output {place}: there are files that were not written by a batch run{which}; use another "
-        "output folder, or move them"
-    )

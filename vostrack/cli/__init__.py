@@ -10,9 +10,11 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
+from vostrack.cli.unread_output import STANDARD_OUTPUT, unread_output_dropped
 from vostrack.cli.width import wide_enough
 from vostrack.disk_room import no_room
 from vostrack.errors import InputError
@@ -28,31 +30,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 on success; 1 where the result is partial, or a file could not be read or written; 2 where
-        the input cannot be used; 130 after Ctrl-C.
+        the input cannot be used; 130 after Ctrl-C. That nobody reads what is printed, as after
+        ``| head``, changes nothing: the work is done to its end.
     """
-    entry: CommandEntry | None = None
     if argv is None:
         _print_any_name()
+    with unread_output_dropped(ends_process=argv is None):
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    entry: CommandEntry | None = None
     try:
         _check_current_folder()
         entry, prog, arguments = _find(argv)
         with wide_enough():
             command = _parse(entry, prog, arguments)
-        with _log_to_stderr(verbose=command.verbose, quiet=command.quiet):
+        with _log_to_stderr(entry, verbose=command.verbose, quiet=command.quiet):
             status = command.run()
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
     except InputError as error:
         return _fail(f"error: {_spoken(str(error), entry)}", 2)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does.
-        _stdout_failed(argv)
-        return 1
     except OSError as error:
-        printing = error.filename is None and _stdout_failed(argv)
-        words = _disk_words(error, printing=printing)
-        return _fail(f"error: {_spoken(words, entry)}", 1)
+        return _fail(f"error: {_spoken(_disk_words(error), entry)}", 1)
     except KeyboardInterrupt as stop:
         if argv is None:
             _ignore_further_interrupts()
@@ -79,31 +81,19 @@ def _check_current_folder() -> None:
         ) from None
 
 
-def _stdout_failed(argv: Sequence[str] | None) -> bool:
-    """Tell whether it was standard output that could not be written to; it still holds the text."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        if argv is None:
-            sys.stdout = None  # or Python complains again at its end
-        return True
-    return False
-
-
-def _disk_words(error: OSError, *, printing: bool) -> str:
+def _disk_words(error: OSError) -> str:
     """Return what went wrong with a file or standard output; for want of room, what helps, too."""
     reason = no_room(error)
     if reason is None:
-        if printing:
-            return f"standard output: {error.strerror}"
         if error.filename is None or error.strerror is None:
             return str(error)
+        if error.filename == STANDARD_OUTPUT:
+            return f"{STANDARD_OUTPUT}: {error.strerror}"
         return f"{error.filename}: {error.strerror}; check the path, and that you may use it"
     if error.strerror != os.strerror(error.errno or 0):
         return str(error.strerror)  # it has been said in words
-    place = "standard output" if printing else error.filename
-    return f"{f'{place}: ' if place else ''}{reason.problem}; {reason.remedy}"
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{reason.problem}; {reason.remedy}"
 
 
 def _ignore_further_interrupts() -> None:
@@ -176,12 +166,19 @@ def _overview(prog: str, commands: Commands) -> str:
 
 
 @contextmanager
-def _log_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
+def _log_to_stderr(entry: CommandEntry, *, verbose: bool, quiet: bool) -> Iterator[None]:
     """Send the package's own log, and no other, to standard error while a command runs."""
+
+    class InFlags(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            spoken = copy(record)
+            spoken.msg, spoken.args = _spoken(record.getMessage(), entry), None
+            return super().format(spoken)
+
     logger = logging.getLogger("vostrack")
     level = logger.level
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(InFlags("%(levelname)s: %(message)s"))
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     logger.addHandler(handler)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +15,8 @@ from vostrack.runs.request import MethodOptions
 from vostrack.wording import counted
 
 if TYPE_CHECKING:
+    from vostrack.batch import RunReport
+    from vostrack.cli.error_text import Spelling
     from vostrack.datasets import VideoSequence
 
 __all__ = ["DatasetCheckCommand", "DatasetRunCommand", "DatasetSubmitCommand"]
@@ -124,12 +126,16 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
             )
         options = job_options(self) | ({PROPOSED: self.objects or 0} if found else {})
         jobs = dataset_jobs(sequences, self.output, options, given=not found)
+        spelling = spelling_of(DatasetRunCommand, grouped=True)
         with progress_bar(jobs, quiet=self.quiet) as progress:
             report = run_jobs(
-                jobs, "vostrack.runs.sequence:track_sequence", self, progress=progress
+                jobs,
+                "vostrack.runs.sequence:track_sequence",
+                self,
+                progress=lambda e: progress(replace(e, detail=to_flags(e.detail, spelling))),
             )
         if not self.quiet or report.failed:
-            print(to_flags(report.summary(), spelling_of(DatasetRunCommand, grouped=True)))
+            print(_in_flags(report, spelling).summary())
         return report.exit_status
 
     def _masks(self) -> Path | None:
@@ -139,6 +145,23 @@ class DatasetRunCommand(RunConfig, MethodOptions, DatasetOptions):
         if "://" in self.output:
             raise InputError("output: BURST's masks are unpacked there; give a local folder")
         return Path(self.output) / ".burst-masks"
+
+
+def _in_flags(report: RunReport, spelling: Spelling) -> RunReport:
+    """Return a report whose errors and warnings name flags."""
+    from vostrack.cli.error_text import to_flags
+
+    return replace(
+        report,
+        results=tuple(
+            replace(
+                result,
+                error=None if result.error is None else to_flags(result.error, spelling),
+                warnings=tuple(to_flags(text, spelling) for text in result.warnings),
+            )
+            for result in report.results
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

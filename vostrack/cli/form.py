@@ -19,6 +19,7 @@ import tyro
 
 from vostrack.cli.error_text import Spelling
 from vostrack.cli.field_help import help_texts
+from vostrack.cli.flag_clashes import refuse_clash, without_clashes
 from vostrack.cli.form_flags import (
     PRESET,
     Flag,
@@ -42,10 +43,11 @@ def parse_form(command: type[Command], arguments: Sequence[str], prog: str) -> C
     """Parse a command line into a command.
 
     Raises:
-        InputError: a value is out of its range, or an option belongs to a part that is not chosen.
+        InputError: a value is out of its range, an option belongs to a part that is not chosen, or
+            one of the part that is chosen would have a flag that is taken.
         SystemExit: a flag is unknown or its value has the wrong form, or help was asked for.
     """
-    flags = flags_of(command)
+    flags, clashes = without_clashes(flags_of(command))
     values = _values_of_few(command, flags, arguments) or _values(
         _form(command, flags),
         prog=prog,
@@ -53,6 +55,7 @@ def parse_form(command: type[Command], arguments: Sequence[str], prog: str) -> C
         description=_description(command),
         config=(tyro.conf.DisallowNone,),
     )
+    refuse_clash(clashes, values)
     return _assemble(command, flags, values, _spelled_out(arguments))
 
 

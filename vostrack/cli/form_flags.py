@@ -63,7 +63,7 @@ class Flag:
 
 
 def flags_of(command: type[Any]) -> list[Flag]:
-    """Return every flag of a command, in the order of its help."""
+    """Return every flag of a command, in the order of its help; those of parts may clash."""
     return _fields(command, command, ())
 
 

@@ -223,10 +223,11 @@ def _results(
     from vostrack.proposers.sources import ImageProposer
     from vostrack.tracking.proposal_checks import asked
 
-    for name, frame in frames:
+    def propose(name: str, own: UInt8Array) -> InstanceProposals:
         if isinstance(proposer, ImageProposer):
-            propose = partial(proposer.propose_image, name, frame)
-        else:
-            propose = partial(proposer.propose, frame, None)
-        yield name, asked(proposer, frame, propose)
+            return proposer.propose_image(name, own)
+        return proposer.propose(own, None)
+
+    for name, frame in frames:
+        yield name, asked(proposer, frame, partial(propose, name))
         bar.update()

@@ -23,6 +23,7 @@ __all__ = [
     "Statistics",
     "confident_cells",
     "cover",
+    "known_shares",
 ]
 
 
@@ -110,7 +111,12 @@ class RidgeRegression(nn.Module):
         self.log_penalty = nn.Parameter(torch.tensor(math.log(penalty)))
 
     def statistics(
-        self, embedding: Tensor, targets: Tensor, mask: Tensor, counted: Tensor | None = None
+        self,
+        embedding: Tensor,
+        targets: Tensor,
+        mask: Tensor,
+        counted: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Statistics:
         """Summarise a frame.
 
@@ -119,14 +125,26 @@ class RidgeRegression(nn.Module):
             targets: (B, L, h, w) what the map is to give.
             mask: (B, 1, h, w) cover of the object, for the weights.
             counted: (B, 1, h, w) 0 for cells that are left out, else 1; None counts all.
+            known: (1, 1, h, w) the share of each cell whose mask is known; None: all of it. The
+                rest counts neither in the fit nor in the object's share of the frame.
         """
         with float32_outside_autocast(embedding, targets, mask) as (embedding, targets, mask):
-            return self._statistics(embedding, targets, mask, counted)
+            return self._statistics(embedding, targets, mask, (counted, known))
 
     def _statistics(
-        self, embedding: Tensor, targets: Tensor, mask: Tensor, counted: Tensor | None
+        self,
+        embedding: Tensor,
+        targets: Tensor,
+        mask: Tensor,
+        weights: tuple[Tensor | None, Tensor | None],
     ) -> Statistics:
-        share = mask.mean((1, 2, 3), keepdim=True)
+        counted, known = weights
+        if known is None:
+            share = mask.mean((1, 2, 3), keepdim=True)
+        else:
+            seen = known.sum((1, 2, 3), keepdim=True).clamp(min=1e-6)
+            share = (mask * known).sum((1, 2, 3), keepdim=True) / seen
+            counted = known if counted is None else counted * known
         wanted = share.clamp(*self._SHARE)
         weight = mask * wanted / share.clamp(min=1e-3)
         weight = weight + (1 - mask) * (1 - wanted) / (1 - share).clamp(min=1e-3)
@@ -150,6 +168,19 @@ class RidgeRegression(nn.Module):
 def cover(mask: Tensor, size: Sequence[int]) -> Tensor:
     """Return the share of each of ``size`` cells that a mask (B, 1, H, W) covers."""
     return averaged(mask, size)
+
+
+def known_shares(cells: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return the share of what is known of each cell that the object covers, and how much that is.
+
+    Args:
+        cells: (B, 1, h, w) share of each cell that the object covers.
+        known: (1, 1, H, W) 1 for pixels whose label is known, else 0; None: all are known.
+    """
+    if known is None:
+        return cells, None
+    seen = cover(known, cells.shape[-2:])
+    return (cells / seen.clamp(min=1e-6)).clamp(max=1), seen
 
 
 def confident_cells(cells: Tensor, margin: float = 0.1) -> Tensor:

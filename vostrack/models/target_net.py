@@ -25,6 +25,7 @@ from vostrack.models.memory_cues import (
     Statistics,
     confident_cells,
     cover,
+    known_shares,
 )
 from vostrack.models.memory_reader import MemoryReader, similarity_channels
 from vostrack.models.pointwise import pointwise
@@ -34,12 +35,7 @@ from vostrack.models.target_config import TargetNetConfig
 from vostrack.models.target_decoder import Level, MaskEncoder, TargetDecoder
 from vostrack.models.target_features import EarlyLevels, Features, Segmentation
 
-__all__ = [
-    "Features",
-    "Segmentation",
-    "TargetNet",
-    "TargetNetConfig",
-]
+__all__ = ["Features", "Segmentation", "TargetNet", "TargetNetConfig"]
 
 # Unit vectors of 48 numbers would leave the penalty of the regression too strong at the start.
 _EMBEDDING_NORM = 3.0
@@ -131,15 +127,6 @@ class TargetNet(nn.Module):
         """Run the rest on what ``early_levels`` gave."""
         return self.described(early, self.last_level(early))
 
-    def with_laterals(self, early: EarlyLevels) -> EarlyLevels:
-        """Return levels as they are kept where the decoder's lateral layers do not change."""
-        halved = F.avg_pool2d(early.stride8, 2, ceil_mode=True)
-        f2, f4, f8 = (
-            layer(as_floats(level).float())
-            for layer, level in zip(self.decoder.outline_laterals(), early[:3], strict=True)
-        )
-        return EarlyLevels(f2, f4, f8, early.semantic, halved)
-
     def last_level(self, early: EarlyLevels) -> Tensor:
         """Run the last stage of the backbone, of stride 16, on what ``early_levels`` gave."""
         return self._stage(early.stride8, 16)
@@ -161,7 +148,13 @@ class TargetNet(nn.Module):
         return Features((f2, f4, f8, f16), key, embedding, semantic, lateral)
 
     def remember(
-        self, features: Features, mask: Tensor, positions: Tensor, *, confident: bool = False
+        self,
+        features: Features,
+        mask: Tensor,
+        positions: Tensor,
+        *,
+        confident: bool = False,
+        known: Tensor | None = None,
     ) -> Memory:
         """Make a memory of a frame.
 
@@ -170,19 +163,24 @@ class TargetNet(nn.Module):
             mask: (B, 1, H, W) probability in [0, 1] of each object, at the size of the image.
             positions: (1 or B, 2, h, w) x and y of the cells, in any unit that later frames use.
             confident: the classifier learns only from cells that are certain.
+            known: (1, 1, H, W) 0 for void, from which the classifier does not learn, else 1; None:
+                there is none. In the cells that later frames are compared with, void is background.
         """
         deep = features.deep
-        half = cover(mask, features.levels[0].shape[-2:])
+        half = cover(mask if known is None else mask * known, features.levels[0].shape[-2:])
         values = self.encoder(half, deep)
         cells = cover(half, deep.shape[-2:])
-        targets = torch.cat([cells * 2 - 1, self.labels(values)], dim=1)
-        counted = confident_cells(cells) if confident else None
+        shares, seen = known_shares(cells, known)
+        targets = torch.cat([shares * 2 - 1, self.labels(values)], dim=1)
+        counted = confident_cells(shares) if confident else None
         return Memory(
             keys=features.key.flatten(2),
             values=values.flatten(2),
             mask=cells.flatten(2),
             positions=positions.flatten(2),
-            statistics=self.regression.statistics(features.embedding, targets, cells, counted),
+            statistics=self.regression.statistics(
+                features.embedding, targets, shares, counted, seen
+            ),
         )
 
     def forward(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,8 +151,8 @@ def rank_candidates(
     evidence = (chances[0], _with_motion(chances[0], moving))
     masks = [mask for values in evidence for cut in _CUTS for mask in _regions(values, cut)]
     if proposer is not None:
-        propose = partial(proposer.propose, small[0], chances[0])
-        masks += list(asked(proposer, small[0], propose).masks)
+        found = asked(proposer, small[0], lambda own: proposer.propose(own, chances[0].copy()))
+        masks += list(found.masks)
     scored = [_judge(mask, chances[0], moving, found_again) for mask in masks]
     return sorted(scored, key=lambda candidate: -candidate.score)
 

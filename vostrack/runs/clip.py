@@ -22,7 +22,8 @@ from vostrack.masks import (
 )
 from vostrack.masks.formats.coco import write as write_coco
 from vostrack.output_folder import exclusive_folder
-from vostrack.runs.content import input_paths
+from vostrack.runs.anchored import anchored
+from vostrack.runs.content import input_paths, video_stamps
 from vostrack.runs.exports import clip_masks, write_exports
 from vostrack.runs.finished import nothing_left
 from vostrack.runs.folder import ClipFolder
@@ -32,6 +33,7 @@ from vostrack.runs.ownership import check_apart
 from vostrack.runs.record import RunRecord, run_settings, summary_of
 from vostrack.runs.request import ClipRequest, ClipSummary, Observer, check_observer
 from vostrack.runs.snapshot import Snapshot
+from vostrack.runs.status import RunStatus, status_after
 from vostrack.runs.writing_behind import WritingBehind
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame, track_video, visited_frames
@@ -51,8 +53,9 @@ _log = logging.getLogger("vostrack")
 def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSummary:
     """Track a clip into ``request.output``.
 
-    All input is checked before anything is written. A run that is stopped or killed can be resumed
-    and gives the same result; resuming one that is complete changes nothing.
+    All input is checked before anything is written. Relative paths start from the folder that is
+    the current one now, even if that changes meanwhile. A run that is stopped or killed can be
+    resumed and gives the same result; resuming one that is complete changes nothing.
 
     Args:
         request: what, how and where.
@@ -81,6 +84,10 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             options=request.options,
             on_progress=observer.finetuning if observer is not None else None,
         )
+        # Messages so far say what was given.
+        request = anchored(request)
+        folder = ClipFolder(request.output)
+        stamps = video_stamps(request)  # before the content is read
         settings = run_settings(request, source, given, tracker.device)
         made = not folder.root.exists()
         stack.enter_context(exclusive_folder(folder.root))
@@ -91,7 +98,7 @@ def track_clip(request: ClipRequest, observer: Observer | None = None) -> ClipSu
             return nothing_left(request, finished, settings)
         if request.resume and folder.resumable:
             folder.check_settings(settings)
-        record = RunRecord(request, source, given, settings, names)
+        record = RunRecord(request, source, given, settings, names, stamps)
         return _Run(record, folder, tracker, observer, made=made).execute()
 
 
@@ -124,6 +131,7 @@ class _Run:
         try:
             if after is None:
                 self.folder.begin(self.record.settings)
+            self._write_run("running", None, self.folder.frames())
             self._track(after)
             return self._finish()
         except BaseException as error:
@@ -200,6 +208,9 @@ class _Run:
                     "stopped before the first frame was finished; nothing was written"
                 ) from None
             return
+        # What cannot be noted must not hide what ended the run.
+        with contextlib.suppress(OSError):
+            self._write_run(*status_after(error), frames)
         if isinstance(error, OSError) and (reason := no_room(error)) is not None:
             raise OSError(
                 error.errno,
@@ -207,7 +218,6 @@ class _Run:
                 f"{counted(len(frames), 'frame')} finished: {reason.remedy}, then continue the run "
                 "with `resume=True`",
             ) from None
-        self._write_run("interrupted", frames)
         if isinstance(error, KeyboardInterrupt):
             # A second Ctrl-C ends this at once; resuming writes the outputs again.
             with contextlib.suppress(KeyboardInterrupt):
@@ -225,11 +235,13 @@ class _Run:
     def _finish(self) -> ClipSummary:
         frames = self.folder.frames()
         self._write_outputs(frames)
-        content = self._write_run(self._status(frames), frames)
+        content = self._write_run(self._status(frames), None, frames)
         self.folder.finish()
+        if (warning := self.record.replaced()) is not None:
+            _log.warning("%s", warning)
         return summary_of(self.folder.root, content)
 
-    def _status(self, frames: list[dict[str, Any]]) -> str:
+    def _status(self, frames: list[dict[str, Any]]) -> RunStatus:
         """Say complete only if every frame of the source is there, and whole."""
         if self.source.damage:
             return "damaged"
@@ -271,7 +283,9 @@ class _Run:
         if self.observer is not None:
             self.observer.writing(what)
 
-    def _write_run(self, status: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
-        content = self.record.content(status, frames, time.perf_counter() - self.began)
+    def _write_run(
+        self, status: RunStatus, error: str | None, frames: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        content = self.record.content(status, frames, time.perf_counter() - self.began, error)
         self.folder.write_run(content)
         return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vostrack.files import expand_home, real_path
@@ -13,7 +13,14 @@ from vostrack.runs.request import ClipRequest
 from vostrack.video.images import images_in_folder, images_matching
 from vostrack.video.names import is_pattern, is_url
 
-__all__ = ["digest", "input_digests", "input_paths", "sample_digest"]
+__all__ = [
+    "digest",
+    "input_digests",
+    "input_paths",
+    "replaced",
+    "sample_digest",
+    "video_stamps",
+]
 
 # Read at a time. Everything is read: tracking a frame takes far longer than reading it.
 _BLOCK = 1024 * 1024
@@ -52,6 +59,25 @@ def input_digests(request: ClipRequest) -> dict[str, list[str]]:
         if found is not None:
             digests.setdefault(name, []).append(found)
     return digests
+
+
+def video_stamps(request: ClipRequest) -> dict[Path, tuple[int, int]]:
+    """Return size and time of change of each file that frames are read from, for ``replaced``."""
+    video = expand_home(request.video)
+    files = _matching(request) or ([video] if video.is_file() else [])
+    if video.is_dir():
+        files = images_in_folder(video, _mask_files(request))
+    return {path.absolute(): _stamp(path) for path in files}
+
+
+def replaced(stamps: Mapping[Path, tuple[int, int]]) -> list[Path]:
+    """Return the files that were replaced, changed or removed since ``video_stamps``."""
+    return [path for path, stamp in stamps.items() if not path.exists() or _stamp(path) != stamp]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def sample_digest(video: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 from vostrack.arrays import FloatArray
 from vostrack.errors import InputError
-from vostrack.files import atomic_path
 from vostrack.masks.palette import write_label_map, write_matte
 from vostrack.output_folder import LOCK
 from vostrack.refine.matte_edges import MatteEdges
 from vostrack.runs.frame_log import FrameLog
+from vostrack.runs.indented_json import write_json
 from vostrack.runs.matte import frame_mattes
 from vostrack.runs.ownership import (
     EXPORTS,
@@ -32,6 +31,7 @@ from vostrack.runs.ownership import (
 from vostrack.runs.saved_settings import SavedSettings, unusable
 from vostrack.runs.saved_state import read_state, write_state
 from vostrack.runs.snapshot import Snapshot
+from vostrack.runs.status import UNFINISHED
 from vostrack.tracking.tracker import Tracker
 from vostrack.tracking.video import Position, TrackedFrame
 from vostrack.video import FrameNames
@@ -103,7 +103,7 @@ class ClipFolder:
     def finished(self) -> dict[str, Any] | None:
         """Return ``run.json`` of a run that came to its end; None where there is none."""
         record = run_record(self.run_json)
-        ended = record is not None and record["status"] != "interrupted"
+        ended = record is not None and record["status"] not in UNFINISHED
         return record if ended and not self._settings.path.is_file() else None
 
     def _check_resumable(self) -> None:
@@ -120,10 +120,12 @@ class ClipFolder:
         """Tell whether there is more than the state of a run that finished no frame."""
         if not self.root.is_dir():
             return False
-        return any(
-            path.name not in (STATE, LOCK) or (path.name == STATE and self.resumable)
-            for path in self.root.iterdir()
-        )
+        if self.resumable:
+            return True
+        begun = {STATE, LOCK}
+        if self._settings.path.is_file():
+            begun.add(self.run_json.name)
+        return any(path.name not in begun for path in self.root.iterdir())
 
     @property
     def resumable(self) -> bool:
@@ -209,7 +211,7 @@ class ClipFolder:
                 grays[self.root / "mattes" / str(number) / mask.name] = alphas[number]
         files = [mask, *grays]
         names = [path.relative_to(self.root).as_posix() for path in files]
-        _write_json(self._state / "writing.json", names)
+        write_json(self._state / "writing.json", names)
         if not (self._state / "start.pt").is_file():
             write_state(self._state / "start.pt", snapshot.start)
         write_label_map(mask, result.labels)
@@ -294,13 +296,8 @@ class ClipFolder:
     def write_run(self, content: Mapping[str, Any]) -> None:
         """Write ``run.json``; it lists the files of the run."""
         files = sorted(written_files(self.root) | {"run.json"})
-        _write_json(self.run_json, {**content, "files": files})
+        write_json(self.run_json, {**content, "files": files})
 
     def finish(self) -> None:
         """Remove what only resuming needed."""
         remove_state(self._state)
-
-
-def _write_json(path: Path, content: object) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")

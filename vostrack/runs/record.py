@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from vostrack.presets.named import Preset
 from vostrack.presets.resolve import effective_preset, resolve_preset
 from vostrack.proposers.registry import PROPOSERS
 from vostrack.refine.registry import REFINERS
-from vostrack.runs.content import input_digests
+from vostrack.runs.content import input_digests, replaced
 from vostrack.runs.given import GivenMasks
 from vostrack.runs.request import ClipRequest, ClipSummary
+from vostrack.runs.status import RunStatus
 from vostrack.video import FrameNames, FrameSource
 
 __all__ = ["RunRecord", "package_versions", "run_settings", "summary_of"]
@@ -48,6 +49,7 @@ class RunRecord:
         given: the masks.
         settings: from ``run_settings``.
         names: the names of the frames in the results.
+        stamps: of the files of the frames when the run began; see ``video_stamps``.
     """
 
     request: ClipRequest
@@ -55,19 +57,38 @@ class RunRecord:
     given: GivenMasks
     settings: dict[str, Any]
     names: FrameNames
+    stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def replaced(self) -> str | None:
+        """Return a sentence that frames were replaced since the run began; None if none was."""
+        files = replaced(self.stamps)
+        if not files:
+            return None
+        which = f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
+        return (
+            f"{which} changed while the clip was tracked: masks may be of either content; track it "
+            "again with `overwrite=True`"
+        )
 
     def content(
-        self, status: str, frames: list[dict[str, Any]], wall_seconds: float
+        self,
+        status: RunStatus,
+        frames: list[dict[str, Any]],
+        wall_seconds: float,
+        error: str | None = None,
     ) -> dict[str, Any]:
         """Return the content of ``run.json``.
 
         Args:
-            status: ``complete``, ``truncated``, ``damaged`` or ``interrupted``.
+            status: ``running``; ``interrupted`` by Ctrl-C, ``failed`` with an error; or how it came
+                to its end: ``complete``, ``truncated`` or ``damaged``, as the source is.
             frames: the record of each finished frame, from ``ClipFolder.frames``.
             wall_seconds: since the start of this part of the run.
+            error: the message of the error that ended the run, if one did.
         """
         return {
             "status": status,
+            "error": error,
             "settings": self.settings,
             "versions": package_versions(),
             "frames": len(frames),
@@ -81,7 +102,7 @@ class RunRecord:
             "damaged": list(self.source.damage),
             "value_range": self.source.value_range,
             "deinterlaced": self.source.deinterlaced,
-            "warnings": list(self.given.mask.warnings),
+            "warnings": [*self.given.mask.warnings, *filter(None, [self.replaced()])],
             "objects": [
                 {"id": number, "name": name, "presence": self._presence(number, frames)}
                 for number, name in zip(self.given.mask.ids, self.given.mask.names, strict=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vostrack.errors import InputError
-from vostrack.files import atomic_path, parse_json
+from vostrack.files import parse_json
+from vostrack.runs.indented_json import write_json
 
 __all__ = ["SavedSettings", "check_same_settings", "unusable"]
 
@@ -36,9 +37,7 @@ class SavedSettings:
 
     def write(self, settings: Mapping[str, Any]) -> None:
         """Write the settings, with the number of the format."""
-        content = {"format": _FORMAT, "settings": settings}
-        with atomic_path(self.path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(self.path, {"format": _FORMAT, "settings": settings})
 
     def require(self, root: Path) -> None:
         """Check that the results folder ``root`` is still the one in which the run began.

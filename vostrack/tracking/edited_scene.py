@@ -137,7 +137,7 @@ class EditedScene(SavedScene):
         editable = check_editable(call, self.adapter, self.temporal_filter)
         watch = Stopwatch(self.device)
         image = working_image(frame, self.config.max_size, self.device)
-        slots = torch.from_numpy(change.slots).long().to(self.device)
+        slots = torch.from_numpy(change.learned).long().to(self.device)
         if call == "add_objects":
             editable.add_objects(image, slots)
             self._removed -= set(change.objects.ids)
@@ -181,7 +181,7 @@ class EditedScene(SavedScene):
         self._objects, self._last_slots = change.objects, change.slots
         self._last_labels = change.labels
         if isinstance(self.temporal_filter, FollowsEdits):
-            self.temporal_filter.change_objects(change.slots, change.before)
+            self.temporal_filter.change_objects(change.slots.copy(), change.before)
         if self.support is not None:
             self.support.change_objects(change.slots, change.before)
 

@@ -185,5 +185,5 @@ class EditedVideo:
             self._states, self._start = {}, None
             return None
         index = max(known)
-        self.tracker.load_state(self._start, self._states[index])
+        self.tracker.load_state(self._start, self._states[index], other_options=True)
         return Position(index, "forward")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import SupportsIndex
 
 import cv2
 import numpy as np
 
-from vostrack.arrays import UInt8Array
+from vostrack.arrays import BoolArray, UInt8Array
 from vostrack.errors import InputError
 from vostrack.tracking.frame_input import VOID, resized
 from vostrack.tracking.object_table import ObjectTable
@@ -27,6 +27,7 @@ class Edit:
         slots: (h, w) uint8, the label map of slots at the working size.
         labels: (H, W) uint8, the label map of ids at the frame's size.
         before: the earlier slot of each object; None if it is new or corrected.
+        void: (h, w) bool, where the given mask says nothing; None where no mask was given.
         changed: the slots of the new or corrected objects.
     """
 
@@ -34,6 +35,14 @@ class Edit:
     slots: UInt8Array
     labels: UInt8Array
     before: tuple[int | None, ...]
+    void: BoolArray | None = None
+
+    @property
+    def learned(self) -> UInt8Array:
+        """The label map (h, w) of slots to learn from, 255 where the given mask says nothing."""
+        if self.void is None:
+            return self.slots
+        return np.where(self.void, np.uint8(VOID), self.slots)
 
     @property
     def changed(self) -> list[int]:
@@ -123,7 +132,7 @@ def add(
     edit = _with_mask(objects.add(ids), slots, labels, np.isin(mask, ids) * mask)
     before = (*range(1, len(objects) + 1), *[None] * len(ids))
     check_pixels_left(edit.slots, edit.objects, range(len(objects) + 1, len(before) + 1))
-    return Edit(edit.objects, edit.slots, edit.labels, before)
+    return replace(edit, before=before, void=_void(mask, slots))
 
 
 def correct(
@@ -165,7 +174,7 @@ def correct(
     check_pixels_left(edit.slots, objects, [objects.slot(i) for i in given_ids(given)])
     every = range(1, len(objects) + 1)
     before = tuple(None if slot in numbers else slot for slot in every)
-    return Edit(objects, edit.slots, edit.labels, before)
+    return replace(edit, before=before, void=_void(mask, slots))
 
 
 def remove(objects: ObjectTable, slots: UInt8Array, labels: UInt8Array, ids: Sequence[int]) -> Edit:
@@ -180,6 +189,15 @@ def remove(objects: ObjectTable, slots: UInt8Array, labels: UInt8Array, ids: Seq
     table[kept] = np.arange(1, len(kept) + 1)
     left = np.where(np.isin(labels, list(ids)), 0, labels).astype(np.uint8)
     return Edit(objects.remove(ids), table[slots], left, tuple(kept))
+
+
+def _void(mask: UInt8Array, slots: UInt8Array) -> BoolArray | None:
+    """Return where a mask (H, W) is void, at the size of ``slots``; None where it is nowhere."""
+    void = mask == VOID
+    if not void.any():
+        return None
+    small: BoolArray = resized(void.astype(np.uint8), slots.shape, cv2.INTER_NEAREST) > 0
+    return small
 
 
 def _with_mask(

@@ -97,7 +97,8 @@ def _filtered(
         candidates = partial(proposed_regions, proposer, parts.adapter, frame, foreground, previous)
     estimate = parts.adapter.presence()
     presence = estimate.tolist() if estimate is not None else None
-    filtered = parts.temporal_filter(scores.cpu().numpy(), candidates, presence)
+    # On the CPU, an array of a tensor shares its memory, and the filter may write into its input.
+    filtered = parts.temporal_filter(scores.cpu().numpy().copy(), candidates, presence)
     return torch.from_numpy(filtered).to(parts.device)
 
 
@@ -127,7 +128,7 @@ def finish_frame(
     slots = label_map(scores, threshold=parts.config.threshold)
     parts.adapter.commit(scores, slots)
     if parts.temporal_filter is not None:
-        parts.temporal_filter.commit(slots.cpu().numpy())
+        parts.temporal_filter.commit(slots.cpu().numpy().copy())
     if parts.support is not None:
         parts.support.commit(slots.cpu().numpy(), parts.adapter.presence())
     watch.lap("memory")

@@ -19,14 +19,14 @@ _ROUNDING = 1e-3
 
 
 def asked(
-    proposer: object, frame: UInt8Array, propose: Callable[[], InstanceProposals]
+    proposer: object, frame: UInt8Array, propose: Callable[[UInt8Array], InstanceProposals]
 ) -> InstanceProposals:
     """Ask a proposer about a frame, and check its answer.
 
     Args:
         proposer: its name is in the errors.
         frame: (H, W, 3) uint8 RGB, what it is asked about.
-        propose: asks it.
+        propose: asks it about a copy of the frame, so that it may draw into it.
 
     Returns:
         The proposals, put into the order of their scores where they are in another.
@@ -36,7 +36,7 @@ def asked(
             size than the frame, scores outside [0, 1], or boxes or labels that are no such numbers.
     """
     with naming_errors(proposer):
-        found = propose()
+        found = propose(frame.copy())
     fault = _fault(found, frame)
     if fault is not None:
         raise InputError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from torch import Tensor
 
 from vostrack.arrays import FloatArray, UInt8Array
 from vostrack.protocols import (
+    BackboneFeatures,
     FeatureConsumer,
     FeatureProvider,
     InstanceProposals,
@@ -50,12 +53,12 @@ def proposed_regions(
         full = resized(small, size, cv2.INTER_LINEAR)
     shared = adapter.shared_features() if isinstance(adapter, FeatureProvider) else None
 
-    def propose() -> InstanceProposals:
+    def propose(own: UInt8Array) -> InstanceProposals:
         if isinstance(proposer, ObjectFollower):
             proposer.follow(resized(previous, size, cv2.INTER_NEAREST))
         if isinstance(proposer, FeatureConsumer):
-            proposer.use_features(shared)
-        return proposer.propose(frame, full)
+            proposer.use_features(None if shared is None else _copied(shared))
+        return proposer.propose(own, full)
 
     proposals = asked(proposer, frame, propose)
     maps = np.zeros((len(proposals), *working_size), np.float32)
@@ -67,3 +70,8 @@ def proposed_regions(
             region = resized(mask, working_size, cv2.INTER_NEAREST)
         maps[index] = region * score
     return maps
+
+
+def _copied(shared: BackboneFeatures) -> BackboneFeatures:
+    """Return features that a proposer may write into: the object models go on with their own."""
+    return replace(shared, fine=shared.fine.clone(), coarse=shared.coarse.clone())

@@ -12,6 +12,7 @@ from vostrack.tracking.frame_input import VOID, working_frame
 from vostrack.tracking.object_history import ObjectHistory, ObjectState
 from vostrack.tracking.object_table import ObjectTable
 from vostrack.tracking.parts import warm_up_parts
+from vostrack.tracking.saved_options import check_same_options, noted_options
 from vostrack.tracking.state import (
     as_array,
     as_tensor,
@@ -43,12 +44,25 @@ class SavedScene(TrackedScene):
         with self._calls.hold("Tracker.start_state"):
             return {
                 **stamp("start", self.adapter, self._first_digest),
+                "options": self._options(),
                 "ids": list(self._first_objects.ids),
                 "first_slots": as_tensor(self._first_slots),
                 "first_labels": as_tensor(self._first_labels),
                 "first_thumbnail": as_tensor(self._first_thumbnail),
                 "adapter": dict(self.adapter.state_dict()),
             }
+
+    def _options(self) -> dict[str, dict[str, str]]:
+        return noted_options(
+            {
+                "tracker": self.config,
+                "object models": self.adapter,
+                "filter": self.temporal_filter,
+                "support": self.support,
+                "refiner": self.refiner,
+                "proposer": self.proposer,
+            }
+        )
 
     def state(self) -> dict[str, Any]:
         """Return what changes between frames, for ``load_state``. Its size is bounded.
@@ -79,17 +93,27 @@ class SavedScene(TrackedScene):
             "missing": self._missing,
         }
 
-    def load_state(self, start_state: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+    def load_state(
+        self,
+        start_state: Mapping[str, Any],
+        state: Mapping[str, Any] | None,
+        *,
+        other_options: bool = False,
+    ) -> None:
         """Resume the position of another tracker with the same configuration.
+
+        The device, the number of threads and the precision may be others.
 
         Args:
             start_state: result of its ``start_state``.
             state: result of its ``state``; None for the position after the first frame.
+            other_options: take up the state of a tracker whose options were others. From here on,
+                those of this tracker count; the results are those of neither.
 
         Raises:
-            InputError: another version of vostrack, another method or other weights saved them,
-                they are damaged or exchanged, or belong to two starts. This tracker is then
-                unchanged.
+            InputError: another version of vostrack, another method, other options or other weights
+                saved them, they are damaged or exchanged, or belong to two starts. This tracker is
+                then unchanged.
         """
         check_state(start_state, "start", self.adapter)
         if state is not None:
@@ -102,6 +126,8 @@ class SavedScene(TrackedScene):
         with self._call("Tracker.load_state"), damage_named():
             self._load_state(start_state, state)
             self._check_loaded(start_state)
+            if not other_options:
+                check_same_options(start_state["options"], self._options())
 
     def _load_state(self, start: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
         warm_up_parts(self.device, self.refiner, self.temporal_filter, self.proposer)

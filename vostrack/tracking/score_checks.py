@@ -53,6 +53,9 @@ def scores_of(adapter: ObjectAdapter, image: Tensor, watch: Stopwatch) -> Object
 def refined_scores(refiner: Refiner, image: Tensor, scores: Tensor, watch: Stopwatch) -> Tensor:
     """Refine scores, and check what comes back.
 
+    The refiner gets copies, so that it may write into them: the object models learn from these
+    scores later.
+
     Args:
         refiner: of the tracker.
         image: (3, h, w) in [0, 1].
@@ -67,7 +70,7 @@ def refined_scores(refiner: Refiner, image: Tensor, scores: Tensor, watch: Stopw
             device and in [0, 1].
     """
     with naming_errors(refiner):
-        result = refiner(image, scores)
+        result = refiner(image.clone(), scores.clone())
     got = _difference(result, scores)
     if got is not None:
         raise InputError(

@@ -28,7 +28,7 @@ __all__ = [
 
 # Increase it with every change to what a tracker, an adapter or a filter saves, and with every new
 # shipped network: the memory of one network is useless to another.
-STATE_FORMAT = 13
+STATE_FORMAT = 14
 
 
 def stamp(part: str, adapter: object, first: int) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class TrackedScene:
         every = range(1, len(self.ids) + 1)
         self._histories = tuple(new_history(self._last_slots, k, self._scale()) for k in every)
         if self.temporal_filter is not None:
-            self.temporal_filter.start(self._first_slots)
+            self.temporal_filter.start(self._first_slots.copy())
         if self.support is not None:
             self.support.start(self._first_slots, len(self.ids))
 

@@ -106,6 +106,7 @@ def train(
     check_not_forked()
     device = next(network.parameters()).device
     processes = join_processes(device)
+    folder = folder.absolute()  # steps of the caller's may change the current one
     with training_folder(folder), _own_random_state(device):
         loop = _Loop(network, recipe, config, device, processes)
         budget = Budget(stop_after, hours, processes)

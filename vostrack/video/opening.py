@@ -96,7 +96,8 @@ def _open_named(
     pixels: tuple[str, Deinterlace],
 ) -> FrameSource:
     name = str(source)
-    path = expand_home(name)
+    # Absolute, because frames are read later, when another folder may be the current one.
+    path = expand_home(name).absolute()
     if path.is_dir():
         _only_auto(reader, "folders of images")
         from vostrack.video.images import images_in_folder, open_images
@@ -114,7 +115,7 @@ def _open_named(
         _only_auto(reader, "images")
         from vostrack.video.images import images_matching, open_images
 
-        images = images_matching(name, exclude)
+        images = [image.absolute() for image in images_matching(name, exclude)]
         check_frames_once(images)
         return open_images(images, name, selection, pixels[0])
     if name == "-":
@@ -194,6 +195,6 @@ def _open_iterable(source: Iterable[Any], selection: Selection, value_range: str
                 "source: expected a list of image files only, got an item of type "
                 f"{type(wrong).__name__}"
             )
-        paths = [Path(item) for item in items]
+        paths = [Path(item).absolute() for item in items]
         return open_images(paths, "the image list", selection, value_range)
     return SequenceSource(items, selection)

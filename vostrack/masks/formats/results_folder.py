@@ -28,9 +28,14 @@ def read_folder(path: Path) -> VideoMasks:
     """Read a results folder. Its label maps are the files in ``masks``.
 
     Raises:
-        InputError: ``run.json`` is missing or damaged, or there is no mask.
+        InputError: ``run.json`` is missing or damaged, the run has not ended, or there is no mask.
     """
     record = _run_record(path)
+    if record.get("status") == "running":
+        raise InputError(
+            f"{path}: the run that writes it is still running, or was killed; expected one that "
+            "ended: wait for it, or finish it with `vostrack track` and --resume"
+        )
     files = in_natural_order((path / "masks").glob("*.png"))
     if not files:
         raise InputError(

@@ -49,12 +49,12 @@ def ask_proposer(
     )
     chance = None if foreground is None else foreground(part)
 
-    def propose() -> InstanceProposals:
+    def propose(own: UInt8Array) -> InstanceProposals:
         if isinstance(proposer, ObjectFollower):
             proposer.follow(resized(previous[y0:y1, x0:x1], part.shape[:2], cv2.INTER_NEAREST))
         if isinstance(proposer, FeatureConsumer):
             proposer.use_features(None)
-        return proposer.propose(part, chance)
+        return proposer.propose(own, chance)
 
     found = asked(proposer, part, propose)
     maps = np.zeros((len(found), rows, columns), np.float32)
