@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from vostrack.errors import InputError
 from vostrack.models.shared_backbone import backbone_fingerprint
 from vostrack.models.target_net import TargetNet
 from vostrack.models.weights_digest import weights_digest
+from vostrack.online_finetune.target.along_flow import AlongFlow
+from vostrack.online_finetune.target.carried_frames import Steadiness
 from vostrack.online_finetune.target.cohorts import gather, load_cohorts, save_cohorts
 from vostrack.online_finetune.target.confirmation import confirmed_presence
 from vostrack.online_finetune.target.doubt import (
@@ -22,13 +24,12 @@ from vostrack.online_finetune.target.doubt import (
     with_imagined,
     without_later,
 )
-from vostrack.online_finetune.target.edited_objects import EditedObjects, Started
+from vostrack.online_finetune.target.due_frames import is_due
+from vostrack.online_finetune.target.edited_objects import Started
 from vostrack.online_finetune.target.finetune import OnProgress
 from vostrack.online_finetune.target.fitted_network import FittedNetwork, fit_network
-from vostrack.online_finetune.target.flow_fusion import fuse_along_flow
 from vostrack.online_finetune.target.frame_pairs import LabelledFrame
 from vostrack.online_finetune.target.frame_steps import (
-    Finding,
     begin_objects,
     find_objects,
     learn_objects,
@@ -49,7 +50,7 @@ _VISIBLE = 0.5
 _OPTIONAL = {"flow": 0.12, "mirror": 0.5}
 
 
-class TargetModelAdapter(EditedObjects):
+class TargetModelAdapter(AlongFlow):
     """The objects of one video as memories of a target network.
 
     Implements ``ObjectAdapter``, ``FeatureProvider``, ``EditsObjects``, ``Refits`` and
@@ -76,11 +77,8 @@ class TargetModelAdapter(EditedObjects):
             on_progress: told of every fine-tuning step.
         """
         super().__init__(generic, config, on_progress=on_progress)
-        self._skipped: frozenset[str] = frozenset()
         self._presence: Tensor | None = None
         self._fingerprint: str | None = None
-        self._everywhere = False
-        self._pending_frame: Tensor | None = None
 
     def start(self, image: Tensor, labels: Tensor) -> None:
         """Learn the objects of a video.
@@ -122,17 +120,13 @@ class TargetModelAdapter(EditedObjects):
         used = {"flow": self.config.flow_share > 0, "mirror": self.config.mirror}
         return {name: share for name, share in _OPTIONAL.items() if used[name]}
 
-    def skip_stages(self, names: Collection[str]) -> None:
-        """Leave out what is among ``names`` in the next frame."""
-        self._skipped = frozenset(names)
-
     def seek_start(self) -> None:
         """Return to the state after the first frame; what was learned from it is kept."""
         self._pending, self._everywhere = None, False
         if self._started is not None:
             self._fitted, self._given = self._started.fitted, self._started.given
             self._now, self._frame = self._started.objects, self._started.frame
-            self._unsure = ()
+            self._unsure, self._steady = (), Steadiness()
 
     @torch.inference_mode()
     def scores(self, image: Tensor) -> ObjectScores:
@@ -157,12 +151,16 @@ class TargetModelAdapter(EditedObjects):
         lost = [place.area < config.smallest for place in now.places]
         if any(lost):
             self._now = now = with_imagined(network, now, config)
+        carried = self._carry(image, lost)
+        if carried is not None:
+            self._pending = None
+            return _object_scores(spread_scores(carried, now, image.shape[1:], config))
         found = find_objects(network, image, now, config, everywhere=self._everywhere)
         self._everywhere = False
-        found = self._with_flow(found, image, lost)
-        scores = spread_scores(found, now, image.shape[1:], config)
+        found = self._with_flow(found, lost)
+        scores = spread_scores(found.drawn, now, image.shape[1:], config)
         presence = confirmed_presence(network, found, now, config).sigmoid()
-        if config.doubt_every and (now.frames + 1) % config.doubt_every == 0:
+        if is_due(config.doubt_every, now.frames + 1, now.carried):
             doubtful = doubtful_objects(network, now, (found, scores), config)
             if doubtful:
                 self._now = now = with_imagined(network, now, config)
@@ -176,21 +174,7 @@ class TargetModelAdapter(EditedObjects):
             # An object that was lost is found only where trusted memories confirm it.
             unseen = torch.tensor(lost, device=presence.device) & (presence < _VISIBLE)
             scores = scores.masked_fill(unseen[:, None, None], 0)
-        # There is no foreground model: the foreground is what any of the objects covers.
-        foreground = scores[0]
-        for other in scores[1:]:  # faster than one maximum over all of them
-            foreground = torch.maximum(foreground, other)
-        return ObjectScores(scores, foreground)
-
-    def _with_flow(self, found: Finding, image: Tensor, lost: Sequence[bool]) -> Finding:
-        """Mix in the masks of the previous frame; see ``fuse_along_flow``."""
-        if not self.config.flow_share:
-            return found
-        self._pending_frame = gray_bytes(image)
-        if self._frame is None or "flow" in self._skipped:
-            return found
-        known = [not one and slot not in self._unsure for slot, one in enumerate(lost)]
-        return fuse_along_flow(found, (self._pending_frame, self._frame), known, self.config)
+        return _object_scores(scores)
 
     def presence(self) -> Tensor | None:
         """Return (N,) the probability of each object's being in the frame scored last."""
@@ -229,6 +213,9 @@ class TargetModelAdapter(EditedObjects):
             scores: (N, h, w) in [0, 1], as they came out of the filters.
             labels: (h, w) uint8, the final label map, slots 1..N.
         """
+        if self._now is not None and self._pending_drawn is not None:
+            self._commit_carried(scores, labels)
+            return
         if self._now is None or self._pending is None:
             raise RuntimeError("TargetModelAdapter.commit was called before scores")
         assert self._presence is not None
@@ -237,6 +224,7 @@ class TargetModelAdapter(EditedObjects):
             self._fitted.network, self._pending, (scores, labels), self._now, self.config, sure
         )
         self._pending, self._frame = None, self._pending_frame
+        self._steady = self._pending_steady
         self._unsure = tuple(slot for slot, one in enumerate(sure) if not one)
 
     def state_dict(self) -> dict[str, Any]:
@@ -274,7 +262,10 @@ class TargetModelAdapter(EditedObjects):
             "cohorts": save_cohorts(cohorts, started.objects),
             "everywhere": self._everywhere,
             "unsure": list(self._unsure),
+            "steady": [*astuple(self._steady)],
         }
+        if self._presence is not None:
+            state["presence"] = self._presence
         if self._frame is not None and self._frame is not started.frame:
             state["frame"] = self._frame
         if self._given is not started.given:
@@ -296,8 +287,18 @@ class TargetModelAdapter(EditedObjects):
         self._everywhere = bool(state["everywhere"])
         self._frame = state.get("frame", started.frame)
         self._unsure = tuple(state["unsure"])
+        self._steady = Steadiness(*state["steady"])
+        self._presence = state.get("presence")
 
     def _started_or_raise(self, call: str) -> Started:
         if self._started is None:
             raise RuntimeError(f"TargetModelAdapter.{call} was called before start")
         return self._started
+
+
+def _object_scores(scores: Tensor) -> ObjectScores:
+    """Return scores (N, h, w) with the foreground, which is what any of the objects covers."""
+    foreground = scores[0]
+    for other in scores[1:]:  # faster than one maximum over all of them
+        foreground = torch.maximum(foreground, other)
+    return ObjectScores(scores, foreground)

@@ -105,7 +105,7 @@ def _found(
         scores = torch.stack([perturb_mask(mask.cpu(), generator) for mask in truth])
         scores = scores.to(truth.device)
     else:
-        scores = spread_scores(finding, now, truth.shape[1:], config)
+        scores = spread_scores(finding.drawn, now, truth.shape[1:], config)
     return scores, label_map(scores)
 
 

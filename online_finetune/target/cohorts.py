@@ -41,12 +41,14 @@ class Cohorts:
         masks: (N, h, w) in [0, 1], in the previous frame.
         places: box and area of each object.
         frames: number of frames since the oldest of them was given.
+        carried: number of frames since the network saw one.
     """
 
     cohorts: tuple[Cohort, ...]
     masks: Tensor
     places: tuple[Place, ...]
     frames: int
+    carried: int = 0
 
     def groups(self, near: Sequence[bool]) -> list[Group]:
         """Return groups that can be segmented together; see ``Group``."""
@@ -70,6 +72,14 @@ class Cohorts:
             index = torch.tensor(slots, device=masks.device)
             own = None if sure is None else [sure[k] for k in slots]
             later.append((slots, objects.after(masks[index], memory.part(index), config, own)))
+        return _joined(later, masks)
+
+    def carry(self, masks: Tensor) -> Cohorts:
+        """Return the objects after a frame of carried masks; see ``TrackedObjects.carry``."""
+        later = []
+        for slots, objects in self.cohorts:
+            index = torch.tensor(slots, device=masks.device)
+            later.append((slots, objects.carry(masks[index])))
         return _joined(later, masks)
 
 
@@ -183,4 +193,6 @@ def _members(
 def _joined(cohorts: Sequence[Cohort], masks: Tensor) -> Cohorts:
     places = {k: place for s, o in cohorts for k, place in zip(s, o.places, strict=True)}
     frames = max(objects.frames for _, objects in cohorts)
-    return Cohorts(tuple(cohorts), masks, tuple(places[k] for k in range(len(places))), frames)
+    carried = max(objects.carried for _, objects in cohorts)
+    found = tuple(places[k] for k in range(len(places)))
+    return Cohorts(tuple(cohorts), masks, found, frames, carried)

@@ -109,7 +109,7 @@ def find_elsewhere(
     there = (found.segmentation.presence.sigmoid() >= _VISIBLE).tolist()
     if not any(there):
         return None
-    everywhere = spread_scores(found, lost, image.shape[1:], config)
+    everywhere = spread_scores(found.drawn, lost, image.shape[1:], config)
     # All objects at once: the host waits for a device once.
     maps = torch.cat([everywhere > 0.5, masks]).to(torch.uint8).cpu().numpy()
     pieces_found, followed = maps[: len(doubtful)], maps[len(doubtful) :]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vostrack.compute.optical_flow import gray_bytes
 from vostrack.models.target_net import TargetNet
+from vostrack.online_finetune.target.carried_frames import Steadiness
 from vostrack.online_finetune.target.cohorts import (
     Cohort,
     Cohorts,
@@ -83,6 +84,8 @@ class EditedObjects:
         # were not in sight there.
         self._frame: Tensor | None = None
         self._unsure: tuple[int, ...] = ()
+        self._everywhere = False
+        self._steady = Steadiness()
 
     @torch.inference_mode()
     def add_objects(self, image: Tensor, labels: Tensor) -> None:
@@ -123,7 +126,7 @@ class EditedObjects:
         left = without(cohorts, [slot - 1 for slot in slots])
         assert self._now is not None
         self._now, self._pending = gather(left, self._now.masks.shape[1:]), None
-        self._unsure = ()
+        self._unsure, self._steady = (), Steadiness()
         self._given = without_given(self._given, slots, count)
 
     def can_refit(self) -> bool:
@@ -167,6 +170,7 @@ class EditedObjects:
     def _edited(self, cohorts: Sequence[Cohort], image: Tensor) -> None:
         self._now, self._pending = gather(cohorts, image.shape[1:]), None
         self._frame, self._unsure = gray_bytes(image), ()
+        self._steady = Steadiness()
 
     def _give(self, image: Tensor, labels: Tensor, slots: Sequence[int]) -> None:
         """Keep a frame with given masks for ``refit``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,12 +33,26 @@ from vostrack.online_finetune.target.view import (
 )
 from vostrack.online_finetune.target.window import Window, choose_window
 
-__all__ = ["Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
+__all__ = ["Drawn", "Finding", "begin_objects", "find_objects", "learn_objects", "spread_scores"]
 
 _Tracked = TypeVar("_Tracked", TrackedObjects, Cohorts, TrackedObjects | Cohorts)
 
 # Pixels that any object, however small, may move by between two frames.
 _JITTER = 5
+
+
+class Drawn(NamedTuple):
+    """The masks of N objects in a window of a frame.
+
+    Attributes:
+        logits: (N, 1, H/2, W/2).
+        before: (N, 1, H, W) in [0, 1], masks of the previous frame in the window.
+        window: of the frame.
+    """
+
+    logits: Tensor
+    before: Tensor
+    window: Window
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,11 @@ class Finding:
     window: Window
     before: Tensor
     segmentation: Segmentation
+
+    @property
+    def drawn(self) -> Drawn:
+        """The masks."""
+        return Drawn(self.segmentation.logits, self.before, self.window)
 
 
 def begin_objects(
@@ -159,10 +178,10 @@ def _mean(found: Segmentation, mirrored: Segmentation) -> Segmentation:
 
 
 def spread_scores(
-    finding: Finding, now: TrackedObjects | Cohorts, size: Sequence[int], config: TargetModelConfig
+    drawn: Drawn, now: TrackedObjects | Cohorts, size: Sequence[int], config: TargetModelConfig
 ) -> Tensor:
     """Return scores (N, h, w) in [0, 1] for a frame of ``size`` = h and w; not differentiable."""
-    logits, window = finding.segmentation.logits.detach(), finding.window
+    logits, window = drawn.logits.detach(), drawn.window
     if config.continuity is not None:
         per_pixel = logits.shape[-1] / (window.box[2] - window.box[0])
         reaches = [
@@ -171,7 +190,7 @@ def spread_scores(
             else -1
             for place in now.places
         ]
-        before = cover(finding.before, logits.shape[-2:])
+        before = cover(drawn.before, logits.shape[-2:])
         logits = drop_detached_pieces(logits, before, reaches)
     return spread_logits(logits, window, size)
 

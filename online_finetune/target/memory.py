@@ -13,6 +13,7 @@ from vostrack.checks import check_fraction, check_positive
 from vostrack.compute.precision import Precision
 from vostrack.errors import InputError
 from vostrack.models.memory_cues import Memory, Statistics
+from vostrack.online_finetune.target.due_frames import is_due
 from vostrack.online_finetune.target.finetune import TargetFinetuneConfig
 from vostrack.online_finetune.target.imagined_frames import Origin
 from vostrack.online_finetune.target.places import Place, find_places
@@ -49,6 +50,9 @@ class TargetModelConfig:
             unlike them it is searched in the whole frame. 0 never does.
         flow_share: share of the previous frame's masks, moved along the optical flow, in the logits
             of a mask, in [0, 1], where the flow can be trusted; 0 leaves the flow out.
+        carry: most frames in a row whose masks only follow the optical flow, while all objects move
+            so steadily that the network would change little; 0: it sees each frame. Without
+            ``flow_share`` it does, too.
         continuity: pieces of an object farther from its last position than this share of the
             square root of its area are dropped; None keeps all.
         seed: of the fine-tuning.
@@ -70,6 +74,7 @@ class TargetModelConfig:
     imagined: int = 4
     doubt_every: int = 3
     flow_share: float = 0.9
+    carry: int = 0
     continuity: float | None = 0.4
     seed: int = 0
     precision: Precision = "auto"
@@ -82,6 +87,8 @@ class TargetModelConfig:
         """
         if self.corrections < 1:
             raise InputError(f"corrections: expected at least 1, got {self.corrections}")
+        if self.carry < 0:
+            raise InputError(f"carry: expected 0 or more frames, got {self.carry}")
         check_positive(self, "mirror_scale")
         check_fraction(self, "flow_share")
 
@@ -102,6 +109,7 @@ class TrackedObjects:
         corrected: memories of corrected frames, oldest first.
         corrections: number of corrections so far.
         origin: the frame in which the objects were given; None where they are not searched.
+        carried: number of frames since the network saw one.
     """
 
     masks: Tensor
@@ -115,6 +123,7 @@ class TrackedObjects:
     corrected: tuple[Memory, ...] = ()
     corrections: int = 0
     origin: Origin | None = None
+    carried: int = 0
 
     def part(self, index: Tensor, numbers: Sequence[int]) -> TrackedObjects:
         """Return some of the objects.
@@ -217,7 +226,7 @@ class TrackedObjects:
         recent = memory if any(visible) else self.recent
         frames = self.frames + 1
         kept = self.kept
-        if all(present) and config.remember_every and frames % config.remember_every == 0:
+        if all(present) and is_due(config.remember_every, frames, self.carried):
             kept = [*kept, memory][-config.memories :] if config.memories else []
         if config.adapt == "off":
             seen = torch.zeros_like(seen)
@@ -236,7 +245,13 @@ class TrackedObjects:
             recent=recent,
             later=later,
             frames=frames,
+            carried=0,
         )
+
+    def carry(self, masks: Tensor) -> TrackedObjects:
+        """Return the objects after a frame whose masks (N, h, w) in [0, 1] followed the flow."""
+        frames, carried = self.frames + 1, self.carried + 1
+        return replace(self, masks=masks, places=find_places(masks), frames=frames, carried=carried)
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and numbers by name."""
@@ -248,6 +263,7 @@ class TrackedObjects:
             "recent": self.recent.state_dict(),
             "later": [] if later is None else [later.gram, later.moment],
             "frames": self.frames,
+            "carried": self.carried,
             "corrected": [memory.state_dict() for memory in self.corrected],
             "corrections": self.corrections,
             "base": [self.base.gram, self.base.moment] if self.corrections else [],
@@ -269,6 +285,7 @@ class TrackedObjects:
             base=Statistics(*state["base"]) if state["base"] else memory.statistics,
             later=Statistics(*state["later"]) if state["later"] else None,
             frames=int(state["frames"]),
+            carried=int(state["carried"]),
             corrected=tuple(Memory.from_state(each) for each in state["corrected"]),
             corrections=int(state["corrections"]),
             origin=first.origin if first is not None else origin,

@@ -62,6 +62,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("finetune", {"let_go": True}),
     ("finetune", {"mirror": True}),
     ("finetune", {"flow": True}),
+    ("finetune", {"carry": 0}),
+    ("fast", {"carry": 1, "flow": False}),
+    ("fast", {"carry": -1}),
     ("fast", {"support": True}),
     ("fast", {"proposer_options": {"threshold": 0.4}}),
     ("fast", {"refiner": "none", "refiner_options": {"iterations": 5}}),
@@ -96,6 +99,7 @@ def scores(preset: str, given: dict[str, Any], objects: int = 2) -> FloatArray:
 
 def test_no_option_is_left_out() -> None:
     named = {name for _, given in CASES for name in given}
+    named |= {"carry"}  # tests/online_finetune/target/test_carried_frames.py
     named |= {"proposer", "proposer_options", "second_pass"}  # below
     named |= {"identity", "let_go", "reacquire", "support"}  # tests/tracking/support
     assert named == {entry.name for entry in fields(TrackerOptions)}

@@ -60,3 +60,16 @@ def test_frames_without_a_stage_do_not_bring_it_back(skipped: tuple[str, ...]) -
     assert means == pytest.approx(SECONDS)
     means = updated_means(parts(), {}, SECONDS, ())
     assert means == pytest.approx(SECONDS)
+
+
+def test_frames_that_the_networks_do_not_see_say_nothing_of_their_time() -> None:
+    """Otherwise the next frame that they see would be late."""
+
+    class Carrying(Adapter):
+        def carried(self) -> bool:
+            return True
+
+    quick = {**SECONDS, "networks": 0.004, "memory": 0.0, "output": 0.007}
+    means = updated_means(parts(adapter=Carrying()), {**SECONDS, "memory": 0.01}, quick, ())
+    assert (means["networks"], means["memory"]) == (SECONDS["networks"], 0.01)
+    assert means["output"] > SECONDS["output"]

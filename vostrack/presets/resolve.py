@@ -108,24 +108,24 @@ def _resolve_support(
     return config if identity or let_go or config.asks else None
 
 
+# Options of target models, and why they have no effect with fine-tuned networks.
+_TARGETS_ALONE = {
+    "let_go": "do not estimate presence",
+    "flow": "see each frame by itself",
+    "carry": "see each frame",
+    "mirror": "see the whole frame once",
+}
+
+
 def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> None:
     """Refuse an option that cannot change anything in this preset."""
     if preset.target is None:
-        if options.let_go is not None:
-            raise InputError(
-                f"let_go: has no effect in the preset {name}: its networks do not estimate "
-                "presence; leave it out, or choose the preset fast, balanced or best"
-            )
-        if options.flow is not None:
-            raise InputError(
-                f"flow: has no effect in the preset {name}: its networks see each frame by itself; "
-                "leave it out, or choose the preset fast, balanced or best"
-            )
-        if options.mirror is not None:
-            raise InputError(
-                f"mirror: has no effect in the preset {name}: its networks see the whole frame "
-                "once; leave it out, or choose the preset fast, balanced or best"
-            )
+        for option, reason in _TARGETS_ALONE.items():
+            if getattr(options, option) is not None:
+                raise InputError(
+                    f"{option}: has no effect in the preset {name}: its networks {reason}; leave "
+                    "it out, or choose the preset fast, balanced or best"
+                )
         for option in ("adapt", "second_pass"):
             if getattr(options, option) is not None:
                 raise InputError(
@@ -134,6 +134,10 @@ def _refuse_idle_options(name: str, preset: Preset, options: TrackerOptions) -> 
                     f"{'balanced or best' if option == 'second_pass' else 'fast, balanced or best'}"
                 )
         return
+    if options.carry and options.flow is False:
+        raise InputError(
+            "carry: has no effect without the optical flow; leave it out, or switch `flow` on"
+        )
     for option in ("foreground_steps", "per_video", "gate"):
         if getattr(options, option) is not None:
             raise InputError(
@@ -207,6 +211,8 @@ def _resolve_target(
         target = replace(target, mirror=options.mirror, mirror_scale=_MIRROR_SCALE)
     if options.flow is not None:
         target = replace(target, flow_share=(target.flow_share or _FLOW_SHARE) * options.flow)
+    if options.carry is not None:
+        target = replace(target, carry=options.carry)
     if options.adapt is not None:
         # Without adaptation, later frames are no memories either, but for the one just before.
         target = (

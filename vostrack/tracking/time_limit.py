@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
 
 from vostrack.tracking.frame_loop import TrackerParts
 from vostrack.tracking.parts import SkipsStages
 
-__all__ = ["stages_to_skip", "updated_means"]
+__all__ = ["CarriesMasks", "stages_to_skip", "updated_means"]
 
 # Weight of the newest frame in the expected seconds of a stage.
 _SHARE = 0.3
+# Stages that take less time in frames that the networks do not see.
+_OF_NETWORKS = ("networks", "memory")
+
+
+@runtime_checkable
+class CarriesMasks(Protocol):
+    """Object models that need not see every frame."""
+
+    def carried(self) -> bool:
+        """Tell whether the masks of the frame scored last were found without the networks."""
 
 
 def stages_to_skip(
@@ -74,9 +85,12 @@ def updated_means(
     Returns:
         The new means.
     """
+    carried = isinstance(parts.adapter, CarriesMasks) and parts.adapter.carried()
     left = 1 - sum(share for stage, share in _shares(parts).items() if stage in skipped)
     means = dict(expected)
     for stage, taken in seconds.items():
+        if carried and stage in _OF_NETWORKS:
+            continue
         value = taken / left if stage == "networks" else taken
         means[stage] = means.get(stage, value) + _SHARE * (value - means.get(stage, value))
     return means

@@ -45,7 +45,7 @@ def fused(logits: Tensor, before: Tensor, frames: tuple[Tensor, Tensor], **chang
     features: Any = None
     finding = Finding(features, WINDOW, before, found)
     known = changes.pop("known", [True] * len(logits))
-    result = fuse_along_flow(finding, frames, known, replace(CONFIG, **changes))
+    result, _ = fuse_along_flow(finding, frames, known, replace(CONFIG, **changes))
     assert result.before is before
     return result.segmentation.logits
 
