@@ -76,6 +76,12 @@ class SpnTraining:
         self._features = features
         self._scorer = None if scorer is None else scorer.eval().requires_grad_(False)
 
+    def over(self, sources: Sequence[Source]) -> SpnTraining:
+        """Return the same training over other images, such as those that are held out."""
+        return SpnTraining(
+            self.network, sources, self.recipe, features=self._features, scorer=self._scorer
+        )
+
     @property
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be continued: recipe, network, and images."""

@@ -11,7 +11,7 @@ from vostrack.errors import InputError
 if TYPE_CHECKING:
     from vostrack.datasets import VideoSequence
 
-__all__ = ["check_excluded", "without_excluded"]
+__all__ = ["check_excluded", "held_out_videos", "without_excluded"]
 
 
 def check_excluded(exclude: Collection[str], known: Collection[str]) -> None:
@@ -53,3 +53,17 @@ def without_excluded(
             "on; name fewer, or leave the data set out"
         )
     return rest
+
+
+def held_out_videos(
+    sequences: Sequence[VideoSequence], excluded: Sequence[str]
+) -> list[VideoSequence]:
+    """Return the sequences that are not trained on, to judge on.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [sequence for sequence in sequences if sequence.name in excluded]
+    if not found:
+        raise InputError("--validate-every: nothing to judge on; name sequences in --exclude")
+    return found

@@ -283,3 +283,15 @@ class DavisSet:
         sequences = list(open_davis(self.root, year=year, subset=self.subset))
         check_excluded(self.exclude, [sequence.name for sequence in sequences])
         return without_excluded(sequences, self.exclude)
+
+    def held_out(self, year: int) -> list[VideoSequence]:
+        """Open the excluded sequences, to judge on.
+
+        Raises:
+            InputError: none is excluded.
+        """
+        from vostrack.cli.excluded_videos import held_out_videos
+        from vostrack.datasets import open_davis
+
+        sequences = list(open_davis(self.root, year=year, subset=self.subset))
+        return held_out_videos(sequences, self.exclude)

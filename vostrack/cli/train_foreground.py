@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from vostrack.cli.long_training import LongTrainCommand
 from vostrack.cli.train_command import (
     Batch,
     DavisSet,
-    MixedPrecisionTrainCommand,
     Side,
     Steps,
     Year,
@@ -19,14 +19,16 @@ from vostrack.wording import counted
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from vostrack.models.foreground import NetworkConfig, SegmentationNet
+    from vostrack.training.validation import Validation
 
 __all__ = ["TrainForegroundCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
+class TrainForegroundCommand(LongTrainCommand, DavisSet):
     """Train the generic foreground model on a DAVIS training set.
 
     Example: vostrack train foreground --root DAVIS --output runs/foreground
@@ -125,13 +127,30 @@ class TrainForegroundCommand(MixedPrecisionTrainCommand, DavisSet):
         parts = {f"network.{name}": value for name, value in described(network.config).items()}
         read = {"root": videos_fingerprint(sequences)}
         settings = self.agreed(loop, asdict(recipe) | parts | {"images": len(samples)}, read)
-        if self.train(network, training, loop, settings):
+        done = self.train_judged(network, training, loop, settings, self._validation())
+        if done is not None:
             path = self.output / self.results[0]
             save_network(network, path)
             shown = counted(len(samples), "frame")
             if photos:
                 shown += f" and {counted(len(photos), 'photograph')}"
-            self.report(f"trained on {shown}: {path}")
+            self.report(f"{done} of {self.steps} steps, trained on {shown}: {path}")
+
+    def _validation(self) -> Validation | None:
+        """Return how the network is judged on the excluded sequences: mean IoU of whole frames."""
+        if not self.validate_every:
+            return None
+        from vostrack.models.foreground import SegmentationNet
+        from vostrack.models.weights import save_network
+        from vostrack.training.held_out_images import judge_foreground
+        from vostrack.training.samples import ForegroundSamples
+
+        def save(network: nn.Module, path: Path) -> None:
+            assert isinstance(network, SegmentationNet)
+            save_network(network, path)
+
+        held_out = ForegroundSamples(self.held_out(self.year))
+        return self.validation(judge_foreground(held_out), save, "J")
 
     def _initialised(self, config: NetworkConfig, device: torch.device) -> SegmentationNet:
         """Return the network with the initial weights, on the CPU."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vostrack.checks import check_at_least, check_fraction
+from vostrack.cli.long_training import LongTrainCommand
 from vostrack.cli.train_command import (
-    Ahead,
     Batch,
-    MixedPrecisionTrainCommand,
     OptionalYear,
     Side,
     Steps,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
     from vostrack.refine.spn.training import Source, SpnTraining
     from vostrack.refine.spn.training_images import TrainingImages
+    from vostrack.training.validation import Validation
 
 __all__ = ["TrainSpnCommand"]
 
@@ -39,7 +39,7 @@ _COARSE_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSpnCommand(MixedPrecisionTrainCommand):
+class TrainSpnCommand(LongTrainCommand):
     """Train a spatial propagation network (SPN) on images with masks, in any mixture.
 
     Example: vostrack train spn --davis DAVIS --synthetic 200 --output runs/spn
@@ -117,19 +117,42 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
     learning_rate: float | None = None
     """Peak learning rate (default: 1e-3 for light, 1e-4 for whole)."""
 
-    ahead: Ahead = 0
-
     def execute(self) -> None:
         """Train to the end, and write the network."""
         from vostrack.refine.spn.weights import save_spn
 
-        loop = self.loop(weight_decay=1e-4, warmup=min(100, self.steps // 10), ahead=self.ahead)
+        loop = self.loop(weight_decay=1e-4, warmup=min(100, self.steps // 10))
         training, base = self._prepare()
         settings = self.agreed(loop, training.settings, self._content())
-        if self.train(training.network, training, loop, settings):
+        validation = self._validation(training, base)
+        done = self.train_judged(training.network, training, loop, settings, validation)
+        if done is not None:
             path = self.output / self.results[0]
             save_spn(training.network, path, base=base)
-            self.report(f"trained the {self.network} network: {path}")
+            self.report(f"{done} of {self.steps} steps, trained the {self.network} network: {path}")
+
+    def _validation(self, training: SpnTraining, base: SegmentationNet | None) -> Validation | None:
+        """Return how the network is judged: mean IoU of refined crops of excluded sequences."""
+        if not self.validate_every:
+            return None
+        from vostrack.cli.excluded_videos import held_out_videos
+        from vostrack.datasets import open_davis
+        from vostrack.refine.spn import LightGuidanceHead, SpatialPropagationNetwork
+        from vostrack.refine.spn.training_images import DavisImages
+        from vostrack.refine.spn.validation import judge_refined
+        from vostrack.refine.spn.weights import save_spn
+
+        sequences = []
+        if self.davis is not None:
+            sequences = list(open_davis(self.davis, year=self.year or 2017, subset="train"))
+        images = DavisImages(held_out_videos(sequences, self.exclude))
+
+        def save(network: nn.Module, path: Path) -> None:
+            assert isinstance(network, LightGuidanceHead | SpatialPropagationNetwork)
+            save_spn(network, path, base=base)
+
+        judge = judge_refined(training.over([(1.0, images)]), self.seed)
+        return self.validation(judge, save, "J")
 
     def _content(self) -> dict[str, object]:
         """Return what stands for flags in the checkpoint: of data sets, the lists that count."""
@@ -247,6 +270,7 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
 
     def _open_sources(self) -> list[Source]:
         """Weigh all images alike, except for the shares of photographs and synthetic ones."""
+        from vostrack.cli.spn_sources import weighed_sources
         from vostrack.datasets.composites.matted_photos import clean_photos
         from vostrack.refine.spn.training_images import (
             DavisImages,
@@ -256,27 +280,19 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         )
         from vostrack.training.samples import PhotoSamples
 
-        sources: list[Source] = []
+        alike: list[TrainingImages] = []
         if self.davis is not None:
-            frames = DavisImages(self._davis_videos(self.davis))
-            sources.append((float(len(frames)), frames))
+            alike.append(DavisImages(self._davis_videos(self.davis)))
         if self.voc is not None:
-            voc = VocImages(self.voc, self.voc_set or "train")
-            sources.append((float(len(voc)), voc))
+            alike.append(VocImages(self.voc, self.voc_set or "train"))
+        shared: list[tuple[float, TrainingImages]] = []
         if self.photos is not None:
-            share = _or(self.photo_share, _PHOTO_SHARE)
             photos = PhotoImages(PhotoSamples(clean_photos(self.photos)))
-            sources = _with_share(sources, photos, share)
+            shared.append((_or(self.photo_share, _PHOTO_SHARE), photos))
         if self.synthetic:
             synthetic = SyntheticImages(self.synthetic, seed=self.seed)
-            share = _or(self.synthetic_share, _SYNTHETIC_SHARE)
-            sources = _with_share(sources, synthetic, share)
-        if not sources:
-            raise InputError(
-                "training: no images; give --davis DIR, --voc DIR, --photos DIR or --synthetic N, "
-                "or several"
-            )
-        return sources
+            shared.append((_or(self.synthetic_share, _SYNTHETIC_SHARE), synthetic))
+        return weighed_sources(alike, shared)
 
     def _load_scorer(self) -> nn.Module | None:
         if self.coarse == "degraded":
@@ -286,14 +302,6 @@ class TrainSpnCommand(MixedPrecisionTrainCommand):
         from vostrack.proposers.semantic import build_semantic
 
         return build_semantic(self.coarse, self.coarse_weights)
-
-
-def _with_share(sources: Sequence[Source], images: TrainingImages, share: float) -> list[Source]:
-    """Add images that are drawn for a share of the crops; for all where there is nothing else."""
-    others = sum(weight for weight, _ in sources)
-    if not others:
-        return [(1.0, images)]
-    return [*((weight / others * (1 - share), kind) for weight, kind in sources), (share, images)]
 
 
 def _vgg_weights(name: str | None) -> Literal["IMAGENET1K_V1"] | None:

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from vostrack.checks import check_at_least
-from vostrack.cli.train_command import (
-    MixedPrecisionTrainCommand,
-    OptionalYear,
-    TrainCommand,
-    check_effect,
-)
+from vostrack.cli.long_training import Accumulate, Average, LongTrainCommand
+from vostrack.cli.train_command import Ahead, OptionalYear, check_effect
 from vostrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +32,7 @@ _SCALE = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTargetCommand(MixedPrecisionTrainCommand):
+class TrainTargetCommand(LongTrainCommand):
     """Train the target network on annotated videos and composed clips.
 
     Example: vostrack train target --data davis:DAVIS:0.4 objects:PHOTOS:0.6 --output runs/target
@@ -51,8 +46,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     """
 
     results: ClassVar[tuple[str, ...]] = ("target.safetensors",)
-    free: ClassVar[frozenset[str]] = TrainCommand.free | {"hours", "validate_every"}
-
     data: tuple[str, ...]
     """What to draw clips from: KIND:PATH:SHARE, KIND one of davis, youtube-vos, mose (annotated
     videos), objects (photographs with mattes, composed as by vostrack synthesize) and photos (the
@@ -72,9 +65,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     validate: tuple[Path, ...] = ()
     """More to judge on: data sets in the layout of DAVIS 2017 (list val), such as vostrack
     synthesize writes."""
-
-    validate_every: int = 0
-    """Steps between judgements (preset fast); 0 for none."""
 
     backbone: str | None = None
     """Feature extractor: resnet18 (which is taken if you name none), resnet34, resnet50, resnet101,
@@ -97,14 +87,10 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     steps: int = 3000
     """Optimisation steps."""
 
-    hours: float | None = None
-    """Stop after so long, with a checkpoint to go on from."""
-
     batch: int = 1
     """Clips that are held in memory at once, per process."""
 
-    accumulate: int = 4
-    """Batches per step, whose gradients are averaged."""
+    accumulate: Accumulate = 4
 
     clip_length: tuple[int, int] = (3, 8)
     """Frames of a clip at the first step and at the last."""
@@ -121,14 +107,9 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
     outline_rate: float = 1.0
     """Of the decoder's layers that draw outlines, as a share of that; 0 keeps them."""
 
-    average: float = 0.98
-    """Decay of the mean of weights, which is what is judged and saved; 0 for the newest weights."""
+    average: Average = 0.98
 
-    keep_every: int = 0
-    """Steps between checkpoints that are kept for good; 0 keeps the newest only."""
-
-    ahead: int = 1
-    """Batches drawn ahead, each by its own thread; the order does not change."""
+    ahead: Ahead = 1
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
         """Return the folders and files that are read, each with its flag's parameter."""
@@ -143,8 +124,7 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         from vostrack.cli.training_data import data_content, open_clips, parse_data
         from vostrack.models.weights import initialise_target_net, save_target_net
         from vostrack.online_finetune.target.recipe import TargetTraining
-        from vostrack.training.loop import train
-        from vostrack.training.processes import is_first_process, training_device
+        from vostrack.training.processes import training_device
 
         config, recipe = self._loop(), self._recipe()
         parts = parse_data(self.data)
@@ -173,36 +153,20 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         }
         scale = {"semantic_scale": network.config.semantic_scale}
         settings = self.agreed(config, asdict(recipe) | scale, read)
-        with self.progress() as show:
-            done = train(
-                network,
-                TargetTraining(network, clips, recipe, self.steps),
-                config,
-                self.output,
-                settings=settings,
-                hours=self.hours,
-                validation=self._validation(held_out),
-                on_step=show,
-            )
-        if is_first_process():
-            if self.validate_every and done >= self.steps and not self._best.is_file():
-                raise InputError(
-                    f"--validate-every: the training in {self.output} had ended, so that nothing "
-                    "was judged; give another --output, or more --steps"
-                )
+        done = self.train_judged(
+            network,
+            TargetTraining(network, clips, recipe, self.steps),
+            config,
+            settings,
+            self._validation(held_out),
+        )
+        if done is not None:
             path = self.output / self.results[0]
             save_target_net(network, path, half=True)
             self.report(f"{done} of {self.steps} steps: {path}")
 
-    @property
-    def _best(self) -> Path:
-        from vostrack.training.folder import BEST
-
-        return self.output / BEST
-
     def _check_effects(self, kinds: Set[str]) -> None:
         """Refuse flags that would be ignored with data of these kinds."""
-        check_at_least(self, {"validate_every": 0})
         davis, objects = "davis" in kinds, "objects" in kinds
         every, needs = self.validate_every > 0, "a part davis:PATH in --data"
         for flag, given, there, needed in (
@@ -231,10 +195,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
             warmup=min(100, max(1, self.steps // 20)),
             clip_norm=2.0,
             checkpoint_every=50,
-            accumulate=self.accumulate,
-            average=self.average or None,
-            keep_every=self.keep_every,
-            ahead=self.ahead,
         )
 
     def _recipe(self) -> TargetRecipe:
@@ -260,7 +220,6 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
         from vostrack.online_finetune.target.adapter import TargetModelAdapter
         from vostrack.presets import PRESETS
         from vostrack.tracking.tracker import Tracker
-        from vostrack.training.validation import Validation
 
         videos = [*held_out]
         for root in self.validate:
@@ -282,8 +241,8 @@ class TrainTargetCommand(MixedPrecisionTrainCommand):
 
             return score_held_out(build, videos)
 
-        def keep(network: nn.Module) -> None:
+        def save(network: nn.Module, path: Path) -> None:
             assert isinstance(network, TargetNet)
-            save_target_net(network, self._best, half=True)
+            save_target_net(network, path, half=True)
 
-        return Validation(self.validate_every, judge, keep, "J&F")
+        return self.validation(judge, save, "J&F")
