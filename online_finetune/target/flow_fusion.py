@@ -55,13 +55,17 @@ class Followed(NamedTuple):
         cells: rows and columns of the box, at stride 2.
         logits: (h2, w2) of the mask there.
         weight: (h2, w2) trust in the flow, in [0, 1].
-        trust: its mean in the mask; 0 for an empty one.
     """
 
     cells: Part
     logits: Tensor
     weight: Tensor
-    trust: float
+
+    @property
+    def trust(self) -> float:
+        """Mean trust in the mask; 0 for an empty one."""
+        inside = self.logits > 0
+        return float((self.weight * inside).sum() / max(1, int(inside.sum())))
 
     @property
     def least(self) -> Tensor:
@@ -88,7 +92,8 @@ def fuse_along_flow(
         config: how objects are tracked.
 
     Returns:
-        The finding, and how it agrees with masks that follow the flow alone.
+        The finding, and how it agrees with masks that follow the flow alone, where masks are
+        carried.
     """
     now, before = frames
     if now.shape != before.shape or not any(known):
@@ -98,7 +103,7 @@ def fuse_along_flow(
     masks, found = on_host(finding.before, logits)
     mixed = found.clone()
     agreements = [
-        _mix(own, mask, flow, config.flow_share) if one else Agreement()
+        _mix(own, mask, flow, config) if one else Agreement()
         for own, mask, one in zip(mixed[:, 0], masks[:, 0].numpy(), known, strict=True)
     ]
     segmentation = replace(finding.segmentation, logits=mixed.to(logits))
@@ -116,17 +121,19 @@ def on_host(*maps: Tensor) -> list[Tensor]:
     return [part.view(each.shape) for part, each in zip(parts, maps, strict=True)]
 
 
-def _mix(logits: Tensor, mask: FloatArray, flow: FlowField, share: float) -> Agreement:
+def _mix(logits: Tensor, mask: FloatArray, flow: FlowField, config: TargetModelConfig) -> Agreement:
     """Mix the logits (h2, w2) of an object, in place, with its mask (h, w) in the frame before."""
     followed = followed_mask(logits, mask, flow)
     if followed is None:
         return Agreement()
     own, kept = logits[followed.cells], followed.logits
-    weight = share * followed.weight
+    weight = config.flow_share * followed.weight
     # Where neither sees anything nothing has to be computed later either.
     nothing = (own == NOWHERE) & (kept <= followed.least)
     changed = torch.lerp(own.clamp(-_MOST, _MOST), kept, weight)
     own.copy_(torch.where((weight < _NEGLIGIBLE) | nothing, own, changed))
+    if not config.carry:
+        return Agreement()
     one, other = own > 0, kept > 0
     both, either = int((one & other).sum()), int((one | other).sum())
     return Agreement(1 - both / either if either else 1.0, followed.trust)
@@ -152,9 +159,7 @@ def followed_mask(logits: Tensor, mask: FloatArray, flow: FlowField) -> Followed
     weight = cover(torch.from_numpy(flow.trust_in(pixels))[None, None], size)[0, 0]
     moved = torch.from_numpy(warped(mask[None], flow, pixels))[None]
     kept = cover(moved.clamp_(_LEAST, 1 - _LEAST).logit_(), size)[0, 0]
-    inside = kept > 0
-    trust = float((weight * inside).sum() / max(1, int(inside.sum())))
-    return Followed(cells, kept, weight, trust)
+    return Followed(cells, kept, weight)
 
 
 def _box(inside: BoolArray) -> Part | None:
