@@ -205,6 +205,8 @@ def test_adaptation_reaches_the_target_models(run: Run) -> None:
         assert settings["method"]["target"]["adapt"] == expected
     target = record(run(**changes, mirror=True, end=2))["settings"]["method"]["target"]
     assert (target["mirror"], target["mirror_scale"], target["flow_share"]) == (True, 0.8, 0.9)
+    target = record(run(**changes, carry=2, end=2))["settings"]["method"]["target"]
+    assert target["carry"] == 2
     target = record(run(**changes, flow=False, end=2))["settings"]["method"]["target"]
     assert target["flow_share"] == 0
 
