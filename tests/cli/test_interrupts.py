@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,41 @@ def test_further_ctrl_c_end_it_quietly(
     assert "--resume" in done.stderr
     assert command(**settings, output=output, resume=True).run() == 0
     assert len(list((output / "masks").iterdir())) == 6
+
+
+TERMINATED = """
+import os, signal, sys
+from vostrack.cli import main
+from vostrack.tracking.tracker import Tracker
+
+step, calls = Tracker.step, []
+def third(self, frame):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return step(self, frame)
+
+Tracker.step = third
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_scheduler_leaves_what_ctrl_c_does(settings: dict[str, Any], tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    arguments = ["track", "--video", settings["video"], "--first-mask", *settings["first_mask"]]
+    arguments += ["--weights", settings["weights"], "--foreground-steps", "1"]
+    arguments += ["--object-steps", "2", "--refiner", "none", "--output", str(output)]
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 143, done.stderr
+    assert "stopped: 3 of 6 frames finished" in done.stderr
+    assert json.loads((output / "run.json").read_text())["status"] == "interrupted"
+    assert (output / "masks.json").is_file()
 
 
 def test_a_second_ctrl_c_while_a_batch_ends(

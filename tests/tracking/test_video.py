@@ -110,3 +110,21 @@ def test_a_mask_frame_that_is_not_there(adapter: Any, clip: Clip) -> None:
     once = open_source(iter(frames))
     with pytest.raises(InputError, match="once only"):
         next(track_video(tracker_of(adapter), once, labels[0], first_mask_frame=3))
+
+
+def test_a_tracker_that_follows_another_video_is_not_followed_on(adapter: Any, clip: Clip) -> None:
+    frames, labels = clip
+    tracker = tracker_of(adapter)
+    older = track_video(tracker, open_source(frames), labels[0])
+    next(older)
+    assert next(older).position.index == 1
+    newer = track_video(tracker, open_source(frames[3:]), labels[3])
+    next(newer)
+    with pytest.raises(RuntimeError, match=r"started anew after frame 1 .* a second tracker"):
+        next(older)
+    assert [step.position.index for step in newer] == list(range(1, 9))
+    again = track_video(tracker, open_source(frames), labels[0])
+    next(again)
+    tracker.start(frames[2], labels[2])
+    with pytest.raises(RuntimeError, match="started anew"):
+        next(again)

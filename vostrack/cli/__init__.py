@@ -14,6 +14,7 @@ from copy import copy
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
+from vostrack.cli.termination import INTERRUPTED, termination_as_interrupt
 from vostrack.cli.unread_output import STANDARD_OUTPUT, unread_output_dropped
 from vostrack.cli.width import wide_enough
 from vostrack.disk_room import no_room
@@ -35,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         _print_any_name()
-    with unread_output_dropped(ends_process=argv is None):
-        return _run(argv)
+    with unread_output_dropped(ends_process=argv is None), termination_as_interrupt() as ended:
+        return ended.status(_run(argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -58,7 +59,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt as stop:
         if argv is None:
             _ignore_further_interrupts()
-        return _fail(_spoken(str(stop), entry) or "stopped", 130)
+        return _fail(_spoken(str(stop), entry) or "stopped", INTERRUPTED)
 
 
 def _print_any_name() -> None:

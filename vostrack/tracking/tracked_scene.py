@@ -153,6 +153,11 @@ class TrackedScene:
         with self._call("Tracker.seek_start"):
             self._seek_start()
 
+    @property
+    def beginning(self) -> object:
+        """The same object until the next ``start`` or ``load_state``."""
+        return self._first_labels
+
     def _take_first_frame(self) -> None:
         """Note by what the state of this start is recognised."""
         self._first_digest = first_frame_digest(self._first_slots, self._first_thumbnail)

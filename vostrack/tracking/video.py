@@ -89,8 +89,32 @@ def track_video(
         InputError: the source is none, the frame of a mask is not among its frames, frames before
             it are wanted from a source that can be read once only, or objects are given later to a
             tracker whose objects cannot change.
+        RuntimeError: the tracker was started anew since the frame before.
     """
     check_source(source)
+    for step in _tracked(
+        tracker, source, (first_mask, first_mask_frame), after, on_advance, passes=passes
+    ):
+        beginning = tracker.beginning
+        yield step
+        if tracker.beginning is not beginning:
+            raise RuntimeError(
+                f"track_video: the tracker was started anew after frame {step.frame.index} of "
+                f"{source.name}; a tracker follows one video: build a second tracker for the other"
+            )
+
+
+def _tracked(
+    tracker: Tracker,
+    source: FrameSource,
+    given: tuple[Mask | Mapping[int, Mask], int | None],
+    after: Position | None,
+    on_advance: Callable[[int], None] | None,
+    *,
+    passes: Literal[1] | None,
+) -> Iterator[TrackedFrame]:
+    """Track; the mask comes with the number of its frame. See ``track_video``."""
+    first_mask, first_mask_frame = given
     masks = _masks_by_frame(source, first_mask, first_mask_frame)
     if after is None or after.direction == "forward":
         twice = passes is None and has_second_pass(tracker, source, masks)

@@ -23,6 +23,7 @@ from vostrack.training.folder import training_folder
 from vostrack.training.loop_config import LoopConfig
 from vostrack.training.processes import Processes, join_processes
 from vostrack.training.record import Record
+from vostrack.training.stopping import StopRequest
 from vostrack.training.validation import Validation, ValidationHistory
 
 __all__ = ["LoopConfig", "OnStep", "Recipe", "step_generator", "train"]
@@ -101,6 +102,8 @@ def train(
             rates are not finite, negative or all 0, a loss or its gradient is not finite, or
             TensorBoard is asked for and not installed.
         OSError: the checkpoint or the log cannot be written.
+        KeyboardInterrupt: Ctrl-C, after the step under way and a checkpoint; so does SIGTERM before
+            it ends the process. Not with several processes.
         RuntimeError: a forked child would hang; see ``check_not_forked``.
     """
     check_not_forked()
@@ -110,7 +113,11 @@ def train(
     with training_folder(folder), _own_random_state(device):
         loop = _Loop(network, recipe, config, device, processes)
         budget = Budget(stop_after, hours, processes)
-        return loop.run(folder, dict(settings or {}), budget, validation, on_step)
+        with StopRequest(enabled=processes.count == 1) as request:
+            done = loop.run(folder, dict(settings or {}), (budget, request), validation, on_step)
+        if done < config.steps:
+            request.raise_again(done, config.steps)
+        return done
 
 
 class _Loop:
@@ -137,11 +144,11 @@ class _Loop:
         self,
         folder: Path,
         settings: dict[str, Any],
-        budget: Budget,
+        limits: tuple[Budget, StopRequest],
         validation: Validation | None,
         on_step: OnStep | None,
     ) -> int:
-        config = self._config
+        config, (budget, request) = self._config, limits
         checkpoint = open_checkpoint(folder, config, settings, self._processes)
         step, entries = checkpoint.load(self._network, self._optimizer, self._average)
         history = ValidationHistory(entries)
@@ -161,7 +168,7 @@ class _Loop:
                 values = self._step(objective, parts, step)
                 record.add(step + 1, {**values, "seconds": time.perf_counter() - begin})
                 step += 1
-                stop = step == last or budget.spent()
+                stop = step == last or budget.spent() or request.asked is not None
                 judged = validation is not None and validation.due(step, config.steps)
                 if writes and validation is not None and judged:
                     record.add_validation(step, self._judge(validation, history, step))
