@@ -95,6 +95,10 @@ export const deleteObject = (id) => ask("DELETE", `/api/objects/${id}`);
 export const prepare = (frame) => ask("POST", `/api/frames/${frame}/prepare`);
 export const track = (frame, direction) => ask("POST", "/api/track", { frame, direction });
 export const steer = (what) => ask("POST", `/api/track/${what}`);
+
+/** @returns {Promise<{frame: number, words: string}[]>} where objects were not tracked */
+export const loadGaps = async () => (await ask("GET", "/api/track/gaps")).json();
+
 export const loadExports = async () => (await ask("GET", "/api/exports")).json();
 export const makeExport = async (name) => (await ask("POST", `/api/exports/${name}`)).json();
 

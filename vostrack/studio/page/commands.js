@@ -49,7 +49,7 @@ export function makeKeys(page) {
     Home: { words: "First frame", run: () => page.go(0) },
     End: { words: "Last frame", run: () => page.go(store.video.count - 1) },
     " ": { words: "Play or pause", run: page.play },
-    d: { words: "Next doubtful frame", run: page.nextDoubtful },
+    d: { words: "Next frame to look at: doubtful, without a mask, or without one of its objects", run: page.nextDoubtful },
     t: { words: "Track forward from here", run: () => page.tracking.track("forward") },
     "Shift+t": { words: "Track backward from here", run: () => page.tracking.track("backward") },
     g: { words: "Fill the gap between two drawn frames", run: () => page.tracking.track("between") },

@@ -1,6 +1,6 @@
 /** Puts the page together. */
 
-import { maskLink, redo, undo } from "./api.js";
+import { loadGaps, maskLink, redo, undo } from "./api.js";
 import { makeKeys } from "./commands.js";
 import { ExportPanel } from "./exporting.js";
 import { Guide } from "./guide.js";
@@ -87,14 +87,18 @@ function nextDoubtful() {
     store.say("No frame is tracked yet.");
     return;
   }
-  const frame = timeline.nextDoubtful();
-  if (frame === null) {
-    store.say("None found. Look through the video yourself, too.");
-    return;
-  }
-  const empty = store.unmasked.filter(([first]) => first === frame);
-  store.say(empty.length ? withoutMask(empty) : `Frame ${frame} looks doubtful.`);
-  go(frame);
+  store.afterSaving(async () => {
+    const gaps = await loadGaps();
+    const frame = timeline.nextDoubtful(gaps.map((gap) => gap.frame));
+    if (frame === null) {
+      store.say("None found. Look through the video yourself, too.");
+      return;
+    }
+    const empty = store.unmasked.filter(([first]) => first === frame);
+    const lacks = gaps.filter((gap) => gap.frame === frame).map((gap) => sentence(gap.words));
+    store.say(empty.length ? withoutMask(empty) : lacks.join(" ") || `Frame ${frame} looks doubtful.`);
+    go(frame);
+  });
 }
 
 function setView() {

@@ -31,13 +31,16 @@ export class Timeline {
     });
   }
 
-  /** @returns {number | null} the next frame that a person should look at */
-  nextDoubtful() {
+  /**
+   * @param {number[]} others frames to look at for other reasons
+   * @returns {number | null} the next frame that a person should look at
+   */
+  nextDoubtful(others) {
     const { tracked, corrected, unmasked } = this.store;
     const doubtful = [...tracked]
       .filter(([frame, one]) => one.doubtful && !corrected.has(frame))
       .map(([frame]) => frame)
-      .concat(unmasked.map(([first]) => first))
+      .concat(unmasked.map(([first]) => first), others)
       .sort((a, b) => a - b);
     return doubtful.find((frame) => frame > this.store.frame) ?? doubtful[0] ?? null;
   }
