@@ -61,10 +61,12 @@ class Exported:
     Attributes:
         path: the file.
         notes: what the format does not keep, and where objects are missing.
+        version: of the project that it holds; see ``Project.version``.
     """
 
     path: Path
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    version: int
 
 
 def export_choices() -> tuple[ExportChoice, ...]:
@@ -125,7 +127,7 @@ def export_project(project: Project, source: SeekableSource, name: str) -> Expor
     notes = (*notes, *(gap.words for gap in find_gaps(project)))
     for note in notes:
         _log.warning("export: %s", note)
-    return Exported(target, notes)
+    return Exported(target, notes, project.version)
 
 
 def _video_masks(project: Project, source: SeekableSource) -> VideoMasks:

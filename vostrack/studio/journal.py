@@ -11,6 +11,7 @@ from typing import Any
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
+from vostrack.wording import counted
 
 __all__ = [
     "JOURNAL",
@@ -57,6 +58,28 @@ class VideoFacts:
             video.height,
             video.count,
         ) and self.digest in ("", video.digest)
+
+    def check(self, video: VideoFacts, folder: Path) -> None:
+        """Check that a project of this video can be that of another.
+
+        Args:
+            video: the other.
+            folder: of the project, for the message.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if self.fits(video):
+            return
+        size = f"{counted(self.count, 'frame')} of {self.width} x {self.height}"
+        other = (
+            f"was made when {self.path} was another video, with {size}"
+            if self.path == video.path
+            else f"belongs to {self.path} with {size}, not to {video.path}"
+        )
+        raise InputError(
+            f"project: {folder} {other}; move that folder away, or give another folder as `project`"
+        )
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ class StudioSession:
     def _summary(self) -> dict[str, Any]:
         undo, redo = self.project.steps()
         return {
+            "version": self.project.version,
             "objects": [asdict(one) for one in self.project.objects],
             "next_id": self.project.next_id,
             "drawn": sorted(self.project.drawn.items()),
