@@ -57,10 +57,11 @@ export const loadState = async () => (await ask("GET", "/api/state")).json();
 
 /**
  * @param {number} frame
+ * @param {string} [key] the key of the project, if it may be another than that which is shown
  * @returns {Promise<{labels: Uint8Array, tag: string}>}
  */
-export async function loadLabels(frame) {
-  const response = await ask("GET", `/api/frames/${frame}/labels`);
+export async function loadLabels(frame, key = project) {
+  const response = await ask("GET", `/api/frames/${frame}/labels`, undefined, { key });
   return { labels: await unpack(response), tag: response.headers.get("x-mask-tag") };
 }
 

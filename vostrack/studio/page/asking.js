@@ -118,7 +118,7 @@ class Asking extends Tool {
       this.store.say(`The mask agrees with that ${click ? "click" : "box"} already.`);
       return;
     }
-    if (!(await this.store.save(what))) return;
+    if (!(await this.store.save(what, before))) return;
     this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
   }
 

@@ -210,12 +210,13 @@ export class Store extends EventTarget {
   /**
    * Save what is shown in this frame.
    * @param {string} what
+   * @param {Uint8Array} before the labels as they were before it was drawn
    * @param {() => Promise<unknown>} [ready] what must be done first
    * @returns {Promise<boolean>} whether it is saved; if not, it is said why
    */
-  save(what, ready) {
+  save(what, before, ready) {
     const { project, frame, tag } = this, labels = this.labels.slice();
-    return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
+    return this.#outbox.add({ project, video: this.video.name, frame, labels, before, what, tag, ready });
   }
 
   /**
@@ -240,7 +241,7 @@ export class Store extends EventTarget {
   took(edit, tag) {
     const { project, frame, labels } = edit;
     if (project !== this.project) return;
-    if (this.frame === frame) this.tag = tag ?? ""; // none: whatever the server has is shown
+    if (this.frame === frame) this.tag = (!edit.redrawn && tag) || ""; // none: the server's is shown
     // News that came before the answer may have told of a later edit: then the server is asked.
     if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
     else this.#labels.delete(frame);
