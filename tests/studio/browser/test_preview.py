@@ -22,6 +22,26 @@ def show(page: StudioPage, mode: str) -> None:
     page.page.wait_for_timeout(50)
 
 
+def test_masks_have_an_outline_as_in_exports_also_where_only_a_part_is_drawn(
+    page: StudioPage,
+) -> None:
+    opaque = page.page.evaluate("""async () => {
+        const { Overlay } = await import("/page/overlay.js"), overlay = new Overlay();
+        overlay.resize(5, 5);
+        const labels = new Uint8Array(25).fill(1), whole = [0, 0, 5, 5];
+        const draw = (rect) => overlay.draw(labels, new Map([[1, "#800000"]]), rect, false);
+        const alphas = () => Array.from(overlay.canvas.getContext("2d").getImageData(...whole).data)
+            .filter((_, k) => k % 4 === 3);
+        draw(whole);
+        const before = alphas();
+        labels[12] = 0;
+        draw([2, 2, 3, 3]);
+        return [before, alphas()].map((all) => all.map((one, k) => (one === 255 ? k : -1))
+            .filter((k) => k >= 0));
+    }""")
+    assert opaque == [[], [7, 11, 13, 17]]
+
+
 def test_cut_out_on_a_colour_and_on_a_checkerboard(page: StudioPage) -> None:
     page.click(252, 54)
     for mode, gray in GRAYS.items():

@@ -65,7 +65,8 @@ export class Timeline {
     if (!width || !height) return;
     const context = canvas.getContext("2d"), style = getComputedStyle(canvas);
     const slot = width / count;
-    this.presence.update(width, height, ratio, style.getPropertyValue("--doubt"));
+    const [doubt, line] = ["--doubt", "--line"].map((name) => style.getPropertyValue(name));
+    this.presence.update(width, height, ratio, { doubt, line });
     canvas.width = this.presence.canvas.width;
     canvas.height = this.presence.canvas.height;
     context.drawImage(this.presence.canvas, 0, 0);
