@@ -156,6 +156,13 @@ class Journal:
         """The objects as they are now."""
         return self.edits[self.done - 1].objects if self.done else ()
 
+    @property
+    def steps(self) -> tuple[str | None, str | None]:
+        """In words, what undo and redo would do; None for nothing."""
+        undo = self.edits[self.done - 1].what if self.done else None
+        redo = self.edits[self.done].what if self.done < len(self.edits) else None
+        return undo, redo
+
     @cached_property
     def deleted(self) -> set[int]:
         """The ids of objects that were there once."""

@@ -47,6 +47,9 @@ class Project:
     Args:
         folder: of the project; it is created.
         video: what it belongs to.
+
+    Attributes:
+        renamed_from: the name that its video had when it was open before, if it was another.
     """
 
     def __init__(self, folder: Path, video: VideoFacts) -> None:
@@ -60,6 +63,8 @@ class Project:
         self._file = folder / JOURNAL
         self._journal = read_journal(self._file) if self._file.exists() else Journal(video)
         self.check_video(video)
+        before, now = Path(self.video.path).name, Path(video.path).name
+        self.renamed_from = before if before != now else ""
         if self.video != video or not self._file.exists():
             # At once, so that no other video takes the folder before the first edit.
             self._journal = replace(self._journal, video=video)
@@ -140,10 +145,7 @@ class Project:
 
     def steps(self) -> tuple[str | None, str | None]:
         """Return in words what undo and redo would do; None for nothing."""
-        journal = self._journal
-        undo = journal.edits[journal.done - 1].what if journal.done else None
-        redo = journal.edits[journal.done].what if journal.done < len(journal.edits) else None
-        return undo, redo
+        return self._journal.steps
 
     def check_frame(self, frame: int) -> None:
         """Check that the video has a frame.

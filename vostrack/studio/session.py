@@ -225,4 +225,4 @@ def _page_facts(project: Project, frames: VideoFrames) -> dict[str, Any]:
     del facts["digest"]
     name = video_name(Path(facts.pop("path")))
     seen = {"pixel_aspect": float(frames.source.pixel_aspect), "trouble": frames.trouble}
-    return {"name": name, **facts, **seen}
+    return {"name": name, "renamed_from": project.renamed_from, **facts, **seen}

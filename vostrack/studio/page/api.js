@@ -156,6 +156,7 @@ export const openVideo = (path) => ask("POST", "/api/open", { path });
  * @param {string} title the name of the file, or of the folder of images
  * @param {File[]} files
  * @param {(share: number) => void} tell hears how much of it was sent
+ * @returns {Promise<boolean>} whether its project is new
  */
 export async function sendVideo(title, files, tell) {
   const listed = files.map((file) => [file.name, file.size]);
@@ -166,7 +167,7 @@ export async function sendVideo(title, files, tell) {
     await put(`/api/uploads/${answer.upload}/${number}`, file, (part) => tell((sent + part) / total));
     sent += file.size;
   }
-  await ask("POST", `/api/uploads/${answer.upload}/open`);
+  return (await (await ask("POST", `/api/uploads/${answer.upload}/open`)).json()).new;
 }
 
 /** Like fetch, which does not tell how much was sent. */
