@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -226,14 +226,22 @@ def read_journal(path: Path) -> Journal:
     """Read a journal.
 
     Raises:
-        InputError: the file is damaged or of another version.
+        InputError: the file is damaged or of another version, or a newer vostrack wrote it.
     """
     try:
         found = parse_json(path.read_text("utf-8"))
         version = found["version"]
         if version == _VERSION:
-            edits = tuple(_edit(entry) for entry in found["edits"])
-            return Journal(VideoFacts(**found["video"]), edits, int(found["done"]))
+            # What is not known would be lost with the next edit.
+            strange = sorted(_unknown(found))
+            if not strange:
+                return _journal(found)
+            raise InputError(
+                f"project: {path} holds {strange[0]!r}, which this vostrack does not know: a newer "
+                "one wrote it; open it with that, or give another folder as `project`"
+            )
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"project: {path} is damaged ({error}); give another folder as `project`"
@@ -242,6 +250,26 @@ def read_journal(path: Path) -> Journal:
         f"project: {path} has version {version}, expected {_VERSION}; open it with the vostrack "
         "that wrote it, or give another folder as `project`"
     )
+
+
+def _unknown(found: dict[str, Any]) -> set[str]:
+    """Return the names of fields that no journal of this version has."""
+    parts: list[tuple[Any, dict[str, Any]]] = [(Journal, found), (VideoFacts, found["video"])]
+    for entry in found["edits"]:
+        parts += [(Edit, entry), *((StudioObject, one) for one in entry["objects"])]
+    known = {kind: {one.name for one in fields(kind)} for kind in {kind for kind, _ in parts}}
+    return {name for kind, one in parts for name in one.keys() - known[kind]} - {"version"}
+
+
+def _journal(found: dict[str, Any]) -> Journal:
+    video = VideoFacts(**found["video"])
+    edits, done = tuple(_edit(entry) for entry in found["edits"]), int(found["done"])
+    if not 0 <= done <= len(edits):
+        raise ValueError(f"{done} of {len(edits)} edits cannot hold")
+    for edit in edits:
+        if edit.frame is not None and edit.frame not in range(video.count):
+            raise ValueError(f"no frame of the video: {edit.frame!r}")
+    return Journal(video, edits, done)
 
 
 def _edit(entry: dict[str, Any]) -> Edit:
