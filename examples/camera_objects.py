@@ -12,13 +12,14 @@ none.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from vostrack import FrameResult, Tracker, build_tracker, open_source
+from vostrack import FrameResult, InputError, Tracker, build_tracker, open_source
 from vostrack.masks import davis_palette
 from vostrack.video import draw_overlay
 
@@ -31,6 +32,8 @@ def mask_in_box(image: np.ndarray, box: Box) -> np.ndarray:
     x0, y0, x1, y1 = box
     labels = np.zeros(image.shape[:2], np.uint8)
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    if x0 <= 0 and y0 <= 0 and x1 >= labels.shape[1] and y1 >= labels.shape[0]:
+        return np.ones(labels.shape, np.bool_)  # there is nothing around it to compare with
     rectangle = (x0, y0, x1 - x0, y1 - y0)
     cv2.grabCut(image[..., ::-1].copy(), labels, rectangle, *models, 5, cv2.GC_INIT_WITH_RECT)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
@@ -117,9 +120,15 @@ def main() -> None:
     parser.add_argument("--preset", default="fast")
     arguments = parser.parse_args()
     objects, pointer = LiveObjects(build_tracker(arguments.preset)), Pointer()
-    cv2.namedWindow("vostrack")
-    cv2.setMouseCallback("vostrack", pointer)
     with open_source(arguments.source) as source:
+        try:
+            cv2.namedWindow("vostrack")
+        except cv2.error:
+            sys.exit(
+                "error: this OpenCV has no windows; install opencv-python in place of "
+                "opencv-python-headless"
+            )
+        cv2.setMouseCallback("vostrack", pointer)
         objects.tracker.warm_up(source.size)
         for frame in source:
             objects.see(frame.image)
@@ -133,4 +142,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -10,11 +10,12 @@ and one HTML report in which the presets stand side by side.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from PIL import Image
 
-from vostrack import evaluate, open_source, write_label_map
+from vostrack import InputError, evaluate, open_source, write_label_map
 from vostrack.batch import davis_jobs, run_jobs
 from vostrack.datasets import open_davis
 from vostrack.eval import format_table, write_html
@@ -71,4 +72,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

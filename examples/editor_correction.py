@@ -12,10 +12,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from vostrack import EditedVideo, build_tracker, open_source, read_first_mask, write_label_map
+from vostrack import (
+    EditedVideo,
+    InputError,
+    build_tracker,
+    open_source,
+    read_first_mask,
+    write_label_map,
+)
 from vostrack.masks import read_masks_json
 
 HERE = Path(__file__).parent
+CLIP = HERE / "crossing.mp4"
 
 
 def track(video: EditedVideo, output: Path) -> int:
@@ -30,13 +38,17 @@ def track(video: EditedVideo, output: Path) -> int:
 def main() -> None:
     """Track, correct, and track again."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--video", default=str(HERE / "crossing.mp4"))
+    parser.add_argument("--video", default=str(CLIP))
     parser.add_argument("--mask", default=str(HERE / "crossing_first_mask.png"))
     parser.add_argument("--frame", type=int, help="the frame to correct, from 0; else the last")
-    parser.add_argument("--right", help="the right mask of that frame")
+    parser.add_argument(
+        "--right", help="the right mask of that frame; without it only for the bundled clip"
+    )
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--output", type=Path, default=Path("out/corrected"))
     arguments = parser.parse_args()
+    if not arguments.right and Path(arguments.video).resolve() != CLIP.resolve():
+        parser.error("--right: expected the right mask of the frame to correct in --video")
     with open_source(arguments.video) as source:
         video = EditedVideo(build_tracker(arguments.preset), source)
         video.give(0, read_first_mask(arguments.mask, size=source.size))
@@ -57,4 +69,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -9,12 +9,20 @@ where an object is) and ``cutout.mp4``. ``--objects 1 3`` keeps only these objec
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from vostrack import TrackedFrame, build_tracker, open_source, read_first_mask, track_video
+from vostrack import (
+    InputError,
+    TrackedFrame,
+    build_tracker,
+    open_source,
+    read_first_mask,
+    track_video,
+)
 from vostrack.masks import write_matte
 from vostrack.refine.matting import refined_matte
 from vostrack.video import VideoWriter
@@ -67,4 +75,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -30,6 +30,8 @@ def mask_in_box(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray
     x0, y0, x1, y1 = box
     labels = np.zeros(image.shape[:2], np.uint8)
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    if x0 <= 0 and y0 <= 0 and x1 >= labels.shape[1] and y1 >= labels.shape[0]:
+        return np.ones_like(labels)  # there is nothing around it to compare with
     rectangle = (x0, y0, x1 - x0, y1 - y0)
     cv2.grabCut(image[..., ::-1].copy(), labels, rectangle, *models, 5, cv2.GC_INIT_WITH_RECT)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)

@@ -10,6 +10,8 @@ Topics:
     labels       sensor_msgs/Image out; mono8, the object id of each pixel, with the image's header
     objects      std_msgs/String out; JSON with id, state, presence, center, box and velocity
 
+A message that cannot be used, such as a mask of another size, is left out, and the log says why.
+
 ``to_rgb`` and ``to_image`` need no ROS: they take any class with the fields of sensor_msgs/Image.
 """
 
@@ -17,12 +19,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from vostrack import FrameResult, Tracker, build_tracker
+from vostrack import FrameResult, InputError, Tracker, build_tracker
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "8UC1": 1, "8UC3": 3}
 
@@ -30,7 +33,7 @@ _CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "8UC1": 1, "8UC3": 3}
 def pixels(message: Any) -> np.ndarray:
     """Return the pixels (H, W, C) uint8 of an image message, without the padding of its rows."""
     if message.encoding not in _CHANNELS:
-        raise ValueError(
+        raise InputError(
             f"encoding: expected one of {', '.join(_CHANNELS)}, got {message.encoding}"
         )
     channels = _CHANNELS[message.encoding]
@@ -38,6 +41,16 @@ def pixels(message: Any) -> np.ndarray:
     rows = data[: message.height * message.step].reshape(message.height, message.step)
     used = rows[:, : message.width * channels]
     return used.reshape(message.height, message.width, channels)
+
+
+def ids(message: Any) -> np.ndarray:
+    """Return the object ids (H, W) uint8 of a mask message."""
+    mask = pixels(message)
+    if mask.shape[2] != 1:
+        raise InputError(
+            f"encoding: expected mono8, an object id per pixel, got {message.encoding}"
+        )
+    return mask[..., 0]
 
 
 def to_rgb(message: Any) -> np.ndarray:
@@ -106,8 +119,9 @@ class Following:
         if self.frame is None or not mask.any():
             return None
         if not self.started:
+            result = self.tracker.start(self.frame, mask)
             self.started = True
-            return self.tracker.start(self.frame, mask)
+            return result
         known = np.isin(mask, self.tracker.ids)
         result = None
         if (mask[~known] > 0).any():
@@ -135,21 +149,32 @@ def main() -> None:
     labels = node.create_publisher(Image, "labels", 1)
     objects = node.create_publisher(String, "objects", 1)
 
-    def publish(result: FrameResult | None, header: Any) -> None:
+    def make(**fields: Any) -> Any:
+        return Image(**{**fields, "data": fields["data"].tobytes()})
+
+    def answer(message: Any, work: Callable[[Any], FrameResult | None]) -> None:
+        try:
+            result = work(message)
+        except InputError as error:
+            node.get_logger().error(f"a message is left out: {error}")
+            return
         if result is not None:
-            make = lambda **fields: Image(**{**fields, "data": fields["data"].tobytes()})  # noqa: E731
-            labels.publish(to_image(result.labels, header, make))
+            labels.publish(to_image(result.labels, message.header, make))
             objects.publish(String(data=to_json(result)))
 
-    # One frame in the queue: what is late is dropped, and the newest is tracked.
-    node.create_subscription(
-        Image, "image", lambda m: publish(following.see(to_rgb(m)), m.header), 1
-    )
-    node.create_subscription(
-        Image, "first_mask", lambda m: publish(following.learn(pixels(m)[..., 0]), m.header), 1
-    )
+    def listen(topic: str, work: Callable[[Any], FrameResult | None]) -> None:
+        # One frame in the queue: what is late is dropped, and the newest is tracked.
+        node.create_subscription(Image, topic, lambda message: answer(message, work), 1)
+
+    listen("image", lambda message: following.see(to_rgb(message)))
+    listen("first_mask", lambda message: following.learn(ids(message)))
     rclpy.spin(node)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except InputError as error:
+        sys.exit(f"error: {error}")

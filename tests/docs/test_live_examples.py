@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +54,13 @@ def test_keys_add_and_drop_objects(frames: list[Any]) -> None:
     assert example.press("d", objects, pointer)
     assert objects.see(frames[2]).ids == (2,)
     assert not example.press("q", objects, pointer)
+
+
+@pytest.mark.parametrize("script", ["camera_objects.py", "robot_loop.py"])
+def test_a_box_around_the_whole_frame_is_an_object(script: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    for box in [(0, 0, 30, 20), (-5, -5, 40, 30)]:
+        assert names_of(script).mask_in_box(image, box).all()
 
 
 def test_the_ros_node_without_ros(frames: list[Any]) -> None:
@@ -108,6 +116,82 @@ def test_ros_images_there_and_back(encoding: str) -> None:
     assert back.header.frame_id == "camera"
 
 
+class FakeNode:
+    """A node of ROS that keeps what is logged and published, and who listens.
+
+    Args:
+        name: of the node.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.logged: list[str] = []
+        self.published: list[str] = []
+        self.heard: dict[str, Callable[[Any], None]] = {}
+
+    def declare_parameter(self, name: str, value: Any) -> Any:
+        return SimpleNamespace(value=value)
+
+    def create_publisher(self, kind: Any, topic: str, depth: int) -> Any:
+        return SimpleNamespace(publish=lambda message: self.published.append(topic))
+
+    def create_subscription(self, kind: Any, topic: str, heard: Any, depth: int) -> None:
+        self.heard[topic] = heard
+
+    def get_logger(self) -> Any:
+        return SimpleNamespace(error=self.logged.append)
+
+
+def message_of(image: Any, encoding: str) -> Any:
+    height, width = image.shape[:2]
+    return SimpleNamespace(
+        header="head",
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=image[0].nbytes,
+        data=np.ascontiguousarray(image).tobytes(),
+    )
+
+
+def test_the_ros_node_leaves_out_what_it_cannot_use_and_goes_on(
+    frames: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes: list[FakeNode] = []
+
+    def make(name: str) -> FakeNode:
+        nodes.append(FakeNode(name))
+        return nodes[-1]
+
+    def spin(node: FakeNode) -> None:
+        first = np.asarray(Image.open("mask.png"))
+        node.heard["image"](message_of(frames[0], "rgb8"))
+        node.heard["first_mask"](message_of(first[:9], "mono8"))
+        node.heard["image"](message_of(frames[0], "yuv422"))
+        node.heard["first_mask"](message_of(frames[0], "rgb8"))
+        assert node.published == []
+        node.heard["first_mask"](message_of(first, "mono8"))
+        node.heard["image"](message_of(frames[1], "rgb8"))
+        raise KeyboardInterrupt
+
+    modules = {
+        "rclpy": SimpleNamespace(init=lambda: None, spin=spin),
+        "rclpy.node": SimpleNamespace(Node=make),
+        "sensor_msgs": SimpleNamespace(),
+        "sensor_msgs.msg": SimpleNamespace(Image=SimpleNamespace),
+        "std_msgs": SimpleNamespace(),
+        "std_msgs.msg": SimpleNamespace(String=SimpleNamespace),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(sys, "argv", ["ros2_node.py", "--ros-args", "-r", "image:=/camera"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(EXAMPLES / "ros2_node.py"), run_name="__main__")
+    assert end.value.code == 130
+    assert nodes[0].published == ["labels", "objects", "labels", "objects"]
+    words = ["expected (H, W)", "got yuv422", "an object id per pixel, got rgb8"]
+    assert all(word in said for word, said in zip(words, nodes[0].logged, strict=True))
+
+
 def test_an_unknown_encoding_is_refused() -> None:
     example = names_of("ros2_node.py")
     message = SimpleNamespace(encoding="bayer_rggb8")
@@ -139,10 +223,31 @@ def test_a_frame_to_correct_that_is_not_there(
         runpy.run_path(str(EXAMPLES / "editor_correction.py"), run_name="__main__")
 
 
-def test_a_robot_without_a_camera(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["robot_loop.py", "--source", "nothing.mp4"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["robot_loop.py", "--source", "nothing.mp4"],
+        ["camera_objects.py", "--source", "nothing.mp4"],
+        ["editor_mattes.py", "--video", "nothing.mp4"],
+        ["editor_correction.py", "--video", "nothing.mp4", "--right", "mask.png"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_source_that_is_not_there(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit, match=r"error: .*nothing\.mp4"):
-        runpy.run_path(str(EXAMPLES / "robot_loop.py"), run_name="__main__")
+        runpy.run_path(str(EXAMPLES / words[0]), run_name="__main__")
+
+
+def test_another_video_needs_a_right_mask_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["editor_correction.py", "--video", "other.mp4"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(EXAMPLES / "editor_correction.py"), run_name="__main__")
+    assert "--right: expected the right mask" in capsys.readouterr().err
 
 
 def test_help_of_the_ros_node_needs_no_ros(

@@ -197,6 +197,7 @@ def test_a_whole_visit(client: TestClient, session: StudioSession) -> None:
         "height": HEIGHT,
         "count": 8,
         "rate": 25.0,
+        "renamed_from": "",
         "pixel_aspect": 1.0,
         "trouble": [],
     }

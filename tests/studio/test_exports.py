@@ -181,6 +181,25 @@ def test_what_a_format_does_not_keep_is_in_the_answer(client: Any, desk: Any) ->
     assert client.post("/api/exports/masks").json()["notes"] == []
 
 
+def test_the_answer_tells_whether_masks_changed_meanwhile(
+    client: Any, desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = desk.session().project
+    draw(project, 0, square(5))
+    version = client.get("/api/state").json()["version"]
+    answer = client.post("/api/exports/masks").json()
+    assert (answer["older"], answer["version"]) == (False, version)
+
+    def while_it_is_written(state: Project, *rest: Any) -> Any:
+        draw(project, 1, square(6))
+        return export_project(state, *rest)
+
+    monkeypatch.setattr("vostrack.studio.session.export_project", while_it_is_written)
+    answer = client.post("/api/exports/masks").json()
+    assert answer["older"]
+    assert answer["version"] > version
+
+
 def test_frames_that_lack_an_object_are_named(filled: Project) -> None:
     source = open_source(filled.video.path)
     assert isinstance(source, SeekableSource)

@@ -14,6 +14,7 @@ pytest.importorskip("httpx", reason="needs httpx")
 
 from starlette.testclient import TestClient
 
+from vostrack.masks import davis_palette
 from vostrack.studio.app import create_app
 from vostrack.studio.desk import Desk
 from vostrack.studio.journal import StudioObject
@@ -31,6 +32,16 @@ def client(desk: Desk) -> Iterator[TestClient]:
 
 def objects(desk: Desk) -> list[StudioObject]:
     return list(desk.session().project.objects)
+
+
+def test_new_objects_have_the_colours_that_masks_and_overlays_give_their_ids(
+    client: TestClient,
+) -> None:
+    made = {
+        one["id"]: one["colour"] for one in (client.post("/api/objects").json() for _ in "x" * 30)
+    }
+    assert len(set(made.values())) == 30
+    assert made == {k: f"#{davis_palette()[k].tobytes().hex()}" for k in made}
 
 
 def test_a_change_leaves_what_it_does_not_name(client: TestClient, desk: Desk) -> None:

@@ -313,26 +313,6 @@ def test_a_folder_of_another_video_is_refused(project: Project) -> None:
         Project(project.folder, replace(project.video, digest="0"))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda found: found.pop("edits"), "is damaged"),
-        (lambda found: found["edits"][-1].update(labels="../../000000.png"), "is damaged"),
-        (lambda found: found.update(version=2), r"^project: \S+ has version 2[^(]*`project`$"),
-        (lambda found: found.pop("version"), "is damaged"),
-    ],
-)
-def test_a_journal_that_cannot_be_read_is_refused(
-    project: Project, change: object, message: str
-) -> None:
-    path = project.folder / "project.json"
-    found = json.loads(path.read_text())
-    change(found)  # type: ignore[operator]
-    path.write_text(json.dumps(found))
-    with pytest.raises(InputError, match=message):
-        reopened(project)
-
-
 def test_facts_of_a_video(video: Path) -> None:
     facts = video_facts(str(video))
     assert (facts.width, facts.height, facts.count, facts.rate) == (64, 48, 8, 25.0)

@@ -148,3 +148,28 @@ def test_a_sample_tells_contents_apart_without_reading_all(tmp_path: Path) -> No
         file.truncate(2**40)  # holds nothing on the disk, but would take an hour to read
     assert sample_digest(str(path)) not in digests
     assert sample_digest("rtsp://host/stream") == sample_digest("0") == ""
+
+
+def test_a_video_that_was_renamed_keeps_its_work_and_says_so(tmp_path: Path) -> None:
+    video = gif(tmp_path / "clip.gif", write_frames(tmp_path / "a"))
+    worked = opened(video)
+    worked.set_objects([RED], "add object")
+    damaged = tmp_path / "other.vostrack" / "project.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    film = video.rename(tmp_path / "film.gif")
+    facts = video_facts(str(film))
+    Project(tmp_path / "film.vostrack", facts)  # empty, as older releases made it then
+    found = opened(film)
+    assert (found.folder, found.objects) == (worked.folder, (RED,))
+    assert (found.renamed_from, opened(film).renamed_from) == ("clip.gif", "")
+    gif(video, other_frames(tmp_path / "b"))  # another takes the name
+    assert folder_of(video) == tmp_path / "clip.gif.vostrack"
+    assert folder_of(film) == worked.folder
+
+
+def test_a_renamed_video_takes_no_project_from_a_copy_that_is_there(tmp_path: Path) -> None:
+    first = gif(tmp_path / "clip.gif", write_frames(tmp_path / "a"))
+    opened(first).set_objects([RED], "add object")
+    shutil.copy(first, tmp_path / "film.gif")
+    assert folder_of(tmp_path / "film.gif") == tmp_path / "film.vostrack"

@@ -13,7 +13,7 @@ all open pages as a server-sent event, so that two tabs show the same. One threa
 through the frames of a plan with ``Tracker.start``, ``step``, ``correct``, ``add_objects`` and
 ``remove_objects``, and hands each label map to the project. Painting happens in the page; a stroke
 is sent when it is finished, with the tag of the label map it was drawn on, and refused if another
-tab was faster.
+tab was faster; the page then draws it again on what that tab made of the frame.
 
 Who does not know the token of the address gets nothing, nor do pages of other origins. Requests
 name frames by number and exports by the name of a format, never files by path: only the video

@@ -112,8 +112,8 @@ class Desk:
             self.key = _key(folder, facts)
         self.news.tell("project", {"project": self.key})
 
-    def open_upload(self, key: str) -> None:
-        """Open a video that was dropped on the page.
+    def open_upload(self, key: str) -> bool:
+        """Open a video that was dropped on the page; tell whether its project is new.
 
         Raises:
             InputError: it is not complete, or cannot be used; then nothing of it is kept.
@@ -125,6 +125,7 @@ class Desk:
             if new:
                 shutil.rmtree(default_folder(video), ignore_errors=True)
             raise
+        return new
 
     def close(self) -> None:
         """Stop tracking, write what is known, and let go of the project."""

@@ -24,6 +24,7 @@ from vostrack.masks import (
 from vostrack.masks.formats.registry import find_format, writable_formats
 from vostrack.masks.palette import davis_palette, write_matte
 from vostrack.runs.exports import mask_frame
+from vostrack.studio.gaps import find_gaps
 from vostrack.studio.project import Project
 from vostrack.video import Frame, open_source, write_overlay
 from vostrack.video.frames import SeekableSource
@@ -60,10 +61,12 @@ class Exported:
     Attributes:
         path: the file.
         notes: what the format does not keep, and where objects are missing.
+        version: of the project that it holds; see ``Project.version``.
     """
 
     path: Path
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    version: int
 
 
 def export_choices() -> tuple[ExportChoice, ...]:
@@ -121,10 +124,10 @@ def export_project(project: Project, source: SeekableSource, name: str) -> Expor
         shutil.rmtree(folder, ignore_errors=True)
         notes = export_results(masks, name, folder, overwrite=True)
         _zip(folder, target)
-    notes = (*notes, *_missing(project))
+    notes = (*notes, *(gap.words for gap in find_gaps(project)))
     for note in notes:
         _log.warning("export: %s", note)
-    return Exported(target, notes)
+    return Exported(target, notes, project.version)
 
 
 def _video_masks(project: Project, source: SeekableSource) -> VideoMasks:
@@ -141,23 +144,6 @@ def _video_masks(project: Project, source: SeekableSource) -> VideoMasks:
         source.frame_rate,
         path=str(video.path),
     )
-
-
-def _missing(project: Project) -> list[str]:
-    """Name the objects that the tracker was not asked for where it went on with others."""
-    tracked = project.tracked.keys()
-    notes = []
-    for one in project.objects:
-        # Each is the first of some frames without the object, after one that says where it is.
-        lost = {k for k in tracked if not one.ended(k) and one.id not in project.stated(k)}
-        begins = sorted(k for k in lost if k > 0 and one.id in project.stated(k - 1))
-        for begin in begins:
-            end = next(k for k in range(begin, project.video.count + 1) if k not in lost) - 1
-            frames = f"frame {begin}" if begin == end else f"frames {begin} to {end}"
-            notes.append(
-                f"{one.name} was not tracked in {frames}: go to frame {begin - 1} and press Forward"
-            )
-    return notes
 
 
 def _label_maps(masks: VideoMasks) -> Iterator[tuple[str, UInt8Array]]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from vostrack.arrays import BoolArray, UInt8Array
+from vostrack.errors import InputError
 from vostrack.masks import read_label_map
 from vostrack.studio.journal import Edit, Journal
 from vostrack.studio.tracked import TrackedMasks
@@ -46,10 +47,10 @@ class FrameMasks:
         video = self.journal.video
         labels = np.zeros((video.height, video.width), np.uint8)
         if found:
-            labels = _only(self.tracked.labels(frame), found)
+            labels = _only(self._checked(self.tracked.labels(frame), frame), found)
         if edit is None:
             return labels
-        drawn = read_label_map(self.folder / "edits" / str(edit.labels))
+        drawn = self._checked(read_label_map(self.folder / "edits" / str(edit.labels)), frame)
         drawn = _only(drawn, self.journal.shown(frame))
         return np.where(drawn > 0, drawn, labels).astype(np.uint8)
 
@@ -107,6 +108,21 @@ class FrameMasks:
         if edit is not None:  # of what was drawn, it stays said
             stated |= {*(edit.absent or ())} & self._ended(frame)
         return tuple(sorted((before | stated) - ids))
+
+    def _checked(self, labels: UInt8Array, frame: int) -> UInt8Array:
+        """Return a label map that was read.
+
+        Raises:
+            InputError: it has not the size of the video.
+        """
+        video = self.journal.video
+        if labels.shape != (video.height, video.width):
+            raise InputError(
+                f"mask: that of frame {frame} in {self.folder} has {labels.shape[1]} x "
+                f"{labels.shape[0]} pixels, expected {video.width} x {video.height}; the project "
+                "is damaged: bring that file back from a copy, or draw the frame in a new project"
+            )
+        return labels
 
     def _edit(self, frame: int) -> Edit | None:
         return self.journal.drawings.get(frame)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from vostrack.errors import InputError
 from vostrack.files import atomic_path, parse_json
+from vostrack.wording import counted
 
 __all__ = [
     "JOURNAL",
@@ -57,6 +58,28 @@ class VideoFacts:
             video.height,
             video.count,
         ) and self.digest in ("", video.digest)
+
+    def check(self, video: VideoFacts, folder: Path) -> None:
+        """Check that a project of this video can be that of another.
+
+        Args:
+            video: the other.
+            folder: of the project, for the message.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if self.fits(video):
+            return
+        size = f"{counted(self.count, 'frame')} of {self.width} x {self.height}"
+        other = (
+            f"was made when {self.path} was another video, with {size}"
+            if self.path == video.path
+            else f"belongs to {self.path} with {size}, not to {video.path}"
+        )
+        raise InputError(
+            f"project: {folder} {other}; move that folder away, or give another folder as `project`"
+        )
 
 
 @dataclass(frozen=True)
@@ -133,6 +156,13 @@ class Journal:
         """The objects as they are now."""
         return self.edits[self.done - 1].objects if self.done else ()
 
+    @property
+    def steps(self) -> tuple[str | None, str | None]:
+        """In words, what undo and redo would do; None for nothing."""
+        undo = self.edits[self.done - 1].what if self.done else None
+        redo = self.edits[self.done].what if self.done < len(self.edits) else None
+        return undo, redo
+
     @cached_property
     def deleted(self) -> set[int]:
         """The ids of objects that were there once."""
@@ -196,14 +226,22 @@ def read_journal(path: Path) -> Journal:
     """Read a journal.
 
     Raises:
-        InputError: the file is damaged or of another version.
+        InputError: the file is damaged or of another version, or a newer vostrack wrote it.
     """
     try:
         found = parse_json(path.read_text("utf-8"))
         version = found["version"]
         if version == _VERSION:
-            edits = tuple(_edit(entry) for entry in found["edits"])
-            return Journal(VideoFacts(**found["video"]), edits, int(found["done"]))
+            # What is not known would be lost with the next edit.
+            strange = sorted(_unknown(found))
+            if not strange:
+                return _journal(found)
+            raise InputError(
+                f"project: {path} holds {strange[0]!r}, which this vostrack does not know: a newer "
+                "one wrote it; open it with that, or give another folder as `project`"
+            )
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"project: {path} is damaged ({error}); give another folder as `project`"
@@ -212,6 +250,26 @@ def read_journal(path: Path) -> Journal:
         f"project: {path} has version {version}, expected {_VERSION}; open it with the vostrack "
         "that wrote it, or give another folder as `project`"
     )
+
+
+def _unknown(found: dict[str, Any]) -> set[str]:
+    """Return the names of fields that no journal of this version has."""
+    parts: list[tuple[Any, dict[str, Any]]] = [(Journal, found), (VideoFacts, found["video"])]
+    for entry in found["edits"]:
+        parts += [(Edit, entry), *((StudioObject, one) for one in entry["objects"])]
+    known = {kind: {one.name for one in fields(kind)} for kind in {kind for kind, _ in parts}}
+    return {name for kind, one in parts for name in one.keys() - known[kind]} - {"version"}
+
+
+def _journal(found: dict[str, Any]) -> Journal:
+    video = VideoFacts(**found["video"])
+    edits, done = tuple(_edit(entry) for entry in found["edits"]), int(found["done"])
+    if not 0 <= done <= len(edits):
+        raise ValueError(f"{done} of {len(edits)} edits cannot hold")
+    for edit in edits:
+        if edit.frame is not None and edit.frame not in range(video.count):
+            raise ValueError(f"no frame of the video: {edit.frame!r}")
+    return Journal(video, edits, done)
 
 
 def _edit(entry: dict[str, Any]) -> Edit:

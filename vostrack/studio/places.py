@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vostrack.errors import InputError
@@ -17,6 +18,7 @@ __all__ = [
     "VIDEO_FOLDER",
     "Places",
     "default_folder",
+    "known_videos",
     "project_folder",
     "video_name",
 ]
@@ -49,7 +51,7 @@ def project_folder(video: str | Path, facts: VideoFacts) -> Path:
     """Return the folder of the project that a video has, or of a new one.
 
     Files may differ only in their suffixes (``clip.mp4`` and ``clip.mov``): the first has
-    ``clip.vostrack``, the next ``clip.mov.vostrack``.
+    ``clip.vostrack``, the next ``clip.mov.vostrack``. A video that was renamed keeps its project.
 
     Args:
         video: file, folder of images, or pattern.
@@ -61,12 +63,28 @@ def project_folder(video: str | Path, facts: VideoFacts) -> Path:
     """
     path = _named(video)
     folders = _folders(path)
-    found = {one: read_journal(one / JOURNAL).video for one in folders if (one / JOURNAL).exists()}
-    own = [one for one, known in found.items() if _is_of(known, facts, path)]
+    found = {one: read_journal(one / JOURNAL) for one in folders if (one / JOURNAL).exists()}
+    own = [one for one, known in found.items() if _is_of(known.video, facts, path)]
+    if any(found[one].edits for one in own):
+        return own[0]
     # The project refuses a video that took the place of its own: a new one would look like a loss.
-    own += [one for one, known in found.items() if known.path == facts.path]
+    replaced = [one for one, known in found.items() if known.video.path == facts.path]
     free = [one for one in folders if one not in found]
-    return [*own, *free, *folders][0]
+    renamed = [] if replaced and not own else _renamed(path, facts)
+    return [*renamed, *own, *replaced, *free, *folders][0]
+
+
+def _renamed(path: Path, facts: VideoFacts) -> list[Path]:
+    """Return the projects with work on a video's content, under another name; latest first."""
+    found = []
+    for journal in path.parent.glob(f"*{PROJECT_SUFFIX}/{JOURNAL}"):
+        folder = journal.parent
+        with suppress(InputError, OSError):  # it is no business of this video
+            known = read_journal(journal)
+            named = bool(known.video.digest) and _is_of(known.video, facts, path)
+            if known.edits and named and not (folder / VIDEO_FOLDER).exists():
+                found.append((journal.stat().st_mtime_ns, folder))
+    return [folder for _, folder in sorted(found, reverse=True)]
 
 
 def _named(video: str | Path) -> Path:
@@ -162,6 +180,18 @@ class Places:
         except (OSError, RuntimeError, ValueError):
             return None
         return path if any(path.is_relative_to(one) for one in self.folders) else None
+
+
+def known_videos(folder: Path) -> list[Path]:
+    """Return the videos in a folder that were dropped into projects or worked on."""
+    worked = set()
+    for journal in folder.glob(f"*{PROJECT_SUFFIX}/{JOURNAL}"):
+        with suppress(InputError, OSError):
+            found = read_journal(journal)
+            worked.update([found.video.path] if found.edits else [])
+    videos = list(_videos_in(folder))
+    dropped = [path for path in videos if VIDEO_FOLDER in (path.name, path.parent.name)]
+    return [*dropped, *(path for path in videos if str(path) in worked)]
 
 
 def _exists(path: Path) -> bool:

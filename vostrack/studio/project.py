@@ -6,6 +6,7 @@ import copy
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,9 +29,8 @@ from vostrack.studio.journal import (
     write_journal,
 )
 from vostrack.studio.object_list import LONGEST_NAME, check_shown, checked_objects
-from vostrack.studio.plain_text import is_plain_text
+from vostrack.studio.plain_text import without_control
 from vostrack.studio.tracked import TrackedMask, TrackedMasks
-from vostrack.wording import counted
 
 __all__ = ["ConflictError", "Project", "StudioObject", "TrackedMask"]
 
@@ -47,6 +47,9 @@ class Project:
     Args:
         folder: of the project; it is created.
         video: what it belongs to.
+
+    Attributes:
+        renamed_from: the name that its video had when it was open before, if it was another.
     """
 
     def __init__(self, folder: Path, video: VideoFacts) -> None:
@@ -60,13 +63,21 @@ class Project:
         self._file = folder / JOURNAL
         self._journal = read_journal(self._file) if self._file.exists() else Journal(video)
         self.check_video(video)
+        before, now = Path(self.video.path).name, Path(video.path).name
+        self.renamed_from = before if before != now else ""
         if self.video != video or not self._file.exists():
             # At once, so that no other video takes the folder before the first edit.
             self._journal = replace(self._journal, video=video)
             write_journal(self._journal, self._file)
         self._tracked = TrackedMasks(folder, video.count)
+        self._version = time.time_ns() // 1_000_000
         for left in (folder / "exports").glob(f"{_STATE}*"):  # by a server that was killed
             shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def version(self) -> int:
+        """A number that rises with every change of masks or objects, also over restarts."""
+        return self._version
 
     @property
     def video(self) -> VideoFacts:
@@ -79,19 +90,7 @@ class Project:
         Raises:
             InputError: it belongs to another.
         """
-        own = self.video
-        if own.fits(video):
-            return
-        size = f"{counted(own.count, 'frame')} of {own.width} x {own.height}"
-        other = (
-            f"was made when {own.path} was another video, with {size}"
-            if own.path == video.path
-            else f"belongs to {own.path} with {size}, not to {video.path}"
-        )
-        raise InputError(
-            f"project: {self.folder} {other}; move that folder away, or give another folder as "
-            "`project`"
-        )
+        self.video.check(video, self.folder)
 
     @property
     def objects(self) -> tuple[StudioObject, ...]:
@@ -146,10 +145,7 @@ class Project:
 
     def steps(self) -> tuple[str | None, str | None]:
         """Return in words what undo and redo would do; None for nothing."""
-        journal = self._journal
-        undo = journal.edits[journal.done - 1].what if journal.done else None
-        redo = journal.edits[journal.done].what if journal.done < len(journal.edits) else None
-        return undo, redo
+        return self._journal.steps
 
     def check_frame(self, frame: int) -> None:
         """Check that the video has a frame.
@@ -250,8 +246,7 @@ class Project:
             before = self._journal
             after = before.moved(steps)
             if after.done != before.done:
-                write_journal(after, self._file)
-                self._journal = after
+                self._keep(after)
                 edit = before.edits[min(before.done, after.done)]
                 return edit.frame
         return None
@@ -275,7 +270,9 @@ class Project:
         """
         self._check_there()
         with self.lock:
-            return self._tracked.add(frame, labels, presence, scores, others)
+            found = self._tracked.add(frame, labels, presence, scores, others)
+            self._version += 1
+            return found
 
     def write_tracked(self) -> None:
         """Write what the tracker said of every frame."""
@@ -293,7 +290,7 @@ class Project:
             state = copy.copy(self)
             with self.lock:
                 # Files of what was drawn never change, nor does a journal.
-                state._journal = self._journal
+                state._journal, state._version = self._journal, self._version
                 state._tracked = self._tracked.kept_in(Path(place))
             state.lock = threading.RLock()
             yield state
@@ -309,10 +306,13 @@ class Project:
 
     def _add(self, edit: Edit) -> None:
         self._check_there()
-        journal = self._journal.added(edit)
+        self._keep(self._journal.added(edit))
+
+    def _keep(self, journal: Journal) -> None:
         write_journal(journal, self._file)
         self._journal = journal
+        self._version += 1
 
 
 def _words(what: str) -> str:
-    return "".join(sign for sign in what if is_plain_text(sign))[:LONGEST_NAME]
+    return without_control(what)[:LONGEST_NAME]

@@ -15,6 +15,7 @@ from vostrack.errors import InputError
 from vostrack.files import expand_home, real_path
 from vostrack.studio.desk import Desk
 from vostrack.studio.places import Places
+from vostrack.studio.project import Project
 from vostrack.studio.session import Parts, StudioSession
 from vostrack.studio.uploads import LARGEST_UPLOAD
 from vostrack.video.names import is_pattern
@@ -130,7 +131,7 @@ def serve(
     )
 
     def told(address: str) -> None:
-        where = f"Project: {desk.session().project.folder}\n" if opening.video else ""
+        where = _where(desk.session().project) if opening.video else ""
         tell(f"{where}Open {address}\nStop with Ctrl-C.")
         if browser:
             webbrowser.open(address)
@@ -141,6 +142,12 @@ def serve(
         serve_desk(desk, host, port, told)
     finally:
         desk.close()
+
+
+def _where(project: Project) -> str:
+    before = project.renamed_from
+    renamed = f", made when the video was named {before}" if before else ""
+    return f"Project: {project.folder}{renamed}\n"
 
 
 def _check_extra() -> None:

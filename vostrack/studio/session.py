@@ -204,6 +204,7 @@ class StudioSession:
     def _summary(self) -> dict[str, Any]:
         undo, redo = self.project.steps()
         return {
+            "version": self.project.version,
             "objects": [asdict(one) for one in self.project.objects],
             "next_id": self.project.next_id,
             "drawn": sorted(self.project.drawn.items()),
@@ -224,4 +225,4 @@ def _page_facts(project: Project, frames: VideoFrames) -> dict[str, Any]:
     del facts["digest"]
     name = video_name(Path(facts.pop("path")))
     seen = {"pixel_aspect": float(frames.source.pixel_aspect), "trouble": frames.trouble}
-    return {"name": name, **facts, **seen}
+    return {"name": name, "renamed_from": project.renamed_from, **facts, **seen}

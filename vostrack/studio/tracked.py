@@ -105,7 +105,9 @@ class TrackedMasks:
 
     def scores(self, frame: int) -> UInt8Array | None:
         """Return the best score (H, W) of each pixel, 0..255; None if there is none."""
-        found = cv2.imread(str(self._file("scores", frame)), cv2.IMREAD_GRAYSCALE)
+        path = self._file("scores", frame)
+        # Of a file that is not there, OpenCV complains in the terminal.
+        found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.exists() else None
         return None if found is None else found.astype(np.uint8)
 
     def add(
@@ -181,7 +183,7 @@ class TrackedMasks:
 
     def _read(self, count: int) -> dict[int, TrackedMask]:
         """Read what was tracked; a frame whose presence was not yet written counts as doubtful."""
-        entries: dict[str, Any] = {}
+        entries: Any = {}
         with suppress(OSError, ValueError):
             entries = parse_json((self._folder / "tracked.json").read_text("utf-8"))
         found: dict[int, TrackedMask] = {}
@@ -189,13 +191,16 @@ class TrackedMasks:
             if not path.stem.isdecimal() or int(path.stem) >= count:
                 continue
             frame = int(path.stem)
-            presence, areas, doubtful = entries.get(str(frame), [[], [], True])
-            found[frame] = TrackedMask(
-                {int(n): float(p) for n, p in presence},
-                {int(n): int(a) for n, a in areas},
-                bool(doubtful),
-                path.stat().st_mtime_ns,
-            )
+            serial = path.stat().st_mtime_ns
+            found[frame] = TrackedMask({}, {}, True, serial)
+            with suppress(AttributeError, LookupError, TypeError, ValueError):  # it is damaged
+                presence, areas, doubtful = entries[str(frame)]
+                found[frame] = TrackedMask(
+                    {int(n): float(p) for n, p in presence},
+                    {int(n): int(a) for n, a in areas},
+                    bool(doubtful),
+                    serial,
+                )
         return found
 
 

@@ -209,7 +209,8 @@ class TrackJob:
         scores = _best_scores(result)
         with self._project.lock:  # what a page loads has the frame, or the news follow
             found = self._project.track(number, result.labels, presence, scores, others)
-            self._tell("frame", {"frame": number, **frame_news(found)})
+            version = self._project.version
+            self._tell("frame", {"frame": number, "version": version, **frame_news(found)})
 
     def _change(self, state: JobState) -> None:
         with self._changing:  # or older news could follow newer ones

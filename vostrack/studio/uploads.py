@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from vostrack.errors import InputError
 from vostrack.file_order import natural_order
 from vostrack.studio.access import TooLargeError
-from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, check_video
+from vostrack.studio.places import PROJECT_SUFFIX, VIDEO_FOLDER, check_video, known_videos
 from vostrack.studio.plain_text import is_plain_text
 from vostrack.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -138,7 +138,8 @@ class Uploads:
     def finish(self, key: str) -> tuple[Path, bool]:
         """Move a complete video into a project folder.
 
-        A video that was dropped before, with the same content, keeps its project.
+        A video that was dropped or opened there before, with the same content, keeps its project,
+        also under another name.
 
         Returns:
             The path of the video there, and whether the project is new.
@@ -167,16 +168,19 @@ class Uploads:
 
     def _placed(self, upload: _Upload) -> tuple[Path, bool]:
         names = [one.name for one in upload.files]
+        for known in known_videos(self._home):
+            if _same(known, upload.folder, names):
+                single = known.name == VIDEO_FOLDER and len(names) == 1
+                return (known / names[0] if single else known), False
         stem = Path(upload.title).stem if len(names) == 1 else upload.title
         for number in range(1, _MOST_FILES):
             name = stem if number == 1 else f"{stem}-{number}"
             target = self._home / f"{name}{PROJECT_SUFFIX}" / VIDEO_FOLDER
             new = not target.parent.exists()
-            if new:
-                target.parent.mkdir()
-                upload.folder.rename(target)
-            elif not _same(target, upload.folder, names):
+            if not new:
                 continue
+            target.parent.mkdir()
+            upload.folder.rename(target)
             return (target / names[0] if len(names) == 1 else target), new
         raise InputError(f"upload: there are too many projects named {stem}; remove some")
 
@@ -225,15 +229,17 @@ def _check_names(title: str, files: Sequence[UploadFile]) -> None:
         raise InputError("upload: expected sizes of at least 0 bytes")
 
 
-def _same(target: Path, folder: Path, names: Sequence[str]) -> bool:
-    """Whether a project holds just these files."""
+def _same(known: Path, folder: Path, names: Sequence[str]) -> bool:
+    """Whether a file, or a folder of images, is what came in a folder."""
     try:
-        if sorted(path.name for path in target.iterdir()) != sorted(names):
+        if known.is_file():
+            return len(names) == 1 and filecmp.cmp(known, folder / names[0], shallow=False)
+        if sorted(path.name for path in known.iterdir()) != sorted(names):
             return False
     except OSError:
         return False
     ordered = sorted(names, key=natural_order)
-    return not any(filecmp.cmpfiles(target, folder, ordered, shallow=False)[1:])
+    return not any(filecmp.cmpfiles(known, folder, ordered, shallow=False)[1:])
 
 
 def _human(size: int) -> str:

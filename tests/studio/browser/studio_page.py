@@ -27,6 +27,14 @@ HEIGHT, WIDTH, FRAMES = 240, 384, 6
 _POLL_SECONDS = 0.03
 _PATIENCE_SECONDS = 60
 
+HOLD_NEWS = """
+    window.SharedWorker = undefined;
+    window.EventSource = class extends EventSource {
+        constructor(...parts) { super(...parts); window.news = this; }
+    };
+"""
+"""What a tab runs first, so that a test can tell it news as the server does."""
+
 
 class Servers:
     """The process that starts servers, see tests/studio/light_server.py."""

@@ -176,6 +176,14 @@ def test_a_small_window_shows_the_frame_and_reaches_the_rest(
     page.keep(request.node.callspec.id)
 
 
+def test_the_list_names_keys_as_they_are_printed_on_them(page: StudioPage) -> None:
+    page.press("?")
+    names = page.page.locator("#key-list dt").all_inner_texts()
+    assert {"1–9", "C", "←", "Space", "Ctrl+Z", "Shift+T", "Enter"} <= set(names)
+    assert not {"1", "c", "ArrowLeft"} & set(names)
+    page.press("Escape")
+
+
 def test_focus_is_seen_on_every_control(page: StudioPage) -> None:
     page.page.locator("h1").click()
     seen: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.studio.browser.studio_page import FRAMES, Server, Servers, StudioPage
+from tests.studio.browser.studio_page import FRAMES, HOLD_NEWS, Server, Servers, StudioPage
 from tests.studio.browser.window import Window
 from tests.studio.conftest import write_frames
 from vostrack.masks import read_label_map
@@ -226,12 +226,6 @@ def test_what_was_drawn_while_the_server_was_down_is_saved_when_it_is_back(
         server.kill()
 
 
-HOLD_NEWS = """
-    window.SharedWorker = undefined;
-    window.EventSource = class extends EventSource {
-        constructor(...parts) { super(...parts); window.news = this; }
-    };
-"""
 GONE = "window.news.dispatchEvent(new Event('error'))"
 BACK = """
     window.news.dispatchEvent(new Event("open"));

@@ -19,6 +19,8 @@ from vostrack.video import VideoWriter
 if TYPE_CHECKING:
     from playwright.sync_api import Dialog
 
+HINT = "document.querySelector('#hint').textContent"
+
 # A drop event with files, as the browser makes it when something is dragged onto the page.
 DROP = """({ files, folder }) => {
     const made = files.map(({ name, data }) =>
@@ -42,6 +44,12 @@ def drop(page: StudioPage, files: dict[str, bytes], folder: str | None = None) -
         {"name": name, "data": base64.b64encode(data).decode()} for name, data in files.items()
     ]
     page.page.evaluate(DROP, {"files": listed, "folder": folder})
+
+
+def unlike_others(clip: Path, name: str) -> bytes:
+    """Return a video with other bytes than those of other tests, which are known in the folder."""
+    box = b"free" + name.encode()
+    return clip.read_bytes() + (4 + len(box)).to_bytes(4, "big") + box
 
 
 def name_of(page: StudioPage) -> str:
@@ -68,13 +76,32 @@ def test_a_video_is_opened_from_the_list_and_by_its_path(page: StudioPage, clip:
 
 def test_a_dropped_video_is_copied_into_a_project_of_its_own(page: StudioPage, clip: Path) -> None:
     name = f"dropped-{name_of(page)}"
-    drop(page, {name: clip.read_bytes()})
+    video = unlike_others(clip, name)
+    drop(page, {name: video})
     page.until(f"document.querySelector('#video-name').textContent === {json.dumps(name)}")
     project = (page.server.folder / name).with_suffix(".vostrack")
-    assert (project / "video" / name).read_bytes() == clip.read_bytes()
+    assert (project / "video" / name).read_bytes() == video
     page.project = project
     page.click(252, 54)
     assert page.latest()[54, 252] == 1
+    drop(page, {"film.mp4": video})
+    page.until(f"{HINT} === 'film.mp4 is known here as {name}: its project is open.'")
+    assert page.objects() == 1
+
+
+def test_a_video_that_was_renamed_goes_on_and_that_is_said(page: StudioPage, clip: Path) -> None:
+    before = page.server.folder / f"before-{name_of(page)}"
+    before.write_bytes(unlike_others(clip, before.name))
+    page.server.open(before)
+    page.until(f"document.querySelector('#video-name').textContent === {json.dumps(before.name)}")
+    page.project = before.with_suffix(".vostrack")
+    page.click(252, 54)
+    page.server.open(page.server.folder / before.name.removeprefix("before-"))
+    page.until("document.querySelectorAll('#objects li').length === 0")
+    after = before.rename(before.with_name(f"after-{before.name}"))
+    page.server.open(after)
+    page.until(f"{HINT}.startsWith('This video was named {before.name} when you worked on it')")
+    assert (name_of(page), page.objects()) == (after.name, 1)
 
 
 def test_a_dropped_folder_of_frames_opens(page: StudioPage, tmp_path: Path) -> None:
@@ -88,10 +115,10 @@ def test_a_dropped_folder_of_frames_opens(page: StudioPage, tmp_path: Path) -> N
 
 
 def test_a_folder_of_frames_is_chosen(page: StudioPage, tmp_path: Path) -> None:
-    frames = write_frames(tmp_path / f"chosen-{name_of(page)}", 3)
+    frames = write_frames(tmp_path / f"chosen-{name_of(page)}", 4)
     page.press("o")
     page.page.locator("#open-folder").set_input_files(frames)
-    page.until("document.querySelector('#position').value === '0 / 2'")
+    page.until("document.querySelector('#position').value === '0 / 3'")
 
 
 def test_what_cannot_be_dropped_is_said(page: StudioPage) -> None:

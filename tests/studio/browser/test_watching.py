@@ -162,6 +162,7 @@ def test_a_deleted_object_is_gone_until_that_is_undone(page: StudioPage) -> None
     page.until("!document.querySelector('#export-link').hidden")
     page.page.get_by_role("button", name="Delete Object 1").click()
     says(page, "1 of 4", None)
+    page.until("/^Object 1 is deleted. Undo/.test(document.querySelector('#hint').textContent)")
     assert page.page.locator("#export-link").is_hidden()
     text = "document.querySelector('#timeline').getAttribute('aria-valuetext')"
     page.until(f"{text}.endsWith('not tracked')")

@@ -57,10 +57,11 @@ export const loadState = async () => (await ask("GET", "/api/state")).json();
 
 /**
  * @param {number} frame
+ * @param {string} [key] the key of the project, if it may be another than that which is shown
  * @returns {Promise<{labels: Uint8Array, tag: string}>}
  */
-export async function loadLabels(frame) {
-  const response = await ask("GET", `/api/frames/${frame}/labels`);
+export async function loadLabels(frame, key = project) {
+  const response = await ask("GET", `/api/frames/${frame}/labels`, undefined, { key });
   return { labels: await unpack(response), tag: response.headers.get("x-mask-tag") };
 }
 
@@ -95,6 +96,10 @@ export const deleteObject = (id) => ask("DELETE", `/api/objects/${id}`);
 export const prepare = (frame) => ask("POST", `/api/frames/${frame}/prepare`);
 export const track = (frame, direction) => ask("POST", "/api/track", { frame, direction });
 export const steer = (what) => ask("POST", `/api/track/${what}`);
+
+/** @returns {Promise<{frame: number, words: string}[]>} where objects were not tracked */
+export const loadGaps = async () => (await ask("GET", "/api/track/gaps")).json();
+
 export const loadExports = async () => (await ask("GET", "/api/exports")).json();
 export const makeExport = async (name) => (await ask("POST", `/api/exports/${name}`)).json();
 
@@ -151,6 +156,7 @@ export const openVideo = (path) => ask("POST", "/api/open", { path });
  * @param {string} title the name of the file, or of the folder of images
  * @param {File[]} files
  * @param {(share: number) => void} tell hears how much of it was sent
+ * @returns {Promise<boolean>} whether its project is new
  */
 export async function sendVideo(title, files, tell) {
   const listed = files.map((file) => [file.name, file.size]);
@@ -161,7 +167,7 @@ export async function sendVideo(title, files, tell) {
     await put(`/api/uploads/${answer.upload}/${number}`, file, (part) => tell((sent + part) / total));
     sent += file.size;
   }
-  await ask("POST", `/api/uploads/${answer.upload}/open`);
+  return (await (await ask("POST", `/api/uploads/${answer.upload}/open`)).json()).new;
 }
 
 /** Like fetch, which does not tell how much was sent. */

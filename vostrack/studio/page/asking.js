@@ -118,7 +118,7 @@ class Asking extends Tool {
       this.store.say(`The mask agrees with that ${click ? "click" : "box"} already.`);
       return;
     }
-    if (!(await this.store.save(what))) return;
+    if (!(await this.store.save(what, before))) return;
     this.store.say("Missing something? Click on it. Too much? Choose Click −, and click there.");
   }
 
@@ -209,25 +209,25 @@ export class BoxTool extends Asking {
   key = "r";
   start = "drag a box around it";
   hint = "Drag a box around the object, or press Enter at two corners.";
+  drags = true;
 
   down(at) {
-    if (this.corner && !this.dragging) {
-      this.#take(at);
-      return;
-    }
+    this.closing = Boolean(this.corner) && !this.dragging;
+    if (this.closing) return;
     this.corner = { ...at };
     this.dragging = true;
   }
 
   up(at) {
     this.dragging = false;
+    if (this.closing) this.#take(at);
     // A press without a drag marks the first corner only.
     if (this.corner && Math.hypot(at.x - this.corner.x, at.y - this.corner.y) > 3) this.#take(at);
   }
 
   cancel() {
     this.corner = null;
-    this.dragging = false;
+    this.dragging = this.closing = false;
   }
 
   drop(id) {
@@ -244,6 +244,7 @@ export class BoxTool extends Asking {
   #take(at) {
     const { width, height } = this.store.video, from = this.corner;
     this.corner = null;
+    this.closing = false;
     const low = (a, b) => Math.max(0, Math.floor(Math.min(a, b)));
     const high = (a, b, most) => Math.min(most, Math.ceil(Math.max(a, b)));
     const box = [low(from.x, at.x), low(from.y, at.y), high(from.x, at.x, width),

@@ -4,7 +4,8 @@ const FAR = 8;
 
 /**
  * @param {object} page its parts
- * @returns {Record<string, {words: string, run: (event: KeyboardEvent) => void}>} by key
+ * @returns {Record<string, {words: string, name?: string, run: (event: KeyboardEvent) => void}>} by key;
+ *   the name is what the list calls it
  */
 export function makeKeys(page) {
   const { stage, objects, tools, store } = page;
@@ -14,7 +15,7 @@ export function makeKeys(page) {
     else if (dx && !active.closest("#timeline, #tools")) page.go(store.wanted + dx);
   };
   const digits = [...Array(9).keys()].map((k) =>
-    [String(k + 1), { words: k ? "" : "1 to 9: select an object", run: () => objects.choose(k) }]);
+    [String(k + 1), { words: k ? "" : "Select an object", name: "1–9", run: () => objects.choose(k) }]);
   const forTools = Object.entries(tools).map(([name, tool]) =>
     [tool.key, { words: `Tool: ${tool.name}`, run: () => page.choose(name) }]);
   return {
@@ -49,7 +50,7 @@ export function makeKeys(page) {
     Home: { words: "First frame", run: () => page.go(0) },
     End: { words: "Last frame", run: () => page.go(store.video.count - 1) },
     " ": { words: "Play or pause", run: page.play },
-    d: { words: "Next doubtful frame", run: page.nextDoubtful },
+    d: { words: "Next frame to look at: doubtful, without a mask, or without one of its objects", run: page.nextDoubtful },
     t: { words: "Track forward from here", run: () => page.tracking.track("forward") },
     "Shift+t": { words: "Track backward from here", run: () => page.tracking.track("backward") },
     g: { words: "Fill the gap between two drawn frames", run: () => page.tracking.track("between") },

@@ -7,16 +7,17 @@ const OLDER = "The masks changed while it was written: export again for what is 
 const byId = (id) => document.getElementById(id);
 
 export class ExportPanel {
-  /** How often the masks have changed. */
-  #changes = 0;
+  /** The newest version of the project when the export was offered. */
+  #version = 0;
 
   /** @param {import("./store.js").Store} store */
   constructor(store) {
     this.store = store;
     byId("export").addEventListener("click", () => this.write());
-    store.addEventListener("masks", () => { this.#changes += 1; });
-    for (const kind of ["project", "summary", "masks", "job"]) {
-      store.addEventListener(kind, () => this.#hide()); // it is of the masks before
+    store.addEventListener("project", () => this.#hide());
+    for (const kind of ["summary", "tracked"]) {
+      // News of what was drawn before it may come after it.
+      store.addEventListener(kind, () => { if (store.version > this.#version) this.#hide(); });
     }
   }
 
@@ -38,10 +39,10 @@ export class ExportPanel {
     this.#hide();
     store.say(`Writing ${select.selectedOptions[0].textContent}`);
     return store.afterSaving(async () => {
-      const before = this.#changes;
-      const { file, notes } = await makeExport(select.value);
+      const { file, notes, version, ...answer } = await makeExport(select.value);
       if (store.project !== project) return; // its link would lead to an export of another video
-      const older = this.#changes !== before;
+      const older = answer.older || store.version > version;
+      this.#version = Math.max(version, store.version);
       this.#offer(file, older);
       const missing = store.unmasked;
       store.say([`${file} is ready.`, ...(older ? [OLDER] : []),

@@ -1,5 +1,7 @@
 /** Everything by keyboard. */
 
+const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+
 /**
  * @param {Record<string, {words: string, run: (event: KeyboardEvent) => void}>} keys by key,
  *   with "Ctrl+" and "Shift+" in front
@@ -24,10 +26,10 @@ export function listenToKeys(keys) {
 
 /** Write the list of keys. */
 export function describeKeys(keys, list) {
-  for (const [key, { words }] of Object.entries(keys)) {
+  for (const [key, { words, name: called }] of Object.entries(keys)) {
     if (!words) continue;
     const name = document.createElement("dt"), text = document.createElement("dd");
-    name.textContent = key === " " ? "Space" : key.replace(/\+([a-z])$/, (_, one) => `+${one.toUpperCase()}`);
+    name.textContent = called ?? NAMES[key] ?? key.replace(/(^|\+)[a-z]$/, (end) => end.toUpperCase());
     text.textContent = words;
     list.append(name, text);
   }

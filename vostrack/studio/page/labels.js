@@ -44,6 +44,21 @@ export async function unpack(response) {
 }
 
 /**
+ * Return another label map with a drawing on it.
+ * @param {Uint8Array} other
+ * @param {Uint8Array} before what the drawing was made on
+ * @param {Uint8Array} drawn what it made of that
+ * @returns {Uint8Array} what was erased is gone only where it is still of the same object
+ */
+export function redraw(other, before, drawn) {
+  const found = other.slice();
+  for (let k = 0; k < drawn.length; k++) {
+    if (drawn[k] !== before[k] && (drawn[k] || other[k] === before[k])) found[k] = drawn[k];
+  }
+  return found;
+}
+
+/**
  * @param {Uint8Array} one
  * @param {Uint8Array} other
  */

@@ -1,6 +1,6 @@
 /** Puts the page together. */
 
-import { maskLink, redo, undo } from "./api.js";
+import { loadGaps, maskLink, redo, undo } from "./api.js";
 import { makeKeys } from "./commands.js";
 import { ExportPanel } from "./exporting.js";
 import { Guide } from "./guide.js";
@@ -87,14 +87,18 @@ function nextDoubtful() {
     store.say("No frame is tracked yet.");
     return;
   }
-  const frame = timeline.nextDoubtful();
-  if (frame === null) {
-    store.say("None found. Look through the video yourself, too.");
-    return;
-  }
-  const empty = store.unmasked.filter(([first]) => first === frame);
-  store.say(empty.length ? withoutMask(empty) : `Frame ${frame} looks doubtful.`);
-  go(frame);
+  store.afterSaving(async () => {
+    const gaps = await loadGaps();
+    const frame = timeline.nextDoubtful(gaps.map((gap) => gap.frame));
+    if (frame === null) {
+      store.say("None found. Look through the video yourself, too.");
+      return;
+    }
+    const empty = store.unmasked.filter(([first]) => first === frame);
+    const lacks = gaps.filter((gap) => gap.frame === frame).map((gap) => sentence(gap.words));
+    store.say(empty.length ? withoutMask(empty) : lacks.join(" ") || `Frame ${frame} looks doubtful.`);
+    go(frame);
+  });
 }
 
 function setView() {
@@ -165,7 +169,7 @@ function connectControls() {
   click("next", () => go(store.wanted + 1));
   click("doubtful", nextDoubtful);
   click("save-mask", saveMask);
-  click("trouble", sayTrouble);
+  click("trouble", () => sayTrouble());
   byId("brush-size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
   byId("view-mode").addEventListener("change", setView);
   byId("soft").addEventListener("change", setView);
@@ -187,13 +191,22 @@ function dropUnfinished(gone) {
   stage.redraw();
 }
 
-/** Say what is wrong with the video, and keep a button that says it again. */
-function sayTrouble() {
+/**
+ * Say what is wrong with the video, and keep a button that says it again.
+ * @param {string} [others] what there is to say if nothing is
+ */
+function sayTrouble(others = "") {
   const { trouble = [] } = store.video;
   const words = trouble.length ? sentence(`the video is not whole: ${trouble.join("; ")}`) : "";
   byId("trouble").hidden = !words;
   byId("trouble").title = words;
-  store.say(words, Boolean(words));
+  store.say(words || others, Boolean(words));
+}
+
+/** Say what there is to say of a video that has just been opened. */
+function sayOpened() {
+  const { renamed_from: before } = store.video;
+  sayTrouble(before ? `This video was named ${before} when you worked on it: that work goes on.` : "");
 }
 
 function connectStore() {
@@ -209,9 +222,9 @@ function connectStore() {
     store.say(""); // what was said was of the video before
     byId("video-name").textContent = store.video.name;
     byId("video-name").title = store.video.name;
-    sayTrouble();
+    sayOpened();
   });
-  store.addEventListener("trouble", sayTrouble);
+  store.addEventListener("trouble", () => sayTrouble());
   store.addEventListener("gone", ({ detail }) => dropUnfinished(detail.objects));
   let stays = 0;
   store.addEventListener("frame", () => {
@@ -247,7 +260,7 @@ async function begin() {
   await store.load();
   const heard = store.listen();
   choose("clicks");
-  if (store.project) sayTrouble(); // the guide says what to do
+  if (store.project) sayOpened(); // the guide says what to do
   guide.render();
   await heard;
   document.body.dataset.ready = "true";

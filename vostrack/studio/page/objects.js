@@ -134,7 +134,7 @@ class ObjectRow {
       const ended = this.#ended(), last = ended ? null : store.frame - 1;
       store.afterSaving(() => this.#send({ last }, ended ? "go on with" : "end"));
     });
-    this.#drop.addEventListener("click", () => store.afterSaving(() => deleteObject(id)));
+    this.#drop.addEventListener("click", () => store.afterSaving(() => this.#delete()));
     const target = document.createElement("label");
     target.append(this.#choice);
     this.item.append(target, this.#colour, this.#name, this.#end, this.#drop);
@@ -168,6 +168,11 @@ class ObjectRow {
     if (this.#name === document.activeElement) this.#choice.focus();
     if (name && name !== this.one.name) this.#change({ name }, "rename");
     else this.#name.value = this.one.name;
+  }
+
+  async #delete() {
+    await deleteObject(this.id);
+    this.store.say(`${this.one.name} is deleted. Undo brings it back.`);
   }
 
   #send(change, what) {

@@ -56,7 +56,7 @@ export class OpenDialog {
   }
 
   #open(path) {
-    return this.#work("Opening", () => openVideo(path));
+    return this.#work("Opening", async () => { await openVideo(path); });
   }
 
   /** @param {File[]} files @param {string} title of a folder */
@@ -70,7 +70,13 @@ export class OpenDialog {
       return undefined;
     }
     const name = single ? files[0].name : title || "frames";
-    return this.#work("Copying", (tell) => sendVideo(name, kept, tell));
+    return this.#work("Copying", async (tell) => {
+      const isNew = await sendVideo(name, kept, tell);
+      return () => {
+        const known = this.store.video.name;
+        if (!isNew && known !== name) this.store.say(`${name} is known here as ${known}: its project is open.`);
+      };
+    });
   }
 
   async #work(word, task) {
@@ -79,11 +85,12 @@ export class OpenDialog {
     const before = this.store.project;
     this.#say(word);
     try {
-      await task((share) => this.#say(`${word}: ${Math.floor(share * 100)} %`));
+      const tellEnd = await task((share) => this.#say(`${word}: ${Math.floor(share * 100)} %`));
       this.#busy = false; // it is open on the server; another may be asked for while it loads
       await this.store.load();
       // It was open already; if not, the dialog has closed with the change, and may be open again.
       if (this.store.project === before) this.dialog.close();
+      tellEnd?.();
     } catch (error) {
       await this.show();
       this.#say(error.message, true);

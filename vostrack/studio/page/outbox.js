@@ -1,7 +1,7 @@
 /** What was drawn and is not saved yet: sent in order, and again until it is saved. */
 
 import { ConflictError, loadLabels, OtherVideoError, RefusedError, saveLabels } from "./api.js";
-import { same } from "./labels.js";
+import { redraw, same } from "./labels.js";
 
 const RETRY_MILLISECONDS = 2000;
 
@@ -11,11 +11,13 @@ const RETRY_MILLISECONDS = 2000;
  * @property {string} video the name of its video
  * @property {number} frame
  * @property {Uint8Array} labels the whole label map
+ * @property {Uint8Array} before what it was drawn on
  * @property {string} what in words, for undo
  * @property {string | null} tag of the label map that it was drawn on; null while that is not saved
  * @property {() => Promise<unknown>} [ready] what must be done first, such as adding its object
  * @property {boolean} [late] whether it had to wait: then it is said that it is saved
  * @property {string} [heard] the tag that the last news of this frame named since it was drawn
+ * @property {boolean} [redrawn] whether it was drawn again, on what another tab had drawn meanwhile
  * @property {boolean} [saved]
  */
 
@@ -83,7 +85,7 @@ export class Outbox {
     for (let [edit] = this.#here(); edit; [edit] = this.#here()) {
       try {
         await edit.ready?.();
-        const tag = await save(edit);
+        const tag = await this.#save(edit);
         edit.saved = true;
         late ||= Boolean(edit.late);
         this.#remove(edit, tag);
@@ -98,6 +100,34 @@ export class Outbox {
     }
     this.#sayEnd(late);
     return undefined;
+  }
+
+  /**
+   * Save an edit. If another tab, or the tracker, was faster, it is drawn on what they made of the
+   * frame. It may be there already: a server that stops at once has saved, but not answered.
+   */
+  async #save(edit) {
+    for (;;) {
+      try {
+        return await saveLabels(edit);
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+      }
+      const { labels, tag } = await loadLabels(edit.frame, edit.project);
+      this.#redraw(edit, labels, tag);
+      if (same(labels, edit.labels)) return tag;
+    }
+  }
+
+  /** Draw an edit, and those on top of it, on another label map. */
+  #redraw(edit, labels, tag) {
+    edit.tag = tag;
+    const { project, frame } = edit;
+    for (const one of this.#edits.filter((one) => one.project === project && one.frame === frame)) {
+      const drawn = redraw(labels, one.before, one.labels);
+      Object.assign(one, { before: labels, labels: drawn, redrawn: true });
+      labels = drawn;
+    }
   }
 
   /** What was drawn on top of it comes next. */
@@ -122,17 +152,5 @@ export class Outbox {
     if (this.#lost.length) this.store.say(`Not saved: what you drew in ${this.#lost.join("; ")}`, true);
     else if (late && !this.sayElsewhere()) this.store.say("Saved.");
     this.#lost = [];
-  }
-}
-
-/** Save an edit. It may be there already: a server that stops at once has saved, but not answered. */
-async function save(edit) {
-  try {
-    return await saveLabels(edit);
-  } catch (error) {
-    if (!(error instanceof ConflictError)) throw error;
-    const { labels, tag } = await loadLabels(edit.frame);
-    if (same(labels, edit.labels)) return tag;
-    throw error;
   }
 }

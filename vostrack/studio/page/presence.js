@@ -1,6 +1,8 @@
 /** A picture of where objects are, for the timeline. A frame that is new is drawn alone. */
 
 const TOP = 12;
+// So high a row has an edge.
+const EDGED = 4;
 
 export class Presence {
   canvas = document.createElement("canvas");
@@ -17,15 +19,15 @@ export class Presence {
    * @param {number} width pixels
    * @param {number} height pixels
    * @param {number} ratio pixels of the screen in one
-   * @param {string} doubt a colour
+   * @param {{doubt: string, line: string}} colours
    */
-  update(width, height, ratio, doubt) {
+  update(width, height, ratio, { doubt, line }) {
     const { video, objects, drawn, erased, tracked } = this.store;
-    const known = JSON.stringify([width, height, ratio, doubt, video.count,
+    const known = JSON.stringify([width, height, ratio, doubt, line, video.count,
       objects.map((one) => [one.id, one.colour]), [...drawn], [...erased]]);
     if (known === this.#known) return;
     this.#known = known;
-    Object.assign(this, { width, height, doubt, slot: width / video.count });
+    Object.assign(this, { width, height, doubt, line, slot: width / video.count });
     this.places = new Map(objects.map((one, place) => [one.id, place]));
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
@@ -66,6 +68,9 @@ export class Presence {
       context.globalAlpha = 0.15 + 0.85 * value;
       context.fillStyle = objects[place].colour;
       context.fillRect(x, TOP + place * row, width, Math.max(1, row - 1));
+      if (row < EDGED) continue;
+      context.fillStyle = this.line; // dark colours are seen on a dark ground, too
+      context.fillRect(x, TOP + place * row, width, 1);
     }
     context.globalAlpha = 1;
     if (!one.doubtful) return;

@@ -6,6 +6,9 @@ import { Overlay } from "./overlay.js";
 import { View } from "./view.js";
 
 const WHEEL = 1.0015;
+// A finger that has moved by so many pixels draws; until then, another one may come and both zoom.
+const SLOP = 4;
+const ERASER_END = 5; // the button that the other end of a pen is
 const SCORES = [255, 214, 0];
 
 export class Stage {
@@ -16,6 +19,8 @@ export class Stage {
   #soft = new Overlay();
   #pointers = new Map();
   #painting = false;
+  /** The touch that has not drawn yet. @type {{at: object, outside: boolean, x: number, y: number} | null} */
+  #held = null;
   #queued = false;
   #mode = "overlay";
   #isSoft = false;
@@ -176,26 +181,52 @@ export class Stage {
   }
 
   _pointerdown(event) {
+    const { pointerType: type, clientX: x, clientY: y } = event;
+    if (type === "touch" && this.#isPen()) return; // the hand that holds it
     this.store.following = false;
     this.canvas.focus({ focusVisible: false });
     this.canvas.setPointerCapture(event.pointerId);
-    this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (this.#pointers.size === 2 && this.#painting) {
-      this.tool?.cancel?.();
-      this.#painting = false;
-    }
+    if (this.#pointers.size) this.#giveUp();
+    if (type === "pen") this.#pointers.clear();
+    this.#pointers.set(event.pointerId, { x, y, type });
     const hand = event.button === 1 || this.tool?.pans || this.#pointers.size > 1;
     this.#painting = !hand;
     this.cursor = this.#at(event);
-    if (this.#painting) this.tool?.down(this.cursor, event.button === 2 || event.altKey);
+    const outside = [2, ERASER_END].includes(event.button) || event.altKey;
+    if (this.#painting) this.#held = { at: this.cursor, outside, x, y };
+    if (type !== "touch") this.#begin();
     this.redraw();
+  }
+
+  #isPen() {
+    return [...this.#pointers.values()].some(({ type }) => type === "pen");
+  }
+
+  /** Let the tool begin where the pointer came down. */
+  #begin() {
+    const held = this.#held;
+    this.#held = null;
+    if (held) this.tool?.down(held.at, held.outside);
+  }
+
+  /** Forget what is being drawn. */
+  #giveUp() {
+    if (this.#painting && !this.#held) this.tool?.cancel?.();
+    this.#held = null;
+    this.#painting = false;
   }
 
   _pointermove(event) {
     const known = this.#pointers.get(event.pointerId);
+    if (!known && event.pointerType === "touch") return;
     this.#showCursor = event.pointerType !== "touch";
     if (known && !this.#painting) this.#move(event, known);
-    if (known) this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (known) this.#pointers.set(event.pointerId, { ...known, x: event.clientX, y: event.clientY });
+    if (this.#held) {
+      const far = Math.hypot(event.clientX - this.#held.x, event.clientY - this.#held.y) > SLOP;
+      if (!far || !known || !this.tool?.drags) return;
+      this.#begin();
+    }
     const all = this.#painting ? event.getCoalescedEvents?.() ?? [] : [];
     for (const one of all.length ? all : [event]) {
       this.cursor = this.#at(one);
@@ -205,7 +236,8 @@ export class Stage {
   }
 
   _pointerup(event) {
-    this.#pointers.delete(event.pointerId);
+    if (!this.#pointers.delete(event.pointerId)) return;
+    this.#begin();
     if (this.#painting) this.tool?.up?.(this.#at(event));
     this.#painting = false;
     this.redraw();
@@ -213,14 +245,13 @@ export class Stage {
 
   /** End what is being drawn as if the pointer were lifted. */
   lift() {
+    this.#begin();
     if (this.#painting) this.tool?.up?.(this.cursor);
     this.#painting = false;
   }
 
   _pointercancel(event) {
-    this.#pointers.delete(event.pointerId);
-    if (this.#painting) this.tool?.cancel?.();
-    this.#painting = false;
+    if (this.#pointers.delete(event.pointerId)) this.#giveUp();
   }
 
   /** Pan with one pointer, zoom with two. */

@@ -42,6 +42,8 @@ export class Store extends EventTarget {
   /** News that wait for a loading. @type {(() => void)[]} */
   #later = [];
   nextId = 1;
+  /** Rises with every change of masks or objects that is heard of. */
+  version = 0;
   wanted = 0;
   #said = "";
 
@@ -159,17 +161,14 @@ export class Store extends EventTarget {
 
   #takeFrame(news) {
     this.tracked.set(news.frame, news);
+    this.version = news.version;
     this.#labels.delete(news.frame);
     this.tell("tracked", news);
-    this.tell("masks");
     if (news.frame === this.frame) this.#attempt(this.#refresh());
   }
 
   #takeEdit(news) {
     if (news.frame !== null) this.changed.add(news.frame);
-    // What this page drew itself is told of when the answer to it comes, be that before or after.
-    const own = this.#outbox.latest(news.frame) || this.#labels.get(news.frame)?.tag === news.tag;
-    if (news.frame === null || !own) this.tell("masks");
     const others = haveOtherMasks(this.objects, news.objects, this.nextId);
     this.#takeSummary(news);
     // A deleted or ended object takes its masks with it, and brings them back.
@@ -211,12 +210,13 @@ export class Store extends EventTarget {
   /**
    * Save what is shown in this frame.
    * @param {string} what
+   * @param {Uint8Array} before the labels as they were before it was drawn
    * @param {() => Promise<unknown>} [ready] what must be done first
    * @returns {Promise<boolean>} whether it is saved; if not, it is said why
    */
-  save(what, ready) {
+  save(what, before, ready) {
     const { project, frame, tag } = this, labels = this.labels.slice();
-    return this.#outbox.add({ project, video: this.video.name, frame, labels, what, tag, ready });
+    return this.#outbox.add({ project, video: this.video.name, frame, labels, before, what, tag, ready });
   }
 
   /**
@@ -241,12 +241,11 @@ export class Store extends EventTarget {
   took(edit, tag) {
     const { project, frame, labels } = edit;
     if (project !== this.project) return;
-    if (this.frame === frame) this.tag = tag ?? ""; // none: whatever the server has is shown
+    if (this.frame === frame) this.tag = (!edit.redrawn && tag) || ""; // none: the server's is shown
     // News that came before the answer may have told of a later edit: then the server is asked.
     if (tag !== null && [undefined, tag].includes(edit.heard)) this.#labels.set(frame, { labels, tag });
     else this.#labels.delete(frame);
     if (tag !== null) this.tell("saved");
-    this.tell("masks");
     this.#attempt(this.#refresh());
   }
 
@@ -309,6 +308,7 @@ export class Store extends EventTarget {
     const gone = goneFrom(this.frame, this.objects, news.objects);
     if (gone.length) this.tell("gone", { objects: gone }); // before the list chooses another object
     this.nextId = news.next_id;
+    this.version = news.version;
     this.objects = news.objects;
     this.drawn = new Map(news.drawn);
     this.erased = new Map(news.erased);

@@ -48,11 +48,11 @@ export class Suggestions {
     const { labels, frame } = this.#found;
     const object = await this.objects.add();
     if (object === null || frame !== this.store.frame) return;
-    const mine = this.store.labels;
+    const mine = this.store.labels, before = mine.slice();
     for (let at = 0; at < labels.length; at++) if (labels[at] === id) mine[at] = object;
     this.stage.redrawAll();
     this.refuse(id);
-    await this.store.save("accept suggestion");
+    await this.store.save("accept suggestion", before);
   }
 
   /** Forget a suggestion. @param {number} [id] the first one, if it is left out */

@@ -31,13 +31,16 @@ export class Timeline {
     });
   }
 
-  /** @returns {number | null} the next frame that a person should look at */
-  nextDoubtful() {
+  /**
+   * @param {number[]} others frames to look at for other reasons
+   * @returns {number | null} the next frame that a person should look at
+   */
+  nextDoubtful(others) {
     const { tracked, corrected, unmasked } = this.store;
     const doubtful = [...tracked]
       .filter(([frame, one]) => one.doubtful && !corrected.has(frame))
       .map(([frame]) => frame)
-      .concat(unmasked.map(([first]) => first))
+      .concat(unmasked.map(([first]) => first), others)
       .sort((a, b) => a - b);
     return doubtful.find((frame) => frame > this.store.frame) ?? doubtful[0] ?? null;
   }
@@ -62,7 +65,8 @@ export class Timeline {
     if (!width || !height) return;
     const context = canvas.getContext("2d"), style = getComputedStyle(canvas);
     const slot = width / count;
-    this.presence.update(width, height, ratio, style.getPropertyValue("--doubt"));
+    const [doubt, line] = ["--doubt", "--line"].map((name) => style.getPropertyValue(name));
+    this.presence.update(width, height, ratio, { doubt, line });
     canvas.width = this.presence.canvas.width;
     canvas.height = this.presence.canvas.height;
     context.drawImage(this.presence.canvas, 0, 0);

@@ -21,7 +21,7 @@ export class Tool {
    */
   async save(what, before, ready) {
     if (same(this.store.labels, before)) this.store.say(NOTHING_CHANGED);
-    else await this.store.save(what, ready);
+    else await this.store.save(what, before, ready);
   }
 
   get map() {

@@ -9,9 +9,12 @@ class Brush extends Tool {
   name = "Brush";
   key = "b";
   start = "paint the object";
-  hint = "Paint the object. [ and ] change the size.";
+  hint = "Paint the object; the right button erases. [ and ] change the size.";
   size = 20;
   what = "paint";
+  drags = true;
+  /** Whether the stroke erases: with the right button, or the other end of a pen. */
+  erasing = false;
 
   constructor(...parts) {
     super(...parts);
@@ -23,10 +26,11 @@ class Brush extends Tool {
   }
 
   value() {
-    return [this.store.selected, -1];
+    return this.erasing ? [0, this.store.selected] : [this.store.selected, -1];
   }
 
-  down(at) {
+  down(at, outside) {
+    this.erasing = outside || this.what === "erase";
     this.last = at;
     this.lines = [];
     this.place = this.#place();
@@ -43,7 +47,7 @@ class Brush extends Tool {
   up() {
     if (!this.last) return;
     this.last = null;
-    this.save(this.what, this.before, this.ready);
+    this.save(this.erasing ? "erase" : "paint", this.before, this.ready);
   }
 
   cancel() {
@@ -88,10 +92,6 @@ class Eraser extends Brush {
   start = undefined;
   hint = "Erase the selected object. [ and ] change the size.";
   what = "erase";
-
-  value() {
-    return [0, this.store.selected];
-  }
 }
 
 class Polygon extends Tool {

@@ -23,9 +23,15 @@ def choices() -> list[dict[str, str]]:
 
 @router.post("/{name}")
 def make(session: CurrentSession, name: str) -> dict[str, Any]:
-    """Write an export, and say what it does not hold."""
+    """Write an export, and say what it does not hold, and whether the masks changed meanwhile."""
     made = session.export(name)
-    return {"file": made.path.name, "notes": made.notes}
+    version = session.project.version
+    return {
+        "file": made.path.name,
+        "notes": made.notes,
+        "older": made.version != version,
+        "version": version,
+    }
 
 
 @router.get("/{name}")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from vostrack.errors import InputError
+from vostrack.masks.palette import davis_palette
 from vostrack.studio.journal import StudioObject
 from vostrack.studio.routes.current import CurrentSession
 from vostrack.studio.session import StudioSession
@@ -16,17 +17,6 @@ from vostrack.studio.session import StudioSession
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/objects")
-
-_COLOURS = (
-    "#e05a47",
-    "#2f8fd8",
-    "#3aa76d",
-    "#d99a1c",
-    "#9b5fd0",
-    "#d45aa0",
-    "#3fb5b5",
-    "#8f8f2a",
-)
 
 
 class ObjectChange(BaseModel, extra="forbid"):
@@ -44,7 +34,10 @@ def add(session: CurrentSession) -> dict[str, Any]:
     project = session.project
     with project.lock:
         number = project.next_id
-        made = StudioObject(number, f"Object {number}", _COLOURS[(number - 1) % len(_COLOURS)])
+        # The colour that the id has in masks and overlays everywhere else. The list refuses ids for
+        # which there is none.
+        colour = davis_palette()[number % 256].tobytes().hex()
+        made = StudioObject(number, f"Object {number}", f"#{colour}")
         session.set_objects([*project.objects, made], f"add {made.name}")
     return asdict(made)
 

@@ -75,7 +75,7 @@ async def receive(desk: CurrentDesk, key: str, number: int, request: Request) ->
 
 
 @router.post("/api/uploads/{key}/open")
-def finish(desk: CurrentDesk, key: str) -> dict[str, str]:
-    """Open the video that was received."""
-    desk.open_upload(key)
-    return {"project": desk.key}
+def finish(desk: CurrentDesk, key: str) -> dict[str, Any]:
+    """Open the video that was received, and tell whether its project is new."""
+    new = desk.open_upload(key)
+    return {"project": desk.key, "new": new}

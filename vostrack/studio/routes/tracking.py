@@ -1,11 +1,14 @@
-"""Tracking: start, pause, go on and stop."""
+"""Tracking: start, pause, go on and stop, and the frames in which an object was left out."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from vostrack.errors import InputError
+from vostrack.studio.gaps import find_gaps
 from vostrack.studio.plan import Direction
 from vostrack.studio.routes.current import CurrentSession
 
@@ -27,6 +30,12 @@ def track(session: CurrentSession, wish: Wish) -> dict[str, bool]:
     session.project.check_frame(wish.frame)
     session.track(wish.frame, wish.direction)
     return {"started": True}
+
+
+@router.get("/gaps")
+def gaps(session: CurrentSession) -> list[dict[str, Any]]:
+    """Return where an object was not tracked while others were, with words for each place."""
+    return [{"frame": gap.first, "words": gap.words} for gap in find_gaps(session.project)]
 
 
 @router.post("/{what}")
