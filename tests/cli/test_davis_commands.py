@@ -110,6 +110,10 @@ def test_run_score_submit_check(
     assert main(["davis", "check", *argv]) == 0
     assert main(["davis", "submit", *argv, "--results", str(results)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+    assert main(["davis", "submit", *argv, "--results", str(results), "--overwrite"]) == 0
+    packed.write_bytes(b"somebody's file")
+    assert main(["davis", "submit", *argv, "--results", str(results), "--overwrite"]) == 2
+    assert packed.read_bytes() == b"somebody's file"
 
 
 def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
