@@ -32,6 +32,7 @@ from tests.evaluation.results_of_others import (
 from vostrack import evaluate
 from vostrack.errors import InputError
 from vostrack.eval import DavisReport, ScoringOptions
+from vostrack.eval.result_values import ExpectedIds, Survey, choose_rule
 from vostrack.masks.palette import write_label_map
 
 
@@ -329,3 +330,17 @@ def test_no_picture_at_all_is_no_traceback(davis: Path, tmp_path: Path) -> None:
     frames = ("00002", "00003", "00004")
     assert found == {("swan", frames), ("goats", frames)}
     assert not np.isnan(report.j_and_f)
+
+
+def test_zero_and_one_for_several_objects() -> None:
+    two = ExpectedIds((1, 2))
+    one_bit = Survey({0, 1}, white=1)
+    rule = choose_rule("ids", one_bit, two)
+    assert rule.labels is None
+    assert "black and white masks (0 and 1), but the truth has 2 objects" in rule.note
+    gray = choose_rule("gray", Survey({0, 1}, white=255), two)
+    assert gray.labels is not None
+    assert "gray masks of 0 and 1 are read as id 1, and no mask has 2; if" in gray.note
+    assert not choose_rule("gray", Survey({0, 1, 2}, white=255), two).note
+    for other in (ExpectedIds((1,)), ExpectedIds((1, 2), proposals=True)):
+        assert choose_rule("ids", one_bit, other).labels is not None
