@@ -98,7 +98,8 @@ def choose_rule(kind: str, seen: Survey, expected: ExpectedIds) -> MaskRule:
     * A single object (or ``binary``): black and white is the object; more than 8 levels of gray
       up to a value above 20 are soft and cut at half.
     * Several objects: values that are the ids times a constant, or spread evenly up to white, are
-      those ids. Black and white, of 1 bit too, JPEG and soft gray cannot be told apart into objects.
+      those ids. Black and white, of 1 bit too, JPEG and soft gray cannot be told apart into
+      objects; gray of 0 and 1 is id 1, which is said.
     * Colours of the DAVIS palette are ids.
 
     Args:
