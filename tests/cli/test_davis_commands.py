@@ -122,6 +122,14 @@ def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text())["global"]["J&F"] == 1.0
 
 
+def test_a_negative_number_of_frames_is_refused(
+    davis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = davis / "Annotations" / "480p"
+    assert main(["eval", str(truth), "--root", str(davis), "--worst", "-3"]) == 2
+    assert "--worst: expected 0 or more frames, got -3" in capsys.readouterr().err
+
+
 def test_python_scores_as_the_command_does(davis: Path, tmp_path: Path) -> None:
     truth = davis / "Annotations" / "480p"
     for path in sorted(truth.rglob("*.png")):
