@@ -15,6 +15,7 @@ from vostrack.datasets.video_sequence import chosen_names
 from vostrack.errors import InputError
 from vostrack.eval.findings import listed
 from vostrack.eval.submission import check_results_folder
+from vostrack.eval.submission_file import WRITER
 from vostrack.files import atomic_path, through_link
 from vostrack.masks.palette import VOID, read_label_map
 from vostrack.masks.rle import encode_rle
@@ -68,6 +69,7 @@ def write_burst_submission(
             else {}
             for stem in stems
         ]
+    data["written_by"] = WRITER
     with atomic_path(through_link(path)) as temporary:
         temporary.write_text(json.dumps(data), encoding="utf-8")
     return len(names)

@@ -98,7 +98,8 @@ def choose_rule(kind: str, seen: Survey, expected: ExpectedIds) -> MaskRule:
     * A single object (or ``binary``): black and white is the object; more than 8 levels of gray
       up to a value above 20 are soft and cut at half.
     * Several objects: values that are the ids times a constant, or spread evenly up to white, are
-      those ids. Black and white, JPEG and soft gray cannot be told apart into objects.
+      those ids. Black and white, of 1 bit too, JPEG and soft gray cannot be told apart into
+      objects; gray of 0 and 1 is id 1, which is said.
     * Colours of the DAVIS palette are ids.
 
     Args:
@@ -110,8 +111,12 @@ def choose_rule(kind: str, seen: Survey, expected: ExpectedIds) -> MaskRule:
     if kind == "colour":
         return _colour_rule(seen, ids, binary=binary)
     levels = np.array(sorted(seen.levels - {0}), dtype=np.int64)
+    several = len(ids) > 1 and not binary and not expected.proposals
+    if several and seen.levels <= {0, 1} and levels.size and seen.white == 1:
+        return _black_and_white(1, len(ids))
     if not levels.size or (set(levels.tolist()) <= set(ids) and not seen.lossy):
-        return MaskRule(_keep)
+        only_ones = several and kind == "gray" and levels.tolist() == [1]
+        return MaskRule(_keep, _one_of_many(ids) if only_ones else "")
     white_only = levels.size == 1 and levels[0] == seen.white
     if binary or len(ids) == 1 or (expected.proposals and white_only):
         return _single_rule(levels, seen, ids[0], binary=binary)
@@ -148,6 +153,24 @@ def _is_spread(levels: IntArray, white: int) -> bool:
     return bool((np.abs(levels - exact) < 1).all())
 
 
+def _black_and_white(white: int, count: int) -> MaskRule:
+    """Refuse masks that cannot tell objects apart."""
+    return MaskRule(
+        None,
+        f"black and white masks (0 and {white}), but the truth has {count} objects; save label "
+        "maps of their ids",
+    )
+
+
+def _one_of_many(ids: tuple[int, ...]) -> str:
+    """Say that gray masks hold 0 and 1 only, which may be ids or black and white."""
+    others = _joined(number for number in ids if number != 1)
+    return (
+        f"gray masks of 0 and 1 are read as id 1, and no mask has {others}; if they are black and "
+        "white masks of all objects, save label maps of their ids"
+    )
+
+
 def _multiple_rule(levels: IntArray, seen: Survey, ids: tuple[int, ...]) -> MaskRule:
     """Interpret the levels above 0 of masks of several objects."""
     count = len(ids)
@@ -157,11 +180,7 @@ def _multiple_rule(levels: IntArray, seen: Survey, ids: tuple[int, ...]) -> Mask
             f"JPEG changes ids, so {count} objects cannot be told apart; save PNG",
         )
     if levels.size == 1 and levels[0] == seen.white and seen.white >= VOID:
-        return MaskRule(
-            None,
-            f"black and white masks (0 and {levels[0]}), but the truth has {count} objects; save "
-            "label maps of their ids",
-        )
+        return _black_and_white(int(levels[0]), count)
     if levels.size == count and not set(levels.tolist()) & set(ids):
         factors = levels / np.array(ids)
         scaled = levels[0] % ids[0] == 0 and bool((factors == factors[0]).all())

@@ -21,6 +21,7 @@ from vostrack.datasets.placed_objects import earlier_frames, place_objects
 from vostrack.datasets.video_sequence import VideoSequence
 from vostrack.errors import InputError
 from vostrack.eval.label_png import LabelPng, encode_label_png, inspect_label_png
+from vostrack.eval.submission_file import ZIP_COMMENT
 from vostrack.eval.submission_layout import Problem, member_name, read_layout
 from vostrack.files import atomic_path, check_link, leads_nowhere, through_link
 from vostrack.masks.palette import VOID, read_label_map
@@ -132,6 +133,7 @@ def write_submission(
         atomic_path(through_link(zip_path)) as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
     ):
+        archive.comment = ZIP_COMMENT
         for found in _examine(sequences, present, _read_bytes):
             labels = None if found.png is None else found.png.labels
             problems += [

@@ -110,12 +110,24 @@ def test_run_score_submit_check(
     assert main(["davis", "check", *argv]) == 0
     assert main(["davis", "submit", *argv, "--results", str(results)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+    assert main(["davis", "submit", *argv, "--results", str(results), "--overwrite"]) == 0
+    packed.write_bytes(b"somebody's file")
+    assert main(["davis", "submit", *argv, "--results", str(results), "--overwrite"]) == 2
+    assert packed.read_bytes() == b"somebody's file"
 
 
 def test_a_perfect_result_scores_one(davis: Path, tmp_path: Path) -> None:
     argv = ["eval", str(davis / "Annotations" / "480p"), "--root", str(davis), "--quiet"]
     assert main([*argv, "--json", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["global"]["J&F"] == 1.0
+
+
+def test_a_negative_number_of_frames_is_refused(
+    davis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = davis / "Annotations" / "480p"
+    assert main(["eval", str(truth), "--root", str(davis), "--worst", "-3"]) == 2
+    assert "--worst: expected 0 or more frames, got -3" in capsys.readouterr().err
 
 
 def test_python_scores_as_the_command_does(davis: Path, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_blurred_colours_are_read_as_the_nearest_ids(
     ("write", "naming", "words"),
     [
         (white, "{:05}.png", "black and white masks .* 2 objects"),
-        (one_bit, "{:05}.png", ""),
+        (one_bit, "{:05}.png", "black and white masks .* 2 objects"),
         (soft(20, 224, levels=40), "{:05}.png", "are no label maps of 2 objects"),
         (times(1), "{:05}.jpg", "JPEG changes ids"),
         (white, "{:05}.jpg", "JPEG changes ids"),
@@ -152,9 +152,6 @@ def test_what_holds_no_ids_of_two_objects_is_named_and_the_rest_is_scored(
     write_results(tmp_path, ("goats",), write=write, naming=naming)
     report = evaluate(write_results(tmp_path, ("swan",)), davis)
     assert scores(report, "swan") == scores(right, "swan")
-    if write is one_bit:  # ids 0 and 1: the second object is nowhere
-        assert report.sequences[1].measure("J", 2).mean == 0
-        return
     assert [s.name for s in report.sequences] == ["swan"]
     assert not report.complete
     (finding,) = report.findings

@@ -31,6 +31,12 @@ REPEATED = {
     "letter case": (["F_1.png", "f_1.png"], "F_1.png and f_1.png", None),
     "case of the suffix": (["a1.PNG", "a1.png"], "a1.PNG and a1.png", "*.PNG"),
     "frames in two formats": (["0.jpg", "1.png", "2.jpg", "0.png"], "0.jpg and 0.png", None),
+    "views behind": (["0_left.png", "0_right.png"], "0_left.png and 0_right.png", None),
+    "views before": (["left_00.png", "right_00.png"], "left_00.png and right_00.png", None),
+    "versions": (["s_v1_00.png", "s_v2_00.png"], "s_v1_00.png and s_v2_00.png", None),
+    "a copy (1)": (["I_1 (1).png", "I_1.png", "I_2.png"], "I_1.png and I_1 (1).png", None),
+    "a copy 2": (["I_1 2.png", "I_1.png", "I_2.png"], "I_1.png and I_1 2.png", None),
+    "a copy ~1": (["I_1.png", "I_1~1.png", "I_2.png"], "I_1.png and I_1~1.png", None),
     "masks twice": (["0.jpg", "0.png", "0_mask.jpg"], "0.jpg and 0.png", None),
 }
 
@@ -51,6 +57,26 @@ def test_a_frame_that_is_there_twice(kind: str, pattern: str, tmp_path: Path) ->
     assert (found and found[1]) == (remedy and str(tmp_path / remedy))
     if found:
         assert open_source(found[1]).length == len(list(tmp_path.glob(str(remedy))))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0_left.png", "1_left.png"],
+        ["clip (1).png", "clip (2).png"],
+        ["clip 1.png", "clip 2.png", "clip.png"],
+        ["take2 (1).png", "take2 (2).png"],
+        ["1 1.png", "1 2.png"],
+        ["img_v001.png", "img_v002.png"],
+        ["s1_left.png", "s2_right.png"],
+        ["turn_left.png", "turn_right.png"],
+    ],
+)
+def test_one_view_and_numbers_in_brackets_are_no_repetition(
+    names: list[str], tmp_path: Path
+) -> None:
+    _save(tmp_path, *names)
+    assert open_source(tmp_path).length == len(names)
 
 
 def test_given_masks_and_chosen_frames_are_no_repetition(tmp_path: Path) -> None:

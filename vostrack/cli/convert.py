@@ -47,7 +47,8 @@ class ConvertCommand:
     """Width and height of the video in pixels, for formats that state none, such as YOLO."""
 
     overwrite: bool = False
-    """Replace the output. A link stays; what it leads to is replaced."""
+    """Replace an earlier export. A file of another kind, or of a run, is refused. A link stays;
+    what it leads to is replaced."""
 
     verbose: bool = False
     """Log more."""

@@ -182,7 +182,7 @@ class DatasetSubmitCommand(DatasetOptions):
     submission.json."""
 
     overwrite: bool = False
-    """Replace the file."""
+    """Replace an earlier submission that this command wrote; other files are never replaced."""
 
     def run(self) -> int:
         """Write the file, and return 0."""
@@ -222,20 +222,17 @@ class DatasetSubmitCommand(DatasetOptions):
         """Return the path of the file to write.
 
         Raises:
-            InputError: it has the suffix of the other kind of file, exists, or cannot be written.
+            InputError: it has another suffix, cannot be written, exists without `overwrite`, or
+                holds something else than an earlier submission.
         """
-        from vostrack.files import check_output_file
+        from vostrack.datasets.burst import burst_file
+        from vostrack.eval.submission_file import check_submission_file, submission_suffix
 
-        right, wrong = (".json", ".zip") if self.layout == "burst" else (".zip", ".json")
-        path = self.zip or Path(f"submission{right}")
-        if path.suffix.lower() == wrong:
-            raise InputError(
-                f"zip: the submission of {self.layout} is a {right} file, got {path}; give "
-                f"{path.with_suffix(right)}"
-            )
-        check_output_file(path, "zip")
-        if path.exists() and not self.overwrite:
-            raise InputError(f"zip: {path} exists; `overwrite=True` replaces it")
+        inputs = [self.results, self.root]
+        if self.layout == "burst":
+            inputs.append(burst_file(self.root, self.subset or "val"))
+        path = self.zip or Path(f"submission{submission_suffix(self.layout)}")
+        check_submission_file(path, self.layout, inputs=inputs, overwrite=self.overwrite)
         return path
 
 

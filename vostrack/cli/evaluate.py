@@ -128,6 +128,8 @@ class EvalCommand:
         from vostrack.eval.result_folder import opened_results
 
         # What would fail at the end is refused before the scoring, which takes long.
+        if self.worst < 0:
+            raise InputError(f"worst: expected 0 or more frames, got {self.worst}")
         options, runs, files = self._options(), self._runs(), self._files()
         files.check([self.root, *runs.values(), *([self.split] if self.split else [])])
         if self.check_official:

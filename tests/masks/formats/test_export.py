@@ -28,13 +28,14 @@ def test_an_existing_file_stays(video: VideoMasks, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already; `overwrite=True` replaces it"):
         export_results(video, "coco", tmp_path / "m.json")
     assert (tmp_path / "m.json").read_text() == "mine"
+    (tmp_path / "m.json").write_text("")
     export_results(video, "coco", tmp_path / "m.json", overwrite=True)
-    assert (tmp_path / "m.json").read_text() != "mine"
+    assert "annotations" in json.loads((tmp_path / "m.json").read_text())
 
 
 def test_a_link_stays_and_its_target_is_replaced(video: VideoMasks, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
-    (tmp_path / "disk" / "m.json").write_text("mine")
+    (tmp_path / "disk" / "m.json").touch()
     (tmp_path / "m.json").symlink_to(tmp_path / "disk" / "m.json")
     with pytest.raises(InputError, match="exists already"):
         export_results(video, "coco", tmp_path / "m.json")

@@ -20,6 +20,7 @@ from vostrack.masks.formats.reading import (
     read_annotations,
 )
 from vostrack.masks.formats.registry import check_alpha, check_writable
+from vostrack.masks.formats.replaced_files import check_replaced, check_suffix
 from vostrack.masks.formats.results_folder import inputs_of, is_results_folder, read_folder
 from vostrack.masks.image_opening import is_archive
 from vostrack.masks.video_masks import VideoMasks
@@ -91,8 +92,10 @@ def export_results(
         results: the masks, or the path of masks that ``read_results`` reads.
         format: name of the format; ``vostrack.masks.FORMATS`` lists them.
         output: the file or the folder to write; it appears when it is complete.
-        overwrite: replace ``output``. In a folder, files of the same names are replaced, and all
-            others stay. Where ``output`` is a link, it stays, and what it leads to is replaced.
+        overwrite: replace ``output``, if it looks like an earlier export. In a folder, files of the
+            same names are replaced, and all others stay. Files of other kinds, and what a run
+            wrote, are refused. Where ``output`` is a link, it stays, and what it leads to is
+            replaced.
         alpha: what the colours of a ``prores`` export are: "straight" for the object's own,
             "premultiplied" for these times alpha.
 
@@ -101,7 +104,7 @@ def export_results(
 
     Raises:
         InputError: the masks cannot be read, the format is unknown or cannot hold them, or
-            ``output`` exists or is a link to nothing.
+            ``output`` exists, is a link to nothing, or would replace what is no export.
     """
     wanted, target = check_writable(format), Path(output)
     check_alpha(alpha, [wanted.name])
@@ -123,14 +126,23 @@ def export_results(
     inputs = inputs_of(masks.folder)
     _refuse_input(target, inputs)
     make_output_folder(target.parent)
-    if wanted.suffix:
-        return (*wanted.write(masks, through_link(target), alpha), *masks.lost())
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as temporary:
+    check_suffix(target, wanted.suffix)
+    place = through_link(target)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=place.parent) as temporary:
+        if wanted.suffix:
+            # A new file has nothing to be compared with.
+            file = Path(temporary) / place.name if place.exists() else place
+            notes = wanted.write(masks, file, alpha)
+            if file != place:
+                check_replaced(target, file)
+                file.replace(place)
+            return (*notes, *masks.lost())
         made = Path(temporary) / "folder"
         made.mkdir()
         notes = wanted.write(masks, made, alpha)
         for path in made.rglob("*"):
             _refuse_input(target / path.relative_to(made), inputs)
+            check_replaced(target / path.relative_to(made), path)
         shutil.copytree(made, target, dirs_exist_ok=True, copy_function=shutil.move)
     return (*notes, *masks.lost())
 
