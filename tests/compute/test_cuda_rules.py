@@ -51,7 +51,7 @@ DECLARED = {
     "vostrack.online_finetune.target.detached_pieces.drop_detached_pieces",
     "vostrack.online_finetune.target.doubt.doubtful_objects",  # which look unlike themselves
     "vostrack.online_finetune.target.doubt.find_elsewhere",
-    "vostrack.online_finetune.target.flow_fusion._on_host",  # the masks before, and the logits
+    "vostrack.online_finetune.target.flow_fusion.on_host",  # the masks before, and the logits
     "vostrack.online_finetune.target.places.find_places",
     "vostrack.refine.dense_crf.sampled._uncertain",  # which pixels
     "vostrack.tracking.fusion.mean_scores",

@@ -219,6 +219,6 @@ def test_no_more_objects_are_proposed_than_are_allowed(
     words = ["track", "--video", str(frames), "--first-mask", "auto", "--objects", "2"]
     words += ["--max-objects", "1", "--preset", "fast", "--no-overlay"]
     assert main([*words, "--output", str(tmp_path / "out")]) == 0
-    assert "2 objects stand out; `max_objects` keeps the best 1" in capsys.readouterr().err
+    assert "2 objects stand out; --max-objects keeps the best 1" in capsys.readouterr().err
     for mask in (tmp_path / "out" / "masks").iterdir():
         assert set(np.unique(np.asarray(Image.open(mask))).tolist()) <= {0, 1}

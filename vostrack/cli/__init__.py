@@ -14,7 +14,7 @@ from copy import copy
 from pathlib import Path
 
 from vostrack.cli.commands import COMMANDS, Command, CommandEntry, Commands
-from vostrack.cli.termination import INTERRUPTED, termination_as_interrupt
+from vostrack.cli.sigterm import INTERRUPTED, termination_as_interrupt
 from vostrack.cli.unread_output import STANDARD_OUTPUT, unread_output_dropped
 from vostrack.cli.width import wide_enough
 from vostrack.disk_room import no_room
