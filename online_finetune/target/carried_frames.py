@@ -25,7 +25,7 @@ from vostrack.online_finetune.target.view import next_window
 __all__ = ["Steadiness", "carry_masks"]
 
 # Objects are steady if masks that followed the flow differ by no more than this share of their
-# pixels from those found. On composed clips of 140 frames (fast) two frames in three then went
+# pixels from those found. In the steady one of six composed clips two frames in three then went
 # without the network for 0.001 J&F; with 0.1 in place of it, two of six DAVIS training sequences
 # with three times the motion lost 0.03.
 _APART = 0.03
