@@ -11,6 +11,9 @@ from torch import Tensor
 __all__ = ["frame_hint", "kind_of", "mask_hint", "mask_shape_hint", "source_hint"]
 
 
+_TWELVE_BITS = 4095
+
+
 def kind_of(value: object) -> str:
     """Say what came in place of an array."""
     if isinstance(value, Tensor):
@@ -87,7 +90,9 @@ def _values_hint(frame: np.ndarray) -> str:
     """Say how to make uint8 of an array of other values."""
     if frame.dtype == np.uint8:
         return ""
-    if frame.dtype == np.uint16:
+    wide = frame.dtype.newbyteorder("=") == np.uint16
+    # Cameras of 10 and 12 bits fill 16 bits in part.
+    if wide and frame.max() > _TWELVE_BITS:
         return "scale 16 bits down with (frame // 257).astype('uint8')"
     if frame.dtype == np.bool_:
         return "convert it with frame.astype('uint8') * 255"
