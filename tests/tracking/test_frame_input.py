@@ -62,7 +62,7 @@ MASK = np.zeros((20, 30), np.uint8)
         (np.full((20, 30, 3), 255, np.uint16), r"; convert values in 0\.\.255 with frame\.astype"),
         (
             np.full((20, 30, 3), 1023, np.uint16),
-            r"; scale the values, which lie in 1023\.\.1023, to",
+            r"; scale the values, which lie in 1023\.\.1023",
         ),
         (np.zeros((20, 30, 3), np.int64), r"; convert values in 0\.\.255 with frame\.astype"),
         (np.zeros((20, 30, 3), bool), r"; convert it with frame\.astype\('uint8'\) \* 255$"),
