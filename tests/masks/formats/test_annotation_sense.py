@@ -1,4 +1,4 @@
-"""Annotations with a size of another video, with shares for pixels, and with labels of background."""
+"""Annotations of another size, with shares for pixels, and with labels of background."""
 
 from __future__ import annotations
 
