@@ -15,7 +15,6 @@ from vostrack.masks.frame_names import VideoFrames, last_number, names_frames
 __all__ = ["files_by_frame", "split_frame"]
 
 _WITH_FRAME = re.compile(r"(\d{1,9})=(.+)", flags=re.DOTALL)
-
 _LIKE_A_NUMBER = re.compile(r"\s*[-+]?[\d.,]+\s*")
 
 
