@@ -120,8 +120,8 @@ def open_images(
     """Open image files: one file with several frames, or several files.
 
     Raises:
-        InputError: ``paths`` is empty, or the first image cannot be read or is followed by others in
-            the same file.
+        InputError: ``paths`` is empty, or the first image cannot be read, or its file holds others
+            behind it.
     """
     if not paths:
         raise InputError("images: expected at least one path, got an empty list")

@@ -18,7 +18,7 @@ OTHER = [20, 20, 50, 20, 50, 50, 20, 50]
 WHOLE = [0, 0, 160, 0, 160, 96, 0, 96]
 
 
-def _coco(path: Path, polygons: list[Any], labels: str = "aa", **image: int) -> Path:
+def _coco(path: Path, polygons: list[Any], labels: str = "aa", **image: Any) -> Path:
     names = ["a", "background", " BG "]
     content = {
         "images": [{"id": 1, "file_name": "00000.png", "height": 96, "width": 160, **image}],
@@ -45,7 +45,7 @@ def _read(path: Path) -> FirstMask:
     ],
 )
 def test_a_stated_size_of_another_video(
-    image: dict[str, int], message: str, polygons: list[Any], tmp_path: Path
+    image: dict[str, Any], message: str, polygons: list[Any], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
         _read(_coco(tmp_path / "m.json", polygons, **image))
