@@ -126,7 +126,7 @@ CASES: dict[str, tuple[Callable[[Save, Path], Any], str, str]] = {
         "without anti-aliasing",
     ),
     "fractions": (
-        _image("m.tif", _blob().astype(np.float32) / 2),
+        _image("m.tif", _blob().astype(np.float32) / 100),
         "contains fractions",
         "threshold the matte",
     ),

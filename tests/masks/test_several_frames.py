@@ -98,3 +98,37 @@ def test_a_folder_of_annotations_is_no_folder_of_masks(name: str, tmp_path: Path
 def test_doubts_are_refused(entries: list[str], frames: VideoFrames, match: str) -> None:
     with pytest.raises(InputError, match=match):
         files_by_frame(entries, frames)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (["0=a.png", "0=a.png"], "a.png is given twice for frame 0, expected each mask once"),
+        (["0=a.png", "00=./a.png"], "a.png is given twice for frame 0"),
+        (["3=b.png", "0=a.png", "3=b.png"], "b.png is given twice for frame 3"),
+        (["a.png", "a.png"], "a.png is given twice, expected each mask once; leave one out"),
+        (["00=a.png", "+3=b.png"], "begins with '+3', expected the number of a frame"),
+        (["+3=b.png"], "write it such as 0=b.png"),
+        (["0=a.png", "+3=missing.png"], "begins with '+3'"),
+        (["-3=b.png", "0=a.png"], "begins with '-3'"),
+        (["0=a.png", "1.5=b.png"], "begins with '1.5'"),
+        (["0=a.png", "f3=b.png"], "begins with 'f3'"),
+        (["0=a.png", "1234567890=b.png"], "begins with '1234567890'"),
+    ],
+)
+def test_entries_that_are_slips(
+    entries: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        Path(name).touch()
+    with pytest.raises(InputError) as caught:
+        files_by_frame(entries, COUNTED)
+    assert message in str(caught.value)
+
+
+def test_one_file_for_two_frames(tmp_path: Path) -> None:
+    path = tmp_path / "masks.json"
+    path.touch()
+    found = files_by_frame([f"0={path}", f"40={path}"], COUNTED)
+    assert found == {0: (str(path),), 40: (str(path),)}

@@ -9,6 +9,11 @@ import numpy as np
 
 from vostrack.arrays import BoolArray
 from vostrack.errors import InputError
+from vostrack.masks.annotation_sense import (
+    check_pixels,
+    check_stated_size,
+    without_background,
+)
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size, shortened
 from vostrack.masks.frame_choice import choose_frame
 from vostrack.masks.frame_names import VideoFrames
@@ -42,9 +47,11 @@ def mask_of_a_frame(
         origin: name of the file in messages.
 
     Raises:
-        InputError: the frame cannot be told, a mask is corrupt, or ``stack_masks`` rejects the
-            masks.
+        MaskSizeError: the file states another size than that of the video.
+        InputError: the frame cannot be told, a mask is corrupt or not in pixels, or ``stack_masks``
+            rejects the masks.
     """
+    annotations = without_background(annotations, origin)
     every = _numbered(annotations, frames)
     marked = [f for f in every if f.has_mask] or [f for f in every if f.entries]
     if not marked:
@@ -57,6 +64,8 @@ def mask_of_a_frame(
         notes = ()
     entries, boxes = without_boxes(found.entries, origin)
     notes += (*boxes, *_absent(annotations, found, entries, origin))
+    check_pixels(entries, origin)
+    check_stated_size(entries, found.size, size, origin)
     parsed = _combined(entries, found.size or size, max_objects, origin)
     return replace(parsed, frame=number).noted(*annotations.notes, *notes)
 

@@ -10,6 +10,7 @@ import numpy as np
 from vostrack.arrays import UInt8Array
 from vostrack.errors import InputError
 from vostrack.masks.annotated_frame import decode, without_boxes
+from vostrack.masks.annotation_sense import check_pixels, without_background
 from vostrack.masks.annotations import AnnotatedFrame, Annotations, Entry, Size, shortened
 from vostrack.masks.palette import VOID
 from vostrack.masks.picture_names import numbered_by_pictures, picture_of, stem_of
@@ -32,12 +33,15 @@ def masks_of_video(annotations: Annotations, size: Size | None, origin: str) -> 
         origin: name of the file in messages.
 
     Raises:
-        InputError: there is no frame, no object or more than 254, or frames differ in size.
+        InputError: there is no frame, no object or more than 254, frames differ in size, or the
+            polygons are not in pixels.
     """
     if not annotations.frames:
         raise InputError(
             f"{origin}: contains no frame, expected at least one; export the masks again"
         )
+    annotations = without_background(annotations, origin)
+    check_pixels([entry for frame in annotations.frames for entry in frame.entries], origin)
     ordered, recounted = _ordered(annotations.frames, origin)
     frames, notes = _without_boxes(ordered, origin)
     frames, unmatched = _tracked(frames, origin)

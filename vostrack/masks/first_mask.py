@@ -74,6 +74,7 @@ def read_first_mask(
                                               is void
     gray PNG, 1 to 16 bits                    the stored values; 255 (65535) is void; 0/1 and
                                               0/255 (65535) mean one object, 85/170/255 three
+    float TIFF with fractions                 one: a matte from 0 to 1, 255 or 65535
     RGB or RGBA                               one per colour, on black, on transparent, or on the
                                               background of ``labelmap.txt``
     cut-out picture, black on transparent     one, where it is opaque

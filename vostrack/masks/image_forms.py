@@ -31,6 +31,10 @@ from vostrack.masks.values import interpret_smoothed, interpret_values
 
 __all__ = ["read_color", "read_gray", "read_lossy", "read_palette"]
 
+# The largest values that mattes in floats have.
+_WHITES = (1, 255, 65535)
+_ROUNDING = 1e-4
+
 
 def read_gray(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
     """Read a gray image with 1, 2, 4, 8 or 16 bits: one binary object, or ids.
@@ -57,17 +61,21 @@ def read_gray(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:
 
 
 def _read_fractions(values: NDArray[np.floating], origin: str, max_objects: int) -> ParsedMask:
-    """Read a matte of one object, with values from 0 to 1."""
-    if not (np.isfinite(values).all() and values.min() == 0 and 0.5 <= values.max() <= 1):
+    """Read a matte of one object, with values from 0 to 1, 255 or 65535."""
+    low, high = float(values.min()), float(values.max())
+    # Filters leave rounding errors at both ends. A matte reaches half at least.
+    white = next((w for w in _WHITES if 0.5 * w <= high <= w * (1 + _ROUNDING)), None)
+    if white is None or abs(low) > white * _ROUNDING or not np.isfinite(values).all():
         raise InputError(
-            f"{origin}: contains fractions ({values.min():.3g}..{values.max():.3g}), expected "
-            "integer ids, or a matte from 0 to 1; threshold the matte at 0.5 and save it as PNG"
+            f"{origin}: contains fractions ({low:.3g}..{high:.3g}), expected integer ids, or a "
+            "matte from 0 to 1, 255 or 65535; threshold the matte at half and save it as PNG"
         )
-    gray = np.rint(values * VOID).astype(np.int64)
-    note = f"{origin}: the fractions are read as the matte of one object, cut at half"
+    share = np.clip(values / white, 0, 1).astype(np.float32)
+    gray = np.rint(share * VOID).astype(np.int64)
+    scale = f", from 0 to {white}" if white > 1 else ""
+    note = f"{origin}: the fractions are read as the matte of one object{scale}, cut at half"
     labels = (gray >= OPAQUE).astype(np.uint8)
-    alpha = {1: values.astype(np.float32)}
-    return turned(ParsedMask(labels, {}, (note,), alpha), origin)
+    return turned(ParsedMask(labels, {}, (note,), {1: share}), origin)
 
 
 def read_palette(image: Image.Image, origin: str, max_objects: int) -> ParsedMask:

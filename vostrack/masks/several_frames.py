@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vostrack.errors import InputError
-from vostrack.files import expand_home
+from vostrack.files import expand_home, real_path
 from vostrack.masks.first_mask import images_in
 from vostrack.masks.formats.reading import kind_of_folder
 from vostrack.masks.frame_names import VideoFrames, last_number, names_frames
@@ -15,6 +15,7 @@ from vostrack.masks.frame_names import VideoFrames, last_number, names_frames
 __all__ = ["files_by_frame", "split_frame"]
 
 _WITH_FRAME = re.compile(r"(\d{1,9})=(.+)", flags=re.DOTALL)
+_LIKE_A_NUMBER = re.compile(r"\s*[-+]?[\d.,]+\s*")
 
 
 def split_frame(entry: str) -> tuple[int | None, str]:
@@ -42,9 +43,11 @@ def files_by_frame(
         The files of each frame, in ascending order; None if all belong to one frame.
 
     Raises:
-        InputError: only some entries name their frame, or one that is not in the video.
+        InputError: only some entries name their frame, or one that is not in the video; what
+            stands before a mask is no number; or a mask is given twice.
     """
     split = [split_frame(str(entry)) for entry in entries]
+    _check_entries(split)
     stated = [number for number, _ in split if number is not None]
     if stated and len(stated) < len(split):
         missing = next(path for number, path in split if number is None)
@@ -74,6 +77,27 @@ def files_by_frame(
             f"each, such as 0={paths[0]}"
         )
     return _collected(list(zip(numbers, paths, strict=True)), frames, named=True)
+
+
+def _check_entries(split: Sequence[tuple[int | None, str]]) -> None:
+    """Refuse a mask that is given twice for one frame, and one behind what is no number."""
+    seen = set()
+    for number, path in split:
+        before, _, mask = path.partition("=")
+        slip = _LIKE_A_NUMBER.fullmatch(before) or expand_home(mask).exists()
+        if number is None and mask and slip and not Path(path).exists():
+            raise InputError(
+                f"first_mask: {path} begins with {before!r}, expected the number of a frame before "
+                f"`=`, as 0 or 40 without a sign; write it such as 0={mask}"
+            )
+        key = number, real_path(expand_home(path))
+        if key in seen:
+            where = "" if number is None else f" for frame {number}"
+            raise InputError(
+                f"first_mask: {path} is given twice{where}, expected each mask once; leave one out"
+                + (", or correct the number of its frame" if where else "")
+            )
+        seen.add(key)
 
 
 def _collected(

@@ -32,10 +32,10 @@ def interpret_values(
 
     A two-level mask (0/255, 0/1, 0/65535) contains one object, with id 1. Otherwise the values are
     ids, and the maximum value 255 (65535 if any value exceeds 255) is void, unless the values are
-    spread evenly over the whole range (85, 170, 255): these are objects. If 0 does not occur, the
-    value of the largest region that touches at least three borders is background. If an id is above
-    254, all ids are renumbered in ascending order, with a warning; their names keep the original
-    value. The pixels of smoothed edges become the nearest object.
+    spread evenly over the whole range (85, 170, 255; 21845, 43690, 65535): these are objects. If 0
+    does not occur, the value of the largest region that touches at least three borders is
+    background. If an id is above 254, all ids are renumbered in ascending order, with a warning;
+    their names keep the original value. The pixels of smoothed edges become the nearest object.
 
     Args:
         values: (H, W) integers.
@@ -84,7 +84,7 @@ def _interpret_ids(
         check_count(levels, areas, [str(n) for n in levels], origin, limit)
         note = (
             f"{origin}: the values {', '.join(map(str, levels))} are spread over the gray range "
-            f"and are read as objects 1..{levels.size}; {VOID} is not void here"
+            f"and are read as objects 1..{levels.size}; {levels[-1]} is not void here"
         )
         return renumbered(values, levels).noted(note)
     mots = void == _VOID_16_BIT and ((levels >= 1000) & (levels <= _MOTS_VOID)).all()
@@ -217,12 +217,16 @@ def _levels(values: IntArray, background: int | None) -> tuple[IntArray, IntArra
 
 
 def _spread(levels: IntArray) -> bool:
-    """Tell whether at least two values divide 0..255 evenly, as 85, 170, 255 do."""
+    """Tell whether at least two values divide 0..255 or 0..65535 evenly, as 85, 170, 255 do.
+
+    With 16 bits they may be those of 8 bits times 257, so they are as far from exact as these.
+    """
     count = levels.size
-    if not 2 <= count <= 51 or int(levels[-1]) != VOID:
+    if not 2 <= count <= 51 or int(levels[-1]) not in (VOID, _VOID_16_BIT):
         return False
-    exact = np.arange(1, count + 1) * VOID / count
-    return bool((np.abs(levels - exact) < 1).all())
+    shares = levels / int(levels[-1])
+    exact = np.arange(1, count + 1) / count
+    return bool((np.abs(shares - exact) * VOID < 1).all())
 
 
 def _is_thin(values: IntArray) -> bool:

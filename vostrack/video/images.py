@@ -18,6 +18,7 @@ from vostrack.video.frames import (
 )
 from vostrack.video.image_file import displayed_size, open_image, read_image, sixteen_bit
 from vostrack.video.image_stack import StackSource, frame_pages
+from vostrack.video.joined_pictures import check_one_picture
 from vostrack.video.names import IMAGE_SUFFIXES
 from vostrack.video.value_range import ValueRange
 
@@ -119,11 +120,13 @@ def open_images(
     """Open image files: one file with several frames, or several files.
 
     Raises:
-        InputError: ``paths`` is empty, or the first image cannot be read.
+        InputError: ``paths`` is empty, or the first image cannot be read, or its file holds others
+            behind it.
     """
     if not paths:
         raise InputError("images: expected at least one path, got an empty list")
     pages = frame_pages(paths[0])
+    check_one_picture(paths[0])
     if len(pages) > 1 and len(paths) == 1:
         return StackSource(paths[0], pages, selection, value_range)
     if len(pages) > 1:
