@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -100,9 +101,8 @@ class FrameDreamer:
 
     def original(self) -> DreamedFrame:
         """Return the frame as it is."""
-        image, labels = self._as_it_is()
-        masks = self._masks(labels)
-        return self._seen(image, labels, self._around(masks, self._window))
+        sample = self._as_it_is()
+        return self._seen(sample, self._around(sample.masks, self._window))
 
     def draw(self, generator: Generator, window: WindowConfig | None = None) -> DreamedFrame:
         """Draw an altered frame, in a window around a guess of where its objects are.
@@ -111,25 +111,26 @@ class FrameDreamer:
             generator: of the random numbers.
             window: how this one's window is laid; None: as all others are.
         """
-        image, labels = self._altered(generator)
-        masks = self._masks(labels)
+        sample = self._altered(generator)
         grow = 1.5 + 0.9 * float(torch.rand(1, generator=generator))
-        guess = torch.stack([perturb_mask(mask, generator) for mask in masks])
+        guess = torch.stack([perturb_mask(mask, generator) for mask in sample.masks])
         laid = replace(window or self._window, grow=grow)
-        return self._seen(image, labels, self._around(guess, laid))
+        return self._seen(sample, self._around(guess, laid))
 
-    def _altered(self, generator: Generator) -> tuple[FloatArray, UInt8Array]:
+    def _altered(self, generator: Generator) -> _Sample:
         """Draw a sample in which at least one object is visible."""
         size, boxes = self._labels.shape, self._augmenter.boxes
         for _ in range(10):
             params = draw_first_frame_augmentation(self._config, generator, boxes, size)
             image, labels = self._augmenter.apply(params)
-            if self._masks(labels).sum() >= _SMALLEST:
-                return image, labels
+            masks = self._masks(labels)
+            if masks.sum() >= _SMALLEST:
+                return _Sample(image, labels, masks)
         return self._as_it_is()
 
-    def _as_it_is(self) -> tuple[FloatArray, UInt8Array]:
-        return (self._augmenter.frame / 255).astype(np.float32), self._labels
+    def _as_it_is(self) -> _Sample:
+        image = (self._augmenter.frame / 255).astype(np.float32)
+        return _Sample(image, self._labels, self._masks(self._labels))
 
     def _masks(self, labels: UInt8Array) -> Tensor:
         """Return the masks (N, H, W) uint8 of all slots."""
@@ -139,10 +140,23 @@ class FrameDreamer:
     def _around(self, masks: Tensor, config: WindowConfig) -> Window:
         return choose_window(mask_box(masks.amax(0) > 0), self._labels.shape, config)
 
-    def _seen(self, image: FloatArray, labels: UInt8Array, window: Window) -> DreamedFrame:
-        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+    def _seen(self, sample: _Sample, window: Window) -> DreamedFrame:
+        pixels = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
         early = self._early(window.crop(pixels))
         device = early.entered.device
-        void = void_in(torch.from_numpy(labels), device)
-        masks = self._masks(labels).to(device)
-        return DreamedFrame(early, masks, window, self._objects, void)
+        void = void_in(torch.from_numpy(sample.labels), device)
+        return DreamedFrame(early, sample.masks.to(device), window, self._objects, void)
+
+
+class _Sample(NamedTuple):
+    """A frame, as it is or altered.
+
+    Attributes:
+        image: (H, W, 3) in [0, 1].
+        labels: (H, W); 0 background, 1..N slots, 255 void.
+        masks: (N, H, W) uint8, 0 or 1.
+    """
+
+    image: FloatArray
+    labels: UInt8Array
+    masks: Tensor
