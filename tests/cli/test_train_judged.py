@@ -91,6 +91,15 @@ def test_a_training_stops_after_a_time_and_goes_on(
         load_network(whole / name)
 
 
+@pytest.mark.parametrize("hours", ["0", "-1", "nan"])
+def test_a_time_is_checked_before_anything_is_read(
+    hours: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = argv("foreground", tmp_path / "absent", tmp_path / "runs", "--hours", hours)
+    assert main(command) == 2
+    assert "--hours: expected over 0" in capsys.readouterr().err
+
+
 def test_the_iou_is_that_of_known_pixels() -> None:
     truth = torch.zeros(3, 4, 4, dtype=torch.int64)
     truth[0, :2], truth[1, :2] = 1, 1

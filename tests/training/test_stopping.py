@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training."""
+"""Trainings that are stopped: by Ctrl-C, by SIGTERM, by a full disk."""
 
 from __future__ import annotations
 
@@ -140,3 +140,17 @@ def test_a_scheduler_loses_no_step(tmp_path: Path) -> None:
     assert "stopped after step 3 of 5" in done.stderr
     assert (tmp_path / "runs" / "checkpoint.pt").is_file()
     assert not list((tmp_path / "runs").glob("*.lock"))
+
+
+def test_a_full_disk_promises_no_checkpoint_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    line = network()
+    train(line, Line(line), LoopConfig(9), tmp_path / "begun", stop_after=2)
+    monkeypatch.setattr(torch, "save", full)
+    for folder, again in (("begun", "go on from the checkpoint before"), ("new", "begin anew")):
+        with pytest.raises(OSError, match=rf"No space left .* the same command to {again}$"):
+            train(network(), Line(network()), LoopConfig(9), tmp_path / folder, stop_after=2)

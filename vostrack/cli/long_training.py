@@ -58,6 +58,8 @@ class LongTrainCommand(MixedPrecisionTrainCommand):
     def loop(self, **fixed: Any) -> LoopConfig:
         """Return the config of the loop; see ``TrainCommand.loop``."""
         check_at_least(self, {"validate_every": 0})
+        if self.hours is not None and not self.hours > 0:  # before data are read
+            raise InputError(f"hours: expected over 0, got {self.hours}")
         return super().loop(
             accumulate=self.accumulate,
             average=self.average or None,

@@ -169,9 +169,10 @@ class Checkpoint:
             except (OSError, RuntimeError) as error:
                 cause = error.__context__ if isinstance(error.__context__, OSError) else error
                 reason = str(cause).partition("\n")[0]
+                again = "go on from the checkpoint before" if self._path.exists() else "begin anew"
                 raise OSError(
                     f"{self._path} cannot be written ({reason}); make room, and give the same "
-                    "command to go on from the checkpoint before"
+                    f"command to {again}"
                 ) from None
 
     def keep(self, step: int) -> None:

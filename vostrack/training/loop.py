@@ -281,7 +281,7 @@ def _demand_finite(values: Mapping[str, float], step: int) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             raise InputError(
-                f"training: {name} is {value} at step {step + 1}; the last checkpoint is kept: "
+                f"training: {name} is {value} at step {step + 1}; a checkpoint before it is kept: "
                 'lower the learning rate, train with `precision="fp32"`, or look for images or '
                 "labels that are not finite"
             )
