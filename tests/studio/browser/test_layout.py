@@ -25,6 +25,8 @@ SMALL_SIZES = {
     "small-phone": (360, 640, True),
     "phone-on-its-side": (844, 390, True),
 }
+# A phone, a low and a narrow window; each opens a browser of its own, so the others are slow tests.
+TRIED_FIRST = {"phone", "half-laptop", "low"}
 
 # Everything with words: its colours as they are computed, and whether the words are large.
 TEXTS = """() => {
@@ -153,7 +155,14 @@ def test_the_page_fits(page: StudioPage, request: pytest.FixtureRequest) -> None
         page.keep(f"{request.node.callspec.id}-{theme}")
 
 
-@pytest.mark.parametrize("window", SMALL_SIZES.values(), ids=SMALL_SIZES, indirect=True)
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param(size, id=name, marks=() if name in TRIED_FIRST else pytest.mark.slow)
+        for name, size in SMALL_SIZES.items()
+    ],
+    indirect=True,
+)
 def test_a_small_window_shows_the_frame_and_reaches_the_rest(
     page: StudioPage, request: pytest.FixtureRequest
 ) -> None:

@@ -65,7 +65,10 @@ def test_one_finger_paints_and_erases(page: StudioPage) -> None:
 
 
 @touched
-@pytest.mark.parametrize("slides", [0.0, 1.0, 20.0])
+@pytest.mark.parametrize(
+    "slides",
+    [0.0, pytest.param(1.0, marks=pytest.mark.slow), pytest.param(20.0, marks=pytest.mark.slow)],
+)
 def test_two_fingers_zoom_and_leave_nothing(page: StudioPage, slides: float) -> None:
     hand = Hand(page)
     zoom = "document.querySelector('#zoom').value"
